@@ -1,0 +1,182 @@
+"""An Artifact is one deployable file and its card: what it is, what it takes, what it was checked to do.
+
+dscnn-int8.tflite          the file
+dscnn-int8.tflite.json     its card
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import config, files
+from edgecnn.errors import ModelFileError, PlanError
+
+CARD_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One input or output tensor. real = scale * (stored - zero_point) where scale is given."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str
+    """"NHWC", "NCHW", "NK" (logits), or "" when the file does not tell."""
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What the device does to a picture before the input tensor takes its bytes."""
+
+    height: int
+    width: int
+    channels: int
+    colour_order: str
+    """"RGB" or "grey"."""
+    resize: str
+    mean: float = 0.0
+    """Subtracted by the caller from float input; 0 when normalisation is inside the graph."""
+    std: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a file says of itself when it is opened again."""
+
+    format: str
+    format_version: str
+    """TFLite schema version, or ONNX opset and IR version."""
+    bytes: int
+    sha256: str
+    input: TensorSpec
+    output: TensorSpec
+    precision: str
+    """"fp32", "int8" (every operator and I/O tensor int8), "int8-mixed", "dynamic"."""
+    operators: Mapping[str, int]
+    float_operators: int
+    """Operators that compute in float; in a QDQ graph those no int8 kernel can take over."""
+    transposes: int
+    quantize_pairs: int
+    """Quantise and dequantise operators that run as operators of their own."""
+    planned_activation_peak_bytes: int
+    """Largest sum of activation tensors alive at once, in the file's own operator order."""
+    macs: int | None
+    parameters: int
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The outcome of checking a file against the run it came from, on the same pictures."""
+
+    passed: bool
+    reason: str
+    n: int
+    top1_percent: float
+    top1_low_percent: float
+    top1_high_percent: float
+    reference_top1_percent: float
+    drop_pp: float
+    drop_low_pp: float
+    drop_high_pp: float
+    p_value: float
+    """Exact McNemar, two-sided."""
+    agreement_percent: float
+    gained: int
+    lost: int
+    max_logit_difference: float
+    max_drop_pp: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """One deployable file and its card."""
+
+    path: Path
+    description: Description
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    run: str | None = None
+    """Name of the run it came from; None for a file made elsewhere."""
+    run_sha256: str | None = None
+    """Of the run's weights."""
+    target: str | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def card_path(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def write_card(artifact: Artifact) -> None:
+    """Write the card beside the file, atomically."""
+    table = dataclasses.asdict(artifact)
+    table["path"] = artifact.path.name
+    files.write_json(card_path(artifact.path), {"card_version": CARD_VERSION, **table})
+
+
+def read_card(path: Path) -> Artifact | None:
+    """The Artifact of a file by its card; None if it has none, ModelFileError if the two do not match."""
+    card = card_path(path)
+    if not card.is_file():
+        return None
+    try:
+        table = json.loads(card.read_text())
+        table.pop("card_version")
+        table = {key: value for key, value in table.items() if value is not None}
+        table["path"] = path
+        artifact = config.build(Artifact, _without_none(table), card.name)
+    except (ValueError, KeyError, PlanError) as error:
+        raise ModelFileError(f"{card} is not a card this tool wrote: {error}.", "export it again") from error
+    if path.is_file() and files.sha256(path) != artifact.description.sha256:
+        raise ModelFileError(f"{path} is not the file its card describes (sha256 differs).", "export it again")
+    return artifact
+
+
+def encode(images: npt.NDArray[np.uint8], spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[Any]:
+    """uint8 pictures (N, H, W, C) -> what the input tensor takes, in its dtype and layout.
+
+    Integer input takes the bytes themselves: a quantised input's scale and zero point are the
+    normalisation. Float input takes (pixel - mean) / std.
+    """
+    if spec.dtype == "int8":
+        values: npt.NDArray[Any] = (images ^ np.uint8(0x80)).view(np.int8)  # x - 128, without widening
+    elif spec.dtype == "uint8":
+        values = images
+    elif spec.dtype == "float32":
+        values = (images.astype(np.float32) - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+    else:
+        raise ModelFileError(f"Input tensor {spec.name!r} has type {spec.dtype}: int8, uint8 or float32 is known.")
+    if spec.layout == "NCHW":
+        values = values.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(values)
+
+
+def decode(outputs: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[np.float32]:
+    """The output tensor as float logits (N, K)."""
+    logits = outputs.reshape(len(outputs), -1).astype(np.float32)
+    if spec.scale is not None and np.issubdtype(outputs.dtype, np.integer):
+        logits = (logits - np.float32(spec.zero_point or 0)) * np.float32(spec.scale)
+    return logits
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,82 @@
+"""What a person reads while waiting: progress, notes, warnings and tables.
+
+Data goes to stdout, everything else to stderr. Colour obeys NO_COLOR and is off in a pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
+
+_quiet = False
+
+
+def be_quiet(quiet: bool) -> None:
+    """With --quiet only warnings and errors are shown."""
+    global _quiet
+    _quiet = quiet
+
+
+def note(message: str) -> None:
+    """One line of what is going on, on stderr."""
+    if not _quiet:
+        print(message, file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    _say("warning", "yellow", message)
+
+
+def error(sentence: str, hint: str | None = None) -> None:
+    _say("error", "red", sentence)
+    if hint:
+        _say("hint", "cyan", hint)
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield `advance(n)`. A bar on a terminal; in a pipe or with --quiet nothing."""
+    if _quiet or not sys.stderr.isatty():
+        yield lambda n: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda n: bar.advance(task, n)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None) -> None:
+    """Aligned columns under a head, on stdout: the first column to the left, numbers to the right.
+
+    Nothing is cut or wrapped, in a terminal or a pipe; two spaces part the columns.
+    """
+    stream = stream or sys.stdout
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    for line in lines:
+        cells = [
+            line[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
+        ]
+        print("  ".join(cells).rstrip(), file=stream)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same table in GitHub's Markdown."""
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _say(word: str, colour: str, message: str) -> None:
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        Console(stderr=True, highlight=False).print(f"[bold {colour}]{word}:[/] ", end="")
+    else:
+        print(f"{word}: ", end="", file=sys.stderr)
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,90 @@
+"""Data sets: a file here is a data set. Contract: `DataSet`. `load` cuts it into three splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import plugins
+from edgecnn.errors import DataError
+from edgecnn.plans import DataPlan
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled pictures: images uint8 (N, H, W, C), labels int64 (N,), and the class names."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: npt.NDArray[np.intp]) -> Split:
+        return Split(self.images[indices], self.labels[indices], self.classes)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Train to learn from, validation to choose by, test to report on."""
+
+    train: Split
+    validation: Split
+    test: Split
+    train_indices: npt.NDArray[np.int64]
+    """Of `train`'s pictures in the data set's whole training set."""
+
+
+class DataSet(Protocol):
+    """What a file of this folder provides."""
+
+    FORBIDDEN_AUGMENTATIONS: Mapping[str, str]
+    """Augmentation -> why this data set's labels do not survive it."""
+
+    def load(self) -> tuple[Split, Split]:
+        """(train, test); keyword arguments with defaults are the options of a recipe's [data] table.
+
+        Raises DataError when pictures are missing or broken.
+        """
+        ...
+
+
+def get(name: str) -> DataSet:
+    """The data set of that name; a UsageError lists the known ones."""
+    return cast(DataSet, plugins.load("data", name))
+
+
+def load(plan: DataPlan) -> Splits:
+    """The three splits; validation is cut from train, the same share of every class, by plan.seed."""
+    whole, test = plugins.call(get(plan.name).load, plan.options, "[data]")
+    check(whole, "training")
+    check(test, "test")
+    rng = np.random.default_rng(plan.seed)
+    held_out = np.zeros(len(whole), dtype=bool)
+    for label in range(len(whole.classes)):
+        members = np.flatnonzero(whole.labels == label)
+        count = min(len(members) - 1, max(1, round(plan.validation * len(members))))
+        held_out[rng.permutation(members)[:count]] = True
+    train_indices = np.flatnonzero(~held_out)
+    train, validation = whole.take(train_indices), whole.take(np.flatnonzero(held_out))
+    return Splits(train, validation, test, train_indices.astype(np.int64))
+
+
+def check(split: Split, name: str) -> None:
+    """Raise DataError if nothing can be learnt from the split, or nothing measured on it."""
+    if len(split) == 0:
+        raise DataError(f"The {name} split holds no pictures.")
+    if len(split.classes) < 2:
+        raise DataError(f"The data set has one class only ({split.classes[0]!r}).", "a classifier needs at least two")
+    counts = np.bincount(split.labels, minlength=len(split.classes))
+    needed = 2 if name == "training" else 0
+    for label, count in enumerate(counts):
+        if count < needed:
+            raise DataError(
+                f"Class {split.classes[label]!r} has {count} {name} pictures; at least {needed} are needed."
+            )

@@ -1,0 +1,91 @@
+"""Every error a user can meet, each with one sentence, a hint and an exit code.
+
+    EdgecnnError
+    ├── UsageError          64   what was asked for does not exist or contradicts itself
+    │   ├── PlanError            a recipe, export plan or suite is wrong
+    │   ├── DataError            pictures are missing, broken or unfit to learn from
+    │   ├── RunError             a run folder is missing, incomplete or another recipe's
+    │   └── ModelFileError       a file is not a model this tool can read
+    ├── GateFailed           1   everything ran, and a gate said no
+    └── EnvironmentUnfit     2   this machine cannot do it, or cannot tell
+        ├── MissingPackage       a package of an extra is not installed
+        └── OutputError          a result could not be written
+
+Anything else that reaches the user is a bug of this tool.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_PASS = 0
+EXIT_GATE = 1
+EXIT_UNFIT = 2
+EXIT_USAGE = 64
+
+
+class EdgecnnError(Exception):
+    """One sentence for the user, and a hint: what to do about it."""
+
+    exit_code = EXIT_UNFIT
+
+    def __init__(self, sentence: str, hint: str | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.hint = hint
+
+
+class UsageError(EdgecnnError):
+    """What was asked for does not exist or contradicts itself."""
+
+    exit_code = EXIT_USAGE
+
+
+class PlanError(UsageError):
+    """A recipe, an export plan or a suite is wrong."""
+
+
+class DataError(UsageError):
+    """Pictures are missing, broken or unfit to learn from."""
+
+
+class RunError(UsageError):
+    """A run folder is missing, incomplete or belongs to another recipe."""
+
+
+class ModelFileError(UsageError):
+    """A file is not a model this tool can read."""
+
+
+class GateFailed(EdgecnnError):
+    """Everything ran, and a gate said no."""
+
+    exit_code = EXIT_GATE
+
+
+class EnvironmentUnfit(EdgecnnError):
+    """This machine cannot do it, or cannot tell."""
+
+
+class MissingPackage(EnvironmentUnfit):
+    """A package of an extra is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed.",
+            f"pip install 'edgecnn[{extra}]'",
+        )
+
+
+class OutputError(EnvironmentUnfit):
+    """A result could not be written."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The hint for a word nobody knows: the closest known one, or all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}? Known: {', '.join(known)}"
+    return f"known: {', '.join(known) or 'none'}"

@@ -1,0 +1,90 @@
+"""A Run is a folder: the resolved recipe, the weights, the history, the environment.
+
+runs/<name>/
+    recipe.toml         what was trained, every default written out
+    run.json            input shape, labels, normalisation, validation accuracy, seconds
+    model.safetensors   the net's weights, float32
+    metrics.csv         one line an epoch
+    curves.png          loss and accuracy against epoch
+    environment.json    machine and versions
+    checkpoint.pt       to resume from; gone when the run is complete
+    artifacts/          what `edgecnn export` wrote
+    bench/              what `edgecnn bench` measured
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn import config, files, plans
+from edgecnn.errors import PlanError, RunError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished training run, as its folder tells it."""
+
+    folder: Path
+    recipe: plans.Recipe
+    input_shape: tuple[int, ...]
+    """(C, H, W) of one picture."""
+    labels: tuple[str, ...]
+    mean: float
+    """Pixel value that becomes 0, an integer: an int8 input can hold it without rounding."""
+    std: float
+    params: int
+    """Parameters after batch-norm folding."""
+    macs: int
+    validation_top1_percent: float
+    validation_n: int
+    train_seconds: float
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.folder / "artifacts"
+
+    @property
+    def benches(self) -> Path:
+        return self.folder / "bench"
+
+
+def is_run(path: Path) -> bool:
+    return (path / "recipe.toml").is_file()
+
+
+def open_run(folder: Path) -> Run:
+    """The Run of a folder; RunError if there is none, or if its training did not finish."""
+    if not folder.is_dir():
+        raise RunError(f"There is no run folder {folder}.", "`edgecnn train` makes one under runs/")
+    if not is_run(folder):
+        raise RunError(f"{folder} is not a run folder: it holds no recipe.toml.", "`edgecnn train` makes one")
+    if not (folder / "run.json").is_file():
+        raise RunError(f"The training in {folder} did not finish.", f"edgecnn train --resume {folder}")
+    try:
+        facts = json.loads((folder / "run.json").read_text())
+        recipe = plans.load(plans.Recipe, str(folder / "recipe.toml"))
+        return config.build(Run, {"folder": folder, "recipe": recipe, **facts}, "run.json")
+    except (ValueError, PlanError, OSError) as error:
+        raise RunError(f"{folder} cannot be read as a run: {error}.", "train it again") from error
+
+
+def write_facts(run: Run) -> None:
+    """Write run.json, which makes the run complete."""
+    facts: dict[str, Any] = {
+        field.name: getattr(run, field.name)
+        for field in dataclasses.fields(run)
+        if field.name not in ("folder", "recipe")
+    }
+    files.write_json(run.folder / "run.json", facts)

@@ -1,0 +1,83 @@
+"""The few statistics every number here is stated with."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from edgecnn.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Proportion:
+    """A share of n trials with its 95 % Wilson score interval, in percent."""
+
+    successes: int
+    n: int
+    percent: float
+    low_percent: float
+    high_percent: float
+
+    def __str__(self) -> str:
+        return f"{self.percent:.2f} % [{self.low_percent:.2f}, {self.high_percent:.2f}]"
+
+
+def wilson(successes: int, n: int, z: float = 1.959963984540054) -> Proportion:
+    """The Wilson score interval of a binomial proportion (E. B. Wilson, 1927, JASA 22:209)."""
+    if n <= 0 or not 0 <= successes <= n:
+        raise UsageError(f"A proportion needs 0 <= successes <= n and n > 0, not {successes} of {n}.")
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # At 0 and n the bounds are 0 and 1 exactly; rounding must not push them past the share.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return Proportion(successes, n, 100 * share, 100 * low, 100 * high)
+
+
+def mcnemar_exact(gained: int, lost: int) -> float:
+    """Two-sided exact p-value of McNemar's test on paired right/wrong outcomes.
+
+    gained: pictures only the second classifier gets right; lost: only the first. Under the null
+    hypothesis gained ~ Binomial(gained + lost, 1/2) (Q. McNemar, 1947, Psychometrika 12:153).
+    """
+    n = gained + lost
+    if n == 0:
+        return 1.0
+    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def paired_drop_pp(gained: int, lost: int, n: int, z: float = 1.959963984540054) -> tuple[float, float, float]:
+    """(drop, low, high) of accuracy in percentage points between two classifiers on the same n pictures.
+
+    The interval is Agresti and Min's (2005, Statistics in Medicine 24:729): Wald with half a
+    pseudo-count added to each cell of the 2 x 2 table, which keeps its coverage for few flips.
+    """
+    if n <= 0 or gained < 0 or lost < 0 or gained + lost > n:
+        raise UsageError(f"{gained} gained and {lost} lost do not fit {n} pictures.")
+    adjusted_n, a, b = n + 2, lost + 0.5, gained + 0.5
+    centre = (a - b) / adjusted_n
+    half = z * math.sqrt((a + b) - (a - b) ** 2 / adjusted_n) / adjusted_n
+    return 100 * (lost - gained) / n, 100 * (centre - half), 100 * (centre + half)
+
+
+def quantile(sorted_values: Sequence[float], q: float) -> float:
+    """The q-quantile by linear interpolation (Hyndman and Fan's type 7) of sorted values."""
+    if not sorted_values:
+        raise UsageError("A quantile needs at least one value.")
+    position = q * (len(sorted_values) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(sorted_values) - 1)
+    fraction = position - low
+    return sorted_values[low] * (1 - fraction) + sorted_values[high] * fraction
+
+
+def median_interval(sorted_values: Sequence[float]) -> tuple[float, float]:
+    """A distribution-free 95 % interval of the median: order statistics by the binomial's normal limit."""
+    n = len(sorted_values)
+    half = 1.959963984540054 * math.sqrt(n) / 2
+    low = max(0, math.floor(n / 2 - half))
+    high = min(n - 1, math.ceil(n / 2 + half))
+    return sorted_values[low], sorted_values[high]
