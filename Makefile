@@ -1,0 +1,43 @@
+# make setup | demo | test | lint | clean. Needs Python 3.11 or newer and nothing as root.
+#
+#   PYTHON=python3.12       the interpreter to build .venv from
+#   PIP_ARGS='...'          further arguments of every `pip install`
+
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help:
+	@sed -n '1,4p' Makefile
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "edgecnn needs Python 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (about 2 GB, some minutes the first time)"
+	@# torch first and by itself: its pin then keeps every later package from asking for another build of it.
+	@$(BIN)/python -m pip install -q $(PIP_ARGS) "$$(grep '^torch==' constraints.txt)"
+	@$(BIN)/python -m pip install -q $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@rm -rf runs/demo
+	$(BIN)/edgecnn run dscnn-digits mlp-digits vit-digits --output runs/demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check edgecnn tests bench
+	$(BIN)/ruff format --check edgecnn tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
