@@ -1,0 +1,56 @@
+"""resnet: the residual net for small pictures, 6 n + 2 layers deep (He et al., 2016, CVPR, section 4.2).
+
+Three stages of n residual blocks with width, 2 width and 4 width channels; the second and third halve the
+picture. depth = 8 and width = 16 are the ResNet-8 of MLPerf Tiny (Banbury et al., 2021, NeurIPS Datasets and
+Benchmarks): 77,706 parameters with batch norm folded and 12,501,632 MACs on 32 x 32 x 3.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from edgecnn import layers
+from edgecnn.errors import PlanError
+
+KNOBS = ("width",)
+
+
+class ResNet(nn.Module):
+    """Stem, three stages of residual blocks, global average pool, linear head."""
+
+    def __init__(self, stem: nn.Module, blocks: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = blocks
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        x = self.stem(x)  # (N, width, H, W)
+        x = self.blocks(x)  # (N, 4 width, ceil(H / 4), ceil(W / 4))
+        logits: Tensor = self.head(x)  # (N, classes)
+        return logits
+
+
+def build(*, input_shape: tuple[int, int, int], classes: int, width: int = 16, depth: int = 8) -> ResNet:
+    """The net for input_shape = (C, H, W).
+
+    width: channels of the stem and of the first stage.
+    depth: layers on the longest path, 6 n + 2: 8, 14, 20, 26, 32 ...
+
+    Raises PlanError for another depth.
+    """
+    layers.require_positive(width=width, depth=depth)
+    if depth < 8 or (depth - 2) % 6:
+        below = max(8, depth - (depth - 2) % 6)
+        raise PlanError(f"[net] depth = {depth} is not 6 n + 2.", f"the next are {below} and {below + 6}")
+    blocks: list[nn.Module] = []
+    here = width
+    for stage in range(3):
+        there = width * 2**stage
+        for block in range((depth - 2) // 6):
+            blocks.append(layers.ResidualBlock(here, there, stride=2 if stage and block == 0 else 1))
+            here = there
+    stem = layers.conv_bn(input_shape[0], width, 3, act=nn.ReLU())
+    net = ResNet(stem, nn.Sequential(*blocks), layers.GlobalHead(here, classes))
+    layers.initialise(net)
+    return net
