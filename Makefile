@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | clean. Needs Python 3.11 or newer and nothing as root.
+# make setup | demo | test | lint | readme | clean. Needs Python 3.11 or newer and nothing as root.
 #
 #   PYTHON=python3.12       the interpreter to build .venv from
 #   PIP_ARGS='...'          further arguments of every `pip install`
@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint readme clean
 
 help:
 	@sed -n '1,4p' Makefile
@@ -38,6 +38,9 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/pytest
+
+readme: $(STAMP)
+	$(BIN)/python bench/readme.py
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -99,10 +99,16 @@ def table_of(value: Any) -> Any:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, hint):
+            return value
         if not isinstance(value, Mapping):
             raise PlanError(f"{where} should be a table, not {value!r}.")
         return build(hint, value, where)
+    if hint is Any:
+        return value
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        if value is None and type(None) in typing.get_args(hint):  # JSON has null, TOML leaves the key out
+            return None
         inner = [kind for kind in typing.get_args(hint) if kind is not type(None)]
         return _convert(inner[0], value, where)
     if typing.get_origin(hint) is tuple:
@@ -110,6 +116,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(items, (list, tuple)):
             raise PlanError(f"{where} should be a list, not {value!r}.")
         return tuple(_convert(typing.get_args(hint)[0], item, where) for item in items)
+    if typing.get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping):
+            raise PlanError(f"{where} should be a table, not {value!r}.")
+        kind = typing.get_args(hint)[1]
+        return {key: _convert(kind, item, f"{where}.{key}") for key, item in value.items()}
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices:

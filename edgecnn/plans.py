@@ -159,7 +159,7 @@ class Suite:
     runtime: tuple[str, ...] = ()
     """Runtimes by name; empty takes every runtime that reads the file's format."""
     num_threads: int = 1
-    rounds: int = 5
+    rounds: int = 6
     """Fresh processes per file and runtime, the candidates taking turns."""
     warmup_runs: int = 20
     num_runs: int = 50
@@ -215,6 +215,26 @@ def load(cls: type[T], name: str, overrides: Iterable[str] = ()) -> T:
     table = config.override(config.read(path), overrides)
     table.setdefault("name", path.stem)
     return config.build(cls, table, path.name)
+
+
+def load_recipe(name: str, overrides: Iterable[str] = (), data: str | None = None) -> Recipe:
+    """A recipe by name or path; `data` replaces its data set, keeping how validation is cut."""
+    path = find(Recipe, name)
+    table = config.override(config.read(path), overrides)
+    table.setdefault("name", path.stem)
+    if data is not None:
+        before = table.get("data", {})
+        replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
+        options = {k: v for k, v in before.items() if k != "path"} if before.get("name") == replaced.name else {}
+        table["data"] = options | config.table_of(replaced)
+    return config.build(Recipe, table, path.name)
+
+
+def data_plan(data: str) -> DataPlan:
+    """A data set by name, or a folder of pictures by path."""
+    if Path(data).is_dir() or "/" in data or data in (".", ".."):
+        return DataPlan(name="folder", options={"path": str(Path(data).resolve())})
+    return DataPlan(name=data)
 
 
 def dump(plan: object) -> str:

@@ -50,8 +50,9 @@ def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **g
         if key not in known:
             raise PlanError(f"{where} has an unknown key {key!r}.", nearest(key, known))
         default = parameters[key].default
+        expected = (int, float) if isinstance(default, float) else type(default)
         if isinstance(default, bool) is not isinstance(value, bool) or (
-            isinstance(default, (int, str)) and not isinstance(value, type(default))
+            isinstance(default, (int, float, str)) and not isinstance(value, expected)
         ):
             raise PlanError(
                 f"{where}: {key} = {value!r} should be of type {type(default).__name__}.",

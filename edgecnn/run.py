@@ -71,7 +71,7 @@ def open_run(folder: Path) -> Run:
     if not is_run(folder):
         raise RunError(f"{folder} is not a run folder: it holds no recipe.toml.", "`edgecnn train` makes one")
     if not (folder / "run.json").is_file():
-        raise RunError(f"The training in {folder} did not finish.", f"edgecnn train --resume {folder}")
+        raise RunError(f"The training in {folder} did not finish.", f"edgecnn train {folder} --resume")
     try:
         facts = json.loads((folder / "run.json").read_text())
         recipe = plans.load(plans.Recipe, str(folder / "recipe.toml"))

@@ -1,0 +1,94 @@
+"""Write the generated parts of README.md: results, map of the code, help. `make readme`, checked by a test.
+
+    python bench/readme.py            rewrite README.md
+    python bench/readme.py --check    exit 1 if it is out of date
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from edgecnn import report, tables
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+
+RESULTS = (
+    ("dscnn-fashion.json", "Fashion-MNIST", "edgecnn run dscnn-fashion"),
+    ("demo.json", "Three nets of one parameter budget on the digits", "make demo"),
+)
+"""(file in bench/results, heading, the command that made it)"""
+
+
+def results() -> str:
+    parts = []
+    for name, heading, command in RESULTS:
+        found = report.read(ROOT / "bench" / "results" / name)
+        parts.append(f"**{heading}** (`{command}`)\n\n{tables.markdown(found)}")
+    return "\n".join(parts)
+
+
+def code_map() -> str:
+    """One line a file, its caption the first sentence of its docstring."""
+    lines = []
+    folders = [ROOT / "edgecnn", *sorted(path.parent for path in ROOT.glob("edgecnn/*/__init__.py"))]
+    for folder in folders:
+        depth = len(folder.relative_to(ROOT).parts) - 1
+        lines.append(f"{'    ' * depth}{folder.name}/".ljust(28) + caption(folder / "__init__.py"))
+        for path in sorted(folder.glob("*.py")):
+            if path.name not in ("__init__.py", "__main__.py"):
+                lines.append(f"{'    ' * (depth + 1)}{path.name}".ljust(28) + caption(path))
+    for name, words in (
+        ("models/", "recipes, one a file"),
+        ("export/", "export plans"),
+        ("bench/", "suites, results, the report's schema, peers' harnesses"),
+        ("tests/", "test_<module>.py; one conformance test for each kind of plug-in"),
+    ):
+        lines.append(name.ljust(28) + words)
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
+def caption(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    first = docstring.split("\n\n")[0].replace("\n", " ")
+    sentence = first.split(". ")[0].rstrip(".")
+    return sentence if len(sentence) <= 100 else sentence[:97].rsplit(" ", 1)[0] + " ..."
+
+
+def help_texts() -> str:
+    parts = []
+    for arguments in ([], ["train"], ["export"], ["bench"]):
+        command = [sys.executable, "-m", "edgecnn", *arguments, "--help"]
+        environment = {**os.environ, "COLUMNS": "80"}
+        text = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        shown = " ".join(["edgecnn", *arguments, "--help"])
+        parts.append(f"```text\n$ {shown}\n{text.replace('python -m edgecnn', 'edgecnn').strip()}\n```\n")
+    return "\n".join(parts)
+
+
+def rendered(text: str) -> str:
+    for name, make in (("results", results), ("map", code_map), ("help", help_texts)):
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, rest = text.split(start)
+        after = rest.split(end)[1]
+        text = f"{before}{start}\n{make()}{end}{after}"
+    return text
+
+
+def main() -> int:
+    current = README.read_text()
+    wanted = rendered(current)
+    if "--check" in sys.argv:
+        if current != wanted:
+            print("README.md is out of date: make readme", file=sys.stderr)
+        return int(current != wanted)
+    README.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

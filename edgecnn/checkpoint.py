@@ -1,0 +1,107 @@
+"""What changes while training, and its way to disk and back after an epoch."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgecnn import files
+from edgecnn.data import Split
+from edgecnn.errors import RunError
+
+FILE = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of metrics.csv. Training figures are of augmented pictures, as the net saw them."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    train_top1_percent: float
+    validation_loss: float
+    validation_top1_percent: float
+    seconds: float
+    pictures_per_s: float
+
+
+@dataclass
+class State:
+    """What changes while training; all of it stands in the checkpoint."""
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    averaged: nn.Module | None
+    """The exponential moving average of the weights, if the recipe asks for one."""
+    history: list[Epoch]
+
+    @property
+    def best_guess(self) -> nn.Module:
+        """The net to evaluate and keep."""
+        return self.averaged if self.averaged is not None else self.net
+
+
+def write_metrics(history: Sequence[Epoch], folder: Path) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: f"{value:.6g}" for key, value in dataclasses.asdict(row).items()} for row in history)
+    files.write_text(folder / "metrics.csv", text.getvalue())
+
+
+def save(folder: Path, state: State, digest: str, seconds: float) -> None:
+    table = {
+        "net": state.net.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "averaged": state.averaged.state_dict() if state.averaged is not None else None,
+        "history": [dataclasses.asdict(row) for row in state.history],
+        "data_sha256": digest,
+        "seconds": seconds,
+    }
+    with files.replacing(folder / FILE) as temporary:
+        torch.save(table, temporary)
+
+
+def load(folder: Path, state: State, digest: str) -> float:
+    """Fill `state`, if there is a checkpoint, and return the seconds spent before it."""
+    path = folder / FILE
+    if not path.is_file():
+        return 0.0  # killed before the first epoch ended
+    try:
+        table = torch.load(path, weights_only=True)
+        state.net.load_state_dict(table["net"])
+        state.optimizer.load_state_dict(table["optimizer"])
+        if state.averaged is not None:
+            state.averaged.load_state_dict(table["averaged"])
+        state.history[:] = [Epoch(**row) for row in table["history"]]
+        seconds, trained_on = float(table["seconds"]), table["data_sha256"]
+    except Exception as error:  # a broken file raises anything: zip, pickle, key and shape errors
+        raise RunError(
+            f"{path} is not a checkpoint of this run: {error}.", "train again under another --name"
+        ) from error
+    if trained_on != digest:
+        raise RunError(f"The pictures have changed since {path} was written.", "train again under another --name")
+    return seconds
+
+
+def remove(folder: Path) -> None:
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def digest(split: Split) -> str:
+    """sha256 of a split's pictures and labels."""
+    hashed = hashlib.sha256(repr(split.images.shape).encode())
+    for start in range(0, len(split), 4096):
+        hashed.update(np.ascontiguousarray(split.images[start : start + 4096]))
+    hashed.update(np.ascontiguousarray(split.labels))
+    return hashed.hexdigest()

@@ -1,0 +1,300 @@
+"""`edgecnn train`: a Recipe in, a Run out.
+
+Every random draw of epoch e comes from generators seeded by (recipe.seed, e), and the learning rate is
+a function of the step alone, so an epoch depends on nothing but the checkpoint before it: a run that
+was killed and resumed ends with the very weights of a run that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from edgecnn import anatomy, augment, budget, checkpoint, console, curves, data, environment, files, nets, plans
+from edgecnn.checkpoint import Epoch, State
+from edgecnn.data import Split
+from edgecnn.errors import GateFailed, RunError
+from edgecnn.plans import OptimPlan, Recipe
+from edgecnn.run import Run, is_run, open_run, write_facts
+
+RISING_EPOCHS = 3
+"""Validation loss rising for so many epochs while training loss falls is called overfitting."""
+
+NUMBER_OF_EVALUATED = 500
+"""Pictures in one forward pass without gradients."""
+
+
+def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
+    """Train `recipe` into `folder` and return the finished Run.
+
+    With `resume` a checkpoint in the folder is continued. Raises RunError if the folder holds a run
+    already, or the checkpoint is another recipe's; GateFailed if the loss stops being a number.
+    """
+    if resume and (folder / "run.json").is_file():
+        finished = open_run(folder)
+        console.note(f"{folder} is complete already.")
+        return finished
+    data_set = data.get(recipe.data.name)
+    augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
+    splits = data.load(recipe.data)
+    height, width, channels = splits.train.images.shape[1:]
+    shape, classes = (channels, height, width), splits.train.classes
+    recipe = budget.resolve(recipe, shape, len(classes))
+    _claim(recipe, folder, resume)
+
+    mean, std = pixel_statistics(splits.train.images)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(recipe.num_threads)
+    started = time.perf_counter()
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            net = nets.build(recipe.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            state = _fresh_state(net, recipe.optim)
+            digest = checkpoint.digest(splits.train)
+            earlier_s = checkpoint.load(folder, state, digest) if resume else 0.0
+            params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
+            console.note(
+                f"{recipe.name}: {recipe.net.name} with {params:,} parameters and {macs:,} MACs, "
+                f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
+            )
+            _fit(state, recipe, splits.train, splits.validation, (mean, std), folder, digest, earlier_s)
+    finally:
+        torch.set_num_threads(threads)
+
+    _save_weights(state.best_guess, folder)
+    curves.draw(state.history, recipe.name, folder / "curves.png")
+    run = Run(
+        folder=folder,
+        recipe=recipe,
+        input_shape=shape,
+        labels=classes,
+        mean=mean,
+        std=std,
+        params=params,
+        macs=macs,
+        validation_top1_percent=state.history[-1].validation_top1_percent,
+        validation_n=len(splits.validation),
+        train_seconds=earlier_s + time.perf_counter() - started,
+    )
+    write_facts(run)
+    checkpoint.remove(folder)
+    return run
+
+
+def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """(mean rounded to an integer, standard deviation) over all pixels of uint8 (N, H, W, C).
+
+    One mean and one deviation for all channels, and the mean an integer: an int8 input tensor with
+    scale 1 / std and zero point mean - 128 then holds every normalised pixel without rounding.
+    """
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(images), 4096):
+        counts += np.bincount(images[start : start + 4096].ravel(), minlength=256)
+    values, total = np.arange(256), counts.sum()
+    mean = float(counts @ values / total)
+    variance = float(counts @ (values - mean) ** 2 / total)
+    return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
+
+
+def learning_rate(optim: OptimPlan, step: int, steps: int) -> float:
+    """The learning rate at `step` of `steps`: a linear rise for the warm-up's share, then down to 0.
+
+    "one-cycle" falls linearly (L. N. Smith, 2018, arXiv:1803.09820), "cosine" along half a cosine
+    (I. Loshchilov and F. Hutter, 2017, arXiv:1608.03983).
+    """
+    rising = optim.warmup * steps
+    if step < rising:
+        return optim.lr * (step + 1) / (rising + 1)
+    done = (step - rising) / (steps - rising)
+    return optim.lr * ((1 - done) if optim.schedule == "one-cycle" else (1 + math.cos(math.pi * done)) / 2)
+
+
+def logits(net: nn.Module, images: npt.NDArray[np.uint8], mean: float, std: float) -> torch.Tensor:
+    """float32 (N, K) of uint8 (N, H, W, C), in eval mode and without gradients."""
+    net.eval()
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(images), NUMBER_OF_EVALUATED):
+            pixels = torch.from_numpy(np.array(images[start : start + NUMBER_OF_EVALUATED]))
+            parts.append(net(_normalised(pixels.to(torch.float32), mean, std)))
+    return torch.cat(parts)
+
+
+def overfits(history: Sequence[Epoch]) -> bool:
+    """Whether validation loss rose and training loss fell in each of the last RISING_EPOCHS epochs."""
+    last = history[-RISING_EPOCHS - 1 :]
+    if len(last) <= RISING_EPOCHS:
+        return False
+    return all(
+        after.validation_loss > before.validation_loss and after.train_loss < before.train_loss
+        for before, after in itertools.pairwise(last)
+    )
+
+
+def _fit(
+    state: State,
+    recipe: Recipe,
+    training: Split,
+    validation: Split,
+    statistics: tuple[float, float],
+    folder: Path,
+    digest: str,
+    earlier_s: float,
+) -> None:
+    mean, std = statistics
+    steps_per_epoch = max(1, len(training) // recipe.batch_size)
+    warned = any(overfits(state.history[:end]) for end in range(len(state.history) + 1))
+    started = time.perf_counter()
+    with console.progress(recipe.name, recipe.epochs * steps_per_epoch) as advance:
+        advance(len(state.history) * steps_per_epoch)
+        for epoch in range(len(state.history), recipe.epochs):
+            epoch_started = time.perf_counter()
+            loss, top1 = _one_epoch(state, recipe, training, statistics, epoch, steps_per_epoch, advance)
+            seconds = time.perf_counter() - epoch_started
+            validated = logits(state.best_guess, validation.images, mean, std)
+            labels = torch.from_numpy(validation.labels)
+            row = Epoch(
+                epoch=epoch + 1,
+                lr=learning_rate(recipe.optim, epoch * steps_per_epoch, recipe.epochs * steps_per_epoch),
+                train_loss=loss,
+                train_top1_percent=top1,
+                validation_loss=F.cross_entropy(validated, labels).item(),
+                validation_top1_percent=100 * (validated.argmax(1) == labels).float().mean().item(),
+                seconds=seconds,
+                pictures_per_s=steps_per_epoch * min(recipe.batch_size, len(training)) / seconds,
+            )
+            state.history.append(row)
+            checkpoint.write_metrics(state.history, folder)
+            checkpoint.save(folder, state, digest, earlier_s + time.perf_counter() - started)
+            console.note(
+                f"epoch {row.epoch}/{recipe.epochs}  train loss {row.train_loss:.4f}  "
+                f"validation loss {row.validation_loss:.4f}  top-1 {row.validation_top1_percent:.2f} %  "
+                f"{row.pictures_per_s:,.0f} pictures/s"
+            )
+            if not warned and overfits(state.history):
+                warned = True
+                console.warn(
+                    f"overfitting since epoch {row.epoch - RISING_EPOCHS}: validation loss rises while training "
+                    "loss falls; more augmentation, more weight decay or fewer epochs would help"
+                )
+
+
+def _one_epoch(
+    state: State,
+    recipe: Recipe,
+    training: Split,
+    statistics: tuple[float, float],
+    epoch: int,
+    steps: int,
+    advance: Any,
+) -> tuple[float, float]:
+    """Mean loss and top-1 in percent over the epoch's pictures."""
+    mean, std = statistics
+    generator = torch.Generator().manual_seed(_seed(recipe.seed, epoch))
+    torch.manual_seed(_seed(recipe.seed, epoch))  # dropout draws from the global generator
+    order = torch.randperm(len(training), generator=generator).numpy()
+    labels = torch.from_numpy(training.labels)
+    losses, right = 0.0, 0
+    state.net.train()
+    for step in range(steps):
+        chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        pixels = torch.from_numpy(training.images[chosen])
+        inputs = _normalised(augment.augment(pixels, recipe.augment, mean, generator), mean, std)
+        targets = labels[chosen]
+        lr = learning_rate(recipe.optim, epoch * steps + step, recipe.epochs * steps)
+        for group in state.optimizer.param_groups:
+            group["lr"] = lr
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+            outputs = state.net(inputs)
+        outputs = outputs.float()
+        loss = F.cross_entropy(outputs, targets, label_smoothing=recipe.optim.label_smoothing)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        if state.averaged is not None:
+            _average(state.averaged, state.net, recipe.optim.ema, epoch * steps + step)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise GateFailed(
+                f"The training loss became {value} in epoch {epoch + 1}, step {step + 1}.",
+                f"lower the learning rate: -s optim.lr={recipe.optim.lr / 3:.2g}",
+            )
+        losses += value
+        right += int((outputs.argmax(1) == targets).sum())
+        advance(1)
+    return losses / steps, 100 * right / (steps * min(recipe.batch_size, len(training)))
+
+
+def _normalised(values: torch.Tensor, mean: float, std: float) -> torch.Tensor:
+    """float32 (N, H, W, C) of raw pixels -> (N, C, H, W) in channels-last memory; nothing is moved."""
+    return values.sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+
+def _fresh_state(net: nn.Module, optim: OptimPlan) -> State:
+    # Weight decay is for weights that multiply inputs; on biases and batch norm it only shifts the scale.
+    groups = [
+        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": optim.weight_decay},
+        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer: torch.optim.Optimizer
+    if optim.name == "sgd":
+        optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0)
+    else:
+        optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=(optim.momentum, 0.99))
+    averaged = copy.deepcopy(net).requires_grad_(False) if optim.ema else None
+    return State(net, optimizer, averaged, [])
+
+
+def _average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+    """Move `averaged` towards `net`, batch-norm statistics included; quickly in the first steps."""
+    decay = min(decay, (1 + step) / (10 + step))
+    ours = [value for value in averaged.state_dict().values() if value.is_floating_point()]
+    theirs = [value for value in net.state_dict().values() if value.is_floating_point()]
+    torch._foreach_lerp_(ours, theirs, 1 - decay)
+
+
+def _seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _claim(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Make `folder` this recipe's, or raise RunError if it is another's."""
+    if resume:
+        if not is_run(folder):
+            raise RunError(f"There is nothing to resume in {folder}.", "train without --resume")
+        written = plans.load(Recipe, str(folder / "recipe.toml"))
+        changed = [f.name for f in dataclasses.fields(Recipe) if getattr(written, f.name) != getattr(recipe, f.name)]
+        if changed:
+            raise RunError(
+                f"The checkpoint in {folder} is of another recipe: {', '.join(changed)} differ.",
+                "resume it with its own recipe, or train under another --name",
+            )
+        return
+    if is_run(folder):
+        raise RunError(
+            f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
+        )
+    files.make_folder(folder)
+    files.write_text(folder / "recipe.toml", plans.dump(recipe))
+    files.write_json(folder / "environment.json", environment.to_table(environment.here()))
+
+
+def _save_weights(net: nn.Module, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    weights = {name: value.contiguous() for name, value in net.state_dict().items()}
+    with files.replacing(folder / "model.safetensors") as temporary:
+        save_file(weights, temporary)

@@ -1,0 +1,33 @@
+"""Shared by all tests: one real run on the digits, trained once a session."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Two threads of tiny kernels cost more than they bring, and collapse beside another process.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from edgecnn import plans
+from edgecnn.run import Run
+
+QUICK = ("epochs=6", "num_threads=1")
+"""Overrides that make a recipe of the digits train in seconds."""
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A depthwise CNN trained on the digits; tests must not change its folder."""
+    from edgecnn.train import train
+
+    recipe = plans.load_recipe("dscnn-digits", QUICK)
+    return train(recipe, tmp_path_factory.mktemp("runs") / "dscnn-digits")
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder for one test, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

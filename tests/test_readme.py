@@ -1,0 +1,54 @@
+"""The README: its tables, map and help are generated, and its commands are real."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn import cli, plans
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+WRITTEN = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", TEXT, flags=re.DOTALL)
+COMMANDS = [line.split("#")[0].strip() for line in WRITTEN.splitlines() if re.match(r" {4}(edgecnn|make) ", line)]
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    done = subprocess.run([sys.executable, "bench/readme.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) > 8
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("edgecnn")])
+def test_every_command_parses_and_names_what_there_is(command: str) -> None:
+    import typer.main
+
+    verb, *arguments = shlex.split(command)[1:]
+    group = typer.main.get_command(cli.app)
+    parsed = group.commands[verb].make_context(verb, arguments)  # type: ignore[attr-defined]
+    for value in parsed.params.values():
+        if isinstance(value, str) and value.startswith("dscnn"):
+            assert value in plans.names(plans.Recipe)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_every_make_target_exists(command: str) -> None:
+    target = shlex.split(command)[1]
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+
+
+def test_the_project_names_no_machine_of_its_makers() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    names = [name for name in tracked.stdout.split("\0") if name.endswith((".py", ".md", ".toml", ".json", ".txt"))]
+    private = re.compile("/" + "work/|/" + r"root/|\.\./shared|py" + r"pi\.org")
+    for name in names:
+        if (ROOT / name).is_file():
+            assert not private.search((ROOT / name).read_text()), name

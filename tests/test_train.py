@@ -1,0 +1,186 @@
+"""Training: reproducible, resumable after a kill, and it never looks at the test split."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecnn import data, plans
+from edgecnn.checkpoint import Epoch
+from edgecnn.errors import GateFailed, PlanError, RunError
+from edgecnn.plans import OptimPlan
+from edgecnn.run import Run, open_run
+from edgecnn.train import RISING_EPOCHS, learning_rate, overfits, pixel_statistics, train
+
+SHORT = ("epochs=2", "num_threads=1", "net.width=8", "net.depth=1")
+
+
+def recipe(*overrides: str) -> plans.Recipe:
+    return plans.load_recipe("dscnn-digits", (*SHORT, *overrides))
+
+
+def test_a_short_run_learns_the_digits(digits_run: Run) -> None:
+    assert digits_run.validation_top1_percent > 85
+    assert digits_run.input_shape == (1, 8, 8)
+
+
+def test_a_run_folder_holds_all_that_the_next_step_reads(digits_run: Run) -> None:
+    names = {path.name for path in digits_run.folder.iterdir()}
+    assert {"recipe.toml", "run.json", "model.safetensors", "metrics.csv", "environment.json", "curves.png"} <= names
+    assert "checkpoint.pt" not in names
+    assert open_run(digits_run.folder) == digits_run
+    assert (digits_run.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    with (digits_run.folder / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, digits_run.recipe.epochs + 1))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
+    first = train(recipe(), tmp_path / "a").weights.read_bytes()
+    assert train(recipe(), tmp_path / "b").weights.read_bytes() == first
+    assert train(recipe("seed=1"), tmp_path / "c").weights.read_bytes() != first
+
+
+def test_training_does_not_disturb_the_callers_random_numbers(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    train(recipe("epochs=1"), tmp_path / "run")
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("optim", ["sgd", "adamw"])
+def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_path: Path, optim: str) -> None:
+    settings = ("epochs=6", "net.dropout=0.2", "optim.ema=0.98", f"optim.name={optim}", "optim.lr=0.01")
+    whole = train(recipe(*settings), tmp_path / "whole")
+
+    killed = tmp_path / "killed"
+    changes = itertools.chain.from_iterable(("-s", setting) for setting in (*SHORT, *settings))
+    command = [sys.executable, "-m", "edgecnn", "train", "dscnn-digits", *changes, "--output", str(tmp_path)]
+    process = subprocess.Popen([*command, "--name", "killed"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (killed / "checkpoint.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (killed / "run.json").exists()
+
+    done = (killed / "metrics.csv").read_text().count("\n") - 1
+    assert 1 <= done < 6
+    resumed = train(plans.load_recipe(str(killed / "recipe.toml")), killed, resume=True)
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()
+
+
+def test_resuming_before_the_first_checkpoint_starts_anew(tmp_path: Path) -> None:
+    whole = train(recipe(), tmp_path / "whole")
+    early = tmp_path / "early"
+    early.mkdir()
+    (early / "recipe.toml").write_text((whole.folder / "recipe.toml").read_text())
+    assert train(recipe(), early, resume=True).weights.read_bytes() == whole.weights.read_bytes()
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_and_the_difference_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(plans.dump(recipe()))
+    with pytest.raises(RunError, match="another recipe: optim differ"):
+        train(recipe("optim.lr=0.5"), folder, resume=True)
+
+
+def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(plans.dump(recipe()))
+    (folder / "checkpoint.pt").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(RunError, match=r"checkpoint\.pt is not a checkpoint"):
+        train(recipe(), folder, resume=True)
+
+
+def test_a_finished_run_is_not_trained_over(digits_run: Run) -> None:
+    before = digits_run.weights.read_bytes()
+    with pytest.raises(RunError, match="holds a run already"):
+        train(digits_run.recipe, digits_run.folder)
+    assert train(digits_run.recipe, digits_run.folder, resume=True) == digits_run
+    assert digits_run.weights.read_bytes() == before
+
+
+def test_training_never_looks_at_the_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Untouchable:
+        def __getattribute__(self, name: str) -> object:
+            raise AssertionError(f"training read test.{name}")
+
+    splits = data.load(recipe().data)
+    blind = dataclasses.replace(splits, test=Untouchable())
+    monkeypatch.setattr(data, "load", lambda plan: blind)
+    train(recipe("epochs=1"), tmp_path / "run")
+
+
+def test_an_augmentation_the_labels_do_not_survive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="'flip' does not fit 'digits'"):
+        train(recipe("augment.flip=true"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
+    with pytest.raises(GateFailed, match=r"The training loss became (nan|inf) in epoch 1"):
+        train(recipe("optim.name=sgd", "optim.lr=1e30"), tmp_path / "run")
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_bf16_and_every_augmentation_train(tmp_path: Path) -> None:
+    run = train(recipe("precision=bf16", "augment.cutout=2", "augment.jitter=0.2", "epochs=1"), tmp_path / "run")
+    assert run.validation_n == len(data.load(run.recipe.data).validation)
+
+
+def test_baselines_cost_what_the_cnn_costs(tmp_path: Path, digits_run: Run) -> None:
+    for name in ("mlp-digits", "vit-digits"):
+        run = train(plans.load_recipe(name, ("epochs=1", "num_threads=1")), tmp_path / name)
+        assert run.recipe.budget is None
+        assert run.params == pytest.approx(digits_run.params, rel=0.05)
+
+
+@given(st.integers(2, 5000), st.floats(0, 0.9), st.sampled_from(["one-cycle", "cosine"]))
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(steps: int, warmup: float, schedule: str) -> None:
+    optim = OptimPlan(lr=0.5, warmup=warmup, schedule=schedule)  # type: ignore[arg-type]
+    rates = np.array([learning_rate(optim, step, steps) for step in range(steps)])
+    peak = int(rates.argmax())
+    assert rates.min() > 0
+    assert rates.max() <= 0.5
+    assert (np.diff(rates[: peak + 1]) > 0).all()
+    assert (np.diff(rates[peak:]) < 0).all()
+    assert learning_rate(optim, steps, steps) == pytest.approx(0, abs=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_pixel_statistics_are_those_of_all_pixels(seed: int, n: int) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (n, 3, 5, 2), dtype=np.uint8)
+    mean, std = pixel_statistics(images)
+    assert mean == round(float(images.mean()))
+    assert std == pytest.approx(max(1.0, float(images.astype(np.float64).std())), abs=1e-3)
+
+
+def history(train_losses: list[float], validation_losses: list[float]) -> list[Epoch]:
+    pairs = zip(train_losses, validation_losses, strict=True)
+    return [Epoch(i + 1, 0.1, t, 0.0, v, 0.0, 1.0, 1.0) for i, (t, v) in enumerate(pairs)]
+
+
+def test_overfitting_is_validation_loss_rising_while_training_loss_falls() -> None:
+    falling, rising = [4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0]
+    assert len(falling) - 1 == RISING_EPOCHS
+    assert overfits(history(falling, rising))
+    assert not overfits(history(falling, falling))
+    assert not overfits(history(rising, rising))
+    assert not overfits(history(falling[:3], rising[:3]))
+    assert not overfits(history(falling, [1.0, 2.0, 3.0, 2.9]))
