@@ -64,15 +64,24 @@ def load(plan: DataPlan) -> Splits:
     whole, test = plugins.call(get(plan.name).load, plan.options, "[data]")
     check(whole, "training")
     check(test, "test")
-    rng = np.random.default_rng(plan.seed)
-    held_out = np.zeros(len(whole), dtype=bool)
-    for label in range(len(whole.classes)):
-        members = np.flatnonzero(whole.labels == label)
-        count = min(len(members) - 1, max(1, round(plan.validation * len(members))))
-        held_out[rng.permutation(members)[:count]] = True
+    held_out = stratified(whole.labels, plan.validation, plan.seed)
     train_indices = np.flatnonzero(~held_out)
     train, validation = whole.take(train_indices), whole.take(np.flatnonzero(held_out))
     return Splits(train, validation, test, train_indices.astype(np.int64))
+
+
+def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which of the labelled pictures to set apart, (N,): the same share of every class, drawn by the seed.
+
+    Of each class at least one picture is set apart and at least one is left; of a single one, it is left.
+    """
+    rng = np.random.default_rng(seed)
+    apart = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(len(members) - 1, max(1, round(share * len(members))))
+        apart[rng.permutation(members)[:count]] = True
+    return apart
 
 
 def check(split: Split, name: str) -> None:

@@ -1,0 +1,162 @@
+"""Encoded pictures decoded once: in parallel, into a cache that the next load maps into memory.
+
+The cache is keyed by what decides its pixels: the content of every file in order, the size, the number
+of channels, the resize rule, and the versions of Pillow and of this package. The files are read and
+hashed on every load. Their times and sizes would be quicker to look at, but a picture replaced by
+another of the same size under a kept time (rsync, tar) would go unseen, and with it the claim that a
+number belongs to its pictures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import edgecnn
+from edgecnn import console, files, pictures
+from edgecnn.data._places import cache_folder
+from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
+
+CHUNK = 16
+"""Pictures a process decodes at a time: few enough that Ctrl-C is not kept waiting by large ones."""
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def digests(paths: Sequence[Path]) -> list[str]:
+    """The sha256 of every file's content; of one that cannot be read, "" (decoding it will say why)."""
+    found = []
+    with console.progress("reading pictures", len(paths)) as advance:
+        for path in paths:
+            try:
+                with open(path, "rb") as stream:  # noqa: PTH123 (a third of the time for small files)
+                    found.append(hashlib.sha256(stream.read()).hexdigest())
+            except OSError:
+                found.append("")
+            advance(1)
+    return found
+
+
+def images(
+    paths: Sequence[Path], contents: Sequence[str], *, size: int, channels: int, skip_broken: bool
+) -> tuple[Pixels, list[int]]:
+    """All pictures, uint8 (N, size, size, channels), and the indices of those that cannot be read.
+
+    contents: the `digests` of the paths. The rows of broken pictures are black. Without `skip_broken`
+    the first broken one raises a DataError that names it, and nothing is kept.
+    """
+    key = _key(contents, size, channels)
+    pixels_path = cache_folder() / "decoded" / f"{key}.npy"
+    broken_path = pixels_path.with_suffix(".json")
+    shape = (len(paths), size, size, channels)
+    cached = _open_cache(pixels_path, broken_path, shape)
+    if cached is None:
+        try:
+            files.make_folder(pixels_path.parent)
+            broken = _fill(pixels_path, broken_path, paths, shape, skip_broken)
+        except OutputError as error:
+            raise OutputError(error.sentence, "set XDG_CACHE_HOME to a folder that can be written") from error
+        cached = np.load(pixels_path, mmap_mode="c"), broken
+        console.note(f"decoded {len(paths):,} pictures into {pixels_path}")
+    elif cached[1] and not skip_broken:
+        pictures.decode(paths[cached[1][0]], height=size, width=size, channels=channels)
+    return cached
+
+
+def _key(contents: Sequence[str], size: int, channels: int) -> str:
+    import PIL
+
+    versions = [PIL.__version__, edgecnn.__version__]
+    decided_by = json.dumps([pictures.RESIZE_RULE, versions, size, channels, list(contents)])
+    return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
+
+
+def _open_cache(pixels_path: Path, broken_path: Path, shape: tuple[int, ...]) -> tuple[Pixels, list[int]] | None:
+    try:
+        broken = json.loads(broken_path.read_text())
+        # Copy-on-write, so that PyTorch can wrap the array without a warning and the file stays as it is.
+        pixels = np.load(pixels_path, mmap_mode="c")
+    except (OSError, ValueError, EOFError):
+        return None  # missing, or damaged: decoded anew
+    return (pixels, broken) if pixels.shape == shape else None
+
+
+def _fill(
+    pixels_path: Path, broken_path: Path, paths: Sequence[Path], shape: tuple[int, ...], skip_broken: bool
+) -> list[int]:
+    """Decode into the cache's two files; the pixels' name comes last, so that it says both are whole."""
+    count, size, _, channels = shape
+    broken: list[int] = []
+    with files.replacing(pixels_path) as temporary:
+        with (
+            temporary.open("wb") as out,
+            contextlib.closing(_decode_all(paths, size, channels)) as decoded,
+            console.progress("decoding pictures", count) as advance,
+        ):
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(out, header)
+            done = 0
+            for pixels, sentences in decoded:
+                if sentences and not skip_broken:
+                    raise DataError(next(iter(sentences.values())), "remove or replace it, or set skip_broken = true")
+                broken.extend(done + index for index in sentences)
+                # Written, not stored into a mapped file: a full disk is then an error and not a SIGBUS.
+                out.write(pixels.tobytes())
+                done += len(pixels)
+                advance(len(pixels))
+        files.write_json(broken_path, broken)
+    return broken
+
+
+def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Generator[tuple[Pixels, dict[int, str]]]:
+    """Every chunk's `_decode`, in order, by one process a core.
+
+    Processes, since threads take turns at the interpreter: 10,000 JPEGs of 32 x 32 on two cores took 1.7 s
+    in one process, 2.1 s in two threads and 1.1 s in two processes (Pillow 13). Spawned, since a fork of a
+    process with PyTorch's threads in it may hang.
+    """
+    chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
+    decode = functools.partial(_decode, size=size, channels=channels)
+    if len(chunks) == 1:
+        yield decode(paths)
+        return
+    pool = ProcessPoolExecutor(
+        min(len(chunks), os.cpu_count() or 1),
+        mp_context=multiprocessing.get_context("spawn"),
+        # Ctrl-C reaches every process of the terminal; this one alone answers it.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        yield from pool.map(decode, chunks)
+    except BrokenProcessPool as error:
+        raise EnvironmentUnfit(
+            "A process that decoded pictures died.",
+            "either memory ran out, or a script calls edgecnn outside of `if __name__ == '__main__':`",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode(paths: Sequence[Path], size: int, channels: int) -> tuple[Pixels, dict[int, str]]:
+    """The pictures (N, size, size, channels), and what is wrong with the broken ones by index."""
+    pixels = np.zeros((len(paths), size, size, channels), dtype=np.uint8)
+    sentences = {}
+    for index, path in enumerate(paths):
+        try:
+            pixels[index] = pictures.decode(path, height=size, width=size, channels=channels)
+        except DataError as error:
+            sentences[index] = error.sentence
+    return pixels, sentences

@@ -1,0 +1,172 @@
+"""Your own pictures: `train/<class>/*` and `test/<class>/*`, or `<class>/*` that is split by a stated seed.
+
+The class names are the folders' names, sorted. Pictures are found in a class folder at any depth, by
+their suffix; hidden files and folders are passed over, and links to folders are followed for a class
+folder only, so no loop of links can trap the search. A picture must not be in both splits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import console, pictures
+from edgecnn.data import Split, _decoded, stratified
+from edgecnn.errors import DataError, PlanError
+
+FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
+"""Nobody but you knows what your labels mean: flip no letters, and no left and right hands."""
+
+
+def load(
+    path: str = "",
+    size: int = 32,
+    channels: int = 3,
+    test: float = 0.2,
+    seed: int = 0,
+    skip_broken: bool = False,
+) -> tuple[Split, Split]:
+    """(train, test), uint8 (N, size, size, channels), decoded once and then read from a cache.
+
+    path: the folder.
+    size: side in pixels, reached by pictures.RESIZE_RULE.
+    channels: 1 for grey, 3 for RGB.
+    test: share of every class that becomes the test split, if there is no train/ and test/ pair;
+        copies of one picture stay on one side.
+    seed: of that split.
+    skip_broken: leave out the pictures that cannot be read, and say how many.
+
+    Raises PlanError for an option out of range, DataError for a folder that cannot be learnt from: no
+    such folder, fewer than two classes, a class without pictures, other classes in test/ than in
+    train/, the same picture in both, or one that cannot be read.
+    """
+    if not path:
+        raise PlanError("[data] lacks the key 'path'.", "name the folder of your pictures: --data path/to/folder")
+    if size < 1 or channels not in (1, 3):
+        raise PlanError(f"[data]: size = {size}, channels = {channels} is no shape of a picture.", "channels: 1 or 3")
+    if not 0 < test < 1:
+        raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
+    root = Path(path).expanduser()
+    parts = _parts(root)
+    found = {part: _classes(part) for part in parts}
+    classes = tuple(found[parts[0]])
+    if len(parts) == 2 and (other := sorted(set(classes) ^ set(found[parts[1]]))):
+        raise DataError(f"train/ and test/ in {root} differ in classes: {', '.join(other)}.", "they need the same ones")
+    if len(classes) < 2:
+        raise DataError(f"{parts[0]} has one class only ({classes[0]!r}).", "a classifier needs at least two")
+
+    listed = [
+        (picture, label, part is not parts[0])
+        for part in parts
+        for label, name in enumerate(classes)
+        for picture in found[part][name]
+    ]
+    paths = [picture for picture, _, _ in listed]
+    labels = np.array([label for _, label, _ in listed], dtype=np.int64)
+    contents = _decoded.digests(paths)
+    in_test = np.array([is_test for _, _, is_test in listed])
+    if len(parts) == 2:
+        _refuse_leak(paths, contents, int(np.argmax(in_test)))
+    else:
+        in_test = _split(labels, contents, test, seed)
+
+    images, broken = _decoded.images(paths, contents, size=size, channels=channels, skip_broken=skip_broken)
+    kept = np.ones(len(paths), dtype=bool)
+    kept[broken] = False
+    if broken:
+        console.warn(
+            f"left out {len(broken):,} of {len(paths):,} pictures that cannot be read, {paths[broken[0]]} first"
+        )
+    train, rest = (_taken(kept & side) for side in (~in_test, in_test))
+    return Split(images[train], labels[train], classes), Split(images[rest], labels[rest], classes)
+
+
+def _parts(root: Path) -> list[Path]:
+    """[train/, test/] of the folder, or the folder alone."""
+    if not root.is_dir():
+        problem = "is a file, not a folder" if root.exists() else "does not exist"
+        raise DataError(f"{root} {problem}.", "name a folder with one folder of pictures per class")
+    pair = [root / "train", root / "test"]
+    present = [part for part in pair if part.is_dir()]
+    if len(present) == 1:
+        missing = next(part for part in pair if part not in present)
+        raise DataError(
+            f"{root} has {present[0].name}/ but no {missing.name}/.", f"add {missing.name}/, or name {present[0]}"
+        )
+    if present and (
+        unread := sorted(p.name for p in root.iterdir() if p.is_dir() and p not in pair and p.name[0] != ".")
+    ):
+        console.warn(f"only train/ and test/ of {root} are read, not {', '.join(unread)}")
+    return present or [root]
+
+
+def _classes(part: Path) -> dict[str, list[Path]]:
+    """Class name -> its pictures; both sorted."""
+    real = part.resolve()
+    try:
+        entries = sorted(part.iterdir())
+    except OSError as error:
+        raise DataError(f"Cannot read {part}: {error.strerror}.") from error
+    folders = [
+        entry
+        for entry in entries
+        if entry.is_dir() and not entry.name.startswith(".") and not real.is_relative_to(entry.resolve())
+    ]
+    if not folders:
+        raise DataError(f"{part} holds no class folders.", "put the pictures of each class into a folder of its name")
+    found = {folder.name: _pictures(folder) for folder in folders}
+    for name, paths in found.items():
+        if not paths:
+            raise DataError(
+                f"The class folder {part / name} holds no pictures.",
+                f"remove it, or add pictures ({' '.join(sorted(pictures.SUFFIXES))})",
+            )
+    return found
+
+
+def _pictures(folder: Path) -> list[Path]:
+    found = []
+    for place, subfolders, names in os.walk(folder):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in pictures.SUFFIXES:  # noqa: PTH122
+                found.append(Path(place, name))
+    return sorted(found)
+
+
+def _split(labels: npt.NDArray[np.int64], contents: list[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which pictures are for test, (N,); a picture goes where the first of its copies went."""
+    _, first, copy_of = np.unique(np.array(contents), return_index=True, return_inverse=True)
+    original = first[copy_of]  # (N,)
+    originals = np.unique(original)
+    in_test = np.zeros(len(labels), dtype=bool)
+    in_test[originals] = stratified(labels[originals], share, seed)
+    return in_test[original]
+
+
+def _taken(mask: npt.NDArray[np.bool_]) -> slice | npt.NDArray[np.intp]:
+    """What the mask takes: a slice where it can be, for that leaves mapped pictures on the disk."""
+    indices = np.flatnonzero(mask)
+    if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
+        return slice(int(indices[0]), int(indices[-1]) + 1)
+    return indices
+
+
+def _refuse_leak(paths: list[Path], contents: list[str], n_train: int) -> None:
+    """DataError if one of the first `n_train` pictures is, byte for byte, among the rest."""
+    learnt = dict(zip(contents[:n_train], paths[:n_train], strict=True))
+    leaks = [
+        (learnt[content], path)
+        for content, path in zip(contents[n_train:], paths[n_train:], strict=True)
+        if content and content in learnt
+    ]
+    if leaks:
+        raise DataError(
+            f"{leaks[0][0]} and {leaks[0][1]} are the same picture"
+            + (f", and so are {len(leaks) - 1:,} more in both train/ and test/." if len(leaks) > 1 else "."),
+            "remove it from one of them: a test picture must not be learnt from",
+        )
