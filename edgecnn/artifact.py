@@ -100,6 +100,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far the output tensors of two int8 files of one run are apart, on the same pictures."""
+
+    against: str
+    """Name of the other file."""
+    n: int
+    max_lsb: int
+    """Largest difference of two output values, in steps of their common scale."""
+    differing_percent: float
+    """Share of output values that differ at all."""
+    agreement_percent: float
+    """Share of pictures with the same top-1 class."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """One deployable file and its card."""
 
@@ -114,6 +129,7 @@ class Artifact:
     target: str | None = None
     calibration: Mapping[str, Any] = field(default_factory=dict)
     verdict: Verdict | None = None
+    parity: Parity | None = None
 
     @property
     def name(self) -> str:

@@ -9,7 +9,9 @@
     ├── GateFailed           1   everything ran, and a gate said no
     └── EnvironmentUnfit     2   this machine cannot do it, or cannot tell
         ├── MissingPackage       a package of an extra is not installed
-        └── OutputError          a result could not be written
+        ├── OutputError          a result could not be written
+        ├── LinkError            a board cannot be reached, or the link to it was cut
+        └── BoardUnfit           a board was reached and cannot do it
 
 Anything else that reaches the user is a bug of this tool.
 """
@@ -69,17 +71,25 @@ class EnvironmentUnfit(EdgecnnError):
 
 
 class MissingPackage(EnvironmentUnfit):
-    """A package of an extra is not installed."""
+    """A package is not installed; `extra` names the extra it belongs to, if one does."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, extra: str | None, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed.",
-            f"pip install 'edgecnn[{extra}]'",
+            f"pip install 'edgecnn[{extra}]'" if extra else f"pip install {package}",
         )
 
 
 class OutputError(EnvironmentUnfit):
     """A result could not be written."""
+
+
+class LinkError(EnvironmentUnfit):
+    """A board cannot be reached, refuses us, is not the one it was, or the link to it was cut."""
+
+
+class BoardUnfit(EnvironmentUnfit):
+    """A board was reached and cannot do it: 32-bit, no Python, an old glibc, no wheel, no room, in use."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

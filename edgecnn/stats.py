@@ -46,7 +46,7 @@ def mcnemar_exact(gained: int, lost: int) -> float:
     if n == 0:
         return 1.0
     tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, float(2 * tail / 2**n))
 
 
 def paired_drop_pp(gained: int, lost: int, n: int, z: float = 1.959963984540054) -> tuple[float, float, float]:
@@ -74,10 +74,20 @@ def quantile(sorted_values: Sequence[float], q: float) -> float:
     return sorted_values[low] * (1 - fraction) + sorted_values[high] * fraction
 
 
-def median_interval(sorted_values: Sequence[float]) -> tuple[float, float]:
-    """A distribution-free 95 % interval of the median: order statistics by the binomial's normal limit."""
+def median_interval(sorted_values: Sequence[float], percent: float = 95.0) -> tuple[float, float, float]:
+    """(low, high, held): the narrowest pair of order statistics that holds the median with `percent`.
+
+    No distribution is assumed: of n values the d-th smallest and the d-th largest hold it with
+    1 - 2 P(Binomial(n, 1/2) < d) (David and Nagaraja, Order Statistics, 2003, section 7.1). `held` is
+    that figure in percent; with fewer than six values even the extremes fall short of 95.
+    """
     n = len(sorted_values)
-    half = 1.959963984540054 * math.sqrt(n) / 2
-    low = max(0, math.floor(n / 2 - half))
-    high = min(n - 1, math.ceil(n / 2 + half))
-    return sorted_values[low], sorted_values[high]
+    if n == 0:
+        raise UsageError("An interval needs at least one value.")
+    outside, tail, d = 1, 1, 1  # both count outcomes of n fair coins: P = count / 2**n
+    while 2 * (d + 1) <= n:
+        tail += math.comb(n, d)
+        if 2 * tail / 2**n > 1 - percent / 100:
+            break
+        outside, d = tail, d + 1
+    return sorted_values[d - 1], sorted_values[n - d], 100 * max(0.0, 1 - 2 * outside / 2**n)

@@ -11,10 +11,22 @@ from edgecnn import plugins
 
 
 class Session(Protocol):
-    """A model that is loaded and ready."""
+    """A model that is loaded and ready. Its three steps are apart so that each can be timed alone."""
+
+    def load(self, x: npt.NDArray[Any]) -> None:
+        """Copy one batch in, in the input tensor's dtype, shape and layout."""
+        ...
+
+    def invoke(self) -> None:
+        """Run the graph on what was loaded last. Releases the GIL."""
+        ...
+
+    def fetch(self) -> npt.NDArray[Any]:
+        """The output tensor of the last `invoke`, copied."""
+        ...
 
     def __call__(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """One batch in the input tensor's dtype, shape and layout -> the output tensor, copied."""
+        """All three."""
         ...
 
 
@@ -25,12 +37,12 @@ class Runtime(Protocol):
     PACKAGE: str
     """The distribution a machine needs to install."""
 
-    def version(self) -> str:
-        """The installed version. Raises MissingPackage if there is none."""
+    def import_engine(self) -> None:
+        """Import the engine, so that `open` can be timed without it. Raises MissingPackage."""
         ...
 
     def open(self, path: Path, num_threads: int) -> Session:
-        """Load a model file. Raises ModelFileError if the engine refuses it."""
+        """Load a model file. Raises ModelFileError if the engine refuses it, MissingPackage without an engine."""
         ...
 
 

@@ -1,0 +1,67 @@
+"""Boards: a file here is a way to reach a machine. Contract: `BoardKind`.
+
+A board is a process that prints what it measured as one line of JSON; this machine is the board
+that needs no network. The process is the same worker everywhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol, cast
+
+from edgecnn import plugins
+from edgecnn.boards import _named
+from edgecnn.environment import Environment
+from edgecnn.errors import UsageError, nearest
+from edgecnn.measure import Job, Outcome
+
+
+class Board(Protocol):
+    """A machine that is ready to measure."""
+
+    name: str
+    """As it stands in a report and in its file's name."""
+
+    def facts(self) -> Environment:
+        """The board's Environment, read there."""
+        ...
+
+    def run(self, job: Job) -> Outcome:
+        """Do the job in one fresh process there; the job's paths are this machine's.
+
+        Raises what the worker raised, and EnvironmentUnfit when its process was killed or crashed.
+        """
+        ...
+
+
+class BoardKind(Protocol):
+    """What a file of this folder provides."""
+
+    def open(self, address: str) -> AbstractContextManager[Board]:
+        """Reach the board and clean up behind; `address` is what follows the colon of its name, or ""."""
+        ...
+
+
+def get(name: str) -> BoardKind:
+    """The kind of board of that name; a UsageError lists the known ones."""
+    return cast(BoardKind, plugins.load("boards", name))
+
+
+def find(name: str) -> tuple[BoardKind, str]:
+    """(kind, address) of the board a suite names: "local", "ssh://pi@raspberrypi", or a file of bench/boards/.
+
+    A UsageError lists the known ones.
+    """
+    kind, colon, address = name.partition(":")
+    if not colon and name in _named.names():
+        return get("ssh"), name
+    known = (*plugins.names("boards"), *_named.names())
+    if kind not in known:
+        raise UsageError(f"There is no board named {name!r}.", nearest(kind, known) + "; or ssh://user@host")
+    return get(kind), address
+
+
+def open(name: str) -> AbstractContextManager[Board]:
+    """The board a suite names, ready to measure."""
+    kind, address = find(name)
+    return kind.open(address)

@@ -1,0 +1,49 @@
+"""This machine: the worker runs under the very Python that runs `edgecnn`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecnn import answers, config, ship
+from edgecnn.environment import Environment
+from edgecnn.errors import UsageError
+from edgecnn.measure import Job, Outcome
+
+
+@contextlib.contextmanager
+def open(address: str) -> Iterator[LocalBoard]:
+    if address:
+        raise UsageError(f"The board 'local' has no address, not {address!r} either.", "--board local")
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        worker = Path(folder, "worker.pyz")
+        ship.write(worker)
+        yield LocalBoard(worker)
+
+
+class LocalBoard:
+    """A fresh process for every job, from the zipapp a remote board would get."""
+
+    name = "local"
+
+    def __init__(self, worker: Path) -> None:
+        self._worker = worker
+
+    def facts(self) -> Environment:
+        return answers.facts(*self._call("facts", ""))
+
+    def run(self, job: Job) -> Outcome:
+        return answers.outcome(job, *self._call("run", json.dumps(config.table_of(job))))
+
+    def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
+        """(return code, stdout, stderr). An interrupt ends the worker too: `run` kills it on the way out."""
+        # The archive comes first on the worker's path, so no other edgecnn can stand in for it.
+        done = subprocess.run(
+            [sys.executable, str(self._worker), command], input=stdin, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr

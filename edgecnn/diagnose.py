@@ -1,0 +1,147 @@
+"""What limits the numbers of a report: the closed list of warnings, each with the figures behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from edgecnn import stats
+from edgecnn.report import Measurement, Warning, WarningKind, Window
+from edgecnn.units import duration
+from edgecnn.validity import FOREIGN_CORES, STOLEN_CORES, disturbance
+
+UNSTABLE_PERCENT = 5.0
+"""Rounds whose medians lie further apart than this do not measure one thing."""
+FREQUENCY_PERCENT = 5.0
+LEAST_ROUNDS = 6
+"""The fewest whose extremes hold the median with 95 % (`stats.median_interval`)."""
+LEAST_SAMPLES = 50
+
+
+def warnings(measurements: Sequence[Measurement]) -> tuple[Warning, ...]:
+    """All warnings of a report's measurements, those about the machine first."""
+    if not measurements:
+        return ()
+    windows = [window for one in measurements for window in one.windows]
+    found = [*_loaded_machine(windows), *_frequency_changed(windows), *_few_rounds(measurements)]
+    found += _assumed_preprocessing(measurements)
+    for one in measurements:
+        found += [*_unstable(one), *_few_samples(one), *_one_class(one)]
+        found += _int8_slower(one, measurements)
+    return tuple(found)
+
+
+def _loaded_machine(windows: Sequence[Window]) -> Iterator[Warning]:
+    foreign, stolen = disturbance(windows) or (0.0, 0.0)
+    if foreign > FOREIGN_CORES or stolen > STOLEN_CORES:
+        yield Warning(
+            kind="loaded-machine",
+            file=None,
+            runtime=None,
+            sentence=f"While timing, other programs kept {foreign:.2f} cores busy and a hypervisor took {stolen:.2f}; "
+            "measure again on a quiet machine.",
+            numbers={"foreign_cores": foreign, "stolen_cores": stolen},
+        )
+
+
+def _frequency_changed(windows: Sequence[Window]) -> Iterator[Warning]:
+    # After a window the core has worked; before it, it may have slept at its lowest clock.
+    clocks = [window.after.frequency_mhz for window in windows if window.after.frequency_mhz]
+    if clocks and 100 * (max(clocks) / min(clocks) - 1) > FREQUENCY_PERCENT:
+        yield Warning(
+            kind="frequency-changed",
+            file=None,
+            runtime=None,
+            sentence=f"The clock stood between {min(clocks):.0f} and {max(clocks):.0f} MHz after the windows; "
+            "fix the governor, or let the machine cool.",
+            numbers={"lowest_mhz": min(clocks), "highest_mhz": max(clocks)},
+        )
+
+
+def _few_rounds(measurements: Sequence[Measurement]) -> Iterator[Warning]:
+    rounds = min(one.summary.rounds for one in measurements)
+    if rounds < LEAST_ROUNDS:
+        held = min(one.summary.p50_interval_percent for one in measurements)
+        yield Warning(
+            kind="few-rounds",
+            file=None,
+            runtime=None,
+            sentence=f"With {rounds} rounds the interval of the median holds it with {held:.0f} % only; "
+            f"{LEAST_ROUNDS} rounds make that 95 % or more.",
+            numbers={"rounds": rounds, "held_percent": held},
+        )
+
+
+def _unstable(one: Measurement) -> Iterator[Warning]:
+    medians = [stats.quantile(sorted(window.times_ms), 0.5) for window in one.windows]
+    spread_percent = 100 * (max(medians) / min(medians) - 1)
+    if spread_percent > UNSTABLE_PERCENT:
+        yield _about(
+            one,
+            "unstable",
+            f"its rounds' medians lie {spread_percent:.0f} % apart, "
+            f"from {duration(min(medians))} to {duration(max(medians))}.",
+            {"spread_percent": spread_percent, "lowest_ms": min(medians), "highest_ms": max(medians)},
+        )
+
+
+def _few_samples(one: Measurement) -> Iterator[Warning]:
+    if one.summary.samples < LEAST_SAMPLES:
+        sentence = f"it was timed {one.summary.samples} times only; p99 needs {LEAST_SAMPLES} at the very least."
+        yield _about(one, "few-samples", sentence, {"samples": one.summary.samples})
+
+
+def _one_class(one: Measurement) -> Iterator[Warning]:
+    if one.accuracy and one.accuracy.classes_predicted == 1 and one.accuracy.n > 1:
+        sentence = f"it gives the same class for all {one.accuracy.n} pictures."
+        yield _about(one, "one-class", sentence, {"classes_predicted": 1, "n": one.accuracy.n})
+
+
+def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[Warning]:
+    names = sorted({one.file for one in measurements if one.accuracy and one.preprocessing_assumed})
+    if names:
+        yield Warning(
+            kind="assumed-preprocessing",
+            file=None,
+            runtime=None,
+            sentence=f"{', '.join(names)}: without a card, raw pixel values 0 to 255 were fed; "
+            "a file that expects others has a better accuracy than this.",
+            numbers={"files": len(names)},
+        )
+
+
+def _int8_slower(one: Measurement, measurements: Sequence[Measurement]) -> Iterator[Warning]:
+    """int8 above fp32 on the same runtime, the intervals apart, and the file to take instead."""
+    if not one.precision.startswith("int8"):
+        return
+    family = [other for other in measurements if _family(other) == _family(one)]
+    for float_one in family:
+        if float_one.precision != "fp32" or float_one.runtime != one.runtime or float_one.format != one.format:
+            continue
+        int8_ms, fp32_ms = one.summary.p50_ms, float_one.summary.p50_ms
+        if one.summary.p50_low_ms <= float_one.summary.p50_high_ms:
+            continue
+        best = min(family, key=lambda other: other.summary.p50_ms)
+        yield _about(
+            one,
+            "int8-slower-than-fp32",
+            f"at {duration(int8_ms)} it is {100 * (int8_ms / fp32_ms - 1):.0f} % slower than {float_one.file} "
+            f"({duration(fp32_ms)}); the quickest here is {best.file} on {best.runtime} "
+            f"({duration(best.summary.p50_ms)}).",
+            {"int8_ms": int8_ms, "fp32_ms": fp32_ms, "quickest_ms": best.summary.p50_ms},
+        )
+
+
+def _family(one: Measurement) -> str:
+    """What the files of one net have in common: their run, or their name without the precision."""
+    return one.run or re.sub(r"[-_.]?(fp32|float32|int8(-mixed)?)", "", one.file).rpartition(".")[0]
+
+
+def _about(one: Measurement, kind: WarningKind, sentence: str, numbers: dict[str, float]) -> Warning:
+    return Warning(
+        kind=kind,
+        file=one.file,
+        runtime=one.runtime,
+        sentence=f"{one.file} on {one.runtime}: {sentence}",
+        numbers=numbers,
+    )

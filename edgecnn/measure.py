@@ -1,0 +1,215 @@
+"""What a worker does in its process: time a file, score it, or time an application's whole way.
+
+Everything here runs on a board: NumPy and one runtime, Pillow for pictures, nothing else.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import artifact, environment, pictures, runtimes
+from edgecnn.artifact import Preprocessing, TensorSpec
+from edgecnn.errors import DataError
+from edgecnn.report import Accuracy, EndToEnd, Window
+from edgecnn.runtimes import Session
+
+MOST_RUNS = 5_000
+"""A window ends here even when its seconds are not up: six such rounds leave 300 runs beyond p99."""
+
+ENCODE_AT_ONCE = 256
+"""Pictures converted to the input's type together, so that NumPy's cost a call is shared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How long to time: at least `num_runs` runs and `min_secs` seconds, at most MOST_RUNS runs."""
+
+    warmup_runs: int
+    num_runs: int
+    min_secs: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledSet:
+    """Labelled pictures in two .npy files: uint8 (N, H, W, C) and int64 (N,)."""
+
+    images: str
+    labels: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Encoded pictures, every file of a folder, and how long to time them."""
+
+    folder: str
+    kind: str
+    """What they are, for the report."""
+    timing: Timing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One model file on one runtime in one process, and what to do there: one or more of the last three."""
+
+    model: str
+    input: TensorSpec
+    output: TensorSpec
+    preprocessing: Preprocessing
+    runtime: str
+    num_threads: int
+    window: Timing | None = None
+    accuracy: LabelledSet | None = None
+    end_to_end: Pictures | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the job's parts measured."""
+
+    window: Window | None = None
+    accuracy: Accuracy | None = None
+    end_to_end: EndToEnd | None = None
+
+
+def run(job: Job) -> Outcome:
+    """Do the job here. Raises ModelFileError, MissingPackage or DataError.
+
+    A window comes first: it reads memory, so it must find a fresh process.
+    """
+    return Outcome(
+        window=window(job, job.window) if job.window else None,
+        accuracy=accuracy(job, job.accuracy) if job.accuracy else None,
+        end_to_end=end_to_end(job, job.end_to_end) if job.end_to_end else None,
+    )
+
+
+def window(job: Job, timing: Timing) -> Window:
+    """Load, run first, warm up, then time `Session.invoke` alone, garbage collection off.
+
+    The input is in place and the output is left where it is: what is timed is the graph, plus about
+    a microsecond of the Python call. `end_to_end` times the rest.
+    """
+    runtime = runtimes.get(job.runtime)
+    _, import_ms = _timed(runtime.import_engine)
+    x = random_input(job.input, job.preprocessing)
+    gc.collect()
+    environment.reset_peak_rss()
+    baseline_rss_bytes = environment.rss_bytes()
+    session, init_ms = _timed(lambda: runtime.open(Path(job.model), job.num_threads))
+    session.load(x)
+    _, first_ms = _timed(session.invoke)
+    for _ in range(timing.warmup_runs):
+        session.invoke()
+    gc.collect()
+    gc.disable()
+    try:
+        before, cpu_s, start = environment.condition(), time.process_time(), time.perf_counter()
+        times_ns = _time_steadily(session, timing)
+        elapsed_s, cpu_s, after = time.perf_counter() - start, time.process_time() - cpu_s, environment.condition()
+    finally:
+        gc.enable()
+    return Window(
+        import_ms=import_ms,
+        init_ms=init_ms,
+        first_ms=first_ms,
+        times_ms=tuple(ns / 1e6 for ns in times_ns),
+        baseline_rss_bytes=baseline_rss_bytes,
+        peak_rss_bytes=environment.peak_rss_bytes(),
+        process_cpu_s=cpu_s,
+        elapsed_s=elapsed_s,
+        before=before,
+        after=after,
+    )
+
+
+def accuracy(job: Job, test: LabelledSet) -> Accuracy:
+    """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
+    images = np.load(test.images, mmap_mode="r")  # (N, H, W, C)
+    labels = np.load(test.labels)  # (N,)
+    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads)
+    digest, answers = hashlib.sha256(), []
+    start = time.perf_counter()
+    for first in range(0, len(images), ENCODE_AT_ONCE):
+        encoded = artifact.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
+        outputs = np.concatenate([session(encoded[i : i + 1]) for i in range(len(encoded))])
+        digest.update(np.ascontiguousarray(outputs).tobytes())
+        answers.append(artifact.decode(outputs, job.output).argmax(axis=1))
+    predicted = np.concatenate(answers)
+    return Accuracy(
+        correct=int((predicted == labels).sum()),
+        n=len(labels),
+        classes_predicted=len(np.unique(predicted)),
+        outputs_sha256=digest.hexdigest(),
+        elapsed_s=time.perf_counter() - start,
+    )
+
+
+def end_to_end(job: Job, task: Pictures) -> EndToEnd:
+    """Time decode, resize, encode, run and argmax, the encoded bytes in memory."""
+    encoded = [path.read_bytes() for path in sorted(Path(task.folder).iterdir())]
+    if not encoded:
+        raise DataError(f"There are no pictures in {task.folder}.")
+    size = {name: getattr(job.preprocessing, name) for name in ("height", "width", "channels")}
+    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads)
+
+    def classify(picture: bytes) -> tuple[int, int]:
+        start = time.perf_counter_ns()
+        pixels = pictures.decode(picture, **size)  # (H, W, C)
+        decoded = time.perf_counter_ns()
+        artifact.decode(session(artifact.encode(pixels[None], job.input, job.preprocessing)), job.output).argmax()
+        return time.perf_counter_ns() - start, decoded - start
+
+    for i in range(task.timing.warmup_runs):
+        classify(encoded[i % len(encoded)])
+    pairs: list[tuple[int, int]] = []
+    gc.disable()
+    try:
+        end = time.perf_counter() + task.timing.min_secs
+        while len(pairs) < MOST_RUNS and (len(pairs) < task.timing.num_runs or time.perf_counter() < end):
+            pairs.append(classify(encoded[len(pairs) % len(encoded)]))
+    finally:
+        gc.enable()
+    return EndToEnd(
+        picture=task.kind,
+        pictures=len(encoded),
+        times_ms=tuple(total / 1e6 for total, _ in pairs),
+        decode_ms=tuple(decode / 1e6 for _, decode in pairs),
+    )
+
+
+def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[Any]:
+    """Random bytes as the input tensor takes them; the same ones every time. Open dimensions are 1."""
+    shape = [max(1, size) for size in spec.shape]
+    if spec.layout == "NCHW":
+        shape = [shape[0], *shape[2:], shape[1]]
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return artifact.encode(images, spec, preprocessing)
+
+
+def _time_steadily(session: Session, timing: Timing) -> list[int]:
+    """Nanoseconds of each `invoke`, in order."""
+    invoke, clock = session.invoke, time.perf_counter_ns
+    times_ns: list[int] = []
+    start = clock()
+    least_ns = math.ceil(timing.min_secs * 1e9)
+    while len(times_ns) < MOST_RUNS and (len(times_ns) < timing.num_runs or clock() - start < least_ns):
+        before = clock()
+        invoke()
+        times_ns.append(clock() - before)
+    return times_ns
+
+
+def _timed(step: Any) -> tuple[Any, float]:
+    """(what `step` returns, milliseconds it took)."""
+    start = time.perf_counter_ns()
+    value = step()
+    return value, (time.perf_counter_ns() - start) / 1e6

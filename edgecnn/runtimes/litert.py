@@ -1,0 +1,82 @@
+"""LiteRT (the successor of TensorFlow Lite), with its XNNPACK kernels: .tflite files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import MissingPackage, ModelFileError
+
+FORMATS = ("tflite",)
+PACKAGE = "ai-edge-litert"
+
+_stderr_is_ours = threading.Lock()
+
+
+def import_engine() -> None:
+    try:
+        import ai_edge_litert.interpreter  # noqa: F401
+    except ImportError as error:
+        raise MissingPackage(PACKAGE, None, "Running .tflite files") from error
+
+
+def open(path: Path, num_threads: int) -> LiteRTSession:
+    import_engine()
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with _notes_apart():
+            interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ModelFileError(f"LiteRT refuses {path}: {reason}.") from error
+    if len(interpreter.get_input_details()) != 1:
+        raise ModelFileError(f"{path} has {len(interpreter.get_input_details())} inputs; a picture fills one.")
+    return LiteRTSession(interpreter)
+
+
+class LiteRTSession:
+    """One interpreter. It runs every operator XNNPACK knows there and the others on its own kernels."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+        self._input = interpreter.get_input_details()[0]["index"]
+        self._output = interpreter.get_output_details()[0]["index"]
+
+    def load(self, x: npt.NDArray[Any]) -> None:
+        self._interpreter.set_tensor(self._input, x)
+
+    def invoke(self) -> None:
+        self._interpreter.invoke()
+
+    def fetch(self) -> npt.NDArray[Any]:
+        return np.asarray(self._interpreter.get_tensor(self._output))
+
+    def __call__(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        self.load(x)
+        self.invoke()
+        return self.fetch()
+
+
+@contextlib.contextmanager
+def _notes_apart() -> Iterator[None]:
+    """Keep what the C++ side says while loading ("Created ... delegate") off the user's stderr."""
+    with _stderr_is_ours, tempfile.TemporaryFile() as notes:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,48 @@
+"""The program that measures: `python worker.pyz facts`, or `python worker.pyz run` with a Job as JSON on stdin.
+
+It prints one line of JSON on stdout, {"facts": ...}, {"outcome": ...} or {"error": ...}, and exits
+with the error's code. Whatever a C library prints goes to stderr.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from edgecnn import config, environment, measure
+from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer one command on the real stdout; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.stdout.flush()
+    answer_fd = os.dup(1)
+    os.dup2(2, 1)  # a library that prints from C++ must not break the one line
+    code = EXIT_PASS
+    try:
+        answer = _answer(arguments)
+    except EdgecnnError as error:
+        code = error.exit_code
+        answer = {"error": {"kind": type(error).__name__, "sentence": error.sentence, "hint": error.hint}}
+    with os.fdopen(answer_fd, "w") as stream:
+        stream.write(json.dumps(answer, allow_nan=False) + "\n")
+    return code
+
+
+def _answer(arguments: Sequence[str]) -> dict[str, Any]:
+    if list(arguments) == ["facts"]:
+        return {"facts": environment.to_table(environment.here())}
+    if list(arguments) == ["run"]:
+        try:
+            table = json.load(sys.stdin)
+        except ValueError as error:
+            raise UsageError(f"The job on stdin is not JSON: {error}.") from error
+        if not isinstance(table, dict):
+            raise UsageError("The job on stdin is not a table.")
+        return {"outcome": dataclasses.asdict(measure.run(config.build(measure.Job, table, "job")))}
+    raise UsageError("The worker knows two commands.", f"facts, run; exit code {EXIT_USAGE} is this one")

@@ -1,0 +1,76 @@
+"""Windows, measurements and reports made of chosen numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from edgecnn import diagnose, environment
+from edgecnn.environment import Condition
+from edgecnn.report import Accuracy, EndToEnd, Measurement, Report, Window
+from edgecnn.summary import summarise
+
+
+def window(times_ms: Sequence[float], **changes: Any) -> Window:
+    """A quiet second of one busy core."""
+    calm = Window(
+        import_ms=100.0,
+        init_ms=2.0,
+        first_ms=1.0,
+        times_ms=tuple(times_ms),
+        baseline_rss_bytes=30_000_000,
+        peak_rss_bytes=34_000_000,
+        process_cpu_s=1.0,
+        elapsed_s=1.0,
+        before=Condition(load_1min=0.1, frequency_mhz=1500.0, busy_s=100.0, steal_s=1.0),
+        after=Condition(load_1min=0.2, frequency_mhz=1500.0, busy_s=101.0, steal_s=1.0),
+    )
+    return dataclasses.replace(calm, **changes)
+
+
+def measurement(medians_ms: Sequence[float], **changes: Any) -> Measurement:
+    """One window for each median, twenty samples around it."""
+    windows = tuple(window([m * (1 + 0.001 * (i - 9.5)) for i in range(20)]) for m in medians_ms)
+    windows = changes.pop("windows", windows)
+    accuracy: Accuracy | None = changes.pop("accuracy", None)
+    end_to_end: EndToEnd | None = changes.pop("end_to_end", None)
+    one = Measurement(
+        file="net-fp32.tflite",
+        run="net",
+        sha256="0" * 64,
+        format="tflite",
+        precision="fp32",
+        bytes=100_000,
+        planned_activation_peak_bytes=50_000,
+        parameters=25_000,
+        macs=1_000_000,
+        runtime="litert",
+        runtime_version="2.3.0",
+        num_threads=1,
+        preprocessing_assumed=False,
+        verdict=None,
+        summary=summarise(windows, accuracy, end_to_end),
+        accuracy=accuracy,
+        end_to_end=end_to_end,
+        windows=windows,
+    )
+    return dataclasses.replace(one, **changes)
+
+
+def accuracy(correct: int, n: int, classes_predicted: int = 10) -> Accuracy:
+    return Accuracy(correct=correct, n=n, classes_predicted=classes_predicted, outputs_sha256="a" * 64, elapsed_s=1.0)
+
+
+def report(*measurements: Measurement, **changes: Any) -> Report:
+    one = Report(
+        board="local",
+        date="2026-11-05T10:11:12+00:00",
+        command="edgecnn bench runs/net",
+        environment=environment.here(),
+        suite={"name": "default", "rounds": 6},
+        measurements=measurements,
+        failures=(),
+        warnings=diagnose.warnings(measurements),
+    )
+    return dataclasses.replace(one, **changes)

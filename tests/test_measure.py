@@ -1,0 +1,154 @@
+import dataclasses
+import gc
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from PIL import Image
+
+from edgecnn import formats, measure, plugins
+from edgecnn.artifact import Preprocessing, TensorSpec
+from edgecnn.errors import DataError, ModelFileError
+from edgecnn.measure import Job, LabelledSet, Pictures, Timing
+from edgecnn.stimuli import assumed_preprocessing
+
+KERNEL = tiny_models.weights(6, 5, 3, 7)
+WRITERS = {
+    "litert": lambda path: tiny_models.linear_tflite(path.with_suffix(".tflite"), KERNEL),
+    "onnxruntime": lambda path: tiny_models.linear_onnx(path.with_suffix(".onnx"), KERNEL),
+}
+RUNTIMES = plugins.names("runtimes")
+
+
+def job_of(path: Path, runtime: str) -> Job:
+    description = formats.describe(path)
+    return Job(
+        model=str(path),
+        input=description.input,
+        output=description.output,
+        preprocessing=assumed_preprocessing(description.input),
+        runtime=runtime,
+        num_threads=1,
+    )
+
+
+@pytest.fixture(params=RUNTIMES)
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> Job:
+    return job_of(WRITERS[request.param](tmp_path / "linear"), request.param)
+
+
+def test_a_window_keeps_at_least_the_runs_asked_for_and_each_took_time(job: Job) -> None:
+    window = measure.window(job, Timing(warmup_runs=3, num_runs=70, min_secs=0.0))
+    assert len(window.times_ms) == 70
+    assert min(window.times_ms) > 0
+    assert sum(window.times_ms) / 1e3 <= window.elapsed_s
+    assert min(window.import_ms, window.init_ms, window.first_ms) > 0
+    assert gc.isenabled()
+
+
+def test_a_window_goes_on_until_its_seconds_are_up_or_its_runs_are_many(job: Job) -> None:
+    window = measure.window(job, Timing(warmup_runs=0, num_runs=1, min_secs=0.02))
+    assert window.elapsed_s >= 0.02 or len(window.times_ms) == measure.MOST_RUNS
+
+
+def test_memory_is_read_around_the_loading(job: Job) -> None:
+    window = measure.window(job, Timing(warmup_runs=0, num_runs=1, min_secs=0.0))
+    assert 0 < window.baseline_rss_bytes <= window.peak_rss_bytes
+
+
+def test_a_large_model_shows_in_the_peak(tmp_path: Path) -> None:
+    big = tiny_models.weights(128, 128, 3, 100)  # 19.7 MB of float32
+    job = job_of(tiny_models.linear_onnx(tmp_path / "big.onnx", big), "onnxruntime")
+    window = measure.window(job, Timing(warmup_runs=0, num_runs=1, min_secs=0.0))
+    assert window.peak_rss_bytes - window.baseline_rss_bytes > big.nbytes
+
+
+def written(images: np.ndarray, labels: np.ndarray, folder: Path) -> LabelledSet:
+    np.save(folder / "images.npy", images)
+    np.save(folder / "labels.npy", labels)
+    return LabelledSet(images=str(folder / "images.npy"), labels=str(folder / "labels.npy"))
+
+
+def test_accuracy_is_counted_on_every_picture_and_the_outputs_are_hashed(job: Job, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (600, 6, 5, 3), dtype=np.uint8)  # more than two chunks of encoding
+    labels = rng.integers(0, 7, 600)
+    outputs = tiny_models.logits(KERNEL, images)
+    predicted = outputs.argmax(axis=1)
+    result = measure.accuracy(job, written(images, labels, tmp_path))
+    assert result.n == 600
+    assert result.correct == int((predicted == labels).sum())
+    assert result.classes_predicted == len(set(predicted.tolist()))
+    assert result.outputs_sha256 == hashlib.sha256(outputs.astype(np.float32).tobytes()).hexdigest()
+
+
+def test_int8_files_are_fed_and_read_by_their_scales(tmp_path: Path) -> None:
+    path = tiny_models.linear_tflite(tmp_path / "int8.tflite", KERNEL, int8=True)
+    images = np.random.default_rng(4).integers(0, 256, (500, 6, 5, 3), dtype=np.uint8)
+    exact = tiny_models.logits(KERNEL, images)
+    ordered = np.sort(exact, axis=1)
+    step = formats.describe(path).output.scale or 0.0
+    clear = ordered[:, -1] - ordered[:, -2] > 2 * step  # no rounding can turn these
+    assert clear.sum() > 50
+    labels = exact.argmax(axis=1)
+    result = measure.accuracy(job_of(path, "litert"), written(images[clear], labels[clear], tmp_path))
+    assert result.correct == result.n == clear.sum()
+
+
+def test_end_to_end_takes_pictures_of_any_size_in_turn(job: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i, size in enumerate([(64, 48), (10, 90), (5, 6)]):
+        pixels = np.random.default_rng(i).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.jpg")
+    task = Pictures(folder=str(folder), kind="noise", timing=Timing(warmup_runs=1, num_runs=7, min_secs=0.0))
+    result = measure.end_to_end(job, task)
+    assert (result.picture, result.pictures, len(result.times_ms)) == ("noise", 3, 7)
+    assert all(0 < decode < total for decode, total in zip(result.decode_ms, result.times_ms, strict=True))
+
+
+def test_no_pictures_and_broken_ones_are_told(job: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    task = Pictures(folder=str(folder), kind="none", timing=Timing(warmup_runs=1, num_runs=1, min_secs=0.0))
+    with pytest.raises(DataError, match="no pictures"):
+        measure.end_to_end(job, task)
+    (folder / "a.jpg").write_bytes(b"\xff\xd8 and no more")
+    with pytest.raises(DataError, match="Cannot read"):
+        measure.end_to_end(job, task)
+
+
+def test_a_job_does_what_it_names_and_no_more(job: Job) -> None:
+    outcome = measure.run(dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=2, min_secs=0.0)))
+    assert outcome.window is not None
+    assert (outcome.accuracy, outcome.end_to_end) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "layout", "shape"),
+    [
+        ("int8", "NHWC", (1, 4, 5, 3)),
+        ("uint8", "NCHW", (1, 3, 4, 5)),
+        ("float32", "NCHW", (-1, 3, 4, 5)),
+        ("float32", "", (1, 17)),
+    ],
+)
+def test_random_input_has_the_tensors_type_and_shape_and_repeats(
+    dtype: str, layout: str, shape: tuple[int, ...]
+) -> None:
+    spec = TensorSpec(name="x", shape=shape, dtype=dtype, layout=layout)
+    preprocessing = Preprocessing(height=4, width=5, channels=3, colour_order="RGB", resize="")
+    x = measure.random_input(spec, preprocessing)
+    assert x.shape == tuple(max(1, size) for size in shape)
+    assert x.dtype == dtype
+    assert len(np.unique(x)) > 5
+    assert np.array_equal(x, measure.random_input(spec, preprocessing))
+
+
+def test_an_input_type_no_picture_has_is_refused() -> None:
+    spec = TensorSpec(name="tokens", shape=(1, 8), dtype="int64", layout="")
+    preprocessing = Preprocessing(height=1, width=8, channels=1, colour_order="grey", resize="")
+    with pytest.raises(ModelFileError, match="int64"):
+        measure.random_input(spec, preprocessing)

@@ -1,0 +1,83 @@
+import dataclasses
+import io
+
+import bench_samples as samples
+import pytest
+
+from edgecnn import present
+from edgecnn.report import Failure
+
+FOUR = [
+    samples.measurement([0.1] * 6, file=f"dscnn-fashion-{precision}.{format_}", precision=precision, format=format_,
+                        runtime=runtime, accuracy=samples.accuracy(9312, 10_000))
+    for precision in ("fp32", "int8-mixed")
+    for format_, runtime in (("onnx", "onnxruntime"), ("tflite", "litert"))
+]  # fmt: skip
+
+
+def shown(*measurements: object, **changes: object) -> str:
+    stream = io.StringIO()
+    present.show(samples.report(*measurements, **changes), stream=stream)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_the_four_files_of_a_run_fit_eighty_columns() -> None:
+    text = shown(*FOUR)
+    assert "dscnn-fashion-* on " in text
+    table = text.splitlines()[2:]
+    assert [line.split()[0] for line in table[2:]] == [
+        "fp32.onnx", "fp32.tflite", "int8-mixed.onnx", "int8-mixed.tflite",
+    ]  # fmt: skip
+    assert max(map(len, table)) <= 80
+
+
+def test_every_number_stands_with_its_n_and_interval() -> None:
+    text = shown(*FOUR)
+    assert "6 rounds, 120 timed runs, top-1 on 10,000 test pictures" in text
+    assert "93.12 [92.6, 93.6]" in text
+    assert "100 [100, 100] µs" in text
+    assert "litert 2.3.0" in text
+
+
+def test_files_of_several_runs_stand_side_by_side_with_their_check() -> None:
+    other = dataclasses.replace(FOUR[0], run="mlp", file="mlp-fp32.onnx")
+    text = shown(FOUR[0], other)
+    assert "drop pp" in text
+    assert "mlp-fp32.onnx" in text
+    assert "dscnn-fashion-fp32.onnx" in text
+
+
+def test_a_file_on_two_runtimes_gets_a_column_for_them() -> None:
+    twice = dataclasses.replace(FOUR[1], runtime="another")
+    assert "runtime" in shown(FOUR[1], twice).splitlines()[2]
+    assert "runtime" not in shown(*FOUR).splitlines()[2]
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    line = shown(samples.measurement([1.0] * 6)).splitlines()[-1]
+    assert line.split()[2] == "-"
+
+
+def test_failures_and_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    failure = Failure(file="a.onnx", runtime="onnxruntime", sentence="It crashed.", hint="try another")
+    present.show(samples.report(samples.measurement([1.0, 2.0]), failures=(failure,)))
+    out, err = capsys.readouterr()
+    assert "net-fp32.tflite" in out
+    assert "error: a.onnx on onnxruntime: It crashed.\nhint: try another" in err
+    assert err.count("warning: ") == 3  # few rounds, few samples, unstable
+
+
+def test_the_markdown_page_says_what_where_and_how_to_have_it_again() -> None:
+    result = samples.report(*FOUR, samples.measurement([1.0, 2.0]))
+    page = present.markdown(result)
+    assert "    edgecnn bench runs/net\n" in page
+    assert f"fingerprint {present.environment.fingerprint(result.environment)}" in page
+    assert all(f"onnxruntime {version}" in page for version in [result.environment.packages["onnxruntime"]])
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    assert len(rows) == 2 + 5
+    assert len({row.count("|") for row in rows}) == 1
+    assert "- unstable: net-fp32.tflite" in page
+
+
+def test_an_empty_report_is_still_a_page() -> None:
+    assert "nothing was measured" in present.markdown(samples.report())

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from PIL import Image
+
+from edgecnn import data, formats
+from edgecnn.artifact import Artifact, TensorSpec
+from edgecnn.errors import DataError
+from edgecnn.plans import DataPlan, Suite
+from edgecnn.stimuli import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf, assumed_preprocessing
+
+DIGITS = DataPlan(name="digits")
+
+
+def artifact_of(path: Path) -> Artifact:
+    description = formats.describe(path)
+    preprocessing = assumed_preprocessing(description.input)
+    return Artifact(path=path, description=description, preprocessing=preprocessing, labels=())
+
+
+@pytest.fixture
+def digits_model(tmp_path: Path) -> Artifact:
+    return artifact_of(tiny_models.linear_tflite(tmp_path / "digits.tflite", tiny_models.weights(8, 8, 1, 10)))
+
+
+def test_the_whole_test_split_is_written_and_nothing_of_train(digits_model: Artifact, tmp_path: Path) -> None:
+    stimuli = Shelf(tmp_path / "shelf", None).take(DIGITS, digits_model)
+    test = data.load(DIGITS).test
+    assert np.array_equal(np.load(stimuli.test.images), test.images)
+    assert np.array_equal(np.load(stimuli.test.labels), test.labels)
+
+
+def test_a_limit_draws_from_all_of_it_and_the_same_each_time(digits_model: Artifact, tmp_path: Path) -> None:
+    once, again = (Shelf(tmp_path / name, 100).take(DIGITS, digits_model) for name in ("a", "b"))
+    labels = np.load(once.test.labels)
+    assert len(labels) == 100
+    assert set(labels.tolist()) == set(range(10))
+    assert np.array_equal(np.load(once.test.images), np.load(again.test.images))
+
+
+def test_a_limit_beyond_the_split_is_the_split(digits_model: Artifact, tmp_path: Path) -> None:
+    stimuli = Shelf(tmp_path / "shelf", 10**6).take(DIGITS, digits_model)
+    assert len(np.load(stimuli.test.labels)) == len(data.load(DIGITS).test)
+
+
+def test_photographs_are_of_a_cameras_size_and_timed_as_the_suite_says(digits_model: Artifact, tmp_path: Path) -> None:
+    stimuli = Shelf(tmp_path / "shelf", None).take(DIGITS, digits_model)
+    paths = sorted(stimuli.folder.iterdir())
+    assert len(paths) == PHOTOGRAPHS
+    with Image.open(paths[0]) as image:
+        assert (image.size, image.mode, image.format) == (PHOTOGRAPH_SIZE, "L", "JPEG")
+    task = stimuli.pictures(Suite(name="s", num_runs=77))
+    assert (task.timing.num_runs, task.folder) == (77, str(stimuli.folder))
+    assert "640 x 480 JPEG" in task.kind
+    assert "digits" in task.kind
+
+
+def test_a_data_set_is_written_once_for_all_its_models(digits_model: Artifact, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shelf", None)
+    assert shelf.take(DIGITS, digits_model) == shelf.take(DIGITS, digits_model)
+    assert len(list((tmp_path / "shelf").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sentence"),
+    [
+        (tiny_models.weights(8, 9, 1, 10), r"pictures of digits are 8 x 8 x 1, .* takes 8 x 9 x 1"),
+        (tiny_models.weights(8, 8, 3, 10), r"takes 8 x 8 x 3"),
+        (tiny_models.weights(8, 8, 1, 11), r"digits has 10 classes, .* puts out 11 values"),
+    ],
+)
+def test_pictures_that_do_not_fit_are_refused_in_a_sentence(
+    kernel: tiny_models.Weights, sentence: str, tmp_path: Path
+) -> None:
+    model = artifact_of(tiny_models.linear_onnx(tmp_path / "other.onnx", kernel))
+    with pytest.raises(DataError, match=sentence):
+        Shelf(tmp_path / "shelf", None).take(DIGITS, model)
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "expected"),
+    [
+        ("NHWC", (1, 4, 5, 3), (4, 5, 3, "RGB")),
+        ("NCHW", (-1, 1, 4, 5), (4, 5, 1, "grey")),
+        ("", (1, 64), (1, 64, 1, "grey")),
+    ],
+)
+def test_without_a_card_the_inputs_shape_tells_the_picture(
+    layout: str, shape: tuple[int, ...], expected: tuple[int, int, int, str]
+) -> None:
+    one = assumed_preprocessing(TensorSpec(name="x", shape=shape, dtype="float32", layout=layout))
+    assert (one.height, one.width, one.channels, one.colour_order) == expected
+    assert (one.mean, one.std) == (0.0, 1.0)
