@@ -50,5 +50,5 @@ def describe(path: Path) -> Description:
     """What a model file of any known format says of itself."""
     format_name = of(path)
     if not path.is_file():
-        raise ModelFileError(f"There is no file {path}.")
+        raise ModelFileError(f"There is no file {path}.", "`edgecnn export` writes them under RUN/artifacts")
     return get(format_name).describe(path)

@@ -1,0 +1,92 @@
+"""The pictures an int8 file takes its ranges from: training pictures only, listed so that anyone can check.
+
+Real data sets hold the same picture in training and test; such a picture is passed over, because a file
+calibrated on a test picture has seen the test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data import Split, Splits
+from edgecnn.errors import DataError
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pictures to observe, and where they come from."""
+
+    images: npt.NDArray[np.uint8]
+    """(n, H, W, C)"""
+    indices: npt.NDArray[np.int64]
+    """(n,) in the data set's whole training set."""
+    seed: int
+    passed_over: int
+    """Training pictures that could not be drawn because the test split holds them too."""
+
+    def manifest(self) -> dict[str, Any]:
+        """What calibration.json says."""
+        return {
+            **self.summary(),
+            "indices": self.indices.tolist(),
+            "sha256": [digest(image) for image in self.images],
+        }
+
+    def summary(self) -> Mapping[str, Any]:
+        """What a card says."""
+        return {
+            "split": "train",
+            "count": len(self.indices),
+            "seed": self.seed,
+            "passed_over_because_in_test": self.passed_over,
+        }
+
+
+def draw(splits: Splits, samples: int, seed: int) -> Calibration:
+    """`samples` training pictures, classes taking turns, none of them in the test split by its sha256.
+
+    With fewer pictures than asked for all are taken. Raises DataError if none is left.
+    """
+    in_test = {digest(image) for image in splits.test.images}
+    apart = np.array([digest(image) not in in_test for image in splits.train.images], dtype=bool)
+    candidates = np.flatnonzero(apart)
+    if len(candidates) == 0:
+        raise DataError("Every training picture is in the test split too: none is left to calibrate with.")
+    rng = np.random.default_rng(seed)
+    candidates = rng.permutation(candidates)
+    turn = np.empty(len(candidates), dtype=np.int64)  # how many of its class come before a candidate
+    for label in range(len(splits.train.classes)):
+        members = splits.train.labels[candidates] == label
+        turn[members] = np.arange(members.sum())
+    chosen = np.sort(candidates[np.argsort(turn, kind="stable")][:samples])
+    return of(splits, chosen, seed, passed_over=int((~apart).sum()))
+
+
+def of(splits: Splits, chosen: npt.NDArray[np.intp], seed: int, passed_over: int = 0) -> Calibration:
+    """The calibration on pictures `chosen` from splits.train; DataError if one of them is in the test split."""
+    images, indices = splits.train.images[chosen], splits.train_indices[chosen]
+    refuse_overlap(images, indices, splits.test)
+    return Calibration(images, indices, seed, passed_over)
+
+
+def refuse_overlap(images: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64], test: Split) -> None:
+    """Raise a DataError if a calibration picture is also a test picture."""
+    in_test = {digest(image) for image in test.images}
+    shared = [int(index) for image, index in zip(images, indices, strict=True) if digest(image) in in_test]
+    if shared:
+        raise DataError(
+            f"{len(shared)} of {len(images)} calibration pictures are in the test split too, such as training "
+            f"picture {shared[0]}.",
+            "calibrate with training pictures that the test split does not hold",
+        )
+
+
+def digest(image: npt.NDArray[np.uint8]) -> str:
+    """The sha256 of a picture's pixels, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()

@@ -1,0 +1,216 @@
+"""`edgecnn export`: a Run in, Artifacts out, each described as it is and checked against the run.
+
+runs/<name>/artifacts/
+    <name>-<precision>.<onnx|tflite>    the files; `-arm` and `-uint8io`, `-float32io` name what is not the default
+    <file>.json                         the card of each, with the verdict of its check
+    labels.txt                          one class a line
+    calibration.json                    which training pictures the int8 ranges come from
+    golden.npz                          test pictures and the exact output tensor of every file
+
+All is written to a hidden folder first and moved when it is whole and checked, so a failure changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import artifact as artifacts
+from edgecnn import console, data, files, formats, quantize, verify
+from edgecnn.artifact import Artifact, Description
+from edgecnn.data import Split
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, OutputError, RunError
+from edgecnn.plans import ExportPlan
+from edgecnn.quantize import Exportable
+from edgecnn.run import Run
+
+GOLDEN = 32
+"""Test pictures whose outputs travel with the files."""
+
+
+def export(run: Run, plan: ExportPlan) -> list[Artifact]:
+    """Write, describe and check every file of the plan.
+
+    Raises EnvironmentUnfit before any work if a format cannot be written here.
+    """
+    for name in plan.format:
+        formats.get(name).check()
+    splits = data.load(run.recipe.data)
+    if splits.test.classes != run.labels or splits.test.images.shape[1:] != (*run.input_shape[1:], run.input_shape[0]):
+        raise RunError(
+            f"The data set {run.recipe.data.name!r} is not the one {run.name} was trained on.",
+            "its classes or its picture size differ",
+        )
+    files.make_folder(run.artifacts)
+    exportable = quantize.prepare(run, splits, plan)
+    reference = verify.reference_logits(run, splits.test.images)
+    with _staging(run.artifacts) as folder:
+        made: list[Artifact] = []
+        values: dict[str, npt.NDArray[Any]] = {}
+        for precision in plan.precision:
+            for name in plan.format:
+                made.append(_write(exportable, name, precision, plan, folder))
+                values[made[-1].name] = verify.outputs(made[-1], splits.test.images)
+        made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
+        for one in made:
+            artifacts.write_card(one)
+        _write_companions(exportable, made, values, splits.test, folder)
+        for path in sorted(folder.iterdir()):
+            with files.replacing(run.artifacts / path.name) as target:
+                shutil.copyfile(path, target)
+    return [dataclasses.replace(one, path=run.artifacts / one.name) for one in made]
+
+
+def judge(made: Sequence[Artifact]) -> None:
+    """The gate, once the files are written and shown: GateFailed names every file that did not pass its check."""
+    failed = [one for one in made if one.verdict is not None and not one.verdict.passed]
+    if failed:
+        reasons = "; ".join(f"{one.name}: {one.verdict.reason}" for one in failed if one.verdict is not None)
+        raise GateFailed(
+            f"{len(failed)} of {len(made)} files did not pass their check. {reasons}.",
+            "more --calib-samples may help; a larger --max-drop accepts it",
+        )
+
+
+def show(made: Sequence[Artifact]) -> None:
+    """Print what each file is and how its check came out: a table, then how far the two int8 files are apart."""
+    shared = run_prefix(made)
+    rows = []
+    for one in made:
+        description, verdict = one.description, one.verdict
+        row = [one.name.removeprefix(shared), f"{description.bytes / 1000:.1f}"]
+        row += [f"{description.float_operators} of {sum(description.operators.values())}"]
+        if verdict is not None:
+            row += [
+                f"{verdict.top1_percent:.2f} [{verdict.top1_low_percent:.1f}, {verdict.top1_high_percent:.1f}]",
+                f"{verdict.drop_pp:+.2f} [{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}]",
+                "pass" if verdict.passed else "FAIL",
+            ]
+        rows.append(row)
+    verdicts = [one.verdict for one in made if one.verdict is not None]
+    if verdicts:
+        first = verdicts[0]
+        print(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
+    console.table(("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check"), rows)
+    for one in made:
+        if one.parity is not None:
+            print(
+                f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
+                f"{100 - one.parity.differing_percent:.2f} % of the logits equal, none more than "
+                f"{one.parity.max_lsb} steps apart"
+            )
+            break
+
+
+def run_prefix(made: Sequence[Artifact]) -> str:
+    """What all file names of one run begin with."""
+    return f"{made[0].run}-" if made and made[0].run else ""
+
+
+def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
+    """Named by the precision the file has, not the one that was asked for."""
+    marks = [run.name, description.precision]
+    if description.precision.startswith("int8"):
+        if description.format == "onnx" and plan.target != "x86":
+            marks.append(plan.target)
+        if description.format == "tflite" and plan.io != "int8":
+            marks.append(f"{plan.io}io")
+    return "-".join(marks) + formats.get(description.format).SUFFIX
+
+
+def _write(model: Exportable, format_name: str, precision: str, plan: ExportPlan, folder: Path) -> Artifact:
+    """One file in `folder`, opened again and described as it is."""
+    writer = formats.get(format_name)
+    draft = folder / f"draft{writer.SUFFIX}"
+    try:
+        writer.write(model, precision, plan, draft)
+    except EdgecnnError:
+        raise
+    except OSError as error:
+        raise OutputError(f"Cannot write {draft.name} into {folder.parent}: {error.strerror or error}.") from error
+    except Exception as error:  # a net may hold what a converter does not know, and each says it in its own way
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise EnvironmentUnfit(
+            f"The {format_name} converter cannot write {model.run.name} as {precision}: {reason}.",
+            "which operator of the net does it not know?",
+        ) from error
+    description = writer.describe(draft)
+    if not description.precision.startswith(precision):
+        raise EnvironmentUnfit(
+            f"The {format_name} converter was asked for {precision} and wrote {description.precision}.",
+            "install the versions of constraints.txt",
+        )
+    path = draft.rename(folder / file_name(model.run, description, plan))
+    quantised = precision == "int8"
+    return Artifact(
+        path=path,
+        description=description,
+        preprocessing=model.preprocessing,
+        labels=model.run.labels,
+        run=model.run.name,
+        run_sha256=model.run_sha256,
+        target=plan.target if quantised and format_name == "onnx" else None,
+        calibration=model.calibration.summary() if quantised and model.calibration is not None else {},
+    )
+
+
+def _checked(
+    one: Artifact,
+    all_made: list[Artifact],
+    values: dict[str, npt.NDArray[Any]],
+    test: Split,
+    reference: npt.NDArray[np.float32],
+    plan: ExportPlan,
+) -> Artifact:
+    """With its verdict and, for an int8 file, its parity with the other format's."""
+    logits = artifacts.decode(values[one.name], one.description.output)
+    verdict = verify.judge(logits, reference, test.labels, plan.max_drop)
+    others = (other for other in all_made if other.description.format != one.description.format)
+    parities = (verify.parity(one, other, values[one.name], values[other.name]) for other in others)
+    return dataclasses.replace(one, verdict=verdict, parity=next((p for p in parities if p is not None), None))
+
+
+def _write_companions(
+    model: Exportable, made: list[Artifact], values: dict[str, npt.NDArray[Any]], test: Split, folder: Path
+) -> None:
+    files.write_text(folder / "labels.txt", "".join(f"{label}\n" for label in model.run.labels))
+    if model.calibration is not None:
+        files.write_json(folder / "calibration.json", model.calibration.manifest())
+    chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))
+    golden = {"images": test.images[chosen], "labels": test.labels[chosen]}
+    golden |= _kept_golden(model.run.artifacts, golden["images"])
+    golden |= {one.name: values[one.name][chosen] for one in made}
+    stream = io.BytesIO()
+    np.savez(stream, **golden)
+    files.write_bytes(folder / "golden.npz", stream.getvalue())
+
+
+def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of files of an earlier export that are still there."""
+    try:
+        with np.load(folder / "golden.npz", allow_pickle=False) as old:
+            if not np.array_equal(old["images"], images):
+                return {}
+            return {name: old[name] for name in old.files if (folder / name).is_file()}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+@contextlib.contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A hidden folder inside `folder`, gone in the end; one that a killed export left is cleared first."""
+    staging = folder / ".staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    files.make_folder(staging)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

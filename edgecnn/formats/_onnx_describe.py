@@ -1,0 +1,196 @@
+"""What an ONNX file is: read from the file alone, made by this tool or another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.artifact import Description, TensorSpec
+from edgecnn.errors import ModelFileError
+from edgecnn.formats import _arena, _precision
+from edgecnn.formats._onnx_graph import CODERS, Absorbed, Graph, read
+
+WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+NATIVE = {
+    # operator -> places of its operands; the other inputs are scales and zero points
+    "QLinearConv": (0, 3, 8),
+    "QLinearMatMul": (0, 3),
+    "ConvInteger": (0, 1),
+    "MatMulInteger": (0, 1),
+}
+BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range"}
+
+
+def describe(path: Path) -> Description:
+    """Open the file and say what it is. Raises ModelFileError if it is not ONNX."""
+    data = path.read_bytes()
+    try:
+        return _describe(data)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} is not a readable ONNX file: {error.sentence}", error.hint) from error
+    except Exception as error:  # a broken file makes the parser raise anything
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise ModelFileError(f"{path} is not a readable ONNX file: {reason}.", "export it again") from error
+
+
+def _describe(data: bytes) -> Description:
+    import onnx
+
+    model = onnx.load_model_from_string(data)
+    if not model.graph.node or not model.graph.input or not model.graph.output:
+        raise ModelFileError("it holds no graph.", "is it complete?")
+    opset = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    graph = read(model)
+    absorbed = Absorbed(graph)
+    operators = Counter(node.op_type for node in graph.nodes)
+    of_float = [node for node in graph.nodes if _computes_in_float(node, graph, absorbed)]
+    own_coders = [
+        node
+        for node in graph.nodes
+        if node.op_type in CODERS and node.output[0] not in absorbed.inside and node.input[0] not in graph.constants
+    ]
+    weights = _weights(graph)
+    source, result = _input(graph), _output(graph)
+    int8_operators = len(absorbed.operators) + sum(node.op_type in NATIVE for node in graph.nodes)
+    if "DynamicQuantizeLinear" in operators and "QuantizeLinear" not in operators:
+        int8_operators = 0
+    return Description(
+        format="onnx",
+        format_version=f"opset {opset}, IR {model.ir_version}",
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        input=source,
+        output=result,
+        precision=_precision.word(
+            float_operators=len(of_float),
+            int8_operators=int8_operators,
+            int8_weights=any(graph.types[name] in _precision.EIGHT_BIT for name in weights),
+            fp16_weights=any(graph.types[name] == "float16" for name in weights),
+            io=(source.dtype, result.dtype),
+        ),
+        operators=dict(sorted(operators.items())),
+        float_operators=len(of_float),
+        transposes=operators["Transpose"],
+        quantize_pairs=len(own_coders),
+        planned_activation_peak_bytes=_peak_bytes(graph, absorbed),
+        macs=_macs(graph),
+        parameters=sum(math.prod(graph.shapes[name]) for name in weights),
+        labels=_labels(model),
+    )
+
+
+def _computes_in_float(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
+    if node.op_type in CODERS | BOOKKEEPING or node.output[0] in absorbed.inside:
+        return False
+    if node.output[0] in absorbed.operators:
+        return False
+    if node.op_type in NATIVE:
+        return False
+    values = [name for name in (*node.input, *node.output) if name and name not in graph.constants]
+    return any(graph.is_float(name) for name in values)
+
+
+def _operands(node: Any) -> list[str]:
+    places = NATIVE.get(node.op_type)
+    return [name for place, name in enumerate(node.input) if name and (places is None or place in places)]
+
+
+def _weights(graph: Graph) -> set[str]:
+    """Names of the constants that were learnt: float or 8-bit, or the int32 bias of an int8 operator.
+
+    A single number counts only as the operand of a weighted operator: elsewhere it belongs to a formula.
+    """
+    found = set()
+    for node in graph.nodes:
+        if node.op_type in CODERS:
+            continue
+        for name in _operands(node):
+            writer = graph.producer.get(name)
+            through = writer is not None and writer.op_type == "DequantizeLinear"
+            constant = writer.input[0] if writer is not None and through else name
+            if constant not in graph.constants:
+                continue
+            bias = graph.types[constant] == "int32" and (through or node.op_type in NATIVE)
+            value = graph.is_float(constant) or graph.types[constant] in _precision.EIGHT_BIT
+            if (value or bias) and (node.op_type in WEIGHTED or math.prod(graph.shapes[constant]) > 1):
+                found.add(constant)
+    return found
+
+
+def _macs(graph: Graph) -> int | None:
+    """Multiply-accumulates of convolutions and matrix products; None if a shape cannot be told."""
+    total = 0
+    for node in graph.nodes:
+        if node.op_type not in WEIGHTED:
+            continue
+        operands = _operands(node)
+        shapes = [graph.shapes.get(name) for name in (operands[0], operands[1], node.output[0])]
+        if any(shape is None for shape in shapes):
+            return None
+        x, weight, out = (shape or () for shape in shapes)
+        if node.op_type == "ConvTranspose":
+            total += math.prod(x) * math.prod(weight[1:])  # weight (C, K / groups, kh, kw)
+        elif "Conv" in node.op_type:
+            total += math.prod(out) * math.prod(weight[1:])  # weight (K, C / groups, kh, kw)
+        else:
+            transposed = any(a.name == "transA" and a.i for a in node.attribute)
+            total += math.prod(out) * (x[0] if transposed else x[-1])
+    return total
+
+
+def _peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
+    steps: list[_arena.Step] = []
+    sizes: dict[str, int] = {}
+    for node in graph.nodes:
+        if node.output[0] in absorbed.inside:
+            continue
+        read = [absorbed.storage(name) for name in node.input if name and name not in graph.constants]
+        written = [absorbed.storage(name) for name in node.output if name]
+        if node.op_type == "DequantizeLinear" and node.input[0] in graph.constants:
+            continue  # a weight
+        steps.append((read, written))
+    for name in {name for step in steps for names in step for name in names} | set(graph.inputs):
+        if name in graph.shapes:
+            sizes[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
+    outputs = [absorbed.storage(name) for name in graph.outputs]
+    return _arena.peak_bytes(steps, sizes, graph.inputs, outputs)
+
+
+def _input(graph: Graph) -> TensorSpec:
+    name = graph.inputs[0]
+    readers = graph.consumers.get(name, [])
+    coder = next((node for node in readers if node.op_type == "DequantizeLinear"), None)
+    return _spec(graph, name, coder)
+
+
+def _output(graph: Graph) -> TensorSpec:
+    name = graph.outputs[0]
+    writer = graph.producer.get(name)
+    return _spec(graph, name, writer if writer is not None and writer.op_type == "QuantizeLinear" else None)
+
+
+def _spec(graph: Graph, name: str, coder: Any) -> TensorSpec:
+    shape, dtype = graph.shapes.get(name, ()), graph.types.get(name, "float32")
+    numbers = graph.scale(coder) if coder is not None else None
+    layout = ""
+    if len(shape) == 4:
+        layout = "NHWC" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "NCHW"
+    elif len(shape) == 2:
+        layout = "NK"
+    scale, zero_point = numbers if numbers is not None else (None, None)
+    return TensorSpec(name=name, shape=shape, dtype=dtype, layout=layout, scale=scale, zero_point=zero_point)
+
+
+def _labels(model: Any) -> tuple[str, ...]:
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    try:
+        labels = json.loads(notes.get("labels", "[]"))
+    except ValueError:
+        return ()
+    return tuple(map(str, labels)) if isinstance(labels, list) else ()

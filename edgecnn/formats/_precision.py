@@ -1,0 +1,22 @@
+"""Which precision word a file has earned."""
+
+from __future__ import annotations
+
+EIGHT_BIT = frozenset({"int8", "uint8"})
+
+
+def word(
+    *, float_operators: int, int8_operators: int, int8_weights: bool, fp16_weights: bool, io: tuple[str, str]
+) -> str:
+    """fp32, fp16, int8, int8-mixed or dynamic.
+
+    "int8" is earned when no operator computes in float and input and output are 8-bit integers;
+    "dynamic" is int8 weights with float activations; "fp16" is float with half-precision weights.
+    """
+    if int8_operators == 0:
+        if int8_weights:
+            return "dynamic"
+        return "fp16" if fp16_weights else "fp32"
+    if float_operators == 0 and EIGHT_BIT.issuperset(io):
+        return "int8"
+    return "int8-mixed"

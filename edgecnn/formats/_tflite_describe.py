@@ -1,0 +1,160 @@
+"""What a TFLite file is: read from the file alone, made by this tool or another, without TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.artifact import Description, TensorSpec
+from edgecnn.errors import ModelFileError
+from edgecnn.formats import _arena, _precision, _tflite_metadata
+from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, shape
+
+CODERS = {"QUANTIZE", "DEQUANTIZE"}
+FLOATS = {"float32", "float16", "float64"}
+WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
+
+
+def describe(path: Path) -> Description:
+    """Open the file and say what it is. Raises ModelFileError if it is not TFLite."""
+    data = path.read_bytes()
+    try:
+        return _describe(data)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} is not a readable TFLite file: {error.sentence}", error.hint) from error
+    except (Exception, RecursionError) as error:  # a broken file makes the parser raise anything
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise ModelFileError(f"{path} is not a readable TFLite file: {reason}.", "export it again") from error
+
+
+def _describe(data: bytes) -> Description:
+    model = load(data)
+    graph = model.subgraphs[0]
+    if not graph.operators or len(graph.inputs) == 0 or len(graph.outputs) == 0:
+        raise ModelFileError("it holds no graph.", "is it complete?")
+    operators = [operator for part in model.subgraphs for operator in part.operators]
+    names = Counter(operator_name(model, operator) for operator in operators)
+    float_operators, int8_operators = 0, 0
+    for part in model.subgraphs:
+        for operator in part.operators:
+            if operator_name(model, operator) in CODERS:
+                continue
+            types = {dtype_name(tensor) for tensor in _activations(model, part, operator)}
+            float_operators += not FLOATS.isdisjoint(types)
+            int8_operators += not _precision.EIGHT_BIT.isdisjoint(types)
+    weights = _weights(model)
+    weight_types = {dtype_name(tensor) for tensor in weights}
+    source, result = _spec(graph.tensors[graph.inputs[0]]), _spec(graph.tensors[graph.outputs[0]])
+    return Description(
+        format="tflite",
+        format_version=f"schema {model.version}",
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        input=source,
+        output=result,
+        precision=_precision.word(
+            float_operators=float_operators,
+            int8_operators=int8_operators,
+            int8_weights=not _precision.EIGHT_BIT.isdisjoint(weight_types),
+            fp16_weights="float16" in weight_types,
+            io=(source.dtype, result.dtype),
+        ),
+        operators=dict(sorted(names.items())),
+        float_operators=float_operators,
+        transposes=names["TRANSPOSE"],
+        quantize_pairs=sum(
+            bool(_activations(model, part, operator)) and operator_name(model, operator) in CODERS
+            for part in model.subgraphs
+            for operator in part.operators
+            if not all(constant(model, part.tensors[i]) for i in operator.inputs)
+        ),
+        planned_activation_peak_bytes=_peak_bytes(model, graph),
+        macs=sum(_macs(model, part, operator) for part in model.subgraphs for operator in part.operators),
+        parameters=sum(math.prod(shape(tensor)) for tensor in weights),
+        labels=_tflite_metadata.read_labels(data),
+    )
+
+
+def _activations(model: Any, graph: Any, operator: Any) -> list[Any]:
+    tensors = [graph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
+    return [tensor for tensor in tensors if not constant(model, tensor)]
+
+
+def _weights(model: Any) -> list[Any]:
+    """The constants that were learnt: float, 8-bit, or an int32 with a scale (the bias of an int8 operator).
+
+    A single number counts only as the operand of a weighted operator: elsewhere it belongs to a formula.
+    Tensors that share a buffer count once.
+    """
+    found: dict[int, Any] = {}
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            for index in operator.inputs:
+                if index < 0 or not constant(model, graph.tensors[index]):
+                    continue
+                tensor = graph.tensors[index]
+                kind = dtype_name(tensor)
+                scaled = tensor.quantization is not None and tensor.quantization.scale is not None
+                value = kind in FLOATS or kind in _precision.EIGHT_BIT | {"int4"} or (kind.startswith("int") and scaled)
+                if value and (operator_name(model, operator) in WEIGHTED or math.prod(shape(tensor)) > 1):
+                    found[tensor.buffer] = tensor
+    return list(found.values())
+
+
+def _macs(model: Any, graph: Any, operator: Any) -> int:
+    """Multiply-accumulates of one convolution or matrix product, 0 of anything else."""
+    name = operator_name(model, operator)
+    if name not in WEIGHTED:
+        return 0
+    x, weight = shape(graph.tensors[operator.inputs[0]]), shape(graph.tensors[operator.inputs[1]])
+    out = shape(graph.tensors[operator.outputs[0]])
+    if name == "CONV_2D":
+        return math.prod(out) * math.prod(weight[1:])  # weight (K, kh, kw, C / groups)
+    if name == "DEPTHWISE_CONV_2D":
+        return math.prod(out) * math.prod(weight[1:3])  # weight (1, kh, kw, K)
+    if name == "TRANSPOSE_CONV":
+        pixels = shape(graph.tensors[operator.inputs[2]])
+        return math.prod(pixels) * math.prod(weight[:3])  # weight (K, kh, kw, C)
+    if name == "FULLY_CONNECTED":
+        return math.prod(out) * weight[-1]  # weight (K, C)
+    options = operator.builtinOptions
+    return math.prod(out) * (x[-2] if options is not None and options.adjX else x[-1])
+
+
+def _peak_bytes(model: Any, graph: Any) -> int:
+    """Of the main graph."""
+    sizes = {}
+    for index, tensor in enumerate(graph.tensors):
+        if not constant(model, tensor):
+            kind = dtype_name(tensor)
+            width = 1 if kind == "bool" else np.dtype(kind).itemsize if kind in np.sctypeDict else 4
+            sizes[str(index)] = math.prod(shape(tensor)) * width
+    steps = [
+        ([str(i) for i in operator.inputs if i >= 0], [str(i) for i in operator.outputs])
+        for operator in graph.operators
+    ]
+    return _arena.peak_bytes(steps, sizes, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
+
+
+def _spec(tensor: Any) -> TensorSpec:
+    numbers, scale, zero_point = tensor.quantization, None, None
+    if numbers is not None and numbers.scale is not None and len(numbers.scale) == 1:
+        scale, zero_point = float(numbers.scale[0]), int(numbers.zeroPoint[0]) if len(numbers.zeroPoint) else 0
+    sizes, layout = shape(tensor), ""
+    if len(sizes) == 4:
+        layout = "NCHW" if sizes[1] in (1, 3) and sizes[3] not in (1, 3) else "NHWC"
+    elif len(sizes) == 2:
+        layout = "NK"
+    return TensorSpec(
+        name=tensor.name.decode(),
+        shape=sizes,
+        dtype=dtype_name(tensor),
+        layout=layout,
+        scale=scale,
+        zero_point=zero_point,
+    )

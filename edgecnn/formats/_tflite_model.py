@@ -1,0 +1,115 @@
+"""A TFLite flatbuffer as objects, and back: every buffer inside the flatbuffer, aligned as the schema asks.
+
+Buffers may also lie behind the flatbuffer, found by offset and size; TensorFlow Lite Micro and older readers take
+these for empty and compute garbage, so they are never written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import ModelFileError
+
+IDENTIFIER = b"TFL3"
+ALIGNMENT = 16
+"""`force_align` of Buffer.data in the schema."""
+
+
+def load(data: bytes) -> Any:
+    """The ModelT of a file's bytes; ModelFileError if they are not a TFLite model."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    if len(data) < 8 or data[4:8] != IDENTIFIER:
+        raise ModelFileError("it lacks the identifier TFL3.", "is it complete, and a TFLite file?")
+    packed = schema.Model.GetRootAs(data, 0)
+    room = len(data) // 4
+    counts = [packed.BuffersLength(), packed.OperatorCodesLength(), packed.SubgraphsLength(), packed.MetadataLength()]
+    for place in range(min(packed.SubgraphsLength(), 16)):
+        graph = packed.Subgraphs(place)
+        counts += [graph.TensorsLength(), graph.OperatorsLength(), graph.InputsLength(), graph.OutputsLength()]
+    if max(counts) > room:
+        raise ModelFileError("it counts more parts than it has bytes.", "is it complete?")
+    model = schema.ModelT.InitFromObj(packed)
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            if buffer.offset + buffer.size > len(data):
+                raise ModelFileError("a buffer lies beyond its end.", "is it complete?")
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
+def dump(model: Any) -> bytes:
+    """The bytes of a ModelT, the same for equal models."""
+    import flatbuffers
+
+    plain, model.buffers = model.buffers, [_AlignedBuffer(buffer.data) for buffer in model.buffers]
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    model.buffers = plain
+    return bytes(builder.Output())
+
+
+@dataclass(frozen=True)
+class _AlignedBuffer:
+    """Packs as a schema Buffer; the generated code aligns bytes to one byte only."""
+
+    data: npt.NDArray[np.uint8] | None
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 (the generated code calls it)
+        from ai_edge_litert import schema_py_generated as schema
+
+        vector = None
+        if self.data is not None:
+            payload = np.asarray(self.data, np.uint8).tobytes()
+            builder.StartVector(1, len(payload), ALIGNMENT)
+            builder.head -= len(payload)
+            builder.Bytes[builder.head : builder.head + len(payload)] = payload
+            builder.vectorNumElems = len(payload)
+            vector = builder.EndVector()
+        schema.BufferStart(builder)
+        if vector is not None:
+            schema.BufferAddData(builder, vector)
+        packed: int = schema.BufferEnd(builder)
+        return packed
+
+
+def operator_name(model: Any, operator: Any) -> str:
+    """Such as CONV_2D, or the name of a custom operator."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    name = _names("BuiltinOperator").get(number, f"OPERATOR_{number}")
+    return code.customCode.decode() if name == "CUSTOM" and code.customCode else name
+
+
+def dtype_name(tensor: Any) -> str:
+    """A tensor's type in NumPy's words, such as int8."""
+    return _names("TensorType").get(tensor.type, f"TYPE_{tensor.type}").lower()
+
+
+def constant(model: Any, tensor: Any) -> bool:
+    """Whether a tensor's values stand in the file."""
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def values(model: Any, tensor: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
+    """A constant's values, flat; None for an activation."""
+    data = model.buffers[tensor.buffer].data
+    return None if data is None else np.frombuffer(np.asarray(data, np.uint8).tobytes(), dtype)
+
+
+def shape(tensor: Any) -> tuple[int, ...]:
+    """A tensor's shape; a size that is not fixed counts as 1."""
+    return tuple(max(1, int(size)) for size in (tensor.shape if tensor.shape is not None else ()))
+
+
+def _names(enumeration: str) -> dict[int, str]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    members = vars(getattr(schema, enumeration)).items()
+    return {value: name for name, value in members if isinstance(value, int)}

@@ -1,0 +1,80 @@
+"""ONNX: NCHW, one picture a call, opset 18 with the oldest IR version that may hold it.
+
+fp32 takes raw pixels 0..255 as float. int8 is a QDQ graph whose input and output tensors hold bytes: uint8
+where the target is x86 (its kernels are fast for uint8 activations and int8 weights alone), int8 on ARM.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import edgecnn
+from edgecnn.errors import MissingPackage
+from edgecnn.formats import _onnx_surgery
+from edgecnn.formats._onnx_describe import describe as describe
+from edgecnn.quiet import quietly
+
+if TYPE_CHECKING:
+    from edgecnn.plans import ExportPlan
+    from edgecnn.quantize import Exportable
+
+SUFFIX = ".onnx"
+OPSET = 18
+"""The oldest that torch writes."""
+IR_VERSION = 8
+"""The oldest that may hold opset 18; ONNX Runtime reads it from 1.14 on."""
+
+
+def check() -> None:
+    """Raise MissingPackage if the exporter is not installed."""
+    from importlib.util import find_spec
+
+    for package in ("torch", "onnx", "onnxscript"):
+        if find_spec(package) is None:
+            raise MissingPackage(package, "train", "Writing ONNX")
+
+
+def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> None:
+    """Write the net as `precision` ("fp32" or "int8") to `path`, labels and preprocessing inside."""
+    import onnx
+    import torch
+
+    module = model.float_module() if precision == "fp32" else model.int8_module(fold_weights=True)
+    with quietly():
+        program = torch.onnx.export(
+            module,
+            (model.example(),),
+            input_names=["input"],
+            output_names=["logits"],
+            dynamo=True,
+            external_data=False,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    _onnx_surgery.global_pools(proto)
+    if precision == "int8":
+        _onnx_surgery.cut_edges(proto)
+        _onnx_surgery.fold_weight_transposes(proto)
+        _onnx_surgery.biases_to_int32(proto)
+        if plan.target == "x86":
+            _onnx_surgery.activations_to_uint8(proto)
+    _onnx_surgery.tidy(proto, IR_VERSION)
+    proto.graph.name = model.run.name
+    proto.producer_name, proto.producer_version = "edgecnn", edgecnn.__version__
+    notes = {
+        "labels": json.dumps(model.run.labels),
+        "preprocessing": json.dumps(dataclasses.asdict(model.preprocessing)),
+        "run": model.run.name,
+        "run_sha256": model.run_sha256,
+    }
+    if precision == "int8" and model.calibration is not None:
+        notes["target"] = plan.target
+        notes["calibration"] = json.dumps(model.calibration.summary())
+    onnx.helper.set_model_props(proto, notes)
+    onnx.checker.check_model(proto, full_check=True)
+    path.write_bytes(proto.SerializeToString(deterministic=True))

@@ -1,0 +1,211 @@
+"""The verb: a run in, checked files out, and a folder that is never half-written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from edgecnn import artifact as artifacts
+from edgecnn import data, files, runtimes
+from edgecnn.artifact import Artifact
+from edgecnn.errors import EXIT_GATE, GateFailed, OutputError, RunError, UsageError
+from edgecnn.export import GOLDEN, export, judge
+from edgecnn.plans import ExportPlan
+from edgecnn.run import Run, open_run
+
+ONNX_ONLY = ExportPlan(name="onnx", format=("onnx",), max_drop=100.0)
+FLOAT_ONNX = dataclasses.replace(ONNX_ONLY, precision=("fp32",))
+
+
+def copy_of(run: Run, folder: Path) -> Run:
+    shutil.copytree(run.folder, folder / run.name)
+    return open_run(folder / run.name)
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {path.name: files.sha256(path) for path in folder.iterdir() if path.is_file()}
+
+
+def with_head(run: Run, change: str) -> Run:
+    """The run with its head's weights changed: "zero" or "nan"."""
+    tensors = load_file(run.weights)
+    for name in tensors:
+        if "head" in name:
+            tensors[name] = torch.full_like(tensors[name], float("nan") if change == "nan" else 0.0)
+    save_file(tensors, run.weights)
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(digits_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[Artifact]]:
+    """The default plan on the digits: four files."""
+    run = copy_of(digits_run, tmp_path_factory.mktemp("export"))
+    return run, export(run, ExportPlan(name="default", max_drop=3.0))
+
+
+def test_four_files_lie_in_the_run_each_with_its_card(exported: tuple[Run, list[Artifact]]) -> None:
+    run, made = exported
+    names = [f"dscnn-digits-{word}" for word in ("fp32.onnx", "fp32.tflite", "int8.onnx", "int8.tflite")]
+    assert [one.name for one in made] == names
+    companions = ["labels.txt", "calibration.json", "golden.npz"]
+    assert sorted(path.name for path in run.artifacts.iterdir()) == sorted(
+        [*names, *(f"{name}.json" for name in names), *companions]
+    )
+    for one in made:
+        assert artifacts.read_card(one.path) == one
+        assert one.labels == run.labels
+        assert one.run_sha256 == files.sha256(run.weights)
+
+
+def test_every_card_holds_a_verdict_on_the_whole_test_split(exported: tuple[Run, list[Artifact]]) -> None:
+    run, made = exported
+    n = len(data.load(run.recipe.data).test)
+    for one in made:
+        assert one.verdict is not None
+        assert (one.verdict.passed, one.verdict.n) == (True, n)
+        assert one.verdict.drop_low_pp <= one.verdict.drop_pp <= one.verdict.drop_high_pp
+        if one.description.precision == "fp32":
+            assert one.verdict.agreement_percent == 100.0
+            assert one.verdict.max_logit_difference < 1e-3
+
+
+def test_int8_files_are_compared_with_each_other(exported: tuple[Run, list[Artifact]]) -> None:
+    _, made = exported
+    parity = {one.name: one.parity for one in made}
+    assert parity["dscnn-digits-fp32.onnx"] is None
+    there, back = parity["dscnn-digits-int8.onnx"], parity["dscnn-digits-int8.tflite"]
+    assert there is not None
+    assert back is not None
+    assert (there.against, back.against) == ("dscnn-digits-int8.tflite", "dscnn-digits-int8.onnx")
+    assert there.max_lsb == back.max_lsb <= 1
+
+
+def test_golden_outputs_are_replayed_to_the_bit(exported: tuple[Run, list[Artifact]]) -> None:
+    run, made = exported
+    with np.load(run.artifacts / "golden.npz", allow_pickle=False) as golden:
+        images = golden["images"]
+        assert len(images) == len(golden["labels"]) == GOLDEN
+        for one in made:
+            encoded = artifacts.encode(images, one.description.input, one.preprocessing)
+            session = runtimes.get(runtimes.for_format(one.description.format)[0]).open(one.path, num_threads=1)
+            again = np.concatenate([session(encoded[i : i + 1]) for i in range(GOLDEN)])
+            assert again.dtype == golden[one.name].dtype
+            if one.description.precision == "int8":
+                assert np.array_equal(again, golden[one.name])
+            else:
+                assert np.allclose(again, golden[one.name], rtol=1e-5, atol=1e-5)
+
+
+def test_the_manifest_names_training_pictures_only(exported: tuple[Run, list[Artifact]]) -> None:
+    run, _ = exported
+    manifest = json.loads((run.artifacts / "calibration.json").read_text())
+    splits = data.load(run.recipe.data)
+    assert set(manifest["indices"]) <= set(splits.train_indices.tolist())
+    assert len(manifest["sha256"]) == manifest["count"] == 300
+
+
+def test_the_same_run_gives_the_same_bytes_twice(exported: tuple[Run, list[Artifact]], tmp_path: Path) -> None:
+    run, _ = exported
+    before = snapshot(run.artifacts)
+    again = copy_of(run, tmp_path)
+    export(again, ONNX_ONLY)
+    after = snapshot(again.artifacts)
+    for name in ("dscnn-digits-fp32.onnx", "dscnn-digits-int8.onnx", "calibration.json", "golden.npz", "labels.txt"):
+        assert after[name] == before[name]
+
+
+def test_what_is_not_the_default_has_its_own_name_and_overwrites_nothing(
+    exported: tuple[Run, list[Artifact]], tmp_path: Path
+) -> None:
+    run = copy_of(exported[0], tmp_path)
+    before = snapshot(run.artifacts)
+    (made,) = export(run, dataclasses.replace(ONNX_ONLY, precision=("int8",), target="arm"))
+    assert (made.name, made.target) == ("dscnn-digits-int8-arm.onnx", "arm")
+    after = snapshot(run.artifacts)
+    assert {name: after[name] for name in before if name != "golden.npz"} == {
+        name: digest for name, digest in before.items() if name != "golden.npz"
+    }
+    with np.load(run.artifacts / "golden.npz", allow_pickle=False) as golden:
+        assert {made.name, "dscnn-digits-int8.tflite"} <= set(golden.files)
+
+
+@pytest.mark.parametrize(("change", "reason"), [("zero", "every picture is called class"), ("nan", "are not numbers")])
+def test_a_degenerate_model_fails_the_gate_and_its_card_says_so(
+    change: str, reason: str, digits_run: Run, tmp_path: Path
+) -> None:
+    run = with_head(copy_of(digits_run, tmp_path), change)
+    made = export(run, FLOAT_ONNX)
+    with pytest.raises(GateFailed, match=reason) as caught:
+        judge(made)
+    assert caught.value.exit_code == EXIT_GATE
+    card = artifacts.read_card(run.artifacts / "dscnn-digits-fp32.onnx")
+    assert card is not None
+    assert card.verdict is not None
+    assert not card.verdict.passed
+    assert reason in card.verdict.reason
+
+
+def test_weights_of_another_net_are_refused_and_nothing_changes(
+    exported: tuple[Run, list[Artifact]], tmp_path: Path
+) -> None:
+    run = copy_of(exported[0], tmp_path)
+    before = snapshot(run.artifacts)
+    save_file({"other": torch.zeros(3)}, run.weights)
+    with pytest.raises(RunError, match="does not hold the weights"):
+        export(run, FLOAT_ONNX)
+    assert snapshot(run.artifacts) == before
+    assert not (run.artifacts / ".staging").exists()
+
+
+def test_data_with_other_classes_is_refused(digits_run: Run, tmp_path: Path) -> None:
+    run = dataclasses.replace(copy_of(digits_run, tmp_path), labels=tuple("abcdefghij"))
+    with pytest.raises(RunError, match="is not the one dscnn-digits was trained on"):
+        export(run, FLOAT_ONNX)
+    assert not run.artifacts.exists()
+
+
+def test_an_unknown_format_is_refused_before_any_work(digits_run: Run, tmp_path: Path) -> None:
+    run = copy_of(digits_run, tmp_path)
+    with pytest.raises(UsageError, match="There is no format named 'tflight'"):
+        export(run, dataclasses.replace(FLOAT_ONNX, format=("onnx", "tflight")))
+    assert not run.artifacts.exists()
+
+
+def test_an_artifacts_folder_that_cannot_be_is_one_sentence(digits_run: Run, tmp_path: Path) -> None:
+    run = copy_of(digits_run, tmp_path)
+    run.artifacts.write_text("in the way")
+    with pytest.raises(OutputError, match="artifacts"):
+        export(run, FLOAT_ONNX)
+
+
+def test_an_export_that_is_killed_leaves_the_old_files_and_the_next_one_clears_up(
+    exported: tuple[Run, list[Artifact]], tmp_path: Path
+) -> None:
+    run = copy_of(exported[0], tmp_path)
+    before = snapshot(run.artifacts)
+    script = (
+        "import sys; from pathlib import Path; from edgecnn.export import export; from edgecnn.run import open_run;"
+        "from edgecnn.plans import ExportPlan;"
+        "export(open_run(Path(sys.argv[1])), ExportPlan(name='k', format=('onnx',), calib_seed=5))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script, str(run.folder)], stderr=subprocess.DEVNULL)
+    staging = run.artifacts / ".staging"
+    while child.poll() is None and not any(staging.glob("*.onnx")):
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert staging.is_dir()
+    assert snapshot(run.artifacts) == before
+    export(run, FLOAT_ONNX)
+    assert not staging.exists()
