@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgecnn import report, tables
+from edgecnn import console, environment, present, report
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -23,12 +23,21 @@ RESULTS = (
 )
 """(file in bench/results, heading, the command that made it)"""
 
+COLUMNS = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "p50 [95 %]", "p99", "init", "planned kB", "peak MB")
+
 
 def results() -> str:
     parts = []
     for name, heading, command in RESULTS:
         found = report.read(ROOT / "bench" / "results" / name)
-        parts.append(f"**{heading}** (`{command}`)\n\n{tables.markdown(found)}")
+        machine = found.environment
+        packages = ", ".join(f"{package} {machine.packages[package]}" for package in ("ai-edge-litert", "onnxruntime"))
+        table = console.markdown_table(*present.cells(found, COLUMNS))
+        parts.append(
+            f"**{heading}** (`{command}`; {found.date[:10]}, {machine.cpu}, {machine.cores} cores, {packages}, Python "
+            f"{machine.python}, fingerprint {environment.fingerprint(machine)}; {present.how(found)}; "
+            f"all samples in `bench/results/{name}`)\n\n{table}"
+        )
     return "\n".join(parts)
 
 

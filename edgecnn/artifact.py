@@ -140,11 +140,14 @@ def card_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
+def to_table(artifact: Artifact) -> dict[str, Any]:
+    """The card as JSON takes it; of the path only the file's name, so that the two can move together."""
+    return {"card_version": CARD_VERSION, **dataclasses.asdict(artifact), "path": artifact.path.name}
+
+
 def write_card(artifact: Artifact) -> None:
     """Write the card beside the file, atomically."""
-    table = dataclasses.asdict(artifact)
-    table["path"] = artifact.path.name
-    files.write_json(card_path(artifact.path), {"card_version": CARD_VERSION, **table})
+    files.write_json(card_path(artifact.path), to_table(artifact))
 
 
 def read_card(path: Path) -> Artifact | None:

@@ -102,6 +102,6 @@ def digest(split: Split) -> str:
     """sha256 of a split's pictures and labels."""
     hashed = hashlib.sha256(repr(split.images.shape).encode())
     for start in range(0, len(split), 4096):
-        hashed.update(np.ascontiguousarray(split.images[start : start + 4096]))
-    hashed.update(np.ascontiguousarray(split.labels))
+        hashed.update(np.ascontiguousarray(split.images[start : start + 4096]).data)
+    hashed.update(np.ascontiguousarray(split.labels).data)
     return hashed.hexdigest()

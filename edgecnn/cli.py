@@ -19,6 +19,8 @@ from edgecnn.errors import EXIT_USAGE, EdgecnnError, GateFailed, UsageError
 if TYPE_CHECKING:
     from edgecnn.plans import DataPlan, ExportPlan, Recipe, Suite
 
+INTERRUPTED = 130
+
 # What the parser raises; newer Typer carries a Click of its own, so Click's class would not catch it.
 USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
 
@@ -176,7 +178,7 @@ def run(
     for folder, recipe in chosen:
         verb(recipe, folder, resume)
         try:
-            _export(folder, export_plan, as_json=False, quiet=True)
+            _export(folder, export_plan, quiet=as_json)
         except GateFailed as gate:  # the bench is still worth having; the exit code keeps the failure
             failed = gate
     _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json)
@@ -206,7 +208,8 @@ def inspect(
 def main() -> None:
     """The console script: every error becomes one sentence, a hint and an exit code."""
     try:
-        app(standalone_mode=False)
+        if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
+            raise KeyboardInterrupt
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         sys.exit(error.exit_code)
@@ -216,7 +219,7 @@ def main() -> None:
         sys.exit(EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         console.error("Interrupted.", "`edgecnn train RUN --resume` continues a training")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
@@ -279,17 +282,31 @@ def _suite(suite: str, changes: list[str]) -> Suite:
     return plans.load(plans.Suite, suite, changes)
 
 
-def _export(folder: Path, plan: ExportPlan, as_json: bool, quiet: bool = False) -> None:
+def _export(folder: Path, plan: ExportPlan, as_json: bool = False, quiet: bool = False) -> None:
+    from edgecnn import artifact
     from edgecnn import export as verb
     from edgecnn.run import open_run
 
-    verb.export(open_run(folder), plan)
+    made = verb.export(open_run(folder), plan)
+    if as_json:
+        print(json.dumps([artifact.to_table(one) for one in made], indent=1))
+    elif not quiet:
+        verb.show(made)
+    verb.judge(made)
 
 
 def _bench(targets: list[Path], suite: Suite, data: DataPlan | None, output: Path | None, as_json: bool) -> None:
     from edgecnn import bench as verb
+    from edgecnn import present, report
 
-    verb.bench(targets, suite, data, output)
+    result, path = verb.bench(targets, suite, data, output)
+    if as_json:
+        print(report.to_json(result), end="")
+    else:
+        present.show(result)
+    if path:
+        console.note(f"{path} holds every sample, {path.with_suffix('.md')} the whole table")
+    verb.judge(result, suite)
 
 
 if __name__ == "__main__":

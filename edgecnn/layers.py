@@ -16,6 +16,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
 POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
+EPSILON = 1e-3
+"""Added to a batch norm's variance. A channel that has died is amplified 32 times at the most, where the usual 1e-5
+allows 316: noise that bfloat16 and int8 would carry into the logits."""
+
+
 def require_positive(**numbers: int) -> None:
     """Raise a PlanError that names the first number below 1."""
     for name, number in numbers.items():
@@ -38,7 +43,7 @@ def conv_bn(
     parts["conv"] = nn.Conv2d(
         channels_in, channels_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False
     )  # (N, channels_in, H, W) -> (N, channels_out, ceil(H / stride), ceil(W / stride))
-    parts["bn"] = nn.BatchNorm2d(channels_out)
+    parts["bn"] = nn.BatchNorm2d(channels_out, eps=EPSILON)
     if act is not None:
         parts["act"] = act
     return nn.Sequential(parts)

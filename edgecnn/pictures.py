@@ -13,18 +13,24 @@ from edgecnn.errors import DataError, MissingPackage
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+"""What is read, in Pillow's words: the formats of SUFFIXES. It knows more, some of which start other programs."""
+
 RESIZE_RULE = (
     "the largest centred crop of the target's aspect ratio, in whole pixels rounded down, is resized by Pillow's"
     " BILINEAR: a triangle filter that reaches one target pixel to each side, or one source pixel when enlarging"
 )
 
 
-def decode(source: Path | bytes, *, height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
+def decode(
+    source: Path | bytes, *, height: int, width: int, channels: int, max_pixels: int | None = None
+) -> npt.NDArray[np.uint8]:
     """One picture as uint8 (height, width, channels), grey for 1 channel and RGB for 3.
 
     EXIF orientation is applied; palettes and CMYK become RGB; transparency is laid on black; of 16
     bits a channel the upper 8 are kept; of an animation the first frame. Resizing follows RESIZE_RULE.
-    Grey is ITU-R BT.601 luma. Raises DataError that names the picture if it cannot be read whole.
+    Grey is ITU-R BT.601 luma. Raises DataError that names the picture if it cannot be read whole, or
+    if it declares more than `max_pixels`, before they are unpacked.
     """
     try:
         from PIL import Image, ImageOps
@@ -34,7 +40,9 @@ def decode(source: Path | bytes, *, height: int, width: int, channels: int) -> n
         raise DataError(f"A picture has 1 or 3 channels, not {channels}.")
     label = str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes"
     try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as opened:
+        with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS) as opened:
+            if max_pixels is not None and opened.width * opened.height > max_pixels:
+                raise ValueError(f"it declares {opened.width} x {opened.height} pixels, {max_pixels:,} are allowed")
             opened.load()
             image = _flat(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
         if image.size != (width, height):

@@ -22,7 +22,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from edgecnn import anatomy, augment, budget, checkpoint, console, curves, data, environment, files, nets, plans
+from edgecnn import (
+    anatomy,
+    augment,
+    batch_norm,
+    budget,
+    checkpoint,
+    console,
+    curves,
+    data,
+    environment,
+    files,
+    nets,
+    plans,
+)
 from edgecnn.checkpoint import Epoch, State
 from edgecnn.data import Split
 from edgecnn.errors import GateFailed, RunError
@@ -43,17 +56,18 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
     already, or the checkpoint is another recipe's; GateFailed if the loss stops being a number.
     """
     if resume and (folder / "run.json").is_file():
-        finished = open_run(folder)
         console.note(f"{folder} is complete already.")
-        return finished
+        return open_run(folder)
+    if is_run(folder) and not resume:
+        raise RunError(
+            f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
+        )
     data_set = data.get(recipe.data.name)
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
     splits = data.load(recipe.data)
     height, width, channels = splits.train.images.shape[1:]
     shape, classes = (channels, height, width), splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
-    _claim(recipe, folder, resume)
-
     mean, std = pixel_statistics(splits.train.images)
     threads = torch.get_num_threads()
     torch.set_num_threads(recipe.num_threads)
@@ -62,6 +76,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             net = nets.build(recipe.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            _claim(recipe, folder, resume)
             state = _fresh_state(net, recipe.optim)
             digest = checkpoint.digest(splits.train)
             earlier_s = checkpoint.load(folder, state, digest) if resume else 0.0
@@ -164,6 +179,7 @@ def _fit(
             epoch_started = time.perf_counter()
             loss, top1 = _one_epoch(state, recipe, training, statistics, epoch, steps_per_epoch, advance)
             seconds = time.perf_counter() - epoch_started
+            batch_norm.settle(state.best_guess, training, mean, std, recipe.seed)
             validated = logits(state.best_guess, validation.images, mean, std)
             labels = torch.from_numpy(validation.labels)
             row = Epoch(
@@ -259,11 +275,10 @@ def _fresh_state(net: nn.Module, optim: OptimPlan) -> State:
 
 
 def _average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:
-    """Move `averaged` towards `net`, batch-norm statistics included; quickly in the first steps."""
+    """Move the weights of `averaged` towards those of `net`; quickly in the first steps."""
     decay = min(decay, (1 + step) / (10 + step))
-    ours = [value for value in averaged.state_dict().values() if value.is_floating_point()]
-    theirs = [value for value in net.state_dict().values() if value.is_floating_point()]
-    torch._foreach_lerp_(ours, theirs, 1 - decay)
+    with torch.no_grad():
+        torch._foreach_lerp_(list(averaged.parameters()), list(net.parameters()), 1 - decay)
 
 
 def _seed(seed: int, epoch: int) -> int:
@@ -271,7 +286,7 @@ def _seed(seed: int, epoch: int) -> int:
 
 
 def _claim(recipe: Recipe, folder: Path, resume: bool) -> None:
-    """Make `folder` this recipe's, or raise RunError if it is another's."""
+    """Make `folder` this recipe's, or raise RunError if its checkpoint is another's."""
     if resume:
         if not is_run(folder):
             raise RunError(f"There is nothing to resume in {folder}.", "train without --resume")
@@ -283,10 +298,6 @@ def _claim(recipe: Recipe, folder: Path, resume: bool) -> None:
                 "resume it with its own recipe, or train under another --name",
             )
         return
-    if is_run(folder):
-        raise RunError(
-            f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
-        )
     files.make_folder(folder)
     files.write_text(folder / "recipe.toml", plans.dump(recipe))
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))

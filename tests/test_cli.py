@@ -128,10 +128,8 @@ def one_class() -> list[str]:
 
 
 def broken_archive() -> list[str]:
-    folder = Path("data/cifar10")
-    folder.mkdir(parents=True)
-    (folder / "cifar-10-binary.tar.gz").write_bytes(b"\x1f\x8b cut short")
-    return ["train", "dscnn-digits", "--data", "cifar10"]
+    Path("cifar-10-binary.tar.gz").write_bytes(b"\x1f\x8b cut short")
+    return ["train", "dscnn-digits", "-s", "data.name=cifar10", "-s", "data.path=cifar-10-binary.tar.gz"]
 
 
 def not_a_model() -> list[str]:
@@ -203,7 +201,7 @@ BAD_INPUT: dict[str, tuple[list[str] | Callable[[], list[str]], str, str, int]] 
     ),
     "missing pictures": (["train", "dscnn-digits", "--data", "./nowhere"], "nowhere", "", EXIT_USAGE),
     "a truncated JPEG": (truncated_jpeg, "0.jpg", "", EXIT_USAGE),
-    "an empty class folder": (empty_class, "'c'", "", EXIT_USAGE),
+    "an empty class folder": (empty_class, "pictures/c holds no pictures", "", EXIT_USAGE),
     "one class only": (one_class, "one class", "", EXIT_USAGE),
     "a corrupt archive": (broken_archive, "cifar-10-binary.tar.gz", "", EXIT_USAGE),
     "an augmentation labels do not survive": (

@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 import edgecnn
 from edgecnn import console, files, pictures
-from edgecnn.data._places import cache_folder
 from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
+from edgecnn.places import cache_folder
 
 CHUNK = 16
 """Pictures a process decodes at a time: few enough that Ctrl-C is not kept waiting by large ones."""
