@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | readme | clean. Needs Python 3.11 or newer and nothing as root.
+# make setup | demo | test | board-test | lint | readme | clean. Needs Python 3.11 or newer and nothing as root.
 #
 #   PYTHON=python3.12       the interpreter to build .venv from
 #   PIP_ARGS='...'          further arguments of every `pip install`
@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint readme clean
+.PHONY: help setup demo test board-test lint readme clean
 
 help:
 	@sed -n '1,4p' Makefile
@@ -37,7 +37,11 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest
+	@# One thread a process: two processes of one thread each are quicker here than the reverse.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+board-test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/boards
 
 readme: $(STAMP)
 	$(BIN)/python bench/readme.py

@@ -1,97 +1,33 @@
-"""The command line: parse, call one verb, print. Heavy imports stay inside the commands.
-
-Data goes to stdout, all else to stderr. Exit codes: 0 pass, 1 a gate failed, 2 inconclusive or
-environment unfit, 64 usage.
-"""
+"""The commands that make and judge models: train, export, bench, run, inspect, compare."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgecnn import __version__, console
-from edgecnn.errors import EXIT_USAGE, EdgecnnError, GateFailed, UsageError
+from edgecnn import console
+from edgecnn.cli import options as o
+from edgecnn.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.plans import DataPlan, ExportPlan, Recipe, Suite
 
-INTERRUPTED = 130
 
-# What the parser raises; newer Typer carries a Click of its own, so Click's class would not catch it.
-USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
-
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train a small CNN, export it to int8, and measure it where it will run.",
-)
-
-
-RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
-SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
-DATA = Annotated[str | None, typer.Option("--data", help="A data set's name, or a folder of class folders.")]
-EPOCHS = Annotated[int | None, typer.Option("--epochs", help="Passes over the training pictures.")]
-BATCH_SIZE = Annotated[int | None, typer.Option("--batch-size", help="Pictures in one step.")]
-LR = Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")]
-SEED = Annotated[int | None, typer.Option("--seed", help="Of weights, order and augmentation.")]
-OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the runs.")]
-NAME = Annotated[str | None, typer.Option("--name", help="Name of the run; the recipe's by default.")]
-RESUME = Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoint.")]
-FORMAT = Annotated[str | None, typer.Option("--format", help="onnx,tflite")]
-PRECISION = Annotated[str | None, typer.Option("--precision", help="fp32,int8")]
-IO = Annotated[str | None, typer.Option("--io", help="TFLite int8 tensors: int8, uint8 or float32.")]
-TARGET = Annotated[str | None, typer.Option("--target", help="ONNX int8 for x86 (U8S8) or arm (S8S8).")]
-CALIB_SAMPLES = Annotated[int | None, typer.Option("--calib-samples", help="Training pictures to calibrate on.")]
-MAX_DROP = Annotated[float | None, typer.Option("--max-drop", help="Gate: largest accuracy drop, in pp.")]
-BOARD = Annotated[str | None, typer.Option("--board", help="Where to measure; this machine by default.")]
-RUNTIME = Annotated[str | None, typer.Option("--runtime", help="Only these runtimes, by name.")]
-NUM_THREADS = Annotated[int | None, typer.Option("--num-threads", help="Threads of the runtime.")]
-ROUNDS = Annotated[int | None, typer.Option("--rounds", help="Fresh processes per file, taking turns.")]
-WARMUP_RUNS = Annotated[int | None, typer.Option("--warmup-runs", help="Untimed runs in each process.")]
-NUM_RUNS = Annotated[int | None, typer.Option("--num-runs", help="Least timed runs.")]
-MIN_SECS = Annotated[float | None, typer.Option("--min-secs", help="Least timed seconds.")]
-LIMIT = Annotated[int | None, typer.Option("--limit", help="Test pictures for accuracy; all by default.")]
-MAX_MS = Annotated[float | None, typer.Option("--max-ms", help="Gate: largest p50 latency in ms.")]
-MIN_ACC = Annotated[float | None, typer.Option("--min-acc", help="Gate: smallest top-1 in percent.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"edgecnn {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
-) -> None:
-    console.be_quiet(quiet)
-
-
-@app.command()
 def train(
-    recipe: RECIPE,
-    data: DATA = None,
-    epochs: EPOCHS = None,
-    batch_size: BATCH_SIZE = None,
-    lr: LR = None,
-    seed: SEED = None,
-    settings: SET = None,
-    resume: RESUME = False,
-    output: OUTPUT = Path("runs"),
-    name: NAME = None,
-    as_json: JSON = False,
+    recipe: o.RECIPE,
+    data: o.DATA = None,
+    epochs: o.EPOCHS = None,
+    batch_size: o.BATCH_SIZE = None,
+    lr: o.LR = None,
+    seed: o.SEED = None,
+    settings: o.SET = None,
+    resume: o.RESUME = False,
+    output: o.OUTPUT = Path("runs"),
+    name: o.NAME = None,
+    as_json: o.JSON = False,
 ) -> None:
     """Train a recipe into a run folder; a run folder as RECIPE with --resume continues it."""
     folder, plan = _recipe(recipe, data, _changes(settings, _training_keys(epochs, batch_size, lr, seed)), output, name)
@@ -108,42 +44,40 @@ def train(
         print(f"{run.folder}  validation top-1 {wilson(right, run.validation_n)}  n {run.validation_n}")
 
 
-@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     plan: Annotated[str, typer.Option("--plan", help="An export plan by name (export/) or a .toml file.")] = "default",
-    format: FORMAT = None,
-    precision: PRECISION = None,
-    io: IO = None,
-    target: TARGET = None,
-    calib_samples: CALIB_SAMPLES = None,
-    max_drop: MAX_DROP = None,
-    settings: SET = None,
-    as_json: JSON = False,
+    format: o.FORMAT = None,
+    precision: o.PRECISION = None,
+    io: o.IO = None,
+    target: o.TARGET = None,
+    calib_samples: o.CALIB_SAMPLES = None,
+    max_drop: o.MAX_DROP = None,
+    settings: o.SET = None,
+    as_json: o.JSON = False,
 ) -> None:
     """Write ONNX and TFLite files from a run, fp32 and int8, and check each against the run."""
     changes = _changes(settings, _export_keys(format, precision, io, target, calib_samples, max_drop))
     _export(run, _export_plan(plan, changes), as_json)
 
 
-@app.command()
 def bench(
     targets: Annotated[list[Path], typer.Argument(help="Run folders, or .onnx and .tflite files of any make.")],
     suite: Annotated[str, typer.Option("--suite", help="A suite by name (bench/) or a .toml file.")] = "default",
-    data: DATA = None,
-    board: BOARD = None,
-    runtime: RUNTIME = None,
-    num_threads: NUM_THREADS = None,
-    rounds: ROUNDS = None,
-    warmup_runs: WARMUP_RUNS = None,
-    num_runs: NUM_RUNS = None,
-    min_secs: MIN_SECS = None,
-    limit: LIMIT = None,
-    max_ms: MAX_MS = None,
-    min_acc: MIN_ACC = None,
-    settings: SET = None,
+    data: o.DATA = None,
+    board: o.BOARD = None,
+    runtime: o.RUNTIME = None,
+    num_threads: o.NUM_THREADS = None,
+    rounds: o.ROUNDS = None,
+    warmup_runs: o.WARMUP_RUNS = None,
+    num_runs: o.NUM_RUNS = None,
+    min_secs: o.MIN_SECS = None,
+    limit: o.LIMIT = None,
+    max_ms: o.MAX_MS = None,
+    min_acc: o.MIN_ACC = None,
+    settings: o.SET = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Report file (.json).")] = None,
-    as_json: JSON = False,
+    as_json: o.JSON = False,
 ) -> None:
     """Measure latency, memory and accuracy of every file, each in fresh processes that take turns."""
     keys = {
@@ -153,20 +87,19 @@ def bench(
     _bench(targets, _suite(suite, _changes(settings, keys)), _data_plan(data), output, as_json)
 
 
-@app.command()
 def run(
     recipes: Annotated[list[str], typer.Argument(help="Recipes by name (models/) or .toml files.")],
-    data: DATA = None,
-    epochs: EPOCHS = None,
-    batch_size: BATCH_SIZE = None,
-    lr: LR = None,
-    seed: SEED = None,
-    settings: SET = None,
-    resume: RESUME = False,
-    output: OUTPUT = Path("runs"),
+    data: o.DATA = None,
+    epochs: o.EPOCHS = None,
+    batch_size: o.BATCH_SIZE = None,
+    lr: o.LR = None,
+    seed: o.SEED = None,
+    settings: o.SET = None,
+    resume: o.RESUME = False,
+    output: o.OUTPUT = Path("runs"),
     plan: Annotated[str, typer.Option("--plan", help="An export plan.")] = "default",
     suite: Annotated[str, typer.Option("--suite", help="A suite.")] = "default",
-    as_json: JSON = False,
+    as_json: o.JSON = False,
 ) -> None:
     """Train, export and bench: all three, for one recipe or several that are then benched together."""
     changes = _changes(settings, _training_keys(epochs, batch_size, lr, seed))
@@ -186,14 +119,13 @@ def run(
         raise failed
 
 
-@app.command()
 def inspect(
     target: Annotated[str, typer.Argument(help="A recipe, a run folder, or an .onnx or .tflite file.")],
     dense_input: Annotated[
         str, typer.Option("--input", help="Picture for the dense first layer, height x width x channels.")
     ] = "224x224x3",
-    settings: SET = None,
-    as_json: JSON = False,
+    settings: o.SET = None,
+    as_json: o.JSON = False,
 ) -> None:
     """Show a net layer by layer, or what a model file says of itself."""
     try:
@@ -205,24 +137,16 @@ def inspect(
     verb.show(target, settings or [], (channels, height, width), as_json)
 
 
-def main() -> None:
-    """The console script: every error becomes one sentence, a hint and an exit code."""
-    try:
-        if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
-            raise KeyboardInterrupt
-    except EdgecnnError as error:
-        console.error(error.sentence, error.hint)
-        sys.exit(error.exit_code)
-    except USAGE_ERROR as error:
-        context = getattr(error, "ctx", None)
-        console.error(error.format_message(), f"{context.command_path if context else 'edgecnn'} --help")
-        sys.exit(EXIT_USAGE)
-    except (KeyboardInterrupt, typer.Abort):
-        console.error("Interrupted.", "`edgecnn train RUN --resume` continues a training")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+def compare(
+    a: Annotated[Path, typer.Argument(help="The report before.")],
+    b: Annotated[Path, typer.Argument(help="The report after.")],
+    across: Annotated[bool, typer.Option("--across", help="Compare different machines all the same.")] = False,
+    as_json: o.JSON = False,
+) -> None:
+    """Compare two bench reports: what is worse, by how much, and what could have been told at all."""
+    from edgecnn import compare as verb
+
+    verb.main(a, b, across, as_json)
 
 
 def _changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
@@ -307,7 +231,3 @@ def _bench(targets: list[Path], suite: Suite, data: DataPlan | None, output: Pat
     if path:
         console.note(f"{path} holds every sample, {path.with_suffix('.md')} the whole table")
     verb.judge(result, suite)
-
-
-if __name__ == "__main__":
-    main()

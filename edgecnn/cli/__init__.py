@@ -1,0 +1,71 @@
+"""The command line: parse, call one verb, print. Heavy imports stay inside the commands.
+
+Data goes to stdout, all else to stderr. Exit codes: 0 pass, 1 a gate failed, 2 inconclusive or
+environment unfit, 64 usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from edgecnn import __version__, console
+from edgecnn.cli import boards, models
+from edgecnn.errors import EXIT_USAGE, EdgecnnError
+
+INTERRUPTED = 130
+
+# What the parser raises; newer Typer carries a Click of its own, so Click's class would not catch it.
+USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train a small CNN, export it to int8, and measure it where it will run.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgecnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
+) -> None:
+    console.be_quiet(quiet)
+
+
+for command in (models.train, models.export, models.bench, models.run, models.inspect, models.compare, boards.deploy):
+    app.command()(command)
+app.add_typer(boards.board, name="board")
+
+
+def main() -> None:
+    """The console script: every error becomes one sentence, a hint and an exit code."""
+    try:
+        if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
+            raise KeyboardInterrupt
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        sys.exit(error.exit_code)
+    except USAGE_ERROR as error:
+        context = getattr(error, "ctx", None)
+        console.error(error.format_message(), f"{context.command_path if context else 'edgecnn'} --help")
+        sys.exit(EXIT_USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        console.error("Interrupted.", "`edgecnn train RUN --resume` continues a training")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

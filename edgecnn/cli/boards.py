@@ -1,0 +1,79 @@
+"""The commands that reach boards: deploy, and `board` with list, info, doctor, clean and make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecnn.cli import options as o
+from edgecnn.errors import UsageError
+
+board = typer.Typer(no_args_is_help=True, help="See, check and clean the boards that can be reached.")
+
+NAME = Annotated[str, typer.Argument(help="ssh://user@host, emulated:pi4, or a name from bench/boards/.")]
+
+
+def deploy(
+    target: Annotated[Path, typer.Argument(help="A run folder, or a model file with its card.")],
+    board: Annotated[str | None, typer.Option("--board", help="ssh://user@host, or a name of bench/boards/.")] = None,
+    format: Annotated[str, typer.Option("--format", help="tflite or onnx")] = "tflite",
+    precision: Annotated[str, typer.Option("--precision", help="int8 or fp32")] = "int8",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the bundle into this folder.")] = None,
+    service: Annotated[bool, typer.Option("--service", help="Serve over HTTP as a systemd unit.")] = False,
+    max_lsb: Annotated[int, typer.Option("--max-lsb", help="Largest difference from the golden vectors.")] = 0,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the release before.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Say what is on the board.")] = False,
+    as_json: o.JSON = False,
+) -> None:
+    """Put a model on a board, tested there, so that one command classifies a picture."""
+    from edgecnn import deploy as verb
+
+    if rollback or status:
+        if board is None or (rollback and status):
+            raise UsageError("One of --rollback and --status, and a --board.", "edgecnn deploy RUN --board B --status")
+        (verb.rollback if rollback else verb.status)(str(target), board, as_json)
+        return
+    verb.deploy(
+        target,
+        board,
+        format=format,
+        precision=precision,
+        output=output,
+        service=service,
+        max_lsb=max_lsb,
+        as_json=as_json,
+    )
+
+
+@board.command(name="list")
+def list_boards(as_json: o.JSON = False) -> None:
+    """List every kind of board and every named one."""
+    from edgecnn import board as verb
+
+    verb.list_boards(as_json)
+
+
+@board.command()
+def info(name: NAME, as_json: o.JSON = False) -> None:
+    """Say what a board is: CPU, memory, Python, clock, temperature, throttling."""
+    from edgecnn import board as verb
+
+    verb.info(name, as_json)
+
+
+@board.command()
+def doctor(name: NAME) -> None:
+    """Check a board for all that a bench needs, and say how to mend what is missing."""
+    from edgecnn import board as verb
+
+    verb.doctor(name)
+
+
+@board.command()
+def clean(name: NAME) -> None:
+    """Remove what benches left on a board."""
+    from edgecnn import board as verb
+
+    verb.clean(name)

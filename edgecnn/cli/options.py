@@ -1,0 +1,36 @@
+"""Options that several commands share: their words, their types, their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
+SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
+DATA = Annotated[str | None, typer.Option("--data", help="A data set's name, or a folder of class folders.")]
+EPOCHS = Annotated[int | None, typer.Option("--epochs", help="Passes over the training pictures.")]
+BATCH_SIZE = Annotated[int | None, typer.Option("--batch-size", help="Pictures in one step.")]
+LR = Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")]
+SEED = Annotated[int | None, typer.Option("--seed", help="Of weights, order and augmentation.")]
+OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the runs.")]
+NAME = Annotated[str | None, typer.Option("--name", help="Name of the run; the recipe's by default.")]
+RESUME = Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoint.")]
+FORMAT = Annotated[str | None, typer.Option("--format", help="onnx,tflite")]
+PRECISION = Annotated[str | None, typer.Option("--precision", help="fp32,int8")]
+IO = Annotated[str | None, typer.Option("--io", help="TFLite int8 tensors: int8, uint8 or float32.")]
+TARGET = Annotated[str | None, typer.Option("--target", help="ONNX int8 for x86 (U8S8) or arm (S8S8).")]
+CALIB_SAMPLES = Annotated[int | None, typer.Option("--calib-samples", help="Training pictures to calibrate on.")]
+MAX_DROP = Annotated[float | None, typer.Option("--max-drop", help="Gate: largest accuracy drop, in pp.")]
+BOARD = Annotated[str | None, typer.Option("--board", help="Where to measure; this machine by default.")]
+RUNTIME = Annotated[str | None, typer.Option("--runtime", help="Only these runtimes, by name.")]
+NUM_THREADS = Annotated[int | None, typer.Option("--num-threads", help="Threads of the runtime.")]
+ROUNDS = Annotated[int | None, typer.Option("--rounds", help="Fresh processes per file, taking turns.")]
+WARMUP_RUNS = Annotated[int | None, typer.Option("--warmup-runs", help="Untimed runs in each process.")]
+NUM_RUNS = Annotated[int | None, typer.Option("--num-runs", help="Least timed runs.")]
+MIN_SECS = Annotated[float | None, typer.Option("--min-secs", help="Least timed seconds.")]
+LIMIT = Annotated[int | None, typer.Option("--limit", help="Test pictures for accuracy; all by default.")]
+MAX_MS = Annotated[float | None, typer.Option("--max-ms", help="Gate: largest p50 latency in ms.")]
+MIN_ACC = Annotated[float | None, typer.Option("--min-acc", help="Gate: smallest top-1 in percent.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
