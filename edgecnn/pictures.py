@@ -44,9 +44,15 @@ def decode(
             if max_pixels is not None and opened.width * opened.height > max_pixels:
                 raise ValueError(f"it declares {opened.width} x {opened.height} pixels, {max_pixels:,} are allowed")
             opened.load()
-            image = _flat(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
+            ImageOps.exif_transpose(opened, in_place=True)
+            image, mode = _flat(opened), "L" if channels == 1 else "RGB"
+            if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
+                image = image.convert(mode)
         if image.size != (width, height):
-            image = image.crop(_centre(image.size, width, height)).resize((width, height), Image.Resampling.BILINEAR)
+            box = _centre(image.size, width, height)
+            if box != (0, 0, *image.size):
+                image = image.crop(box)
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
         pixels = np.array(image, dtype=np.uint8)
     except MemoryError:
         raise

@@ -1,0 +1,140 @@
+"""The program that stays on a board during a bench: it holds the board's lock and runs one worker at a time.
+
+    python3 -I agent.py LOCK OWNER
+
+It speaks lines of JSON. First it says {"held": null}, or {"held": who else} and ends. Then each line
+{"argv", "env", "stdin"} is answered by {"returncode", "stdout", "stderr"}. When its standard input
+ends, for whatever reason the link ended, it kills the worker and goes. It is sent alone, so it imports
+the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+
+TAKE_OVER_S = 10
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal a process gets when its parent dies."""
+LAST_BYTES = 4096
+"""Of a worker's stderr, its last words."""
+
+
+def main(lock: str, owner: str) -> int:
+    """Serve until standard input ends. `owner` is JSON: host, user, pid, since and a token."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))
+    # Held for as long as the process lives.
+    stream = Path(lock).open("a+", encoding="utf-8")  # noqa: SIM115
+    holder = acquire(stream, json.loads(owner))
+    _say({"held": holder})
+    if holder is not None:
+        return 2
+    for line in sys.stdin.buffer:
+        answer = work(**json.loads(line))
+        if answer is None:
+            break
+        _say(answer)
+    return 0
+
+
+def acquire(stream: IO[str], owner: dict[str, Any]) -> dict[str, Any] | None:
+    """Lock the file and write the owner into it; returns who holds it if somebody else does.
+
+    The kernel frees the lock when its holder dies, so none is ever stale. An agent of the same owner,
+    left behind by a link that was cut, is told to go.
+    """
+    end = time.monotonic() + TAKE_OVER_S
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            holder = _holder(stream)
+            if holder.get("token") != owner["token"] or time.monotonic() > end:
+                return holder
+            _end_agent(int(holder["agent"]))
+            time.sleep(0.05)
+    stream.seek(0)
+    stream.truncate()
+    json.dump({**owner, "agent": os.getpid()}, stream)
+    stream.flush()
+    return None
+
+
+def work(argv: list[str], env: dict[str, str], stdin: str) -> dict[str, Any] | None:
+    """Run one worker to its end; None when standard input ended first, and with it the worker."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        worker = subprocess.Popen(
+            argv, env=clean | env, stdin=given, stdout=out, stderr=err, start_new_session=True, preexec_fn=_expendable
+        )
+        try:
+            ended = os.pidfd_open(worker.pid)
+            try:
+                ready, _, _ = select.select([0, ended], [], [])
+            finally:
+                os.close(ended)
+            if ended not in ready:  # nobody writes while a worker runs: this is the end of the input
+                return None
+        finally:
+            _kill_group(worker.pid)
+            returncode = worker.wait()
+        for stream in (out, err):
+            stream.seek(0)
+        return {
+            "returncode": returncode,
+            "stdout": out.read().decode(errors="replace"),
+            "stderr": err.read()[-LAST_BYTES:].decode(errors="replace"),
+        }
+
+
+def _expendable() -> None:
+    """In the worker: die with the agent, and be the first to go when memory runs out."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _holder(stream: IO[str]) -> dict[str, Any]:
+    stream.seek(0)
+    try:
+        holder = json.loads(stream.read())
+    except ValueError:  # it has the lock and has not written yet
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _end_agent(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+
+
+def _say(answer: dict[str, Any]) -> None:
+    try:
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody is there to hear it
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,124 @@
+"""The verb: what boards there are, what one is, whether it is fit, and emptying what we keep there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import cast
+
+from edgecnn import boards, console, depot, environment, plugins, preflight, remote
+from edgecnn.boards import _named
+from edgecnn.errors import EdgecnnError, LinkError, UsageError
+from edgecnn.link import Link
+
+
+def list_boards(as_json: bool = False) -> None:
+    """Print every kind of board and every named one."""
+    kinds = {"emulated": "emulated:pi3|pi4|pi5", "local": "local", "ssh": "ssh://user@host[:port]"}
+    rows = [(kinds.get(name, f"{name}:…"), _caption(name)) for name in plugins.names("boards")]
+    for name in _named.names():
+        one = _named.read(name)
+        rows.append((name, " ".join(filter(None, [f"ssh://{one.address.removeprefix('ssh://')}", one.notes]))))
+    if as_json:
+        print(json.dumps([{"board": name, "what": what} for name, what in rows], indent=1))
+    else:
+        for name, what in rows:
+            print(f"{name:<28}{what}".rstrip())
+
+
+def make(again: bool = False) -> None:
+    """Make the image of the emulated boards and put the packages on it, and print what there is.
+
+    `again` takes the packages as they are today. Raises EnvironmentUnfit where a tool is missing.
+    """
+    from edgecnn.emulator import image, machine, provisioned
+
+    made = image.make(again=again)
+    disk = provisioned.make(made, remote.packages())
+    used_bytes = sum(path.stat().st_blocks * 512 for path in made.folder.iterdir())
+    print(f"{made.folder}: {used_bytes / 1e6:.0f} MB, Debian {image.RELEASE}, {disk.name}")
+    print(" ".join(f"emulated:{name}" for name in machine.CPUS))
+
+
+def info(board: str, as_json: bool = False) -> None:
+    """Print what a board is, read in one round trip. Raises LinkError."""
+    if board == "local":
+        table = environment.to_table(environment.here())
+    else:
+        with _link(board) as link:
+            table = dict(preflight.to_table(preflight.inspect(link, _python(board))))
+    if as_json:
+        print(json.dumps(table, indent=1))
+        return
+    for name, value in table.items():
+        if value not in (None, (), {}, ""):
+            print(f"{name:<26}{_plain(value)}")
+
+
+def doctor(board: str) -> None:
+    """Print a line for each thing that has to be right, and a sentence for what is not.
+
+    Raises BoardUnfit or LinkError for the first that prevents a measurement; what limits one is a warning.
+    """
+    failed: EdgecnnError | None = None
+    if not shutil.which("ssh"):
+        raise LinkError("This machine has no ssh.", "apt install openssh-client")
+    with _link(board) as link:
+        print(f"ok    reached {link.destination}")
+        facts = preflight.inspect(link, _python(board))
+        found = preflight.problems(facts, remote.packages())
+        for problem in found:
+            print(f"no    {problem.sentence}")
+            failed = failed or problem
+        if not found:
+            print(f"ok    {facts.model or facts.cpu}, {facts.arch}, {facts.os}, Python {facts.python}")
+        for remark in preflight.remarks(facts):
+            console.warn(remark)
+    if failed:
+        raise failed
+    with boards.open(board) as ready:
+        machine = ready.facts()
+        packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+        print(f"ok    the worker runs there with {packages}")
+    print("ok    nothing is in the way of a measurement")
+
+
+def clean(board: str) -> None:
+    """Empty what we keep on a board and print how much that was. Raises BoardUnfit while a bench runs there."""
+    with _link(board) as link:
+        facts = preflight.inspect(link, _python(board))
+        freed_bytes = depot.clean(link, facts)
+        print(f"{facts.cache} on {link.destination}: {freed_bytes / 1e6:.1f} MB freed")
+
+
+@contextlib.contextmanager
+def _link(board: str) -> Iterator[Link]:
+    """The bare link to a board of a kind that has one: its `connect(address)`."""
+    kind, address = boards.find(board)
+    connect = getattr(kind, "connect", None)
+    if connect is None:
+        raise UsageError(f"The board {board!r} is reached without a link.", "this is for ssh://user@host")
+    with cast(AbstractContextManager[Link], connect(address)) as link:
+        yield link
+
+
+def _python(board: str) -> str | None:
+    return _named.read(board).python if board in _named.names() else None
+
+
+def _caption(kind: str) -> str:
+    words = (plugins.load("boards", kind).__doc__ or "").strip().splitlines()
+    return words[0] if words else ""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, dict):
+        if "version" in value and "path" in value:  # an interpreter
+            return f"{'.'.join(map(str, value['version']))} ({value['path']})"
+        return ", ".join(f"{name} {one}" for name, one in value.items())
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,261 @@
+"""The verb: two reports side by side, and whether the second is worse by more than they can tell apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgecnn import console, environment, report, stats
+from edgecnn.errors import EnvironmentUnfit, GateFailed
+from edgecnn.report import Measurement, Report
+from edgecnn.units import duration
+
+BETWEEN_BENCHES_PERCENT = 3.0
+"""Two benches of one file on one quiet machine differ by up to this; the rounds of each cannot show it."""
+
+BETWEEN_BOOTS_PERCENT = 0.1
+"""Counts of one file's instructions on two boots of one emulated board differ by less than this."""
+
+Answer = Literal["worse", "better", "no difference found"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """p50 of the second report over that of the first."""
+
+    a_ms: float
+    b_ms: float
+    ratio: float
+    low: float
+    high: float
+    held_percent: float
+    """What the interval holds the ratio with, drift between benches apart."""
+    detectable_percent: float
+    """The smallest slowdown that these rounds would have been told from none."""
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    """Median instructions of one inference, the second report's over the first's."""
+
+    a: float
+    b: float
+    ratio: float
+    detectable_percent: float
+    """How far the counts of either lie apart, and two boots may."""
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """Top-1 of the first report less that of the second."""
+
+    a_percent: float
+    b_percent: float
+    pp: float
+    low_pp: float
+    high_pp: float
+    identical: bool
+    """Whether every output was equal to the last bit."""
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One file on one runtime in both reports; a part that either report lacks is None."""
+
+    file: str
+    runtime: str
+    latency: Latency | None
+    instructions: Instructions | None
+    drop: Drop | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All pairs, and what only one report has."""
+
+    a: str
+    b: str
+    pairs: tuple[Pair, ...]
+    unpaired: tuple[str, ...]
+    differences: tuple[str, ...]
+    """The facts latency depends on in which the machines differ."""
+
+
+def compare(a: Report, b: Report, across: bool = False) -> Comparison:
+    """Pair the measurements by file and runtime; a is before, b after.
+
+    Raises EnvironmentUnfit when the two cannot be compared: other machines or versions (unless
+    `across`), an INVALID measurement, other numbers of threads, or no common file.
+    """
+    differences = environment.differences(a.environment, b.environment)
+    if differences and not across:
+        raise EnvironmentUnfit(
+            f"The two were not measured alike ({'; '.join(differences)}).",
+            "--across compares them all the same; a difference is then the machines' as well",
+        )
+    before, after = _by_key(a), _by_key(b)
+    common = [key for key in before if key in after]
+    if not common:
+        raise EnvironmentUnfit("The two reports have no file on a common runtime.", "compare reports of the same files")
+    for key in common:
+        _check_fit(before[key], after[key])
+    return Comparison(
+        a=f"{a.board}, {a.date}",
+        b=f"{b.board}, {b.date}",
+        pairs=tuple(_pair(before[key], after[key]) for key in common),
+        unpaired=tuple(f"{file} on {runtime}" for file, runtime in before.keys() ^ after.keys()),
+        differences=differences,
+    )
+
+
+def judge(found: Comparison) -> None:
+    """Raises GateFailed that names every pair that is worse beyond the detectable difference."""
+    worse = []
+    for pair in found.pairs:
+        name = f"{pair.file} on {pair.runtime}"
+        if pair.latency and pair.latency.answer == "worse":
+            worse.append(f"{name} is {100 * (pair.latency.ratio - 1):.1f} % slower")
+        if pair.instructions and pair.instructions.answer == "worse" and not pair.latency:
+            worse.append(f"{name} takes {100 * (pair.instructions.ratio - 1):.2f} % more instructions")
+        if pair.drop and pair.drop.answer == "worse":
+            worse.append(f"{name} is {pair.drop.pp:.2f} pp less accurate")
+    if worse:
+        raise GateFailed(f"{'; '.join(worse)}.")
+
+
+def show(found: Comparison) -> None:
+    """Print the table on stdout, and what limits it on stderr."""
+    print(f"{found.a}  ->  {found.b}")
+    head = ["file", "runtime", "p50", "ratio [95 %]", "detectable", "cost", "top-1 %", "drop pp [95 %]", "accuracy"]
+    console.table(head, [_row(pair) for pair in found.pairs])
+    if found.differences:
+        console.warn(f"The machines differ: {'; '.join(found.differences)}.")
+    if found.unpaired:
+        console.warn(f"Only in one of the reports: {', '.join(sorted(found.unpaired))}.")
+
+
+def main(a: Path, b: Path, across: bool = False, as_json: bool = False) -> None:
+    """Read, compare, print and judge: what `edgecnn compare` does."""
+    found = compare(report.read(a), report.read(b), across)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found), indent=1))
+    else:
+        show(found)
+    judge(found)
+
+
+def _by_key(one: Report) -> dict[tuple[str, str], Measurement]:
+    return {(each.file, each.runtime): each for each in one.measurements}
+
+
+def _check_fit(a: Measurement, b: Measurement) -> None:
+    for one in (a, b):
+        if one.validity.verdict == "INVALID":
+            reasons = ", ".join(one.validity.reasons)
+            raise EnvironmentUnfit(f"{one.file} on {one.runtime} is INVALID: {reasons}.", "measure it again")
+    if a.num_threads != b.num_threads:
+        raise EnvironmentUnfit(f"{a.file} was measured with {a.num_threads} threads and with {b.num_threads}.")
+
+
+def _pair(a: Measurement, b: Measurement) -> Pair:
+    return Pair(
+        file=a.file, runtime=a.runtime, latency=_latency(a, b), instructions=_instructions(a, b), drop=_drop(a, b)
+    )
+
+
+def _latency(a: Measurement, b: Measurement) -> Latency | None:
+    before, after = _medians(a), _medians(b)
+    if not before or not after:
+        return None
+    ratio, low, high, held = stats.ratio_interval(before, after)
+    drift = 1 + BETWEEN_BENCHES_PERCENT / 100
+    return Latency(
+        a_ms=stats.quantile(before, 0.5),
+        b_ms=stats.quantile(after, 0.5),
+        ratio=ratio,
+        low=low,
+        high=high,
+        held_percent=held,
+        detectable_percent=100 * (drift * ratio / low - 1),
+        answer="worse" if low > drift else "better" if high < 1 / drift else "no difference found",
+    )
+
+
+def _medians(one: Measurement) -> list[float]:
+    """Each round's median in ms, sorted: the rounds are what is independent, not the samples."""
+    return sorted(stats.quantile(sorted(window.times_ms), 0.5) for window in one.windows if window.times_ms)
+
+
+def _instructions(a: Measurement, b: Measurement) -> Instructions | None:
+    before, after = a.summary.instructions_p50, b.summary.instructions_p50
+    if before is None or after is None:
+        return None
+    detectable_percent = max(_spread_percent(a), _spread_percent(b)) + BETWEEN_BOOTS_PERCENT
+    ratio, least = after / before, 1 + detectable_percent / 100
+    return Instructions(
+        a=before,
+        b=after,
+        ratio=ratio,
+        detectable_percent=detectable_percent,
+        answer="worse" if ratio > least else "better" if ratio < 1 / least else "no difference found",
+    )
+
+
+def _spread_percent(one: Measurement) -> float:
+    s = one.summary
+    if s.instructions_p50 is None or s.instructions_min is None or s.instructions_max is None:
+        return 0.0
+    return 100 * (s.instructions_max - s.instructions_min) / s.instructions_p50
+
+
+def _drop(a: Measurement, b: Measurement) -> Drop | None:
+    if a.accuracy is None or b.accuracy is None:
+        return None
+    before = stats.wilson(a.accuracy.correct, a.accuracy.n)
+    after = stats.wilson(b.accuracy.correct, b.accuracy.n)
+    identical = a.accuracy.outputs_sha256 == b.accuracy.outputs_sha256
+    pp, low, high = (0.0, 0.0, 0.0) if identical else stats.unpaired_drop_pp(before, after)
+    return Drop(
+        a_percent=before.percent,
+        b_percent=after.percent,
+        pp=pp,
+        low_pp=low,
+        high_pp=high,
+        identical=identical,
+        answer="worse" if low > 0 else "better" if high < 0 else "no difference found",
+    )
+
+
+def _row(pair: Pair) -> Sequence[str]:
+    latency, counts, drop = pair.latency, pair.instructions, pair.drop
+    times: list[str] = ["-"] * 4
+    if counts and not latency:
+        times = [
+            f"{counts.a:,.0f} -> {counts.b:,.0f} instructions",
+            f"{counts.ratio:.4f}",
+            f"{counts.detectable_percent:.2f} %",
+            counts.answer,
+        ]
+    if latency:
+        times = [
+            f"{duration(latency.a_ms)} -> {duration(latency.b_ms)}",
+            f"{latency.ratio:.3f} [{latency.low:.3f}, {latency.high:.3f}]",
+            f"{math.ceil(latency.detectable_percent * 10) / 10:.1f} %",
+            latency.answer,
+        ]
+    right: list[str] = ["-"] * 3
+    if drop:
+        right = [
+            f"{drop.a_percent:.2f} -> {drop.b_percent:.2f}",
+            "identical outputs" if drop.identical else f"{drop.pp:+.2f} [{drop.low_pp:+.2f}, {drop.high_pp:+.2f}]",
+            drop.answer,
+        ]
+    return [pair.file, pair.runtime, *times, *right]

@@ -1,0 +1,47 @@
+"""What ssh and a board's own tools complain of, as one sentence and what to do about it."""
+
+from __future__ import annotations
+
+from edgecnn.errors import BoardUnfit, LinkError
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, without its full stop."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else ""
+
+
+def refused(destination: str, notes: str) -> LinkError:
+    """Why ssh did not log in, from its stderr."""
+    if "IDENTIFICATION HAS CHANGED" in notes:
+        return LinkError(
+            f"The host key of {destination} is not the one it had before, so the connection was refused.",
+            f"if you set the board up anew, `ssh-keygen -R` its old key and log in once with `ssh`; "
+            f"if not, somebody may stand between you and {destination}",
+        )
+    if "Host key verification failed" in notes:
+        return LinkError(
+            f"The host key of {destination} is not known here.",
+            "log in once with `ssh` and compare the fingerprint it shows",
+        )
+    if "Permission denied" in notes or "Too many authentication failures" in notes:
+        return LinkError(
+            f"{destination} does not let us in: {last_line(notes).rpartition(': ')[2]}.",
+            "`ssh-copy-id` puts your key there; one with a passphrase needs `ssh-add` first",
+        )
+    reason = last_line(notes) or "no answer"
+    return LinkError(
+        f"{destination} cannot be reached: {reason.removeprefix('ssh: ')}.",
+        "is the board on and on the network, is its name or address right, does sshd run there?",
+    )
+
+
+def unwritten(destination: str, target: str, returncode: int, stderr: str) -> BoardUnfit:
+    """Why a file did not come to be, from what the script that writes it left on stderr."""
+    reason = last_line(stderr)
+    full = any(words in reason for words in ("No space left", "quota exceeded", "File too large", "File size limit"))
+    if full or returncode == 153:  # 128 + SIGXFSZ
+        return BoardUnfit(
+            f"{destination} has no room for {target}.", "`edgecnn board clean` empties what we keep there"
+        )
+    return BoardUnfit(f"Cannot write {target} on {destination}: {reason}.", "its folder must be ours to write")

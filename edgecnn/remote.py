@@ -1,0 +1,180 @@
+"""A board behind a Link: what a job needs is sent once, its worker runs there, and nothing is left running."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import getpass
+import json
+import os
+import platform
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edgecnn import agent, answers, config, console, depot, plugins, preflight, runtimes, ship
+from edgecnn.depot import Depot
+from edgecnn.environment import Environment
+from edgecnn.errors import BoardUnfit, LinkError
+from edgecnn.link import Session, connect
+from edgecnn.measure import Job, LabelledSet, Outcome
+from edgecnn.preflight import BoardFacts
+from edgecnn.provision import provision
+
+# Nothing of the board's own Python packages and settings reaches the worker: no site, no user folder, no
+# current folder on its path; only the standard library and PYTHONPATH.
+ISOLATED = ("-S", "-s", "-P")
+
+
+def packages() -> tuple[str, ...]:
+    """What a board needs for every runtime: NumPy, Pillow for end-to-end times, and the engines."""
+    engines = {runtimes.get(name).PACKAGE for name in plugins.names("runtimes")}
+    return ("numpy", "pillow", *sorted(engines))
+
+
+@contextlib.contextmanager
+def open(
+    destination: str,
+    options: Sequence[str] = (),
+    name: str | None = None,
+    python: str | None = None,
+    wanted: Sequence[str] | None = None,
+) -> Iterator[RemoteBoard]:
+    """The board at `destination`, ready to measure and locked for us until the end.
+
+    `options` go to ssh, `python` is an interpreter there to prefer, `wanted` the packages to send
+    (`packages()` by default). Raises LinkError, or BoardUnfit, also when somebody else uses the board.
+    """
+    board = RemoteBoard(destination, options, name or f"ssh://{destination}", python, wanted or packages())
+    try:
+        board.attach()
+        yield board
+    finally:
+        board.detach()
+
+
+class RemoteBoard:
+    """A `boards.Board`. A link that is cut is opened once more, and the job it cut is done again."""
+
+    keeps_time = True
+
+    def __init__(
+        self, destination: str, options: Sequence[str], name: str, python: str | None, wanted: Sequence[str]
+    ) -> None:
+        self.name = name
+        self._destination = destination
+        self._options = tuple(options)
+        self._python = python
+        self._wanted = tuple(wanted)
+        self._owner = _owner()
+        self._stack = contextlib.ExitStack()
+        self._is_lost = False
+        self._facts: BoardFacts
+        self._depot: Depot
+        self._session: Session
+        self._worker: str
+        self._site: str
+
+    @property
+    def preflight(self) -> BoardFacts:
+        """The board as it was before anything was copied."""
+        return self._facts
+
+    def attach(self) -> None:
+        """Connect, look, lock, and send what every job needs."""
+        link = self._stack.enter_context(connect(self._destination, self._options))
+        self._facts = preflight.inspect(link, self._python)
+        preflight.require(self._facts, self._wanted)
+        self._depot = Depot(link, self._facts)
+        source = self._depot.put(Path(agent.__file__), "agent.py")
+        lock = f"{self._facts.cache}/lock"
+        self._session = self._stack.enter_context(link.session([self._interpreter, "-I", source, lock, self._owner]))
+        _check_ours(self._destination, json.loads(self._session.receive())["held"])
+        self._site = provision(link, self._facts, self._wanted)
+        self._worker = self._depot.put(ship.archive(), "worker.pyz")
+
+    def detach(self) -> None:
+        """End what runs there, and close the link."""
+        self._stack.close()
+
+    def facts(self) -> Environment:
+        return answers.facts(*self._call("facts", None))
+
+    def run(self, job: Job) -> Outcome:
+        return answers.outcome(job, *self._call("run", job))
+
+    @property
+    def _interpreter(self) -> str:
+        assert self._facts.python is not None  # preflight.require has seen to it
+        return self._facts.python.path
+
+    def _call(self, command: str, job: Job | None) -> tuple[int, str, str]:
+        """(return code, stdout, stderr) of one worker."""
+        if self._is_lost:
+            raise self._lost()
+        try:
+            return self._attempt(command, job)
+        except LinkError as error:
+            console.warn(f"{error.sentence} Connecting once more.")
+        self.detach()
+        try:
+            self.attach()
+            return self._attempt(command, job)
+        except LinkError as error:
+            self._is_lost = True
+            raise self._lost() from error
+
+    def _attempt(self, command: str, job: Job | None) -> tuple[int, str, str]:
+        stdin = json.dumps(config.table_of(self._sent(job))) if job else ""
+        argv = [self._interpreter, *ISOLATED, self._worker, command]
+        self._session.send(json.dumps({"argv": argv, "env": {"PYTHONPATH": self._site}, "stdin": stdin}).encode())
+        answer = json.loads(self._session.receive())
+        return answer["returncode"], answer["stdout"], answer["stderr"]
+
+    def _sent(self, job: Job) -> Job:
+        """The job with every path a path there, and every file in its place."""
+        model = Path(job.model)
+        there = dataclasses.replace(job, model=self._depot.put(model, model.name))
+        if job.accuracy:
+            images, labels = Path(job.accuracy.images), Path(job.accuracy.labels)
+            sent = LabelledSet(images=self._depot.put(images, images.name), labels=self._depot.put(labels, labels.name))
+            there = dataclasses.replace(there, accuracy=sent)
+        if job.replay:
+            there = dataclasses.replace(there, replay=self._depot.put(Path(job.replay), Path(job.replay).name))
+        if job.end_to_end:
+            with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+                archive = Path(scratch, "pictures.zip")
+                depot.pack(Path(job.end_to_end.folder), archive)
+                folder = self._depot.unpack(archive)
+            there = dataclasses.replace(there, end_to_end=dataclasses.replace(job.end_to_end, folder=folder))
+        return there
+
+    def _lost(self) -> LinkError:
+        return LinkError(
+            f"The link to {self._destination} was lost and did not come back.",
+            "what was measured before is kept; is the board still on, and on the network?",
+        )
+
+
+def _owner() -> str:
+    """Who we are, for the board's lock: our wall clock, since a board's may be wrong."""
+    return json.dumps(
+        {
+            "host": platform.node(),
+            "user": getpass.getuser(),
+            "pid": os.getpid(),
+            "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "token": uuid.uuid4().hex,
+        }
+    )
+
+
+def _check_ours(destination: str, holder: dict[str, object] | None) -> None:
+    if holder is not None:
+        raise BoardUnfit(
+            f"{destination} is in use by {holder.get('user', 'somebody')} on {holder.get('host', 'an unknown host')} "
+            f"(process {holder.get('pid', 'unknown')}) since {holder.get('since', 'just now')}.",
+            "wait for its end: two benches at once would measure each other",
+        )

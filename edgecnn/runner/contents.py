@@ -1,0 +1,87 @@
+"""What a bundle holds, and how a device opens it.
+
+dscnn-int8.tflite       the model
+dscnn-int8.tflite.json  its card
+labels.txt              one class a line
+golden.npz              pictures and the exact output tensor the model had for each where it was exported
+edgecnn.pyz             this program
+README.txt              how to run it
+manifest.json           the sha256 of every other file
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import artifact, config, files
+from edgecnn.artifact import Artifact
+from edgecnn.errors import ModelFileError, PlanError
+
+BUNDLE_VERSION = 1
+LABELS = "labels.txt"
+GOLDEN = "golden.npz"
+PROGRAM = "edgecnn.pyz"
+README = "README.txt"
+MANIFEST = "manifest.json"
+
+AGAIN = "deploy it again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """manifest.json"""
+
+    bundle_version: int
+    name: str
+    model: str
+    runtime: str
+    files: Mapping[str, str]
+    """Digest by name."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A bundle that is unpacked in a folder, its card read and its model compared with the card's digest."""
+
+    folder: Path
+    manifest: Manifest
+    artifact: Artifact
+
+    def golden(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
+        """Pictures (N, H, W, C) and the model's raw output tensors (N, ...) where it was exported."""
+        try:
+            with np.load(self.folder / GOLDEN, allow_pickle=False) as arrays:
+                images, outputs = arrays["images"], arrays["outputs"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelFileError(f"{self.folder / GOLDEN} holds no golden vectors: {error}.", AGAIN) from error
+        return images, outputs
+
+
+def open(folder: Path) -> Contents:
+    """The bundle in `folder`. Raises ModelFileError if it is none, or if model and card do not match."""
+    try:
+        manifest = config.build(Manifest, json.loads((folder / MANIFEST).read_text()), MANIFEST)
+    except (OSError, ValueError, TypeError, PlanError) as error:
+        raise ModelFileError(f"{folder} is not a bundle: {error}.", f"{PROGRAM} stands beside {MANIFEST}") from error
+    if manifest.bundle_version != BUNDLE_VERSION:
+        raise ModelFileError(f"{folder} has bundle version {manifest.bundle_version}; {BUNDLE_VERSION} is known.")
+    found = artifact.read_card(folder / manifest.model)
+    if found is None:
+        raise ModelFileError(f"{folder / manifest.model} has no card.", AGAIN)
+    return Contents(folder, manifest, found)
+
+
+def verify(bundle: Contents) -> None:
+    """Compare every file with the manifest. Raises ModelFileError that names the first that differs."""
+    for name, digest in bundle.manifest.files.items():
+        path = bundle.folder / name
+        if not path.is_file():
+            raise ModelFileError(f"The bundle in {bundle.folder} lacks {name}.", AGAIN)
+        if files.sha256(path) != digest:
+            raise ModelFileError(f"{path} is not the file its manifest describes (sha256 differs).", AGAIN)

@@ -1,0 +1,359 @@
+"""Deploying to a real sshd on this machine, which borrows this machine's packages."""
+
+import dataclasses
+import getpass
+import io
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lent
+import numpy as np
+import pytest
+import small_bundles
+import sshd
+from sshd import Sshd
+
+from edgecnn import deploy, depot, link, preflight, provision, remote, service
+from edgecnn.bundle import Bundle
+from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, UsageError
+from edgecnn.link import Link
+from edgecnn.preflight import BoardFacts
+
+pytestmark = sshd.needed
+PATIENCE_S = 60
+BOARD = f"ssh://{getpass.getuser()}@board"
+LEAN = ("numpy", "pillow", "ai-edge-litert")
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """One board for all tests, each of which deploys under a name of its own; `ssh` knows it as `board`."""
+    one = Sshd(tmp_path_factory.mktemp("deploy") / "board")
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "ssh").write_text(f'#!/bin/sh\nexec {sshd.CLIENT} {shlex.join(one.options)} "$@"\n')
+    (programs / "ssh").chmod(0o755)
+    one.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        lent.lend(one, programs)
+        facts = facts_of(one)
+        provision.archive_path(facts, remote.packages()).rename(provision.archive_path(facts, LEAN))
+        patch.setenv("PATH", str(programs), prepend=":")
+        try:
+            yield one
+        finally:
+            one.stop()
+
+
+def facts_of(board: Sshd) -> BoardFacts:
+    with link.connect(board.destination, board.options) as one:
+        return preflight.inspect(one)
+
+
+@pytest.fixture
+def there(board: Sshd) -> Iterator[Link]:
+    with link.connect(board.destination, board.options) as one:
+        yield one
+
+
+def made(folder: Path, name: str, seed: int = 0) -> Bundle:
+    return dataclasses.replace(small_bundles.made(folder / f"{name}-{seed}", seed=seed), name=name)
+
+
+def with_golden(bundle: Bundle, steps: int) -> Bundle:
+    """The bundle with golden vectors that are `steps` off in one value."""
+    import hashlib
+
+    with np.load(io.BytesIO(bundle.files["golden.npz"])) as golden:
+        images, outputs = golden["images"], golden["outputs"].copy()
+    outputs[5, 1] += steps
+    stream = io.BytesIO()
+    np.savez(stream, images=images, outputs=outputs)
+    held = dict(bundle.files) | {"golden.npz": stream.getvalue()}
+    manifest = json.loads(held["manifest.json"])
+    manifest["files"]["golden.npz"] = hashlib.sha256(stream.getvalue()).hexdigest()
+    held["manifest.json"] = json.dumps(manifest).encode()
+    return dataclasses.replace(bundle, files=held)
+
+
+def put(there: Link, bundle: Bundle, **options: Any) -> deploy.Deployment:
+    return deploy.put(there, bundle, BOARD, **options)
+
+
+def classify(there: Link, name: str) -> str:
+    """The label of one picture, by the command a user would type."""
+    answer = there.run([f"edgecnn/{name}/run", "classify", "-"], small_bundles.picture(small_bundles.images()[0]))
+    assert answer.returncode == 0, answer.stderr
+    return str(json.loads(answer.stdout)["label"])
+
+
+def current(board: Sshd, name: str) -> str:
+    return (board.home / "edgecnn" / name / "current").readlink().name
+
+
+def releases(board: Sshd, name: str) -> set[str]:
+    return {path.name for path in (board.home / "edgecnn" / name / "releases").iterdir()}
+
+
+def test_one_command_classifies_a_picture_there(board: Sshd, there: Link, tmp_path: Path) -> None:
+    done = put(there, made(tmp_path, "first"))
+    assert done.selftest["verdict"] == "identical"
+    assert done.before is None
+    assert current(board, "first") == done.release
+    assert classify(there, "first") in small_bundles.LABELS
+    assert not list((board.home / "edgecnn" / "first").glob("*.zip*"))
+    # It ran on what was sent: Python left its bytecode there.
+    assert (board.home / "edgecnn" / "first" / "current" / "packages" / "numpy" / "__pycache__").is_dir()
+
+
+def test_deploying_again_switches_and_rolling_back_returns(board: Sshd, there: Link, tmp_path: Path) -> None:
+    first, second = put(there, made(tmp_path, "pair", 0)), put(there, made(tmp_path, "pair", 3))
+    assert (second.before, current(board, "pair")) == (first.release, second.release)
+    deploy.rollback("pair", BOARD)
+    assert current(board, "pair") == first.release
+    assert classify(there, "pair") in small_bundles.LABELS
+    with pytest.raises(UsageError, match="no earlier release"):
+        deploy.rollback("pair", BOARD)
+    assert current(board, "pair") == first.release
+
+
+def test_the_same_model_is_not_sent_twice(board: Sshd, there: Link, tmp_path: Path) -> None:
+    first = put(there, made(tmp_path, "same"))
+    stamp = (board.home / "edgecnn" / "same" / "current" / "edgecnn.pyz").stat().st_ino
+    again = put(there, made(tmp_path, "same"))
+    assert (again.release, again.before) == (first.release, None)
+    assert (board.home / "edgecnn" / "same" / "current" / "edgecnn.pyz").stat().st_ino == stamp
+
+
+def test_a_model_that_answers_differently_there_does_not_replace_the_one_that_works(
+    board: Sshd, there: Link, tmp_path: Path
+) -> None:
+    first = put(there, made(tmp_path, "gate"))
+    with pytest.raises(GateFailed, match="1 of 96 values differ, by up to 9 LSB"):
+        put(there, with_golden(made(tmp_path, "gate", 3), 9))
+    assert releases(board, "gate") == {first.release}
+    assert classify(there, "gate") in small_bundles.LABELS
+
+
+def test_a_step_off_is_let_through_only_when_asked_for(board: Sshd, there: Link, tmp_path: Path) -> None:
+    off = with_golden(made(tmp_path, "step"), 1)
+    with pytest.raises(GateFailed, match="1 LSB") as caught:
+        put(there, off)
+    assert "--max-lsb 1" in (caught.value.hint or "")
+    assert put(there, off, max_lsb=1).selftest["max_lsb"] == 1
+
+
+def test_a_release_that_was_damaged_on_the_board_is_made_anew(board: Sshd, there: Link, tmp_path: Path) -> None:
+    first = put(there, made(tmp_path, "rot"))
+    (board.home / "edgecnn" / "rot" / "current" / "labels.txt").write_text("rot\n")
+    assert there.run(["edgecnn/rot/run", "selftest"]).returncode == 64
+    assert put(there, made(tmp_path, "rot")).release == first.release
+    assert there.run(["edgecnn/rot/run", "selftest"]).returncode == 0
+
+
+def test_a_board_without_room_keeps_what_it_has(board: Sshd, there: Link, tmp_path: Path) -> None:
+    first = put(there, made(tmp_path, "full"))
+    board.limits.write_text("ulimit -f 8\n")  # blocks of 512 bytes: no file beyond 4 kB
+    try:
+        with pytest.raises(BoardUnfit, match="no room for"):
+            put(there, made(tmp_path, "full", 3))
+    finally:
+        board.limits.write_text("")
+    assert releases(board, "full") == {first.release}
+    assert classify(there, "full") in small_bundles.LABELS
+
+
+def test_a_link_that_is_cut_in_the_middle_leaves_what_worked(board: Sshd, there: Link, tmp_path: Path) -> None:
+    first = put(there, made(tmp_path, "cut"))
+    reached = board.folder / "reached"
+    # The push has sent its bytes and waits for their digest when the link goes.
+    board.put_program("sha256sum", f"touch {shlex.quote(str(reached))}; sleep 5; exec /usr/bin/env -i sha256sum")
+
+    def cut() -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not reached.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        board.cut()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    try:
+        with pytest.raises(LinkError):
+            put(there, made(tmp_path, "cut", 3))
+    finally:
+        thread.join()
+        (board.bin / "sha256sum").unlink()
+    assert current(board, "cut") == first.release
+    with link.connect(board.destination, board.options) as again:
+        assert classify(again, "cut") in small_bundles.LABELS
+        second = put(again, made(tmp_path, "cut", 3))
+    assert releases(board, "cut") == {first.release, second.release}
+
+
+def test_a_runtime_that_crashes_there_is_named_and_replaces_nothing(
+    board: Sshd, there: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = put(there, made(tmp_path, "crash"))
+    test = deploy._Root.test
+
+    def with_another_cpu(root: Any, release: str) -> Any:
+        run = board.home / "edgecnn" / "crash" / "releases" / release / "run"
+        run.write_text("#!/bin/sh\nkill -ILL $$\n")
+        return test(root, release)
+
+    monkeypatch.setattr(deploy._Root, "test", with_another_cpu)
+    with pytest.raises(EnvironmentUnfit, match="ended by SIGILL"):
+        put(there, made(tmp_path, "crash", 3))
+    assert current(board, "crash") == first.release
+    assert releases(board, "crash") == {first.release}
+
+
+def test_what_a_bench_has_sent_is_used(board: Sshd, there: Link, tmp_path: Path) -> None:
+    facts = facts_of(board)
+    lean, full = provision.archive_path(facts, LEAN), provision.archive_path(facts, remote.packages())
+    with zipfile.ZipFile(lean) as source, zipfile.ZipFile(full, "w") as target:
+        for entry in source.infolist():
+            target.writestr(entry, source.read(entry))
+        target.writestr("benched.txt", "sent by a bench")
+    try:
+        depot.Depot(there, facts).unpack(full)
+        put(there, made(tmp_path, "after"))
+    finally:
+        full.unlink()
+    assert (board.home / "edgecnn" / "after" / "current" / "packages" / "benched.txt").is_file()
+
+
+def test_an_emptied_cache_takes_nothing_away(board: Sshd, there: Link, tmp_path: Path) -> None:
+    put(there, made(tmp_path, "kept"))
+    shutil.rmtree(board.cache)
+    assert classify(there, "kept") in small_bundles.LABELS
+
+
+SYSTEMCTL = 'echo "$@" >> {log}\ncase "$*" in *is-active\\ edge*) echo active;; esac'
+
+
+@pytest.fixture
+def systemctl(board: Sshd) -> Iterator[Path]:
+    log = board.folder / "systemctl.log"
+    board.put_program("systemctl", SYSTEMCTL.format(log=shlex.quote(str(log))))
+    board.put_program("loginctl", "exit 1")
+    yield log
+    for name in ("systemctl", "loginctl"):
+        (board.bin / name).unlink()
+    log.unlink(missing_ok=True)
+
+
+def test_the_service_is_installed_started_and_restarted_by_the_next_release(
+    board: Sshd, there: Link, tmp_path: Path, systemctl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert put(there, made(tmp_path, "unit"), with_service=True).service
+    assert "sudo loginctl enable-linger" in capsys.readouterr().err
+    text = (board.home / ".config/systemd/user/edgecnn-unit.service").read_text()
+    assert "ExecStart=%h/edgecnn/unit/run serve" in text
+    assert [line.split()[1] for line in systemctl.read_text().splitlines()][:3] == [
+        "daemon-reload",
+        "enable",
+        "restart",
+    ]
+    assert put(there, made(tmp_path, "unit", 3)).service
+    assert systemctl.read_text().splitlines()[-1] == "--user try-restart edgecnn-unit.service"
+    deploy.status("unit", BOARD)
+    assert "service: active" in capsys.readouterr().out
+
+
+def test_without_systemd_the_model_is_there_and_the_service_is_not(board: Sshd, there: Link, tmp_path: Path) -> None:
+    board.put_program("systemctl", "echo 'Failed to connect to bus' >&2; exit 1")
+    try:
+        with pytest.raises(BoardUnfit, match="Failed to connect to bus") as caught:
+            put(there, made(tmp_path, "bare"), with_service=True)
+    finally:
+        (board.bin / "systemctl").unlink()
+    assert "edgecnn/bare/run serve" in (caught.value.hint or "")
+    assert classify(there, "bare") in small_bundles.LABELS
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "edgecnn-animals.service"
+    unit.write_text(service.unit("animals").replace("%h/edgecnn/animals/run", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", "--user", unit], capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if unit.name in line] == []
+
+
+def test_the_verb_takes_a_run_and_says_what_to_type(
+    board: Sshd, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = small_bundles.run_folder(tmp_path / "whole", ["int8", "fp32"])
+    done = deploy.deploy(folder, BOARD)
+    assert done is not None
+    first, command = capsys.readouterr().out.splitlines()
+    assert first == f"whole {done.release} on {BOARD}: identical, every bit as exported"
+    assert command == f"ssh {board.destination} edgecnn/whole/run classify picture.jpg"
+    deploy.deploy(folder, BOARD, precision="fp32", as_json=True)
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["before"] == done.release
+    assert f"edgecnn deploy {folder} --board {BOARD} --rollback" in shown.err
+    deploy.rollback(str(folder), BOARD, as_json=True)
+    assert json.loads(capsys.readouterr().out)["current"] == done.release
+    deploy.status(str(folder), BOARD, as_json=True)
+    table = json.loads(capsys.readouterr().out)
+    assert (table["current"], table["model"]) == (done.release, "whole-int8.tflite".replace("whole", "animals"))
+
+
+def test_what_is_not_there_has_no_status_and_leaves_no_trace(board: Sshd) -> None:
+    with pytest.raises(UsageError, match="There is no 'nothing'"):
+        deploy.status("nothing", BOARD)
+    with pytest.raises(UsageError, match="no earlier release"):
+        deploy.rollback("nothing", BOARD)
+    assert not (board.home / "edgecnn" / "nothing").exists()
+
+
+def test_without_a_board_the_bundle_is_written_and_works(tmp_path: Path) -> None:
+    folder = small_bundles.run_folder(tmp_path / "animals", ["int8"])
+    assert deploy.deploy(folder, output=tmp_path / "out") is None
+    words = [sys.executable, str(tmp_path / "out" / "edgecnn.pyz"), "selftest"]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def test_it_needs_somewhere_to_deploy_to(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere to deploy to"):
+        deploy.deploy(tmp_path)
+
+
+def test_this_machine_is_no_board_to_deploy_to() -> None:
+    with pytest.raises(UsageError, match="'local'") as caught:
+        deploy.reach("local")
+    assert "--output" in (caught.value.hint or "")
+
+
+def test_what_the_board_must_have_is_asked_before_anything_is_sent(board: Sshd, there: Link, tmp_path: Path) -> None:
+    board.put_program("uname", "echo armv7l")
+    try:
+        with pytest.raises(BoardUnfit, match="32-bit"):
+            put(there, made(tmp_path, "old"))
+    finally:
+        (board.bin / "uname").unlink()
+    assert not (board.home / "edgecnn" / "old").exists()
+    assert preflight.inspect(there).arch != "armv7l"
+
+
+@pytest.mark.parametrize(
+    ("destination", "typed"),
+    [
+        ("pi@raspberrypi", "ssh pi@raspberrypi"),
+        ("pi@raspberrypi:2222", "ssh -p 2222 pi@raspberrypi"),
+        ("pi@[fe80::1]:22", "ssh -p 22 pi@fe80::1"),
+        ("pi@[fe80::1]", "ssh pi@fe80::1"),
+    ],
+)
+def test_the_command_to_type_is_one_that_ssh_takes(destination: str, typed: str) -> None:
+    assert deploy.typed(destination) == typed
