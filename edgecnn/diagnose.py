@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgecnn import stats
-from edgecnn.report import Measurement, Warning, WarningKind, Window
+from edgecnn.report import Measurement, Warning, WarningKind, Window, p50
 from edgecnn.units import duration
 from edgecnn.validity import FOREIGN_CORES, STOLEN_CORES, disturbance
 
@@ -22,12 +22,15 @@ def warnings(measurements: Sequence[Measurement]) -> tuple[Warning, ...]:
     """All warnings of a report's measurements, those about the machine first."""
     if not measurements:
         return ()
-    windows = [window for one in measurements for window in one.windows]
-    found = [*_loaded_machine(windows), *_frequency_changed(windows), *_few_rounds(measurements)]
+    timed = [one for one in measurements if one.is_timed]
+    windows = [window for one in timed for window in one.windows]
+    found = [*_loaded_machine(windows), *_frequency_changed(windows), *_few_rounds(timed)]
     found += _assumed_preprocessing(measurements)
     for one in measurements:
-        found += [*_unstable(one), *_few_samples(one), *_one_class(one)]
-        found += _int8_slower(one, measurements)
+        if one.is_timed:
+            found += [*_unstable(one), *_few_samples(one)]
+        found += [*_one_class(one), *_differs(one)]
+        found += _int8_slower(one, timed)
     return tuple(found)
 
 
@@ -59,9 +62,9 @@ def _frequency_changed(windows: Sequence[Window]) -> Iterator[Warning]:
 
 
 def _few_rounds(measurements: Sequence[Measurement]) -> Iterator[Warning]:
-    rounds = min(one.summary.rounds for one in measurements)
+    rounds = min((one.summary.rounds for one in measurements), default=LEAST_ROUNDS)
     if rounds < LEAST_ROUNDS:
-        held = min(one.summary.p50_interval_percent for one in measurements)
+        held = min(one.summary.p50_interval_percent or 0.0 for one in measurements)
         yield Warning(
             kind="few-rounds",
             file=None,
@@ -97,6 +100,19 @@ def _one_class(one: Measurement) -> Iterator[Warning]:
         yield _about(one, "one-class", sentence, {"classes_predicted": 1, "n": one.accuracy.n})
 
 
+def _differs(one: Measurement) -> Iterator[Warning]:
+    """An integer output is the same on every machine; a float one within the rounding of its sums."""
+    golden = one.golden
+    if golden is None or golden.verdict == "identical" or (golden.verdict == "within" and golden.max_lsb is None):
+        return
+    size = f"{golden.max_lsb} LSB" if golden.max_lsb is not None else f"{golden.max_relative or 0.0:.1e} of the largest"
+    sentence = (
+        f"{golden.differing} of {golden.values} output values of {golden.pictures} pictures are not those it had where "
+        f"it was exported, by up to {size}."
+    )
+    yield _about(one, "differs-from-export", sentence, {"differing": golden.differing, "values": golden.values})
+
+
 def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[Warning]:
     names = sorted({one.file for one in measurements if one.accuracy and one.preprocessing_assumed})
     if names:
@@ -118,17 +134,17 @@ def _int8_slower(one: Measurement, measurements: Sequence[Measurement]) -> Itera
     for float_one in family:
         if float_one.precision != "fp32" or float_one.runtime != one.runtime or float_one.format != one.format:
             continue
-        int8_ms, fp32_ms = one.summary.p50_ms, float_one.summary.p50_ms
-        if one.summary.p50_low_ms <= float_one.summary.p50_high_ms:
+        (int8_ms, low_ms, _), (fp32_ms, _, high_ms) = p50(one), p50(float_one)
+        if low_ms <= high_ms:
             continue
-        best = min(family, key=lambda other: other.summary.p50_ms)
+        best = min(family, key=lambda other: p50(other)[0])
         yield _about(
             one,
             "int8-slower-than-fp32",
             f"at {duration(int8_ms)} it is {100 * (int8_ms / fp32_ms - 1):.0f} % slower than {float_one.file} "
             f"({duration(fp32_ms)}); the quickest here is {best.file} on {best.runtime} "
-            f"({duration(best.summary.p50_ms)}).",
-            {"int8_ms": int8_ms, "fp32_ms": fp32_ms, "quickest_ms": best.summary.p50_ms},
+            f"({duration(p50(best)[0])}).",
+            {"int8_ms": int8_ms, "fp32_ms": fp32_ms, "quickest_ms": p50(best)[0]},
         )
 
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import math
+import operator
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +20,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import artifact, environment, pictures, runtimes
+from edgecnn import artifact, counters, environment, pictures, runtimes
 from edgecnn.artifact import Preprocessing, TensorSpec
+from edgecnn.counters import Counter
 from edgecnn.errors import DataError
-from edgecnn.report import Accuracy, EndToEnd, Window
+from edgecnn.report import Accuracy, Count, EndToEnd, Window
 from edgecnn.runtimes import Session
 
-MOST_RUNS = 5_000
-"""A window ends here even when its seconds are not up: six such rounds leave 300 runs beyond p99."""
+MOST_RUNS = 2_000
+"""A window that has its `num_runs` ends here even when its seconds are not up: six of them have 120 runs beyond p99."""
+
+WARM_UP_COUNTS = 2
 
 ENCODE_AT_ONCE = 256
 """Pictures converted to the input's type together, so that NumPy's cost a call is shared."""
@@ -31,11 +38,19 @@ ENCODE_AT_ONCE = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long to time: at least `num_runs` runs and `min_secs` seconds, at most MOST_RUNS runs."""
+    """How long to time: at least `num_runs` runs, then until `min_secs` seconds or MOST_RUNS runs are reached."""
 
     warmup_runs: int
     num_runs: int
     min_secs: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting:
+    """How often to count, and over how many instructions at least: over as many inferences in a row as that takes."""
+
+    num_counts: int
+    least_instructions: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +73,7 @@ class Pictures:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One model file on one runtime in one process, and what to do there: one or more of the last three."""
+    """One model file on one runtime in one process, and what to do there: one or more of the parts below."""
 
     model: str
     input: TensorSpec
@@ -67,7 +82,10 @@ class Job:
     runtime: str
     num_threads: int
     window: Timing | None = None
+    count: Counting | None = None
     accuracy: LabelledSet | None = None
+    replay: str | None = None
+    """Pictures to give the raw outputs of: a .npy file, uint8 (N, H, W, C)."""
     end_to_end: Pictures | None = None
 
 
@@ -76,18 +94,24 @@ class Outcome:
     """What the job's parts measured."""
 
     window: Window | None = None
+    count: Count | None = None
+    """None also where the kernel lets nobody count."""
     accuracy: Accuracy | None = None
+    replay: tuple[tuple[float, ...], ...] = ()
+    """Raw outputs (N, K) of the pictures to replay; JSON holds a float32 and an int8 exactly."""
     end_to_end: EndToEnd | None = None
 
 
 def run(job: Job) -> Outcome:
     """Do the job here. Raises ModelFileError, MissingPackage or DataError.
 
-    A window comes first: it reads memory, so it must find a fresh process.
+    A window, or else a count, comes first: it reads memory, so it must find a fresh process.
     """
     return Outcome(
         window=window(job, job.window) if job.window else None,
+        count=count(job, job.count) if job.count else None,
         accuracy=accuracy(job, job.accuracy) if job.accuracy else None,
+        replay=replay(job, job.replay) if job.replay else (),
         end_to_end=end_to_end(job, job.end_to_end) if job.end_to_end else None,
     )
 
@@ -131,6 +155,43 @@ def window(job: Job, timing: Timing) -> Window:
     )
 
 
+def count(job: Job, counting: Counting) -> Count | None:
+    """Load, run first, warm up, then count the instructions of `Session.invoke` alone; None without a counter.
+
+    What the counting itself costs, some thousand instructions of Python's, is counted on an empty call
+    and taken off; it varies by a hundred, which a small net's count would show, hence several in a row.
+    """
+    runtime = runtimes.get(job.runtime)
+    runtime.import_engine()
+    x = random_input(job.input, job.preprocessing)
+    gc.collect()
+    environment.reset_peak_rss()
+    baseline_rss_bytes = environment.rss_bytes()
+    counter = counters.instructions()  # before the runtime starts its threads, so that they are counted too
+    if counter is None:
+        return None
+    with counter:
+        session = runtime.open(Path(job.model), job.num_threads)
+        session.load(x)
+        session.invoke()
+        runs = math.ceil(counting.least_instructions / counter.count(session.invoke))
+        idle = _Idle()
+        for step in (idle.invoke, session.invoke):
+            _counted(counter, step, runs, WARM_UP_COUNTS)
+        gc.collect()
+        gc.disable()
+        try:
+            empty = min(_counted(counter, idle.invoke, runs, counting.num_counts))
+            counts = _counted(counter, session.invoke, runs, counting.num_counts)
+        finally:
+            gc.enable()
+    return Count(
+        instructions=tuple(round((number - empty) / runs) for number in counts),
+        baseline_rss_bytes=baseline_rss_bytes,
+        peak_rss_bytes=environment.peak_rss_bytes(),
+    )
+
+
 def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
     images = np.load(test.images, mmap_mode="r")  # (N, H, W, C)
@@ -151,6 +212,13 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
         outputs_sha256=digest.hexdigest(),
         elapsed_s=time.perf_counter() - start,
     )
+
+
+def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
+    """The raw output (K) of every picture of a .npy file, as numbers."""
+    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads)
+    encoded = artifact.encode(np.load(images), job.input, job.preprocessing)
+    return tuple(tuple(session(encoded[i : i + 1]).ravel().tolist()) for i in range(len(encoded)))
 
 
 def end_to_end(job: Job, task: Pictures) -> EndToEnd:
@@ -174,7 +242,7 @@ def end_to_end(job: Job, task: Pictures) -> EndToEnd:
     gc.disable()
     try:
         end = time.perf_counter() + task.timing.min_secs
-        while len(pairs) < MOST_RUNS and (len(pairs) < task.timing.num_runs or time.perf_counter() < end):
+        while len(pairs) < task.timing.num_runs or (len(pairs) < MOST_RUNS and time.perf_counter() < end):
             pairs.append(classify(encoded[len(pairs) % len(encoded)]))
     finally:
         gc.enable()
@@ -201,11 +269,28 @@ def _time_steadily(session: Session, timing: Timing) -> list[int]:
     times_ns: list[int] = []
     start = clock()
     least_ns = math.ceil(timing.min_secs * 1e9)
-    while len(times_ns) < MOST_RUNS and (len(times_ns) < timing.num_runs or clock() - start < least_ns):
+    while len(times_ns) < timing.num_runs or (len(times_ns) < MOST_RUNS and clock() - start < least_ns):
         before = clock()
         invoke()
         times_ns.append(clock() - before)
     return times_ns
+
+
+def _counted(counter: Counter, step: Callable[[], None], runs: int, times: int) -> list[int]:
+    """Instructions of `runs` calls in a row, so many times."""
+
+    def several() -> None:
+        # In C, for bytecode would adapt to the first thing it calls and make the next one dearer (PEP 659).
+        deque(map(operator.call, itertools.repeat(step, runs)), maxlen=0)
+
+    return [counter.count(several) for _ in range(times)]
+
+
+class _Idle:
+    """What an empty call costs, so does the counting."""
+
+    def invoke(self) -> None:
+        pass
 
 
 def _timed(step: Any) -> tuple[Any, float]:

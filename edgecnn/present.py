@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from edgecnn import console, environment, files
-from edgecnn.report import Measurement, Report
+from edgecnn import console, costs, environment, files
+from edgecnn.report import Measurement, Report, p50
 from edgecnn.units import digits, duration, interval
 
 NARROW = ("kB", "top-1 % [95 %]", "p50 [95 %]", "p99", "peak MB")
 """Columns that fit 80 characters for the files of one run."""
-CHECKED = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "p50 [95 %]", "p99", "peak MB")
-"""With the outcome of the check against the run."""
+CHECKED = ("kB", "top-1 % [95 %]", "drop", "agree", "p50", "p99", "MB")
+"""With the outcome of the check against the run: as wide, for files of several runs one below the other."""
+CHECKED_MEAN = "drop: accuracy lost against the run, pp; agree: same answer as the run, %; MB: peak memory"
+COUNTED = ("kB", "top-1 % [95 %]", "p50 [95 %]", "instructions", "golden", "peak MB")
+"""Of a board that keeps no time."""
 
 
 def _top1(one: Measurement) -> str:
@@ -29,6 +33,27 @@ def _end_to_end(one: Measurement) -> str:
     return f"{duration(total)} (decode {duration(decode)})" if total is not None and decode is not None else "-"
 
 
+def _latency(one: Measurement) -> str:
+    return interval(*p50(one)) if one.is_timed else "emulated"
+
+
+def _instructions(one: Measurement) -> str:
+    """The median, and how far the counts lie from it at most."""
+    s = one.summary
+    if s.instructions_p50 is None or s.instructions_min is None or s.instructions_max is None:
+        return "-"
+    spread = max(s.instructions_max - s.instructions_p50, s.instructions_p50 - s.instructions_min)
+    return f"{digits(s.instructions_p50 / 1000)} k ±{100 * spread / s.instructions_p50:.2f} %"
+
+
+def _golden(one: Measurement) -> str:
+    if one.golden is None:
+        return "-"
+    if one.golden.max_lsb:
+        return f"{one.golden.max_lsb} LSB"
+    return f"{one.golden.max_relative:.0e}" if one.golden.max_relative else one.golden.verdict
+
+
 COLUMNS: dict[str, Callable[[Measurement], str]] = {
     "runtime": lambda one: one.runtime,
     "precision": lambda one: one.precision,
@@ -36,7 +61,7 @@ COLUMNS: dict[str, Callable[[Measurement], str]] = {
     "top-1 % [95 %]": _top1,
     "drop pp": lambda one: f"{one.verdict.drop_pp:+.2f}" if one.verdict else "-",
     "agree %": lambda one: f"{one.verdict.agreement_percent:.2f}" if one.verdict else "-",
-    "p50 [95 %]": lambda one: interval(one.summary.p50_ms, one.summary.p50_low_ms, one.summary.p50_high_ms),
+    "p50 [95 %]": _latency,
     "p90": lambda one: duration(one.summary.p90_ms),
     "p99": lambda one: duration(one.summary.p99_ms),
     "init": lambda one: duration(one.summary.init_ms),
@@ -45,20 +70,53 @@ COLUMNS: dict[str, Callable[[Measurement], str]] = {
     "planned kB": lambda one: digits(one.planned_activation_peak_bytes / 1000),
     "peak MB": lambda one: digits(one.summary.peak_rss_bytes / 1e6),
     "samples": lambda one: f"{one.summary.samples:,}",
+    "instructions": _instructions,
+    "golden": _golden,
     "verdict": lambda one: one.validity.verdict,
 }
+
+SHORT: dict[str, Callable[[Measurement], str]] = {
+    "drop": COLUMNS["drop pp"],
+    "agree": lambda one: f"{one.verdict.agreement_percent:.1f}" if one.verdict else "-",
+    "p50": lambda one: duration(one.summary.p50_ms) if one.is_timed else "emulated",
+    "MB": COLUMNS["peak MB"],
+}
+"""For CHECKED, where width is short; CHECKED_MEAN explains them."""
+
+
+TIMED = ("p90", "p99", "init", "first", "end-to-end p50", "samples", "verdict")
+"""Columns that say nothing where time is not kept."""
+TIMES_MEAN = (
+    "p50 is the median over the rounds of each round's median, with the interval the rounds give; p90 and p99 are",
+    "of all samples. Timed is the graph alone; end-to-end also decodes, resizes and converts. init is from file to",
+    "session, first the first inference.",
+)
+COUNTS_MEAN = (
+    "This machine is emulated and keeps no time of its own, so there is no latency. Instructions are those one",
+    "inference retires in user space, counted by the emulated core: median, and the largest distance from it.",
+)
+NUMBERS_MEAN = (
+    "peak MB is the resident set of a fresh process less what it held before the file was loaded; planned kB the",
+    "largest sum of activations alive at once. golden compares the outputs of the golden pictures with those the file",
+    "had where it was exported. kB = 1000 bytes.",
+)
 
 
 def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | None = None) -> None:
     """Print the report's head and table on stdout (or `stream`), its failures and warnings on stderr.
 
-    Without `columns`, files of one run get NARROW, and files of several, side by side, CHECKED.
+    Without `columns`, files of one run get NARROW, and files of several, side by side, CHECKED; a board
+    without a clock of its own gets COUNTED.
     """
     runs = {one.run for one in report.measurements}
     shared = _shared_prefix([one.file for one in report.measurements])
     print(_headline(report, shared), file=stream or sys.stdout)
-    head, rows = cells(report, columns or (CHECKED if len(runs) > 1 else NARROW), shared)
-    console.table(head, rows, stream)
+    several = len(runs) > 1 and None not in runs and columns is None and _is_timed(report)
+    if several:
+        console.table(*_by_run(report), stream)
+        print(CHECKED_MEAN, file=stream or sys.stdout)
+    else:
+        console.table(*cells(report, columns or (NARROW if _is_timed(report) else COUNTED), shared), stream)
     for failure in report.failures:
         console.error(f"{failure.file} on {failure.runtime}: {failure.sentence}", failure.hint)
     for warning in report.warnings:
@@ -75,14 +133,27 @@ def cells(report: Report, columns: Sequence[str], shared: str = "") -> tuple[lis
     names = [one.file for one in report.measurements]
     if len(set(names)) < len(names) and "runtime" not in columns:
         columns = ("runtime", *columns)
-    rows = [[_marked(one, shared), *(COLUMNS[name](one) for name in columns)] for one in report.measurements]
+    rows = [[_marked(one, shared), *((COLUMNS | SHORT)[name](one) for name in columns)] for one in report.measurements]
+    return ["file", *columns], rows
+
+
+def _by_run(report: Report) -> tuple[list[str], list[list[str]]]:
+    """(head, rows): each run's name on a line of its own, its files below without it."""
+    rows: list[list[str]] = []
+    names = [one.file for one in report.measurements]
+    columns = CHECKED if len(set(names)) == len(names) else ("runtime", *CHECKED)
+    for run in dict.fromkeys(one.run for one in report.measurements):
+        own = tuple(one for one in report.measurements if one.run == run)
+        _, below = cells(dataclasses.replace(report, measurements=own), columns, f"{run}-")
+        rows += [[str(run), *[""] * len(columns)], *below]
     return ["file", *columns], rows
 
 
 def markdown(report: Report) -> str:
     """The report as a Markdown page: what was measured where, the whole table, the warnings."""
     machine = report.environment
-    head, rows = cells(report, tuple(COLUMNS))
+    timed = _is_timed(report)
+    head, rows = cells(report, tuple(name for name in COLUMNS if timed or name not in TIMED))
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     memory = f"{machine.memory_bytes / 1e9:.1f} GB" if machine.memory_bytes else "memory unknown"
     lines = [
@@ -94,14 +165,14 @@ def markdown(report: Report) -> str:
         f"fingerprint {environment.fingerprint(machine)}",
         f"- {machine.os}, {machine.kernel}, {machine.libc}, Python {machine.python}, edgecnn {machine.edgecnn}",
         f"- {packages}",
-        f"- {_how(report)}",
+        f"- {how(report)}",
         "",
         console.markdown_table(head, rows),
-        "p50 is the median over the rounds of each round's median, with the interval the rounds give; p90 and p99 are",
-        "of all samples. Timed is the graph alone; end-to-end also decodes, resizes and converts. init is from file to",
-        "session, first the first inference. peak MB is the resident set of a fresh process less what it held before",
-        "the file was loaded; planned kB the largest sum of activations alive at once. kB = 1000 bytes.",
+        *(TIMES_MEAN if timed else COUNTS_MEAN),
+        *NUMBERS_MEAN,
     ]
+    follows = costs.sentences([report]) if not timed else []
+    lines += ["", *(f"- {sentence}" for sentence in follows)] if follows else []
     pictures = {one.end_to_end.picture for one in report.measurements if one.end_to_end}
     lines += [f"End-to-end pictures: {'; '.join(sorted(pictures))}."] if pictures else []
     notes = [f"- {failure.file} on {failure.runtime} failed: {failure.sentence}" for failure in report.failures]
@@ -113,6 +184,10 @@ def markdown(report: Report) -> str:
 def write_markdown(report: Report, path: Path) -> None:
     """Write the page, atomically. Raises OutputError."""
     files.write_text(path, markdown(report))
+
+
+def _is_timed(report: Report) -> bool:
+    return any(one.is_timed for one in report.measurements) or not report.measurements
 
 
 def _marked(one: Measurement, shared: str) -> str:
@@ -135,23 +210,25 @@ def _headline(report: Report, shared: str) -> str:
     machine = report.environment
     what = f"{shared}*" if shared else f"{len({one.file for one in report.measurements})} files"
     used = sorted({f"{one.runtime} {one.runtime_version}" for one in report.measurements})
-    return f"{what} on {machine.model or machine.cpu} ({machine.arch}), {', '.join(used)}\n{_how(report)}"
+    return f"{what} on {machine.model or machine.cpu} ({machine.arch}), {', '.join(used)}\n{how(report)}"
 
 
-def _how(report: Report) -> str:
+def how(report: Report) -> str:
     """Threads, rounds, samples and pictures behind the numbers."""
     summaries = [one.summary for one in report.measurements]
     if not summaries:
         return "nothing was measured"
     threads = report.measurements[0].num_threads
-    least, most = min(s.samples for s in summaries), max(s.samples for s in summaries)
-    samples = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     pictures = sorted({s.top1_n for s in summaries if s.top1_n})
     scored = f", top-1 on {' or '.join(f'{n:,}' for n in pictures)} test pictures" if pictures else ""
-    return (
-        f"{threads} thread{'s' if threads > 1 else ''}, batch 1, {summaries[0].rounds} rounds, "
-        f"{samples} timed runs{scored}"
+    runs = [s.samples if s.samples else s.instructions_n or 0 for s in summaries]
+    samples = f"{min(runs):,}" if min(runs) == max(runs) else f"{min(runs):,} to {max(runs):,}"
+    how = (
+        f"{summaries[0].rounds} rounds, {samples} timed runs"
+        if _is_timed(report)
+        else f"{samples} counts of instructions"
     )
+    return f"{threads} thread{'s' if threads > 1 else ''}, batch 1, {how}{scored}"
 
 
 def _shared_prefix(names: Sequence[str]) -> str:

@@ -1,8 +1,9 @@
 """What was measured, with everything needed to judge it; its JSON is described by bench/report.schema.json.
 
-A Window is one fresh process that timed one file. A Measurement is one file on one runtime: all its
-windows, its accuracy, its end-to-end time and their summary. A Report is the measurements of one
-board and one suite.
+A Window is one fresh process that timed one file, a Count one that counted its instructions. A
+Measurement is one file on one runtime: all its windows and counts, its accuracy, its end-to-end time and
+their summary. A Report is the measurements of one board and one suite. An emulated board keeps no time,
+so what it measured has no field for one (TIMES).
 """
 
 from __future__ import annotations
@@ -31,7 +32,17 @@ WarningKind = Literal[
     "int8-slower-than-fp32",
     "one-class",
     "assumed-preprocessing",
+    "differs-from-export",
 ]
+
+# fmt: off
+TIMES = frozenset({
+    "windows", "end_to_end", "validity", "elapsed_s", "rounds", "samples", "p50_ms", "p50_low_ms", "p50_high_ms",
+    "p50_interval_percent", "p90_ms", "p99_ms", "import_ms", "init_ms", "first_ms", "end_to_end_p50_ms",
+    "end_to_end_decode_p50_ms",
+})
+# fmt: on
+"""Fields of a Measurement, its Summary and its Accuracy that the JSON has only where time was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +70,32 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Count:
+    """One process: the file loaded once, run first, warmed up, then counted."""
+
+    instructions: tuple[int, ...]
+    """Of one steady inference, each the mean of a few in a row; in user space, all threads of the runtime."""
+    baseline_rss_bytes: int
+    """Resident set size with the engine imported, before the file is loaded."""
+    peak_rss_bytes: int
+    """Largest resident set size from then to the end of the count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """The golden vectors run here, against the outputs they had where the file was exported."""
+
+    verdict: Literal["identical", "within", "different"]
+    pictures: int
+    values: int
+    differing: int
+    max_lsb: int | None
+    """Largest difference of an integer output, in its steps; None for a float one."""
+    max_relative: float | None
+    """Largest difference of a float output by the largest magnitude; None for an integer one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """Top-1 on labelled test pictures, one at a time."""
 
@@ -68,7 +105,7 @@ class Accuracy:
     """Different classes among the answers; 1 is a model that does not look at the picture."""
     outputs_sha256: str
     """Of all raw output tensors in order: equal on two machines when every bit is."""
-    elapsed_s: float
+    elapsed_s: float | None = None
     """From raw pixels to the last answer, all steps."""
 
 
@@ -89,18 +126,18 @@ class EndToEnd:
 class Summary:
     """The few numbers of a Measurement; `edgecnn.summary` says how each comes about."""
 
-    rounds: int
-    samples: int
-    p50_ms: float
-    p50_low_ms: float
-    p50_high_ms: float
-    p50_interval_percent: float
+    rounds: int = 0
+    samples: int = 0
+    p50_ms: float | None = None
+    p50_low_ms: float | None = None
+    p50_high_ms: float | None = None
+    p50_interval_percent: float | None = None
     """What the interval holds the median with."""
-    p90_ms: float
-    p99_ms: float
-    import_ms: float
-    init_ms: float
-    first_ms: float
+    p90_ms: float | None = None
+    p99_ms: float | None = None
+    import_ms: float | None = None
+    init_ms: float | None = None
+    first_ms: float | None = None
     peak_rss_bytes: int
     """Less the baseline."""
     top1_percent: float | None = None
@@ -109,6 +146,11 @@ class Summary:
     top1_n: int | None = None
     end_to_end_p50_ms: float | None = None
     end_to_end_decode_p50_ms: float | None = None
+    instructions_p50: float | None = None
+    """Of one inference; None where the kernel lets nobody count."""
+    instructions_min: int | None = None
+    instructions_max: int | None = None
+    instructions_n: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +185,19 @@ class Measurement:
     """The outcome of its check against the run, from its card."""
     summary: Summary
     accuracy: Accuracy | None
-    end_to_end: EndToEnd | None
-    windows: tuple[Window, ...]
+    end_to_end: EndToEnd | None = None
+    windows: tuple[Window, ...] = ()
     validity: Validity = Validity()
+    counts: tuple[Count, ...] = ()
+    target: str | None = None
+    """Whose int8 kernels an ONNX file was written for: "x86" or "arm"."""
+    golden: Golden | None = None
+    """None for a file without golden vectors."""
+
+    @property
+    def is_timed(self) -> bool:
+        """False for what an emulated board measured."""
+        return bool(self.windows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,10 +239,23 @@ class Report:
     warnings: tuple[Warning, ...]
 
 
+def p50(one: Measurement) -> tuple[float, float, float]:
+    """(p50, low, high) in ms of a measurement that is timed."""
+    s = one.summary
+    assert s.p50_ms is not None
+    assert s.p50_low_ms is not None
+    assert s.p50_high_ms is not None
+    return s.p50_ms, s.p50_low_ms, s.p50_high_ms
+
+
 def to_table(report: Report) -> dict[str, Any]:
     """The report as JSON takes it."""
     table = dataclasses.asdict(report)
     table["environment"] = environment.to_table(report.environment)
+    table["measurements"] = [
+        whole if one.is_timed else _without_times(whole)
+        for one, whole in zip(report.measurements, table["measurements"], strict=True)
+    ]
     return {"schema_version": SCHEMA_VERSION, **table}
 
 
@@ -219,3 +284,9 @@ def read(path: Path) -> Report:
         raise UsageError(f"There is no report {path}.", "`edgecnn bench` writes one") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
         raise UsageError(f"{path} is not a report of `edgecnn bench`: {error}.") from error
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_times(item) for key, item in value.items() if key not in TIMES}
+    return value

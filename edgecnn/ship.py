@@ -16,6 +16,7 @@ MODULES = (
     "__init__",
     "artifact",
     "config",
+    "counters",
     "environment",
     "errors",
     "files",
@@ -29,7 +30,7 @@ MODULES = (
 PACKAGES = ("runtimes",)
 """Carried whole, so that a new runtime is on the board without a word here."""
 
-RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "console", "stats", "summary", "units")
+RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "stats", "units")
 RUNNER_PACKAGES = (*PACKAGES, "runner")
 
 MAIN = """import sys

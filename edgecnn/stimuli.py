@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, pictures
+from edgecnn import data, files, pictures
 from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
 from edgecnn.data import Split
 from edgecnn.errors import DataError
@@ -43,6 +44,16 @@ class Stimuli:
         return Pictures(folder=str(self.folder), kind=self.kind, timing=timing)
 
 
+@dataclass(frozen=True, kw_only=True)
+class GoldenVectors:
+    """A few test pictures, and what one file made of them where it was exported."""
+
+    images: Path
+    """A .npy file: uint8 (N, H, W, C)."""
+    outputs: npt.NDArray[Any]
+    """(N, K), as the file puts them out."""
+
+
 class Shelf:
     """The test splits of one bench, each loaded and written under `folder` once."""
 
@@ -75,6 +86,18 @@ class Shelf:
             folder=photographs,
             kind=f"{width} x {height} JPEG, quality {PHOTOGRAPH_QUALITY}, enlarged from the test split of {name}",
         )
+
+
+def golden_vectors(one: Artifact, folder: Path) -> GoldenVectors | None:
+    """The golden vectors beside an exported file, its pictures written under `folder`; None if it has none."""
+    try:
+        with np.load(one.path.with_name("golden.npz"), allow_pickle=False) as held:
+            images, outputs = held["images"], held[one.name]
+    except (OSError, ValueError, KeyError):
+        return None
+    path = folder / f"golden-{files.sha256(one.path)[:12]}.npy"
+    np.save(path, images)
+    return GoldenVectors(images=path, outputs=outputs)
 
 
 def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:

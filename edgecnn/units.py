@@ -8,8 +8,10 @@ def scale(ms: float) -> tuple[float, str]:
     return (1.0, "ms") if ms >= 1 else (1000.0, "µs")
 
 
-def duration(ms: float) -> str:
-    """A time in ms or µs, as in "68.1 µs"."""
+def duration(ms: float | None) -> str:
+    """A time in ms or µs, as in "68.1 µs"; a dash for one that was not measured."""
+    if ms is None:
+        return "-"
     factor, unit = scale(ms)
     return f"{digits(ms * factor)} {unit}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecnn import diagnose, environment
 from edgecnn.environment import Condition
-from edgecnn.report import Accuracy, EndToEnd, Measurement, Report, Window
+from edgecnn.report import Accuracy, Count, EndToEnd, Measurement, Report, Window
 from edgecnn.summary import summarise
 
 
@@ -35,6 +35,7 @@ def measurement(medians_ms: Sequence[float], **changes: Any) -> Measurement:
     windows = changes.pop("windows", windows)
     accuracy: Accuracy | None = changes.pop("accuracy", None)
     end_to_end: EndToEnd | None = changes.pop("end_to_end", None)
+    counts: tuple[Count, ...] = changes.pop("counts", ())
     one = Measurement(
         file="net-fp32.tflite",
         run="net",
@@ -50,10 +51,11 @@ def measurement(medians_ms: Sequence[float], **changes: Any) -> Measurement:
         num_threads=1,
         preprocessing_assumed=False,
         verdict=None,
-        summary=summarise(windows, accuracy, end_to_end),
+        summary=summarise(windows, accuracy, end_to_end, counts),
         accuracy=accuracy,
         end_to_end=end_to_end,
         windows=windows,
+        counts=counts,
     )
     return dataclasses.replace(one, **changes)
 

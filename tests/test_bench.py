@@ -9,7 +9,7 @@ import tiny_models
 
 from edgecnn import artifact, bench, data, formats, plans, report
 from edgecnn.artifact import Artifact
-from edgecnn.bench import Candidate
+from edgecnn.candidates import Candidate
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, OutputError, RunError, UsageError
 from edgecnn.plans import DataPlan, Suite
 from edgecnn.report import Report

@@ -40,11 +40,16 @@ def test_every_number_stands_with_its_n_and_interval() -> None:
 
 
 def test_files_of_several_runs_stand_side_by_side_with_their_check() -> None:
-    other = dataclasses.replace(FOUR[0], run="mlp", file="mlp-fp32.onnx")
-    text = shown(FOUR[0], other)
-    assert "drop pp" in text
-    assert "mlp-fp32.onnx" in text
-    assert "dscnn-fashion-fp32.onnx" in text
+    ours = [dataclasses.replace(one, run="dscnn-fashion") for one in FOUR]
+    others = [dataclasses.replace(one, run="mlp", file=one.file.replace("dscnn-fashion", "mlp")) for one in FOUR]
+    text = shown(*ours, *others)
+    lines = text.splitlines()
+    assert "drop" in lines[2]
+    assert "agree" in lines[2]
+    assert lines[4] == "dscnn-fashion"
+    assert lines[5].startswith("fp32.onnx ")
+    assert lines[9] == "mlp"
+    assert max(map(len, lines[2:-1])) <= 80
 
 
 def test_a_file_on_two_runtimes_gets_a_column_for_them() -> None:

@@ -22,6 +22,9 @@ class Board(Protocol):
     name: str
     """As it stands in a report and in its file's name."""
 
+    keeps_time: bool
+    """False for an emulated machine: it counts and answers, and is never asked how long."""
+
     def facts(self) -> Environment:
         """The board's Environment, read there."""
         ...

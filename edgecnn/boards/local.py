@@ -30,6 +30,7 @@ class LocalBoard:
     """A fresh process for every job, from the zipapp a remote board would get."""
 
     name = "local"
+    keeps_time = True
 
     def __init__(self, worker: Path) -> None:
         self._worker = worker

@@ -1,0 +1,305 @@
+"""Every file of some runs on every emulated board, over several boots: how bench/results/boards.json is made.
+
+    python bench/board_matrix.py RUN... --boards pi3,pi4,pi5 --boots 3 --limit 2000 -o bench/results/boards.json
+
+Measured are, on the board: accuracy, every output against this machine's (int8 to the last bit, fp32 on the
+golden pictures within 1e-5), peak memory, and instructions per inference with their spread over the boots.
+Each (board, boot, file) is kept in a folder beside the output as soon as it is measured, so the same command
+goes on where it was stopped, and two commands for different boards can run at once. Exit code 1 says that
+outputs differ, or that counts of two boots lie more than 0.1 % apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn import bench, boards, candidates, config, console, costs, diagnose, environment, files, plans, report
+from edgecnn.boards import Board
+from edgecnn.candidates import Candidate, job_of
+from edgecnn.environment import Environment
+from edgecnn.errors import EdgecnnError
+from edgecnn.plans import Suite
+from edgecnn.present import cells
+from edgecnn.report import Accuracy, Count, Golden, Report
+from edgecnn.runner import selftest
+from edgecnn.stats import quantile
+from edgecnn.stimuli import Shelf, Stimuli, golden_vectors
+
+MOST_SPREAD_PERCENT = 0.1
+COLUMNS = ("kB", "top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructions")
+HERE = "local"
+
+Against = dict[tuple[str, str, str], str]
+"""What is said of the outputs of (board, file, runtime) against this machine's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One file on one board in one boot."""
+
+    sha256: str
+    pictures: int | None
+    """How many the accuracy is on; None for a boot that only counts."""
+    count: Count | None = None
+    accuracy: Accuracy | None = None
+    golden: Golden | None = None
+    differences: Golden | None = None
+    """From this machine's outputs of all those pictures, where their digests differ."""
+
+
+class Matrix:
+    """What has been measured so far: one small file each, under the output's name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = files.make_folder(folder)
+
+    def part(self, board: str, boot: int, one: Candidate, pictures: int | None) -> Part | None:
+        path = self._path(board, boot, one)
+        found = config.build(Part, json.loads(path.read_text()), path.name) if path.is_file() else None
+        wanted = (one.artifact.description.sha256, pictures)
+        return found if found and (found.sha256, found.pictures) == wanted else None
+
+    def keep(self, board: str, boot: int, one: Candidate, part: Part) -> None:
+        files.write_json(self._path(board, boot, one), dataclasses.asdict(part))
+
+    def keep_machine(self, board: str, machine: Environment) -> None:
+        files.write_json(self._folder / f"{board}.json", environment.to_table(machine))
+
+    def machine(self, board: str) -> Environment:
+        return environment.from_table(json.loads((self._folder / f"{board}.json").read_text()))
+
+    def _path(self, board: str, boot: int, one: Candidate) -> Path:
+        return self._folder / f"{board}-{boot}-{one.name.replace('/', '_')}-{one.runtime}.json"
+
+
+def measure(matrix: Matrix, board: str, boot: int, found: Sequence[Candidate], plan: Suite, limits: Limits) -> None:
+    """What is not there yet, in one boot. Only the first boot scores; the others count."""
+    todo = [one for one in found if matrix.part(board, boot, one, limits.of(one, boot)) is None]
+    if not todo:
+        return
+    name = HERE if board == HERE else f"emulated:{board}"
+    with boards.open(name) as machine, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+        matrix.keep_machine(board, machine.facts())
+        shelves: dict[int | None, Shelf] = {}
+        for one in todo:
+            pictures = limits.of(one, boot)
+            shelf = shelves.setdefault(pictures, Shelf(Path(scratch, str(pictures)), pictures))
+            fresh = dataclasses.replace(one, counts=[])
+            stimuli = shelf.take(one.data, one.artifact) if one.data and boot == 0 else None
+            bench.score(machine, fresh, plan, stimuli, golden_vectors(one.artifact, Path(scratch)))
+            if fresh.error:
+                raise fresh.error
+            part = Part(
+                sha256=one.artifact.description.sha256,
+                pictures=pictures,
+                count=fresh.counts[0] if fresh.counts else None,
+                accuracy=fresh.accuracy,
+                golden=fresh.golden,
+                differences=differences(machine, matrix, fresh, plan, pictures, stimuli),
+            )
+            matrix.keep(board, boot, one, part)
+            console.note(f"{board}, boot {boot + 1}: {one.name} {_seen(fresh)}")
+
+
+def differences(
+    machine: Board, matrix: Matrix, one: Candidate, plan: Suite, pictures: int | None, stimuli: Stimuli | None
+) -> Golden | None:
+    """Where an integer file's outputs are not this machine's to the last bit: how many values, and how far."""
+    here = matrix.part(HERE, 0, one, pictures)
+    if stimuli is None or one.accuracy is None or here is None or here.accuracy is None:
+        return None
+    if one.artifact.description.precision != "int8" or one.accuracy.outputs_sha256 == here.accuracy.outputs_sha256:
+        return None
+    job = dataclasses.replace(job_of(one, plan), replay=stimuli.test.images)
+    with boards.open(HERE) as local:
+        expected = np.array(local.run(job).replay, dtype=one.artifact.description.output.dtype)
+    found = dataclasses.asdict(selftest.compare(np.array(machine.run(job).replay, dtype=expected.dtype), expected))
+    del found["sentence"]
+    return Golden(**found)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Test pictures to score on; a float file takes several times as long in the emulator."""
+
+    int8: int | None
+    fp32: int | None
+
+    def of(self, one: Candidate, boot: int) -> int | None:
+        if boot:
+            return None
+        return self.fp32 if one.artifact.description.precision == "fp32" else self.int8
+
+
+def assembled(
+    matrix: Matrix, board: str, boots: int, found: Sequence[Candidate], plan: Suite, limits: Limits, command: str
+) -> Report:
+    """A report of one board, its counts those of all boots."""
+    machine = matrix.machine(board)
+    whole = []
+    for one in found:
+        parts = [matrix.part(board, boot, one, limits.of(one, boot)) for boot in range(boots)]
+        counts = [part.count for part in parts if part and part.count]
+        first = parts[0]
+        assert first is not None
+        whole.append(dataclasses.replace(one, counts=counts, accuracy=first.accuracy, golden=first.golden))
+    measurements = tuple(candidates.measurement(one, plan, machine) for one in whole)
+    return Report(
+        board=f"emulated:{board}",
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=command,
+        environment=machine,
+        suite=config.table_of(plan),
+        measurements=measurements,
+        failures=(),
+        warnings=diagnose.warnings(measurements),
+    )
+
+
+def spread_percent(counts: Sequence[Count]) -> float:
+    """How far the medians of the boots lie apart."""
+    medians = [quantile(sorted(count.instructions), 0.5) for count in counts]
+    return 100 * (max(medians) / min(medians) - 1)
+
+
+def against_here(one: report.Measurement, here: Accuracy | None, differences: Golden | None) -> str:
+    """The board's outputs and this machine's: of all pictures by digest, of the golden ones by value."""
+    if one.accuracy and here and one.accuracy.outputs_sha256 == here.outputs_sha256:
+        return f"identical, n = {here.n:,}"
+    if differences:
+        return (
+            f"{differences.differing:,} of {differences.values:,} values by {differences.max_lsb} LSB, "
+            f"n = {differences.pictures:,}"
+        )
+    if one.golden and one.golden.max_relative is not None:
+        return f"within {one.golden.max_relative:.0e}, n = {one.golden.pictures}"
+    return "different"
+
+
+def complaints(result: Report, against: Against) -> Iterator[str]:
+    for one in result.measurements:
+        name = f"{one.file} on {one.runtime}, {result.board}"
+        words = against[result.board, one.file, one.runtime]
+        if one.precision == "int8" and not words.startswith("identical"):
+            yield f"{name}: its int8 outputs are not those of this machine: {words}"
+        if one.golden and one.golden.verdict == "different":
+            yield f"{name}: it differs from what was exported"
+        if spread_percent(one.counts) > MOST_SPREAD_PERCENT:
+            yield f"{name}: its boots' counts lie {spread_percent(one.counts):.2f} % apart"
+
+
+def markdown(results: Sequence[Report], against: Against, command: str) -> str:
+    lines = ["# Emulated boards", "", f"    {command}", ""]
+    for result in results:
+        machine = result.environment
+        head, rows = cells(result, COLUMNS)
+        head = [*head, "boots", "spread of boots", "against x86"]
+        rows = [
+            [
+                *row,
+                str(len(one.counts)),
+                f"{spread_percent(one.counts):.3f} %",
+                against[result.board, one.file, one.runtime],
+            ]
+            for row, one in zip(rows, result.measurements, strict=True)
+        ]
+        packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+        lines += [f"## {result.board}: {machine.model}", "", f"{machine.os}, Python {machine.python}, {packages}", ""]
+        lines += [console.markdown_table(head, rows)]
+    lines += ["What follows:", "", *(f"- {sentence}" for sentence in costs.sentences(results)), ""]
+    lines += [
+        "Emulated boards keep no time, so no latency is stated. Instructions are of one inference in user space: the",
+        "median over all boots, and the largest distance of any count from it. Peak MB is the resident set of a fresh",
+        "process less what it held before the file was loaded. Outputs are compared raw: all by sha256, or the golden",
+        "pictures' by their largest difference relative to the largest output.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders")
+    parser.add_argument("--boards", default="pi3,pi4,pi5", help="pi3,pi4,pi5")
+    parser.add_argument("--boots", type=int, default=3)
+    parser.add_argument("--limit", type=int, help="test pictures for int8 files; all by default")
+    parser.add_argument("--limit-fp32", type=int, help="test pictures for float files; --limit by default")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file; .md is written beside it")
+    options = parser.parse_args()
+    command = shlex.join(["python", "bench/board_matrix.py", *sys.argv[1:]])
+    limits = Limits(options.limit, options.limit_fp32 or options.limit)
+    names = options.boards.split(",")
+    plan = plans.load(Suite, "default")
+    matrix = Matrix(options.output.with_suffix(".parts"))
+    try:
+        found = candidates.find(options.runs, plan, None)
+        measure(matrix, HERE, 0, found, plan, limits)
+        for board in names:
+            for boot in range(options.boots):
+                measure(matrix, board, boot, found, plan, limits)
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        return error.exit_code
+    results = [assembled(matrix, board, options.boots, found, plan, limits, command) for board in names]
+    against: Against = {}
+    for board in names:
+        for one in found:
+            here, there = (matrix.part(place, 0, one, limits.of(one, 0)) for place in (HERE, board))
+            measured = next(m for m in results[names.index(board)].measurements if _key(m) == (one.name, one.runtime))
+            words = against_here(measured, here.accuracy if here else None, there.differences if there else None)
+            against[f"emulated:{board}", one.name, one.runtime] = words
+    wrong = [sentence for result in results for sentence in complaints(result, against)]
+    table = {
+        "command": command,
+        "here": environment.to_table(matrix.machine(HERE)),
+        "boards": [_board(result, against) for result in results],
+        "follows": costs.sentences(results),
+        "complaints": wrong,
+    }
+    files.write_json(options.output, table)
+    files.write_text(options.output.with_suffix(".md"), markdown(results, against, command))
+    for sentence in wrong:
+        console.warn(sentence)
+    return int(bool(wrong))
+
+
+def _board(result: Report, against: Against) -> dict[str, Any]:
+    """A report as bench/report.schema.json describes it, and what is said of its files beside it."""
+    return {
+        "report": report.to_table(result),
+        "boots": [
+            {
+                "file": one.file,
+                "runtime": one.runtime,
+                "boots": len(one.counts),
+                "spread_percent": spread_percent(one.counts),
+                "against_here": against[result.board, one.file, one.runtime],
+            }
+            for one in result.measurements
+        ],
+    }
+
+
+def _key(one: report.Measurement) -> tuple[str, str]:
+    return one.file, one.runtime
+
+
+def _seen(one: Candidate) -> str:
+    counted = f"{quantile(sorted(one.counts[0].instructions), 0.5):,.0f} instructions" if one.counts else ""
+    scored = f"{one.accuracy.correct} of {one.accuracy.n} right" if one.accuracy else ""
+    return ", ".join(filter(None, (counted, scored)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""What a bench measures: each file of each target, on each runtime that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgecnn import artifact, console, formats, plugins, runtimes, validity
+from edgecnn.artifact import Artifact
+from edgecnn.environment import Environment
+from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
+from edgecnn.measure import Job
+from edgecnn.plans import DataPlan, Suite
+from edgecnn.report import Accuracy, Count, EndToEnd, Golden, Measurement, Window
+from edgecnn.run import open_run
+from edgecnn.stimuli import assumed_preprocessing
+from edgecnn.summary import summarise
+
+
+@dataclass
+class Candidate:
+    """One file on one runtime, and what has been measured of it so far."""
+
+    name: str
+    artifact: Artifact
+    runtime: str
+    carded: bool
+    data: DataPlan | None
+    windows: list[Window] = field(default_factory=list)
+    accuracy: Accuracy | None = None
+    end_to_end: EndToEnd | None = None
+    counts: list[Count] = field(default_factory=list)
+    golden: Golden | None = None
+    error: EdgecnnError | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self.windows or self.counts)
+
+
+def find(targets: Sequence[Path], suite: Suite, data: DataPlan | None) -> list[Candidate]:
+    """All of the targets' files. Raises UsageError, RunError or ModelFileError for one that cannot be measured."""
+    if not targets:
+        raise UsageError("There is nothing to measure.", "name a run folder or model files")
+    for name in suite.runtime:
+        runtimes.get(name)
+    found = [item for target in targets for item in _artifacts(target, data)]
+    names = [one.name for one, _, _ in found]
+    candidates = []
+    for one, carded, plan in found:
+        readers = [name for name in runtimes.for_format(one.description.format) if name in (suite.runtime or (name,))]
+        if not readers:
+            raise UsageError(
+                f"None of the runtimes asked for ({', '.join(suite.runtime)}) reads {one.path}.",
+                f"these do: {', '.join(runtimes.for_format(one.description.format))}",
+            )
+        # Two files of one name from two folders are told apart by their paths.
+        name = one.name if names.count(one.name) == 1 else str(one.path)
+        candidates += [Candidate(name, one, reader, carded, plan) for reader in readers]
+    return candidates
+
+
+def installed(candidates: list[Candidate], machine: Environment, suite: Suite) -> list[Candidate]:
+    """The candidates whose runtime the board has; one that was asked for by name must be there."""
+    kept = []
+    missing: dict[str, str] = {}
+    for one in candidates:
+        package = runtimes.get(one.runtime).PACKAGE
+        if package in machine.packages:
+            kept.append(one)
+        else:
+            missing[one.runtime] = package
+    for runtime, package in missing.items():
+        if runtime in suite.runtime or not kept:
+            raise MissingPackage(package, None, f"The runtime {runtime!r}")
+        console.warn(f"The board has no {package}: files for {runtime} are passed over.")
+    return kept
+
+
+def job_of(one: Candidate, suite: Suite) -> Job:
+    """A job without its parts."""
+    return Job(
+        model=str(one.artifact.path.resolve()),
+        input=one.artifact.description.input,
+        output=one.artifact.description.output,
+        preprocessing=one.artifact.preprocessing,
+        runtime=one.runtime,
+        num_threads=suite.num_threads,
+    )
+
+
+def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measurement:
+    """All that was measured of it."""
+    description = one.artifact.description
+    return Measurement(
+        file=one.name,
+        run=one.artifact.run,
+        sha256=description.sha256,
+        format=description.format,
+        precision=description.precision,
+        bytes=description.bytes,
+        planned_activation_peak_bytes=description.planned_activation_peak_bytes,
+        parameters=description.parameters,
+        macs=description.macs,
+        runtime=one.runtime,
+        runtime_version=machine.packages[runtimes.get(one.runtime).PACKAGE],
+        num_threads=suite.num_threads,
+        preprocessing_assumed=not one.carded,
+        verdict=one.artifact.verdict,
+        summary=summarise(one.windows, one.accuracy, one.end_to_end, one.counts),
+        accuracy=one.accuracy,
+        end_to_end=one.end_to_end,
+        windows=tuple(one.windows),
+        validity=validity.judge(one.windows),
+        counts=tuple(one.counts),
+        target=one.artifact.target,
+        golden=one.golden,
+    )
+
+
+def _artifacts(target: Path, data: DataPlan | None) -> Iterator[tuple[Artifact, bool, DataPlan | None]]:
+    """(artifact, whether it has a card, the pictures to score it on) of a run folder or a file."""
+    if not target.is_dir():
+        card = artifact.read_card(target) if target.is_file() else None
+        yield card or _uncarded(target), card is not None, data
+        return
+    run = open_run(target)
+    suffixes = {formats.get(name).SUFFIX for name in plugins.names("formats")}
+    paths = sorted(path for path in run.artifacts.glob("*") if path.suffix in suffixes)
+    if not paths:
+        raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")
+    for path in paths:
+        card = artifact.read_card(path)
+        yield card or _uncarded(path), card is not None, data or run.recipe.data
+
+
+def _uncarded(path: Path) -> Artifact:
+    """An Artifact of a file made elsewhere: what it says of itself, and raw pixels for what it does not."""
+    description = formats.describe(path)
+    return Artifact(
+        path=path,
+        description=description,
+        preprocessing=assumed_preprocessing(description.input),
+        labels=description.labels,
+    )

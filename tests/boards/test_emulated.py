@@ -1,0 +1,322 @@
+"""Benches, deployments and faults on emulated boards, booted from nothing: `make board-test`.
+
+They need qemu and Debian's packages, and some minutes; plain `make test` leaves them out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import small_bundles
+import tiny_models
+
+from edgecnn import boards, bundle, counters, deploy, export, plans, remote, report
+from edgecnn.bench import COUNTING, bench, job_of, judge
+from edgecnn.boards import emulated
+from edgecnn.boards.emulated import EmulatedBoard
+from edgecnn.candidates import find
+from edgecnn.emulator import image, machine, provisioned
+from edgecnn.emulator.machine import Machine
+from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, ModelFileError
+from edgecnn.link import Link, connect
+from edgecnn.measure import Job, Timing
+from edgecnn.plans import Suite
+from edgecnn.run import Run
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "bench" / "report.schema.json").read_text())
+DOT = "asimddp"
+MOST_INSTRUCTIONS = 3_000_000_000
+"""Of the runner, from process start to the first answer: two seconds of a Pi 4."""
+MOST_RSS_BYTES = 100_000_000
+
+
+@pytest.fixture(scope="session")
+def run(digits_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run exported to the four files."""
+    folder = tmp_path_factory.mktemp("exported") / "dscnn-digits"
+    shutil.copytree(digits_run.folder, folder)
+    one = dataclasses.replace(digits_run, folder=folder)
+    export.export(one, plans.load(plans.ExportPlan, "default", ["max_drop=100.0"]))
+    return one
+
+
+@pytest.fixture(scope="module", params=["pi4", "pi5"])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def guest(name: str) -> Iterator[Machine]:
+    with emulated.boot(name) as one:
+        yield one
+
+
+@pytest.fixture
+def link(guest: Machine) -> Iterator[Link]:
+    with connect(machine.HOST, guest.ssh_options) as one:
+        yield one
+
+
+@pytest.fixture
+def board(guest: Machine, name: str) -> Iterator[EmulatedBoard]:
+    with remote.open(machine.HOST, guest.ssh_options, f"emulated:{name}") as one:
+        yield EmulatedBoard(one, name)
+
+
+@pytest.fixture
+def job(run: Run) -> Job:
+    suite = plans.load(Suite, "default")
+    (one,) = (one for one in find([run.folder], suite, None) if one.name.endswith("int8.tflite"))
+    return dataclasses.replace(job_of(one, suite), count=COUNTING)
+
+
+def test_it_is_the_core_it_says(board: EmulatedBoard, name: str) -> None:
+    facts = board.facts()
+    assert (facts.arch, facts.cpu) == ("aarch64", machine.CPUS[name].title())
+    assert (DOT in facts.features) == (name == "pi5")
+    assert facts.model == f"emulated {machine.CPUS[name]} ({name})"
+    assert facts.packages["numpy"] == np.__version__
+
+
+def test_a_bench_tells_accuracy_memory_and_instructions_and_no_time(name: str, run: Run, tmp_path: Path) -> None:
+    suite = plans.load(Suite, "default", [f"board=emulated:{name}", "limit=100"])
+    there, path = bench([run.folder], suite, output=tmp_path / "there.json")
+    here, _ = bench([run.folder], plans.load(Suite, "default", ["limit=100", "rounds=1", "min_secs=0.0"]))
+    assert path is not None
+    table = json.loads(path.read_text())
+    jsonschema.validate(table, SCHEMA, cls=jsonschema.Draft202012Validator)
+    assert len(there.measurements) == 4
+    for one, same, written in zip(there.measurements, here.measurements, table["measurements"], strict=True):
+        assert not report.TIMES & (set(written) | set(written["summary"]) | set(written["accuracy"]))
+        assert one.golden is not None
+        assert one.accuracy is not None
+        assert same.accuracy is not None
+        if one.precision == "int8":
+            assert one.golden.verdict == "identical", one.file
+            assert one.accuracy.correct == same.accuracy.correct
+        else:
+            assert one.golden.max_relative is not None
+            assert one.golden.max_relative <= 1e-5
+        s = one.summary
+        assert s.instructions_p50 is not None
+        assert s.instructions_max is not None
+        assert s.instructions_max < 1.01 * s.instructions_p50
+        assert 0 < s.peak_rss_bytes < MOST_RSS_BYTES
+    assert "emulated" in path.with_suffix(".md").read_text()
+    assert report.read(path) == there
+    with pytest.raises(GateFailed, match="has no latency"):
+        judge(there, dataclasses.replace(suite, max_ms=1000.0))
+
+
+def test_two_processes_count_the_same(board: EmulatedBoard, job: Job) -> None:
+    first, second = (board.run(job).count for _ in range(2))
+    assert first is not None
+    assert second is not None
+    a, b = (float(np.median(one.instructions)) for one in (first, second))
+    assert abs(a / b - 1) <= 0.001
+
+
+def test_dot_product_makes_int8_cheaper_than_float(board: EmulatedBoard, name: str, tmp_path: Path) -> None:
+    """A convolution of the size where kernels matter: the reason to count on two cores."""
+    kernel = tiny_models.weights(32, 32, 3, 64)
+    costs = []
+    for int8 in (False, True):
+        path = tiny_models.linear_tflite(tmp_path / f"{int8}.tflite", kernel, int8=int8)
+        outcome = board.run(dataclasses.replace(_job(path), count=COUNTING))
+        assert outcome.count is not None
+        costs.append(float(np.median(outcome.count.instructions)))
+    assert costs[1] < costs[0]
+    assert (costs[0] / costs[1] > 2) == (name == "pi5")
+
+
+def test_a_time_is_not_told(board: EmulatedBoard, job: Job) -> None:
+    with pytest.raises(EnvironmentUnfit, match="no time of its own"):
+        board.run(dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0)))
+
+
+def test_a_deployed_model_is_tested_there_classifies_and_serves(link: Link, name: str, run: Run) -> None:
+    made = bundle.make(bundle.choose(run.folder, "tflite", "int8"))
+    done = deploy.put(link, made, f"emulated:{name}")
+    assert done.selftest["verdict"] == "identical"
+    runner = f"/root/edgecnn/{done.name}/run"
+    link.push(small_bundles.picture(_golden(run)), "/tmp/picture.png")
+    link.push(Path(counters.__file__), "/tmp/counters.py")
+    answer = link.run(["python3", "-I", "/tmp/counters.py", runner, "classify", "/tmp/picture.png"])
+    assert answer.returncode == 0, answer.stderr
+    classified, cost = (json.loads(line) for line in answer.stdout.splitlines())
+    assert classified["label"] in run.labels
+    assert cost["returncode"] == 0
+    assert 10_000_000 < cost["instructions"] < MOST_INSTRUCTIONS
+    assert cost["peak_rss_bytes"] < MOST_RSS_BYTES
+    print(f"{name}: runner {cost['instructions'] / 1e9:.2f}e9 instructions, {cost['peak_rss_bytes'] / 1e6:.1f} MB")
+    with link.session(["sh", "-c", f"exec {runner} serve --port 8080 2>&1 >/dev/null"]) as server:
+        assert b"8080" in server.receive()
+        asked = link.run(["python3", "-I", "-c", CLIENT, "/tmp/picture.png"], timeout_s=120)
+        assert asked.returncode == 0, asked.stderr
+        assert json.loads(asked.stdout)["label"] == classified["label"]
+        link.run(["sh", "-c", "kill $(pgrep -f 'edgecnn[.]pyz serve')"])
+
+
+CLIENT = """
+import sys, urllib.request
+request = urllib.request.Request("http://127.0.0.1:8080/classify", open(sys.argv[1], "rb").read(), method="POST")
+print(urllib.request.urlopen(request, timeout=100).read().decode())
+"""
+
+
+def test_a_second_bench_is_told_who_holds_the_board(board: EmulatedBoard, guest: Machine) -> None:
+    with (
+        pytest.raises(BoardUnfit, match=r"in use by .* since"),
+        remote.open(machine.HOST, guest.ssh_options),
+    ):
+        pass
+
+
+EAT = """
+free_kb = int(open("/proc/meminfo").read().split()[7])
+held = bytearray(free_kb * 1024 - 60_000_000)
+print("full", flush=True)
+input()
+"""
+
+
+def test_a_worker_out_of_memory_is_reported_as_such(board: EmulatedBoard, link: Link, job: Job) -> None:
+    link.push(EAT.encode(), "/tmp/eat.py")
+    script = "echo -1000 > /proc/$$/oom_score_adj; exec python3 -I /tmp/eat.py"
+    with link.session(["sh", "-c", script]) as eater:
+        assert eater.receive() == b"full"
+        with pytest.raises(EnvironmentUnfit, match="ended by SIGKILL") as caught:
+            board.run(job)
+        assert "out of memory" in (caught.value.hint or "")
+    assert board.run(job).count is not None
+
+
+def test_a_full_disk_is_said_and_nothing_half_is_left(link: Link) -> None:
+    link.run(["sh", "-c", "dd if=/dev/zero of=/filler bs=1M 2> /dev/null; true"], timeout_s=300)
+    try:
+        with pytest.raises(BoardUnfit, match="no room"):
+            link.push(bytes(20_000_000), "/root/big/file")
+        assert link.run(["ls", "/root/big"]).stdout == b""
+    finally:
+        link.run(["rm", "/filler"])
+    link.push(b"fits", "/root/big/file")
+    assert link.fetch("/root/big/file") == b"fits"
+
+
+def test_a_link_that_is_cut_in_a_run_is_opened_again_and_the_job_done(
+    board: EmulatedBoard, link: Link, job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # All connections but the one that gives this order; it leaves the listening sshd, which is process 1.
+    cut = "sleep 3; for p in $(pgrep -x sshd); do [ $p = 1 ] || kill -KILL $p; done"
+    link.run(["sh", "-c", f"setsid sh -c '{cut}' > /dev/null 2>&1 &"])
+    assert board.run(job).count is not None
+    assert "Connecting once more" in capsys.readouterr().err
+
+
+def test_a_file_the_runtime_refuses_there_is_refused_here(board: EmulatedBoard, job: Job, tmp_path: Path) -> None:
+    (tmp_path / "broken.tflite").write_bytes(b"TFL3" * 10)
+    with pytest.raises(ModelFileError, match="LiteRT refuses"):
+        board.run(dataclasses.replace(job, model=str(tmp_path / "broken.tflite")))
+
+
+@pytest.fixture(scope="module")
+def spare() -> Iterator[Machine]:
+    """One that may be spoiled."""
+    with emulated.boot("pi3") as one:
+        yield one
+
+
+def test_a_wrong_key_and_a_changed_host_key_are_refused(spare: Machine, tmp_path: Path) -> None:
+    text = Path(spare.ssh_options[1]).read_text()
+    for key in ("id", "host"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / key)], check=True)
+    identity, known = (
+        next(line.split('"')[1] for line in text.splitlines() if word in line) for word in ("Identity", "UserKnown")
+    )
+    config = tmp_path / "config"
+    config.write_text(text.replace(identity, str(tmp_path / "id")))
+    with pytest.raises(LinkError, match="does not let us in"), connect(machine.HOST, ("-F", str(config))):
+        pass
+    other = " ".join((tmp_path / "host.pub").read_text().split()[:2])
+    (tmp_path / "known_hosts").write_text(f"{machine.HOST} {other}\n")
+    config.write_text(text.replace(known, str(tmp_path / "known_hosts")))
+    with pytest.raises(LinkError, match="host key"), connect(machine.HOST, ("-F", str(config))):
+        pass
+
+
+def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreachable(spare: Machine) -> None:
+    with connect(machine.HOST, spare.ssh_options) as one:
+        assert one.run(["touch", "/root/mark"]).returncode == 0
+        _kill(spare.pid)
+        with pytest.raises(LinkError, match="cut"):
+            one.run(["true"], timeout_s=30)
+    with pytest.raises(LinkError, match="cannot be reached"), connect(machine.HOST, spare.ssh_options):
+        pass
+    with boards.emulated.connect("pi3") as one:  # type: ignore[attr-defined]
+        assert one.run(["test", "-e", "/root/mark"]).returncode == 1
+
+
+PARENT = """
+import time
+from edgecnn.boards import emulated
+with emulated.boot("pi4") as guest:
+    print(guest.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_machine_outlives_us(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        guest = int(parent.stdout.readline())
+        assert b"qemu-system-aarch64" in Path(f"/proc/{guest}/cmdline").read_bytes()
+        parent.send_signal(number)
+    for _ in range(500):
+        if not Path(f"/proc/{guest}").exists():
+            return
+        time.sleep(0.01)
+    pytest.fail("qemu is still there")
+
+
+def test_the_disk_is_made_once_and_is_whole() -> None:
+    made = image.make()
+    disk = provisioned.make(made, remote.packages())
+    before = disk.stat().st_mtime_ns
+    assert provisioned.make(made, remote.packages()) == disk
+    assert disk.stat().st_mtime_ns == before
+    checked = subprocess.run(
+        [machine.tools.path("e2fsck"), "-n", "-f", str(disk)], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def _job(path: Path) -> Job:
+    (one,) = find([path], plans.load(Suite, "default"), None)
+    return job_of(one, plans.load(Suite, "default"))
+
+
+def _golden(run: Run) -> np.ndarray:
+    with np.load(run.artifacts / "golden.npz") as held:
+        return np.asarray(held["images"][0])
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        import os
+
+        os.kill(pid, signal.SIGKILL)

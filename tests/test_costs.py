@@ -1,0 +1,91 @@
+import dataclasses
+from collections.abc import Sequence
+
+import bench_samples as samples
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecnn import costs
+from edgecnn.report import Count, Measurement, Report
+
+
+def counted(run: str, precision: str, runtime: str, instructions: int, target: str | None = None) -> Measurement:
+    counts = (Count(instructions=(instructions,) * 3, baseline_rss_bytes=0, peak_rss_bytes=1),)
+    file = f"{run}-{precision}-{target}-{runtime}"
+    return samples.measurement(
+        [], run=run, file=file, precision=precision, runtime=runtime, target=target, counts=counts
+    )
+
+
+def core(name: str, dot: bool, *measurements: Measurement) -> Report:
+    one = samples.report()
+    environment = dataclasses.replace(one.environment, cpu=name, features=("asimddp",) if dot else ())
+    return dataclasses.replace(one, environment=environment, measurements=measurements)
+
+
+def said(*reports: Report) -> str:
+    return "\n".join(costs.sentences(reports))
+
+
+def pair(fp32: int, int8: int, run: str = "net") -> Sequence[Measurement]:
+    return counted(run, "fp32", "litert", fp32), counted(run, "int8", "litert", int8)
+
+
+@pytest.mark.parametrize(
+    ("int8", "words"),
+    [
+        (490, "int8 needs 2.0 times fewer instructions than fp32 in litert"),
+        (800, "int8 needs 20 % fewer instructions than fp32"),
+        (970, "int8 needs as many instructions as fp32 (-3.0 %)"),
+        (1300, "int8 needs 30 % more instructions than fp32"),
+    ],
+)
+def test_what_int8_saves_is_said_as_it_was_counted(int8: int, words: str) -> None:
+    assert words in said(core("Cortex-A72", False, *pair(1000, int8)))
+
+
+def test_the_core_is_named_with_what_it_can() -> None:
+    assert "On Cortex-A72, without the int8 dot product" in said(core("Cortex-A72", False, *pair(1000, 900)))
+    assert "On Cortex-A76, with the int8 dot product" in said(core("Cortex-A76", True, *pair(1000, 900)))
+
+
+def test_several_nets_are_one_mean_with_its_range_and_n() -> None:
+    text = said(core("A", True, *pair(1000, 250, "one"), *pair(1000, 1000, "two")))
+    assert "int8 needs 2.0 times fewer instructions" in text
+    assert "(mean of 0.25 to 1.00, n = 2)" in text
+
+
+@pytest.mark.parametrize(("arm", "x86", "cheaper"), [(95, 100, "S8S8"), (100, 95, "U8S8")])
+def test_the_cheaper_signedness_is_named_with_its_option(arm: int, x86: int, cheaper: str) -> None:
+    files = (counted("net", "int8", "onnxruntime", arm, "arm"), counted("net", "int8", "onnxruntime", x86, "x86"))
+    text = said(core("Cortex-A76", True, *files))
+    assert f"{cheaper} is the cheaper int8 for ONNX" in text
+    assert f"--target {'arm' if cheaper == 'S8S8' else 'x86'}." in text
+
+
+def test_signedness_that_depends_on_the_net_is_said_to() -> None:
+    files = [
+        counted(run, "int8", "onnxruntime", cost, target)
+        for run, arm in (("one", 90), ("two", 110))
+        for target, cost in (("arm", arm), ("x86", 100))
+    ]
+    assert "neither S8S8 nor U8S8 is the cheaper int8 of every ONNX net" in said(core("A", True, *files))
+
+
+def test_cores_are_compared_from_one_to_the_next() -> None:
+    text = said(core("Cortex-A72", False, *pair(1000, 950)), core("Cortex-A76", True, *pair(1000, 475)))
+    assert "From Cortex-A72 to Cortex-A76, fp32 needs as many instructions as before (+0.0 %)" in text
+    assert "From Cortex-A72 to Cortex-A76, int8 needs 2.0 times fewer instructions than before" in text
+
+
+def test_where_nothing_was_counted_nothing_follows() -> None:
+    assert costs.sentences([samples.report(samples.measurement([1.0]))]) == []
+    assert costs.sentences([]) == []
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=5))
+def test_the_mean_lies_within_the_range_and_is_the_inverse_of_the_inverse(values: list[float]) -> None:
+    one, inverse = costs.Ratio(tuple(values)), costs.Ratio(tuple(1 / value for value in values))
+    assert min(values) * (1 - 1e-9) <= one.mean <= max(values) * (1 + 1e-9)
+    assert one.mean * inverse.mean == pytest.approx(1)
