@@ -1,13 +1,14 @@
 """Write the generated parts of README.md: results, map of the code, help. `make readme`, checked by a test.
 
-    python bench/readme.py            rewrite README.md
-    python bench/readme.py --check    exit 1 if it is out of date
+python bench/readme.py            rewrite README.md
+python bench/readme.py --check    exit 1 if it is out of date
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def code_map() -> str:
 def caption(path: Path) -> str:
     docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
     first = docstring.split("\n\n")[0].replace("\n", " ")
-    sentence = first.split(". ")[0].rstrip(".")
+    sentence = re.split(r"(?<![ (][A-Z])\. ", first)[0].rstrip(".")  # an initial ends no sentence
     return sentence if len(sentence) <= 100 else sentence[:97].rsplit(" ", 1)[0] + " ..."
 
 

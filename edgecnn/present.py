@@ -17,7 +17,7 @@ NARROW = ("kB", "top-1 % [95 %]", "p50 [95 %]", "p99", "peak MB")
 CHECKED = ("kB", "top-1 % [95 %]", "drop", "agree", "p50", "p99", "MB")
 """With the outcome of the check against the run: as wide, for files of several runs one below the other."""
 CHECKED_MEAN = "drop: accuracy lost against the run, pp; agree: same answer as the run, %; MB: peak memory"
-COUNTED = ("kB", "top-1 % [95 %]", "p50 [95 %]", "instructions", "golden", "peak MB")
+COUNTED = ("kB", "top-1 % [95 %]", "p50 [95 %]", "instructions", "peak MB")
 """Of a board that keeps no time."""
 
 

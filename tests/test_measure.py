@@ -1,6 +1,7 @@
 import dataclasses
 import gc
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from edgecnn import formats, measure, plugins
+from edgecnn import counters, formats, measure, plugins
 from edgecnn.artifact import Preprocessing, TensorSpec
 from edgecnn.errors import DataError, ModelFileError
-from edgecnn.measure import Job, LabelledSet, Pictures, Timing
+from edgecnn.measure import Counting, Job, LabelledSet, Pictures, Timing
 from edgecnn.stimuli import assumed_preprocessing
 
 KERNEL = tiny_models.weights(6, 5, 3, 7)
@@ -152,3 +153,57 @@ def test_an_input_type_no_picture_has_is_refused() -> None:
     preprocessing = Preprocessing(height=1, width=8, channels=1, colour_order="grey", resize="")
     with pytest.raises(ModelFileError, match="int64"):
         measure.random_input(spec, preprocessing)
+
+
+def test_instructions_are_counted_where_the_kernel_allows_it_and_else_absent(job: Job) -> None:
+    outcome = measure.run(dataclasses.replace(job, count=Counting(num_counts=5, least_instructions=100_000)))
+    counter = counters.instructions()
+    if counter is None:
+        assert outcome.count is None
+        return
+    counter.close()
+    assert outcome.count is not None
+    assert len(outcome.count.instructions) == 5
+    assert min(outcome.count.instructions) > 0
+    assert 0 < outcome.count.baseline_rss_bytes <= outcome.count.peak_rss_bytes
+
+
+class Tally:
+    """A counter that counts calls: every one costs what it says, and reading it 7."""
+
+    spent = 0
+
+    def count(self, step: Callable[[], object]) -> int:
+        Tally.spent = 7
+        step()
+        return Tally.spent
+
+    def __enter__(self) -> "Tally":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_counting_costs_nothing_and_small_nets_run_often(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = plugins.load("runtimes", job.runtime)
+    session = module.open(Path(job.model), 1)
+    runs = []
+
+    def invoke() -> None:
+        runs.append(1)
+        Tally.spent += 300
+
+    monkeypatch.setattr(counters, "instructions", Tally)
+    monkeypatch.setattr(type(session), "invoke", lambda self: invoke())
+    count = measure.count(job, Counting(num_counts=4, least_instructions=1_000))
+    assert count is not None
+    assert count.instructions == (300,) * 4
+    assert len(runs) == 2 + 4 * measure.WARM_UP_COUNTS + 4 * 4  # four in a row reach a thousand
+
+
+def test_raw_outputs_of_pictures_are_given_exactly(job: Job, tmp_path: Path) -> None:
+    images = np.random.default_rng(5).integers(0, 256, (3, 6, 5, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    given = measure.run(dataclasses.replace(job, replay=str(tmp_path / "images.npy"))).replay
+    assert np.array_equal(np.array(given, dtype=np.float32), tiny_models.logits(KERNEL, images).astype(np.float32))

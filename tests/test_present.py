@@ -5,7 +5,7 @@ import bench_samples as samples
 import pytest
 
 from edgecnn import present
-from edgecnn.report import Failure
+from edgecnn.report import Count, Failure, Golden
 
 FOUR = [
     samples.measurement([0.1] * 6, file=f"dscnn-fashion-{precision}.{format_}", precision=precision, format=format_,
@@ -86,3 +86,37 @@ def test_the_markdown_page_says_what_where_and_how_to_have_it_again() -> None:
 
 def test_an_empty_report_is_still_a_page() -> None:
     assert "nothing was measured" in present.markdown(samples.report())
+
+
+COUNTS = (Count(instructions=(999_500, 1_000_000, 1_001_000), baseline_rss_bytes=0, peak_rss_bytes=3_000_000),)
+COUNTED = [
+    samples.measurement([], file=f"dscnn-fashion-{precision}.tflite", precision=precision, counts=COUNTS,
+                        run="dscnn-fashion", accuracy=samples.accuracy(9312, 10_000))
+    for precision in ("fp32", "int8")
+]  # fmt: skip
+
+
+def test_a_board_without_a_clock_shows_instructions_and_never_a_latency() -> None:
+    text = shown(*COUNTED)
+    assert text.count("emulated") == 2
+    assert text.count("1,000 k ±0.10 %") == 2
+    assert "3 counts of instructions" in text
+    assert max(map(len, text.splitlines()[2:])) <= 80
+    page = present.markdown(samples.report(*COUNTED))
+    assert "so there is no latency" in page
+    assert "int8 needs as many instructions as fp32 (+0.0 %) in litert" in page
+    assert " ms" not in page
+    assert "p99" not in page
+    assert "## Warnings" not in page
+
+
+def test_outputs_that_are_not_those_exported_are_shown_and_warned_of() -> None:
+    off = Golden(verdict="within", pictures=32, values=320, differing=3, max_lsb=1, max_relative=None)
+    page = present.markdown(samples.report(dataclasses.replace(FOUR[0], golden=off), FOUR[1]))
+    assert "| 1 LSB |" in page
+    one = samples.measurement([1.0] * 6, golden=off)
+    (warning,) = (w for w in samples.report(one).warnings if w.kind == "differs-from-export")
+    assert "3 of 320 output values of 32 pictures" in warning.sentence
+    rounding = dataclasses.replace(off, max_lsb=None, max_relative=1e-7)
+    assert not [w for w in samples.report(samples.measurement([1.0] * 6, golden=rounding)).warnings
+                if w.kind == "differs-from-export"]  # fmt: skip

@@ -14,7 +14,7 @@ from edgecnn import report
 from edgecnn.artifact import Verdict
 from edgecnn.environment import Condition, Environment
 from edgecnn.errors import OutputError, UsageError
-from edgecnn.report import Accuracy, EndToEnd, Failure, Measurement, Report, Summary, Warning, Window
+from edgecnn.report import Accuracy, Count, EndToEnd, Failure, Golden, Measurement, Report, Summary, Warning, Window
 
 SCHEMA = json.loads(Path(__file__).parent.parent.joinpath("bench", "report.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -34,6 +34,17 @@ FULL = samples.report(
     failures=(Failure(file="net.onnx", runtime="onnxruntime", sentence='It says "no".', hint=None),),
 )
 
+COUNT = Count(instructions=(990, 1000, 1010), baseline_rss_bytes=30_000_000, peak_rss_bytes=33_000_000)
+UNTIMED = samples.report(
+    samples.measurement(
+        [],
+        counts=(COUNT, COUNT),
+        accuracy=dataclasses.replace(samples.accuracy(90, 100), elapsed_s=None),
+        golden=Golden(verdict="identical", pictures=32, values=320, differing=0, max_lsb=0, max_relative=None),
+    ),
+    board="emulated:pi4",
+)
+
 floats = st.floats(1e-6, 1e6)
 
 
@@ -51,6 +62,33 @@ def test_a_report_obeys_the_committed_schema() -> None:
     validate(json.loads(report.to_json(FULL)))
 
 
+def test_what_a_board_without_a_clock_measured_survives_and_tells_no_time(tmp_path: Path) -> None:
+    report.write(UNTIMED, tmp_path / "report.json")
+    assert report.read(tmp_path / "report.json") == UNTIMED
+    table = json.loads((tmp_path / "report.json").read_text())
+    validate(table)
+    (one,) = table["measurements"]
+    assert not [key for part in (one, one["summary"], one["accuracy"]) for key in part if key.endswith(("_ms", "_s"))]
+    assert not report.TIMES & (set(one) | set(one["summary"]) | set(one["accuracy"]))
+    assert (one["summary"]["instructions_p50"], one["summary"]["instructions_n"]) == (1000, 6)
+
+
+@pytest.mark.parametrize("part", ["summary", "accuracy", None])
+def test_the_schema_refuses_a_time_without_windows_and_windows_without_a_time(part: str | None) -> None:
+    table = json.loads(report.to_json(UNTIMED))
+    one = table["measurements"][0]
+    if part:
+        one[part]["elapsed_s" if part == "accuracy" else "p50_ms"] = 1.0
+    else:
+        one["end_to_end"] = None
+    with pytest.raises(jsonschema.ValidationError):
+        validate(table)
+    table = json.loads(report.to_json(FULL))
+    del table["measurements"][0]["summary"]["p50_ms"]
+    with pytest.raises(jsonschema.ValidationError):
+        validate(table)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(floats, min_size=1, max_size=8), min_size=1, max_size=4), st.text(max_size=20))
 def test_any_times_and_any_name_survive_and_obey(rounds: list[list[float]], name: str) -> None:
@@ -62,7 +100,22 @@ def test_any_times_and_any_name_survive_and_obey(rounds: list[list[float]], name
 
 
 @pytest.mark.parametrize(
-    "cls", [Report, Measurement, Summary, Window, Accuracy, EndToEnd, Failure, Warning, Environment, Condition, Verdict]
+    "cls",
+    [
+        Report,
+        Measurement,
+        Summary,
+        Window,
+        Count,
+        Golden,
+        Accuracy,
+        EndToEnd,
+        Failure,
+        Warning,
+        Environment,
+        Condition,
+        Verdict,
+    ],
 )
 def test_the_schema_names_every_field_and_no_other(cls: type) -> None:
     part = SCHEMA if cls is Report else SCHEMA["$defs"][cls.__name__]

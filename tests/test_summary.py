@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.report import EndToEnd
+from edgecnn.report import Count, EndToEnd
 from edgecnn.summary import summarise
 
 times = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=30)
@@ -67,3 +67,16 @@ def test_end_to_end_is_stated_with_the_decoding_in_it() -> None:
     whole = EndToEnd(picture="", pictures=1, times_ms=(3.0, 5.0, 4.0), decode_ms=(2.0, 3.0, 1.0))
     one = summarise([samples.window([1.0])], None, whole)
     assert (one.end_to_end_p50_ms, one.end_to_end_decode_p50_ms) == (4.0, 2.0)
+
+
+def test_without_windows_there_are_counts_and_no_times() -> None:
+    counts = [Count(instructions=(i, i + 2), baseline_rss_bytes=10, peak_rss_bytes=20 + i) for i in (100, 101)]
+    one = summarise([], samples.accuracy(93, 100), None, counts)
+    assert (one.instructions_min, one.instructions_p50, one.instructions_max, one.instructions_n) == (
+        100,
+        101.5,
+        103,
+        4,
+    )
+    assert (one.peak_rss_bytes, one.top1_percent) == (111, 93.0)
+    assert (one.p50_ms, one.p99_ms, one.init_ms, one.samples) == (None, None, None, 0)

@@ -77,3 +77,13 @@ def clean(name: NAME) -> None:
     from edgecnn import board as verb
 
     verb.clean(name)
+
+
+@board.command()
+def make(
+    again: Annotated[bool, typer.Option("--again", help="Make it anew from today's packages.")] = False,
+) -> None:
+    """Make the disk image of the emulated boards now, not at their first use."""
+    from edgecnn import board as verb
+
+    verb.make(again)

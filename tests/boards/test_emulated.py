@@ -1,4 +1,4 @@
-"""Benches, deployments and faults on emulated boards, booted from nothing: `make board-test`.
+"""Benches and faults on emulated boards, booted from nothing: `make board-test`.
 
 They need qemu and Debian's packages, and some minutes; plain `make test` leaves them out.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -19,10 +20,9 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-import small_bundles
 import tiny_models
 
-from edgecnn import boards, bundle, counters, deploy, export, plans, remote, report
+from edgecnn import boards, export, plans, remote, report
 from edgecnn.bench import COUNTING, bench, job_of, judge
 from edgecnn.boards import emulated
 from edgecnn.boards.emulated import EmulatedBoard
@@ -37,8 +37,6 @@ from edgecnn.run import Run
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "bench" / "report.schema.json").read_text())
 DOT = "asimddp"
-MOST_INSTRUCTIONS = 3_000_000_000
-"""Of the runner, from process start to the first answer: two seconds of a Pi 4."""
 MOST_RSS_BYTES = 100_000_000
 
 
@@ -144,36 +142,6 @@ def test_dot_product_makes_int8_cheaper_than_float(board: EmulatedBoard, name: s
 def test_a_time_is_not_told(board: EmulatedBoard, job: Job) -> None:
     with pytest.raises(EnvironmentUnfit, match="no time of its own"):
         board.run(dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0)))
-
-
-def test_a_deployed_model_is_tested_there_classifies_and_serves(link: Link, name: str, run: Run) -> None:
-    made = bundle.make(bundle.choose(run.folder, "tflite", "int8"))
-    done = deploy.put(link, made, f"emulated:{name}")
-    assert done.selftest["verdict"] == "identical"
-    runner = f"/root/edgecnn/{done.name}/run"
-    link.push(small_bundles.picture(_golden(run)), "/tmp/picture.png")
-    link.push(Path(counters.__file__), "/tmp/counters.py")
-    answer = link.run(["python3", "-I", "/tmp/counters.py", runner, "classify", "/tmp/picture.png"])
-    assert answer.returncode == 0, answer.stderr
-    classified, cost = (json.loads(line) for line in answer.stdout.splitlines())
-    assert classified["label"] in run.labels
-    assert cost["returncode"] == 0
-    assert 10_000_000 < cost["instructions"] < MOST_INSTRUCTIONS
-    assert cost["peak_rss_bytes"] < MOST_RSS_BYTES
-    print(f"{name}: runner {cost['instructions'] / 1e9:.2f}e9 instructions, {cost['peak_rss_bytes'] / 1e6:.1f} MB")
-    with link.session(["sh", "-c", f"exec {runner} serve --port 8080 2>&1 >/dev/null"]) as server:
-        assert b"8080" in server.receive()
-        asked = link.run(["python3", "-I", "-c", CLIENT, "/tmp/picture.png"], timeout_s=120)
-        assert asked.returncode == 0, asked.stderr
-        assert json.loads(asked.stdout)["label"] == classified["label"]
-        link.run(["sh", "-c", "kill $(pgrep -f 'edgecnn[.]pyz serve')"])
-
-
-CLIENT = """
-import sys, urllib.request
-request = urllib.request.Request("http://127.0.0.1:8080/classify", open(sys.argv[1], "rb").read(), method="POST")
-print(urllib.request.urlopen(request, timeout=100).read().decode())
-"""
 
 
 def test_a_second_bench_is_told_who_holds_the_board(board: EmulatedBoard, guest: Machine) -> None:
@@ -310,13 +278,6 @@ def _job(path: Path) -> Job:
     return job_of(one, plans.load(Suite, "default"))
 
 
-def _golden(run: Run) -> np.ndarray:
-    with np.load(run.artifacts / "golden.npz") as held:
-        return np.asarray(held["images"][0])
-
-
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        import os
-
         os.kill(pid, signal.SIGKILL)
