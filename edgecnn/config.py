@@ -72,7 +72,7 @@ def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     for name, field in fields.items():
         missing = field.default is field.default_factory is dataclasses.MISSING
         if missing and name not in values:
-            raise PlanError(f"{where} lacks the key {name!r}.")
+            raise PlanError(f"{where} lacks the key {name!r}.", "the plans that are shipped show each")
     try:
         return cls(**values)
     except ValueError as error:

@@ -227,6 +227,8 @@ def load_recipe(name: str, overrides: Iterable[str] = (), data: str | None = Non
         replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
         options = {k: v for k, v in before.items() if k != "path"} if before.get("name") == replaced.name else {}
         table["data"] = options | config.table_of(replaced)
+    if "data" not in table:
+        raise PlanError(f"{path.name} names no data set.", "give it a [data] table, or --data with a name or a folder")
     return config.build(Recipe, table, path.name)
 
 

@@ -132,6 +132,10 @@ def broken_archive() -> list[str]:
     return ["train", "dscnn-digits", "-s", "data.name=cifar10", "-s", "data.path=cifar-10-binary.tar.gz"]
 
 
+def no_data_set() -> list[str]:
+    return ["train", str(recipe_file('[net]\nname = "dscnn"\n'))]
+
+
 def not_a_model() -> list[str]:
     Path("model.tflite").write_bytes(b"this is a text")
     return ["bench", "model.tflite"]
@@ -169,6 +173,7 @@ BAD_INPUT: dict[str, tuple[list[str] | Callable[[], list[str]], str, str, int]] 
         EXIT_USAGE,
     ),
     "no such file": (["train", "my.toml"], "no file my.toml", "name a plan", EXIT_USAGE),
+    "no data set": (no_data_set, "my.toml names no data set", "--data", EXIT_USAGE),
     "unknown net": (
         ["train", "dscnn-digits", "-s", "net.name=dscn"],
         "no net named 'dscn'",
