@@ -172,7 +172,19 @@ def _build(work: Path) -> None:
     # Without root, our user stands for root in a namespace of its own, so the files on the disk are root's.
     as_root = [] if os.geteuid() == 0 else [tools.path("unshare"), "--user", "--map-root-user"]
     disk = image / "disk.img"
-    options = ["-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0,lazy_itable_init=1", "-d", str(root)]
+    options = [
+        "-q",
+        "-t",
+        "ext4",
+        "-m",
+        "0",
+        "-O",
+        "^has_journal",
+        "-E",
+        "root_owner=0:0,lazy_itable_init=1",
+        "-d",
+        str(root),
+    ]
     _call([*as_root, tools.path("mke2fs"), *options, str(disk), str(DISK_BYTES // 1024)])
 
 

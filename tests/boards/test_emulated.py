@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from edgecnn import boards, export, plans, remote, report
+from edgecnn import export, plans, remote, report
 from edgecnn.bench import COUNTING, bench, job_of, judge
 from edgecnn.boards import emulated
 from edgecnn.boards.emulated import EmulatedBoard
@@ -33,6 +33,7 @@ from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, 
 from edgecnn.link import Link, connect
 from edgecnn.measure import Job, Timing
 from edgecnn.plans import Suite
+from edgecnn.remote import RemoteBoard
 from edgecnn.run import Run
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "bench" / "report.schema.json").read_text())
@@ -58,12 +59,6 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def guest(name: str) -> Iterator[Machine]:
     with emulated.boot(name) as one:
-        yield one
-
-
-@pytest.fixture
-def link(guest: Machine) -> Iterator[Link]:
-    with connect(machine.HOST, guest.ssh_options) as one:
         yield one
 
 
@@ -144,66 +139,95 @@ def test_a_time_is_not_told(board: EmulatedBoard, job: Job) -> None:
         board.run(dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0)))
 
 
-def test_a_second_bench_is_told_who_holds_the_board(board: EmulatedBoard, guest: Machine) -> None:
-    with (
-        pytest.raises(BoardUnfit, match=r"in use by .* since"),
-        remote.open(machine.HOST, guest.ssh_options),
-    ):
+# Faults do not depend on the core: one machine meets them all, and does not survive the last.
+
+
+@pytest.fixture(scope="module")
+def spare() -> Iterator[Machine]:
+    with emulated.boot("pi4") as one:
+        yield one
+
+
+@pytest.fixture
+def way(spare: Machine) -> Iterator[Link]:
+    with connect(machine.HOST, spare.ssh_options) as one:
+        yield one
+
+
+@pytest.fixture
+def bench_there(spare: Machine) -> Iterator[RemoteBoard]:
+    with remote.open(machine.HOST, spare.ssh_options, "emulated:pi4") as one:
+        yield one
+
+
+def test_a_second_bench_is_told_who_holds_the_board(bench_there: RemoteBoard, spare: Machine) -> None:
+    assert bench_there.facts().arch == "aarch64"
+    with pytest.raises(BoardUnfit, match=r"in use by .* since"), remote.open(machine.HOST, spare.ssh_options):
         pass
 
 
 EAT = """
 free_kb = int(open("/proc/meminfo").read().split()[7])
-held = bytearray(free_kb * 1024 - 60_000_000)
+held = b"x" * (free_kb * 1024 - 8_000_000)
 print("full", flush=True)
 input()
 """
 
 
-def test_a_worker_out_of_memory_is_reported_as_such(board: EmulatedBoard, link: Link, job: Job) -> None:
-    link.push(EAT.encode(), "/tmp/eat.py")
+def test_a_worker_out_of_memory_is_reported_as_such(bench_there: RemoteBoard, way: Link, tmp_path: Path) -> None:
+    kernel = tiny_models.weights(128, 128, 3, 100)  # 19.7 MB of float32
+    large = dataclasses.replace(_job(tiny_models.linear_onnx(tmp_path / "large.onnx", kernel)), count=COUNTING)
+    way.push(EAT.encode(), "/tmp/eat.py")
     script = "echo -1000 > /proc/$$/oom_score_adj; exec python3 -I /tmp/eat.py"
-    with link.session(["sh", "-c", script]) as eater:
+    with way.session(["sh", "-c", script]) as eater:
         assert eater.receive() == b"full"
         with pytest.raises(EnvironmentUnfit, match="ended by SIGKILL") as caught:
-            board.run(job)
+            bench_there.run(large)
         assert "out of memory" in (caught.value.hint or "")
-    assert board.run(job).count is not None
+    assert bench_there.run(large).count is not None
 
 
-def test_a_full_disk_is_said_and_nothing_half_is_left(link: Link) -> None:
-    link.run(["sh", "-c", "dd if=/dev/zero of=/filler bs=1M 2> /dev/null; true"], timeout_s=300)
+FILL = """
+import os
+there = os.statvfs("/")
+with open("/filler", "wb") as file:
+    os.posix_fallocate(file.fileno(), 0, there.f_bavail * there.f_bsize - 2_000_000)
+"""
+
+
+def test_a_full_disk_is_said_and_nothing_half_is_left(way: Link) -> None:
+    filled = way.run(["python3", "-I", "-c", FILL])
+    assert filled.returncode == 0, filled.stderr
     try:
         with pytest.raises(BoardUnfit, match="no room"):
-            link.push(bytes(20_000_000), "/root/big/file")
-        assert link.run(["ls", "/root/big"]).stdout == b""
+            way.push(bytes(20_000_000), "/root/big/file")
+        assert way.run(["ls", "/root/big"]).stdout == b""
     finally:
-        link.run(["rm", "/filler"])
-    link.push(b"fits", "/root/big/file")
-    assert link.fetch("/root/big/file") == b"fits"
+        way.run(["rm", "/filler"])
+    way.push(b"fits", "/root/big/file")
+    assert way.fetch("/root/big/file") == b"fits"
+
+
+# Every connection, the one that gives the order among them; process 1 is the sshd that listens.
+CUT = """
+until pgrep -f 'worker.pyz run' > /dev/null; do sleep 0.01; done
+for one in $(pgrep -x sshd); do [ "$one" = 1 ] || kill -KILL "$one"; done
+"""
 
 
 def test_a_link_that_is_cut_in_a_run_is_opened_again_and_the_job_done(
-    board: EmulatedBoard, link: Link, job: Job, capsys: pytest.CaptureFixture[str]
+    bench_there: RemoteBoard, way: Link, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # All connections but the one that gives this order; it leaves the listening sshd, which is process 1.
-    cut = "sleep 3; for p in $(pgrep -x sshd); do [ $p = 1 ] || kill -KILL $p; done"
-    link.run(["sh", "-c", f"setsid sh -c '{cut}' > /dev/null 2>&1 &"])
-    assert board.run(job).count is not None
+    way.push(CUT.encode(), "/tmp/cut")
+    way.run(["sh", "-c", "busybox setsid sh /tmp/cut > /dev/null 2>&1 &"])
+    assert bench_there.run(job).count is not None
     assert "Connecting once more" in capsys.readouterr().err
 
 
-def test_a_file_the_runtime_refuses_there_is_refused_here(board: EmulatedBoard, job: Job, tmp_path: Path) -> None:
+def test_a_file_the_runtime_refuses_there_is_refused_here(bench_there: RemoteBoard, job: Job, tmp_path: Path) -> None:
     (tmp_path / "broken.tflite").write_bytes(b"TFL3" * 10)
     with pytest.raises(ModelFileError, match="LiteRT refuses"):
-        board.run(dataclasses.replace(job, model=str(tmp_path / "broken.tflite")))
-
-
-@pytest.fixture(scope="module")
-def spare() -> Iterator[Machine]:
-    """One that may be spoiled."""
-    with emulated.boot("pi3") as one:
-        yield one
+        bench_there.run(dataclasses.replace(job, model=str(tmp_path / "broken.tflite")))
 
 
 def test_a_wrong_key_and_a_changed_host_key_are_refused(spare: Machine, tmp_path: Path) -> None:
@@ -232,7 +256,7 @@ def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreach
             one.run(["true"], timeout_s=30)
     with pytest.raises(LinkError, match="cannot be reached"), connect(machine.HOST, spare.ssh_options):
         pass
-    with boards.emulated.connect("pi3") as one:  # type: ignore[attr-defined]
+    with emulated.connect("pi4") as one:
         assert one.run(["test", "-e", "/root/mark"]).returncode == 1
 
 
