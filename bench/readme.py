@@ -22,7 +22,7 @@ RESULTS = (
     ("dscnn-fashion.json", "Fashion-MNIST", "edgecnn run dscnn-fashion"),
     ("demo.json", "Three nets of one parameter budget on the digits", "make demo"),
 )
-"""(file in bench/results, heading, the command that made it)"""
+"""(file in bench/results, heading, the one command that makes all of it anew)"""
 
 COLUMNS = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "p50 [95 %]", "p99", "init", "planned kB", "peak MB")
 
@@ -35,7 +35,8 @@ def results() -> str:
         packages = ", ".join(f"{package} {machine.packages[package]}" for package in ("ai-edge-litert", "onnxruntime"))
         table = console.markdown_table(*present.cells(found, COLUMNS))
         parts.append(
-            f"**{heading}** (`{command}`; {found.date[:10]}, {machine.cpu}, {machine.cores} cores, {packages}, Python "
+            f"**{heading}** (all anew: `{command}`; measured by `{found.command}`; "
+            f"{found.date[:10]}, {machine.cpu}, {machine.cores} cores, {packages}, Python "
             f"{machine.python}, fingerprint {environment.fingerprint(machine)}; {present.how(found)}; "
             f"all samples in `bench/results/{name}`)\n\n{table}"
         )

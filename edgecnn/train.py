@@ -41,6 +41,7 @@ from edgecnn.data import Split
 from edgecnn.errors import GateFailed, RunError
 from edgecnn.plans import OptimPlan, Recipe
 from edgecnn.run import Run, is_run, open_run, write_facts
+from edgecnn.schedule import learning_rate
 
 RISING_EPOCHS = 3
 """Validation loss rising for so many epochs while training loss falls is called overfitting."""
@@ -122,19 +123,6 @@ def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[float, float]:
     mean = float(counts @ values / total)
     variance = float(counts @ (values - mean) ** 2 / total)
     return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
-
-
-def learning_rate(optim: OptimPlan, step: int, steps: int) -> float:
-    """The learning rate at `step` of `steps`: a linear rise for the warm-up's share, then down to 0.
-
-    "one-cycle" falls linearly (L. N. Smith, 2018, arXiv:1803.09820), "cosine" along half a cosine
-    (I. Loshchilov and F. Hutter, 2017, arXiv:1608.03983).
-    """
-    rising = optim.warmup * steps
-    if step < rising:
-        return optim.lr * (step + 1) / (rising + 1)
-    done = (step - rising) / (steps - rising)
-    return optim.lr * ((1 - done) if optim.schedule == "one-cycle" else (1 + math.cos(math.pi * done)) / 2)
 
 
 def logits(net: nn.Module, images: npt.NDArray[np.uint8], mean: float, std: float) -> torch.Tensor:

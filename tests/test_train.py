@@ -22,7 +22,8 @@ from edgecnn.checkpoint import Epoch
 from edgecnn.errors import GateFailed, PlanError, RunError
 from edgecnn.plans import OptimPlan
 from edgecnn.run import Run, open_run
-from edgecnn.train import RISING_EPOCHS, learning_rate, overfits, pixel_statistics, train
+from edgecnn.schedule import learning_rate
+from edgecnn.train import RISING_EPOCHS, overfits, pixel_statistics, train
 
 SHORT = ("epochs=2", "num_threads=1", "net.width=8", "net.depth=1")
 

@@ -13,6 +13,7 @@ from edgecnn.cli import options as o
 from edgecnn.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
+    from edgecnn.artifact import Artifact
     from edgecnn.plans import DataPlan, ExportPlan, Recipe, Suite
 
 
@@ -57,8 +58,16 @@ def export(
     as_json: o.JSON = False,
 ) -> None:
     """Write ONNX and TFLite files from a run, fp32 and int8, and check each against the run."""
-    changes = _changes(settings, _export_keys(format, precision, io, target, calib_samples, max_drop))
-    _export(run, _export_plan(plan, changes), as_json)
+    keys = {
+        "format": format, "precision": precision, "io": io, "target": target, "calib_samples": calib_samples,
+        "max_drop": max_drop,
+    }  # fmt: skip
+    made = _export(run, _export_plan(plan, _changes(settings, keys)), show=not as_json)
+    if as_json:
+        from edgecnn import artifact
+
+        print(json.dumps([artifact.to_table(one) for one in made], indent=1))
+    _judge(made)
 
 
 def bench(
@@ -111,7 +120,7 @@ def run(
     for folder, recipe in chosen:
         verb(recipe, folder, resume)
         try:
-            _export(folder, export_plan, quiet=as_json)
+            _judge(_export(folder, export_plan, show=not as_json))
         except GateFailed as gate:  # the bench is still worth having; the exit code keeps the failure
             failed = gate
     _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json)
@@ -159,24 +168,6 @@ def _training_keys(epochs: int | None, batch_size: int | None, lr: float | None,
     return {"epochs": epochs, "batch_size": batch_size, "optim.lr": lr, "seed": seed}
 
 
-def _export_keys(
-    format: str | None,
-    precision: str | None,
-    io: str | None,
-    target: str | None,
-    calib_samples: int | None,
-    max_drop: float | None,
-) -> dict[str, Any]:
-    return {
-        "format": format,
-        "precision": precision,
-        "io": io,
-        "target": target,
-        "calib_samples": calib_samples,
-        "max_drop": max_drop,
-    }
-
-
 def _recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
     from edgecnn import plans
     from edgecnn.run import is_run
@@ -206,16 +197,19 @@ def _suite(suite: str, changes: list[str]) -> Suite:
     return plans.load(plans.Suite, suite, changes)
 
 
-def _export(folder: Path, plan: ExportPlan, as_json: bool = False, quiet: bool = False) -> None:
-    from edgecnn import artifact
+def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
     from edgecnn import export as verb
     from edgecnn.run import open_run
 
     made = verb.export(open_run(folder), plan)
-    if as_json:
-        print(json.dumps([artifact.to_table(one) for one in made], indent=1))
-    elif not quiet:
+    if show:
         verb.show(made)
+    return made
+
+
+def _judge(made: list[Artifact]) -> None:
+    from edgecnn import export as verb
+
     verb.judge(made)
 
 
