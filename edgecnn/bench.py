@@ -158,17 +158,20 @@ def _time(board: Board, one: Candidate, suite: Suite) -> None:
 
 
 def score(board: Board, one: Candidate, suite: Suite, stimuli: Stimuli | None, vectors: GoldenVectors | None) -> None:
-    """What does not depend on time, in one process outside the timing windows: instructions, outputs, accuracy."""
-    job = dataclasses.replace(
-        job_of(one, suite),
-        count=COUNTING,
-        accuracy=stimuli.test if stimuli else None,
-        replay=str(vectors.images) if vectors else None,
-    )
+    """What does not depend on time, outside the timing windows: instructions, outputs, accuracy.
+
+    Counting has a process of its own: what else a process was given moves its memory, which a small net's
+    count shows in its last digits.
+    """
+    job = job_of(one, suite)
     with _noting_failure(one):
-        outcome = _run(board, one, job)
+        count = _run(board, one, dataclasses.replace(job, count=COUNTING)).count
+        one.counts += [count] if count else []
+        if not stimuli and not vectors:
+            return
+        test, images = stimuli.test if stimuli else None, str(vectors.images) if vectors else None
+        outcome = _run(board, one, dataclasses.replace(job, accuracy=test, replay=images))
         one.accuracy = outcome.accuracy
-        one.counts += [outcome.count] if outcome.count else []
         one.golden = _compared(outcome, vectors) if vectors and outcome.replay else None
 
 

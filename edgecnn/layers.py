@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from edgecnn.errors import PlanError, nearest
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
-"""Those an int8 kernel fuses into the convolution before it."""
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}
+"""Those an int8 kernel fuses into the convolution before it; "none" leaves a net linear."""
 
 POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
@@ -78,20 +78,23 @@ class SeparableBlock(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut, y = relu(F(x) + x) (He et al., 2016, CVPR).
 
-    Where the shapes differ the shortcut is a 1x1 convolution with the block's stride.
+    Where the shapes differ the shortcut is a 1x1 convolution with the block's stride. Without `residual` there is no
+    shortcut: the plain net of the same paper.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, *, stride: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, stride: int, residual: bool = True) -> None:
         super().__init__()
         self.first = conv_bn(channels_in, channels_out, 3, stride=stride, act=nn.ReLU())
         self.second = conv_bn(channels_out, channels_out, 3)
-        same = stride == 1 and channels_in == channels_out
-        self.shortcut = nn.Identity() if same else conv_bn(channels_in, channels_out, 1, stride=stride)
+        self.shortcut: nn.Module | None = None
+        if residual:
+            same = stride == 1 and channels_in == channels_out
+            self.shortcut = nn.Identity() if same else conv_bn(channels_in, channels_out, 1, stride=stride)
         self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:  # (N, channels_in, H, W)
         y = self.second(self.first(x))  # (N, channels_out, H / stride, W / stride)
-        out: Tensor = self.act(y + self.shortcut(x))
+        out: Tensor = self.act(y if self.shortcut is None else y + self.shortcut(x))
         return out
 
 

@@ -28,11 +28,17 @@ class DataPlan:
     """Share of the training pictures held out for validation, per class."""
     seed: int = 0
     """Of the validation cut alone; the training seed does not move it."""
+    fraction: float = 1.0
+    """Share of the training pictures that are left to learn from, per class; validation and test stay whole."""
+    fraction_seed: int = 0
+    """Of that draw."""
     options: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)
 
     def __post_init__(self) -> None:
         if not 0 < self.validation < 1:
             raise ValueError(f"validation = {self.validation} should lie between 0 and 1")
+        if not 0 < self.fraction <= 1:
+            raise ValueError(f"fraction = {self.fraction} should lie above 0 and be at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)

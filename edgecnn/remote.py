@@ -26,6 +26,8 @@ from edgecnn.provision import provision
 # Nothing of the board's own Python packages and settings reaches the worker: no site, no user folder, no
 # current folder on its path; only the standard library and PYTHONPATH.
 ISOLATED = ("-S", "-s", "-P")
+# Which names of a dict collide is drawn anew by every process, and shows in a small net's count of instructions.
+SAME_HASHES = {"PYTHONHASHSEED": "0"}
 
 
 def packages() -> tuple[str, ...]:
@@ -129,7 +131,8 @@ class RemoteBoard:
     def _attempt(self, command: str, job: Job | None) -> tuple[int, str, str]:
         stdin = json.dumps(config.table_of(self._sent(job))) if job else ""
         argv = [self._interpreter, *ISOLATED, self._worker, command]
-        self._session.send(json.dumps({"argv": argv, "env": {"PYTHONPATH": self._site}, "stdin": stdin}).encode())
+        env = {"PYTHONPATH": self._site, **SAME_HASHES}
+        self._session.send(json.dumps({"argv": argv, "env": env, "stdin": stdin}).encode())
         answer = json.loads(self._session.receive())
         return answer["returncode"], answer["stdout"], answer["stderr"]
 

@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,12 @@ NUMBER_OF_EVALUATED = 500
 """Pictures in one forward pass without gradients."""
 
 
-def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
-    """Train `recipe` into `folder` and return the finished Run.
+Watch = Callable[[int, nn.Module], None]
+"""Called after each epoch, with its number from 1 and the net that would be kept, in eval mode; 0 is the fresh net."""
+
+
+def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None) -> Run:
+    """Train `recipe` into `folder` and return the finished Run; `watch` sees the net grow.
 
     With `resume` a checkpoint in the folder is continued. Raises RunError if the folder holds a run
     already, or the checkpoint is another recipe's; GateFailed if the loss stops being a number.
@@ -86,7 +90,9 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
                 f"{recipe.name}: {recipe.net.name} with {params:,} parameters and {macs:,} MACs, "
                 f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
             )
-            _fit(state, recipe, splits.train, splits.validation, (mean, std), folder, digest, earlier_s)
+            if watch is not None and not state.history:
+                watch(0, net.eval())
+            _fit(state, recipe, splits.train, splits.validation, (mean, std), folder, digest, earlier_s, watch)
     finally:
         torch.set_num_threads(threads)
 
@@ -156,6 +162,7 @@ def _fit(
     folder: Path,
     digest: str,
     earlier_s: float,
+    watch: Watch | None,
 ) -> None:
     mean, std = statistics
     steps_per_epoch = max(1, len(training) // recipe.batch_size)
@@ -188,6 +195,8 @@ def _fit(
                 f"validation loss {row.validation_loss:.4f}  top-1 {row.validation_top1_percent:.2f} %  "
                 f"{row.pictures_per_s:,.0f} pictures/s"
             )
+            if watch is not None:
+                watch(row.epoch, state.best_guess)
             if not warned and overfits(state.history):
                 warned = True
                 console.warn(

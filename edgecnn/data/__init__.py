@@ -60,12 +60,18 @@ def get(name: str) -> DataSet:
 
 
 def load(plan: DataPlan) -> Splits:
-    """The three splits; validation is cut from train, the same share of every class, by plan.seed."""
+    """The three splits; validation is cut from train, the same share of every class, by plan.seed.
+
+    With plan.fraction below 1 that share of what is left to train on is kept, of every class at least one
+    picture; the smaller of two fractions of one fraction_seed is a part of the larger.
+    """
     whole, test = plugins.call(get(plan.name).load, plan.options, "[data]")
     check(whole, "training")
     check(test, "test")
     held_out = stratified(whole.labels, plan.validation, plan.seed)
     train_indices = np.flatnonzero(~held_out)
+    if plan.fraction < 1:
+        train_indices = train_indices[stratified(whole.labels[train_indices], plan.fraction, plan.fraction_seed)]
     train, validation = whole.take(train_indices), whole.take(np.flatnonzero(held_out))
     return Splits(train, validation, test, train_indices.astype(np.int64))
 

@@ -13,14 +13,14 @@ KNOBS = ("hidden", "last")
 
 
 class MLP(nn.Module):
-    """Flatten, dense layers with ReLU, linear head."""
+    """Flatten, dense layers each with its activation, linear head."""
 
-    def __init__(self, sizes: tuple[int, ...], classes: int) -> None:
+    def __init__(self, sizes: tuple[int, ...], classes: int, act: str) -> None:
         super().__init__()
         parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
         for i in range(len(sizes) - 1):
             parts[f"dense{i}"] = nn.Linear(sizes[i], sizes[i + 1])
-            parts[f"act{i}"] = nn.ReLU()
+            parts[f"act{i}"] = layers.activation(act)
         self.hidden = nn.Sequential(parts)
         self.head = nn.Linear(sizes[-1], classes)
 
@@ -30,12 +30,22 @@ class MLP(nn.Module):
         return logits
 
 
-def build(*, input_shape: tuple[int, int, int], classes: int, hidden: int = 128, depth: int = 1, last: int = 64) -> MLP:
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    hidden: int = 128,
+    depth: int = 1,
+    last: int = 64,
+    activation: str = "relu",
+) -> MLP:
     """The net for input_shape = (C, H, W): `depth` layers of `hidden` units, then one of `last` units.
+
+    activation: "relu", "relu6", or "none", which makes the whole net one linear map.
 
     Raises PlanError for numbers below 1.
     """
     layers.require_positive(hidden=hidden, depth=depth, last=last)
-    net = MLP((prod(input_shape), *[hidden] * depth, last), classes)
+    net = MLP((prod(input_shape), *[hidden] * depth, last), classes, activation)
     layers.initialise(net)
     return net

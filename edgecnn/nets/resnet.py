@@ -31,11 +31,14 @@ class ResNet(nn.Module):
         return logits
 
 
-def build(*, input_shape: tuple[int, int, int], classes: int, width: int = 16, depth: int = 8) -> ResNet:
+def build(
+    *, input_shape: tuple[int, int, int], classes: int, width: int = 16, depth: int = 8, residual: bool = True
+) -> ResNet:
     """The net for input_shape = (C, H, W).
 
     width: channels of the stem and of the first stage.
     depth: layers on the longest path, 6 n + 2: 8, 14, 20, 26, 32 ...
+    residual: add a block's input to its output; without, the plain net the paper compares with.
 
     Raises PlanError for another depth.
     """
@@ -48,7 +51,8 @@ def build(*, input_shape: tuple[int, int, int], classes: int, width: int = 16, d
     for stage in range(3):
         there = width * 2**stage
         for block in range((depth - 2) // 6):
-            blocks.append(layers.ResidualBlock(here, there, stride=2 if stage and block == 0 else 1))
+            stride = 2 if stage and block == 0 else 1
+            blocks.append(layers.ResidualBlock(here, there, stride=stride, residual=residual))
             here = there
     stem = layers.conv_bn(input_shape[0], width, 3, act=nn.ReLU())
     net = ResNet(stem, nn.Sequential(*blocks), layers.GlobalHead(here, classes))
