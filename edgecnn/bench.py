@@ -5,21 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from edgecnn import boards, candidates, config, console, diagnose, files, plans, present, report
+from edgecnn import benches, boards, candidates, config, console, diagnose, present, report
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, LinkError, MissingPackage
 from edgecnn.measure import Counting, Job, Outcome, Timing
 from edgecnn.plans import DataPlan, Suite
 from edgecnn.report import Failure, Golden, Report
-from edgecnn.run import is_run, open_run
 from edgecnn.runner import selftest
 from edgecnn.stimuli import GoldenVectors, Shelf, Stimuli, golden_vectors
 from edgecnn.units import duration
@@ -42,7 +40,7 @@ def bench(
     unwritable output; when no file at all could be measured, what the first one raised.
     """
     found = candidates.find(targets, suite, data)
-    path = _destination(targets, suite, output)
+    path = benches.destination(targets, suite, output)
     with boards.open(suite.board) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         machine = board.facts()
         found = candidates.installed(found, machine, suite)
@@ -52,7 +50,7 @@ def bench(
         rounds = suite.rounds if board.keeps_time else 0  # counts repeat, so a second process says nothing new
         with console.progress("measuring", (rounds + 2) * len(found)) as advance:
             for round_ in range(rounds):
-                for one in _turns(found, round_):
+                for one in benches.turns(found, round_):
                     _time(board, one, suite)
                     advance(1)
             for one, stimuli, vectors in zip(found, shown, golden, strict=True):
@@ -68,7 +66,7 @@ def bench(
     result = Report(
         board=board.name,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=_command(targets, suite, data),
+        command=benches.command(targets, suite, data),
         environment=machine,
         suite=config.table_of(suite),
         measurements=measurements,
@@ -77,7 +75,7 @@ def bench(
             for one in found
             if one.error
         ),
-        warnings=diagnose.warnings(measurements),
+        warnings=diagnose.warnings(measurements, machine.arch),
     )
     if path:
         report.write(result, path)
@@ -116,32 +114,6 @@ def judge(result: Report, suite: Suite) -> None:
     if result.failures:
         first = result.failures[0]
         raise EnvironmentUnfit(f"{first.file} on {first.runtime}: {first.sentence}", first.hint)
-
-
-def _destination(targets: Sequence[Path], suite: Suite, output: Path | None) -> Path | None:
-    """Where the JSON goes; its folder is made now, so that an unwritable one is said before the work."""
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    name = f"{suite.board.replace('/', '').replace(':', '-')}-{stamp}.json"
-    folders = [target for target in targets if is_run(target)]
-    if output is not None:
-        path = output if output.suffix == ".json" else output / name
-    elif len(folders) < len(targets):
-        return None
-    elif len(folders) == 1:
-        path = open_run(folders[0]).benches / name
-    else:
-        path = folders[0].parent / "bench" / name
-    files.make_folder(path.parent)
-    return path
-
-
-def _turns(candidates: Sequence[Candidate], round_: int) -> list[Candidate]:
-    """The order of a round. Every second one is the reverse of the one before, so that over each pair all
-    candidates stand at the same mean place and a steady drift favours none; each pair begins one further on.
-    """
-    shift = round_ // 2 % len(candidates)
-    order = [*candidates[shift:], *candidates[:shift]]
-    return order if round_ % 2 == 0 else order[::-1]
 
 
 def _time(board: Board, one: Candidate, suite: Suite) -> None:
@@ -201,15 +173,3 @@ def _noting_failure(one: Candidate) -> Iterator[None]:
         yield
     except EdgecnnError as error:
         one.error = error
-
-
-def _command(targets: Sequence[Path], suite: Suite, data: DataPlan | None) -> str:
-    """The command line that measures this again: the targets and every key that is not the default."""
-    usual = {**config.table_of(plans.load(Suite, "default")), "name": suite.name}
-    changed = {key: value for key, value in config.table_of(suite).items() if value != usual.get(key)}
-    words = ["edgecnn", "bench", *(str(target) for target in targets)]
-    for key, value in changed.items():
-        words += ["-s", f"{key}={','.join(value) if isinstance(value, list) else value}"]
-    if data:
-        words += ["--data", str(data.options.get("path", data.name))]
-    return shlex.join(words)

@@ -10,11 +10,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import json
+import operator
 import os
 import platform
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -63,6 +66,16 @@ class Counter:
 def instructions() -> Counter | None:
     """A running counter; None where there is none: another system, a virtual machine, perf_event_paranoid above 2."""
     return _open(pid=0, flags=0)
+
+
+def in_a_row(counter: Counter, step: Callable[[], None], runs: int, times: int) -> list[int]:
+    """Instructions of `runs` calls in a row, so many times."""
+
+    def several() -> None:
+        # In C, for bytecode would adapt to the first thing it calls and make the next one dearer (PEP 659).
+        deque(map(operator.call, itertools.repeat(step, runs)), maxlen=0)
+
+    return [counter.count(several) for _ in range(times)]
 
 
 def process(argv: Sequence[str]) -> dict[str, int | None]:

@@ -16,10 +16,11 @@ FREQUENCY_PERCENT = 5.0
 LEAST_ROUNDS = 6
 """The fewest whose extremes hold the median with 95 % (`stats.median_interval`)."""
 LEAST_SAMPLES = 50
+X86 = ("x86_64", "AMD64")
 
 
-def warnings(measurements: Sequence[Measurement]) -> tuple[Warning, ...]:
-    """All warnings of a report's measurements, those about the machine first."""
+def warnings(measurements: Sequence[Measurement], arch: str = "") -> tuple[Warning, ...]:
+    """All warnings of a report's measurements, those about the machine, of architecture `arch`, first."""
     if not measurements:
         return ()
     timed = [one for one in measurements if one.is_timed]
@@ -30,7 +31,7 @@ def warnings(measurements: Sequence[Measurement]) -> tuple[Warning, ...]:
         if one.is_timed:
             found += [*_unstable(one), *_few_samples(one)]
         found += [*_one_class(one), *_differs(one)]
-        found += _int8_slower(one, timed)
+        found += _int8_slower(one, timed, arch)
     return tuple(found)
 
 
@@ -126,11 +127,11 @@ def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[Warn
         )
 
 
-def _int8_slower(one: Measurement, measurements: Sequence[Measurement]) -> Iterator[Warning]:
+def _int8_slower(one: Measurement, measurements: Sequence[Measurement], arch: str) -> Iterator[Warning]:
     """int8 above fp32 on the same runtime, the intervals apart, and the file to take instead."""
     if not one.precision.startswith("int8"):
         return
-    family = [other for other in measurements if _family(other) == _family(one)]
+    family = [other for other in measurements if family_of(other.run, other.file) == family_of(one.run, one.file)]
     for float_one in family:
         if float_one.precision != "fp32" or float_one.runtime != one.runtime or float_one.format != one.format:
             continue
@@ -143,14 +144,22 @@ def _int8_slower(one: Measurement, measurements: Sequence[Measurement]) -> Itera
             "int8-slower-than-fp32",
             f"at {duration(int8_ms)} it is {100 * (int8_ms / fp32_ms - 1):.0f} % slower than {float_one.file} "
             f"({duration(fp32_ms)}); the quickest here is {best.file} on {best.runtime} "
-            f"({duration(p50(best)[0])}).",
+            f"({duration(p50(best)[0])}). {_why(one, arch)}",
             {"int8_ms": int8_ms, "fp32_ms": fp32_ms, "quickest_ms": p50(best)[0]},
         )
 
 
-def _family(one: Measurement) -> str:
+def _why(one: Measurement, arch: str) -> str:
+    """What the file alone says of it; operator by operator only a profile can tell."""
+    if one.format == "onnx" and one.target == "arm" and arch in X86:
+        return "It was exported for ARM (int8 activations), whose kernels x86 lacks: `edgecnn export --target x86`."
+    where = "`edgecnn bench --profile` says which operators."
+    return f"Some of its operators stayed float; {where}" if one.precision == "int8-mixed" else where
+
+
+def family_of(run: str | None, file: str) -> str:
     """What the files of one net have in common: their run, or their name without the precision."""
-    return one.run or re.sub(r"[-_.]?(fp32|float32|int8(-mixed)?)", "", one.file).rpartition(".")[0]
+    return run or re.sub(r"[-_.]?(fp32|float32|int8(-mixed)?)", "", file).rpartition(".")[0]
 
 
 def _about(one: Measurement, kind: WarningKind, sentence: str, numbers: dict[str, float]) -> Warning:

@@ -13,7 +13,7 @@ def kinds(*measurements: Measurement) -> list[str]:
 
 
 def int8(medians_ms: list[float], **changes: object) -> Measurement:
-    return samples.measurement(medians_ms, file="net-int8.tflite", precision="int8", **changes)
+    return samples.measurement(medians_ms, **{"file": "net-int8.tflite", "precision": "int8"} | changes)
 
 
 def test_a_calm_machine_and_steady_rounds_need_no_warning() -> None:
@@ -115,3 +115,21 @@ def test_loose_files_are_matched_by_their_names(one: str, other: str, same: bool
     slow, quick = (pair[0], pair[1]) if pair[0].precision == "int8" else (pair[1], pair[0])
     slow = dataclasses.replace(slow, summary=dataclasses.replace(slow.summary, p50_ms=2.0, p50_low_ms=2.0))
     assert kinds(slow, quick) == (["int8-slower-than-fp32"] if same else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "arch", "words"),
+    [
+        ({"format": "onnx", "target": "arm"}, "x86_64", "exported for ARM (int8 activations)"),
+        ({"format": "onnx", "target": "arm"}, "aarch64", "`edgecnn bench --profile` says which operators."),
+        ({"precision": "int8-mixed"}, "x86_64", "Some of its operators stayed float"),
+        ({}, "x86_64", "`edgecnn bench --profile` says which operators."),
+    ],
+)
+def test_int8_slower_than_fp32_says_why_as_far_as_the_file_tells(
+    changes: dict[str, str], arch: str, words: str
+) -> None:
+    slow = int8([0.3] * 6, **changes)
+    floating = samples.measurement([0.2] * 6, format=changes.get("format", "tflite"))
+    (warning,) = diagnose.warnings([slow, floating], arch)
+    assert words in warning.sentence
