@@ -1,0 +1,209 @@
+"""`edgecnn verify`: the net, its files, their runtimes and boards, all asked the same test pictures.
+
+<output>/
+    parity.json        every answer and every comparison, with n, intervals and machines
+    flips-<...>.png    the pictures two of them disagree on
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import re
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import boards, candidates, config, console, environment, files
+from edgecnn.candidates import Candidate
+from edgecnn.environment import Environment
+from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.parity import sheet
+from edgecnn.parity.compare import HERE, Asked, answer, ask, compare, pairs
+from edgecnn.parity.layers import Tolerance
+from edgecnn.parity.matrix import FILE, Difference, Matrix, read, write
+from edgecnn.parity.replay import Seat
+from edgecnn.plans import DataPlan, Suite
+from edgecnn.run import Run, is_run, open_run
+from edgecnn.stimuli import Shelf
+
+NET = "PyTorch"
+"""Name of the answer of the run's own net."""
+
+
+def verify(
+    targets: Sequence[Path],
+    on: Sequence[str] = (),
+    data: DataPlan | None = None,
+    limit: int | None = None,
+    tolerance: Tolerance | None = None,
+    output: Path | None = None,
+) -> tuple[Matrix, Path | None]:
+    """Ask all targets the same test pictures here and on the boards `on`; returns the Matrix and where it was written.
+
+    A target is a run folder, whose files are all asked, or a model file of any make. The first run's net is what
+    all others are held against; without a run, the first file. Pictures are `data`'s or else the first run's,
+    `limit` of them at random. The matrix goes to `output`, or into the run's parity/ folder; for loose files
+    without `output` it is not written. Gates are `judge`'s.
+
+    Raises UsageError, RunError, ModelFileError or DataError for a target that cannot be asked, before anything is;
+    OutputError for an unwritable output; EnvironmentUnfit or LinkError when a board fails.
+    """
+    tolerance = tolerance or Tolerance()
+    if tolerance.lsb < 0 or not tolerance.relative >= 0:
+        raise UsageError("A tolerance should not be negative.", "--tolerance 1e-5 --tolerance-lsb 0")
+    suite = config.build(Suite, {"name": "verify", "limit": limit}, "--limit")
+    runs = [open_run(target) for target in targets if is_run(target)]
+    found = candidates.find(targets, suite, data)
+    plan = data or (runs[0].recipe.data if runs else None)
+    if plan is None:
+        raise UsageError("Nobody knows which pictures these files are for.", "name --data, a data set or a folder")
+    folder = output or (runs[0].folder / "parity" if runs else None)
+    if folder:
+        files.make_folder(folder)
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, contextlib.ExitStack() as opened:
+        shelf = Shelf(Path(scratch), limit)
+        (shown, *_) = [shelf.take(plan, one.artifact).test for one in found]
+        images, labels = np.load(shown.images), np.load(shown.labels)
+        machines = {HERE: environment.here()}
+        asked = [_net(runs[0], images, labels, machines[HERE])] if runs else []
+        for name in dict.fromkeys((HERE, *on)):
+            board = None
+            if name != HERE:
+                board = opened.enter_context(boards.open(name))
+                machines[name] = board.facts()
+            ready = candidates.installed(found, machines[name], suite)
+            with console.progress(f"asking on {name}", len(ready)) as advance:
+                for one in ready:
+                    seat, title = Seat(one, board), _title(one, found, name)
+                    asked.append(ask(seat, title, name, machines[name], Path(shown.images), labels))
+                    advance(1)
+        chosen = list(pairs(asked))
+        with console.progress("comparing", len(chosen)) as advance:
+            differences = []
+            for before, after in chosen:
+                apart = compare(before, after, images, labels, tolerance)
+                differences.append(_drawn(apart, before, after, images, labels, _classes(runs, found), folder))
+                advance(1)
+    matrix = Matrix(
+        command=_command(targets, on, data, limit, tolerance),
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        data=plan.name,
+        n=len(labels),
+        environments=machines,
+        tolerance=tolerance,
+        answers=tuple(one.answer for one in asked),
+        differences=tuple(differences),
+    )
+    if folder:
+        _clear(folder, matrix)
+        write(matrix, folder)
+    return matrix, folder
+
+
+def judge(matrix: Matrix, max_drop: float | None = None, max_lsb: int | None = None) -> None:
+    """The gates, once the matrix is written and shown.
+
+    Raises GateFailed for a degenerate file always, for a drop against the first answer above `max_drop`
+    percentage points, and for two outputs more than `max_lsb` steps apart; EnvironmentUnfit when `max_lsb`
+    is asked for and no two files share an output scale.
+    """
+    said = [f"{one.name}: {one.degenerate}" for one in matrix.answers if one.degenerate]
+    for one in matrix.differences:
+        if max_drop is not None and one.before == matrix.answers[0].name and one.verdict.drop_pp > max_drop:
+            said.append(f"{one.after}: drop {one.verdict.drop_pp:.2f} pp, at most {max_drop:.2f} pp allowed")
+        if max_lsb is not None and one.parity is not None and one.parity.max_lsb > max_lsb:
+            said.append(f"{one.before} and {one.after}: {one.parity.max_lsb} steps apart, at most {max_lsb} allowed")
+    if said:
+        raise GateFailed(f"{'; '.join(said)}.", "the first layer that differs, if one was found, is named above")
+    if max_lsb is not None and all(one.parity is None for one in matrix.differences):
+        raise EnvironmentUnfit("No two of the files share an output scale, so --max-lsb says nothing.")
+
+
+def _net(run: Run, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], machine: Environment) -> Asked:
+    """The run's own net."""
+    from edgecnn.verify import reference_logits  # torch
+
+    logits = reference_logits(run, images)
+    said = answer(
+        logits,
+        labels,
+        name=NET,
+        board=HERE,
+        file=run.name,
+        sha256=files.sha256(run.weights),
+        precision="fp32",
+        runtime="torch",
+        runtime_version=machine.packages.get("torch", "unknown"),
+    )
+    return Asked(said, logits, logits, None)
+
+
+def _title(one: Candidate, found: Sequence[Candidate], board: str) -> str:
+    """The file's name, with its runtime if it has several, and its board if it is not this machine."""
+    several = sum(other.name == one.name for other in found) > 1
+    return one.name + (f" on {one.runtime}" if several else "") + ("" if board == HERE else f" @{board}")
+
+
+def _classes(runs: Sequence[Run], found: Sequence[Candidate]) -> Sequence[str]:
+    """Names of the classes; their numbers where no run and no file has them."""
+    named = (labels for labels in (*(run.labels for run in runs), *(one.artifact.labels for one in found)) if labels)
+    count = int(np.prod(found[0].artifact.description.output.shape[1:], dtype=int))
+    return next(named, tuple(map(str, range(count))))
+
+
+def _drawn(
+    one: Difference,
+    before: Asked,
+    after: Asked,
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    folder: Path | None,
+) -> Difference:
+    """With the picture of its flips, if there are any and a folder to put it into."""
+    if folder is None or not np.isfinite(np.concatenate([before.logits, after.logits])).all():
+        return one
+    name = f"flips-{_safe(one.after)}-against-{_safe(one.before)}.png"
+    drawn = sheet.write(
+        folder / name, (one.before, one.after), images, labels, (before.logits, after.logits), classes
+    )  # fmt: skip
+    return dataclasses.replace(one, sheet=name if drawn else None)
+
+
+def _clear(folder: Path, matrix: Matrix) -> None:
+    """Remove the pictures of an earlier matrix that this one does not have."""
+    try:
+        earlier = read(folder / FILE)
+    except UsageError:
+        return
+    for name in {one.sheet for one in earlier.differences} - {one.sheet for one in matrix.differences} - {None}:
+        (folder / Path(str(name)).name).unlink(missing_ok=True)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")
+
+
+def _command(
+    targets: Sequence[Path], on: Sequence[str], data: DataPlan | None, limit: int | None, tolerance: Tolerance
+) -> str:
+    """The command line that measures this again."""
+    words = ["edgecnn", "verify", *map(str, targets)]
+    for name in on:
+        words += ["--board", name]
+    if data:
+        words += ["--data", str(data.options.get("path", data.name))]
+    if limit is not None:
+        words += ["--limit", str(limit)]
+    usual = Tolerance()
+    if tolerance.relative != usual.relative:
+        words += ["--tolerance", f"{tolerance.relative:g}"]
+    if tolerance.lsb != usual.lsb:
+        words += ["--tolerance-lsb", str(tolerance.lsb)]
+    return shlex.join(words)

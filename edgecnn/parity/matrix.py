@@ -1,0 +1,100 @@
+"""What a verification found, as parity.json holds it: every answer, and how any two of them compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn import config, environment, files
+from edgecnn.artifact import Parity, Verdict
+from edgecnn.environment import Environment
+from edgecnn.errors import PlanError, UsageError
+from edgecnn.parity.layers import Layer, Tolerance
+
+FILE = "parity.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one file on one runtime on one machine said to all pictures, or what the run's net did."""
+
+    name: str
+    """Unique in its matrix: the file, with its runtime and board where there are several."""
+    file: str
+    """The run's name, for its net."""
+    sha256: str
+    precision: str
+    runtime: str
+    runtime_version: str
+    board: str
+    correct: int
+    top1_percent: float
+    top1_low_percent: float
+    top1_high_percent: float
+    """95 % Wilson interval."""
+    degenerate: str | None
+    """Why the answers are worthless: no numbers, or one class for every picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Two answers to the same pictures, the second held against the first."""
+
+    before: str
+    """Name of the Answer."""
+    after: str
+    identical: bool
+    """Every output value is the same bit for bit; of int8 and uint8, the same step."""
+    verdict: Verdict
+    """Drop with its paired interval, exact McNemar test, agreement, largest difference of two logits."""
+    parity: Parity | None
+    """In steps of the output scale; None if the two do not share one."""
+    searched: bool
+    """Whether layers were compared: the two should be equal and differ by more than the tolerance."""
+    layer: Layer | None
+    """The first that differs; None if none of those that correspond does."""
+    sheet: str | None = None
+    """The picture of the flips, beside the JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """All answers to the same test pictures; the first is the one that others are held against."""
+
+    command: str
+    date: str
+    """UTC, ISO 8601."""
+    data: str
+    n: int
+    """Test pictures."""
+    environments: Mapping[str, Environment]
+    """By board."""
+    tolerance: Tolerance
+    answers: tuple[Answer, ...]
+    differences: tuple[Difference, ...]
+
+
+def to_table(matrix: Matrix) -> dict[str, Any]:
+    """As JSON takes it."""
+    machines = {name: environment.to_table(machine) for name, machine in matrix.environments.items()}
+    return {**dataclasses.asdict(matrix), "environments": machines}
+
+
+def write(matrix: Matrix, folder: Path) -> None:
+    """Write parity.json, atomically. Raises OutputError."""
+    files.write_json(folder / FILE, to_table(matrix))
+
+
+def read(path: Path) -> Matrix:
+    """What `write` wrote. Raises UsageError if the file is something else."""
+    try:
+        table = json.loads(path.read_text())
+        for machine in table["environments"].values():
+            machine.pop("fingerprint")
+        return config.build(Matrix, table, path.name)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
+        raise UsageError(f"{path} is no parity matrix that was measured here: {error}.") from error

@@ -1,0 +1,189 @@
+"""`edgecnn selftest`: does a model answer here, or on a board, what it answered where it was made?
+
+A run, a bundle and every exported file bring golden vectors along: test pictures and the exact output tensors
+they gave. A file of another maker has none; `record` makes them from this machine, in the same form.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import boards, candidates, config, files, runtimes
+from edgecnn.boards import Board
+from edgecnn.candidates import Candidate, job_of
+from edgecnn.environment import Environment
+from edgecnn.errors import EXIT_GATE, EXIT_PASS, EnvironmentUnfit, GateFailed, RunError, UsageError
+from edgecnn.plans import DataPlan, Suite
+from edgecnn.runner import contents
+from edgecnn.runner import selftest as runner
+from edgecnn.runner.selftest import Comparison
+from edgecnn.stimuli import GoldenVectors, Shelf
+
+PICTURES = 32
+SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """One file's golden vectors on one runtime."""
+
+    file: str
+    sha256: str
+    precision: str
+    runtime: str
+    runtime_version: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selftest:
+    """All that was replayed on one machine."""
+
+    board: str
+    environment: Environment
+    replayed: tuple[Replayed, ...]
+
+
+def selftest(target: Path, board: str = "local", golden: Path | None = None) -> Selftest:
+    """Replay the golden vectors of a run's files, of a bundle, or of one file, on every runtime that reads it.
+
+    `golden` is the .npz file that holds them; by default the one beside the file. Raises RunError or UsageError
+    if there are none, ModelFileError for a damaged bundle, what the board raises if it fails.
+    """
+    suite = Suite(name="selftest")
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+        found = candidates.find([_model(target)], suite, None)
+        vectors = {one.artifact.path: _vectors(target, one, golden, Path(scratch)) for one in found}
+        with boards.open(board) as machine:
+            facts = machine.facts()
+            ready = candidates.installed(found, facts, suite)
+            replayed = tuple(_replay(machine, facts, one, vectors[one.artifact.path], suite) for one in ready)
+            return Selftest(board=machine.name, environment=facts, replayed=replayed)
+
+
+def record(target: Path, golden: Path, plan: DataPlan | None = None) -> int:
+    """Write golden vectors of a model file of any make, as this machine computes them; returns how many pictures.
+
+    The pictures are test pictures of `plan`, or random ones, the same every time. Raises UsageError if the file
+    brings its own, or if `golden` exists already.
+    """
+    suite = config.build(Suite, {"name": "selftest", "limit": PICTURES}, "selftest")
+    (one, *_) = candidates.find([target], suite, plan)
+    if target.is_dir() or one.carded:
+        raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
+    if golden.exists():
+        raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, boards.open("local") as here:
+        if plan is not None:
+            images = np.load(Shelf(Path(scratch), PICTURES).take(plan, one.artifact).test.images)
+        else:
+            images = _random_pictures(one)
+        path = Path(scratch, "golden.npy")
+        np.save(path, images)
+        job = dataclasses.replace(job_of(one, suite), replay=str(path))
+        outputs = np.array(here.run(job).replay, dtype=one.artifact.description.output.dtype)
+    stream, arrays = io.BytesIO(), {"images": images, one.artifact.name: outputs}
+    np.savez(stream, allow_pickle=False, **arrays)
+    files.write_bytes(golden, stream.getvalue())
+    return len(images)
+
+
+def judge(result: Selftest) -> None:
+    """Raises GateFailed for a file that is another model here; EnvironmentUnfit for an integer output a step off."""
+    worst: dict[int, list[str]] = {}
+    for one in result.replayed:
+        worst.setdefault(one.comparison.exit_code, []).append(f"{one.file}: {one.comparison.sentence}")
+    if failed := worst.get(EXIT_GATE):
+        raise GateFailed(f"Not what it was where it was made: {'; '.join(failed)}.", "export it again, or deploy again")
+    for code, said in worst.items():
+        if code != EXIT_PASS:
+            raise EnvironmentUnfit(
+                f"Almost what it was where it was made: {'; '.join(said)}.",
+                "edgecnn verify names the first layer that differs",
+            )
+
+
+def rows(result: Selftest) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """The table for people: head and rows."""
+    head = ("file", "runtime", "answers", "differing", "of")
+    return head, [
+        (
+            one.file,
+            f"{one.runtime} {one.runtime_version}",
+            _words(one.comparison),
+            f"{one.comparison.differing:,}",
+            f"{one.comparison.values:,}",
+        )
+        for one in result.replayed
+    ]
+
+
+def to_table(result: Selftest) -> dict[str, Any]:
+    """As JSON takes it."""
+    from edgecnn import environment
+
+    return {**dataclasses.asdict(result), "environment": environment.to_table(result.environment)}
+
+
+def _words(comparison: Comparison) -> str:
+    if comparison.verdict != "within":
+        return comparison.verdict
+    if comparison.max_lsb is not None:
+        return f"within {comparison.max_lsb} LSB"
+    return f"within {comparison.max_relative:.1e}"
+
+
+def _model(target: Path) -> Path:
+    """The model file of a bundle, checked against its manifest; a run or a file as it is."""
+    if not (target / contents.MANIFEST).is_file():
+        return target
+    bundle = contents.open(target)
+    contents.verify(bundle)
+    return bundle.artifact.path
+
+
+def _vectors(target: Path, one: Candidate, golden: Path | None, scratch: Path) -> GoldenVectors:
+    name, path = one.artifact.name, golden or one.artifact.path.with_name(contents.GOLDEN)
+    key = "outputs" if (target / contents.MANIFEST).is_file() and golden is None else name
+    hint = "export it again" if one.carded else f"make them here: edgecnn selftest {target} --record {contents.GOLDEN}"
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            images, outputs = held["images"], held[key]
+    except (OSError, ValueError, KeyError) as error:
+        kind = RunError if one.carded else UsageError
+        reason = f"there is no {path}" if not path.is_file() else f"{path} holds none"
+        raise kind(f"{name} has no golden vectors: {reason}.", hint) from error
+    shown = scratch / f"golden-{files.sha256(one.artifact.path)[:12]}.npy"
+    np.save(shown, images)
+    return GoldenVectors(images=shown, outputs=outputs)
+
+
+def _replay(board: Board, facts: Environment, one: Candidate, vectors: GoldenVectors, suite: Suite) -> Replayed:
+    outcome = board.run(dataclasses.replace(job_of(one, suite), replay=str(vectors.images)))
+    here = np.array(outcome.replay, dtype=one.artifact.description.output.dtype)
+    return Replayed(
+        file=one.artifact.name,
+        sha256=one.artifact.description.sha256,
+        precision=one.artifact.description.precision,
+        runtime=one.runtime,
+        runtime_version=facts.packages[runtimes.get(one.runtime).PACKAGE],
+        comparison=runner.compare(here, vectors.outputs.reshape(len(vectors.outputs), -1)),
+    )
+
+
+def _random_pictures(one: Candidate) -> npt.NDArray[np.uint8]:
+    """uint8 (N, H, W, C), or (N, ...) for an input that is no picture; the same ones every time."""
+    spec = one.artifact.description.input
+    shape = [max(1, size) for size in spec.shape[1:]]
+    if spec.layout == "NCHW":
+        shape = [*shape[1:], shape[0]]
+    return np.random.default_rng(SEED).integers(0, 256, (PICTURES, *shape), dtype=np.uint8)
