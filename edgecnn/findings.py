@@ -75,6 +75,7 @@ class Trial:
 
     settings: Mapping[str, Any]
     validation_top1_percent: float
+    """0 for one whose loss stopped being a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +88,20 @@ class Contender:
     """Its [net] table once scaled."""
     optim: Mapping[str, Any]
     """Its [optim] table as the trials chose it."""
+    augment: Mapping[str, Any] = field(default_factory=dict)
+    """Its [augment] table as the trials chose it."""
     params: int
     macs: int
+    budget_ratio: float = 1.0
+    """Its cost over the budget."""
+    budget_ratio_low: float | None = None
+    budget_ratio_high: float | None = None
+    """95 % of a latency's ratio, measured in turns before training; None for what is counted."""
     trials: tuple[Trial, ...]
     file: str
     precision: str
+    float_operators: int = 0
+    """Operators of the file that compute in float; none in one that is int8."""
     bytes: int
     int8_top1_percent: float
     int8_top1_low_percent: float
@@ -157,6 +167,9 @@ class Duel:
     sentences: tuple[str, ...]
     """What follows, in words made from the numbers."""
     elapsed_s: float
+    """Of all trainings, trials among them."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The plan: recipe, families, fractions, trials, steps; all that decides the numbers."""
 
 
 def write(found: Lesson | Duel, path: Path) -> None:
@@ -169,8 +182,7 @@ def read(kind: type[T], path: Path) -> T:
     """What `write` wrote. Raises UsageError if the file is something else."""
     try:
         table = json.loads(path.read_text())
-        table["environment"].pop("fingerprint", None)
-        return config.build(kind, table, path.name)
+        return config.build(kind, {**table, "environment": environment.from_table(table["environment"])}, path.name)
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}.") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:

@@ -1,0 +1,41 @@
+"""Pictures in the house's style: Okabe and Ito's colours, told apart by every kind of colour vision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn import files
+from edgecnn.findings import Number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+FAMILIES = {"dscnn": BLUE, "mlp": VERMILION, "vit": GREEN}
+"""A net has the same colour in every picture."""
+
+
+def panels(columns: int, rows: int = 1, width: float = 9.0, height: float = 3.6) -> tuple[Figure, Any]:
+    """(figure, axes): an array of axes (rows, columns), of one dimension where one of the two is 1."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns)
+
+
+def with_intervals(axes: Any, xs: Sequence[float], numbers: Sequence[Number], label: str, **style: Any) -> None:
+    """A line through the numbers, each with its interval where it has one."""
+    ys = [one.value for one in numbers]
+    lows = [one.value if one.low is None else one.low for one in numbers]
+    highs = [one.value if one.high is None else one.high for one in numbers]
+    errors = [[y - low for y, low in zip(ys, lows, strict=True)], [high - y for y, high in zip(ys, highs, strict=True)]]
+    axes.errorbar(xs, ys, errors, label=label, capsize=3, **style)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write it as PNG, atomically. Raises OutputError."""
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130, format="png", metadata={"Software": None})

@@ -1,0 +1,138 @@
+"""The trainings of a duel: ordinary runs, one folder each, so that a duel that was killed goes on where it stood."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn import console, data, files, plans, verify
+from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
+from edgecnn.plans import Recipe
+from edgecnn.run import Run, is_run, open_run
+from edgecnn.train import train
+
+SCORE = "test.json"
+"""Beside a run's other files: how many pictures of the test split it gets right."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Top-1 of the float net on the whole test split."""
+
+    correct: int
+    n: int
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.correct / self.n
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[int]:
+    """Hold `folder` for one duel, and for the trainings that get the lock; RunError if another one is at work there."""
+    with (files.make_folder(folder) / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(
+                f"Another duel, or a training it left behind, is at work in {folder}.", "wait for it, or end it"
+            ) from error
+        yield lock.fileno()
+
+
+def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, what: str, lock: int) -> list[Run | None]:
+    """The finished runs of all recipes, each in runs/<its name>; None for one whose loss stopped being a number.
+
+    A finished run is taken as it is, a begun one goes on from its checkpoint. With several jobs each training
+    is a process of its own.
+
+    Raises RunError if a folder holds another recipe's run, and what a training raises.
+    """
+    files.make_folder(runs)
+    done = 0
+
+    def one(recipe: Recipe) -> Run | None:
+        nonlocal done
+        fresh = not (runs / recipe.name / "run.json").is_file()
+        run = _finished(recipe, runs, None if jobs == 1 else lock)
+        done += 1
+        if fresh:
+            says = f"validation {run.validation_top1_percent:.1f} %, {run.train_seconds:.0f} s" if run else "diverged"
+            console.note(f"{recipe.name}: {says}  ({what} {done} of {len(recipes)})")
+        return run
+
+    if jobs == 1:
+        return [one(recipe) for recipe in recipes]
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(one, recipe) for recipe in recipes]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def score(run: Run) -> Score:
+    """The run on its whole test split, counted once and kept in its folder."""
+    path = run.folder / SCORE
+    if not path.is_file():
+        test = data.load(run.recipe.data).test
+        right = verify.reference_logits(run, test.images).argmax(1) == test.labels
+        files.write_json(path, {"correct": int(right.sum()), "n": len(test)})
+    try:
+        return Score(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{path} cannot be read: {error}.", "remove it, and it is counted again") from error
+
+
+def _finished(recipe: Recipe, runs: Path, lock: int | None) -> Run | None:
+    folder = runs / recipe.name
+    if (folder / "run.json").is_file():
+        run = open_run(folder)
+        if run.recipe != recipe:
+            raise RunError(f"{folder} holds a run of another duel.", "choose another --name or --output")
+        return run
+    try:
+        if lock is not None:
+            _in_a_process(recipe, folder, lock)
+            return open_run(folder)
+        with contextlib.redirect_stderr(io.StringIO()):  # hundreds of epochs, of which nobody reads any
+            return train(recipe, folder, resume=is_run(folder))
+    except GateFailed:
+        return None
+
+
+def _in_a_process(recipe: Recipe, folder: Path, lock: int) -> None:
+    """`edgecnn train`, as anyone would type it. Raises GateFailed as it does, EnvironmentUnfit with its error."""
+    if is_run(folder):
+        written = plans.load(Recipe, str(folder / "recipe.toml"))
+        if written != recipe:
+            raise RunError(f"{folder} holds a run of another duel.", "choose another --name or --output")
+        words, text = [str(folder), "--resume"], ""
+    else:
+        words, text = ["--output", str(folder.parent), "--name", folder.name], plans.dump(recipe)
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+        if text:
+            plan = Path(scratch, f"{recipe.name}.toml")
+            plan.write_text(text)
+            words = [str(plan), *words]
+        done = subprocess.run(
+            [sys.executable, "-m", "edgecnn", "--quiet", "train", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            pass_fds=(lock,),  # an orphan of a duel that was killed keeps the folder until it ends
+        )
+    if done.returncode == GateFailed.exit_code:
+        raise GateFailed(done.stderr.strip())
+    if done.returncode:
+        raise EnvironmentUnfit(f"The training {recipe.name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
