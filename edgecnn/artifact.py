@@ -58,11 +58,12 @@ class Description:
     format_version: str
     """TFLite schema version, or ONNX opset and IR version."""
     bytes: int
+    """Of the file; of a C array those that end up in flash."""
     sha256: str
     input: TensorSpec
     output: TensorSpec
     precision: str
-    """"fp32", "int8" (every operator and I/O tensor int8), "int8-mixed", "dynamic"."""
+    """"fp32", "fp16" (weights), "int8" (every operator and I/O tensor int8), "int8-mixed", "dynamic"."""
     operators: Mapping[str, int]
     float_operators: int
     """Operators that compute in float; in a QDQ graph those no int8 kernel can take over."""
@@ -74,6 +75,8 @@ class Description:
     macs: int | None
     parameters: int
     labels: tuple[str, ...] = ()
+    micro_arena_bytes: int | None = None
+    """Tensor arena a C array needs on a microcontroller; None for other formats."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ A plan is found by name in its folder (`models/`, `export/`, `bench/`) or by pat
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,25 +136,45 @@ class ExportPlan:
     name: str
     format: tuple[str, ...] = ("onnx", "tflite")
     precision: tuple[str, ...] = ("fp32", "int8")
-    io: Literal["int8", "uint8", "float32"] = "int8"
-    """Of the int8 TFLite file's input and output tensors; ONNX has its activations' type."""
+    io: Literal["auto", "int8", "uint8", "float32"] = "auto"
+    """Of an int8 file's input and output tensors; auto costs no operator: the type of its activations."""
     target: Literal["x86", "arm"] = "x86"
     """Whose fast int8 kernels ONNX is written for: activations uint8 on x86, int8 on ARM."""
+    onnx_for: str = ""
+    """Oldest ONNX Runtime that has to read the ONNX files, such as "1.10"; empty takes what the exporter writes."""
     calib_samples: int = 300
     calib_seed: int = 0
     max_drop: float = 1.0
     """Largest accuracy drop against the run that passes, in percentage points."""
+    per_channel: bool = True
+    """One scale for each output channel of an int8 weight; off, one for the whole tensor, as some chips want it."""
+    rungs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Rungs of the rescue ladder (`edgecnn/rungs/`) to take, each with its options; `rescue` finds them."""
+    rescue: Literal["off", "first", "all"] = "off"
+    """When int8 misses max_drop on validation: climb to the first rung that passes, or price all of them."""
+    qat_epochs: int = 2
+    """Of the ladder's last rung, quantisation-aware training; 0 leaves it out."""
+    board: str = "local"
+    """Where the ladder's price list is timed."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.precision) - {"fp32", "int8"}
+        unknown = set(self.precision) - {"fp32", "fp16", "int8"}
         if unknown:
-            raise ValueError(f"precision cannot be {', '.join(sorted(unknown))}: fp32 or int8")
+            raise ValueError(f"precision cannot be {', '.join(sorted(unknown))}: fp32, fp16 or int8")
+        if self.onnx_for and not re.fullmatch(r"\d+\.\d+(\.\d+)?", self.onnx_for):
+            raise ValueError(f"onnx_for = {self.onnx_for!r} is not a version of ONNX Runtime such as 1.10")
         if not self.format or not self.precision:
             raise ValueError("at least one format and one precision are needed")
         if self.calib_samples < 1:
             raise ValueError(f"calib_samples = {self.calib_samples} should be at least 1")
         if self.max_drop < 0:
             raise ValueError(f"max_drop = {self.max_drop} should not be negative")
+        if self.qat_epochs < 0:
+            raise ValueError(f"qat_epochs = {self.qat_epochs} should not be negative")
+        if self.rescue != "off" and "int8" not in self.precision:
+            raise ValueError("rescue mends int8: precision should have it")
+        if self.rescue != "off" and self.rungs:
+            raise ValueError("rescue looks for rungs itself: leave out either rungs or rescue")
 
 
 @dataclass(frozen=True, kw_only=True)

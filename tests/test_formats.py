@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import io
 import itertools
 import json
@@ -20,18 +22,21 @@ import onnxruntime
 import pytest
 import small_runs
 import tiny_models
+import torch
 from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import formats, plugins, verify
+from edgecnn import artifact, files, formats, plugins, verify
 from edgecnn.artifact import Description
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.formats import _arena, _tflite_model
 from edgecnn.plans import ExportPlan
 
 FORMATS = plugins.names("formats")
+DEPLOYED = ("onnx", "tflite")
+"""Those that travel as a file; a C array is compiled in."""
 PRECISIONS = ("fp32", "int8")
 
 
@@ -51,7 +56,8 @@ def test_a_format_writes_what_it_then_describes(name: str, precision: str) -> No
     assert formats.of(file.path) == name == said.format
     assert said == formats.describe(file.path)
     assert said.precision == precision
-    assert said.bytes == file.path.stat().st_size
+    assert said.bytes <= file.path.stat().st_size
+    assert said.sha256 == files.sha256(file.path)
     assert said.labels == small_runs.CLASSES
     assert (said.input.name, said.output.name) == ("input", "logits")
     assert said.output.shape == (1, 4)
@@ -110,7 +116,7 @@ def test_every_activation_of_the_onnx_file_has_its_scale_in_the_tflite_file(net:
     assert of_onnx <= of_tflite
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", DEPLOYED)
 def test_resnet8_has_the_weights_and_macs_that_mlperf_tiny_states(name: str) -> None:
     said = described("resnet", name, "int8")
     classes_missing = 10 - 4  # MLPerf Tiny's has ten classes: 77,706 parameters, 12,501,632 MACs
@@ -135,7 +141,7 @@ def test_int8_needs_a_quarter_of_the_activation_memory() -> None:
         assert full == 4 * eighth
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", DEPLOYED)
 def test_a_vit_is_called_int8_mixed(name: str) -> None:
     said = described("vit", name, "int8")
     assert said.precision == "int8-mixed"
@@ -174,17 +180,59 @@ def test_int8_input_takes_pixels_as_they_are(name: str) -> None:
     assert spec.zero_point == run.mean - (128 if spec.dtype == "int8" else 0)
 
 
-def test_uint8_and_float_edges_change_no_logit() -> None:
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_the_type_of_the_edges_changes_no_logit(name: str, io: str) -> None:
     images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
-    plain, unsigned, real = (small_runs.written("mlp", "tflite", "int8", io=io) for io in ("int8", "uint8", "float32"))
-    values = verify.outputs(plain, images).astype(np.int32)
-    assert np.array_equal(verify.outputs(unsigned, images).astype(np.int32) - 128, values)
-    output = plain.description.output
-    assert output.zero_point is not None
-    logits = (values - output.zero_point) * np.float32(output.scale)
-    assert np.allclose(verify.outputs(real, images), logits, atol=1e-6)
-    assert (unsigned.description.precision, unsigned.description.quantize_pairs) == ("int8", 2)
-    assert (real.description.precision, real.description.input.dtype) == ("int8-mixed", "float32")
+    plain, other = small_runs.written("mlp", name, "int8"), small_runs.written("mlp", name, "int8", io=io)
+    logits, same = (artifact.decode(verify.outputs(one, images), one.description.output) for one in (plain, other))
+    assert np.allclose(same, logits, rtol=0, atol=1e-6)
+    said = other.description
+    assert (said.input.dtype, said.output.dtype) == (io, io)
+    assert said.precision == ("int8-mixed" if io == "float32" else "int8")
+    native = io == plain.description.input.dtype
+    assert (said.quantize_pairs == 0) is native
+    assert native is (other.path.read_bytes() == plain.path.read_bytes())
+
+
+# Half precision
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_fp16_halves_the_weights_and_moves_no_logit_by_more_than_their_rounding(name: str) -> None:
+    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
+    full, half = (small_runs.written("mlp", name, precision) for precision in ("fp32", "fp16"))
+    assert half.description.precision == "fp16"
+    assert 0.5 < half.description.bytes / full.description.bytes < 0.65
+    for count in ("parameters", "macs", "float_operators", "planned_activation_peak_bytes", "quantize_pairs"):
+        assert getattr(half.description, count) == getattr(full.description, count)
+    logits, rounded = verify.outputs(full, images), verify.outputs(half, images)
+    assert 0 < np.abs(rounded - logits).max() < 4 * 2**-11 * np.abs(logits).max()
+
+
+def test_xnnpack_runs_an_fp16_file_whole_and_onnx_runtime_unpacks_it_when_it_is_loaded(tmp_path: Path) -> None:
+    interpreter = Interpreter(model_path=str(small_runs.written("dscnn", "tflite", "fp16").path))
+    interpreter.allocate_tensors()
+    kept = [operator["op_name"] for operator in interpreter._get_ops_details()]
+    assert kept.count("DELEGATE") == 1
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    path = small_runs.written("dscnn", "onnx", "fp16").path
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    assert "Cast" not in {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_a_weight_that_half_precision_cannot_hold_is_refused(name: str, tmp_path: Path) -> None:
+    model = small_runs.exportable("mlp")
+    net = copy.deepcopy(model.net)
+    with torch.no_grad():
+        next(iter(net.parameters())).view(-1)[0] = 1e6
+    with pytest.raises(EnvironmentUnfit, match=r"holds 1e\+06, and half precision ends at 65504"):
+        formats.get(name).write(
+            dataclasses.replace(model, net=net), "fp16", ExportPlan(name="test"), tmp_path / f"a.{name}"
+        )
 
 
 def test_onnx_for_arm_has_int8_activations_and_the_same_logits() -> None:
@@ -474,11 +522,11 @@ def test_an_onnx_graph_with_a_hole_is_refused_by_the_name_of_the_value(tmp_path:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_one_formats_file_is_not_anothers(name: str, tmp_path: Path) -> None:
-    (other,) = set(FORMATS) - {name}
-    path = tmp_path / f"file{formats.get(name).SUFFIX}"
-    path.write_bytes(small_runs.written("mlp", other, "fp32").path.read_bytes())
-    with pytest.raises(ModelFileError):
-        formats.describe(path)
+    for other in set(FORMATS) - {name}:
+        path = tmp_path / f"file{formats.get(name).SUFFIX}"
+        path.write_bytes(small_runs.written("mlp", other, "fp32").path.read_bytes())
+        with pytest.raises(ModelFileError):
+            formats.describe(path)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -497,7 +545,7 @@ def test_a_damaged_file_is_described_or_refused_never_more(name: str, precision:
     broken = whole.with_name(f"damaged{whole.suffix}")
     broken.write_bytes(content)
     with contextlib.suppress(ModelFileError):
-        assert formats.describe(broken).bytes == len(content)
+        assert formats.describe(broken).sha256 == files.sha256(broken)
 
 
 def test_a_zip_archive_without_a_label_file_gives_no_labels(tmp_path: Path) -> None:

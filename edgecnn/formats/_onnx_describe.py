@@ -49,12 +49,8 @@ def _describe(data: bytes) -> Description:
     graph = read(model)
     absorbed = Absorbed(graph)
     operators = Counter(node.op_type for node in graph.nodes)
-    of_float = [node for node in graph.nodes if _computes_in_float(node, graph, absorbed)]
-    own_coders = [
-        node
-        for node in graph.nodes
-        if node.op_type in CODERS and node.output[0] not in absorbed.inside and node.input[0] not in graph.constants
-    ]
+    of_float = [node for node in graph.nodes if computes_in_float(node, graph, absorbed)]
+    own_coders = [node for node in graph.nodes if runs_as_coder(node, graph, absorbed)]
     weights = _weights(graph)
     source, result = _input(graph), _output(graph)
     int8_operators = len(absorbed.operators) + sum(node.op_type in NATIVE for node in graph.nodes)
@@ -85,7 +81,13 @@ def _describe(data: bytes) -> Description:
     )
 
 
-def _computes_in_float(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
+def runs_as_coder(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
+    """Whether a node quantises or dequantises an activation as an operator of its own."""
+    return node.op_type in CODERS and node.output[0] not in absorbed.inside and node.input[0] not in graph.constants
+
+
+def computes_in_float(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
+    """Whether a node computes with floats: no int8 kernel takes it over, and it is no bookkeeping."""
     if node.op_type in CODERS | BOOKKEEPING or node.output[0] in absorbed.inside:
         return False
     if node.output[0] in absorbed.operators:
@@ -113,7 +115,8 @@ def _weights(graph: Graph) -> set[str]:
         for name in _operands(node):
             writer = graph.producer.get(name)
             through = writer is not None and writer.op_type == "DequantizeLinear"
-            constant = writer.input[0] if writer is not None and through else name
+            stored = writer is not None and writer.op_type in ("DequantizeLinear", "Cast")
+            constant = writer.input[0] if writer is not None and stored else name
             if constant not in graph.constants:
                 continue
             bias = graph.types[constant] == "int32" and (through or node.op_type in NATIVE)
@@ -152,7 +155,7 @@ def _peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
             continue
         read = [absorbed.storage(name) for name in node.input if name and name not in graph.constants]
         written = [absorbed.storage(name) for name in node.output if name]
-        if node.op_type == "DequantizeLinear" and node.input[0] in graph.constants:
+        if node.op_type in ("DequantizeLinear", "Cast") and node.input[0] in graph.constants:
             continue  # a weight
         steps.append((read, written))
     for name in {name for step in steps for names in step for name in names} | set(graph.inputs):

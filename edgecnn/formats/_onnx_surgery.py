@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.formats import _precision
+
+WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+
 
 def cut_edges(model: Any) -> None:
     """Let the graph begin behind its first QuantizeLinear and end before its last DequantizeLinear."""
@@ -25,6 +29,75 @@ def cut_edges(model: Any) -> None:
         graph.node.remove(node)
         _rename(graph, inner, value.name)
         value.type.tensor_type.elem_type = zero_points[node.input[2]].data_type
+
+
+def edges_as(model: Any, io: str) -> None:
+    """Let the cut int8 graph take and give `io` ("int8", "uint8", "float32"): float is raw pixels in, logits out.
+
+    Exact: a pixel is a whole number, and int8 and uint8 tensors with zero points 128 apart hold the same reals.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph, constants = model.graph, _constants(model)
+    entry, leaving = graph.input[0], graph.output[0]
+    inner = entry.type.tensor_type.elem_type
+    outer = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}[io]
+    if inner == outer:
+        return
+    (last,) = (node for node in graph.node if leaving.name in node.output)
+    zero_points = {TensorProto.INT8: np.int8(-128), TensorProto.UINT8: np.uint8(0)}
+    given = int(_value(constants, last.input[2])) - int(zero_points[inner])  # of the output as uint8
+    scale = _value(constants, last.input[1])
+
+    def number(name: str, value: npt.NDArray[Any] | np.generic) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    pixel = number("pixel_scale", np.float32(1.0))
+    for value in (entry, leaving):
+        value.type.tensor_type.elem_type = outer
+        _rename(graph, value.name, f"{value.name}_inner")
+    before, after = "input", f"{entry.name}_inner"
+    coders = []
+    if outer != TensorProto.FLOAT:
+        before = "pixels"
+        zero = number("outer_pixel_zero_point", zero_points[outer])
+        coders.append(helper.make_node("DequantizeLinear", [entry.name, pixel, zero], [before]))
+    zero = number("pixel_zero_point", zero_points[inner])
+    coders.append(helper.make_node("QuantizeLinear", [before, pixel, zero], [after]))
+    for place, node in enumerate(coders):
+        graph.node.insert(place, node)
+    real = leaving.name if outer == TensorProto.FLOAT else f"{leaving.name}_real"
+    graph.node.append(helper.make_node("DequantizeLinear", [f"{leaving.name}_inner", *last.input[1:3]], [real]))
+    if outer != TensorProto.FLOAT:
+        shifted = np.asarray(given + int(zero_points[outer])).astype(zero_points[outer].dtype)
+        numbers = [number("outer_scale", scale), number("outer_zero_point", shifted)]
+        graph.node.append(helper.make_node("QuantizeLinear", [real, *numbers], [leaving.name]))
+
+
+def weights_to_float16(model: Any) -> None:
+    """Weights and biases are stored in half precision and cast when the file is loaded; it computes in float32.
+
+    Numbers that stand alone keep their precision. Raises EnvironmentUnfit for one that half precision cannot hold.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph, constants = model.graph, _constants(model)
+    cast: set[str] = set()
+    for node in list(graph.node):
+        if node.op_type not in WEIGHTED:
+            continue
+        for name in node.input[1:]:
+            constant = constants.get(name)
+            if name in cast or constant is None or constant.data_type != TensorProto.FLOAT:
+                continue
+            value = numpy_helper.to_array(constant)
+            if value.size < 2:
+                continue
+            cast.add(name)
+            graph.initializer.remove(constant)
+            graph.initializer.append(numpy_helper.from_array(_precision.halved(value, name), f"{name}_fp16"))
+            graph.node.insert(0, helper.make_node("Cast", [f"{name}_fp16"], [name], to=TensorProto.FLOAT))
 
 
 def activations_to_uint8(model: Any) -> None:

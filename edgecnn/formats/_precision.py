@@ -1,6 +1,11 @@
-"""Which precision word a file has earned."""
+"""Which precision word a file has earned, and how half precision is made."""
 
 from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import EnvironmentUnfit
 
 EIGHT_BIT = frozenset({"int8", "uint8"})
 
@@ -20,3 +25,13 @@ def word(
     if float_operators == 0 and EIGHT_BIT.issuperset(io):
         return "int8"
     return "int8-mixed"
+
+
+def halved(values: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float16]:
+    """The values in half precision, rounded to nearest; EnvironmentUnfit if one is beyond its 65,504."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest > float(np.finfo(np.float16).max):
+        raise EnvironmentUnfit(
+            f"{name!r} holds {largest:.6g}, and half precision ends at 65504.", "export fp32 or int8 instead of fp16"
+        )
+    return values.astype(np.float16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,8 @@ def _describe(data: bytes) -> Description:
     float_operators, int8_operators = 0, 0
     for part in model.subgraphs:
         for operator in part.operators:
-            if operator_name(model, operator) in CODERS:
-                continue
-            types = {dtype_name(tensor) for tensor in _activations(model, part, operator)}
-            float_operators += not FLOATS.isdisjoint(types)
-            int8_operators += not _precision.EIGHT_BIT.isdisjoint(types)
+            float_operators += computes_in_float(model, part, operator)
+            int8_operators += _computes_in(_precision.EIGHT_BIT, model, part, operator)
     weights = _weights(model)
     weight_types = {dtype_name(tensor) for tensor in weights}
     source, result = _spec(graph.tensors[graph.inputs[0]]), _spec(graph.tensors[graph.outputs[0]])
@@ -68,16 +66,28 @@ def _describe(data: bytes) -> Description:
         float_operators=float_operators,
         transposes=names["TRANSPOSE"],
         quantize_pairs=sum(
-            bool(_activations(model, part, operator)) and operator_name(model, operator) in CODERS
-            for part in model.subgraphs
-            for operator in part.operators
-            if not all(constant(model, part.tensors[i]) for i in operator.inputs)
+            runs_as_coder(model, part, operator) for part in model.subgraphs for operator in part.operators
         ),
         planned_activation_peak_bytes=_peak_bytes(model, graph),
         macs=sum(_macs(model, part, operator) for part in model.subgraphs for operator in part.operators),
         parameters=sum(math.prod(shape(tensor)) for tensor in weights),
         labels=_tflite_metadata.read_labels(data),
     )
+
+
+def runs_as_coder(model: Any, graph: Any, operator: Any) -> bool:
+    """Whether an operator quantises or dequantises an activation."""
+    return operator_name(model, operator) in CODERS and not constant(model, graph.tensors[operator.inputs[0]])
+
+
+def computes_in_float(model: Any, graph: Any, operator: Any) -> bool:
+    """Whether an operator reads or writes float activations and is no mere change of type."""
+    return _computes_in(FLOATS, model, graph, operator)
+
+
+def _computes_in(kinds: Collection[str], model: Any, graph: Any, operator: Any) -> bool:
+    types = {dtype_name(tensor) for tensor in _activations(model, graph, operator)}
+    return operator_name(model, operator) not in CODERS and not types.isdisjoint(kinds)
 
 
 def _activations(model: Any, graph: Any, operator: Any) -> list[Any]:
@@ -127,10 +137,15 @@ def _macs(model: Any, graph: Any, operator: Any) -> int:
 
 
 def _peak_bytes(model: Any, graph: Any) -> int:
-    """Of the main graph."""
+    """Of the main graph. Weights that a runtime unpacks once, when it loads the file, are no activations."""
+    unpacked = {
+        int(operator.outputs[0])
+        for operator in graph.operators
+        if operator_name(model, operator) in CODERS and constant(model, graph.tensors[operator.inputs[0]])
+    }
     sizes = {}
     for index, tensor in enumerate(graph.tensors):
-        if not constant(model, tensor):
+        if index not in unpacked and not constant(model, tensor):
             kind = dtype_name(tensor)
             width = 1 if kind == "bool" else np.dtype(kind).itemsize if kind in np.sctypeDict else 4
             sizes[str(index)] = math.prod(shape(tensor)) * width

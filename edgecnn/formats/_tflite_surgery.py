@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.formats import _tflite_model
+from edgecnn.formats import _precision, _tflite_model
 from edgecnn.formats._tflite_model import operator_name
 
 ROLES = ("input", "weights", "bias")
@@ -46,6 +46,38 @@ def float_output(model: Any) -> None:
     outer = len(graph.tensors) - 1
     graph.operators.append(_operator(model, "DEQUANTIZE", inner, outer))
     graph.outputs = np.array([outer], np.int32)
+
+
+def weights_to_float16(model: Any) -> None:
+    """Weights and biases are stored in half precision, each behind a DEQUANTIZE; the file computes in float32.
+
+    XNNPACK unpacks them once, when the file is loaded. Numbers that stand alone keep their precision. Raises
+    EnvironmentUnfit for one that half precision cannot hold.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = model.subgraphs[0]
+    halves: dict[int, int] = {}
+    for operator in list(graph.operators):
+        if operator_name(model, operator).lower() not in WEIGHTED:
+            continue
+        for index in (int(index) for index in operator.inputs[1:] if index >= 0):
+            tensor = graph.tensors[index]
+            stored = _tflite_model.values(model, tensor, np.float32)
+            if index in halves or tensor.type != schema.TensorType.FLOAT32 or stored is None or stored.size < 2:
+                continue
+            half, buffer = schema.TensorT(), schema.BufferT()
+            buffer.data = _precision.halved(stored, tensor.name.decode()).view(np.uint8)
+            model.buffers.append(buffer)
+            half.name, half.shape, half.type = tensor.name + b"_fp16", tensor.shape, schema.TensorType.FLOAT16
+            half.buffer, tensor.buffer = len(model.buffers) - 1, 0
+            graph.tensors.append(half)
+            halves[index] = len(graph.tensors) - 1
+    coders = [_operator(model, "DEQUANTIZE", half, index) for index, half in halves.items()]
+    for coder in coders[:1]:
+        model.operatorCodes[coder.opcodeIndex].version = 3  # the first that takes float16
+    graph.operators = coders + list(graph.operators)
+    _pack_buffers(model)
 
 
 def fold_flatten(model: Any) -> None:

@@ -1,7 +1,10 @@
 """ONNX: NCHW, one picture a call, opset 18 with the oldest IR version that may hold it.
 
-fp32 takes raw pixels 0..255 as float. int8 is a QDQ graph whose input and output tensors hold bytes: uint8
-where the target is x86 (its kernels are fast for uint8 activations and int8 weights alone), int8 on ARM.
+fp32 takes raw pixels 0..255 as float; so does fp16, whose weights are stored in half precision and cast when the
+file is loaded, for ONNX Runtime's CPU provider computes in float32. int8 is a QDQ graph whose input and output
+tensors hold bytes: uint8 where the target is x86 (its kernels are fast for uint8 activations and int8 weights
+alone), int8 on ARM; `io` turns them into something else with operators at the edges. `onnx_for` writes an older
+opset.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import edgecnn
 from edgecnn.errors import MissingPackage
-from edgecnn.formats import _onnx_surgery
+from edgecnn.formats import _onnx_islands, _onnx_surgery, _onnx_versions
 from edgecnn.formats._onnx_describe import describe as describe
 from edgecnn.quiet import quietly
 
@@ -38,11 +41,16 @@ def check() -> None:
 
 
 def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> None:
-    """Write the net as `precision` ("fp32" or "int8") to `path`, labels and preprocessing inside."""
+    """Write the net as `precision` ("fp32", "fp16" or "int8") to `path`, labels and preprocessing inside.
+
+    Raises PlanError or EnvironmentUnfit if it cannot be written for the runtime of `plan.onnx_for`.
+    """
     import onnx
     import torch
 
-    module = model.float_module() if precision == "fp32" else model.int8_module(fold_weights=True)
+    if plan.onnx_for:
+        _onnx_versions.reads(plan.onnx_for)
+    module = model.int8_module(fold_weights=True) if precision == "int8" else model.float_module()
     with quietly():
         program = torch.onnx.export(
             module,
@@ -63,7 +71,14 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
         _onnx_surgery.biases_to_int32(proto)
         if plan.target == "x86":
             _onnx_surgery.activations_to_uint8(proto)
+        if plan.io != "auto":
+            _onnx_surgery.edges_as(proto, plan.io)
+        _onnx_islands.keep(proto)
     _onnx_surgery.tidy(proto, IR_VERSION)
+    if precision == "fp16":
+        _onnx_surgery.weights_to_float16(proto)
+    if plan.onnx_for:
+        proto = _onnx_versions.lower(proto, plan.onnx_for)
     proto.graph.name = model.run.name
     proto.producer_name, proto.producer_version = "edgecnn", edgecnn.__version__
     notes = {

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import MissingPackage, ModelFileError
+from edgecnn.runtimes import Kernel
+from edgecnn.runtimes._stderr import notes_apart
 
 FORMATS = ("tflite",)
 PACKAGE = "ai-edge-litert"
-
-_stderr_is_ours = threading.Lock()
+ON_BOARDS = True
 
 
 def import_engine() -> None:
@@ -29,12 +25,12 @@ def import_engine() -> None:
         raise MissingPackage(PACKAGE, None, "Running .tflite files") from error
 
 
-def open(path: Path, num_threads: int) -> LiteRTSession:
+def open(path: Path, num_threads: int, lowered: bool = False) -> LiteRTSession:
     import_engine()
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with _notes_apart():
+        with notes_apart():
             interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
@@ -43,6 +39,16 @@ def open(path: Path, num_threads: int) -> LiteRTSession:
     if len(interpreter.get_input_details()) != 1:
         raise ModelFileError(f"{path} has {len(interpreter.get_input_details())} inputs; a picture fills one.")
     return LiteRTSession(interpreter)
+
+
+def lower(path: Path, target: Path) -> None:
+    """The file itself: its operators are run one by one, and XNNPACK gives each a kernel of its own."""
+    shutil.copyfile(path, target)
+
+
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
+    """None: the Python package has no profiler."""
+    return ()
 
 
 class LiteRTSession:
@@ -66,17 +72,3 @@ class LiteRTSession:
         self.load(x)
         self.invoke()
         return self.fetch()
-
-
-@contextlib.contextmanager
-def _notes_apart() -> Iterator[None]:
-    """Keep what the C++ side says while loading ("Created ... delegate") off the user's stderr."""
-    with _stderr_is_ours, tempfile.TemporaryFile() as notes:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import MissingPackage, ModelFileError
+from edgecnn.runtimes import Kernel
 
 FORMATS = ("onnx",)
 PACKAGE = "onnxruntime"
+ON_BOARDS = True
 
 ERRORS_ONLY = 3
+KERNEL_MARK = "_kernel_time"
+SETTLING_RUNS = 3
+DTYPES = {"float": "float32", "double": "float64"}
+"""Its words for NumPy's types, where they differ."""
 
 
 def import_engine() -> None:
@@ -23,7 +31,52 @@ def import_engine() -> None:
         raise MissingPackage(PACKAGE, None, "Running .onnx files") from error
 
 
-def open(path: Path, num_threads: int) -> OnnxRuntimeSession:
+def open(path: Path, num_threads: int, lowered: bool = False) -> OnnxRuntimeSession:
+    session = _load(path, _options(num_threads, lowered))
+    if len(session.get_inputs()) != 1:
+        raise ModelFileError(f"{path} has {len(session.get_inputs())} inputs; a picture fills one.")
+    return OnnxRuntimeSession(session)
+
+
+def lower(path: Path, target: Path) -> None:
+    """Fused, in its own operators and layouts; it fits this CPU only."""
+    options = _options(1, lowered=False)
+    options.optimized_model_filepath = str(target)
+    _load(path, options)
+
+
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
+    """Whole microseconds, and a few of its own in each: it looks at shapes and memory inside what it times."""
+    options = _options(num_threads, lowered=True)
+    options.enable_profiling = True
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        options.profile_file_prefix = str(Path(folder, "profile"))
+        engine = _load(lowered, options)
+        session = OnnxRuntimeSession(engine)
+        session.load(x)
+        for _ in range(num_runs + SETTLING_RUNS):
+            session.invoke()
+        events = json.loads(Path(engine.end_profiling()).read_text())
+    found: dict[int, list[Any]] = {}
+    for event in events:
+        if event["name"].endswith(KERNEL_MARK) and event.get("cat") == "Node":
+            found.setdefault(int(event["args"]["node_index"]), []).append(event)
+    return tuple(_kernel(place, runs) for place, runs in found.items())
+
+
+def _kernel(place: int, runs: list[Any]) -> Kernel:
+    told = runs[-1]["args"]
+    outputs = [next(iter(one.items())) for one in told["output_type_shape"]]
+    return Kernel(
+        place=place,
+        operator=told["op_name"],
+        dtypes=tuple(DTYPES.get(dtype, dtype) for dtype, _ in outputs),
+        shapes=tuple(tuple(shape) for _, shape in outputs),
+        times_ms=tuple(run["dur"] / 1000 for run in runs[SETTLING_RUNS:]),
+    )
+
+
+def _options(num_threads: int, lowered: bool) -> Any:
     import_engine()
     import onnxruntime
 
@@ -31,14 +84,19 @@ def open(path: Path, num_threads: int) -> OnnxRuntimeSession:
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
+    if lowered:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return options
+
+
+def _load(path: Path, options: Any) -> Any:
+    import onnxruntime
+
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class of their own
         reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
         raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.") from error
-    if len(session.get_inputs()) != 1:
-        raise ModelFileError(f"{path} has {len(session.get_inputs())} inputs; a picture fills one.")
-    return OnnxRuntimeSession(session)
 
 
 class OnnxRuntimeSession:

@@ -1,0 +1,144 @@
+"""The verb: what is wrong with this installation, with a model file, or with what a device feeds it.
+
+installation.py    packages, platform, imports, tools
+file.py            a file: is it what its name says, and what fails or costs in it
+preprocessing.py   labelled pictures or a device's answers: which preprocessing, or which mistake, explains them
+mistakes.py        every mistake that is tried
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn import artifact as artifacts
+from edgecnn import console
+from edgecnn.artifact import Artifact, Description
+from edgecnn.doctor import album, conclusions, device_log, file, installation, preprocessing, show, there
+from edgecnn.doctor.album import Labelled
+from edgecnn.doctor.answers import Model
+from edgecnn.doctor.finding import Finding, wrong
+from edgecnn.doctor.preprocessing import Diagnosis
+from edgecnn.doctor.trial import Target
+from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
+from edgecnn.stimuli import assumed_preprocessing
+
+LIMIT = 500
+"""Pictures that are tried, of a folder with more."""
+
+
+def of_installation(as_json: bool = False) -> None:
+    """Print a line for everything a use of this tool needs. Raises EnvironmentUnfit if something is wrong."""
+    found = installation.findings()
+    _print("", found, None, as_json)
+    if failed := wrong(found):
+        raise EnvironmentUnfit(
+            f"{len(failed)} things are wrong with this installation, {failed[0].subject} first.", failed[0].mend
+        )
+
+
+def of_file(
+    path: Path,
+    pictures: Path | None = None,
+    log: Path | None = None,
+    board: str | None = None,
+    limit: int = LIMIT,
+    as_json: bool = False,
+) -> None:
+    """Print what is known of a model file, whoever made it.
+
+    pictures: a folder of pictures, `<class>/*`, to find its preprocessing with.
+    log: a device's answers to pictures of that folder; then the mistake that explains them is looked for.
+    board: where it is loaded and run too.
+    limit: pictures that are tried.
+    Raises ModelFileError if it is no model, DataError for pictures or a log that cannot be used, and GateFailed
+    if something is wrong with it.
+    """
+    if log is not None and pictures is None:
+        raise UsageError("--device-log needs the pictures it is about.", "name their folder with --pictures")
+    if limit < 1:
+        raise UsageError(f"--limit {limit} should be at least 1.")
+    description, found = file.open_model(path)
+    one = _artifact(path, description)
+    packages = None
+    if board is not None:
+        packages, on_board = there.look(one, board)
+        found += on_board
+    found += file.findings(path, description, packages)
+    diagnosis = None
+    if pictures is not None:
+        diagnosis, about = _preprocessing(one, pictures, log, limit)
+        found += about
+    _print(str(path), found, diagnosis, as_json)
+    if failed := wrong(found):
+        subjects = ", ".join(dict.fromkeys(finding.subject for finding in failed))
+        raise GateFailed(f"Something is wrong with {path}: {subjects}.", failed[0].mend)
+
+
+def _preprocessing(one: Artifact, folder: Path, log: Path | None, limit: int) -> tuple[Diagnosis, list[Finding]]:
+    """What the pictures say. Raises DataError if they cannot be used."""
+    outputs = int(np.prod(one.description.output.shape[1:], dtype=int))
+    if len(one.description.input.shape) != 4:
+        raise DataError(f"{one.path} takes no picture: its input is {one.description.input.shape}.")
+    if log is None:
+        shown = album.labelled(folder, limit)
+        names, target = _classes(one, shown, outputs)
+        paths: Sequence[Path] = shown.paths
+    else:
+        everything = album.labelled(folder, limit=1 << 40)
+        names = one.labels or everything.classes or tuple(map(str, range(outputs)))
+        said = device_log.read(log, everything.paths, names)
+        paths, target = said.paths[:limit], Target(classes=said.called[:limit])
+        if said.scores is not None:
+            target = dataclasses.replace(target, scores=said.scores[:limit])
+    where = preprocessing.laboratory(Model(one.path, one.description), paths, one.preprocessing)
+    diagnosis = preprocessing.diagnose(where, target, names, of_device=log is not None)
+    carded = artifacts.card_path(one.path).is_file()
+    return diagnosis, list(conclusions.of(diagnosis, carded))
+
+
+def _classes(one: Artifact, shown: Labelled, outputs: int) -> tuple[Sequence[str], Target]:
+    """(names of the outputs, the right output of every picture). Raises DataError if the two do not fit."""
+    if not shown.classes or (shown.labels < 0).any():
+        raise DataError(
+            "Pictures of known classes are needed, each in the folder of its class.",
+            "FOLDER/<class>/*.jpg; or --device-log with a device's answers",
+        )
+    if len(shown.classes) > outputs:
+        raise DataError(f"There are {len(shown.classes)} class folders, {one.path} puts out {outputs} values.")
+    own = {album.plain(label): number for number, label in enumerate(one.labels)}
+    folders = [album.plain(name) for name in shown.classes]
+    known = [name in own for name in folders]
+    if len(one.labels) == outputs and all(known):
+        place = np.array([own[name] for name in folders], dtype=np.int64)
+        return one.labels, Target(classes=place[shown.labels])
+    if len(one.labels) == outputs and any(known):
+        strange = shown.classes[known.index(False)]
+        raise DataError(f"{one.path} knows no class {strange!r}.", f"its classes: {', '.join(one.labels)}")
+    console.warn("The class folders are taken in the order of their names: the file does not name its classes.")
+    further = (f"output {number}" for number in range(len(shown.classes), outputs))
+    return (*shown.classes, *further), Target(classes=shown.labels)
+
+
+def _artifact(path: Path, description: Description) -> Artifact:
+    """By its card if it has one that fits, else by what the file says, fed with raw pixels."""
+    try:
+        card = artifacts.read_card(path)
+    except ModelFileError:
+        card = None  # `file` says what is wrong with it
+    if card is not None:
+        return card
+    assumed = assumed_preprocessing(description.input)
+    return Artifact(path=path, description=description, preprocessing=assumed, labels=description.labels)
+
+
+def _print(title: str, found: Sequence[Finding], diagnosis: Diagnosis | None, as_json: bool) -> None:
+    if as_json:
+        table = {"findings": [dataclasses.asdict(one) for one in found]}
+        print(json.dumps(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {}), indent=1))
+    else:
+        show.show(title, found, diagnosis)

@@ -1,0 +1,311 @@
+"""A model file: is it what its name says, and what in it costs time or accuracy, or fails elsewhere."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn import artifact as artifacts
+from edgecnn import c_array, formats
+from edgecnn.artifact import Artifact, Description, TensorSpec
+from edgecnn.doctor import answers, magic, onnx_graph, tflite_graph
+from edgecnn.doctor.answers import Model
+from edgecnn.doctor.finding import Finding
+from edgecnn.doctor.graph import Graph, Operator
+from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
+from edgecnn.formats import _onnx_versions
+
+SHOWN = 4
+"""Operators named before the rest is counted."""
+FEWEST_STEPS = 8
+"""A channel whose largest int8 weight is below it is left with less than 4 bits."""
+
+# What a word of a file's name promises of its precision.
+PROMISES = {
+    "fp32": {"fp32"}, "float32": {"fp32"}, "f32": {"fp32"},
+    "fp16": {"fp16"}, "float16": {"fp16"}, "f16": {"fp16"}, "half": {"fp16"},
+    "int8": {"int8"}, "i8": {"int8"}, "uint8": {"int8"}, "edgetpu": {"int8"},
+    "quant": {"int8", "int8-mixed", "dynamic"}, "quantized": {"int8", "int8-mixed", "dynamic"},
+    "dynamic": {"dynamic"}, "mixed": {"int8-mixed"},
+}  # fmt: skip
+
+
+def open_model(path: Path) -> tuple[Description, list[Finding]]:
+    """What the file is, by its first bytes rather than by its name. Raises ModelFileError if it is no model."""
+    if not path.is_file():
+        raise ModelFileError(f"There is no file {path}.", "name an .onnx, a .tflite or a C array's .h file")
+    data = path.read_bytes()
+    name = magic.format_of(data)
+    if name is None:
+        raise ModelFileError(f"{path} is no model file: it is {magic.words(data)}.", "is it complete?")
+    suffix = formats.get(name).SUFFIX
+    description = formats.get(name).describe(path)
+    if path.suffix == suffix:
+        return description, [Finding(level="ok", subject="format", evidence=f"{name}, {description.format_version}")]
+    evidence = f"it is {name} by its first bytes, and its name ends in {path.suffix or 'nothing'}"
+    return description, [
+        Finding(level="wrong", subject="format", evidence=evidence, mend=f"call it {path.stem}{suffix}")
+    ]
+
+
+def findings(path: Path, description: Description, board: Mapping[str, str] | None = None) -> Iterator[Finding]:
+    """Everything about a file that can be told without pictures.
+
+    board: the packages of a board and their versions, if the file is meant for one.
+    """
+    graph = _graph(path, description)
+    yield from _precision(path, description, graph)
+    yield from _versions(graph, board)
+    yield from _card(path, description)
+    yield from _places(graph, description)
+    yield from _cost(graph)
+    yield from _islands(graph, description)
+    yield from _depthwise(graph)
+    yield from _input(description.input)
+    try:
+        yield from answers.findings(Model(path, description))
+    except MissingPackage as error:
+        yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=error.hint)
+    except EdgecnnError as error:
+        yield Finding(level="wrong", subject="loading", evidence=error.sentence, mend=error.hint or "export it again")
+
+
+def _graph(path: Path, description: Description) -> Graph:
+    if description.format == "onnx":
+        return onnx_graph.read(path)
+    if description.format == "tflite":
+        return tflite_graph.read(path)
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        inner = Path(folder, "array.tflite")
+        inner.write_bytes(c_array.read(path).data)
+        return tflite_graph.read(inner)
+
+
+def _precision(path: Path, description: Description, graph: Graph) -> Iterator[Finding]:
+    """The name's promise against operators and tensor types."""
+    words = set(re.split(r"[^a-z0-9]+", path.stem.lower()))
+    promised = [PROMISES[word] for word in words if word in PROMISES]
+    if {"int8", "mixed"} <= words:
+        promised = [PROMISES["mixed"]]
+    is_, total = description.precision, sum(description.operators.values())
+    facts = (
+        f"{is_}: {description.float_operators} of {total} operators compute in float, input {description.input.dtype}"
+    )
+    facts += f", output {description.output.dtype}"
+    if all(is_ in words for words in promised):
+        yield Finding(level="ok", subject="precision", evidence=facts)
+        return
+    of_float = [one for one in graph.operators if one.is_float]
+    evidence = f"its name says {' and '.join(sorted(min(one) for one in promised))}, it is {facts}"
+    if of_float and is_ != "fp32":
+        evidence += f" ({_named(of_float)})"
+    yield Finding(level="wrong", subject="precision", evidence=evidence, mend=f"export it again, or call it {is_}")
+
+
+def _versions(graph: Graph, board: Mapping[str, str] | None) -> Iterator[Finding]:
+    """Opset and IR version against the runtimes at hand, and operators no runtime has."""
+    if graph.foreign:
+        evidence = f"{', '.join(graph.foreign)}: no runtime has them by itself"
+        mend = "export without them, or bring the library that has them to the device"
+        yield Finding(level="wrong", subject="operators", evidence=evidence, mend=mend)
+    if graph.opset is None or graph.ir_version is None:
+        return
+    needed = _onnx_versions.needed(graph.opset, graph.ir_version)
+    numbers = f"opset {graph.opset}, IR {graph.ir_version}"
+    if needed is None:
+        evidence = f"{numbers}: newer than every ONNX Runtime known here"
+        yield Finding(level="wrong", subject="runtime", evidence=evidence, mend="export it with an older opset")
+        return
+    least = _onnx_versions.dotted(needed)
+    evidence = f"{numbers}: read by ONNX Runtime {least} and newer"
+    for where, version in (("here", _installed("onnxruntime")), ("the board", (board or {}).get("onnxruntime"))):
+        if version is None:
+            continue
+        if _onnx_versions.released(version) < needed:
+            mend = f"install onnxruntime>={least}, or write it for {version} (`edgecnn export --onnx-for`)"
+            yield Finding(level="wrong", subject="runtime", evidence=f"{numbers}, and {where} has {version}", mend=mend)
+            return
+        evidence += f"; {where} has {version}"
+    too_old = [python for python, oldest in _onnx_versions.OLDEST_WHEEL.items() if oldest < needed]
+    if too_old:
+        mend = "fine for boards that are kept up to date; else export it with an older opset"
+        evidence += f". A board's Python {_onnx_versions.dotted(too_old[0])} may have one that is older"
+        yield Finding(level="note", subject="runtime", evidence=evidence, mend=mend)
+    else:
+        yield Finding(level="ok", subject="runtime", evidence=f"{evidence}. Any that Python 3.11 can install will do")
+
+
+def _card(path: Path, description: Description) -> Iterator[Finding]:
+    """Whether anybody knows what it takes and what its classes are called."""
+    try:
+        card = artifacts.read_card(path)
+    except ModelFileError as error:
+        yield Finding(level="wrong", subject="card", evidence=error.sentence, mend=error.hint)
+        return
+    labels = card.labels if card is not None else description.labels
+    if card is None:
+        evidence = "none: nobody knows what its pixels should be"
+        mend = "edgecnn doctor FILE --pictures FOLDER finds out"
+        yield Finding(level="note", subject="card", evidence=evidence, mend=mend)
+    elif card.verdict is not None and not card.verdict.passed:
+        yield Finding(
+            level="wrong", subject="card", evidence=f"its check failed: {card.verdict.reason}", mend="export it again"
+        )
+    else:
+        yield Finding(level="ok", subject="card", evidence=_verdict_words(card))
+    classes = math.prod(description.output.shape[1:])
+    if labels and len(labels) != classes:
+        evidence = f"{len(labels)} labels for {classes} outputs"
+        yield Finding(level="wrong", subject="labels", evidence=evidence, mend="export it again with the right ones")
+    elif not labels:
+        mend = "ship a labels.txt with it"
+        yield Finding(level="note", subject="labels", evidence="none inside, and no card", mend=mend)
+
+
+def _places(graph: Graph, description: Description) -> Iterator[Finding]:
+    """Weights outside the file, sizes that are not fixed, values nobody reads, more than one output."""
+    if graph.outside_files:
+        evidence = f"{graph.outside_bytes:,} bytes of weights lie in {', '.join(graph.outside_files)}"
+        mend = "keep the files together, or save it with its weights inside"
+        yield Finding(level="warn", subject="weights", evidence=evidence, mend=mend)
+    elif graph.outside_bytes:
+        evidence = (
+            f"{graph.outside_bytes:,} bytes lie behind the flatbuffer: a microcontroller's runtime reads zeros there"
+        )
+        mend = "write it with its buffers inside (`edgecnn export` does) before it goes to a microcontroller"
+        yield Finding(level="warn", subject="weights", evidence=evidence, mend=mend)
+    if graph.dynamic:
+        only_batch = all("dimension 0" in one for one in graph.dynamic)
+        mend = (
+            "fine on ONNX Runtime; fix it for LiteRT and microcontrollers"
+            if only_batch
+            else "export it with fixed sizes"
+        )
+        yield Finding(level="note", subject="shape", evidence=f"not fixed: {', '.join(graph.dynamic)}", mend=mend)
+    if unread := graph.unread():
+        evidence = f"nobody reads {_list(unread)}"
+        yield Finding(level="warn", subject="unused", evidence=evidence, mend="export it without them: they cost time")
+    if len(graph.outputs) > 1:
+        evidence = f"{len(graph.outputs)} outputs ({_list(graph.outputs)}); the first is taken for the logits"
+        yield Finding(level="note", subject="outputs", evidence=evidence, mend="export it with the logits alone")
+    if len(graph.inputs) > 1:
+        evidence = f"{len(graph.inputs)} inputs ({_list(graph.inputs)}); a picture fills one"
+        yield Finding(level="wrong", subject="inputs", evidence=evidence, mend="export it with one input")
+
+
+def _cost(graph: Graph) -> Iterator[Finding]:
+    """Operators that compute nothing."""
+    if graph.transposes:
+        first = graph.transposes[0]
+        evidence = f"{len(graph.transposes)} ({_named(graph.transposes)})"
+        at_input = not {*first.reads}.isdisjoint(graph.inputs)
+        mend = "the first turns the input: export it with the runtime's own layout (NHWC for TFLite)"
+        mend = mend if at_input else "attention has some by nature; between convolutions each costs a pass over memory"
+        yield Finding(level="warn" if at_input else "note", subject="transposes", evidence=evidence, mend=mend)
+    if graph.coders:
+        doubled = _back_to_back(graph)
+        evidence = f"{len(graph.coders)} operators only quantise or dequantise ({_named(graph.coders)})"
+        if doubled:
+            evidence += f"; {doubled} directly behind another"
+        mend = "at the edges the price of another type there; inside, keep the operators between them in int8"
+        yield Finding(level="warn" if doubled else "note", subject="coders", evidence=evidence, mend=mend)
+
+
+def _islands(graph: Graph, description: Description) -> Iterator[Finding]:
+    """Float operators inside an int8 file, each group between a dequantise and a quantise."""
+    islands = graph.islands()
+    if not islands or not description.precision.startswith("int8"):
+        return
+    largest = max(islands, key=len)
+    kinds = sorted({one.kind for island in islands for one in island})
+    evidence = (
+        f"{sum(map(len, islands))} operators in {len(islands)} islands compute in float; the largest has {len(largest)}"
+        f" ({_named(largest)}). Kinds: {_list(kinds)}"
+    )
+    mend = "normal for LayerNorm and softmax; else see which of these kinds the quantiser leaves out"
+    yield Finding(level="note", subject="float islands", evidence=evidence, mend=mend)
+
+
+def _depthwise(graph: Graph) -> Iterator[Finding]:
+    """One scale for all channels of a depthwise convolution, and what that leaves to the smallest of them."""
+    shared = [one for one in graph.depthwise if one.scales == 1 and len(one.largest) > 1]
+    if not shared:
+        return
+    starved = {one.name: sum(0 < size < FEWEST_STEPS for size in one.largest) for one in shared}
+    worst = max(shared, key=lambda one: max(one.largest) / max(1, min(one.largest)))
+    low, high = min(worst.largest), max(worst.largest)
+    evidence = (
+        f"{len(shared)} of {len(graph.depthwise)} have one scale for all channels; in {worst.name} one channel uses"
+        f" {high} of 127 steps and another {low}; {sum(starved.values())} channels have fewer than {FEWEST_STEPS}"
+    )
+    mend = "quantise weights per channel: with depthwise layers this is what collapses int8 accuracy"
+    yield Finding(level="warn", subject="depthwise", evidence=evidence, mend=mend)
+
+
+def _input(spec: TensorSpec) -> Iterator[Finding]:
+    """What the input's scale and zero point say of the pictures it was calibrated with."""
+    if spec.scale is None:
+        return
+    span = np.iinfo(spec.dtype) if spec.dtype in ("int8", "uint8", "int16") else None
+    zero_point = spec.zero_point or 0
+    if span is None or not math.isfinite(spec.scale) or spec.scale <= 0 or not span.min <= zero_point <= span.max:
+        evidence = f"scale {spec.scale!r}, zero point {zero_point} for {spec.dtype}"
+        yield Finding(level="wrong", subject="input scale", evidence=evidence, mend="export it again")
+        return
+    black, white = spec.scale * (span.min - zero_point), spec.scale * (span.max - zero_point)
+    evidence = f"stands for {black:.4g} .. {white:.4g}: (pixel - {zero_point - span.min}) / {1 / spec.scale:.4g}"
+    width = white - black
+    suspicion = None
+    if width < 0.9:
+        suspicion = "calibrated on pictures that were divided by 255 twice?"
+    elif width > 300:
+        suspicion = "no pixels reach so far: calibrated on something else?"
+    elif abs(black + white) < 0.1 * width and 6.5 < width < 16:
+        suspicion = "calibrated on random normal numbers instead of pictures?"
+    elif 16 < width < 200:
+        suspicion = "neither raw pixels nor any usual normalisation"
+    elif white <= 0 or black >= 255:
+        suspicion = "no picture lies there"
+    if suspicion:
+        mend = "calibrate it with training pictures in the model's own preprocessing"
+        yield Finding(level="warn", subject="input scale", evidence=f"{evidence}; {suspicion}", mend=mend)
+    else:
+        yield Finding(level="ok", subject="input scale", evidence=evidence)
+
+
+def _back_to_back(graph: Graph) -> int:
+    """Coders whose input another coder wrote."""
+    written = {name for one in graph.coders for name in one.writes}
+    return sum(not written.isdisjoint(one.reads) for one in graph.coders)
+
+
+def _verdict_words(card: Artifact) -> str:
+    if card.verdict is None:
+        return f"of {card.run or 'an export'}, unchecked"
+    checked = card.verdict
+    return (
+        f"{checked.top1_percent:.2f} % [{checked.top1_low_percent:.2f}, {checked.top1_high_percent:.2f}] of "
+        f"{checked.n:,} test pictures where it was exported"
+    )
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _named(operators: Sequence[Operator]) -> str:
+    return _list([one.name for one in operators])
+
+
+def _list(words: Sequence[str]) -> str:
+    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + rest

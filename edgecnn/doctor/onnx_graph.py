@@ -1,0 +1,106 @@
+"""An ONNX file as a `Graph`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.doctor.graph import Depthwise, Graph, Operator
+from edgecnn.formats import _onnx_graph
+from edgecnn.formats._onnx_describe import computes_in_float, runs_as_coder
+from edgecnn.formats._onnx_graph import Absorbed
+
+OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"}
+"""What ONNX Runtime brings kernels for."""
+
+
+def read(path: Path) -> Graph:
+    """The graph of a file that `formats.describe` could read."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    dynamic = tuple(_dynamic(model))
+    external = [one for one in model.graph.initializer if one.data_location == onnx.TensorProto.EXTERNAL]
+    graph = _onnx_graph.read(model)
+    absorbed = Absorbed(graph)
+    names: Counter[str] = Counter()
+    operators = []
+    for node in graph.nodes:
+        if node.output[0] in absorbed.inside or _of_constants(node, graph):
+            continue
+        names[node.op_type] += 1
+        operators.append(
+            Operator(
+                name=node.name or f"{node.op_type}_{names[node.op_type]}",
+                kind=node.op_type,
+                reads=tuple(absorbed.storage(name) for name in node.input if name and name not in graph.constants),
+                writes=tuple(absorbed.storage(name) for name in node.output if name),
+                is_float=computes_in_float(node, graph, absorbed),
+                is_coder=runs_as_coder(node, graph, absorbed),
+            )
+        )
+    return Graph(
+        operators=tuple(operators),
+        inputs=tuple(graph.inputs),
+        outputs=tuple(graph.outputs),
+        dynamic=dynamic,
+        outside_bytes=sum(_external_bytes(one) for one in external),
+        outside_files=tuple(sorted({_entry(one, "location") for one in external})),
+        foreign=tuple(
+            sorted({f"{node.domain}.{node.op_type}" for node in graph.nodes if node.domain not in OWN_DOMAINS})
+        ),
+        depthwise=tuple(_depthwise(graph)),
+        opset=max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        ir_version=model.ir_version,
+    )
+
+
+def _dynamic(model: Any) -> list[str]:
+    constants = {one.name for one in model.graph.initializer}
+    return [
+        f"input {value.name}, dimension {place}{f' ({size.dim_param})' if size.dim_param else ''}"
+        for value in model.graph.input
+        if value.name not in constants
+        for place, size in enumerate(value.type.tensor_type.shape.dim)
+        if not size.dim_value > 0
+    ]
+
+
+def _of_constants(node: Any, graph: _onnx_graph.Graph) -> bool:
+    """Whether a node computes from constants alone: a runtime does that once, when it loads the file."""
+    return all(name in graph.constants for name in node.input if name)
+
+
+def _depthwise(graph: _onnx_graph.Graph) -> list[Depthwise]:
+    from onnx import numpy_helper
+
+    found = []
+    for node in graph.nodes:
+        groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+        coder = graph.producer.get(node.input[1]) if node.op_type == "Conv" else None
+        weight, scale = None, None
+        if coder is not None and coder.op_type == "DequantizeLinear":
+            weight, scale = coder.input[0], coder.input[1]
+        elif node.op_type == "QLinearConv":
+            weight, scale = node.input[3], node.input[4]
+        if groups < 2 or weight not in graph.constants or scale not in graph.constants:
+            continue
+        stored = numpy_helper.to_array(graph.constants[weight]).astype(np.int32)  # (K, 1, kh, kw)
+        if graph.types[weight] == "uint8":
+            stored = stored - 128
+        largest = np.abs(stored.reshape(len(stored), -1)).max(1)
+        count = int(np.prod(graph.shapes[scale], dtype=int))
+        found.append(Depthwise(name=node.name or node.output[0], scales=count, largest=tuple(largest.tolist())))
+    return found
+
+
+def _entry(constant: Any, key: str) -> str:
+    return next((one.value for one in constant.external_data if one.key == key), "")
+
+
+def _external_bytes(constant: Any) -> int:
+    length = _entry(constant, "length")
+    return int(length) if length.isdigit() else 0

@@ -1,0 +1,109 @@
+"""C: a TFLite model as an array in a header, for TensorFlow Lite for Microcontrollers.
+
+No notes and no label file are inside the array, for flash is dear: the header's comment has them. The tensor arena
+it states was found by running the model; `runtimes/tflite_micro.py` says what that covers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import tempfile
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import edgecnn
+from edgecnn import c_array, files
+from edgecnn.artifact import Description, TensorSpec
+from edgecnn.c_array import CArray
+from edgecnn.errors import MissingPackage, PlanError
+from edgecnn.formats import _tflite_convert, _tflite_describe, _tflite_model
+from edgecnn.runtimes import tflite_micro
+
+if TYPE_CHECKING:
+    from edgecnn.plans import ExportPlan
+    from edgecnn.quantize import Exportable
+
+SUFFIX = ".h"
+WIDTH = 100
+"""Of the comment, in characters."""
+
+
+def check() -> None:
+    """Raise EnvironmentUnfit or MissingPackage if this machine cannot write TFLite, or not run it to find its arena."""
+    _tflite_convert.check()
+    if find_spec("tflite_micro") is None:
+        raise MissingPackage(tflite_micro.PACKAGE, "micro", "Writing a C array")
+
+
+def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> None:
+    """Write the net as `precision` ("fp32" or "int8") to `path`.
+
+    Raises PlanError for fp16, ModelFileError if TensorFlow Lite for Microcontrollers lacks an operator of the net.
+    """
+    if precision == "fp16":
+        raise PlanError(
+            "A microcontroller's runtime has no half precision: a C array is int8 or fp32.",
+            "--precision int8 with --format c",
+        )
+    data = _tflite_model.dump(_tflite_convert.convert(model, precision, plan))
+    said = _described(data)
+    array = CArray(
+        name=c_array.identifier(f"{model.run.name}-{said.precision}"),
+        data=data,
+        arena_bytes=tflite_micro.arena_bytes(data),
+        labels=model.run.labels,
+    )
+    path.write_text(c_array.write(array, _card(model, said, array)))
+
+
+def describe(path: Path) -> Description:
+    """Read the header and say what its array is. Raises ModelFileError if it is not one that `write` wrote."""
+    array = c_array.read(path)
+    return dataclasses.replace(
+        _described(array.data),
+        format="c",
+        sha256=files.sha256(path),
+        labels=array.labels,
+        micro_arena_bytes=array.arena_bytes,
+    )
+
+
+def _described(data: bytes) -> Description:
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        inner = Path(folder, "array.tflite")
+        inner.write_bytes(data)
+        return _tflite_describe.describe(inner)
+
+
+def _card(model: Exportable, said: Description, array: CArray) -> list[str]:
+    """The comment: what a programmer has to know to use the array."""
+    size = model.preprocessing
+    version = importlib.metadata.version(tflite_micro.PACKAGE)
+    paragraphs = [
+        f"{model.run.name}, {said.precision}: a TFLite model for TensorFlow Lite for Microcontrollers, made by "
+        f"edgecnn {edgecnn.__version__} from weights with sha256 {model.run_sha256}.",
+        f"Input: {_tensor(said.input)} A picture is {size.width} x {size.height} pixels, {size.colour_order}, resized: "
+        f"{size.resize}.",
+        f"Output: {_tensor(said.output)} One value a class, the largest is the answer.",
+        f"Operators: {', '.join(f'{name} {count}' for name, count in said.operators.items())}.",
+        f"Tensor arena: {array.arena_bytes:,} bytes, aligned to {c_array.ALIGNMENT}; the least that tflite-micro "
+        f"{version} runs in on {platform.machine()}, where a pointer takes 8 bytes. A 32-bit core needs less, kernels "
+        "with scratch buffers of their own (CMSIS-NN, ESP-NN) may need more.",
+    ]
+    return [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, WIDTH, subsequent_indent="  ")]
+
+
+def _tensor(spec: TensorSpec) -> str:
+    """One tensor in words."""
+    words = f"{spec.dtype} {' x '.join(map(str, spec.shape))} {spec.layout}".rstrip()
+    if spec.layout == "NHWC":
+        stored = {"int8": "pixel - 128", "uint8": "pixel", "float32": "pixel, 0 .. 255, as float"}
+        return f"{words}, stored = {stored.get(spec.dtype, 'unknown')}."
+    if spec.scale is None:
+        return f"{words}."
+    zero_point = spec.zero_point or 0
+    return f"{words}, logit = {spec.scale!r} * (stored {'+' if zero_point < 0 else '-'} {abs(zero_point)})."
