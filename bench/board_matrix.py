@@ -1,6 +1,6 @@
 """Every file of some runs on every emulated board, over several boots: how bench/results/boards.json is made.
 
-    python bench/board_matrix.py RUN... --boards pi3,pi4,pi5 --boots 3 --limit 2000 -o bench/results/boards.json
+    python bench/board_matrix.py RUN... --boards pi3,pi4,pi5 --boots 3 --limit 3000,pi4=10000 -o RESULTS.json
 
 Measured are, on the board: accuracy, every output against this machine's (int8 to the last bit, fp32 on the
 golden pictures within 1e-5), peak memory, and instructions per inference with their spread over the boots.
@@ -29,7 +29,7 @@ from edgecnn import bench, boards, candidates, config, console, costs, diagnose,
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
-from edgecnn.errors import EdgecnnError
+from edgecnn.errors import EdgecnnError, UsageError
 from edgecnn.plans import Suite
 from edgecnn.present import cells
 from edgecnn.report import Accuracy, Count, Golden, Report
@@ -66,13 +66,13 @@ class Matrix:
         self._folder = files.make_folder(folder)
 
     def part(self, board: str, boot: int, one: Candidate, pictures: int | None) -> Part | None:
-        path = self._path(board, boot, one)
+        path = self._path(board, boot, one, pictures)
         found = config.build(Part, json.loads(path.read_text()), path.name) if path.is_file() else None
         wanted = (one.artifact.description.sha256, pictures)
         return found if found and (found.sha256, found.pictures) == wanted else None
 
     def keep(self, board: str, boot: int, one: Candidate, part: Part) -> None:
-        files.write_json(self._path(board, boot, one), dataclasses.asdict(part))
+        files.write_json(self._path(board, boot, one, part.pictures), dataclasses.asdict(part))
 
     def keep_machine(self, board: str, machine: Environment) -> None:
         files.write_json(self._folder / f"{board}.json", environment.to_table(machine))
@@ -80,8 +80,9 @@ class Matrix:
     def machine(self, board: str) -> Environment:
         return environment.from_table(json.loads((self._folder / f"{board}.json").read_text()))
 
-    def _path(self, board: str, boot: int, one: Candidate) -> Path:
-        return self._folder / f"{board}-{boot}-{one.name.replace('/', '_')}-{one.runtime}.json"
+    def _path(self, board: str, boot: int, one: Candidate, pictures: int | None) -> Path:
+        shown = f"-{pictures}" if board == HERE and pictures else ""  # boards may be shown different numbers
+        return self._folder / f"{board}-{boot}-{one.name.replace('/', '_')}-{one.runtime}{shown}.json"
 
 
 def measure(matrix: Matrix, board: str, boot: int, found: Sequence[Candidate], plan: Suite, limits: Limits) -> None:
@@ -130,9 +131,20 @@ def differences(
     return Golden(**found)
 
 
+def numbers(text: str | None, boards: Sequence[str]) -> dict[str, int | None]:
+    """ "3000,pi4=10000" -> a number for each board; None, for all pictures, where nothing is said."""
+    found: dict[str, int | None] = dict.fromkeys(boards)
+    for part in sorted(text.split(","), key=lambda part: "=" in part) if text else ():
+        board, _, number = part.rpartition("=")
+        if not number.isdecimal() or (board and board not in found):
+            raise UsageError(f"{part!r} is no number of pictures for {', '.join(boards)}.", "--limit 3000,pi4=10000")
+        found |= dict.fromkeys([board] if board else boards, int(number))
+    return found
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Test pictures to score on; a float file takes several times as long in the emulator."""
+    """Test pictures to score on one board; a float file takes several times as long in the emulator."""
 
     int8: int | None
     fp32: int | None
@@ -233,29 +245,30 @@ def main() -> int:
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
     parser.add_argument("--boards", default="pi3,pi4,pi5", help="pi3,pi4,pi5")
     parser.add_argument("--boots", type=int, default=3)
-    parser.add_argument("--limit", type=int, help="test pictures for int8 files; all by default")
-    parser.add_argument("--limit-fp32", type=int, help="test pictures for float files; --limit by default")
+    parser.add_argument("--limit", help="test pictures for int8 files, as 3000 or 3000,pi4=10000; all by default")
+    parser.add_argument("--limit-fp32", help="the same for float files; --limit by default")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file; .md is written beside it")
     options = parser.parse_args()
     command = shlex.join(["python", "bench/board_matrix.py", *sys.argv[1:]])
-    limits = Limits(options.limit, options.limit_fp32 or options.limit)
     names = options.boards.split(",")
     plan = plans.load(Suite, "default")
     matrix = Matrix(options.output.with_suffix(".parts"))
     try:
+        int8, fp32 = (numbers(text, names) for text in (options.limit, options.limit_fp32 or options.limit))
+        limits = {board: Limits(int8[board], fp32[board]) for board in names}
         found = candidates.find(options.runs, plan, None)
-        measure(matrix, HERE, 0, found, plan, limits)
         for board in names:
+            measure(matrix, HERE, 0, found, plan, limits[board])
             for boot in range(options.boots):
-                measure(matrix, board, boot, found, plan, limits)
+                measure(matrix, board, boot, found, plan, limits[board])
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    results = [assembled(matrix, board, options.boots, found, plan, limits, command) for board in names]
+    results = [assembled(matrix, board, options.boots, found, plan, limits[board], command) for board in names]
     against: Against = {}
     for board in names:
         for one in found:
-            here, there = (matrix.part(place, 0, one, limits.of(one, 0)) for place in (HERE, board))
+            here, there = (matrix.part(place, 0, one, limits[board].of(one, 0)) for place in (HERE, board))
             measured = next(m for m in results[names.index(board)].measurements if _key(m) == (one.name, one.runtime))
             words = against_here(measured, here.accuracy if here else None, there.differences if there else None)
             against[f"emulated:{board}", one.name, one.runtime] = words

@@ -13,34 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgecnn import console, environment, present, report
+import readme_results
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-
-RESULTS = (
-    ("dscnn-fashion.json", "Fashion-MNIST", "edgecnn run dscnn-fashion"),
-    ("demo.json", "Three nets of one parameter budget on the digits", "make demo"),
-)
-"""(file in bench/results, heading, the one command that makes all of it anew)"""
-
-COLUMNS = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "p50 [95 %]", "p99", "init", "planned kB", "peak MB")
-
-
-def results() -> str:
-    parts = []
-    for name, heading, command in RESULTS:
-        found = report.read(ROOT / "bench" / "results" / name)
-        machine = found.environment
-        packages = ", ".join(f"{package} {machine.packages[package]}" for package in ("ai-edge-litert", "onnxruntime"))
-        table = console.markdown_table(*present.cells(found, COLUMNS))
-        parts.append(
-            f"**{heading}** (all anew: `{command}`; measured by `{found.command}`; "
-            f"{found.date[:10]}, {machine.cpu}, {machine.cores} cores, {packages}, Python "
-            f"{machine.python}, fingerprint {environment.fingerprint(machine)}; {present.how(found)}; "
-            f"all samples in `bench/results/{name}`)\n\n{table}"
-        )
-    return "\n".join(parts)
 
 
 def code_map() -> str:
@@ -82,7 +58,15 @@ def help_texts() -> str:
 
 
 def rendered(text: str) -> str:
-    for name, make in (("results", results), ("map", code_map), ("help", help_texts)):
+    parts = {
+        "results": readme_results.benches,
+        "boards": readme_results.boards,
+        "duel": readme_results.duel,
+        "lessons": readme_results.lessons,
+        "map": code_map,
+        "help": help_texts,
+    }
+    for name, make in parts.items():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         before, rest = text.split(start)
         after = rest.split(end)[1]

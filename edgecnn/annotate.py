@@ -2,16 +2,24 @@
 
 Weights int8, symmetric, one scale a channel; activations int8, affine, one scale a tensor (Jacob et al., 2018, CVPR,
 arXiv:1712.05877). An operator and the activation after it are one int8 operator and quantised once; pools and
-reshapes keep the scale of their input, as the int8 kernels of both runtimes want it. The rest stays float.
+reshapes keep the scale of their input, as the int8 kernels of both runtimes want it. The rest stays float, and so
+does a layer that is named.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import torch
 from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.fake_quantize import FakeQuantize
 from torchao.quantization.pt2e.observer import (
     FixedQParamsObserver,
+    HistogramObserver,
     MinMaxObserver,
+    MovingAverageMinMaxObserver,
+    MovingAveragePerChannelMinMaxObserver,
     PerChannelMinMaxObserver,
 )
 from torchao.quantization.pt2e.quantizer import (
@@ -22,11 +30,15 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgecnn.dataflow import WEIGHTED, layer_of
+
 EPS = 2**-12
 """Least scale of an observed tensor: a dead channel does not divide by zero."""
 
+MOVING = 0.01
+"""Share of a batch in the moving average of a range while the net trains (Jacob et al., 2018, section 3.1)."""
+
 _aten = torch.ops.aten
-WEIGHTED = {_aten.conv2d.default, _aten.convolution.default, _aten.linear.default}
 ACTIVATIONS = {
     _aten.relu.default,
     _aten.relu_.default,
@@ -52,13 +64,30 @@ SAME_SCALE = {
 class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prepare_pt2e asks for
     """Marks what becomes int8; the graph's input takes a scale and zero point that are given, not observed."""
 
-    def __init__(self, input_scale: float, input_zero_point: int) -> None:
+    def __init__(
+        self,
+        input_scale: float,
+        input_zero_point: int,
+        *,
+        histograms: bool = False,
+        per_channel: bool = True,
+        in_float: Collection[str] = (),
+        trained: bool = False,
+    ) -> None:
+        """histograms: keep a histogram of each activation, not just its least and largest value.
+
+        per_channel: one scale for each output channel of a weight, not one for all of it.
+        in_float: layers (`dataflow.layer_of`) that are left alone.
+        trained: tensors are rounded as int8 would while the net trains, and its ranges follow.
+        """
         super().__init__()
+        self.in_float = frozenset(in_float)
         self.activation = QuantizationSpec(
-            torch.int8, MinMaxObserver.with_args(eps=EPS), -128, 127, torch.per_tensor_affine
+            torch.int8, _of_activations(histograms, trained), -128, 127, torch.per_tensor_affine
         )
+        scheme = torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric
         self.weight = QuantizationSpec(
-            torch.int8, PerChannelMinMaxObserver.with_args(eps=EPS), -127, 127, torch.per_channel_symmetric, ch_axis=0
+            torch.int8, _of_weights(per_channel, trained), -127, 127, scheme, ch_axis=0 if per_channel else None
         )
         fixed = FixedQParamsObserver.with_args(
             scale=input_scale,
@@ -76,6 +105,8 @@ class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prep
             if node.op == "placeholder":
                 _mark(node, {}, self.input)
             if node.op != "call_function" or node in marked:
+                continue
+            if layer_of(node) in self.in_float:
                 continue
             if node.target in WEIGHTED:
                 self._mark_fused(node, {node.args[0]: self._spec(node.args[0]), node.args[1]: self.weight}, marked)
@@ -105,6 +136,19 @@ class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prep
             marked.add(users[0])
         else:
             _mark(node, inputs, self.activation)
+
+
+def _of_activations(histograms: bool, trained: bool) -> Any:
+    if trained:
+        return FakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=MOVING, eps=EPS)
+    return (HistogramObserver if histograms else MinMaxObserver).with_args(eps=EPS)
+
+
+def _of_weights(per_channel: bool, trained: bool) -> Any:
+    if trained:  # an average that keeps nothing of the past: the range of the weights as they are now
+        observer = MovingAveragePerChannelMinMaxObserver if per_channel else MovingAverageMinMaxObserver
+        return FakeQuantize.with_args(observer=observer, averaging_constant=1.0, eps=EPS)
+    return (PerChannelMinMaxObserver if per_channel else MinMaxObserver).with_args(eps=EPS)
 
 
 def _mark(node: Node, inputs: dict[Node, QuantizationSpecBase], output: QuantizationSpecBase | None) -> None:

@@ -73,9 +73,10 @@ def make(one: Artifact) -> Bundle:
     """
     if one.verdict is not None and not one.verdict.passed:
         raise GateFailed(f"{one.name} did not pass its check: {one.verdict.reason}.", "export it again")
-    runtime = next(iter(runtimes.for_format(one.description.format)), None)
+    readers = runtimes.for_format(one.description.format)
+    runtime = next((name for name in readers if runtimes.get(name).ON_BOARDS), None)
     if runtime is None:
-        raise ModelFileError(f"No runtime here reads the format {one.description.format!r}.")
+        raise ModelFileError(f"No runtime of a board reads the format {one.description.format!r}.")
     name = _safe(one.run or one.path.stem)
     packages = ("numpy", "pillow", runtimes.get(runtime).PACKAGE)
     card = artifact.card_path(one.path)

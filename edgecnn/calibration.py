@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class Calibration:
     seed: int
     passed_over: int
     """Training pictures that could not be drawn because the test split holds them too."""
+    rungs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Rungs of the rescue ladder the int8 net has taken, with their options."""
 
     def manifest(self) -> dict[str, Any]:
         """What calibration.json says."""
@@ -45,6 +47,7 @@ class Calibration:
             "count": len(self.indices),
             "seed": self.seed,
             "passed_over_because_in_test": self.passed_over,
+            **({"rungs": self.rungs} if self.rungs else {}),
         }
 
 

@@ -126,7 +126,12 @@ def _artifacts(target: Path, data: DataPlan | None) -> Iterator[tuple[Artifact, 
         yield card or _uncarded(target), card is not None, data
         return
     run = open_run(target)
-    suffixes = {formats.get(name).SUFFIX for name in plugins.names("formats")}
+    on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
+    suffixes = {
+        formats.get(name).SUFFIX
+        for name in plugins.names("formats")
+        if on_boards.intersection(runtimes.for_format(name))
+    }
     paths = sorted(path for path in run.artifacts.glob("*") if path.suffix in suffixes)
     if not paths:
         raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")

@@ -22,7 +22,8 @@ from edgecnn import __version__, config, throttling
 
 # fmt: off
 PACKAGES = (
-    "ai-edge-litert", "litert-converter", "litert-torch", "numpy", "onnx", "onnxruntime", "pillow", "torch", "torchao",
+    "ai-edge-litert", "litert-converter", "litert-torch", "numpy", "onnx", "onnxruntime", "pillow", "tflite-micro",
+    "torch", "torchao",
 )
 
 FEATURES = (

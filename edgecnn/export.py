@@ -6,6 +6,7 @@ runs/<name>/artifacts/
     labels.txt                          one class a line
     calibration.json                    which training pictures the int8 ranges come from
     golden.npz                          test pictures and the exact output tensor of every file
+    rescue.json, rescue.png             with --rescue: what each rung of the ladder bought, and what it costs
 
 All is written to a hidden folder first and moved when it is whole and checked, so a failure changes nothing.
 """
@@ -16,6 +17,7 @@ import contextlib
 import dataclasses
 import io
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, data, files, formats, quantize, verify
+from edgecnn import console, data, files, formats, quantize, verify, written
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split
-from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, OutputError, RunError
+from edgecnn.errors import GateFailed, RunError
 from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
+from edgecnn.rescue import ladder, present, price_list
+from edgecnn.rescue.price_list import PriceList
 from edgecnn.run import Run
 
 GOLDEN = 32
@@ -37,7 +41,7 @@ GOLDEN = 32
 
 
 def export(run: Run, plan: ExportPlan) -> list[Artifact]:
-    """Write, describe and check every file of the plan.
+    """Write, describe and check every file of the plan, with `rescue` as the ladder's climb has changed it.
 
     Raises EnvironmentUnfit before any work if a format cannot be written here.
     """
@@ -50,19 +54,25 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
             "its classes or its picture size differ",
         )
     files.make_folder(run.artifacts)
-    exportable = quantize.prepare(run, splits, plan)
-    reference = verify.reference_logits(run, splits.test.images)
     with _staging(run.artifacts) as folder:
+        prices: PriceList | None = None
+        if plan.rescue != "off":
+            with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+                plan, prices = ladder.climb(run, splits, plan, Path(scratch))
+        exportable = quantize.prepare(run, splits, plan)
+        reference = verify.reference_logits(run, splits.test.images)
         made: list[Artifact] = []
         values: dict[str, npt.NDArray[Any]] = {}
         for precision in plan.precision:
             for name in plan.format:
-                made.append(_write(exportable, name, precision, plan, folder))
+                made.append(_named(written.write(exportable, name, precision, plan, folder, "draft"), run, plan))
                 values[made[-1].name] = verify.outputs(made[-1], splits.test.images)
         made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
         for one in made:
             artifacts.write_card(one)
         _write_companions(exportable, made, values, splits.test, folder)
+        if prices is not None:
+            _write_prices(prices, made, folder)
         for path in sorted(folder.iterdir()):
             with files.replacing(run.artifacts / path.name) as target:
                 shutil.copyfile(path, target)
@@ -76,7 +86,7 @@ def judge(made: Sequence[Artifact]) -> None:
         reasons = "; ".join(f"{one.name}: {one.verdict.reason}" for one in failed if one.verdict is not None)
         raise GateFailed(
             f"{len(failed)} of {len(made)} files did not pass their check. {reasons}.",
-            "more --calib-samples may help; a larger --max-drop accepts it",
+            "--rescue looks for what mends int8; a larger --max-drop accepts it",
         )
 
 
@@ -110,6 +120,11 @@ def show(made: Sequence[Artifact]) -> None:
             break
 
 
+def show_prices(run: Run) -> None:
+    """Print the price list of the run's last rescue."""
+    present.show(price_list.read(run.artifacts / price_list.FILE))
+
+
 def run_prefix(made: Sequence[Artifact]) -> str:
     """What all file names of one run begin with."""
     return f"{made[0].run}-" if made and made[0].run else ""
@@ -118,48 +133,20 @@ def run_prefix(made: Sequence[Artifact]) -> str:
 def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
     """Named by the precision the file has, not the one that was asked for."""
     marks = [run.name, description.precision]
+    of_onnx = description.format == "onnx"
     if description.precision.startswith("int8"):
-        if description.format == "onnx" and plan.target != "x86":
+        if of_onnx and plan.target != "x86":
             marks.append(plan.target)
-        if description.format == "tflite" and plan.io != "int8":
+        if plan.io not in ("auto", "uint8" if of_onnx and plan.target == "x86" else "int8"):
             marks.append(f"{plan.io}io")
+    if of_onnx and plan.onnx_for:
+        marks.append(f"ort{plan.onnx_for}")
     return "-".join(marks) + formats.get(description.format).SUFFIX
 
 
-def _write(model: Exportable, format_name: str, precision: str, plan: ExportPlan, folder: Path) -> Artifact:
-    """One file in `folder`, opened again and described as it is."""
-    writer = formats.get(format_name)
-    draft = folder / f"draft{writer.SUFFIX}"
-    try:
-        writer.write(model, precision, plan, draft)
-    except EdgecnnError:
-        raise
-    except OSError as error:
-        raise OutputError(f"Cannot write {draft.name} into {folder.parent}: {error.strerror or error}.") from error
-    except Exception as error:  # a net may hold what a converter does not know, and each says it in its own way
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise EnvironmentUnfit(
-            f"The {format_name} converter cannot write {model.run.name} as {precision}: {reason}.",
-            "which operator of the net does it not know?",
-        ) from error
-    description = writer.describe(draft)
-    if not description.precision.startswith(precision):
-        raise EnvironmentUnfit(
-            f"The {format_name} converter was asked for {precision} and wrote {description.precision}.",
-            "install the versions of constraints.txt",
-        )
-    path = draft.rename(folder / file_name(model.run, description, plan))
-    quantised = precision == "int8"
-    return Artifact(
-        path=path,
-        description=description,
-        preprocessing=model.preprocessing,
-        labels=model.run.labels,
-        run=model.run.name,
-        run_sha256=model.run_sha256,
-        target=plan.target if quantised and format_name == "onnx" else None,
-        calibration=model.calibration.summary() if quantised and model.calibration is not None else {},
-    )
+def _named(draft: Artifact, run: Run, plan: ExportPlan) -> Artifact:
+    path = draft.path.rename(draft.path.with_name(file_name(run, draft.description, plan)))
+    return dataclasses.replace(draft, path=path)
 
 
 def _checked(
@@ -191,6 +178,13 @@ def _write_companions(
     stream = io.BytesIO()
     np.savez(stream, **golden)
     files.write_bytes(folder / "golden.npz", stream.getvalue())
+
+
+def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None:
+    rescued = [one for one in made if one.description.precision.startswith("int8")]
+    whole = dataclasses.replace(prices, verdicts={one.name: one.verdict for one in rescued if one.verdict is not None})
+    price_list.write(whole, folder / price_list.FILE)
+    present.draw(whole, folder / price_list.PICTURE)
 
 
 def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,25 @@ from edgecnn.errors import PlanError, nearest
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}
 """Those an int8 kernel fuses into the convolution before it; "none" leaves a net linear."""
 
-POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
+
+def blur_pool(channels: int) -> nn.Sequential:
+    """Max pool at stride 1, then every second value of what a binomial filter leaves, so that less is aliased.
+
+    The anti-aliased max pool of Zhang, 2019, ICML, arXiv:1904.11486, with its 3x3 filter. The filter is a depthwise
+    convolution that does not learn: one int8 operator, rounded once.
+    """
+    blur = nn.Conv2d(channels, channels, 3, 2, padding=1, groups=channels, bias=False).requires_grad_(False)
+    binomial = torch.tensor([0.25, 0.5, 0.25])
+    blur.weight.copy_(torch.outer(binomial, binomial))  # (channels, 1, 3, 3)
+    return nn.Sequential(nn.MaxPool2d(2, 1), blur)  # (N, channels, H, W) -> (N, channels, H // 2, W // 2)
+
+
+POOLS: dict[str, Callable[[int], nn.Module]] = {
+    "max": lambda channels: nn.MaxPool2d(2),
+    "average": lambda channels: nn.AvgPool2d(2),
+    "blur": blur_pool,
+}
+"""How a picture of so many channels is halved: (N, channels, H, W) -> (N, channels, H // 2, W // 2)."""
 
 
 EPSILON = 1e-3
@@ -151,10 +170,11 @@ class Normalise(nn.Module):
 def initialise(net: nn.Module) -> None:
     """Weights of convolutions and linear layers from N(0, 2 / fan_in) (He et al., 2015, ICCV), biases 0.
 
-    fan_in of a depthwise 3x3 filter is 9: the inputs one output sums over. Batch norm keeps scale 1 and shift 0.
+    fan_in of a depthwise 3x3 filter is 9: the inputs one output sums over. Batch norm keeps scale 1 and shift 0; a
+    filter that does not learn stays as it is.
     """
     for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.requires_grad:
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import itertools
 import math
-import operator
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import artifact, counters, environment, pictures, runtimes
+from edgecnn import artifact, counters, environment, pictures, runtimes, steps
 from edgecnn.artifact import Preprocessing, TensorSpec
-from edgecnn.counters import Counter
 from edgecnn.errors import DataError
 from edgecnn.report import Accuracy, Count, EndToEnd, Window
-from edgecnn.runtimes import Session
+from edgecnn.runtimes import Runtime, Session
+from edgecnn.steps import Lowered, Lowering, Prefixes, Steps
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 MOST_RUNS = 2_000
 """A window that has its `num_runs` ends here even when its seconds are not up: six of them have 120 runs beyond p99."""
@@ -87,6 +87,8 @@ class Job:
     replay: str | None = None
     """Pictures to give the raw outputs of: a .npy file, uint8 (N, H, W, C)."""
     end_to_end: Pictures | None = None
+    lower: Lowering | None = None
+    prefixes: Prefixes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,9 @@ class Outcome:
     replay: tuple[tuple[float, ...], ...] = ()
     """Raw outputs (N, K) of the pictures to replay; JSON holds a float32 and an int8 exactly."""
     end_to_end: EndToEnd | None = None
+    lowered: Lowered | None = None
+    steps: Steps | None = None
+    """None also where instructions were asked for and the kernel lets nobody count."""
 
 
 def run(job: Job) -> Outcome:
@@ -113,6 +118,8 @@ def run(job: Job) -> Outcome:
         accuracy=accuracy(job, job.accuracy) if job.accuracy else None,
         replay=replay(job, job.replay) if job.replay else (),
         end_to_end=end_to_end(job, job.end_to_end) if job.end_to_end else None,
+        lowered=_on_random_input(job, steps.lower, job.lower) if job.lower else None,
+        steps=_on_random_input(job, steps.measure, job.prefixes) if job.prefixes else None,
     )
 
 
@@ -177,12 +184,12 @@ def count(job: Job, counting: Counting) -> Count | None:
         runs = math.ceil(counting.least_instructions / counter.count(session.invoke))
         idle = _Idle()
         for step in (idle.invoke, session.invoke):
-            _counted(counter, step, runs, WARM_UP_COUNTS)
+            counters.in_a_row(counter, step, runs, WARM_UP_COUNTS)
         gc.collect()
         gc.disable()
         try:
-            empty = min(_counted(counter, idle.invoke, runs, counting.num_counts))
-            counts = _counted(counter, session.invoke, runs, counting.num_counts)
+            empty = min(counters.in_a_row(counter, idle.invoke, runs, counting.num_counts))
+            counts = counters.in_a_row(counter, session.invoke, runs, counting.num_counts)
         finally:
             gc.enable()
     return Count(
@@ -263,6 +270,12 @@ def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[
     return artifact.encode(images, spec, preprocessing)
 
 
+def _on_random_input(job: Job, part: Callable[[Runtime, Path, T, int, npt.NDArray[Any]], U], task: T) -> U:
+    """One of `edgecnn.steps`, on the job's file and a random input."""
+    x = random_input(job.input, job.preprocessing)
+    return part(runtimes.get(job.runtime), Path(job.model), task, job.num_threads, x)
+
+
 def _time_steadily(session: Session, timing: Timing) -> list[int]:
     """Nanoseconds of each `invoke`, in order."""
     invoke, clock = session.invoke, time.perf_counter_ns
@@ -274,16 +287,6 @@ def _time_steadily(session: Session, timing: Timing) -> list[int]:
         invoke()
         times_ns.append(clock() - before)
     return times_ns
-
-
-def _counted(counter: Counter, step: Callable[[], None], runs: int, times: int) -> list[int]:
-    """Instructions of `runs` calls in a row, so many times."""
-
-    def several() -> None:
-        # In C, for bytecode would adapt to the first thing it calls and make the next one dearer (PEP 659).
-        deque(map(operator.call, itertools.repeat(step, runs)), maxlen=0)
-
-    return [counter.count(several) for _ in range(times)]
 
 
 class _Idle:

@@ -8,23 +8,23 @@ value is pixel - 128 exactly, and normalisation costs neither an operator nor a 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from edgecnn import calibration, files, nets, pictures
+from edgecnn import files, nets, pictures, rungs, scheme
 from edgecnn.artifact import Preprocessing
 from edgecnn.calibration import Calibration
 from edgecnn.data import Splits
-from edgecnn.errors import RunError
 from edgecnn.layers import Normalise
 from edgecnn.plans import ExportPlan
 from edgecnn.quiet import quietly
 from edgecnn.run import Run
+from edgecnn.scheme import Scheme
+from edgecnn.scheme import normalised as normalised
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Exportable:
     net: nn.Module
     """float32 (N, C, H, W), normalised -> logits (N, K), in eval mode."""
     observed: GraphModule | None
-    """The net for one normalised picture, ranges of all activations observed; None if no int8 is planned."""
+    """The net for normalised pictures, ranges of all activations observed; None if no int8 is planned."""
     calibration: Calibration | None
 
     @property
@@ -60,7 +60,7 @@ class Exportable:
         return nn.Sequential(Normalise(self.run.mean, self.run.std), self.net).eval()
 
     def int8_module(self, *, fold_weights: bool) -> GraphModule:
-        """The quantised net for one normalised picture (1, C, H, W): float at its edges, int8 within.
+        """The quantised net for normalised pictures (N, C, H, W): float at its edges, int8 within.
 
         With `fold_weights` its weights are int8 tensors; without, float tensors that are quantised in the graph.
         """
@@ -73,38 +73,18 @@ class Exportable:
 
 
 def prepare(run: Run, splits: Splits, plan: ExportPlan) -> Exportable:
-    """Restore the net; if the plan asks for int8, observe its activations on calibration pictures.
+    """Restore the net; if the plan asks for int8, take the plan's rungs and observe the activations.
 
-    Raises RunError if the weights are not the recipe's, DataError if no picture is fit to calibrate with.
+    Raises RunError if the weights are not the recipe's, DataError if no picture is fit to calibrate with, PlanError
+    for a rung that does not fit the net.
     """
     net = nets.restore(run)
-    observed, drawn = None, None
     if "int8" in plan.precision:
-        drawn = calibration.draw(splits, plan.calib_samples, plan.calib_seed)
-        observed = observe(net, run, drawn.images)
-    return Exportable(run, files.sha256(run.weights), net, observed, drawn)
+        return exportable(rungs.climbed(scheme.plain(run, splits, plan, net), plan.rungs), net)
+    return Exportable(run, files.sha256(run.weights), net, None, None)
 
 
-def observe(net: nn.Module, run: Run, images: npt.NDArray[np.uint8]) -> GraphModule:
-    """The net as a graph with a min-max observer at every tensor that becomes int8, fed with images (n, H, W, C)."""
-    zero_point = int(run.mean) - 128
-    if zero_point != run.mean - 128 or not -128 <= zero_point <= 127:
-        raise RunError(f"The mean {run.mean} of {run.name} is not a pixel value: int8 input cannot hold it exactly.")
-    with quietly():
-        from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
-
-        from edgecnn.annotate import EdgeQuantizer
-
-        example = torch.zeros(1, *run.input_shape)
-        graph = torch.export.export(net, (example,)).module()
-        observed: GraphModule = prepare_pt2e(graph, EdgeQuantizer(1 / run.std, zero_point))
-        with torch.no_grad():
-            for image in images:
-                observed(normalised(image[None], run))
-    return observed
-
-
-def normalised(images: npt.NDArray[np.uint8], run: Run) -> Tensor:
-    """uint8 (N, H, W, C) -> the float32 (N, C, H, W) a net sees."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    return (pixels.float() - run.mean) / run.std
+def exportable(chosen: Scheme, net: nn.Module) -> Exportable:
+    """The run's own net, and int8 as the scheme has it."""
+    calibration = dataclasses.replace(chosen.calibration, rungs=chosen.taken)
+    return Exportable(chosen.run, files.sha256(chosen.run.weights), net, scheme.observe(chosen), calibration)

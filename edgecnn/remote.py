@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgecnn import agent, answers, config, console, depot, plugins, preflight, runtimes, ship
+from edgecnn import agent, answers, config, console, depot, preflight, runtimes, ship
 from edgecnn.depot import Depot
 from edgecnn.environment import Environment
 from edgecnn.errors import BoardUnfit, LinkError
@@ -32,7 +32,7 @@ SAME_HASHES = {"PYTHONHASHSEED": "0"}
 
 def packages() -> tuple[str, ...]:
     """What a board needs for every runtime: NumPy, Pillow for end-to-end times, and the engines."""
-    engines = {runtimes.get(name).PACKAGE for name in plugins.names("runtimes")}
+    engines = {runtimes.get(name).PACKAGE for name in runtimes.on_boards()}
     return ("numpy", "pillow", *sorted(engines))
 
 
@@ -147,12 +147,19 @@ class RemoteBoard:
         if job.replay:
             there = dataclasses.replace(there, replay=self._depot.put(Path(job.replay), Path(job.replay).name))
         if job.end_to_end:
-            with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-                archive = Path(scratch, "pictures.zip")
-                depot.pack(Path(job.end_to_end.folder), archive)
-                folder = self._depot.unpack(archive)
+            folder = self._sent_folder(job.end_to_end.folder, "pictures.zip")
             there = dataclasses.replace(there, end_to_end=dataclasses.replace(job.end_to_end, folder=folder))
+        if job.prefixes:
+            folder = self._sent_folder(job.prefixes.folder, "prefixes.zip")
+            there = dataclasses.replace(there, prefixes=dataclasses.replace(job.prefixes, folder=folder))
         return there
+
+    def _sent_folder(self, folder: str, name: str) -> str:
+        """The folder's path there, all its files in it."""
+        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+            archive = Path(scratch, name)
+            depot.pack(Path(folder), archive)
+            return self._depot.unpack(archive)
 
     def _lost(self) -> LinkError:
         return LinkError(

@@ -275,15 +275,20 @@ def read(path: Path) -> Report:
     """The report `write` wrote. Raises UsageError if the file is something else."""
     try:
         table = json.loads(path.read_text())
-        version = table.pop("schema_version")
+        version = table["schema_version"]
         if version != SCHEMA_VERSION:
             raise UsageError(f"{path} has schema version {version}; this tool reads {SCHEMA_VERSION}.")
-        table["environment"].pop("fingerprint")
-        return config.build(Report, table, path.name)
+        return from_table(table, path.name)
     except FileNotFoundError as error:
         raise UsageError(f"There is no report {path}.", "`edgecnn bench` writes one") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
         raise UsageError(f"{path} is not a report of `edgecnn bench`: {error}.") from error
+
+
+def from_table(table: Mapping[str, Any], where: str = "a report") -> Report:
+    """The report whose `to_table` this is."""
+    fields = {key: value for key, value in table.items() if key != "schema_version"}
+    return config.build(Report, {**fields, "environment": environment.from_table(table["environment"])}, where)
 
 
 def _without_times(value: Any) -> Any:

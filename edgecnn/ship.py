@@ -15,6 +15,7 @@ from edgecnn import files
 MODULES = (
     "__init__",
     "artifact",
+    "c_array",
     "config",
     "counters",
     "environment",
@@ -24,6 +25,7 @@ MODULES = (
     "pictures",
     "plugins",
     "report",
+    "steps",
     "throttling",
     "worker",
 )

@@ -31,3 +31,13 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder for one test, empty."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def textures_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small depthwise CNN trained on generated textures; tests must not change its folder."""
+    import broken_nets
+
+    from edgecnn.train import train
+
+    return train(broken_nets.RECIPE, tmp_path_factory.mktemp("runs") / "textures")

@@ -33,10 +33,15 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"path": str(data_samples.class_folders(tmp_path / "pictures"))}
 
 
+def _shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"count": 300, "test": 50}
+
+
 SAMPLES: dict[str, Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]] = {
     "cifar10": _cifar10,
     "fashion-mnist": _fashion_mnist,
     "folder": _folder,
+    "shapes": _shapes,
 }
 """Data sets that are not inside a package: make a small one, and give the options that find it."""
 

@@ -103,3 +103,22 @@ def test_initial_weights_have_the_variance_that_keeps_the_signal():
     assert depthwise.weight.std().item() == pytest.approx(math.sqrt(2 / 9), rel=0.05)
     assert dense.weight.std().item() == pytest.approx(math.sqrt(2 / 400), rel=0.05)
     assert not dense.bias.any()
+
+
+class TestBlurPool:
+    @pytest.mark.parametrize("side", range(2, 12))
+    def test_halves_a_picture_as_the_other_pools_do(self, side):
+        x = torch.randn(2, 3, side, side)
+        shapes = {name: build(3)(x).shape for name, build in layers.POOLS.items()}
+        assert set(shapes.values()) == {(2, 3, side // 2, side // 2)}
+
+    def test_keeps_a_constant_away_from_the_border(self):
+        y = layers.blur_pool(3)(torch.full((1, 3, 12, 12), 5.0))
+        assert torch.equal(y[..., 1:-1, 1:-1], torch.full((1, 3, 4, 4), 5.0))
+
+    def test_neither_draws_nor_learns_its_filter(self):
+        pool = layers.blur_pool(4)
+        layers.initialise(pool)
+        assert not any(parameter.requires_grad for parameter in pool.parameters())
+        assert torch.equal(pool[1].weight, layers.blur_pool(4)[1].weight)
+        assert pool[1].weight.sum((1, 2, 3)).tolist() == [1.0] * 4

@@ -19,6 +19,7 @@ KERNEL = tiny_models.weights(6, 5, 3, 7)
 WRITERS = {
     "litert": lambda path: tiny_models.linear_tflite(path.with_suffix(".tflite"), KERNEL),
     "onnxruntime": lambda path: tiny_models.linear_onnx(path.with_suffix(".onnx"), KERNEL),
+    "tflite-micro": lambda path: tiny_models.linear_c(path.with_suffix(".h"), KERNEL),
 }
 RUNTIMES = plugins.names("runtimes")
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import calibration, quantize
+from edgecnn import calibration, quantize, scheme
 from edgecnn.data import Split, Splits
 from edgecnn.errors import DataError, RunError
 from edgecnn.plans import ExportPlan
@@ -92,10 +92,10 @@ def test_the_int8_input_is_the_pixel_less_128_for_every_pixel_value() -> None:
 
 def test_ranges_are_observed_on_calibration_pictures_alone() -> None:
     model = small_runs.exportable("dscnn")
-    assert model.calibration is not None
-    again = quantize.observe(model.net, model.run, model.calibration.images)
-    dark = quantize.observe(model.net, model.run, np.zeros_like(model.calibration.images[:1]))
-    assert ranges(again) == ranges(model.observed) != ranges(dark)
+    plain = scheme.plain(model.run, small_runs.splits(SHAPE), ExportPlan(name="test"), model.net)
+    black = dataclasses.replace(plain.calibration, images=np.zeros_like(plain.calibration.images[:1]))
+    dark = scheme.observe(dataclasses.replace(plain, calibration=black))
+    assert ranges(scheme.observe(plain)) == ranges(model.observed) != ranges(dark)
 
 
 def ranges(graph: object) -> list[tuple[float, float]]:
@@ -114,5 +114,6 @@ def test_a_plan_without_int8_observes_nothing() -> None:
 
 def test_a_mean_that_is_no_pixel_value_is_refused() -> None:
     model = small_runs.exportable("mlp")
+    odd = dataclasses.replace(model.run, mean=120.5)
     with pytest.raises(RunError, match=r"mean 120\.5 of mlp is not a pixel value"):
-        quantize.observe(model.net, dataclasses.replace(model.run, mean=120.5), np.zeros((1, 8, 8, 3), np.uint8))
+        quantize.prepare(odd, small_runs.splits(small_runs.SHAPES["mlp"]), ExportPlan(name="test"))

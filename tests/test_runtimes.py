@@ -1,4 +1,4 @@
-"""What every runtime must do, and the two that are here."""
+"""What every runtime must do, and what each is known for."""
 
 import os
 import subprocess
@@ -13,13 +13,13 @@ from edgecnn import artifact, formats, plugins, runtimes
 from edgecnn.errors import ModelFileError, UsageError
 
 KERNEL = tiny_models.weights(4, 4, 3, 5)
-WRITERS = {"onnx": tiny_models.linear_onnx, "tflite": tiny_models.linear_tflite}
+WRITERS = {"c": tiny_models.linear_c, "onnx": tiny_models.linear_onnx, "tflite": tiny_models.linear_tflite}
 NAMES = plugins.names("runtimes")
 
 
 def tiny_file(runtime: str, folder: Path) -> Path:
     kind = runtimes.get(runtime).FORMATS[0]
-    return WRITERS[kind](folder / f"linear.{kind}", KERNEL)
+    return WRITERS[kind](folder / f"linear{formats.get(kind).SUFFIX}", KERNEL)
 
 
 def encoded(path: Path, images: np.ndarray) -> np.ndarray:
@@ -148,6 +148,7 @@ def test_a_file_of_two_inputs_is_not_for_pictures(tmp_path: Path) -> None:
 def test_every_format_has_a_runtime_that_reads_it() -> None:
     assert runtimes.for_format("onnx") == ("onnxruntime",)
     assert runtimes.for_format("tflite") == ("litert",)
+    assert runtimes.on_boards() == ("litert", "onnxruntime")
     for name in plugins.names("formats"):
         assert runtimes.for_format(name)
 

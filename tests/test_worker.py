@@ -11,7 +11,7 @@ import pytest
 import tiny_models
 from test_measure import job_of, written
 
-from edgecnn import config, plugins, ship
+from edgecnn import config, runtimes, ship
 from edgecnn.measure import Job, Timing
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
@@ -53,7 +53,7 @@ def tiny_job(runtime: str, folder: Path) -> Job:
     return job_of(writer(folder / {"litert": "a.tflite", "onnxruntime": "a.onnx"}[runtime], KERNEL), runtime)
 
 
-@pytest.mark.parametrize("runtime", plugins.names("runtimes"))
+@pytest.mark.parametrize("runtime", runtimes.on_boards())
 def test_with_numpy_and_one_runtime_alone_it_times_and_scores(runtime: str, archive: Path, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1), dtype=np.uint8)
     labels = tiny_models.logits(KERNEL, images).argmax(axis=1)

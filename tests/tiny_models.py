@@ -80,6 +80,18 @@ def linear_tflite(path: Path, kernel: Weights, int8: bool = False) -> Path:
     return path
 
 
+def linear_c(path: Path, kernel: Weights, int8: bool = False) -> Path:
+    """The TFLite file as a C array in a header."""
+    from edgecnn import c_array
+    from edgecnn.runtimes import tflite_micro
+
+    data = linear_tflite(path, kernel, int8).read_bytes()
+    labels = tuple(f"class {label}" for label in range(len(kernel)))
+    array = c_array.CArray(name="linear", data=data, arena_bytes=tflite_micro.arena_bytes(data), labels=labels)
+    path.write_text(c_array.write(array, ["One linear layer."]))
+    return path
+
+
 def logits(kernel: Weights, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """What the float files put out for uint8 pictures (N, H, W, C): (N, K), exactly."""
     return images.reshape(len(images), -1).astype(np.float32) @ kernel.reshape(len(kernel), -1).T

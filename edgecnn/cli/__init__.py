@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from edgecnn import __version__, console
-from edgecnn.cli import boards, models
+from edgecnn.cli import boards, checks, models, studies
 from edgecnn.errors import EXIT_USAGE, EdgecnnError
 
 INTERRUPTED = 130
@@ -46,7 +46,10 @@ def _options(
     console.be_quiet(quiet)
 
 
-for command in (models.train, models.export, models.bench, models.run, models.inspect, models.compare, boards.deploy):
+for command in (
+    *(models.train, models.export, models.bench, models.run, models.inspect, models.compare),
+    *(checks.verify, checks.selftest, checks.doctor, boards.deploy, studies.duel, studies.lesson, studies.report),
+):
     app.command()(command)
 app.add_typer(boards.board, name="board")
 

@@ -1,4 +1,4 @@
-"""The commands that make and judge models: train, export, bench, run, inspect, compare."""
+"""The commands that make and measure models: train, export, bench, run, inspect, compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.artifact import Artifact
-    from edgecnn.plans import DataPlan, ExportPlan, Recipe, Suite
+    from edgecnn.plans import DataPlan, ExportPlan, Suite
 
 
 def train(
@@ -31,7 +31,9 @@ def train(
     as_json: o.JSON = False,
 ) -> None:
     """Train a recipe into a run folder; a run folder as RECIPE with --resume continues it."""
-    folder, plan = _recipe(recipe, data, _changes(settings, _training_keys(epochs, batch_size, lr, seed)), output, name)
+    folder, plan = o.recipe(
+        recipe, data, o.changes(settings, _training_keys(epochs, batch_size, lr, seed)), output, name
+    )
     from edgecnn.train import train as verb
 
     run = verb(plan, folder, resume)
@@ -52,17 +54,19 @@ def export(
     precision: o.PRECISION = None,
     io: o.IO = None,
     target: o.TARGET = None,
+    onnx_for: o.ONNX_FOR = None,
     calib_samples: o.CALIB_SAMPLES = None,
     max_drop: o.MAX_DROP = None,
+    rescue: Annotated[bool, typer.Option("--rescue", help="If int8 misses --max-drop, find what mends it.")] = False,
     settings: o.SET = None,
     as_json: o.JSON = False,
 ) -> None:
     """Write ONNX and TFLite files from a run, fp32 and int8, and check each against the run."""
     keys = {
-        "format": format, "precision": precision, "io": io, "target": target, "calib_samples": calib_samples,
-        "max_drop": max_drop,
+        "format": format, "precision": precision, "io": io, "target": target, "onnx_for": onnx_for,
+        "calib_samples": calib_samples, "max_drop": max_drop, "rescue": "first" if rescue else None,
     }  # fmt: skip
-    made = _export(run, _export_plan(plan, _changes(settings, keys)), show=not as_json)
+    made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
     if as_json:
         from edgecnn import artifact
 
@@ -85,6 +89,9 @@ def bench(
     max_ms: o.MAX_MS = None,
     min_acc: o.MIN_ACC = None,
     settings: o.SET = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Time per operator and thread, and what to change.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Report file (.json).")] = None,
     as_json: o.JSON = False,
 ) -> None:
@@ -93,7 +100,13 @@ def bench(
         "board": board, "runtime": runtime, "num_threads": num_threads, "rounds": rounds, "warmup_runs": warmup_runs,
         "num_runs": num_runs, "min_secs": min_secs, "limit": limit, "max_ms": max_ms, "min_acc": min_acc,
     }  # fmt: skip
-    _bench(targets, _suite(suite, _changes(settings, keys)), _data_plan(data), output, as_json)
+    plan = _suite(suite, o.changes(settings, keys))
+    if profile:
+        from edgecnn import profiling
+
+        profiling.main(targets, plan, o.data_plan(data), output, as_json)
+        return
+    _bench(targets, plan, o.data_plan(data), output, as_json)
 
 
 def run(
@@ -111,9 +124,9 @@ def run(
     as_json: o.JSON = False,
 ) -> None:
     """Train, export and bench: all three, for one recipe or several that are then benched together."""
-    changes = _changes(settings, _training_keys(epochs, batch_size, lr, seed))
+    changes = o.changes(settings, _training_keys(epochs, batch_size, lr, seed))
     export_plan, suite_plan = _export_plan(plan, []), _suite(suite, [])
-    chosen = [_recipe(recipe, data, changes, output, None) for recipe in recipes]
+    chosen = [o.recipe(recipe, data, changes, output, None) for recipe in recipes]
     from edgecnn.train import train as verb
 
     failed: GateFailed | None = None
@@ -158,31 +171,8 @@ def compare(
     verb.main(a, b, across, as_json)
 
 
-def _changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
-    """-s settings and options as overrides; an option beats a setting."""
-    written = [f"{key}={json.dumps(value)}" for key, value in keys.items() if value is not None]
-    return [*(settings or []), *written]
-
-
 def _training_keys(epochs: int | None, batch_size: int | None, lr: float | None, seed: int | None) -> dict[str, Any]:
     return {"epochs": epochs, "batch_size": batch_size, "optim.lr": lr, "seed": seed}
-
-
-def _recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
-    from edgecnn import plans
-    from edgecnn.run import is_run
-
-    if is_run(Path(recipe)):
-        folder = Path(recipe)
-        return folder, plans.load_recipe(str(folder / "recipe.toml"), changes, data)
-    plan = plans.load_recipe(recipe, changes, data)
-    return output / (name or plan.name), plan
-
-
-def _data_plan(data: str | None) -> DataPlan | None:
-    from edgecnn import plans
-
-    return plans.data_plan(data) if data else None
 
 
 def _export_plan(plan: str, changes: list[str]) -> ExportPlan:
@@ -204,6 +194,8 @@ def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
     made = verb.export(open_run(folder), plan)
     if show:
         verb.show(made)
+        if plan.rescue != "off":
+            verb.show_prices(open_run(folder))
     return made
 
 

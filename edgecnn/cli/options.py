@@ -1,11 +1,15 @@
-"""Options that several commands share: their words, their types, their help."""
+"""Options that several commands share: their words, their types, their help, and what they stand for."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from edgecnn.plans import DataPlan, Recipe
 
 RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
@@ -17,10 +21,11 @@ SEED = Annotated[int | None, typer.Option("--seed", help="Of weights, order and 
 OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the runs.")]
 NAME = Annotated[str | None, typer.Option("--name", help="Name of the run; the recipe's by default.")]
 RESUME = Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoint.")]
-FORMAT = Annotated[str | None, typer.Option("--format", help="onnx,tflite")]
-PRECISION = Annotated[str | None, typer.Option("--precision", help="fp32,int8")]
-IO = Annotated[str | None, typer.Option("--io", help="TFLite int8 tensors: int8, uint8 or float32.")]
+FORMAT = Annotated[str | None, typer.Option("--format", help="onnx,tflite,c")]
+PRECISION = Annotated[str | None, typer.Option("--precision", help="fp32,fp16,int8")]
+IO = Annotated[str | None, typer.Option("--io", help="int8 files: auto, int8, uint8 or float32.")]
 TARGET = Annotated[str | None, typer.Option("--target", help="ONNX int8 for x86 (U8S8) or arm (S8S8).")]
+ONNX_FOR = Annotated[str | None, typer.Option("--onnx-for", help="Oldest ONNX Runtime to be read by: 1.10")]
 CALIB_SAMPLES = Annotated[int | None, typer.Option("--calib-samples", help="Training pictures to calibrate on.")]
 MAX_DROP = Annotated[float | None, typer.Option("--max-drop", help="Gate: largest accuracy drop, in pp.")]
 BOARD = Annotated[str | None, typer.Option("--board", help="Where to measure; this machine by default.")]
@@ -34,3 +39,27 @@ LIMIT = Annotated[int | None, typer.Option("--limit", help="Test pictures for ac
 MAX_MS = Annotated[float | None, typer.Option("--max-ms", help="Gate: largest p50 latency in ms.")]
 MIN_ACC = Annotated[float | None, typer.Option("--min-acc", help="Gate: smallest top-1 in percent.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def data_plan(data: str | None) -> DataPlan | None:
+    """What --data names; None without it."""
+    from edgecnn import plans
+
+    return plans.data_plan(data) if data else None
+
+
+def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
+    """-s settings and options as overrides; an option beats a setting."""
+    written = [f"{key}={json.dumps(value)}" for key, value in keys.items() if value is not None]
+    return [*(settings or []), *written]
+
+
+def recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
+    from edgecnn import plans
+    from edgecnn.run import is_run
+
+    if is_run(Path(recipe)):
+        folder = Path(recipe)
+        return folder, plans.load_recipe(str(folder / "recipe.toml"), changes, data)
+    plan = plans.load_recipe(recipe, changes, data)
+    return output / (name or plan.name), plan

@@ -26,10 +26,10 @@ POWER_OFF_S = 60
 WARM_UP = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from edgecnn import measure, plugins, runtimes, worker
+from edgecnn import measure, runtimes, worker
 from PIL import Image
 Image.init()
-for name in plugins.names("runtimes"):
+for name in runtimes.on_boards():
     runtimes.get(name).import_engine()
 """
 

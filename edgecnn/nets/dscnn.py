@@ -51,7 +51,8 @@ def build(
     width: channels of the stem and of the first stage; each further stage has `growth` times more.
     stages, depth: number of stages, and separable blocks in each.
     kernel: side of the depthwise filters, odd.
-    pool: how the picture halves between stages: "max", "average", or "stride" in the depthwise filter.
+    pool: how the picture halves between stages: "max", "average", "blur" (a max pool against aliasing), or "stride" in
+        the depthwise filter.
     residual: add a block's input to its output where their shapes agree.
 
     Raises PlanError for numbers that do not fit.
@@ -78,7 +79,7 @@ def build(
     for stage in range(stages):
         there = round(width * growth**stage)
         if stage and pool in layers.POOLS:
-            parts.append(layers.POOLS[pool](2))
+            parts.append(layers.POOLS[pool](here))
         for block in range(depth):
             stride = 2 if stage and block == 0 and pool == "stride" else 1
             parts.append(

@@ -1,0 +1,132 @@
+"""The parts of README.md that are made from bench/results: tables of benches and boards, the duel, the lessons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecnn import console, environment, findings, present, report
+from edgecnn.environment import Environment
+from edgecnn.findings import Duel, Lesson
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+BENCHES = (
+    ("dscnn-fashion.json", "Fashion-MNIST", "edgecnn run dscnn-fashion"),
+    ("demo.json", "Three nets of one parameter budget on the digits", "make demo"),
+)
+"""(file in bench/results, heading, the one command that makes all of it anew)"""
+
+BENCH_COLUMNS = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "p50 [95 %]", "p99", "init", "planned kB", "peak MB")
+BOARD_COLUMNS = ("top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructions")
+SHOWN_ON_BOARDS = "dscnn-fashion"
+
+VERDICTS = {True: "holds", False: "does not hold", None: "cannot tell"}
+
+
+def benches() -> str:
+    parts = []
+    for name, heading, command in BENCHES:
+        found = report.read(RESULTS / name)
+        packages = _packages(found.environment, "ai-edge-litert", "onnxruntime")
+        table = console.markdown_table(*present.cells(found, BENCH_COLUMNS))
+        parts.append(
+            f"**{heading}** (all anew: `{command}`; measured by `{found.command}`; "
+            f"{found.date[:10]}, {_machine(found.environment)}, {packages}; {present.how(found)}; "
+            f"all samples in `bench/results/{name}`)\n\n{table}"
+        )
+    return "\n".join(parts)
+
+
+def boards() -> str:
+    """One run's files on every emulated board; the others are in the same result."""
+    table = json.loads((RESULTS / "boards.json").read_text())
+    rows, head = [], [""]
+    for board in table["boards"]:
+        found = report.from_table(board["report"])
+        boots = {(one["file"], one["runtime"]): one for one in board["boots"]}
+        head, cells = present.cells(found, BOARD_COLUMNS)
+        for row, one in zip(cells, found.measurements, strict=True):
+            if one.run == SHOWN_ON_BOARDS:
+                beside = boots[one.file, one.runtime]
+                file = row[0].removeprefix(f"{SHOWN_ON_BOARDS}-")
+                spread = f"{beside['spread_percent']:.3f} %"
+                rows.append([f"{found.board} {file}", *row[1:], spread, beside["against_here"]])
+    lines = [
+        f"(`{table['command']}`; {len(table['boards'])} boards, {table['boards'][0]['boots'][0]['boots']} boots each; "
+        "three more nets in `bench/results/boards.md`)",
+        "",
+        console.markdown_table([*head, "spread of boots", "outputs against x86"], rows),
+        *(f"- {sentence}" for sentence in table["follows"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def duel() -> str:
+    """Every duel: the table of accuracies, the costs, and what follows."""
+    return "\n".join(_duel(findings.read(Duel, path)) for path in sorted(RESULTS.glob("duel*/duel.json")))
+
+
+def lessons() -> str:
+    """Every claim of every lesson, and what came out."""
+    found = [findings.read(Lesson, path) for path in sorted((RESULTS / "lessons").glob("*.json"))]
+    verdicts = [claim.holds for one in found for claim in one.claims]
+    counted = ", ".join(f"{verdicts.count(holds)} {word}" for holds, word in VERDICTS.items())
+    lines = [
+        f"(`edgecnn lesson all`; {found[0].date[:10]}, {_machine(found[0].environment)}; "
+        f"{len(verdicts)} claims of the textbook in {len(found)} lessons: {counted})",
+        "",
+    ]
+    for one in found:
+        lines += [f"**{one.name}**: {one.title}.", ""]
+        lines += [
+            f"- *{claim.expected}* **{VERDICTS[claim.holds].capitalize()}.** {claim.measured}" for claim in one.claims
+        ]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _duel(one: Duel) -> str:
+    families = list(dict.fromkeys(cell.family for cell in one.cells))
+    cells = {(cell.family, cell.fraction): cell for cell in one.cells}
+    fractions = sorted({cell.fraction for cell in one.cells})
+    curve = [[f"{cells[families[0], fraction].pictures:,}", *_means(one, fraction)] for fraction in fractions]
+    costs = [
+        [
+            c.family, f"{c.params:,}", f"{c.macs:,}", c.precision, f"{c.bytes / 1000:.1f}",
+            f"{c.int8_top1_percent:.2f} [{c.int8_top1_low_percent:.1f}, {c.int8_top1_high_percent:.1f}]",
+            f"{1000 * c.p50_ms:.1f}" if c.p50_ms is not None else "",
+            f"{c.planned_activation_peak_bytes / 1000:.1f}",
+        ]
+        for c in one.contenders
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            f"(`{one.command}`; {one.date[:10]}, {_machine(one.environment)}; {one.repeats} repeats; "
+            "mean top-1 % of the float net on the whole test split, 95 % over repeats)",
+            "",
+            console.markdown_table(["training pictures", *families], curve),
+            console.markdown_table(
+                ["net", "parameters", "MACs", "file", "kB", "top-1 % [95 %]", "p50 µs", "planned kB"], costs
+            ),
+            *(f"- {sentence}" for sentence in one.sentences),
+            "",
+        ]
+    )
+
+
+def _means(one: Duel, fraction: float) -> Iterator[str]:
+    for cell in one.cells:
+        if cell.fraction == fraction:
+            yield f"{cell.mean_percent:.2f} [{cell.low_percent:.2f}, {cell.high_percent:.2f}]"
+
+
+def _machine(machine: Environment) -> str:
+    return (
+        f"{machine.cpu}, {machine.cores} cores, Python {machine.python}, fingerprint {environment.fingerprint(machine)}"
+    )
+
+
+def _packages(machine: Environment, *names: str) -> str:
+    return ", ".join(f"{name} {machine.packages[name]}" for name in names)

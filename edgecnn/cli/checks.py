@@ -1,0 +1,89 @@
+"""The commands that check: verify, selftest, doctor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecnn import console
+from edgecnn.cli import options as o
+from edgecnn.errors import UsageError
+
+
+def verify(
+    targets: Annotated[list[Path], typer.Argument(help="Run folders, or .onnx and .tflite files of any make.")],
+    board: Annotated[list[str] | None, typer.Option("--board", help="Ask on this board too; may be repeated.")] = None,
+    data: o.DATA = None,
+    limit: o.LIMIT = None,
+    tolerance: Annotated[float, typer.Option("--tolerance", help="Of floats, relative to a layer's largest.")] = 1e-5,
+    tolerance_lsb: Annotated[int, typer.Option("--tolerance-lsb", help="Of integers, in steps.")] = 0,
+    max_drop: o.MAX_DROP = None,
+    max_lsb: Annotated[int | None, typer.Option("--max-lsb", help="Gate: largest step between int8 files.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of parity.json and flips.")] = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Ask net, files, runtimes and boards the same pictures; name the first layer that differs."""
+    from edgecnn import parity
+    from edgecnn.parity import matrix, show
+    from edgecnn.parity.layers import Tolerance
+
+    plan = o.data_plan(data)
+    result, folder = parity.verify(
+        targets, board or [], plan, limit, Tolerance(lsb=tolerance_lsb, relative=tolerance), output
+    )
+    if as_json:
+        print(json.dumps(matrix.to_table(result), indent=1))
+    else:
+        show.show(result)
+    if folder:
+        console.note(f"{folder / matrix.FILE} holds all of it, the flips lie beside it")
+    parity.judge(result, max_drop, max_lsb)
+
+
+def selftest(
+    target: Annotated[Path, typer.Argument(help="A run folder, a bundle, or a model file.")],
+    board: o.BOARD = None,
+    golden: Annotated[Path | None, typer.Option("--golden", help="Vectors; golden.npz beside the file.")] = None,
+    record: Annotated[Path | None, typer.Option("--record", help="Make vectors of a file here, into this.")] = None,
+    data: o.DATA = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Replay golden vectors: the same answers as where the model was made?"""
+    from edgecnn import selftest as verb
+
+    if record:
+        if board or golden:
+            raise UsageError("--record writes new vectors, on this machine.", "without --board and --golden")
+        console.note(f"{record}: {verb.record(target, record, o.data_plan(data))} pictures")
+        return
+    result = verb.selftest(target, board or "local", golden)
+    if as_json:
+        print(json.dumps(verb.to_table(result), indent=1))
+    else:
+        print(f"{result.board}: {result.environment.cpu}, golden vectors")
+        console.table(*verb.rows(result))
+    verb.judge(result)
+
+
+def doctor(
+    file: Annotated[Path | None, typer.Argument(help="A model file of any make; none: the installation.")] = None,
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder of pictures, <class>/*.")] = None,
+    device_log: Annotated[
+        Path | None, typer.Option("--device-log", help="A device's answers: picture,class[,score].")
+    ] = None,
+    board: Annotated[str | None, typer.Option("--board", help="Load and run the file there too.")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="Pictures to try.")] = 500,
+    as_json: o.JSON = False,
+) -> None:
+    """Say what is wrong with this installation, a model file, or its pictures."""
+    from edgecnn import doctor as verb
+
+    if file is None:
+        if pictures or device_log or board:
+            raise UsageError("These options are about a model file.", "edgecnn doctor FILE; edgecnn board doctor BOARD")
+        verb.of_installation(as_json)
+    else:
+        verb.of_file(file, pictures, device_log, board, limit, as_json)

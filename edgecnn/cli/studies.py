@@ -1,0 +1,82 @@
+"""The commands that study: duel, lesson, report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecnn import console
+from edgecnn.cli import options as o
+
+
+def duel(
+    recipe: o.RECIPE,
+    budget: Annotated[str, typer.Option("--budget", help="What is equal: params, macs or latency.")] = "params",
+    fractions: Annotated[str | None, typer.Option("--fractions", help="Shares of the training data: 0.1,0.3,1")] = None,
+    repeats: Annotated[int | None, typer.Option("--repeats", help="Trainings of each family on each share.")] = None,
+    families: Annotated[str | None, typer.Option("--families", help="Nets to compare; its own, mlp and vit.")] = None,
+    trials: Annotated[int | None, typer.Option("--trials", help="Settings of each family tried on validation.")] = None,
+    trial_fraction: Annotated[
+        float | None, typer.Option("--trial-fraction", help="Share of the training data in a trial.")
+    ] = None,
+    min_steps: Annotated[int | None, typer.Option("--min-steps", help="Least steps of every training.")] = None,
+    data: o.DATA = None,
+    epochs: o.EPOCHS = None,
+    board: Annotated[str | None, typer.Option("--board", help="Boards; the first one times the files.")] = None,
+    settings: o.SET = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Trainings at a time, one thread each.")] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the duels.")] = Path("duels"),
+    name: Annotated[str | None, typer.Option("--name", help="Name of the duel; RECIPE-BUDGET by default.")] = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Hold a recipe's net against an MLP and a ViT of one budget, from data to board."""
+    from edgecnn import config
+
+    _, plan = o.recipe(recipe, data, o.changes(settings, {"epochs": epochs}), output, None)
+    keys = {
+        "budget": budget, "repeats": repeats, "families": families, "trials": trials, "trial_fraction": trial_fraction,
+        "min_steps": min_steps, "board": board,
+    }  # fmt: skip
+    shares = [f"fractions=[{fractions}]"] if fractions else []
+    table = config.override({}, [*o.changes(None, keys), *shares])
+    from edgecnn import duel as verb
+    from edgecnn.duel.plan import DuelPlan
+
+    asked = config.build(DuelPlan, {"recipe": plan, **table}, "edgecnn duel")
+    folder = output / (name or f"{plan.name}-{budget}")
+    result = verb.run(asked, folder, shlex.join(["edgecnn", *sys.argv[1:]]), jobs)
+    if as_json:
+        print((folder / verb.RESULT).read_text(), end="")
+    else:
+        verb.show(result)
+    console.note(f"{folder / verb.RESULT} holds every number, {folder / verb.PICTURE} the picture")
+
+
+def lesson(
+    names: Annotated[list[str] | None, typer.Argument(help="Lessons by name, or all; none lists them.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small form: under a minute each, coarse.")] = False,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of results and pictures.")] = Path("lessons"),
+    as_json: o.JSON = False,
+) -> None:
+    """Measure what the textbook says of CNNs, with pictures."""
+    from edgecnn import lesson as verb
+
+    verb.main(names or [], quick, output, as_json)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
+    duel: Annotated[Path | None, typer.Option("--duel", help="A duel's folder, or its duel.json.")] = None,
+    lessons: Annotated[Path | None, typer.Option("--lessons", help="The folder `edgecnn lesson` wrote into.")] = None,
+    benches: Annotated[list[Path] | None, typer.Option("--bench", help="A bench report to show besides.")] = None,
+) -> None:
+    """Write one page that needs no network: runs, files, measurements, a duel and lessons."""
+    from edgecnn.page import build as verb
+
+    page = verb.build(runs, output, duel, lessons, benches or [])
+    print(f"{page}  {page.stat().st_size / 1e6:.2f} MB")
