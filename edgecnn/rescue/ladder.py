@@ -1,0 +1,203 @@
+"""Climb: try the rungs on validation pictures, and stop at the first that passes.
+
+A rung is tried on top of those that helped before it, and its best try is taken if it is right more often than what it
+stands on beyond doubt. With `rescue = "all"` the rungs above the first that passes are priced too, on the same ground
+as that one: they are its alternatives. Every try is a file like the one that would be deployed, run as a device would.
+
+All choices are made on validation pictures. The test pictures are touched once, by the export that follows, and
+whatever it finds, nothing is climbed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import json
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from edgecnn import artifact as artifacts
+from edgecnn import config, console, nets, plans, quantize, rungs, runtimes, scheme, stats, verify, written
+from edgecnn.artifact import Artifact
+from edgecnn.data import Splits
+from edgecnn.plans import ExportPlan
+from edgecnn.rescue import pricing
+from edgecnn.rescue.price_list import PLAIN, PriceList, Row
+from edgecnn.run import Run
+from edgecnn.rungs import Options, Outcome
+from edgecnn.scheme import Scheme
+
+Taken = Mapping[str, Options]
+
+
+@dataclass
+class Climb:
+    """What a climb knows while it goes on."""
+
+    run: Run
+    splits: Splits
+    plan: ExportPlan
+    folder: Path
+    """Takes the tries' files."""
+    net: nn.Module
+    reference: npt.NDArray[np.float32]
+    """The float net's logits (N, K) of the validation pictures."""
+    outcomes: list[Outcome] = field(default_factory=list)
+    """Of all tries, plain int8 first."""
+    rows: list[Row] = field(default_factory=list)
+    files: list[Artifact] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+    @property
+    def format(self) -> str:
+        """The plan's last: one format prices all rows, for both hold the same scales."""
+        return self.plan.format[-1]
+
+
+def climb(run: Run, splits: Splits, plan: ExportPlan, folder: Path) -> tuple[ExportPlan, PriceList]:
+    """The plan with the rungs that were chosen, and what every try bought and costs; files go into `folder`.
+
+    If no rung passes, the chosen ones are those that helped most. Raises EnvironmentUnfit or a LinkError before any
+    work if the board cannot measure.
+    """
+    runtime = runtimes.for_format(plan.format[-1])[0]
+    machine = pricing.require(plan.board, runtime)
+    reference = verify.reference_logits(run, splits.validation.images)
+    here = Climb(run, splits, plan, folder, nets.restore(run), reference)
+    chosen = _choose(here)
+    prices = pricing.price(here.files, plan.board, runtime)
+    rows = [
+        dataclasses.replace(row, price=price, taken=_is_taken(row, chosen))
+        for row, price in zip(here.rows, prices, strict=True)
+    ]
+    right = here.reference.argmax(1) == splits.validation.labels
+    climbed = dataclasses.replace(plan, rescue="off", rungs=chosen)
+    return climbed, PriceList(
+        run=run.name,
+        command=command(run, plan),
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        board=plan.board,
+        environment=machine,
+        format=here.format,
+        runtime=runtime,
+        max_drop_pp=plan.max_drop,
+        float_top1_percent=100 * float(right.mean()),
+        rows=tuple(rows),
+        passed_over=tuple(here.passed_over),
+        chosen=chosen,
+        chosen_command=command(run, climbed),
+    )
+
+
+def command(run: Run, plan: ExportPlan) -> str:
+    """The command line of an export: the run and every key that is not the default."""
+    usual = {**config.table_of(plans.load(ExportPlan, "default")), "name": plan.name}
+    words = ["edgecnn", "export", str(run.folder)]
+    for key, value in config.table_of(plan).items():
+        if key == "rungs":
+            for name, options in value.items():
+                words += [part for option in _settings(name, options) for part in ("-s", option)]
+        elif value != usual.get(key):
+            words += ["-s", f"{key}={','.join(value) if isinstance(value, list) else _toml(value)}"]
+    return shlex.join(words)
+
+
+def _choose(here: Climb) -> Taken:
+    """Climb from plain int8; the rungs to export with."""
+    ground, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
+    answer: Taken | None = ground.taken if standing.passed else None
+    for name in rungs.ORDER:
+        if answer is not None and here.plan.rescue == "first":
+            break
+        outcomes, tried = [standing], [ground]
+        for options in rungs.get(name).tries(ground, outcomes):
+            step = functools.partial(rungs.take, ground, name, options)
+            one, outcome = _try(here, step)
+            tried.append(one)
+            outcomes.append(outcome)
+        if len(outcomes) == 1:
+            here.passed_over.append(name)
+            continue
+        best = max(range(1, len(outcomes)), key=lambda i: (outcomes[i].passed, outcomes[i].rank))
+        if answer is None and outcomes[best].passed:
+            answer = tried[best].taken
+        elif answer is None and outcomes[best].beats(standing):
+            ground, standing = tried[best], outcomes[best]
+    return ground.taken if answer is None else answer
+
+
+def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
+    """Take the step, write the file, run it on the validation pictures, and add its row."""
+    validation, plan = here.splits.validation, here.plan
+    started = time.perf_counter()
+    tried = step()
+    model = quantize.exportable(tried, here.net)
+    one = written.write(model, here.format, "int8", plan, here.folder, f"try-{len(here.rows)}")
+    made_s = time.perf_counter() - started
+    logits = artifacts.decode(verify.outputs(one, validation.images), one.description.output)
+    verdict = verify.judge(logits, here.reference, validation.labels, plan.max_drop)
+    *on, rung = [PLAIN, *tried.taken]
+    options = tried.taken.get(rung, {})
+    outcome = Outcome(
+        options=options,
+        right=logits.argmax(1) == validation.labels,
+        squared_error=float(np.mean((logits - here.reference) ** 2)),
+        passed=verdict.passed,
+    )
+    here.outcomes.append(outcome)
+    plain = here.outcomes[0]
+    bought, bought_low, bought_high = rungs.gain_pp(outcome.right, plain.right)
+    row = Row(
+        rung=rung,
+        label=rungs.get(rung).label(options) if on else PLAIN,
+        options=options,
+        on=tuple(on[1:]),
+        command=command(here.run, dataclasses.replace(plan, rescue="off", rungs=tried.taken)),
+        precision=one.description.precision,
+        bytes=one.description.bytes,
+        float_operators=one.description.float_operators,
+        n=verdict.n,
+        top1_percent=verdict.top1_percent,
+        top1_low_percent=verdict.top1_low_percent,
+        top1_high_percent=verdict.top1_high_percent,
+        drop_pp=verdict.drop_pp,
+        drop_low_pp=verdict.drop_low_pp,
+        drop_high_pp=verdict.drop_high_pp,
+        bought_pp=bought,
+        bought_low_pp=bought_low,
+        bought_high_pp=bought_high,
+        bought_p_value=stats.mcnemar_exact(
+            int((outcome.right & ~plain.right).sum()), int((~outcome.right & plain.right).sum())
+        ),
+        passed=verdict.passed,
+        made_s=made_s,
+    )
+    here.rows.append(row)
+    here.files.append(one)
+    console.note(f"{row.label}: drop {verdict.drop_pp:.2f} pp on {verdict.n:,} validation pictures")
+    return tried, outcome
+
+
+def _is_taken(row: Row, chosen: Taken) -> bool:
+    """Whether the row is a step of what was chosen."""
+    if row.rung == PLAIN:
+        return not chosen
+    return list(chosen)[: len(row.on) + 1] == [*row.on, row.rung] and chosen[row.rung] == row.options
+
+
+def _settings(name: str, options: Options) -> list[str]:
+    if not options:
+        return [f"rungs.{name}={{}}"]
+    return [f"rungs.{name}.{key}={_toml(value)}" for key, value in options.items()]
+
+
+def _toml(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,109 @@
+"""What the ladder found, as rescue.json holds it: a row for each try, with what it bought and what it costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgecnn import config, environment, files
+from edgecnn.artifact import Verdict
+from edgecnn.environment import Environment
+from edgecnn.errors import PlanError, UsageError
+from edgecnn.report import Summary
+
+FILE = "rescue.json"
+PICTURE = "rescue.png"
+PLAIN = "post-training int8"
+"""The row all others are compared with: the plan as it is, no rung taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One int8 file: a rung with its options, on top of the rungs that had helped before it."""
+
+    rung: str
+    """PLAIN, or the name of a rung."""
+    label: str
+    """The try in a few words."""
+    options: Mapping[str, Any]
+    on: tuple[str, ...]
+    """Rungs taken beneath it."""
+    command: str
+    """What to type to export this file."""
+    precision: str
+    bytes: int
+    float_operators: int
+    n: int
+    """Validation pictures, the same for every figure below."""
+    top1_percent: float
+    top1_low_percent: float
+    top1_high_percent: float
+    drop_pp: float
+    drop_low_pp: float
+    drop_high_pp: float
+    """Against the float net, paired."""
+    bought_pp: float
+    bought_low_pp: float
+    bought_high_pp: float
+    bought_p_value: float
+    """Against PLAIN, paired; exact McNemar."""
+    passed: bool
+    """The gate, on these pictures."""
+    taken: bool = False
+    """Part of what was exported."""
+    made_s: float
+    """From the float net to the file; training included."""
+    price: Summary | None = None
+    """Latency, or instructions where the board keeps no time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceList:
+    """All rows of one climb, and how the export that followed came out."""
+
+    run: str
+    command: str
+    """What to type to have it again."""
+    date: str
+    """UTC, ISO 8601."""
+    board: str
+    environment: Environment
+    """Of the board."""
+    format: str
+    """Of the rows' files."""
+    runtime: str
+    max_drop_pp: float
+    float_top1_percent: float
+    """Of the float net on the validation pictures."""
+    rows: tuple[Row, ...]
+    passed_over: tuple[str, ...]
+    """Rungs that do not apply to this net."""
+    chosen: Mapping[str, Mapping[str, Any]]
+    """The rungs of the export, each with its options."""
+    chosen_command: str
+    """What to type to export it without climbing."""
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """File -> the outcome of its check on the test pictures, which no choice has seen."""
+
+
+def write(prices: PriceList, path: Path) -> None:
+    """Write it as JSON, atomically. Raises OutputError."""
+    table = dataclasses.asdict(prices)
+    files.write_json(path, {**table, "environment": environment.to_table(prices.environment)})
+
+
+def read(path: Path) -> PriceList:
+    """What `write` wrote. Raises UsageError if the file is something else."""
+    try:
+        table = json.loads(path.read_text())
+        table["environment"].pop("fingerprint")
+        verdicts = {name: config.build(Verdict, one, path.name) for name, one in table.pop("verdicts").items()}
+        return dataclasses.replace(config.build(PriceList, table, path.name), verdicts=verdicts)
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no price list {path}.", "`edgecnn export RUN --rescue` writes one") from error
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
+        raise UsageError(f"{path} is not a price list of `edgecnn export --rescue`: {error}.") from error

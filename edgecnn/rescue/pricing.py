@@ -1,0 +1,58 @@
+"""What each try costs: its latency on the board, in fresh processes that take turns; instructions without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn import boards, console, runtimes
+from edgecnn.artifact import Artifact
+from edgecnn.boards import Board
+from edgecnn.environment import Environment
+from edgecnn.errors import MissingPackage
+from edgecnn.measure import Counting, Job, Timing
+from edgecnn.report import Count, Summary, Window
+from edgecnn.summary import summarise
+
+ROUNDS = 6
+"""Fresh processes a file: the fewest whose median has a 95 % interval."""
+TIMING = Timing(warmup_runs=20, num_runs=10, min_secs=0.05)
+COUNTING = Counting(num_counts=10, least_instructions=1_000_000)
+
+
+def require(board: str, runtime: str) -> Environment:
+    """The board's facts; MissingPackage if it lacks the runtime, so that a long climb is not in vain."""
+    with boards.open(board) as machine:
+        facts = machine.facts()
+    package = runtimes.get(runtime).PACKAGE
+    if package not in facts.packages:
+        raise MissingPackage(package, None, f"Timing the rescue's files on {board}")
+    return facts
+
+
+def price(files: Sequence[Artifact], board: str, runtime: str) -> list[Summary]:
+    """What one inference of each file costs on the board, one thread. Raises what the board does."""
+    windows: list[list[Window]] = [[] for _ in files]
+    counts: list[list[Count]] = [[] for _ in files]
+    with boards.open(board) as machine, console.progress("timing", ROUNDS * len(files)) as advance:
+        for round_ in range(ROUNDS if machine.keeps_time else 1):  # counts repeat
+            turns = range(len(files)) if round_ % 2 == 0 else reversed(range(len(files)))
+            for i in turns:
+                _measure(machine, files[i], runtime, windows[i], counts[i])
+                advance(1)
+    return [summarise(seen, None, None, counted) for seen, counted in zip(windows, counts, strict=True)]
+
+
+def _measure(machine: Board, file: Artifact, runtime: str, windows: list[Window], counts: list[Count]) -> None:
+    job = Job(
+        model=str(file.path.resolve()),
+        input=file.description.input,
+        output=file.description.output,
+        preprocessing=file.preprocessing,
+        runtime=runtime,
+        num_threads=1,
+        window=TIMING if machine.keeps_time else None,
+        count=None if machine.keeps_time else COUNTING,
+    )
+    outcome = machine.run(job)
+    windows += [outcome.window] if outcome.window else []
+    counts += [outcome.count] if outcome.count else []
