@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgecnn import augment, mixing, optimise
 from edgecnn.checkpoint import State
@@ -21,7 +22,7 @@ from edgecnn.teacher import Teacher
 
 
 @dataclass(frozen=True)
-class Lessons:
+class Task:
     """What stays the same over all epochs."""
 
     recipe: Recipe
@@ -40,7 +41,7 @@ class Lessons:
         return self.recipe.epochs * self.steps
 
 
-def one_epoch(state: State, given: Lessons, epoch: int, advance: Callable[[int], None]) -> tuple[float, float]:
+def one_epoch(state: State, given: Task, epoch: int, advance: Callable[[int], None]) -> tuple[float, float]:
     """Mean loss and top-1 in percent over the epoch's pictures, as the net saw them; `epoch` counts from 0.
 
     Raises GateFailed if the loss stops being a number.
@@ -49,23 +50,19 @@ def one_epoch(state: State, given: Lessons, epoch: int, advance: Callable[[int],
     generator = torch.Generator().manual_seed(seed_of(recipe.seed, epoch))
     torch.manual_seed(seed_of(recipe.seed, epoch))  # dropout draws from the global generator
     order = torch.randperm(len(training), generator=generator).numpy()
-    sides = _sides(given, epoch) if recipe.augment.alternate else None
-    labels = torch.from_numpy(training.labels)
+    mirrored = sides(given, epoch) if recipe.augment.alternate else None
     losses, right = 0.0, 0
     state.net.train()
     for step in range(given.steps):
         chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        pixels = torch.from_numpy(training.images[chosen])
-        mirrored = sides[chosen] if sides is not None else None
-        values = augment.augment(pixels, recipe.augment, given.mean, generator, mirrored)
-        targets = F.one_hot(labels[chosen], len(training.classes)).float()
-        inputs, targets = mixing.mix(normalised(values, given.mean, given.std), targets, recipe.augment, generator)
+        inputs, targets = batch(given, chosen, mirrored, generator)
         optimise.set_learning_rate(
             state.optimizer, learning_rate(recipe.optim, epoch * given.steps + step, given.all_steps)
         )
-        value, outputs = _step(state, given, inputs, targets)
-        if state.averaged is not None:
-            optimise.average(state.averaged, state.net, recipe.optim.ema, epoch * given.steps + step)
+        loss, outputs = forward(state.net, given, inputs, targets)
+        backward(state, loss)
+        optimise.step(state, recipe.optim, epoch * given.steps + step)
+        value = loss.item()
         if not math.isfinite(value):
             raise GateFailed(
                 f"The training loss became {value} in epoch {epoch + 1}, step {step + 1}.",
@@ -75,6 +72,39 @@ def one_epoch(state: State, given: Lessons, epoch: int, advance: Callable[[int],
         right += int((outputs.argmax(1) == targets.argmax(1)).sum())
         advance(1)
     return losses / given.steps, 100 * right / (given.steps * min(recipe.batch_size, len(training)))
+
+
+def batch(
+    given: Task, chosen: npt.NDArray[np.int64], sides: Tensor | None, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(inputs float32 (N, C, H, W), targets float32 (N, K)) of the chosen pictures, changed as the recipe says.
+
+    sides: of all training pictures, which are mirrored; None draws it.
+    """
+    plan, training = given.recipe.augment, given.training
+    pixels = torch.from_numpy(training.images[chosen])
+    mirrored = sides[chosen] if sides is not None else None
+    values = augment.augment(pixels, plan, given.mean, generator, mirrored)
+    targets = F.one_hot(torch.from_numpy(training.labels[chosen]), len(training.classes)).float()
+    return mixing.mix(normalised(values, given.mean, given.std), targets, plan, generator)
+
+
+def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss, logits float32 (N, K))."""
+    recipe = given.recipe
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+        outputs = net(inputs)
+        taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
+    outputs = outputs.float()
+    loss = F.cross_entropy(outputs, targets, label_smoothing=recipe.optim.label_smoothing)
+    if given.teacher is not None and taught is not None:
+        loss = given.teacher.loss(outputs, taught, loss)
+    return loss, outputs
+
+
+def backward(state: State, loss: Tensor) -> None:
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
 
 
 def normalised(values: Tensor, mean: float, std: float) -> Tensor:
@@ -87,23 +117,7 @@ def seed_of(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _step(state: State, given: Lessons, inputs: Tensor, targets: Tensor) -> tuple[float, Tensor]:
-    """One step down: (loss, logits float32 (N, K))."""
-    recipe = given.recipe
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
-        outputs = state.net(inputs)
-        taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
-    outputs = outputs.float()
-    loss = F.cross_entropy(outputs, targets, label_smoothing=recipe.optim.label_smoothing)
-    if given.teacher is not None and taught is not None:
-        loss = given.teacher.loss(outputs, taught, loss)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    state.optimizer.step()
-    return loss.item(), outputs.detach()
-
-
-def _sides(given: Lessons, epoch: int) -> Tensor:
+def sides(given: Task, epoch: int) -> Tensor:
     """Which pictures are mirrored in this epoch, (N,) bool: the others than in the one before (K. Jordan, 2024,
     "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, section 3.6)."""
     generator = torch.Generator().manual_seed(given.recipe.seed)

@@ -31,11 +31,11 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr * group["times"]
 
 
-def average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:
-    """Move the weights of `averaged` towards those of `net`; quickly in the first steps."""
-    decay = min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(averaged.parameters()), list(net.parameters()), 1 - decay)
+def step(state: State, optim: OptimPlan, number: int) -> None:
+    """Step `number` of all, counted from 0: the weights, then their moving average if one is kept."""
+    state.optimizer.step()
+    if state.averaged is not None:
+        _average(state.averaged, state.net, optim.ema, number)
 
 
 def _groups(net: nn.Module, optim: OptimPlan) -> Iterator[dict[str, Any]]:
@@ -48,3 +48,10 @@ def _groups(net: nn.Module, optim: OptimPlan) -> Iterator[dict[str, Any]]:
     yield {"params": others, "weight_decay": 0.0, "times": 1.0}
     if shifts:
         yield {"params": shifts, "weight_decay": 0.0, "times": optim.bias_lr}
+
+
+def _average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+    """Move the weights of `averaged` towards those of `net`; quickly in the first steps."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(averaged.parameters()), list(net.parameters()), 1 - decay)

@@ -39,7 +39,7 @@ from edgecnn import (
 from edgecnn.checkpoint import Epoch, State
 from edgecnn.data import Split
 from edgecnn.errors import RunError
-from edgecnn.learning import Lessons
+from edgecnn.learning import Task
 from edgecnn.plans import Recipe
 from edgecnn.run import Run, is_run, open_run, write_facts
 from edgecnn.schedule import learning_rate
@@ -77,7 +77,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     recipe = budget.resolve(recipe, shape, len(classes))
     mean, std = pixel_statistics(splits.train.images)
     teacher = Teacher(recipe.distill, shape, classes) if recipe.distill else None
-    given = Lessons(recipe, splits.train, mean, std, teacher)
+    given = Task(recipe, splits.train, mean, std, teacher)
     threads = torch.get_num_threads()
     torch.set_num_threads(recipe.num_threads)
     started = time.perf_counter()
@@ -159,7 +159,7 @@ def overfits(history: Sequence[Epoch]) -> bool:
 
 def _fit(
     state: State,
-    given: Lessons,
+    given: Task,
     validation: Split,
     folder: Path,
     digest: str,

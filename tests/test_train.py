@@ -197,8 +197,8 @@ def test_overfitting_is_validation_loss_rising_while_training_loss_falls() -> No
 
 def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs() -> None:
     splits = data.load(plans.DataPlan(name="digits"))
-    given = learning.Lessons(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
-    first, second, third = (learning._sides(given, epoch) for epoch in range(3))
+    given = learning.Task(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
+    first, second, third = (learning.sides(given, epoch) for epoch in range(3))
     assert torch.equal(first, ~second)
     assert torch.equal(first, third)
     assert 0.4 < first.float().mean() < 0.6
