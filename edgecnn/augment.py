@@ -20,18 +20,26 @@ def check(plan: AugmentPlan, forbidden: Mapping[str, str], data_name: str) -> No
             )
 
 
-def augment(pixels: torch.Tensor, plan: AugmentPlan, fill: float, generator: torch.Generator) -> torch.Tensor:
+def augment(
+    pixels: torch.Tensor,
+    plan: AugmentPlan,
+    fill: float,
+    generator: torch.Generator,
+    mirrored: torch.Tensor | None = None,
+) -> torch.Tensor:
     """uint8 (N, H, W, C) -> float32 (N, H, W, C), each picture changed on its own.
 
-    fill: pixel value of a cutout. The draws depend on `generator` and the batch's shape alone.
+    fill: pixel value of a cutout. mirrored: which pictures to flip, (N,) bool, instead of a draw.
+    The draws depend on `generator` and the batch's shape alone.
     """
     n, height, width, _ = pixels.shape
     if plan.flip or plan.shift:
         rows = torch.arange(height).expand(n, height)  # (N, H)
         columns = torch.arange(width).expand(n, width)  # (N, W)
         if plan.flip:
-            mirrored = torch.rand(n, 1, generator=generator) < 0.5
-            columns = torch.where(mirrored, width - 1 - columns, columns)
+            if mirrored is None:
+                mirrored = torch.rand(n, generator=generator) < 0.5
+            columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
         if plan.shift:
             rows = _reflect(rows + _offsets(n, plan.shift, generator), height)
             columns = _reflect(columns + _offsets(n, plan.shift, generator), width)

@@ -70,6 +70,8 @@ class OptimPlan:
     warmup: float = 0.2
     """Share of all steps in which the learning rate rises."""
     label_smoothing: float = 0.0
+    bias_lr: float = 1.0
+    """How many times larger the learning rate of batch norm's shifts is."""
     ema: float = 0.0
     """Decay per step of the weights' exponential moving average; 0 keeps the last weights."""
 
@@ -81,6 +83,8 @@ class OptimPlan:
                 raise ValueError(f"{name} = {getattr(self, name)} should lie in [0, 1)")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay = {self.weight_decay} should not be negative")
+        if not self.bias_lr > 0:
+            raise ValueError(f"bias_lr = {self.bias_lr} should be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +93,45 @@ class AugmentPlan:
 
     flip: bool = False
     """Mirror left and right, for half of the pictures."""
+    alternate: bool = False
+    """Mirror each picture in every second epoch, not by chance, so that two epochs show both sides of all."""
     shift: int = 0
     """Pad by this many pixels and crop back at random, in pixels."""
     cutout: int = 0
     """Side of a square set to the mean, in pixels."""
     jitter: float = 0.0
     """Largest relative change of brightness and of contrast."""
+    mixup: float = 0.0
+    """Blend each picture and its label with another's, the share drawn from Beta(mixup, mixup)."""
+    cutmix: float = 0.0
+    """Put a rectangle of another picture into each, and as much of its label; area from Beta(cutmix, cutmix)."""
 
     def __post_init__(self) -> None:
         if self.shift < 0 or self.cutout < 0 or not 0 <= self.jitter < 1:
             raise ValueError("shift and cutout should not be negative, jitter should lie in [0, 1)")
+        if self.alternate and not self.flip:
+            raise ValueError("alternate says how to flip: it needs flip = true")
+        if min(self.mixup, self.cutmix) < 0 or (self.mixup and self.cutmix):
+            raise ValueError("mixup and cutmix should not be negative, and only one of them above 0")
 
     def used(self) -> tuple[str, ...]:
-        return tuple(f.name for f in dataclasses.fields(self) if getattr(self, f.name))
+        """The augmentations that are on; `alternate` is no other than flip."""
+        return tuple(f.name for f in dataclasses.fields(self) if f.name != "alternate" and getattr(self, f.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillPlan:
+    """A teacher whose logits are learnt beside the labels (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531)."""
+
+    teacher: str
+    """Folder of a finished run on the same pictures and classes."""
+    weight: float = 0.5
+    """Share of the loss that the teacher has."""
+    temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1 or not self.temperature > 0:
+            raise ValueError("weight should lie in (0, 1] and temperature above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +144,7 @@ class Recipe:
     budget: BudgetPlan | None = None
     optim: OptimPlan = OptimPlan()
     augment: AugmentPlan = AugmentPlan()
+    distill: DistillPlan | None = None
     epochs: int = 10
     batch_size: int = 128
     precision: Literal["fp32", "bf16"] = "fp32"

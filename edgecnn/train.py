@@ -7,14 +7,12 @@ was killed and resumed ends with the very weights of a run that was not.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,15 +31,19 @@ from edgecnn import (
     data,
     environment,
     files,
+    learning,
     nets,
+    optimise,
     plans,
 )
 from edgecnn.checkpoint import Epoch, State
 from edgecnn.data import Split
-from edgecnn.errors import GateFailed, RunError
-from edgecnn.plans import OptimPlan, Recipe
+from edgecnn.errors import RunError
+from edgecnn.learning import Task
+from edgecnn.plans import Recipe
 from edgecnn.run import Run, is_run, open_run, write_facts
 from edgecnn.schedule import learning_rate
+from edgecnn.teacher import Teacher
 
 RISING_EPOCHS = 3
 """Validation loss rising for so many epochs while training loss falls is called overfitting."""
@@ -74,6 +76,8 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     shape, classes = (channels, height, width), splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
     mean, std = pixel_statistics(splits.train.images)
+    teacher = Teacher(recipe.distill, shape, classes) if recipe.distill else None
+    given = Task(recipe, splits.train, mean, std, teacher)
     threads = torch.get_num_threads()
     torch.set_num_threads(recipe.num_threads)
     started = time.perf_counter()
@@ -82,7 +86,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
             torch.manual_seed(recipe.seed)
             net = nets.build(recipe.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             _claim(recipe, folder, resume)
-            state = _fresh_state(net, recipe.optim)
+            state = optimise.fresh_state(net, recipe.optim)
             digest = checkpoint.digest(splits.train)
             earlier_s = checkpoint.load(folder, state, digest) if resume else 0.0
             params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
@@ -92,7 +96,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
             )
             if watch is not None and not state.history:
                 watch(0, net.eval())
-            _fit(state, recipe, splits.train, splits.validation, (mean, std), folder, digest, earlier_s, watch)
+            _fit(state, given, splits.validation, folder, digest, earlier_s, watch)
     finally:
         torch.set_num_threads(threads)
 
@@ -138,7 +142,7 @@ def logits(net: nn.Module, images: npt.NDArray[np.uint8], mean: float, std: floa
     with torch.no_grad():
         for start in range(0, len(images), NUMBER_OF_EVALUATED):
             pixels = torch.from_numpy(np.array(images[start : start + NUMBER_OF_EVALUATED]))
-            parts.append(net(_normalised(pixels.to(torch.float32), mean, std)))
+            parts.append(net(learning.normalised(pixels.to(torch.float32), mean, std)))
     return torch.cat(parts)
 
 
@@ -155,37 +159,34 @@ def overfits(history: Sequence[Epoch]) -> bool:
 
 def _fit(
     state: State,
-    recipe: Recipe,
-    training: Split,
+    given: Task,
     validation: Split,
-    statistics: tuple[float, float],
     folder: Path,
     digest: str,
     earlier_s: float,
     watch: Watch | None,
 ) -> None:
-    mean, std = statistics
-    steps_per_epoch = max(1, len(training) // recipe.batch_size)
+    recipe, training, mean, std = given.recipe, given.training, given.mean, given.std
     warned = any(overfits(state.history[:end]) for end in range(len(state.history) + 1))
     started = time.perf_counter()
-    with console.progress(recipe.name, recipe.epochs * steps_per_epoch) as advance:
-        advance(len(state.history) * steps_per_epoch)
+    with console.progress(recipe.name, given.all_steps) as advance:
+        advance(len(state.history) * given.steps)
         for epoch in range(len(state.history), recipe.epochs):
             epoch_started = time.perf_counter()
-            loss, top1 = _one_epoch(state, recipe, training, statistics, epoch, steps_per_epoch, advance)
+            loss, top1 = learning.one_epoch(state, given, epoch, advance)
             seconds = time.perf_counter() - epoch_started
             batch_norm.settle(state.best_guess, training, mean, std, recipe.seed)
             validated = logits(state.best_guess, validation.images, mean, std)
             labels = torch.from_numpy(validation.labels)
             row = Epoch(
                 epoch=epoch + 1,
-                lr=learning_rate(recipe.optim, epoch * steps_per_epoch, recipe.epochs * steps_per_epoch),
+                lr=learning_rate(recipe.optim, epoch * given.steps, given.all_steps),
                 train_loss=loss,
                 train_top1_percent=top1,
                 validation_loss=F.cross_entropy(validated, labels).item(),
                 validation_top1_percent=100 * (validated.argmax(1) == labels).float().mean().item(),
                 seconds=seconds,
-                pictures_per_s=steps_per_epoch * min(recipe.batch_size, len(training)) / seconds,
+                pictures_per_s=given.steps * min(recipe.batch_size, len(training)) / seconds,
             )
             state.history.append(row)
             checkpoint.write_metrics(state.history, folder)
@@ -203,83 +204,6 @@ def _fit(
                     f"overfitting since epoch {row.epoch - RISING_EPOCHS}: validation loss rises while training "
                     "loss falls; more augmentation, more weight decay or fewer epochs would help"
                 )
-
-
-def _one_epoch(
-    state: State,
-    recipe: Recipe,
-    training: Split,
-    statistics: tuple[float, float],
-    epoch: int,
-    steps: int,
-    advance: Any,
-) -> tuple[float, float]:
-    """Mean loss and top-1 in percent over the epoch's pictures."""
-    mean, std = statistics
-    generator = torch.Generator().manual_seed(_seed(recipe.seed, epoch))
-    torch.manual_seed(_seed(recipe.seed, epoch))  # dropout draws from the global generator
-    order = torch.randperm(len(training), generator=generator).numpy()
-    labels = torch.from_numpy(training.labels)
-    losses, right = 0.0, 0
-    state.net.train()
-    for step in range(steps):
-        chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        pixels = torch.from_numpy(training.images[chosen])
-        inputs = _normalised(augment.augment(pixels, recipe.augment, mean, generator), mean, std)
-        targets = labels[chosen]
-        lr = learning_rate(recipe.optim, epoch * steps + step, recipe.epochs * steps)
-        for group in state.optimizer.param_groups:
-            group["lr"] = lr
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
-            outputs = state.net(inputs)
-        outputs = outputs.float()
-        loss = F.cross_entropy(outputs, targets, label_smoothing=recipe.optim.label_smoothing)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.optimizer.step()
-        if state.averaged is not None:
-            _average(state.averaged, state.net, recipe.optim.ema, epoch * steps + step)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise GateFailed(
-                f"The training loss became {value} in epoch {epoch + 1}, step {step + 1}.",
-                f"lower the learning rate: -s optim.lr={recipe.optim.lr / 3:.2g}",
-            )
-        losses += value
-        right += int((outputs.argmax(1) == targets).sum())
-        advance(1)
-    return losses / steps, 100 * right / (steps * min(recipe.batch_size, len(training)))
-
-
-def _normalised(values: torch.Tensor, mean: float, std: float) -> torch.Tensor:
-    """float32 (N, H, W, C) of raw pixels -> (N, C, H, W) in channels-last memory; nothing is moved."""
-    return values.sub_(mean).div_(std).permute(0, 3, 1, 2)
-
-
-def _fresh_state(net: nn.Module, optim: OptimPlan) -> State:
-    # Weight decay is for weights that multiply inputs; on biases and batch norm it only shifts the scale.
-    groups = [
-        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": optim.weight_decay},
-        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer: torch.optim.Optimizer
-    if optim.name == "sgd":
-        optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0)
-    else:
-        optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=(optim.momentum, 0.99))
-    averaged = copy.deepcopy(net).requires_grad_(False) if optim.ema else None
-    return State(net, optimizer, averaged, [])
-
-
-def _average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:
-    """Move the weights of `averaged` towards those of `net`; quickly in the first steps."""
-    decay = min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(averaged.parameters()), list(net.parameters()), 1 - decay)
-
-
-def _seed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _claim(recipe: Recipe, folder: Path, resume: bool) -> None:

@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Two threads of tiny kernels cost more than they bring, and collapse beside another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from edgecnn import plans
 from edgecnn.run import Run
+
+# A test is never judged by a clock, so not by hypothesis' deadline for one example either.
+settings.register_profile("edgecnn", deadline=None)
+settings.load_profile("edgecnn")
 
 QUICK = ("epochs=6", "num_threads=1")
 """Overrides that make a recipe of the digits train in seconds."""

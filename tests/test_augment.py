@@ -97,10 +97,18 @@ def test_pictures_are_changed_independently() -> None:
 
 
 def test_every_augmentation_can_be_forbidden_and_the_reason_is_told() -> None:
-    on = {"flip": True, "shift": 1, "cutout": 1, "jitter": 0.1}
-    assert set(on) == {field.name for field in dataclasses.fields(AugmentPlan)}
+    on = {"flip": True, "shift": 1, "cutout": 1, "jitter": 0.1, "mixup": 0.2, "cutmix": 1.0}
+    assert {*on, "alternate"} == {field.name for field in dataclasses.fields(AugmentPlan)}
     for name, value in on.items():
         plan = AugmentPlan(**{name: value})  # type: ignore[arg-type]
         check(plan, {}, "digits")
         with pytest.raises(PlanError, match=f"'{name}' does not fit 'digits': because"):
             check(plan, {name: "because"}, "digits")
+
+
+def test_a_flip_that_is_given_mirrors_just_those_pictures() -> None:
+    x = pictures(4)
+    mirrored = torch.tensor([True, False, True, False])
+    y = augment(x, AugmentPlan(flip=True), FILL, torch.Generator(), mirrored)
+    assert torch.equal(y[mirrored], x[mirrored].float().flip(2))
+    assert torch.equal(y[~mirrored], x[~mirrored].float())

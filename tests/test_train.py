@@ -17,7 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import data, plans
+from edgecnn import data, learning, nets, optimise, plans
 from edgecnn.checkpoint import Epoch
 from edgecnn.errors import GateFailed, PlanError, RunError
 from edgecnn.plans import OptimPlan
@@ -64,7 +64,15 @@ def test_training_does_not_disturb_the_callers_random_numbers(tmp_path: Path) ->
 
 @pytest.mark.parametrize("optim", ["sgd", "adamw"])
 def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_path: Path, optim: str) -> None:
-    settings = ("epochs=6", "net.dropout=0.2", "optim.ema=0.98", f"optim.name={optim}", "optim.lr=0.01")
+    settings = (
+        "epochs=6",
+        "net.dropout=0.2",
+        "optim.ema=0.98",
+        f"optim.name={optim}",
+        "optim.lr=0.01",
+        "optim.bias_lr=4.0",
+        "augment.cutmix=1.0",
+    )
     whole = train(recipe(*settings), tmp_path / "whole")
 
     killed = tmp_path / "killed"
@@ -185,3 +193,22 @@ def test_overfitting_is_validation_loss_rising_while_training_loss_falls() -> No
     assert not overfits(history(rising, rising))
     assert not overfits(history(falling[:3], rising[:3]))
     assert not overfits(history(falling, [1.0, 2.0, 3.0, 2.9]))
+
+
+def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs() -> None:
+    splits = data.load(plans.DataPlan(name="digits"))
+    given = learning.Task(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
+    first, second, third = (learning.sides(given, epoch) for epoch in range(3))
+    assert torch.equal(first, ~second)
+    assert torch.equal(first, third)
+    assert 0.4 < first.float().mean() < 0.6
+
+
+def test_batch_norms_shifts_alone_learn_at_their_own_rate() -> None:
+    net = nets.build(recipe().net, (1, 8, 8), 10)
+    state = optimise.fresh_state(net, OptimPlan(bias_lr=8.0))
+    optimise.set_learning_rate(state.optimizer, 0.5)
+    rates = {id(p): group["lr"] for group in state.optimizer.param_groups for p in group["params"]}
+    assert len(rates) == len(list(net.parameters()))
+    for name, parameter in net.named_parameters():
+        assert rates[id(parameter)] == (4.0 if name.endswith("bn.bias") else 0.5)

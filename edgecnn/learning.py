@@ -1,0 +1,125 @@
+"""One epoch: batches in an order of their own, augmented, mixed, taught, and a step for each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgecnn import augment, mixing, optimise
+from edgecnn.checkpoint import State
+from edgecnn.data import Split
+from edgecnn.errors import GateFailed
+from edgecnn.plans import Recipe
+from edgecnn.schedule import learning_rate
+from edgecnn.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Task:
+    """What stays the same over all epochs."""
+
+    recipe: Recipe
+    training: Split
+    mean: float
+    std: float
+    teacher: Teacher | None
+
+    @property
+    def steps(self) -> int:
+        """Of one epoch; the last pictures that fill no batch wait for another epoch's order."""
+        return max(1, len(self.training) // self.recipe.batch_size)
+
+    @property
+    def all_steps(self) -> int:
+        return self.recipe.epochs * self.steps
+
+
+def one_epoch(state: State, given: Task, epoch: int, advance: Callable[[int], None]) -> tuple[float, float]:
+    """Mean loss and top-1 in percent over the epoch's pictures, as the net saw them; `epoch` counts from 0.
+
+    Raises GateFailed if the loss stops being a number.
+    """
+    recipe, training = given.recipe, given.training
+    generator = torch.Generator().manual_seed(seed_of(recipe.seed, epoch))
+    torch.manual_seed(seed_of(recipe.seed, epoch))  # dropout draws from the global generator
+    order = torch.randperm(len(training), generator=generator).numpy()
+    mirrored = sides(given, epoch) if recipe.augment.alternate else None
+    losses, right = 0.0, 0
+    state.net.train()
+    for step in range(given.steps):
+        chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        inputs, targets = batch(given, chosen, mirrored, generator)
+        optimise.set_learning_rate(
+            state.optimizer, learning_rate(recipe.optim, epoch * given.steps + step, given.all_steps)
+        )
+        loss, outputs = forward(state.net, given, inputs, targets)
+        backward(state, loss)
+        optimise.step(state, recipe.optim, epoch * given.steps + step)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise GateFailed(
+                f"The training loss became {value} in epoch {epoch + 1}, step {step + 1}.",
+                f"lower the learning rate: -s optim.lr={recipe.optim.lr / 3:.2g}",
+            )
+        losses += value
+        right += int((outputs.argmax(1) == targets.argmax(1)).sum())
+        advance(1)
+    return losses / given.steps, 100 * right / (given.steps * min(recipe.batch_size, len(training)))
+
+
+def batch(
+    given: Task, chosen: npt.NDArray[np.int64], sides: Tensor | None, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(inputs float32 (N, C, H, W), targets float32 (N, K)) of the chosen pictures, changed as the recipe says.
+
+    sides: of all training pictures, which are mirrored; None draws it.
+    """
+    plan, training = given.recipe.augment, given.training
+    pixels = torch.from_numpy(training.images[chosen])
+    mirrored = sides[chosen] if sides is not None else None
+    values = augment.augment(pixels, plan, given.mean, generator, mirrored)
+    targets = F.one_hot(torch.from_numpy(training.labels[chosen]), len(training.classes)).float()
+    return mixing.mix(normalised(values, given.mean, given.std), targets, plan, generator)
+
+
+def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss, logits float32 (N, K))."""
+    recipe = given.recipe
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+        outputs = net(inputs)
+        taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
+    outputs = outputs.float()
+    loss = F.cross_entropy(outputs, targets, label_smoothing=recipe.optim.label_smoothing)
+    if given.teacher is not None and taught is not None:
+        loss = given.teacher.loss(outputs, taught, loss)
+    return loss, outputs
+
+
+def backward(state: State, loss: Tensor) -> None:
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
+def normalised(values: Tensor, mean: float, std: float) -> Tensor:
+    """float32 (N, H, W, C) of raw pixels -> (N, C, H, W) in channels-last memory; nothing is moved."""
+    return values.sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+
+def seed_of(seed: int, epoch: int) -> int:
+    """The seed of every draw of one epoch."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def sides(given: Task, epoch: int) -> Tensor:
+    """Which pictures are mirrored in this epoch, (N,) bool: the others than in the one before (K. Jordan, 2024,
+    "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, section 3.6)."""
+    generator = torch.Generator().manual_seed(given.recipe.seed)
+    first = torch.randint(0, 2, (len(given.training),), generator=generator)
+    return (first + epoch) % 2 == 1
