@@ -96,7 +96,7 @@ def measure(setting: Setting) -> Found:
         ),
         Claim(
             expected="A net with blur pools keeps its answer under a shift more often than one with max pools.",
-            measured=f"Share that keeps its class at 1 pixel: blur {_plain(stays['blur'])}; max {_plain(stays['max'])}; "
+            measured=f"Share keeping its class at 1 pixel: blur {_plain(stays['blur'])}; max {_plain(stays['max'])}; "
             f"ahead by {text(steadier['max'])}.",
             holds=_seeds.is_above(steadier["max"]),
         ),
