@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn import console, environment, findings, present, report
+from edgecnn import console, environment, findings, plugins, present, report
 from edgecnn.environment import Environment
 from edgecnn.findings import Duel, Lesson
 
@@ -23,6 +23,7 @@ BOARD_COLUMNS = ("top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructi
 SHOWN_ON_BOARDS = "dscnn-fashion"
 
 VERDICTS = {True: "holds", False: "does not hold", None: "cannot tell"}
+COUNTED = {True: "hold", False: "do not hold", None: "cannot be told"}
 
 
 def benches() -> str:
@@ -72,10 +73,10 @@ def lessons() -> str:
     """Every claim of every lesson, and what came out."""
     found = [findings.read(Lesson, path) for path in sorted((RESULTS / "lessons").glob("*.json"))]
     verdicts = [claim.holds for one in found for claim in one.claims]
-    counted = ", ".join(f"{verdicts.count(holds)} {word}" for holds, word in VERDICTS.items())
+    counted = ", ".join(f"{verdicts.count(holds)} {word}" for holds, word in COUNTED.items())
     lines = [
-        f"(`edgecnn lesson all`; {found[0].date[:10]}, {_machine(found[0].environment)}; "
-        f"{len(verdicts)} claims of the textbook in {len(found)} lessons: {counted})",
+        f"(`edgecnn lesson NAME`; {found[0].date[:10]}, {_machine(found[0].environment)}; in full measured so far: "
+        f"{len(found)} of {len(plugins.names('lessons'))}, with {len(verdicts)} claims of the textbook: {counted})",
         "",
     ]
     for one in found:

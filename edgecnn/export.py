@@ -6,7 +6,7 @@ runs/<name>/artifacts/
     labels.txt                          one class a line
     calibration.json                    which training pictures the int8 ranges come from
     golden.npz                          test pictures and the exact output tensor of every file
-    rescue.json, rescue.png             with --rescue: what each rung of the ladder bought, and what it costs
+    rescue.json, .md, .png              with --rescue: what each rung of the ladder bought, and what it costs
 
 All is written to a hidden folder first and moved when it is whole and checked, so a failure changes nothing.
 """
@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, data, files, formats, quantize, verify, written
+from edgecnn import console, data, files, formats, nets, quantize, verify, written
 from edgecnn.artifact import Artifact, Description
-from edgecnn.data import Split
+from edgecnn.data import Split, Splits
 from edgecnn.errors import GateFailed, RunError
 from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
@@ -41,7 +41,7 @@ GOLDEN = 32
 
 
 def export(run: Run, plan: ExportPlan) -> list[Artifact]:
-    """Write, describe and check every file of the plan, with `rescue` as the ladder's climb has changed it.
+    """Write, describe and check every file of the plan; with `rescue` int8 is what the ladder's climb has chosen.
 
     Raises EnvironmentUnfit before any work if a format cannot be written here.
     """
@@ -55,11 +55,7 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         )
     files.make_folder(run.artifacts)
     with _staging(run.artifacts) as folder:
-        prices: PriceList | None = None
-        if plan.rescue != "off":
-            with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-                plan, prices = ladder.climb(run, splits, plan, Path(scratch))
-        exportable = quantize.prepare(run, splits, plan)
+        exportable, prices = _prepared(run, splits, plan)
         reference = verify.reference_logits(run, splits.test.images)
         made: list[Artifact] = []
         values: dict[str, npt.NDArray[Any]] = {}
@@ -144,6 +140,14 @@ def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
     return "-".join(marks) + formats.get(description.format).SUFFIX
 
 
+def _prepared(run: Run, splits: Splits, plan: ExportPlan) -> tuple[Exportable, PriceList | None]:
+    if plan.rescue == "off":
+        return quantize.prepare(run, splits, plan), None
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+        chosen, prices = ladder.climb(run, splits, plan, Path(scratch))
+    return quantize.exportable(chosen, nets.restore(run)), prices
+
+
 def _named(draft: Artifact, run: Run, plan: ExportPlan) -> Artifact:
     path = draft.path.rename(draft.path.with_name(file_name(run, draft.description, plan)))
     return dataclasses.replace(draft, path=path)
@@ -184,6 +188,7 @@ def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None
     rescued = [one for one in made if one.description.precision.startswith("int8")]
     whole = dataclasses.replace(prices, verdicts={one.name: one.verdict for one in rescued if one.verdict is not None})
     price_list.write(whole, folder / price_list.FILE)
+    files.write_text(folder / price_list.PAGE, present.markdown(whole))
     present.draw(whole, folder / price_list.PICTURE)
 
 

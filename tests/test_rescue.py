@@ -100,17 +100,17 @@ def test_a_weight_outlier_is_mended_by_leaving_that_layer_in_float(textures_run:
 
 def test_what_passes_is_not_climbed_for(textures_run: Run, tmp_path: Path) -> None:
     run = broken_nets.broken(textures_run, broken_nets.nothing, tmp_path / "fine")
-    plan, prices = ladder.climb(run, data.load(run.recipe.data), RESCUE, tmp_path)
+    chosen, prices = ladder.climb(run, data.load(run.recipe.data), RESCUE, tmp_path)
     assert [row.rung for row in prices.rows] == [PLAIN]
-    assert plan.rungs == prices.chosen == {}
+    assert chosen.taken == prices.chosen == {}
     assert "nothing to rescue" in " ".join(present.sentences(prices))
 
 
 def test_no_test_label_has_a_say(wide: Run, tmp_path: Path) -> None:
     splits = data.load(wide.recipe.data)
     wrong = dataclasses.replace(splits.test, labels=np.roll(splits.test.labels, 1))
-    plan, prices = ladder.climb(wide, dataclasses.replace(splits, test=wrong), RESCUE, tmp_path)
-    assert plan.rungs == prices_of(wide).chosen
+    chosen, prices = ladder.climb(wide, dataclasses.replace(splits, test=wrong), RESCUE, tmp_path)
+    assert chosen.taken == prices_of(wide).chosen
     assert [row.drop_pp for row in prices.rows] == [row.drop_pp for row in prices_of(wide).rows]
 
 
@@ -166,7 +166,12 @@ def test_the_table_is_80_columns_wide_and_holds_every_row(wide: Run) -> None:
 
 def test_the_picture_and_the_markdown_are_written(wide: Run) -> None:
     assert (wide.artifacts / price_list.PICTURE).read_bytes().startswith(b"\x89PNG")
-    assert prices_of(wide).chosen_command in present.markdown(prices_of(wide))
+    assert prices_of(wide).chosen_command in (wide.artifacts / price_list.PAGE).read_text()
+
+
+def test_a_plan_without_a_file_to_time_is_refused(wide: Run, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="no board runs c"):
+        ladder.climb(wide, data.load(wide.recipe.data), dataclasses.replace(RESCUE, format=("c",)), tmp_path)
 
 
 def test_a_price_list_is_read_back_as_it_was_written(wide: Run, tmp_path: Path) -> None:

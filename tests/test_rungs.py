@@ -23,6 +23,7 @@ from edgecnn.scheme import Scheme
 
 NET = "mlp"
 SHAPE = small_runs.SHAPES[NET]
+FORMATS = ("onnx", "tflite")
 WIDEST_LABEL = 24
 """Characters that leave a price list 80 wide."""
 
@@ -111,7 +112,7 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
     name: str, tmp_path: Path
 ) -> None:
     files: dict[str, Artifact] = {}
-    for format_name in plugins.names("formats"):
+    for format_name in FORMATS:
         twice = [written(first_try(name), format_name, tmp_path).read_bytes() for _ in range(2)]
         assert twice[0] == twice[1]
         path = tmp_path / f"{NET}{formats.get(format_name).SUFFIX}"

@@ -28,6 +28,7 @@ from edgecnn import artifact as artifacts
 from edgecnn import config, console, nets, plans, quantize, rungs, runtimes, scheme, stats, verify, written
 from edgecnn.artifact import Artifact
 from edgecnn.data import Splits
+from edgecnn.errors import PlanError
 from edgecnn.plans import ExportPlan
 from edgecnn.rescue import pricing
 from edgecnn.rescue.price_list import PLAIN, PriceList, Row
@@ -47,6 +48,8 @@ class Climb:
     plan: ExportPlan
     folder: Path
     """Takes the tries' files."""
+    format: str
+    """Of those files; one format prices all, for every format holds the same scales."""
     net: nn.Module
     reference: npt.NDArray[np.float32]
     """The float net's logits (N, K) of the validation pictures."""
@@ -56,31 +59,25 @@ class Climb:
     files: list[Artifact] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
 
-    @property
-    def format(self) -> str:
-        """The plan's last: one format prices all rows, for both hold the same scales."""
-        return self.plan.format[-1]
 
+def climb(run: Run, splits: Splits, plan: ExportPlan, folder: Path) -> tuple[Scheme, PriceList]:
+    """The scheme that was chosen, and what every try bought and costs; files go into `folder`.
 
-def climb(run: Run, splits: Splits, plan: ExportPlan, folder: Path) -> tuple[ExportPlan, PriceList]:
-    """The plan with the rungs that were chosen, and what every try bought and costs; files go into `folder`.
-
-    If no rung passes, the chosen ones are those that helped most. Raises EnvironmentUnfit or a LinkError before any
-    work if the board cannot measure.
+    If no rung passes, those are chosen that helped beyond doubt. Raises PlanError if no format of the plan can be
+    timed, EnvironmentUnfit or a LinkError, before any work, if the board cannot measure.
     """
-    runtime = runtimes.for_format(plan.format[-1])[0]
+    format_name, runtime = _priced(plan)
     machine = pricing.require(plan.board, runtime)
     reference = verify.reference_logits(run, splits.validation.images)
-    here = Climb(run, splits, plan, folder, nets.restore(run), reference)
+    here = Climb(run, splits, plan, folder, format_name, nets.restore(run), reference)
     chosen = _choose(here)
     prices = pricing.price(here.files, plan.board, runtime)
     rows = [
-        dataclasses.replace(row, price=price, taken=_is_taken(row, chosen))
+        dataclasses.replace(row, price=price, taken=_is_taken(row, chosen.taken))
         for row, price in zip(here.rows, prices, strict=True)
     ]
     right = here.reference.argmax(1) == splits.validation.labels
-    climbed = dataclasses.replace(plan, rescue="off", rungs=chosen)
-    return climbed, PriceList(
+    return chosen, PriceList(
         run=run.name,
         command=command(run, plan),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -92,8 +89,8 @@ def climb(run: Run, splits: Splits, plan: ExportPlan, folder: Path) -> tuple[Exp
         float_top1_percent=100 * float(right.mean()),
         rows=tuple(rows),
         passed_over=tuple(here.passed_over),
-        chosen=chosen,
-        chosen_command=command(run, climbed),
+        chosen=chosen.taken,
+        chosen_command=command(run, dataclasses.replace(plan, rescue="off", rungs=chosen.taken)),
     )
 
 
@@ -110,10 +107,19 @@ def command(run: Run, plan: ExportPlan) -> str:
     return shlex.join(words)
 
 
-def _choose(here: Climb) -> Taken:
-    """Climb from plain int8; the rungs to export with."""
+def _priced(plan: ExportPlan) -> tuple[str, str]:
+    """(format, runtime) of the tries' files: the plan's last format that a board runs."""
+    for name in reversed(plan.format):
+        for runtime in runtimes.for_format(name):
+            if runtimes.get(runtime).ON_BOARDS:
+                return name, runtime
+    raise PlanError(f"A rescue times its files, and no board runs {', '.join(plan.format)}.", "--format onnx,tflite")
+
+
+def _choose(here: Climb) -> Scheme:
+    """Climb from plain int8 to the scheme to export."""
     ground, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
-    answer: Taken | None = ground.taken if standing.passed else None
+    answer: Scheme | None = ground if standing.passed else None
     for name in rungs.ORDER:
         if answer is not None and here.plan.rescue == "first":
             break
@@ -128,10 +134,10 @@ def _choose(here: Climb) -> Taken:
             continue
         best = max(range(1, len(outcomes)), key=lambda i: (outcomes[i].passed, outcomes[i].rank))
         if answer is None and outcomes[best].passed:
-            answer = tried[best].taken
+            answer = tried[best]
         elif answer is None and outcomes[best].beats(standing):
             ground, standing = tried[best], outcomes[best]
-    return ground.taken if answer is None else answer
+    return ground if answer is None else answer
 
 
 def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:

@@ -16,6 +16,7 @@ from edgecnn.errors import PlanError, UsageError
 from edgecnn.report import Summary
 
 FILE = "rescue.json"
+PAGE = "rescue.md"
 PICTURE = "rescue.png"
 PLAIN = "post-training int8"
 """The row all others are compared with: the plan as it is, no rung taken."""
