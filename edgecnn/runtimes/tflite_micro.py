@@ -6,6 +6,9 @@ how long it takes here says nothing.
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +61,28 @@ def arena_bytes(data: bytes) -> int:
     What the engine records of its allocations is not enough: planning takes room for a moment that it then gives
     back. A pointer takes 8 bytes here and 4 on a microcontroller, which therefore needs less, while kernels with
     scratch buffers of their own (CMSIS-NN, ESP-NN) may need more. Raises ModelFileError if the model does not run
-    in 64 MiB either.
+    in 64 MiB either, or brings the engine down: the search is a process of its own.
     """
     import_engine()
+    done = subprocess.run([sys.executable, "-P", "-m", __name__], input=data, capture_output=True, check=False)
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        raise ModelFileError(f"TensorFlow Lite for Microcontrollers ended with {name} over the model.")
+    if done.returncode:
+        raise ModelFileError(
+            f"TensorFlow Lite for Microcontrollers does not run the model: {done.stderr.decode().strip()}."
+        )
+    return int(done.stdout)
+
+
+def _least_arena_bytes(data: bytes) -> int:
+    """`arena_bytes`, in this process."""
     step = c_array.ALIGNMENT
     too_small, enough = 0, 1024
     while not _runs(data, enough * step):
         too_small, enough = enough, enough * 2
         if enough * step > LARGEST_ARENA_BYTES:
-            raise ModelFileError(f"TensorFlow Lite for Microcontrollers does not run the model: {_refusal(data)}.")
+            sys.exit(_refusal(data))
     while enough - too_small > 1:
         middle = (too_small + enough) // 2
         too_small, enough = (too_small, middle) if _runs(data, middle * step) else (middle, enough)
@@ -124,3 +140,7 @@ def _refusal(data: bytes) -> str:
             said = notes.read().decode(errors="replace").strip() or str(error)
             return said.partition("\n")[0].strip().rstrip(".")
     return "it needs a larger arena"
+
+
+if __name__ == "__main__":
+    print(_least_arena_bytes(sys.stdin.buffer.read()))
