@@ -60,6 +60,7 @@ def help_texts() -> str:
 def rendered(text: str) -> str:
     parts = {
         "results": readme_results.benches,
+        "rescue": readme_results.rescue,
         "boards": readme_results.boards,
         "duel": readme_results.duel,
         "lessons": readme_results.lessons,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def boards() -> str:
         *(f"- {sentence}" for sentence in table["follows"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def rescue() -> str:
+    """The price list of a real rescue, without its single layers; all of it is in the result."""
+    lines = (RESULTS / "rescue" / "rescue.md").read_text().splitlines()
+    kept = [line for line in lines if line.startswith("|") and not re.match(r"\| \+ float [a-z]+\.?\S* \|", line)]
+    machine = next(line for line in lines if line.startswith("20"))
+    verdicts = [line for line in lines if "test pictures" in line]
+    return "\n".join(
+        [f"({machine} Single layers in float: `bench/results/rescue/rescue.md`)", "", *kept, "", *verdicts, ""]
+    )
 
 
 def duel() -> str:

@@ -14,6 +14,7 @@ import small_runs
 import torch
 from torch.fx import Interpreter, Node
 
+from edgecnn import artifact as artifacts
 from edgecnn import dataflow, formats, plugins, quantize, rungs, scheme, verify
 from edgecnn.artifact import Artifact
 from edgecnn.errors import PlanError, UsageError
@@ -122,6 +123,14 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
     parity = verify.parity(files["onnx"], files["tflite"], values["onnx"], values["tflite"])
     assert parity is not None  # None when the scales of the logits differ
     assert parity.max_lsb <= 1
+    pictures = scheme.normalised(images, ground().run)
+    wanted = (
+        quantize.exportable(first_try(name), ground().net).int8_module(fold_weights=True)(pictures).detach().numpy()
+    )
+    for format_name, one in files.items():  # a layer that a runtime or converter quantised by itself would show here
+        step = one.description.output.scale
+        assert step is not None
+        assert np.abs(artifacts.decode(values[format_name], one.description.output) - wanted).max() < 1.5 * step
 
 
 def test_equalisation_gives_both_layers_of_a_pair_the_same_ranges() -> None:

@@ -58,13 +58,16 @@ def export(
     calib_samples: o.CALIB_SAMPLES = None,
     max_drop: o.MAX_DROP = None,
     rescue: Annotated[bool, typer.Option("--rescue", help="If int8 misses --max-drop, find what mends it.")] = False,
+    rescue_all: Annotated[bool, typer.Option("--rescue-all", help="The same, and price every rung.")] = False,
+    board: o.BOARD = None,
     settings: o.SET = None,
     as_json: o.JSON = False,
 ) -> None:
     """Write ONNX and TFLite files from a run, fp32 and int8, and check each against the run."""
     keys = {
         "format": format, "precision": precision, "io": io, "target": target, "onnx_for": onnx_for,
-        "calib_samples": calib_samples, "max_drop": max_drop, "rescue": "first" if rescue else None,
+        "calib_samples": calib_samples, "max_drop": max_drop, "board": board,
+        "rescue": "all" if rescue_all else "first" if rescue else None,
     }  # fmt: skip
     made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
     if as_json:

@@ -12,10 +12,10 @@ from edgecnn.units import digits
 
 def text(found: Number, signed: bool = True) -> str:
     """ "+1.24 pp [0.31, 2.17], n 3 seeds": a value with its unit, interval and n, as far as it has them."""
-    value = f"{'+' if signed and found.value > 0 else ''}{digits(found.value)}"
+    value = f"{'+' if signed and found.value > 0 else ''}{_figure(found.value)}"
     parts = [f"{value} {found.unit}".rstrip()]
     if found.low is not None and found.high is not None:
-        parts[0] += f" [{digits(found.low)}, {digits(found.high)}]"
+        parts[0] += f" [{_figure(found.low)}, {_figure(found.high)}]"
     if found.n is not None:
         parts.append(f"n {found.n:,} {found.n_of}".rstrip())
     return ", ".join(parts)
@@ -30,3 +30,8 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     """All that decides a training but its name and its seed, which a lesson varies."""
     table = config.table_of(recipe)
     return {key: value for key, value in table.items() if key not in ("name", "seed")}
+
+
+def _figure(value: float) -> str:
+    """Two digits that mean something at the least, so that what is next to nothing keeps its sign."""
+    return f"{value:.2g}" if 0 < abs(value) < 0.1 else digits(value)

@@ -119,7 +119,7 @@ def recipe(remedy: str, quick: bool, seed: int) -> Recipe:
         data=replace(plan, fraction_seed=seed),
         net=NetPlan(name="dscnn", options=net),
         optim=OptimPlan(lr=0.01, weight_decay=0.0, warmup=0.1),
-        epochs=16 if quick else 24,
+        epochs=12 if quick else 24,
         batch_size=16 if quick else 32,
         seed=seed,
         num_threads=1,

@@ -1,8 +1,9 @@
 """Climb: try the rungs on validation pictures, and stop at the first that passes.
 
 A rung is tried on top of those that helped before it, and its best try is taken if it is right more often than what it
-stands on beyond doubt. With `rescue = "all"` the rungs above the first that passes are priced too, on the same ground
-as that one: they are its alternatives. Every try is a file like the one that would be deployed, run as a device would.
+stands on beyond doubt. One that passes is then tried alone: what it does not need is left out again. With `rescue =
+"all"` the rungs above the first that passes are priced too, on the same ground as that one: they are its alternatives.
+Every try is a file like the one that would be deployed, run as a device would.
 
 All choices are made on validation pictures. The test pictures are touched once, by the export that follows, and
 whatever it finds, nothing is climbed again.
@@ -118,7 +119,8 @@ def _priced(plan: ExportPlan) -> tuple[str, str]:
 
 def _choose(here: Climb) -> Scheme:
     """Climb from plain int8 to the scheme to export."""
-    ground, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
+    plain, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
+    ground = plain
     answer: Scheme | None = ground if standing.passed else None
     for name in rungs.ORDER:
         if answer is not None and here.plan.rescue == "first":
@@ -134,10 +136,19 @@ def _choose(here: Climb) -> Scheme:
             continue
         best = max(range(1, len(outcomes)), key=lambda i: (outcomes[i].passed, outcomes[i].rank))
         if answer is None and outcomes[best].passed:
-            answer = tried[best]
+            answer = _without_the_rest(here, plain, tried[best], outcomes[best])
         elif answer is None and outcomes[best].beats(standing):
             ground, standing = tried[best], outcomes[best]
     return ground if answer is None else answer
+
+
+def _without_the_rest(here: Climb, plain: Scheme, passed: Scheme, outcome: Outcome) -> Scheme:
+    """The last rung alone, if it passes and what helped before it adds nothing beyond doubt."""
+    *before, name = passed.taken
+    if not before:
+        return passed
+    alone, found = _try(here, functools.partial(rungs.take, plain, name, passed.taken[name]))
+    return alone if found.passed and not outcome.beats(found) else passed
 
 
 def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
@@ -150,7 +161,7 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     made_s = time.perf_counter() - started
     logits = artifacts.decode(verify.outputs(one, validation.images), one.description.output)
     verdict = verify.judge(logits, here.reference, validation.labels, plan.max_drop)
-    *on, rung = [PLAIN, *tried.taken]
+    *on, rung = tried.taken or [PLAIN]
     options = tried.taken.get(rung, {})
     outcome = Outcome(
         options=options,
@@ -163,9 +174,9 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     bought, bought_low, bought_high = rungs.gain_pp(outcome.right, plain.right)
     row = Row(
         rung=rung,
-        label=rungs.get(rung).label(options) if on else PLAIN,
+        label=rungs.get(rung).label(options) if tried.taken else PLAIN,
         options=options,
-        on=tuple(on[1:]),
+        on={name: tried.taken[name] for name in on},
         command=command(here.run, dataclasses.replace(plan, rescue="off", rungs=tried.taken)),
         precision=one.description.precision,
         bytes=one.description.bytes,
@@ -196,7 +207,8 @@ def _is_taken(row: Row, chosen: Taken) -> bool:
     """Whether the row is a step of what was chosen."""
     if row.rung == PLAIN:
         return not chosen
-    return list(chosen)[: len(row.on) + 1] == [*row.on, row.rung] and chosen[row.rung] == row.options
+    steps = list(chosen.items())[: len(row.on) + 1]
+    return steps == [*row.on.items(), (row.rung, row.options)]
 
 
 def _settings(name: str, options: Options) -> list[str]:

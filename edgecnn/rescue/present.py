@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, files, units
+from edgecnn import console, files, rungs, units
 from edgecnn.report import Summary
 from edgecnn.rescue.price_list import PriceList, Row
 
@@ -35,7 +35,7 @@ def markdown(prices: PriceList) -> str:
     head, rows = _cells(prices)
     head = [*head, "p", "file", "made in"]
     whole = [
-        [*cells, f"{row.bought_p_value:.1g}", row.precision, f"{row.made_s:.0f} s"]
+        [*cells, "-" if row is prices.rows[0] else _p(row.bought_p_value), row.precision, f"{row.made_s:.0f} s"]
         for cells, row in zip(rows, prices.rows, strict=True)
     ]
     machine = prices.environment
@@ -60,7 +60,9 @@ def markdown(prices: PriceList) -> str:
 
 def sentences(prices: PriceList) -> list[str]:
     """What the table means and what was chosen, a line each."""
-    lines = ["bought: right more often than row 1, paired; +: on top of what was taken (*)"]
+    lines = ["bought: right more often than row 1, paired; *: exported"]
+    for ground in sorted({_ground(row) for row in prices.rows if row.on}):
+        lines.append(f"{'+' * len(ground)}: on top of {' and '.join(ground)}")
     if prices.passed_over:
         lines.append(f"does not apply to this net: {', '.join(prices.passed_over)}")
     if prices.rows[0].passed:
@@ -136,8 +138,18 @@ def _bought(row: Row) -> str:
     return f"{row.bought_pp:+.2f} [{row.bought_low_pp:.1f}, {row.bought_high_pp:.1f}]"
 
 
+def _p(value: float) -> str:
+    """Two digits would claim more than a p-value says; below what a float holds it is no zero."""
+    return f"{value:.1g}" if value > 0 else "< 1e-300"
+
+
 def _name(row: Row) -> str:
-    return f"{'+ ' if row.on else ''}{row.label}{' *' if row.taken else ''}"
+    return f"{'+' * len(row.on)}{' ' if row.on else ''}{row.label}{' *' if row.taken else ''}"
+
+
+def _ground(row: Row) -> tuple[str, ...]:
+    """The labels of what a row stands on."""
+    return tuple(rungs.get(name).label(options) for name, options in row.on.items())
 
 
 def _costs(rows: Sequence[Row]) -> tuple[str, list[Cost | None]]:

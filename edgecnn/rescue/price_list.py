@@ -31,8 +31,8 @@ class Row:
     label: str
     """The try in a few words."""
     options: Mapping[str, Any]
-    on: tuple[str, ...]
-    """Rungs taken beneath it."""
+    on: Mapping[str, Mapping[str, Any]]
+    """Rungs taken beneath it, each with its options."""
     command: str
     """What to type to export this file."""
     precision: str
