@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from edgecnn import plans
 from edgecnn.run import Run
+
+# A shell that starts the suite in the background has it, and all it starts, ignore Ctrl-C, which some tests press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A test is never judged by a clock, so not by hypothesis' deadline for one example either.
 settings.register_profile("edgecnn", deadline=None)

@@ -58,7 +58,12 @@ def ready(lending: Sshd) -> Iterator[RemoteBoard]:
 
 
 def workers(board: Sshd) -> list[psutil.Process]:
-    return [one for one in board.processes("worker.pyz") if one.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for one in board.processes("worker.pyz"):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended since it was listed
+            if one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+    return found
 
 
 def assert_nothing_runs(board: Sshd) -> None:
@@ -312,7 +317,11 @@ def test_a_bench_that_is_ended_leaves_nothing_running_on_the_board(
 ) -> None:
     command = [sys.executable, "-m", "edgecnn", "bench", str(model(tmp_path, "a.tflite")), "--board", "ssh://board"]
     command += ["--warmup-runs", str(10**15), "-o", str(tmp_path / "out.json")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(process.kill)  # its warm-up never ends by itself
         until(lambda: workers(lending) or process.poll() is not None)
         process.send_signal(number)
         _, said = process.communicate()
