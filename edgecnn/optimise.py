@@ -39,15 +39,17 @@ def step(state: State, optim: OptimPlan, number: int) -> None:
 
 
 def _groups(net: nn.Module, optim: OptimPlan) -> Iterator[dict[str, Any]]:
-    # Weight decay is for weights that multiply inputs; on biases and batch norm it only shifts the scale.
+    # Weight decay is for weights that multiply inputs; on biases and batch norm it only shifts the scale
+    # (He et al., 2019, CVPR, arXiv:1812.01187, section 3.1).
     shifts = [module.bias for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     known = {id(shift) for shift in shifts}
     others = [p for p in net.parameters() if p.ndim <= 1 and id(p) not in known]
     weights = [p for p in net.parameters() if p.ndim > 1]
     yield {"params": weights, "weight_decay": optim.weight_decay, "times": 1.0}
-    yield {"params": others, "weight_decay": 0.0, "times": 1.0}
+    elsewhere = optim.weight_decay if optim.decay == "all" else 0.0
+    yield {"params": others, "weight_decay": elsewhere, "times": 1.0}
     if shifts:
-        yield {"params": shifts, "weight_decay": 0.0, "times": optim.bias_lr}
+        yield {"params": shifts, "weight_decay": elsewhere, "times": optim.bias_lr}
 
 
 def _average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:

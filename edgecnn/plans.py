@@ -70,6 +70,8 @@ class OptimPlan:
     warmup: float = 0.2
     """Share of all steps in which the learning rate rises."""
     label_smoothing: float = 0.0
+    decay: Literal["weights", "all"] = "weights"
+    """What weight decay is for: what multiplies inputs, or biases and batch norm too."""
     bias_lr: float = 1.0
     """How many times larger the learning rate of batch norm's shifts is."""
     ema: float = 0.0

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import operator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 from edgecnn import files, nets, pictures, rungs, scheme
 from edgecnn.artifact import Preprocessing
@@ -62,13 +63,16 @@ class Exportable:
     def int8_module(self, *, fold_weights: bool) -> GraphModule:
         """The quantised net for normalised pictures (N, C, H, W): float at its edges, int8 within.
 
-        With `fold_weights` its weights are int8 tensors; without, float tensors that are quantised in the graph.
+        With `fold_weights` its weights are int8 tensors; without, float tensors that are quantised in the graph: each
+        at the very value of its int8 weight, so that whoever quantises it again cannot round it another way.
         """
         with quietly():
             from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
             # A converted graph cannot be copied: copy the observed one.
             converted: GraphModule = convert_pt2e(copy.deepcopy(self.observed), fold_quantize=fold_weights)
+        if not fold_weights:
+            _round_weights(converted)
         return converted
 
 
@@ -88,3 +92,26 @@ def exportable(chosen: Scheme, net: nn.Module) -> Exportable:
     """The run's own net, and int8 as the scheme has it."""
     calibration = dataclasses.replace(chosen.calibration, rungs=chosen.taken)
     return Exportable(chosen.run, files.sha256(chosen.run.weights), net, scheme.observe(chosen), calibration)
+
+
+def _round_weights(graph: GraphModule) -> None:
+    """Give every float weight that the graph quantises its quantised value.
+
+    A quotient of weight and scale that is just short of a half is one in float32, and rounds to the other side.
+    """
+    decomposed = torch.ops.quantized_decomposed
+    pairs = {
+        decomposed.quantize_per_channel.default: decomposed.dequantize_per_channel.default,
+        decomposed.quantize_per_tensor.default: decomposed.dequantize_per_tensor.default,
+    }
+    for node in graph.graph.nodes:
+        if node.target not in pairs or node.args[0].op != "get_attr":
+            continue
+        owner_name, _, name = node.args[0].target.rpartition(".")
+        owner = graph.get_submodule(owner_name)
+        rest = [
+            operator.attrgetter(str(one.target))(graph) if isinstance(one, Node) else one for one in node.args[1:]
+        ]  # scale, zero point, and what else both operators take
+        with torch.no_grad():
+            weight = getattr(owner, name)
+            weight.copy_(pairs[node.target](node.target(weight, *rest), *rest))

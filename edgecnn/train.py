@@ -62,9 +62,6 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     With `resume` a checkpoint in the folder is continued. Raises RunError if the folder holds a run
     already, or the checkpoint is another recipe's; GateFailed if the loss stops being a number.
     """
-    if resume and (folder / "run.json").is_file():
-        console.note(f"{folder} is complete already.")
-        return open_run(folder)
     if is_run(folder) and not resume:
         raise RunError(
             f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
@@ -75,6 +72,11 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     height, width, channels = splits.train.images.shape[1:]
     shape, classes = (channels, height, width), splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
+    if resume:
+        _check_same(recipe, folder)
+        if (folder / "run.json").is_file():
+            console.note(f"{folder} is complete already.")
+            return open_run(folder)
     mean, std = pixel_statistics(splits.train.images)
     teacher = Teacher(recipe.distill, shape, classes) if recipe.distill else None
     given = Task(recipe, splits.train, mean, std, teacher)
@@ -85,7 +87,8 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             net = nets.build(recipe.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            _claim(recipe, folder, resume)
+            if not resume:
+                _claim(recipe, folder)
             state = optimise.fresh_state(net, recipe.optim)
             digest = checkpoint.digest(splits.train)
             earlier_s = checkpoint.load(folder, state, digest) if resume else 0.0
@@ -206,19 +209,21 @@ def _fit(
                 )
 
 
-def _claim(recipe: Recipe, folder: Path, resume: bool) -> None:
-    """Make `folder` this recipe's, or raise RunError if its checkpoint is another's."""
-    if resume:
-        if not is_run(folder):
-            raise RunError(f"There is nothing to resume in {folder}.", "train without --resume")
-        written = plans.load(Recipe, str(folder / "recipe.toml"))
-        changed = [f.name for f in dataclasses.fields(Recipe) if getattr(written, f.name) != getattr(recipe, f.name)]
-        if changed:
-            raise RunError(
-                f"The checkpoint in {folder} is of another recipe: {', '.join(changed)} differ.",
-                "resume it with its own recipe, or train under another --name",
-            )
-        return
+def _check_same(recipe: Recipe, folder: Path) -> None:
+    """Raise RunError if there is nothing to resume in `folder`, or another recipe's checkpoint or run."""
+    if not is_run(folder):
+        raise RunError(f"There is nothing to resume in {folder}.", "train without --resume")
+    written = plans.load(Recipe, str(folder / "recipe.toml"))
+    changed = [f.name for f in dataclasses.fields(Recipe) if getattr(written, f.name) != getattr(recipe, f.name)]
+    if changed:
+        raise RunError(
+            f"What was trained in {folder} is of another recipe: {', '.join(changed)} differ.",
+            "resume it with its own recipe, or train under another --name",
+        )
+
+
+def _claim(recipe: Recipe, folder: Path) -> None:
+    """Make `folder` this recipe's."""
     files.make_folder(folder)
     files.write_text(folder / "recipe.toml", plans.dump(recipe))
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))

@@ -1,0 +1,111 @@
+"""What each option of a recipe buys, over several seeds: how bench/results/ablation.json is made.
+
+    python bench/ablation.py bench/ablation.toml --seeds 3 -o bench/results/ablation.json
+
+The .toml names a base recipe, settings that shorten it, and one table of settings for every option; each is trained
+with the same seeds, and compared with the base on the validation pictures, whose cut never changes. Runs stay in
+--runs, so that an ablation that was ended goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import shlex
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn import config, console, environment, files, plans, repeats
+from edgecnn.errors import EdgecnnError
+from edgecnn.repeats import Repeats
+from edgecnn.stats import mean_interval
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A base recipe, and what is changed in it, one at a time."""
+
+    recipe: str
+    settings: tuple[str, ...]
+    """Of the base: what makes it short."""
+    options: dict[str, tuple[str, ...]]
+    """What an option is called -> its settings."""
+
+
+def load(path: Path) -> Ablation:
+    table = config.read(path)
+    return Ablation(table["recipe"], tuple(table["settings"]), {k: tuple(v) for k, v in table["options"].items()})
+
+
+def gain(base: Repeats, other: Repeats) -> tuple[float, float, float]:
+    """(gain in pp, low, high) of the mean: 95 % by Student's t over the seeds, each paired with its own base."""
+    return mean_interval([b - a for a, b in zip(base.top1_percents, other.top1_percents, strict=True)])
+
+
+def measure(plan: Ablation, seeds: int, folder: Path) -> list[dict[str, Any]]:
+    found: dict[str, Repeats] = {}
+    params = 0
+    for name, settings in {"base": (), **plan.options}.items():
+        recipe = plans.load_recipe(plan.recipe, [*plan.settings, *settings])
+        recipe = dataclasses.replace(recipe, name=name.replace(" ", "-"))
+        runs, found[name] = repeats.repeat(recipe, folder / recipe.name, seeds)
+        params = runs[0].params
+        console.note(f"{name}: {found[name]}")
+    rows = []
+    for name, one in found.items():
+        row = dataclasses.asdict(one) | {"option": name, "settings": list(plan.options.get(name, ()))}
+        if name != "base":
+            row |= dict(zip(("gain_pp", "gain_low_pp", "gain_high_pp"), gain(found["base"], one), strict=True))
+        rows.append(row | {"params": params})
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("plan", type=Path, help="a .toml file with recipe, settings and [options]")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"), help="where the trainings are kept")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
+    options = parser.parse_args()
+    try:
+        plan = load(options.plan)
+        rows = measure(plan, options.seeds, options.runs)
+        files.write_json(
+            options.output,
+            {
+                "command": shlex.join(["python", "bench/ablation.py", *sys.argv[1:]]),
+                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "environment": environment.to_table(environment.here()),
+                "recipe": plan.recipe,
+                "settings": list(plan.settings),
+                "rows": rows,
+            },
+        )
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        return error.exit_code
+    head = ("option", "validation top-1", "sd pp", "gain pp [95 %]", "seconds a run")
+    console.table(head, [_row(one) for one in rows])
+    return 0
+
+
+def _row(one: dict[str, Any]) -> list[str]:
+    gained = ""
+    if "gain_pp" in one:
+        gained = f"{one['gain_pp']:+.2f} [{one['gain_low_pp']:+.2f}, {one['gain_high_pp']:+.2f}]"
+    seconds = one["train_seconds"] / len(one["seeds"])
+    return [
+        one["option"],
+        f"{statistics.fmean(one['top1_percents']):.2f} %",
+        f"{one['deviation_pp']:.2f}",
+        gained,
+        f"{seconds:.0f}",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""`edgecnn train --repeats N`: one recipe with N seeds, and what chance alone does to its accuracy."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn import files
+from edgecnn.plans import Recipe
+from edgecnn.run import Run, is_run
+from edgecnn.stats import mean_interval
+from edgecnn.train import train
+
+SUMMARY = "repeats.json"
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Validation top-1 of n runs that differ in their seed alone."""
+
+    recipe: str
+    seeds: tuple[int, ...]
+    top1_percents: tuple[float, ...]
+    mean_percent: float
+    deviation_pp: float
+    """Standard deviation over the seeds (n - 1)."""
+    low_percent: float
+    high_percent: float
+    """95 % of the mean, by Student's t."""
+    validation_n: int
+    train_seconds: float
+    """Of all of them."""
+
+    def __str__(self) -> str:
+        return (
+            f"validation top-1 {self.mean_percent:.2f} % [{self.low_percent:.2f}, {self.high_percent:.2f}] "
+            f"(sd {self.deviation_pp:.2f} pp, n {len(self.seeds)} seeds, {self.validation_n:,} pictures each)"
+        )
+
+
+def repeat(recipe: Recipe, folder: Path, count: int) -> tuple[list[Run], Repeats]:
+    """Train `recipe` with its seed and the next ones, each into folder/seed-N, and write their summary beside them.
+
+    A run that is finished is taken as it is, one that was begun goes on, so a repeat that was ended continues. The
+    validation pictures stay the same. Raises what `train` raises, RunError also for another recipe's run.
+    """
+    runs = []
+    for seed in range(recipe.seed, recipe.seed + count):
+        one = folder / f"seed-{seed}"
+        runs.append(train(dataclasses.replace(recipe, seed=seed), one, resume=is_run(one)))
+    found = summarise(runs)
+    files.write_json(folder / SUMMARY, dataclasses.asdict(found))
+    return runs, found
+
+
+def summarise(runs: list[Run]) -> Repeats:
+    """What at least two runs of one recipe have in common."""
+    tops = [run.validation_top1_percent for run in runs]
+    mean, low, high = mean_interval(tops)
+    return Repeats(
+        recipe=runs[0].recipe.name,
+        seeds=tuple(run.recipe.seed for run in runs),
+        top1_percents=tuple(tops),
+        mean_percent=mean,
+        deviation_pp=statistics.stdev(tops),
+        low_percent=max(0.0, low),
+        high_percent=min(100.0, high),
+        validation_n=runs[0].validation_n,
+        train_seconds=sum(run.train_seconds for run in runs),
+    )
