@@ -28,11 +28,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import artifact, files, formats, plugins, verify
+from edgecnn import artifact, dataflow, files, formats, plugins, verify
 from edgecnn.artifact import Description
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.formats import _arena, _tflite_model
 from edgecnn.plans import ExportPlan
+from edgecnn.quiet import quietly
 
 FORMATS = plugins.names("formats")
 DEPLOYED = ("onnx", "tflite")
@@ -114,6 +115,41 @@ def test_every_activation_of_the_onnx_file_has_its_scale_in_the_tflite_file(net:
     }
     assert len(of_onnx) >= 3
     assert of_onnx <= of_tflite
+
+
+def test_both_formats_round_a_weight_that_lies_between_two_steps_to_the_same_one(tmp_path: Path) -> None:
+    model = small_runs.exportable("mlp")
+    with quietly():
+        torn = dataclasses.replace(model, observed=copy.deepcopy(model.observed))
+    for name in dataflow.layers(torn.observed):
+        weight = torn.observed.get_parameter(f"{name}.weight")  # (K, C)
+        with torch.no_grad():
+            largest = weight.abs().amax(1, keepdim=True)
+            step = largest.double() / 127
+            halves = ((weight / step).floor() + 0.5).clamp(-126.5, 126.5) * step
+            weight.copy_(torch.where(weight.abs() == largest, weight, halves.float()))
+    held = []
+    for name in DEPLOYED:
+        path = tmp_path / f"torn{formats.get(name).SUFFIX}"
+        formats.get(name).write(torn, "int8", ExportPlan(name="test"), path)
+        held.append(int8_weights(path))
+    assert sum(len(weights) for weights in held[0]) > 1000
+    assert held[0] == held[1]
+
+
+def int8_weights(path: Path) -> list[list[int]]:
+    """Of every layer the sorted int8 values of its weights, smallest layer first; layouts differ between formats."""
+    if path.suffix == ".onnx":
+        constants = [numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer]
+    else:
+        model = _tflite_model.load(path.read_bytes())
+        constants = [
+            np.frombuffer(bytes(model.buffers[one.buffer].data), dtype=np.int8).reshape(one.shape)
+            for one in model.subgraphs[0].tensors
+            if _tflite_model.dtype_name(one) == "int8" and _tflite_model.constant(model, one)
+        ]
+    found = [sorted(one.ravel().tolist()) for one in constants if one.dtype == np.int8 and one.ndim > 1]
+    return sorted(found, key=len)
 
 
 @pytest.mark.parametrize("name", DEPLOYED)
