@@ -52,7 +52,7 @@ def measure(plan: Ablation, seeds: int, folder: Path) -> list[dict[str, Any]]:
     for name, settings in {"base": (), **plan.options}.items():
         recipe = plans.load_recipe(plan.recipe, [*plan.settings, *settings])
         recipe = dataclasses.replace(recipe, name=name.replace(" ", "-"))
-        runs, found[name] = repeats.repeat(recipe, folder / recipe.name, seeds)
+        runs, found[name] = repeats.repeat(recipe, folder / recipe.name, seeds, resume=True)
         params = runs[0].params
         console.note(f"{name}: {found[name]}")
     rows = []

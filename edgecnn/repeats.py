@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn import files
+from edgecnn.errors import RunError
 from edgecnn.plans import Recipe
 from edgecnn.run import Run, is_run
 from edgecnn.stats import mean_interval
@@ -40,16 +41,21 @@ class Repeats:
         )
 
 
-def repeat(recipe: Recipe, folder: Path, count: int) -> tuple[list[Run], Repeats]:
+def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tuple[list[Run], Repeats]:
     """Train `recipe` with its seed and the next ones, each into folder/seed-N, and write their summary beside them.
 
-    A run that is finished is taken as it is, one that was begun goes on, so a repeat that was ended continues. The
-    validation pictures stay the same. Raises what `train` raises, RunError also for another recipe's run.
+    With `resume` a run that is finished is taken as it is and one that was begun goes on, so that repeats which were
+    ended continue, and more can be added. The validation pictures stay the same. Raises what `train` raises, before
+    anything is trained if the folder holds runs already and `resume` is not set.
     """
-    runs = []
-    for seed in range(recipe.seed, recipe.seed + count):
-        one = folder / f"seed-{seed}"
-        runs.append(train(dataclasses.replace(recipe, seed=seed), one, resume=is_run(one)))
+    folders = {seed: folder / f"seed-{seed}" for seed in range(recipe.seed, recipe.seed + count)}
+    there = next((one for one in (folder, *folders.values()) if is_run(one)), None)
+    if there == folder or (there and not resume):
+        raise RunError(
+            f"{there} holds a run already.",
+            "choose another --name or --output" + ("" if there == folder else ", or continue them with --resume"),
+        )
+    runs = [train(dataclasses.replace(recipe, seed=seed), one, resume=is_run(one)) for seed, one in folders.items()]
     found = summarise(runs)
     files.write_json(folder / SUMMARY, dataclasses.asdict(found))
     return runs, found

@@ -14,7 +14,7 @@ from edgecnn.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.artifact import Artifact
-    from edgecnn.plans import DataPlan, ExportPlan, Suite
+    from edgecnn.plans import DataPlan, ExportPlan, Recipe, Suite
 
 
 def train(
@@ -26,6 +26,9 @@ def train(
     seed: o.SEED = None,
     settings: o.SET = None,
     resume: o.RESUME = False,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="Seeds to train with, each into a folder of its own.")
+    ] = 1,
     output: o.OUTPUT = Path("runs"),
     name: o.NAME = None,
     as_json: o.JSON = False,
@@ -34,6 +37,9 @@ def train(
     folder, plan = o.recipe(
         recipe, data, o.changes(settings, _training_keys(epochs, batch_size, lr, seed)), output, name
     )
+    if repeats > 1:
+        _repeat(folder, plan, repeats, resume, as_json)
+        return
     from edgecnn.train import train as verb
 
     run = verb(plan, folder, resume)
@@ -45,6 +51,16 @@ def train(
 
         right = round(run.validation_top1_percent * run.validation_n / 100)
         print(f"{run.folder}  validation top-1 {wilson(right, run.validation_n)}  n {run.validation_n}")
+
+
+def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
+    from edgecnn import repeats
+
+    _, found = repeats.repeat(plan, folder, count, resume)
+    if as_json:
+        print((folder / repeats.SUMMARY).read_text(), end="")
+    else:
+        print(f"{folder}  {found}")
 
 
 def export(
