@@ -30,7 +30,7 @@ def code_map() -> str:
             if path.name not in ("__init__.py", "__main__.py"):
                 lines.append(f"{'    ' * (depth + 1)}{path.name}".ljust(28) + caption(path))
     for name, words in (
-        ("models/", "recipes, one a file"),
+        ("models/", "recipes, one a file, and the zoo: trained models with their cards"),
         ("export/", "export plans"),
         ("bench/", "suites, results, the report's schema, peers' harnesses"),
         ("tests/", "test_<module>.py; one conformance test for each kind of plug-in"),
@@ -64,6 +64,7 @@ def rendered(text: str) -> str:
         "boards": readme_results.boards,
         "duel": readme_results.duel,
         "lessons": readme_results.lessons,
+        "zoo": readme_results.zoo_models,
         "map": code_map,
         "help": help_texts,
     }

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import zoo
+
 from edgecnn import console, environment, findings, plugins, present, report
 from edgecnn.environment import Environment
 from edgecnn.findings import Duel, Lesson
@@ -79,6 +81,11 @@ def rescue() -> str:
 def duel() -> str:
     """Every duel: the table of accuracies, the costs, and what follows."""
     return "\n".join(_duel(findings.read(Duel, path)) for path in sorted(RESULTS.glob("duel*/duel.json")))
+
+
+def zoo_models() -> str:
+    """Every model of the zoo, from its own cards."""
+    return console.markdown_table(zoo.HEAD, zoo.rows())
 
 
 def lessons() -> str:

@@ -43,6 +43,9 @@ class Splits:
 class DataSet(Protocol):
     """What a file of this folder provides."""
 
+    LICENCE: str
+    """Of the pictures; it goes into the card of what learnt from them."""
+
     FORBIDDEN_AUGMENTATIONS: Mapping[str, str]
     """Augmentation -> why this data set's labels do not survive it."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from edgecnn.data import Split, _fetch
 from edgecnn.data._places import data_folder
 
+LICENCE = "none stated by its authors (Krizhevsky, 2009)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"

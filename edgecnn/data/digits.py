@@ -13,6 +13,7 @@ import numpy as np
 from edgecnn.data import Split, stratified
 from edgecnn.errors import MissingPackage
 
+LICENCE = "CC BY 4.0 (UCI Machine Learning Repository)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {"flip": "a mirrored digit is no digit, and a mirrored 2 reads as a 5"}
 
 TEST = 0.2

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgecnn.data import Split, _fetch
 from edgecnn.data._places import data_folder
 
+LICENCE = "MIT (Zalando SE)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 
 SITE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"

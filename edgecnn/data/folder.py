@@ -18,6 +18,7 @@ from edgecnn import console, pictures
 from edgecnn.data import Split, _decoded, stratified
 from edgecnn.errors import DataError, PlanError
 
+LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 """Nobody but you knows what your labels mean: flip no letters, and no left and right hands."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from edgecnn import data
 from edgecnn.data import Split
 
+LICENCE = "that of the pictures it shuffles"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {
     "flip": "a shuffled picture that is mirrored is not the mirrored picture shuffled",
     "shift": "a shuffled picture that is moved is not the moved picture shuffled",

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from edgecnn.data import Split
 from edgecnn.errors import PlanError, nearest
 
+LICENCE = "that of this package: they are generated"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 """What the labels survive depends on the task, which no list of a data set can say: a mirror swaps left and right in
 "direction" and the two diagonals in "texture", and leaves "shape" and "relation" as they are."""

@@ -1,0 +1,155 @@
+"""The zoo: finished runs whose int8 files are worth having, kept in models/zoo with a card each.
+
+    python bench/zoo.py runs/fashion-10k ...       copy runs there and write their cards
+    python bench/zoo.py                            write the cards anew
+
+A zoo model is a run folder, so every command takes it: `edgecnn bench models/zoo/NAME`, `edgecnn deploy ...`.
+Of its artifacts the int8 files are kept with their cards, golden vectors and calibration manifest; the fp32 files come
+back with `edgecnn export`, which gives the very same int8 bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn import artifact, console, data, files, stats
+from edgecnn.artifact import Artifact
+from edgecnn.errors import EdgecnnError, RunError
+from edgecnn.run import Run, open_run
+
+ZOO = Path(__file__).resolve().parent.parent / "models" / "zoo"
+KEPT = ("recipe.toml", "run.json", "environment.json", "metrics.csv", "model.safetensors")
+KEPT_ARTIFACTS = ("*-int8.tflite*", "*-int8.onnx*", "golden.npz", "calibration.json", "labels.txt")
+CARD = "README.md"
+
+HEAD = (
+    "model", "parameters", "MACs", "int8 kB", "activations kB", "int8 top-1 % [95 %]", "drop pp [95 %]", "fp32 top-1 %",
+)  # fmt: skip
+
+
+def adopt(run: Run) -> Path:
+    """Copy a run into the zoo, in place of an older one of its name. Raises RunError if it has no int8 TFLite file."""
+    int8_file(run)
+    target, fresh = ZOO / run.name, ZOO / f".{run.name}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    (fresh / "artifacts").mkdir(parents=True)
+    for name in KEPT:
+        shutil.copy(run.folder / name, fresh / name)
+    for pattern in KEPT_ARTIFACTS:
+        for path in sorted(run.artifacts.glob(pattern)):
+            shutil.copy(path, fresh / "artifacts" / path.name)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+    return target
+
+
+def models() -> list[Run]:
+    """The zoo's runs: by data set, then by size."""
+    found = [open_run(path.parent) for path in sorted(ZOO.glob("*/run.json"))]
+    return sorted(found, key=lambda run: (run.recipe.data.name, run.params))
+
+
+def int8_file(run: Run) -> Artifact:
+    """The run's int8 TFLite file, checked; RunError if there is none."""
+    for path in sorted(run.artifacts.glob("*-int8.tflite")):
+        found = artifact.read_card(path)
+        if found is not None and found.verdict is not None:
+            return found
+    raise RunError(f"{run.folder} has no checked int8 TFLite file.", f"edgecnn export {run.folder}")
+
+
+def card(run: Run) -> str:
+    """What anyone who takes this model should know, in Markdown."""
+    one = int8_file(run)
+    verdict = one.verdict
+    assert verdict is not None  # int8_file has seen to it
+    machine = json.loads((run.folder / "environment.json").read_text())
+    with (run.folder / "metrics.csv").open() as stream:
+        epochs = list(csv.DictReader(stream))
+    seconds = sum(float(row["seconds"]) for row in epochs)
+    recipe = run.recipe
+    validated = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
+    teacher = f"Its teacher, `{recipe.distill.teacher}`, is to be trained first.\n\n" if recipe.distill else ""
+    facts = [
+        ("data", f"{recipe.data.name}, {len(run.labels)} classes; licence of the pictures: {_licence(run)}"),
+        ("input", f"{' x '.join(map(str, one.description.input.shape))}, {one.description.input.dtype}, raw pixels"),
+        ("parameters", f"{one.description.parameters:,}"),
+        ("MACs", f"{one.description.macs:,}"),
+        ("int8 TFLite file", f"{one.description.bytes:,} bytes, sha256 `{one.description.sha256}`"),
+        ("planned activations", f"{one.description.planned_activation_peak_bytes:,} bytes at the peak"),
+        ("int8 top-1", f"{_top1(one)} of {verdict.n:,} test pictures, no augmentation at test time"),
+        ("drop from fp32", f"{_drop(one)} pp, paired, McNemar p = {verdict.p_value:.2g}"),
+        ("validation top-1", f"{validated} of {run.validation_n:,} pictures, by which every choice was made"),
+        ("seeds", f"1 (seed {recipe.seed})"),
+        ("trained in", f"{len(epochs)} epochs, {seconds / 60:.0f} minutes, {recipe.num_threads} thread(s)"),
+        ("on", f"{machine['cpu']}, {machine['cores']} cores, shared with other work"),
+    ]
+    listed = "\n".join(f"- {name}: {text}" for name, text in facts)
+    return (
+        f"# {run.name}\n\n{listed}\n\nTo have it again:\n\n{teacher}"
+        f"    edgecnn train {run.name}\n"
+        f"    edgecnn export runs/{run.name}\n\n"
+        "To use it: `edgecnn bench`, `verify`, `selftest` and `deploy` take this folder as a run.\n"
+    )
+
+
+def rows() -> list[Sequence[str]]:
+    """The zoo's table, a model a row; its head is HEAD."""
+    found: list[Sequence[str]] = []
+    for run in models():
+        one = int8_file(run)
+        described, verdict = one.description, one.verdict
+        assert verdict is not None
+        found.append(
+            (
+                f"[{run.name}](models/zoo/{run.name}/{CARD})",
+                f"{described.parameters:,}",
+                f"{described.macs:,}",
+                f"{described.bytes / 1000:.1f}",
+                f"{described.planned_activation_peak_bytes / 1000:.1f}",
+                _top1(one).replace(" %", ""),
+                _drop(one),
+                f"{verdict.reference_top1_percent:.2f}",
+            )
+        )
+    return found
+
+
+def _top1(one: Artifact) -> str:
+    assert one.verdict is not None
+    return f"{one.verdict.top1_percent:.2f} % [{one.verdict.top1_low_percent:.2f}, {one.verdict.top1_high_percent:.2f}]"
+
+
+def _drop(one: Artifact) -> str:
+    assert one.verdict is not None
+    return f"{one.verdict.drop_pp:+.2f} [{one.verdict.drop_low_pp:+.2f}, {one.verdict.drop_high_pp:+.2f}]"
+
+
+def _licence(run: Run) -> str:
+    return data.get(run.recipe.data.name).LICENCE
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("runs", nargs="*", type=Path, help="finished runs, exported")
+    options = parser.parse_args()
+    try:
+        for folder in options.runs:
+            adopt(open_run(folder))
+        for run in models():
+            files.write_text(run.folder / CARD, card(run))
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        return error.exit_code
+    console.table(HEAD, rows())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

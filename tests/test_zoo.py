@@ -1,0 +1,49 @@
+"""The zoo: what its cards say is what its files do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn import artifact, data, plans, selftest, verify
+from edgecnn.run import open_run
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = sorted(path.parent.name for path in (ROOT / "models" / "zoo").glob("*/run.json"))
+LARGEST_BYTES = 5_000_000
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_int8_file_gets_as_many_test_pictures_right_as_its_card_says(name: str) -> None:
+    run = open_run(ROOT / "models" / "zoo" / name)
+    one = artifact.read_card(next(run.artifacts.glob("*-int8.tflite")))
+    assert one is not None
+    assert one.verdict is not None
+    test = data.load(run.recipe.data).test
+    logits = artifact.decode(verify.outputs(one, test.images), one.description.output)
+    assert 100 * (logits.argmax(1) == test.labels).mean() == pytest.approx(one.verdict.top1_percent)
+    assert len(test) == one.verdict.n
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_its_golden_vectors_are_replayed_here(name: str) -> None:
+    selftest.judge(selftest.selftest(ROOT / "models" / "zoo" / name))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_its_recipe_is_the_published_one(name: str) -> None:
+    assert plans.load_recipe(name) == open_run(ROOT / "models" / "zoo" / name).recipe
+
+
+def test_its_cards_are_made_from_its_files(tmp_path: Path) -> None:
+    before = {path: path.read_text() for path in (ROOT / "models" / "zoo").glob("*/README.md")}
+    subprocess.run([sys.executable, "bench/zoo.py"], cwd=ROOT, check=True, capture_output=True)
+    assert before == {path: path.read_text() for path in (ROOT / "models" / "zoo").glob("*/README.md")}
+    assert len(before) == len(MODELS) > 0
+
+
+def test_it_is_light_enough_to_be_cloned() -> None:
+    assert sum(path.stat().st_size for path in (ROOT / "models" / "zoo").rglob("*")) < LARGEST_BYTES
