@@ -110,10 +110,16 @@ def show(made: Sequence[Artifact]) -> None:
         if one.parity is not None:
             print(
                 f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
-                f"{100 - one.parity.differing_percent:.2f} % of the logits equal, none more than "
-                f"{one.parity.max_lsb} steps apart"
+                f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
+                f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
             )
             break
+    for one in made:
+        if one.description.micro_arena_bytes is not None:
+            print(
+                f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
+                "in tflite-micro"
+            )
 
 
 def show_prices(run: Run) -> None:

@@ -164,6 +164,8 @@ def file_lines(name: str, description: Description) -> list[str]:
         "planned peak": f"{description.planned_activation_peak_bytes:,} bytes of activations at once",
         "labels": ", ".join(description.labels) or "none inside",
     }
+    if description.micro_arena_bytes is not None:
+        facts["tensor arena"] = f"{description.micro_arena_bytes:,} bytes in tflite-micro"
     lines: list[str] = []
     for label, text in facts.items():
         lines += textwrap.wrap(text, WIDTH, initial_indent=f"{label:<16}", subsequent_indent=" " * 16)

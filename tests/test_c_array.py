@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgecnn import artifact as artifacts
-from edgecnn import bundle, c_array, data, formats, verify
+from edgecnn import bundle, c_array, data, formats, inspect, verify
 from edgecnn.c_array import CArray
 from edgecnn.errors import ModelFileError, PlanError
-from edgecnn.export import export
+from edgecnn.export import export, show
 from edgecnn.plans import ExportPlan
 from edgecnn.run import Run, open_run
 from edgecnn.runtimes import tflite_micro
@@ -88,7 +88,7 @@ def test_fp32_answers_within_rounding_of_the_run() -> None:
 
 
 def test_an_export_checks_the_array_on_the_whole_test_split_and_keeps_its_golden_vectors(
-    digits_run: Run, tmp_path: Path
+    digits_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(digits_run.folder, tmp_path / "run")
     run = open_run(tmp_path / "run")
@@ -100,6 +100,10 @@ def test_an_export_checks_the_array_on_the_whole_test_split_and_keeps_its_golden
     assert artifacts.read_card(made.path) == made
     with np.load(run.artifacts / "golden.npz", allow_pickle=False) as golden:
         assert np.array_equal(verify.outputs(made, golden["images"]), golden[made.name])
+    show([made])
+    arena = f"{made.description.micro_arena_bytes:,} bytes in tflite-micro"
+    assert f"tensor arena of {arena}" in capsys.readouterr().out
+    assert any(arena in line for line in inspect.file_lines(made.name, made.description))
 
 
 def test_notes_and_label_files_take_no_flash() -> None:
