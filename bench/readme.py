@@ -17,6 +17,7 @@ import readme_results
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+LESSONS = readme_results.RESULTS / "lessons" / "README.md"
 
 
 def code_map() -> str:
@@ -77,13 +78,14 @@ def rendered(text: str) -> str:
 
 
 def main() -> int:
-    current = README.read_text()
-    wanted = rendered(current)
+    wanted = {README: rendered(README.read_text()), LESSONS: readme_results.lessons_in_full()}
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     if "--check" in sys.argv:
-        if current != wanted:
-            print("README.md is out of date: make readme", file=sys.stderr)
-        return int(current != wanted)
-    README.write_text(wanted)
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is out of date: make readme", file=sys.stderr)
+        return int(bool(stale))
+    for path in stale:
+        path.write_text(wanted[path])
     return 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import zoo
 
-from edgecnn import console, environment, findings, plugins, present, report
+from edgecnn import console, environment, findings, present, report
 from edgecnn.environment import Environment
 from edgecnn.findings import Duel, Lesson
 
@@ -89,22 +89,45 @@ def zoo_models() -> str:
 
 
 def lessons() -> str:
-    """Every claim of every lesson, and what came out."""
-    found = [findings.read(Lesson, path) for path in sorted((RESULTS / "lessons").glob("*.json"))]
-    verdicts = [claim.holds for one in found for claim in one.claims]
-    counted = ", ".join(f"{verdicts.count(holds)} {word}" for holds, word in COUNTED.items())
-    lines = [
-        f"(`edgecnn lesson NAME`; {found[0].date[:10]}, {_machine(found[0].environment)}; in full measured so far: "
-        f"{len(found)} of {len(plugins.names('lessons'))}, with {len(verdicts)} claims of the textbook: {counted})",
-        "",
-    ]
-    for one in found:
-        lines += [f"**{one.name}**: {one.title}.", ""]
+    """What the textbook says and how each claim came out; in full where it did not hold."""
+    found = _lessons()
+    claims = [(one.name, claim) for one in found for claim in one.claims]
+    counted = ", ".join(f"{sum(claim.holds == holds for _, claim in claims)} {word}" for holds, word in COUNTED.items())
+    against = [f"- {name}: *{claim.expected}* {claim.measured}" for name, claim in claims if claim.holds is False]
+    table = [[name, claim.expected, VERDICTS[claim.holds]] for name, claim in claims]
+    return "\n".join(
+        [
+            f"(`edgecnn lesson all`; {found[0].date[:10]}, {_machine(found[0].environment)}; {len(claims)} claims of "
+            f"the textbook: {counted}. Every number with its interval: `bench/results/lessons/README.md`)",
+            "",
+            "Against the textbook:",
+            "",
+            *against,
+            "",
+            console.markdown_table(["lesson", "the textbook says", "here it"], table),
+        ]
+    )
+
+
+def lessons_in_full() -> str:
+    """Every claim with what was measured, for the folder of the results."""
+    lines = ["# The lessons, measured in full", "", "Made by `make readme` from the JSON files beside it.", ""]
+    for one in _lessons():
+        lines += [
+            f"## {one.name}",
+            "",
+            f"{one.title} (`{one.command}`; {one.date[:10]}, {_machine(one.environment)})",
+            "",
+        ]
         lines += [
             f"- *{claim.expected}* **{VERDICTS[claim.holds].capitalize()}.** {claim.measured}" for claim in one.claims
         ]
         lines += [""]
     return "\n".join(lines)
+
+
+def _lessons() -> list[Lesson]:
+    return [findings.read(Lesson, path) for path in sorted((RESULTS / "lessons").glob("*.json"))]
 
 
 def _duel(one: Duel) -> str:

@@ -67,8 +67,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | N
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same table in GitHub's Markdown."""
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    """The same table in GitHub's Markdown; a later column of words alone stands to the left."""
+    columns = [[row[i] for row in rows] for i in range(len(head))]
+    worded = [i == 0 or all(cell[:1].isalpha() for cell in column) for i, column in enumerate(columns)]
+    lines = [head, ["---" if words else "---:" for words in worded], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
