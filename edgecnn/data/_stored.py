@@ -1,8 +1,8 @@
 """Pictures that stay in their file: a .npy file that is written in parts and read by index.
 
 Rows are read, not mapped. A mapped file's pages count as this process's memory while they are resident, and after one
-epoch in random order all of them are. Reading a row costs about 2 µs more than from memory (32 x 32 x 3, in the page
-cache); a training step takes fifty times that a picture. A file cut short is then an error too, and no SIGBUS.
+epoch in random order all of them are. A file cut short is then an error too, and no SIGBUS. What it costs, beside a
+copy from memory, is in bench/results/large-data.json: 7 µs a picture of 32 x 32 x 3, 2 % of what training on it takes.
 """
 
 from __future__ import annotations
