@@ -55,7 +55,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return len(self._split)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self._split.images[index].squeeze())
+        picture = Image.fromarray(self._split.pictures[index].squeeze())
         shift, (width, height) = self._augment.shift, picture.size
         if shift:
             padded = Image.new(picture.mode, (width + 2 * shift, height + 2 * shift))
@@ -121,9 +121,9 @@ def pictures_per_s(steps: Iterator[int], seconds: float) -> float:
 
 def compare(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
     splits = data.load(recipe.data)
-    height, width, channels = splits.train.images.shape[1:]
+    height, width, channels = splits.train.pictures.shape[1:]
     shape = (channels, height, width)
-    mean, std = pixel_statistics(splits.train.images)
+    mean, std = pixel_statistics(splits.train.pictures)
     task = Task(recipe, splits.train, mean, std, None)
     torch.set_num_threads(recipe.num_threads)
     torch.manual_seed(recipe.seed)

@@ -34,7 +34,7 @@ def settle(net: nn.Module, training: Split, mean: float, std: float, seed: int) 
     net.train()
     with torch.no_grad():
         for start in range(0, len(drawn), BATCH):
-            pixels = torch.from_numpy(training.images[drawn[start : start + BATCH]])  # (N, H, W, C)
+            pixels = torch.from_numpy(training.pictures[drawn[start : start + BATCH]])  # (N, H, W, C)
             net(normalise(pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

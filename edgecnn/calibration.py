@@ -7,14 +7,14 @@ calibrated on a test picture has seen the test.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data import Split, Splits
+from edgecnn.data import Pictures, Split, Splits, blocks
 from edgecnn.errors import DataError
 
 
@@ -56,8 +56,8 @@ def draw(splits: Splits, samples: int, seed: int) -> Calibration:
 
     With fewer pictures than asked for all are taken. Raises DataError if none is left.
     """
-    in_test = {digest(image) for image in splits.test.images}
-    apart = np.array([digest(image) not in in_test for image in splits.train.images], dtype=bool)
+    in_test = set(digests(splits.test.pictures))
+    apart = np.array([one not in in_test for one in digests(splits.train.pictures)], dtype=bool)
     candidates = np.flatnonzero(apart)
     if len(candidates) == 0:
         raise DataError("Every training picture is in the test split too: none is left to calibrate with.")
@@ -73,14 +73,14 @@ def draw(splits: Splits, samples: int, seed: int) -> Calibration:
 
 def of(splits: Splits, chosen: npt.NDArray[np.intp], seed: int, passed_over: int = 0) -> Calibration:
     """The calibration on pictures `chosen` from splits.train; DataError if one of them is in the test split."""
-    images, indices = splits.train.images[chosen], splits.train_indices[chosen]
+    images, indices = splits.train.pictures[chosen], splits.train_indices[chosen]
     refuse_overlap(images, indices, splits.test)
     return Calibration(images, indices, seed, passed_over)
 
 
 def refuse_overlap(images: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64], test: Split) -> None:
     """Raise a DataError if a calibration picture is also a test picture."""
-    in_test = {digest(image) for image in test.images}
+    in_test = set(digests(test.pictures))
     shared = [int(index) for image, index in zip(images, indices, strict=True) if digest(image) in in_test]
     if shared:
         raise DataError(
@@ -88,6 +88,11 @@ def refuse_overlap(images: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64]
             f"picture {shared[0]}.",
             "calibrate with training pictures that the test split does not hold",
         )
+
+
+def digests(pictures: Pictures) -> Iterator[str]:
+    """Of every picture, its `digest`."""
+    return (digest(image) for block in blocks(pictures) for image in block)
 
 
 def digest(image: npt.NDArray[np.uint8]) -> str:

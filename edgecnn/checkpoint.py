@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from edgecnn import files
-from edgecnn.data import Split
+from edgecnn.data import Split, blocks
 from edgecnn.errors import RunError
 
 FILE = "checkpoint.pt"
@@ -100,8 +100,8 @@ def remove(folder: Path) -> None:
 
 def digest(split: Split) -> str:
     """sha256 of a split's pictures and labels."""
-    hashed = hashlib.sha256(repr(split.images.shape).encode())
-    for start in range(0, len(split), 4096):
-        hashed.update(np.ascontiguousarray(split.images[start : start + 4096]).data)
+    hashed = hashlib.sha256(repr(split.pictures.shape).encode())
+    for block in blocks(split.pictures):
+        hashed.update(np.ascontiguousarray(block).data)
     hashed.update(np.ascontiguousarray(split.labels).data)
     return hashed.hexdigest()

@@ -48,7 +48,8 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
     for name in plan.format:
         formats.get(name).check()
     splits = data.load(run.recipe.data)
-    if splits.test.classes != run.labels or splits.test.images.shape[1:] != (*run.input_shape[1:], run.input_shape[0]):
+    channels, height, width = run.input_shape
+    if splits.test.classes != run.labels or splits.test.pictures.shape[1:] != (height, width, channels):
         raise RunError(
             f"The data set {run.recipe.data.name!r} is not the one {run.name} was trained on.",
             "its classes or its picture size differ",
@@ -56,13 +57,13 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
     files.make_folder(run.artifacts)
     with _staging(run.artifacts) as folder:
         exportable, prices = _prepared(run, splits, plan)
-        reference = verify.reference_logits(run, splits.test.images)
+        reference = verify.reference_logits(run, splits.test.pictures)
         made: list[Artifact] = []
         values: dict[str, npt.NDArray[Any]] = {}
         for precision in plan.precision:
             for name in plan.format:
                 made.append(_named(written.write(exportable, name, precision, plan, folder, "draft"), run, plan))
-                values[made[-1].name] = verify.outputs(made[-1], splits.test.images)
+                values[made[-1].name] = verify.outputs(made[-1], splits.test.pictures)
         made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
         for one in made:
             artifacts.write_card(one)
@@ -182,7 +183,7 @@ def _write_companions(
     if model.calibration is not None:
         files.write_json(folder / "calibration.json", model.calibration.manifest())
     chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))
-    golden = {"images": test.images[chosen], "labels": test.labels[chosen]}
+    golden = {"images": test.pictures[chosen], "labels": test.labels[chosen]}
     golden |= _kept_golden(model.run.artifacts, golden["images"])
     golden |= {one.name: values[one.name][chosen] for one in made}
     stream = io.BytesIO()

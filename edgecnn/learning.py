@@ -82,7 +82,7 @@ def batch(
     sides: of all training pictures, which are mirrored; None draws it.
     """
     plan, training = given.recipe.augment, given.training
-    pixels = torch.from_numpy(training.images[chosen])
+    pixels = torch.from_numpy(training.pictures[chosen])
     mirrored = sides[chosen] if sides is not None else None
     values = augment.augment(pixels, plan, given.mean, generator, mirrored)
     targets = F.one_hot(torch.from_numpy(training.labels[chosen]), len(training.classes)).float()

@@ -79,7 +79,7 @@ class Shelf:
         np.save(folder / "images.npy", chosen.images)
         np.save(folder / "labels.npy", chosen.labels)
         for i, index in enumerate(_sample(len(test), PHOTOGRAPHS)):
-            _photograph(test.images[index], photographs / f"{i:02}.jpg")
+            _photograph(test.pictures[index], photographs / f"{i:02}.jpg")
         width, height = PHOTOGRAPH_SIZE
         return Stimuli(
             test=LabelledSet(images=str(folder / "images.npy"), labels=str(folder / "labels.npy")),
@@ -117,7 +117,7 @@ def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
 
 def _check_fit(test: Split, plan: DataPlan, one: Artifact) -> None:
     wanted = (one.preprocessing.height, one.preprocessing.width, one.preprocessing.channels)
-    given = test.images.shape[1:]
+    given = test.pictures.shape[1:]
     if given != wanted:
         sizes = [" x ".join(map(str, shape)) for shape in (given, wanted)]
         raise DataError(

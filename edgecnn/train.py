@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -37,7 +36,7 @@ from edgecnn import (
     plans,
 )
 from edgecnn.checkpoint import Epoch, State
-from edgecnn.data import Split
+from edgecnn.data import Pictures, Split
 from edgecnn.errors import RunError
 from edgecnn.learning import Task
 from edgecnn.plans import Recipe
@@ -69,7 +68,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     data_set = data.get(recipe.data.name)
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
     splits = data.load(recipe.data)
-    height, width, channels = splits.train.images.shape[1:]
+    height, width, channels = splits.train.pictures.shape[1:]
     shape, classes = (channels, height, width), splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
     if resume:
@@ -77,7 +76,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
         if (folder / "run.json").is_file():
             console.note(f"{folder} is complete already.")
             return open_run(folder)
-    mean, std = pixel_statistics(splits.train.images)
+    mean, std = pixel_statistics(splits.train.pictures)
     teacher = Teacher(recipe.distill, shape, classes) if recipe.distill else None
     given = Task(recipe, splits.train, mean, std, teacher)
     threads = torch.get_num_threads()
@@ -123,28 +122,28 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     return run
 
 
-def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[float, float]:
+def pixel_statistics(pictures: Pictures) -> tuple[float, float]:
     """(mean rounded to an integer, standard deviation) over all pixels of uint8 (N, H, W, C).
 
     One mean and one deviation for all channels, and the mean an integer: an int8 input tensor with
     scale 1 / std and zero point mean - 128 then holds every normalised pixel without rounding.
     """
     counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, len(images), 4096):
-        counts += np.bincount(images[start : start + 4096].ravel(), minlength=256)
+    for block in data.blocks(pictures):
+        counts += torch.bincount(torch.from_numpy(block.ravel()), minlength=256).numpy()
     values, total = np.arange(256), counts.sum()
     mean = float(counts @ values / total)
     variance = float(counts @ (values - mean) ** 2 / total)
     return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
 
 
-def logits(net: nn.Module, images: npt.NDArray[np.uint8], mean: float, std: float) -> torch.Tensor:
+def logits(net: nn.Module, pictures: Pictures, mean: float, std: float) -> torch.Tensor:
     """float32 (N, K) of uint8 (N, H, W, C), in eval mode and without gradients."""
     net.eval()
     parts = []
     with torch.no_grad():
-        for start in range(0, len(images), NUMBER_OF_EVALUATED):
-            pixels = torch.from_numpy(np.array(images[start : start + NUMBER_OF_EVALUATED]))
+        for start in range(0, len(pictures), NUMBER_OF_EVALUATED):
+            pixels = torch.from_numpy(np.array(pictures[start : start + NUMBER_OF_EVALUATED]))
             parts.append(net(learning.normalised(pixels.to(torch.float32), mean, std)))
     return torch.cat(parts)
 
@@ -179,7 +178,7 @@ def _fit(
             loss, top1 = learning.one_epoch(state, given, epoch, advance)
             seconds = time.perf_counter() - epoch_started
             batch_norm.settle(state.best_guess, training, mean, std, recipe.seed)
-            validated = logits(state.best_guess, validation.images, mean, std)
+            validated = logits(state.best_guess, validation.pictures, mean, std)
             labels = torch.from_numpy(validation.labels)
             row = Epoch(
                 epoch=epoch + 1,

@@ -13,23 +13,23 @@ import torch
 from edgecnn import artifact as artifacts
 from edgecnn import nets, quantize, runtimes, stats
 from edgecnn.artifact import Artifact, Parity, Verdict
-from edgecnn.data import Split
+from edgecnn.data import Pictures, Split
 from edgecnn.run import Run
 
 BATCH = 256
 """Pictures that are encoded, or shown to the net, at a time."""
 
 
-def reference_logits(run: Run, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def reference_logits(run: Run, pictures: Pictures) -> npt.NDArray[np.float32]:
     """The run's own float32 logits (N, K) of uint8 pictures (N, H, W, C)."""
     net = nets.restore(run)
     with torch.inference_mode():
-        parts = [net(quantize.normalised(images[i : i + BATCH], run)).numpy() for i in range(0, len(images), BATCH)]
+        parts = [net(quantize.normalised(pictures[i : i + BATCH], run)).numpy() for i in range(0, len(pictures), BATCH)]
     logits: npt.NDArray[np.float32] = np.concatenate(parts)
     return logits
 
 
-def outputs(artifact: Artifact, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+def outputs(artifact: Artifact, pictures: Pictures) -> npt.NDArray[Any]:
     """The file's output tensors (N, K), in its own type, of uint8 pictures (N, H, W, C), one picture a call.
 
     Two halves run at once where there are two cores: each has its own session, and a runtime holds no GIL.
@@ -38,22 +38,23 @@ def outputs(artifact: Artifact, images: npt.NDArray[np.uint8]) -> npt.NDArray[An
     description = artifact.description
     runtime = runtimes.get(runtimes.for_format(description.format)[0])
 
-    def run_share(share: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+    def run_share(first: int, end: int) -> list[npt.NDArray[Any]]:
         session = runtime.open(artifact.path, num_threads=1)
         results = []
-        for start in range(0, len(share), BATCH):
-            encoded = artifacts.encode(share[start : start + BATCH], description.input, artifact.preprocessing)
+        for start in range(first, end, BATCH):
+            shown = pictures[start : min(start + BATCH, end)]
+            encoded = artifacts.encode(shown, description.input, artifact.preprocessing)
             results += [session(encoded[i : i + 1]) for i in range(len(encoded))]
         return results
 
-    shares = [share for share in np.array_split(images, min(2, os.cpu_count() or 1)) if len(share)]
-    with ThreadPoolExecutor(len(shares)) as pool:
-        return np.concatenate([result for results in pool.map(run_share, shares) for result in results])
+    bounds = np.linspace(0, len(pictures), min(2, os.cpu_count() or 1, len(pictures)) + 1).astype(int).tolist()
+    with ThreadPoolExecutor(len(bounds) - 1) as pool:
+        return np.concatenate([result for results in pool.map(run_share, bounds, bounds[1:]) for result in results])
 
 
 def check(artifact: Artifact, test: Split, reference: npt.NDArray[np.float32], max_drop_pp: float) -> Verdict:
     """Run the file on the test split and judge it against the run's reference logits (N, K)."""
-    logits = artifacts.decode(outputs(artifact, test.images), artifact.description.output)
+    logits = artifacts.decode(outputs(artifact, test.pictures), artifact.description.output)
     return judge(logits, reference, test.labels, max_drop_pp)
 
 

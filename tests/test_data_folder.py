@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgecnn import pictures
-from edgecnn.data import _decoded, folder
+from edgecnn.data import _decoded, _stored, folder
 from edgecnn.errors import DataError, EdgecnnError, OutputError, PlanError
 
 
@@ -265,9 +265,13 @@ def test_pictures_are_decoded_once(tmp_path: Path, cache: Path, monkeypatch: pyt
     assert [Path(name).suffix for name in names] == [".json", ".npy"]
 
 
-def test_the_pictures_stay_on_the_disk_until_they_are_looked_at(tmp_path: Path) -> None:
+def test_many_pictures_stay_on_the_disk_until_they_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data_samples.train_and_test(tmp_path)
-    assert all(isinstance(split.images, np.memmap) for split in folder.load(str(tmp_path)))
+    monkeypatch.setattr(_stored, "LARGE_BYTES", 0)
+    decoded_now, kept_before = folder.load(str(tmp_path)), folder.load(str(tmp_path))
+    assert all(isinstance(split.pictures, _stored.Stored) for split in (*decoded_now, *kept_before))
 
 
 def test_a_moved_folder_and_another_seed_need_no_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,32 +1,51 @@
-"""Data sets: a file here is a data set. Contract: `DataSet`. `load` cuts it into three splits."""
+"""Data sets: a file here is a data set. Contract: `DataSet`. `load` cuts it into three splits.
+
+A large data set's pictures stay in a file and are read by index, so that it may be larger than memory. What goes
+through a split picture by picture reads `Split.pictures`, `blocks` of it, or `pictures[chosen]`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from math import prod
+from typing import Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn import plugins
+from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
 from edgecnn.plans import DataPlan
+
+Pictures: TypeAlias = npt.NDArray[np.uint8] | Stored
+"""uint8 (N, H, W, C), in memory or in a file: both have a shape and a length, and give an array for an index."""
+
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled pictures: images uint8 (N, H, W, C), labels int64 (N,), and the class names."""
+    """Labelled pictures: uint8 (N, H, W, C), labels int64 (N,), and the class names."""
 
-    images: npt.NDArray[np.uint8]
+    pictures: Pictures
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def images(self) -> npt.NDArray[np.uint8]:
+        """All pictures at once, in memory; those of a large file are read anew."""
+        return self.pictures[:]
+
     def take(self, indices: npt.NDArray[np.intp]) -> Split:
-        return Split(self.images[indices], self.labels[indices], self.classes)
+        """Those of the pictures, in that order; what is in a file stays there."""
+        held = self.pictures
+        chosen = held.part(indices) if isinstance(held, Stored) else held[indices]
+        return Split(chosen, self.labels[indices], self.classes)
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,13 @@ def load(plan: DataPlan) -> Splits:
         train_indices = train_indices[stratified(whole.labels[train_indices], plan.fraction, plan.fraction_seed)]
     train, validation = whole.take(train_indices), whole.take(np.flatnonzero(held_out))
     return Splits(train, validation, test, train_indices.astype(np.int64))
+
+
+def blocks(pictures: Pictures) -> Iterator[npt.NDArray[np.uint8]]:
+    """All pictures in order, uint8 (n, H, W, C), about BLOCK_BYTES at a time."""
+    size = max(1, BLOCK_BYTES // prod(pictures.shape[1:]))
+    for start in range(0, len(pictures), size):
+        yield pictures[start : start + size]
 
 
 def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:

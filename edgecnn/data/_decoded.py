@@ -1,4 +1,4 @@
-"""Encoded pictures decoded once: in parallel, into a cache that the next load maps into memory.
+"""Encoded pictures decoded once: in parallel, into a cache that the next load reads.
 
 The cache is keyed by what decides its pixels: the content of every file in order, the size, the number
 of channels, the resize rule, and the versions of Pillow and of this package. The files are read and
@@ -22,17 +22,16 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 import edgecnn
 from edgecnn import console, files, pictures
-from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
+from edgecnn.data import _stored
+from edgecnn.data._stored import Pixels, Stored
+from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.places import cache_folder
 
 CHUNK = 16
 """Pictures a process decodes at a time: few enough that Ctrl-C is not kept waiting by large ones."""
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def digests(paths: Sequence[Path]) -> list[str]:
@@ -51,7 +50,7 @@ def digests(paths: Sequence[Path]) -> list[str]:
 
 def images(
     paths: Sequence[Path], contents: Sequence[str], *, size: int, channels: int, skip_broken: bool
-) -> tuple[Pixels, list[int]]:
+) -> tuple[Pixels | Stored, list[int]]:
     """All pictures, uint8 (N, size, size, channels), and the indices of those that cannot be read.
 
     contents: the `digests` of the paths. The rows of broken pictures are black. Without `skip_broken`
@@ -63,12 +62,9 @@ def images(
     shape = (len(paths), size, size, channels)
     cached = _open_cache(pixels_path, broken_path, shape)
     if cached is None:
-        try:
-            files.make_folder(pixels_path.parent)
-            broken = _fill(pixels_path, broken_path, paths, shape, skip_broken)
-        except OutputError as error:
-            raise OutputError(error.sentence, "set XDG_CACHE_HOME to a folder that can be written") from error
-        cached = np.load(pixels_path, mmap_mode="c"), broken
+        broken: list[int] = []
+        with contextlib.closing(_parts(paths, shape, broken, broken_path, skip_broken)) as parts:
+            cached = _stored.made(pixels_path, shape, parts), broken
         console.note(f"decoded {len(paths):,} pictures into {pixels_path}")
     elif cached[1] and not skip_broken:
         pictures.decode(paths[cached[1][0]], height=size, width=size, channels=channels)
@@ -83,41 +79,38 @@ def _key(contents: Sequence[str], size: int, channels: int) -> str:
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 
-def _open_cache(pixels_path: Path, broken_path: Path, shape: tuple[int, ...]) -> tuple[Pixels, list[int]] | None:
+def _open_cache(
+    pixels_path: Path, broken_path: Path, shape: tuple[int, ...]
+) -> tuple[Pixels | Stored, list[int]] | None:
     try:
         broken = json.loads(broken_path.read_text())
-        # Copy-on-write, so that PyTorch can wrap the array without a warning and the file stays as it is.
-        pixels = np.load(pixels_path, mmap_mode="c")
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError):
         return None  # missing, or damaged: decoded anew
-    return (pixels, broken) if pixels.shape == shape else None
+    found = _stored.opened(pixels_path, shape)
+    return None if found is None else (found, broken)
 
 
-def _fill(
-    pixels_path: Path, broken_path: Path, paths: Sequence[Path], shape: tuple[int, ...], skip_broken: bool
-) -> list[int]:
-    """Decode into the cache's two files; the pixels' name comes last, so that it says both are whole."""
+def _parts(
+    paths: Sequence[Path], shape: tuple[int, ...], broken: list[int], broken_path: Path, skip_broken: bool
+) -> Generator[Pixels]:
+    """Every picture in order, a chunk at a time; fills `broken`, and writes it at the end.
+
+    The pixels' file appears after that, so that it says both are whole.
+    """
     count, size, _, channels = shape
-    broken: list[int] = []
-    with files.replacing(pixels_path) as temporary:
-        with (
-            temporary.open("wb") as out,
-            contextlib.closing(_decode_all(paths, size, channels)) as decoded,
-            console.progress("decoding pictures", count) as advance,
-        ):
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(out, header)
-            done = 0
-            for pixels, sentences in decoded:
-                if sentences and not skip_broken:
-                    raise DataError(next(iter(sentences.values())), "remove or replace it, or set skip_broken = true")
-                broken.extend(done + index for index in sentences)
-                # Written, not stored into a mapped file: a full disk is then an error and not a SIGBUS.
-                out.write(pixels.tobytes())
-                done += len(pixels)
-                advance(len(pixels))
-        files.write_json(broken_path, broken)
-    return broken
+    done = 0
+    with (
+        contextlib.closing(_decode_all(paths, size, channels)) as decoded,
+        console.progress("decoding pictures", count) as advance,
+    ):
+        for pixels, sentences in decoded:
+            if sentences and not skip_broken:
+                raise DataError(next(iter(sentences.values())), "remove or replace it, or set skip_broken = true")
+            broken.extend(done + index for index in sentences)
+            yield pixels
+            done += len(pixels)
+            advance(len(pixels))
+    files.write_json(broken_path, broken)
 
 
 def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Generator[tuple[Pixels, dict[int, str]]]:

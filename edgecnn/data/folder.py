@@ -82,8 +82,8 @@ def load(
         console.warn(
             f"left out {len(broken):,} of {len(paths):,} pictures that cannot be read, {paths[broken[0]]} first"
         )
-    train, rest = (_taken(kept & side) for side in (~in_test, in_test))
-    return Split(images[train], labels[train], classes), Split(images[rest], labels[rest], classes)
+    whole = Split(images, labels, classes)
+    return whole.take(np.flatnonzero(kept & ~in_test)), whole.take(np.flatnonzero(kept & in_test))
 
 
 def _parts(root: Path) -> list[Path]:
@@ -141,20 +141,12 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _split(labels: npt.NDArray[np.int64], contents: list[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
     """Which pictures are for test, (N,); a picture goes where the first of its copies went."""
-    _, first, copy_of = np.unique(np.array(contents), return_index=True, return_inverse=True)
+    _, first, copy_of = np.unique(np.array(contents, dtype="S64"), return_index=True, return_inverse=True)
     original = first[copy_of]  # (N,)
     originals = np.unique(original)
     in_test = np.zeros(len(labels), dtype=bool)
     in_test[originals] = stratified(labels[originals], share, seed)
     return in_test[original]
-
-
-def _taken(mask: npt.NDArray[np.bool_]) -> slice | npt.NDArray[np.intp]:
-    """What the mask takes: a slice where it can be, for that leaves mapped pictures on the disk."""
-    indices = np.flatnonzero(mask)
-    if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
-        return slice(int(indices[0]), int(indices[-1]) + 1)
-    return indices
 
 
 def _refuse_leak(paths: list[Path], contents: list[str], n_train: int) -> None:

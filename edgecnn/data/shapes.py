@@ -15,19 +15,28 @@ pixels holds no two marks, nor a mark and a part of the border, which would say 
 (What remains is the grid of a strided net: choose distance + 1 divisible by the stride, so that all four marks fall
 on it alike.)
 
-Picture i depends on the seed and i alone: a longer set begins with the shorter one.
+Picture i depends on the seed and i alone: a longer set begins with the shorter one. A set that is large is generated
+into a file of the cache, a block at a time, and stays there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data import Split
+import edgecnn
+from edgecnn import console
+from edgecnn.data import Pictures, Split, _stored
 from edgecnn.errors import PlanError, nearest
+from edgecnn.places import cache_folder
 
 LICENCE = "that of this package: they are generated"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
@@ -117,13 +126,37 @@ def _require(met: bool, sentence: str) -> None:
 def _split(count: int, stream: list[int], scene: _Scene) -> Split:
     classes = TASKS[scene.task]
     labels = np.arange(count, dtype=np.int64) % len(classes)
-    images = np.empty((count, scene.size, scene.size, 3), dtype=np.uint8)
-    for start in range(0, count, BLOCK):
-        # A block is drawn whole and then cut, so that its pictures do not depend on how many are wanted.
-        whole = np.arange(start, start + BLOCK) % len(classes)
-        rng = np.random.default_rng([*stream, start // BLOCK])
-        images[start : start + BLOCK] = _draw(rng, whole, scene)[: count - start]
-    return Split(images, labels, classes)
+    shape = (count, scene.size, scene.size, 3)
+    return Split(_pictures(shape, stream, scene), labels, classes)
+
+
+def _pictures(shape: tuple[int, ...], stream: list[int], scene: _Scene) -> Pictures:
+    if math.prod(shape) <= _stored.LARGE_BYTES:
+        images = np.empty(shape, dtype=np.uint8)
+        for number, block in enumerate(_blocks(shape[0], stream, scene)):
+            images[number * BLOCK : number * BLOCK + len(block)] = block
+        return images
+    # NumPy may draw other numbers in another version, as may this file.
+    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    decided_by = json.dumps([source, np.__version__, edgecnn.__version__, shape, stream, dataclasses.astuple(scene)])
+    path = cache_folder() / "generated" / f"{hashlib.sha256(decided_by.encode()).hexdigest()[:32]}.npy"
+    found = _stored.opened(path, shape)
+    if found is None:
+        found = _stored.made(path, shape, _blocks(shape[0], stream, scene))
+        console.note(f"generated {shape[0]:,} pictures into {path}")
+    return found
+
+
+def _blocks(count: int, stream: list[int], scene: _Scene) -> Iterator[Bytes]:
+    """The pictures (n, S, S, 3), up to BLOCK at a time."""
+    with console.progress("generating pictures", count) as advance:
+        for start in range(0, count, BLOCK):
+            # A block is drawn whole and then cut, so that its pictures do not depend on how many are wanted.
+            whole = np.arange(start, start + BLOCK) % len(TASKS[scene.task])
+            rng = np.random.default_rng([*stream, start // BLOCK])
+            block = _draw(rng, whole, scene)[: count - start]
+            yield block
+            advance(len(block))
 
 
 def _draw(rng: np.random.Generator, labels: Labels, scene: _Scene) -> Bytes:

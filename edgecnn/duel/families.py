@@ -39,7 +39,7 @@ class Setting:
 
 def shape_of(split: Split) -> tuple[int, int, int]:
     """(C, H, W) of its pictures."""
-    height, width, channels = split.images.shape[1:]
+    height, width, channels = split.pictures.shape[1:]
     return channels, height, width
 
 

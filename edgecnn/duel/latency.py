@@ -144,7 +144,7 @@ def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> A
     """The int8 file of a net with fresh weights, its ranges observed on a few training pictures."""
     from safetensors.torch import save_file
 
-    shape, (mean, std) = families.shape_of(training), pixel_statistics(training.images)
+    shape, (mean, std) = families.shape_of(training), pixel_statistics(training.pictures)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nets.build(net, shape, len(training.classes))

@@ -86,7 +86,7 @@ def score(run: Run) -> Score:
     path = run.folder / SCORE
     if not path.is_file():
         test = data.load(run.recipe.data).test
-        right = verify.reference_logits(run, test.images).argmax(1) == test.labels
+        right = verify.reference_logits(run, test.pictures).argmax(1) == test.labels
         files.write_json(path, {"correct": int(right.sum()), "n": len(test)})
     try:
         return Score(**json.loads(path.read_text()))
