@@ -1,22 +1,26 @@
 """How fast training is, against the loop of every tutorial: how bench/results/train-speed.json is made.
 
-    python bench/train_speed.py dscnn-colour resnet8-colour --rounds 6 --seconds 10 -o bench/results/train-speed.json
+    python bench/train_speed.py dscnn-colour resnet8 --data FOLDER -o bench/results/train-speed.json
 
 The same net on the same pictures, in one process, taking turns:
 
     plain     a DataLoader with two workers, one Pillow picture at a time (crop, flip, normalise), NCHW float32
     edgecnn   what `edgecnn train` does, its steps timed one by one: data, forward, backward, optimiser
 
-Each round gives one ratio; stated are their median and the interval of the rounds.
+Each round gives one ratio; stated are their median and the interval of the rounds. Then both loops train the net anew
+with the same epochs, schedule and seeds, and their validation accuracies are compared: a quicker loop that learns less
+would be no quicker. The moving average is off for that, since the plain loop has none.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import shlex
 import statistics
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -31,13 +35,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from edgecnn import anatomy, console, data, environment, files, learning, nets, optimise, plans
-from edgecnn.data import Split
+from edgecnn.data import Split, Splits
 from edgecnn.errors import EdgecnnError
 from edgecnn.learning import Task
 from edgecnn.plans import Recipe
 from edgecnn.schedule import learning_rate
-from edgecnn.stats import median_interval
-from edgecnn.train import pixel_statistics
+from edgecnn.stats import mean_interval, median_interval
+from edgecnn.train import logits, pixel_statistics, train
 
 WORKERS = 2
 WARM_UP_STEPS = 5
@@ -71,15 +75,21 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 def plain(task: Task, net: nn.Module, loader: DataLoader[tuple[Tensor, int]]) -> Iterator[int]:
     """The loop of every tutorial; yields the pictures of each step."""
     optim = task.recipe.optim
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=optim.momentum, weight_decay=optim.weight_decay)
+    optimizer = torch.optim.SGD(
+        net.parameters(), lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay, nesterov=True
+    )
     net.train()
+    number = 0
     while True:
         for inputs, labels in loader:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(optim, number % task.all_steps, task.all_steps)
             loss = F.cross_entropy(net(inputs), labels)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             loss.item()
+            number += 1
             yield len(labels)
 
 
@@ -123,20 +133,12 @@ def compare(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
     splits = data.load(recipe.data)
     height, width, channels = splits.train.pictures.shape[1:]
     shape = (channels, height, width)
-    mean, std = pixel_statistics(splits.train.pictures)
-    task = Task(recipe, splits.train, mean, std, None)
+    task = _task(recipe, splits)
     torch.set_num_threads(recipe.num_threads)
     torch.manual_seed(recipe.seed)
     net = nets.build(recipe.net, shape, len(splits.train.classes))
     params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
-    loader = DataLoader(
-        Pictures(splits.train, recipe, mean, std),
-        batch_size=recipe.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=WORKERS,
-        persistent_workers=True,
-    )
+    loader = _loader(task)
     spent_s: Counter[str] = Counter()
     loops = {
         "plain": plain(task, nets.build(recipe.net, shape, len(splits.train.classes)), loader),
@@ -172,17 +174,73 @@ def compare(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
     }
 
 
+def equal_accuracy(recipe: Recipe, seeds: int, epochs: int) -> dict[str, Any]:
+    """Validation top-1 of both loops after the same epochs, and their difference with its interval over the seeds."""
+    recipe = dataclasses.replace(recipe, epochs=epochs, optim=dataclasses.replace(recipe.optim, ema=0.0))
+    splits = data.load(recipe.data)
+    height, width, channels = splits.train.pictures.shape[1:]
+    found: dict[str, list[float]] = {"plain": [], "edgecnn": []}
+    for seed in range(recipe.seed, recipe.seed + seeds):
+        one = dataclasses.replace(recipe, seed=seed)
+        task = _task(one, splits)
+        torch.set_num_threads(one.num_threads)
+        torch.manual_seed(seed)
+        net = nets.build(one.net, (channels, height, width), len(splits.train.classes))
+        steps = plain(task, net, _loader(task))
+        for _ in range(task.all_steps):
+            next(steps)
+        guessed = logits(net, splits.validation.pictures, task.mean, task.std).argmax(1).numpy()
+        found["plain"].append(100 * float((guessed == splits.validation.labels).mean()))
+        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+            found["edgecnn"].append(train(one, Path(scratch, "run")).validation_top1_percent)
+        console.note(f"{one.name}, seed {seed}: " + ", ".join(f"{k} {v[-1]:.2f} %" for k, v in found.items()))
+    mean, low, high = mean_interval([b - a for a, b in zip(found["plain"], found["edgecnn"], strict=True)])
+    return {
+        "epochs": epochs,
+        "seeds": seeds,
+        "training_pictures": len(splits.train),
+        "validation_n": len(splits.validation),
+        "validation_top1_percents": found,
+        "difference_pp": mean,
+        "difference_low_pp": low,
+        "difference_high_pp": high,
+    }
+
+
+def _task(recipe: Recipe, splits: Splits) -> Task:
+    mean, std = pixel_statistics(splits.train.pictures)
+    return Task(recipe, splits.train, mean, std, None)
+
+
+def _loader(task: Task) -> DataLoader[tuple[Tensor, int]]:
+    return DataLoader(
+        Pictures(task.training, task.recipe, task.mean, task.std),
+        batch_size=task.recipe.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=WORKERS,
+        persistent_workers=True,
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("recipes", nargs="+", help="recipes by name or .toml file")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=10, help="of each loop in each round")
+    parser.add_argument("--data", help="a data set's name or a folder, in place of the recipes' own")
+    parser.add_argument("--seeds", type=int, default=3, help="of the trainings whose accuracies are compared")
+    parser.add_argument("--epochs", type=int, default=5, help="of each of those")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="K=V", help="change a key of every recipe")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
-        found = [plans.load_recipe(name, options.set) for name in options.recipes]
-        results = [compare(recipe, options.rounds, options.seconds) for recipe in found]
+        found = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
+        results = [
+            compare(recipe, options.rounds, options.seconds)
+            | {"equal": equal_accuracy(recipe, options.seeds, options.epochs)}
+            for recipe in found
+        ]
         files.write_json(
             options.output,
             {
@@ -195,7 +253,15 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    head = ("net", "parameters", "plain /s", "edgecnn /s", "ratio [95 %]", *(f"{part} %" for part in PARTS))
+    head = (
+        "net",
+        "parameters",
+        "plain /s",
+        "edgecnn /s",
+        "ratio [95 %]",
+        "top-1 pp [95 %]",
+        *(f"{part} %" for part in PARTS),
+    )
     console.table(head, [_row(one) for one in results])
     return 0
 
@@ -203,7 +269,9 @@ def main() -> int:
 def _row(one: dict[str, Any]) -> list[str]:
     speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
     ratio = f"{one['ratio']:.2f} [{one['ratio_low']:.2f}, {one['ratio_high']:.2f}]"
-    return [one["net"], f"{one['params']:,}", *speeds, ratio, *(f"{one['shares_percent'][p]:.0f}" for p in PARTS)]
+    equal = one["equal"]
+    gain = f"{equal['difference_pp']:+.2f} [{equal['difference_low_pp']:+.2f}, {equal['difference_high_pp']:+.2f}]"
+    return [one["net"], f"{one['params']:,}", *speeds, ratio, gain, *(f"{one['shares_percent'][p]:.0f}" for p in PARTS)]
 
 
 if __name__ == "__main__":
