@@ -84,7 +84,7 @@ RECIPE = plans.load_recipe(
 
 
 class OneDeviceAtATime(TorchDispatchMode):
-    """Refuses, as CUDA does, operators over tensors of two devices, but for single numbers; elsewhere each of those is 1."""
+    """Refuses, as CUDA does, operators over tensors of two devices. Elsewhere a single number is 1."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default and args[0].device == ELSEWHERE:
