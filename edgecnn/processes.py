@@ -103,7 +103,7 @@ def joined(device: str) -> Iterator[Team]:
         return
     import torch.distributed as dist
 
-    before = signal.signal(signal.SIGTERM, _told_to_end)
+    before = heed_torchrun()
     try:
         _meet(team, "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
         yield team
@@ -120,6 +120,11 @@ def joined(device: str) -> Iterator[Team]:
             dist.destroy_process_group()
 
 
+def heed_torchrun() -> Any:
+    """From now on being told to end, as torchrun does if another process failed, is a PeerLost; what was before."""
+    return signal.signal(signal.SIGTERM, _told_to_end)
+
+
 def first_to_tell() -> bool:
     """Whether no other process of this training has told the user of an error yet; alone, always."""
     if here().count == 1:
@@ -127,7 +132,7 @@ def first_to_tell() -> bool:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         return bool(_store().add("edgecnn/told", 1) == 1)
-    except RuntimeError:  # whoever kept the count is gone; better told twice than never
+    except Exception:  # whoever kept the count is gone, or torch was being imported; better told twice than never
         return True
 
 

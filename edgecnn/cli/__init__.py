@@ -51,6 +51,8 @@ def _options(
             f"`edgecnn {context.invoked_subcommand}` runs in one process, and torchrun has started {team.count}.",
             "only `edgecnn train` shares its work; start the others without torchrun",
         )
+    if team.count > 1:
+        processes.heed_torchrun()
     if not team.leads:
         console.be_silent()
 
