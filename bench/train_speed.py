@@ -36,12 +36,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from edgecnn import anatomy, console, data, environment, files, learning, nets, optimise, plans
 from edgecnn.data import Split, Splits
+from edgecnn.epochs import logits
 from edgecnn.errors import EdgecnnError
 from edgecnn.learning import Task
 from edgecnn.plans import Recipe
 from edgecnn.schedule import learning_rate
 from edgecnn.stats import mean_interval, median_interval
-from edgecnn.train import logits, pixel_statistics, train
+from edgecnn.train import pixel_statistics, train
 
 WORKERS = 2
 WARM_UP_STEPS = 5

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgecnn import device
 from edgecnn.data import Split
 from edgecnn.layers import Normalise
 
@@ -35,7 +36,8 @@ def settle(net: nn.Module, training: Split, mean: float, std: float, seed: int) 
     with torch.no_grad():
         for start in range(0, len(drawn), BATCH):
             pixels = torch.from_numpy(training.pictures[drawn[start : start + BATCH]])  # (N, H, W, C)
-            net(normalise(pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)))
+            inputs = normalise(pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last))
+            net(device.put(inputs, device.of(net)))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     net.eval()

@@ -78,7 +78,7 @@ def load(folder: Path, state: State, digest: str) -> float:
     if not path.is_file():
         return 0.0  # killed before the first epoch ended
     try:
-        table = torch.load(path, weights_only=True)
+        table = torch.load(path, map_location="cpu", weights_only=True)  # wherever it was trained
         state.net.load_state_dict(table["net"])
         state.optimizer.load_state_dict(table["optimizer"])
         if state.averaged is not None:

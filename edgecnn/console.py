@@ -6,17 +6,26 @@ Data goes to stdout, everything else to stderr. Colour obeys NO_COLOR and is off
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 _quiet = False
+_silent = False
 
 
 def be_quiet(quiet: bool) -> None:
     """With --quiet only warnings and errors are shown."""
     global _quiet
     _quiet = quiet
+
+
+def be_silent() -> None:
+    """Nothing but errors is shown and stdout goes nowhere: for a process that another one speaks for."""
+    global _quiet, _silent
+    _quiet = _silent = True
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (a device, open as long as the process)
 
 
 def note(message: str) -> None:
@@ -26,7 +35,8 @@ def note(message: str) -> None:
 
 
 def warn(message: str) -> None:
-    _say("warning", "yellow", message)
+    if not _silent:
+        _say("warning", "yellow", message)
 
 
 def error(sentence: str, hint: str | None = None) -> None:

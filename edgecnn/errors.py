@@ -11,7 +11,8 @@
         ├── MissingPackage       a package of an extra is not installed
         ├── OutputError          a result could not be written
         ├── LinkError            a board cannot be reached, or the link to it was cut
-        └── BoardUnfit           a board was reached and cannot do it
+        ├── BoardUnfit           a board was reached and cannot do it
+        └── PeerLost             another process of the same training has ended
 
 Anything else that reaches the user is a bug of this tool.
 """
@@ -90,6 +91,10 @@ class LinkError(EnvironmentUnfit):
 
 class BoardUnfit(EnvironmentUnfit):
     """A board was reached and cannot do it: 32-bit, no Python, an old glibc, no wheel, no room, in use."""
+
+
+class PeerLost(EnvironmentUnfit):
+    """Another process of the same training has ended, or torchrun has ended this one."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

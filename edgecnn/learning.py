@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgecnn import augment, mixing, optimise
+from edgecnn import augment, device, mixing, optimise
 from edgecnn.checkpoint import State
 from edgecnn.data import Split
 from edgecnn.errors import GateFailed
 from edgecnn.plans import Recipe
+from edgecnn.processes import ALONE, Team
 from edgecnn.schedule import learning_rate
 from edgecnn.teacher import Teacher
 
@@ -30,6 +31,9 @@ class Task:
     mean: float
     std: float
     teacher: Teacher | None
+    team: Team = ALONE
+    """The processes that share every batch."""
+    where: torch.device = device.CPU
 
     @property
     def steps(self) -> int:
@@ -41,25 +45,30 @@ class Task:
         return self.recipe.epochs * self.steps
 
 
-def one_epoch(state: State, given: Task, epoch: int, advance: Callable[[int], None]) -> tuple[float, float]:
+def one_epoch(
+    state: State, net: nn.Module, given: Task, epoch: int, advance: Callable[[int], None]
+) -> tuple[float, float]:
     """Mean loss and top-1 in percent over the epoch's pictures, as the net saw them; `epoch` counts from 0.
+
+    net: state.net, or its form for several processes (`edgecnn.parallel`), which then see the very batches that one
+    would: all draw the whole batch, and each takes its rows. Only dropout draws in each process for itself.
 
     Raises GateFailed if the loss stops being a number.
     """
     recipe, training = given.recipe, given.training
     generator = torch.Generator().manual_seed(seed_of(recipe.seed, epoch))
-    torch.manual_seed(seed_of(recipe.seed, epoch))  # dropout draws from the global generator
+    torch.manual_seed(seed_of(recipe.seed, epoch) + given.team.rank)  # dropout draws from the global generator
     order = torch.randperm(len(training), generator=generator).numpy()
     mirrored = sides(given, epoch) if recipe.augment.alternate else None
-    losses, right = 0.0, 0
-    state.net.train()
+    losses, right = 0.0, 0.0
+    net.train()
     for step in range(given.steps):
         chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
         inputs, targets = batch(given, chosen, mirrored, generator)
         optimise.set_learning_rate(
             state.optimizer, learning_rate(recipe.optim, epoch * given.steps + step, given.all_steps)
         )
-        loss, outputs = forward(state.net, given, inputs, targets)
+        loss, outputs = forward(net, given, inputs, targets)
         backward(state, loss)
         optimise.step(state, recipe.optim, epoch * given.steps + step)
         value = loss.item()
@@ -71,13 +80,18 @@ def one_epoch(state: State, given: Task, epoch: int, advance: Callable[[int], No
         losses += value
         right += int((outputs.argmax(1) == targets.argmax(1)).sum())
         advance(1)
-    return losses / given.steps, 100 * right / (given.steps * min(recipe.batch_size, len(training)))
+    losses, right = given.team.total(losses, right)
+    return losses / (given.steps * given.team.count), 100 * right / (
+        given.steps * min(recipe.batch_size, len(training))
+    )
 
 
 def batch(
     given: Task, chosen: npt.NDArray[np.int64], sides: Tensor | None, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """(inputs float32 (N, C, H, W), targets float32 (N, K)) of the chosen pictures, changed as the recipe says.
+
+    Of several processes each has N / processes of them, its own.
 
     sides: of all training pictures, which are mirrored; None draws it.
     """
@@ -86,13 +100,15 @@ def batch(
     mirrored = sides[chosen] if sides is not None else None
     values = augment.augment(pixels, plan, given.mean, generator, mirrored)
     targets = F.one_hot(torch.from_numpy(training.labels[chosen]), len(training.classes)).float()
-    return mixing.mix(normalised(values, given.mean, given.std), targets, plan, generator)
+    inputs, targets = mixing.mix(normalised(values, given.mean, given.std), targets, plan, generator)
+    rows = given.team.rows(len(chosen))
+    return device.put(inputs[rows], given.where), device.put(targets[rows], given.where)
 
 
 def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """(loss, logits float32 (N, K))."""
     recipe = given.recipe
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with torch.autocast(given.where.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         outputs = net(inputs)
         taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
     outputs = outputs.float()

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import files
+from edgecnn import files, processes
 from edgecnn.errors import RunError
 from edgecnn.plans import Recipe
 from edgecnn.run import Run, is_run
@@ -49,15 +49,19 @@ def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tu
     anything is trained if the folder holds runs already and `resume` is not set.
     """
     folders = {seed: folder / f"seed-{seed}" for seed in range(recipe.seed, recipe.seed + count)}
-    there = next((one for one in (folder, *folders.values()) if is_run(one)), None)
-    if there == folder or (there and not resume):
+    # Looked at before any is trained: of several processes none may find what another has just begun.
+    begun = {seed for seed, one in folders.items() if is_run(one)}
+    if is_run(folder):
+        raise RunError(f"{folder} holds a run already.", "choose another --name or --output")
+    if begun and not resume:
         raise RunError(
-            f"{there} holds a run already.",
-            "choose another --name or --output" + ("" if there == folder else ", or continue them with --resume"),
+            f"{folders[min(begun)]} holds a run already.",
+            "continue them with --resume, or choose another --name or --output",
         )
-    runs = [train(dataclasses.replace(recipe, seed=seed), one, resume=is_run(one)) for seed, one in folders.items()]
+    runs = [train(dataclasses.replace(recipe, seed=seed), one, resume=seed in begun) for seed, one in folders.items()]
     found = summarise(runs)
-    files.write_json(folder / SUMMARY, dataclasses.asdict(found))
+    if processes.here().leads:
+        files.write_json(folder / SUMMARY, dataclasses.asdict(found))
     return runs, found
 
 

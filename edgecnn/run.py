@@ -42,6 +42,9 @@ class Run:
     validation_top1_percent: float
     validation_n: int
     train_seconds: float
+    processes: int = 1
+    """How many shared the training, from its last --resume on."""
+    device: str = "cpu"
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgecnn import nets
+from edgecnn import device, nets
 from edgecnn.errors import RunError
 from edgecnn.plans import DistillPlan
 from edgecnn.run import open_run
@@ -17,7 +17,13 @@ from edgecnn.run import open_run
 class Teacher:
     """The net of a finished run; it sees the very pictures its student sees, each normalised in its own way."""
 
-    def __init__(self, plan: DistillPlan, input_shape: tuple[int, int, int], classes: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        plan: DistillPlan,
+        input_shape: tuple[int, int, int],
+        classes: tuple[str, ...],
+        where: torch.device = device.CPU,
+    ) -> None:
         """Raises RunError if the run is not there or was trained on other pictures or classes."""
         run = open_run(Path(plan.teacher))
         if run.labels != classes or tuple(run.input_shape) != input_shape:
@@ -26,7 +32,8 @@ class Teacher:
                 "train it on the same data set",
             )
         self._plan = plan
-        self._net: nn.Module = nets.restore(run).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = nets.restore(run).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._net: nn.Module = device.put(net, where)
         self._mean, self._std = run.mean, run.std
 
     def logits(self, inputs: Tensor, mean: float, std: float) -> Tensor:

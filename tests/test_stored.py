@@ -18,9 +18,10 @@ from hypothesis.extra import numpy as arrays
 from edgecnn import calibration, checkpoint, data, verify
 from edgecnn.data import Split, _stored
 from edgecnn.data._stored import Stored
+from edgecnn.epochs import logits
 from edgecnn.errors import DataError, OutputError
 from edgecnn.plans import AugmentPlan, DataPlan, NetPlan, Recipe
-from edgecnn.train import logits, pixel_statistics, train
+from edgecnn.train import pixel_statistics, train
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from edgecnn import data, learning, nets, optimise, plans
 from edgecnn.checkpoint import Epoch
+from edgecnn.epochs import RISING_EPOCHS, overfits
 from edgecnn.errors import GateFailed, PlanError, RunError
 from edgecnn.plans import OptimPlan
 from edgecnn.run import Run, open_run
 from edgecnn.schedule import learning_rate
-from edgecnn.train import RISING_EPOCHS, overfits, pixel_statistics, train
+from edgecnn.train import pixel_statistics, train
 
 SHORT = ("epochs=2", "num_threads=1", "net.width=8", "net.depth=1")
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, console
+from edgecnn import __version__, console, processes
 from edgecnn.cli import boards, checks, models, studies
-from edgecnn.errors import EXIT_USAGE, EdgecnnError
+from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 
 INTERRUPTED = 130
 
@@ -38,12 +38,23 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
 ) -> None:
     console.be_quiet(quiet)
+    team = processes.here()
+    if team.count > 1 and context.invoked_subcommand != "train":
+        raise UsageError(
+            f"`edgecnn {context.invoked_subcommand}` runs in one process, and torchrun has started {team.count}.",
+            "only `edgecnn train` shares its work; start the others without torchrun",
+        )
+    if team.count > 1:
+        processes.heed_torchrun()
+    if not team.leads:
+        console.be_silent()
 
 
 for command in (
@@ -60,15 +71,21 @@ def main() -> None:
         if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
             raise KeyboardInterrupt
     except EdgecnnError as error:
-        console.error(error.sentence, error.hint)
+        _tell(error.sentence, error.hint)
         sys.exit(error.exit_code)
     except USAGE_ERROR as error:
         context = getattr(error, "ctx", None)
-        console.error(error.format_message(), f"{context.command_path if context else 'edgecnn'} --help")
+        _tell(error.format_message(), f"{context.command_path if context else 'edgecnn'} --help")
         sys.exit(EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
-        console.error("Interrupted.", "`edgecnn train RUN --resume` continues a training")
+        _tell("Interrupted.", "`edgecnn train RUN --resume` continues a training")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+
+
+def _tell(sentence: str, hint: str | None = None) -> None:
+    """Of an error that ends this process; several processes tell of one, the first of theirs."""
+    if processes.first_to_tell():
+        console.error(sentence, hint)

@@ -12,7 +12,7 @@ from edgecnn.plans import Recipe
 from edgecnn.run import Run, is_run, open_run
 
 if TYPE_CHECKING:
-    from edgecnn.train import Watch
+    from edgecnn.epochs import Watch
 
 
 def trained(recipe: Recipe, runs: Path, watch: Watch | None = None) -> Run:

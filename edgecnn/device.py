@@ -1,0 +1,61 @@
+"""Where nets train: CUDA or MPS if there is one, else the CPU."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from edgecnn.errors import EnvironmentUnfit, UsageError
+from edgecnn.processes import Team
+
+VARIABLE = "EDGECNN_DEVICE"
+"""Environment variable that names another than the first there is: cuda, mps or cpu."""
+
+CPU = torch.device("cpu")
+
+Placed = TypeVar("Placed", Tensor, nn.Module)
+
+
+def choose(team: Team) -> torch.device:
+    """The device of this process; each of a machine's processes has a CUDA device of its own.
+
+    MPS is for one process: no back end carries its tensors from one to another. Raises EnvironmentUnfit if the
+    variable names a device that is not here, UsageError if there are more processes than CUDA devices.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available() and team.count == 1,
+        "cpu": True,
+    }
+    known = [name for name, present in there.items() if present]
+    name = os.environ.get(VARIABLE) or known[0]
+    if name not in known:
+        raise EnvironmentUnfit(
+            f"{VARIABLE}={name} names a device that this training cannot use.", f"here it can be {' or '.join(known)}"
+        )
+    if name == "cuda" and team.local_count > torch.cuda.device_count():
+        raise UsageError(
+            f"{team.local_count} processes cannot share the CUDA devices here, of which there are "
+            f"{torch.cuda.device_count()}.",
+            f"torchrun --nproc-per-node {torch.cuda.device_count()}, or {VARIABLE}=cpu",
+        )
+    return torch.device(name, team.local_rank) if name == "cuda" else torch.device(name)
+
+
+def put(value: Placed, where: torch.device) -> Placed:
+    """`value` on that device: a tensor that is elsewhere is copied, a net is moved itself."""
+    return value.to(where)
+
+
+def of(net: nn.Module) -> torch.device:
+    """Where a net's weights are."""
+    return next(net.parameters()).device
+
+
+def on_cpu(net: nn.Module) -> nn.Module:
+    """The net if it is on the CPU, else a copy that is."""
+    return net if of(net) == CPU else put(copy.deepcopy(net), CPU)

@@ -1,0 +1,160 @@
+"""Nets train on what there is; every tensor gets there, and what is written comes from the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from edgecnn import batch_norm, data, device, epochs, learning, nets, optimise, plans
+from edgecnn.checkpoint import State
+from edgecnn.errors import EnvironmentUnfit, UsageError
+from edgecnn.learning import Task
+from edgecnn.processes import ALONE, Team
+from edgecnn.run import Run
+from edgecnn.teacher import Teacher
+
+Has = Callable[[int, bool], None]
+
+
+@pytest.fixture
+def has(monkeypatch: pytest.MonkeyPatch) -> Has:
+    """Call it to have so many CUDA devices, and MPS or not."""
+    monkeypatch.delenv(device.VARIABLE, raising=False)
+
+    def call(cuda: int, mps: bool) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "team", "chosen"),
+    [
+        (0, False, ALONE, "cpu"),
+        (0, True, ALONE, "mps"),
+        (1, False, ALONE, "cuda:0"),
+        (2, True, ALONE, "cuda:0"),
+        (2, False, Team(3, 4, 1, 2), "cuda:1"),
+        (0, True, Team(0, 2, 0, 2), "cpu"),
+    ],
+)
+def test_the_first_device_there_is_is_chosen(has: Has, cuda: int, mps: bool, team: Team, chosen: str) -> None:
+    has(cuda, mps)
+    assert device.choose(team) == torch.device(chosen)
+
+
+def test_the_variable_names_another(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(1, True)
+    for name in ("cpu", "mps"):
+        monkeypatch.setenv(device.VARIABLE, name)
+        assert device.choose(ALONE) == torch.device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "tpu"])
+def test_a_device_that_is_not_here_is_refused(has: Has, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    has(0, True)
+    monkeypatch.setenv(device.VARIABLE, name)
+    with pytest.raises(EnvironmentUnfit, match=f"EDGECNN_DEVICE={name} names a device") as error:
+        device.choose(ALONE)
+    assert error.value.hint == "here it can be mps or cpu"
+
+
+def test_more_processes_than_cuda_devices_are_refused(has: Has) -> None:
+    has(1, False)
+    with pytest.raises(UsageError, match="2 processes cannot share the CUDA devices here, of which there are 1"):
+        device.choose(Team(0, 2, 0, 2))
+
+
+ELSEWHERE = torch.device("meta")
+"""A device that is none of the CPU's, and is everywhere: its tensors have a shape and no values."""
+
+RECIPE = plans.load_recipe(
+    "dscnn-digits", ("augment.shift=1", "augment.cutout=2", "augment.jitter=0.1", "optim.ema=0.9", "net.dropout=0.1")
+)
+
+
+class OneDeviceAtATime(TorchDispatchMode):
+    """Refuses, as CUDA does, operators over tensors of two devices. Elsewhere a single number is 1."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and args[0].device == ELSEWHERE:
+            return 1
+        leaves = tree_leaves((args, kwargs))
+        devices = {leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim}
+        if len(devices) > 1 and "copy" not in str(func):
+            raise AssertionError(f"{func} was given tensors of {devices}")
+        return func(*args, **(kwargs or {}))
+
+
+def put(value: Any, where: torch.device) -> Any:
+    """`device.put`; what comes back from elsewhere has lost its values."""
+    if where == device.CPU:
+        return value.to_empty(device=where) if isinstance(value, nn.Module) else torch.empty_like(value, device=where)
+    return value.to(where)
+
+
+@pytest.fixture
+def autocasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tensors are put elsewhere; the types of devices that were asked for low precision."""
+    asked: list[str] = []
+
+    def autocast(kind: str, *_: object, **__: object) -> contextlib.AbstractContextManager[None]:
+        asked.append(kind)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(torch, "autocast", autocast)
+    monkeypatch.setattr(device, "put", put)
+    return asked
+
+
+def begun(teacher: Teacher | None = None) -> tuple[State, Task]:
+    """The recipe's net and task, both elsewhere."""
+    task = Task(RECIPE, data.load(RECIPE.data).train, 78.0, 95.0, teacher, ALONE, ELSEWHERE)
+    net = nets.build(RECIPE.net, (1, 8, 8), 10).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return optimise.fresh_state(device.put(net, ELSEWHERE), RECIPE.optim), task
+
+
+def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts: list[str], digits_run: Run) -> None:
+    plan = plans.DistillPlan(teacher=str(digits_run.folder))
+    state, task = begun(Teacher(plan, (1, 8, 8), digits_run.labels, ELSEWHERE))
+    generator = torch.Generator().manual_seed(0)
+    state.net.train()
+    with OneDeviceAtATime():
+        for step in range(2):
+            inputs, targets = learning.batch(task, np.arange(64), None, generator)
+            loss, outputs = learning.forward(state.net, task, inputs, targets)
+            learning.backward(state, loss)
+            optimise.step(state, RECIPE.optim, step)
+            assert {value.device for value in (inputs, targets, loss, outputs)} == {ELSEWHERE}
+        batch_norm.settle(state.best_guess, task.training, 78.0, 95.0, 0)
+        assert epochs.logits(state.best_guess, task.training.images[:600], 78.0, 95.0).device == device.CPU
+    assert autocasts == ["meta", "meta"]
+    for net in (state.net, state.averaged):
+        assert net is not None
+        assert {value.device for value in (*net.parameters(), *net.buffers())} == {ELSEWHERE}
+
+
+@pytest.mark.usefixtures("autocasts")
+def test_a_tensor_that_was_left_behind_would_be_noticed() -> None:
+    state, _ = begun()
+    with OneDeviceAtATime(), pytest.raises(AssertionError, match="tensors of"):
+        state.net(torch.zeros(2, 1, 8, 8))
+
+
+@pytest.mark.usefixtures("autocasts")
+def test_who_watches_is_shown_a_net_on_the_cpu_and_the_net_itself_stays() -> None:
+    state, _ = begun()
+    assert device.of(device.on_cpu(state.best_guess)) == device.CPU
+    assert device.of(state.best_guess) == ELSEWHERE
+    here = nets.build(RECIPE.net, (1, 8, 8), 10)
+    assert device.on_cpu(here) is here
