@@ -20,6 +20,8 @@ INVALID_CLOCK_PERCENT = 30.0
 FOREIGN_CORES = 0.1
 """Cores kept busy by other programs, on the mean of the windows."""
 STOLEN_CORES = 0.02
+TICK_S = 0.01
+"""What the kernel counts busy time in, USER_HZ (proc(5)): it charges a whole tick to whoever runs when one is over."""
 SLOWER_PERCENT = 5.0
 """Of the last third of the rounds against the first round: burst and steady state are then two numbers."""
 SOFT_LIMIT = WORDS[3]
@@ -71,16 +73,23 @@ def _fallen_clock(windows: Sequence[Window], percent: float) -> Iterator[str]:
 
 
 def disturbance(windows: Sequence[Window]) -> tuple[float, float] | None:
-    """(cores other programs kept busy, cores a hypervisor took), on the mean of the windows; None if unknown."""
+    """(cores other programs kept busy, cores a hypervisor took), on the mean of the windows; None if unknown.
+
+    Up to a tick a window is called none: a window of a few milliseconds can be charged a tick that was its own.
+    """
     foreign_s = steal_s = elapsed_s = 0.0
     for window in windows:
         before, after = window.before, window.after
         if before.busy_s is None or after.busy_s is None or before.steal_s is None or after.steal_s is None:
             return None
-        foreign_s += max(0.0, after.busy_s - before.busy_s - window.process_cpu_s)
+        foreign_s += after.busy_s - before.busy_s - window.process_cpu_s
         steal_s += after.steal_s - before.steal_s
         elapsed_s += window.elapsed_s
-    return (foreign_s / elapsed_s, steal_s / elapsed_s) if elapsed_s else None
+    if not elapsed_s:
+        return None
+    unsure_s = TICK_S * len(windows) * (1 + 1e-9)  # sums of decimal ticks, in binary
+    foreign_s, steal_s = (seconds if seconds > unsure_s else 0.0 for seconds in (foreign_s, steal_s))
+    return foreign_s / elapsed_s, steal_s / elapsed_s
 
 
 def _disturbed(windows: Sequence[Window]) -> Iterator[str]:

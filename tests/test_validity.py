@@ -76,6 +76,18 @@ def test_other_programs_degrade() -> None:
     assert (found.verdict, found.reasons) == ("DEGRADED", ("other programs kept 1.00 cores busy",))
 
 
+def test_a_tick_of_the_kernels_own_clock_is_not_another_program() -> None:
+    short = [
+        replace(
+            one, elapsed_s=0.002, process_cpu_s=0.002, after=replace(one.after, busy_s=(one.before.busy_s or 0) + 0.01)
+        )
+        for one in windows()
+    ]
+    assert validity.judge(short).verdict == "VALID"
+    longer = [replace(one, after=replace(one.after, busy_s=(one.before.busy_s or 0) + 0.03)) for one in short]
+    assert validity.judge(longer).verdict == "DEGRADED"
+
+
 def test_a_burst_faster_than_the_steady_state_is_told_apart() -> None:
     found = validity.judge([samples.window([ms] * 5) for ms in (10.0, 10.5, 11.0, 11.5, 12.0, 12.0)])
     assert found.verdict == "DEGRADED"
