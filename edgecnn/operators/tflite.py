@@ -26,13 +26,14 @@ KINDS = {
 def read(data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]]) -> tuple[Operator, ...]:
     model = load(data)
     graph = model.subgraphs[0]
-    return tuple(_operator(model, graph, operator, place) for place, operator in enumerate(graph.operators))
+    _, run = _parted(graph)
+    return tuple(_operator(model, graph, operator, place) for place, operator in enumerate(run))
 
 
 def prefixes(data: bytes) -> tuple[bytes, ...]:
     model = load(data)
     graph = model.subgraphs[0]
-    operators, final = list(graph.operators), [int(index) for index in graph.outputs]
+    (prepared, operators), final = _parted(graph), [int(index) for index in graph.outputs]
     stored = [buffer.data for buffer in model.buffers]
     model.signatureDefs = model.metadata = model.metadataBuffer = None  # they speak of the whole graph
     made = []
@@ -40,8 +41,35 @@ def prefixes(data: bytes) -> tuple[bytes, ...]:
         later = {int(index) for operator in operators[count:] for index in operator.inputs} | set(final)
         # The last operator's come first: one output is what a session fetches.
         alive = [int(index) for one in reversed(operators[:count]) for index in one.outputs if int(index) in later]
-        made.append(_cut(model, stored, operators[:count], alive))
+        made.append(_cut(model, stored, [*_needed(prepared, operators[:count]), *operators[:count]], alive))
     return (_call(model, stored), *made)
+
+
+def _parted(graph: Any) -> tuple[list[Any], list[Any]]:
+    """(operators that read constants alone, those that depend on the input), each in the file's order.
+
+    The first, such as the unpacking of half-precision weights, are folded away when the file is loaded.
+    """
+    live = {int(index) for index in graph.inputs}
+    prepared, run = [], []
+    for operator in graph.operators:
+        if live.isdisjoint(map(int, operator.inputs)):
+            prepared.append(operator)
+        else:
+            run.append(operator)
+            live.update(map(int, operator.outputs))
+    return prepared, run
+
+
+def _needed(prepared: Sequence[Any], operators: Sequence[Any]) -> list[Any]:
+    """Those of `prepared` that the operators read, directly or by way of another, in the file's order."""
+    read = {int(index) for operator in operators for index in operator.inputs}
+    kept: list[Any] = []
+    for one in reversed(prepared):
+        if not read.isdisjoint(map(int, one.outputs)):
+            kept.insert(0, one)
+            read.update(map(int, one.inputs))
+    return kept
 
 
 def _cut(model: Any, stored: Sequence[Any], operators: Sequence[Any], outputs: Sequence[int]) -> bytes:
