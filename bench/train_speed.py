@@ -2,14 +2,15 @@
 
     python bench/train_speed.py dscnn-colour resnet8 --data FOLDER -o bench/results/train-speed.json
 
-The same net on the same pictures, in one process, taking turns:
+The same net on the same pictures, each loop a process of its own, all taking turns:
 
     plain     a DataLoader with two workers, one Pillow picture at a time (crop, flip, normalise), NCHW float32
     edgecnn   what `edgecnn train` does, its steps timed one by one: data, forward, backward, optimiser
+    without   the same less one of its means each: what that is worth
 
-Each round gives one ratio; stated are their median and the interval of the rounds. Then both loops train the net anew
-with the same epochs, schedule and seeds, and their validation accuracies are compared: a quicker loop that learns less
-would be no quicker. The moving average is off for that, since the plain loop has none.
+Each round gives one ratio; stated are their median and the interval of the rounds. Then plain and edgecnn train the net
+anew with the same epochs, schedule and seeds, and their validation accuracies are compared: a quicker loop that learns
+less would be no quicker. The moving average is off for that, since the plain loop has none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import multiprocessing
 import shlex
 import statistics
 import sys
@@ -24,170 +26,115 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from training_loops import PARTS, net_of, ours, plain, task_of
 
-from edgecnn import anatomy, console, data, environment, files, learning, nets, optimise, plans
-from edgecnn.data import Split, Splits
+from edgecnn import allocator, anatomy, console, data, environment, files, plans
 from edgecnn.epochs import logits
 from edgecnn.errors import EdgecnnError
-from edgecnn.learning import Task
 from edgecnn.plans import Recipe
-from edgecnn.schedule import learning_rate
 from edgecnn.stats import mean_interval, median_interval
-from edgecnn.train import pixel_statistics, train
+from edgecnn.train import train
 
-WORKERS = 2
 WARM_UP_STEPS = 5
-PARTS = ("data", "forward", "backward", "optimiser")
+LOOPS = ("plain", "edgecnn", "without kept pages", "without bf16", "without channels-last")
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """One picture at a time, as tutorials have it: Pillow, a random crop, a random flip, a normalised tensor."""
+def race(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
+    """Pictures/s of every loop in every round, and what follows."""
+    net, shape = net_of(recipe, data.load(recipe.data))
+    context = multiprocessing.get_context("spawn")
+    ends: dict[str, Connection] = {}
+    processes = []
+    for name in LOOPS:
+        ends[name], other = context.Pipe()
+        processes.append(context.Process(target=_run, args=(name, recipe, other)))
+        processes[-1].start()
+        other.close()
+        ends[name].recv()  # it is warm, and from now on idle
+    speeds: dict[str, list[float]] = {name: [] for name in LOOPS}
+    spent_s: Counter[str] = Counter()
+    for number in range(rounds):
+        for name, end in ends.items():
+            end.send(seconds)
+            speed, spent = end.recv()
+            speeds[name].append(speed)
+            spent_s.update(spent if name == "edgecnn" else {})
+        console.note(
+            f"{recipe.name}, round {number + 1}: " + ", ".join(f"{k} {v[-1]:,.0f}/s" for k, v in speeds.items())
+        )
+    for end, process in zip(ends.values(), processes, strict=True):
+        end.close()
+        process.join()
+    whole = sum(spent_s.values())
+    return {
+        "recipe": plans.dump(recipe),
+        "net": recipe.net.name,
+        "params": anatomy.folded_parameters(net),
+        "macs": anatomy.macs(net, shape),
+        "input_shape": list(shape),
+        "rounds": rounds,
+        "pictures_per_s": speeds,
+        "ratios": {name: _ratio(speeds[name], speeds["edgecnn"]) for name in LOOPS if name != "edgecnn"},
+        "shares_percent": {part: 100 * spent_s[part] / whole for part in PARTS},
+    }
 
-    def __init__(self, split: Split, recipe: Recipe, mean: float, std: float) -> None:
-        self._split, self._augment = split, recipe.augment
-        self._mean, self._std = mean, std
 
-    def __len__(self) -> int:
-        return len(self._split)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self._split.pictures[index].squeeze())
-        shift, (width, height) = self._augment.shift, picture.size
-        if shift:
-            padded = Image.new(picture.mode, (width + 2 * shift, height + 2 * shift))
-            padded.paste(picture, (shift, shift))
-            left, top = torch.randint(0, 2 * shift + 1, (2,)).tolist()
-            picture = padded.crop((left, top, left + width, top + height))
-        if self._augment.flip and torch.rand(()) < 0.5:
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        pixels = np.array(picture, dtype=np.float32).reshape(height, width, -1)  # (H, W, C)
-        return torch.from_numpy((pixels.transpose(2, 0, 1) - self._mean) / self._std), int(self._split.labels[index])
-
-
-def plain(task: Task, net: nn.Module, loader: DataLoader[tuple[Tensor, int]]) -> Iterator[int]:
-    """The loop of every tutorial; yields the pictures of each step."""
-    optim = task.recipe.optim
-    optimizer = torch.optim.SGD(
-        net.parameters(), lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay, nesterov=True
-    )
-    net.train()
-    number = 0
+def _run(name: str, recipe: Recipe, end: Connection) -> None:
+    """One loop, in a process of its own: for every number of seconds it is sent it answers with its speed."""
+    if name == "without bf16":
+        recipe = dataclasses.replace(recipe, precision="fp32")
+    if name not in ("plain", "without kept pages"):
+        allocator.keep_pages()
+    torch.set_num_threads(recipe.num_threads)
+    splits = data.load(recipe.data)
+    net, _ = net_of(recipe, splits)
+    if name not in ("plain", "without channels-last"):
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    spent_s: Counter[str] = Counter()
+    task = task_of(recipe, splits)
+    steps = plain(task, net) if name == "plain" else ours(task, net, spent_s)
+    for _ in range(WARM_UP_STEPS):
+        next(steps)
+    end.send(None)
     while True:
-        for inputs, labels in loader:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(optim, number % task.all_steps, task.all_steps)
-            loss = F.cross_entropy(net(inputs), labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            loss.item()
-            number += 1
-            yield len(labels)
+        try:
+            seconds = end.recv()
+        except EOFError:
+            return
+        spent_s.clear()
+        end.send((_pictures_per_s(steps, seconds), dict(spent_s)))
 
 
-def ours(task: Task, net: nn.Module, spent_s: Counter[str]) -> Iterator[int]:
-    """The steps of `edgecnn.learning.one_epoch`, each timed."""
-    state = optimise.fresh_state(net, task.recipe.optim)
-    net.train()
-    size, number = task.recipe.batch_size, 0
-    for epoch in range(sys.maxsize):
-        generator = torch.Generator().manual_seed(learning.seed_of(task.recipe.seed, epoch))
-        order = torch.randperm(len(task.training), generator=generator).numpy()
-        mirrored = learning.sides(task, epoch) if task.recipe.augment.alternate else None
-        for step in range(task.steps):
-            times = [time.perf_counter()]
-            chosen = order[step * size : (step + 1) * size]
-            inputs, targets = learning.batch(task, chosen, mirrored, generator)
-            times.append(time.perf_counter())
-            loss, _ = learning.forward(net, task, inputs, targets)
-            times.append(time.perf_counter())
-            learning.backward(state, loss)
-            times.append(time.perf_counter())
-            lr = learning_rate(task.recipe.optim, number % task.all_steps, task.all_steps)
-            optimise.set_learning_rate(state.optimizer, lr)
-            optimise.step(state, task.recipe.optim, number)
-            loss.item()
-            times.append(time.perf_counter())
-            for part, start, end in zip(PARTS, times, times[1:], strict=False):
-                spent_s[part] += end - start
-            number += 1
-            yield len(chosen)
-
-
-def pictures_per_s(steps: Iterator[int], seconds: float) -> float:
+def _pictures_per_s(steps: Iterator[int], seconds: float) -> float:
     start, seen = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < seconds or not seen:
         seen += next(steps)
     return seen / elapsed
 
 
-def compare(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
-    splits = data.load(recipe.data)
-    height, width, channels = splits.train.pictures.shape[1:]
-    shape = (channels, height, width)
-    task = _task(recipe, splits)
-    torch.set_num_threads(recipe.num_threads)
-    torch.manual_seed(recipe.seed)
-    net = nets.build(recipe.net, shape, len(splits.train.classes))
-    params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
-    loader = _loader(task)
-    spent_s: Counter[str] = Counter()
-    loops = {
-        "plain": plain(task, nets.build(recipe.net, shape, len(splits.train.classes)), loader),
-        "edgecnn": ours(task, net.to(memory_format=torch.channels_last), spent_s),  # type: ignore[call-overload]
-    }
-    for loop in loops.values():
-        for _ in range(WARM_UP_STEPS):
-            next(loop)
-    spent_s.clear()
-    speeds: dict[str, list[float]] = {name: [] for name in loops}
-    for number in range(rounds):
-        for name, loop in loops.items():
-            speeds[name].append(pictures_per_s(loop, seconds))
-        console.note(
-            f"{recipe.name}, round {number + 1}: " + ", ".join(f"{k} {v[-1]:,.0f}/s" for k, v in speeds.items())
-        )
-    ratios = sorted(b / a for a, b in zip(speeds["plain"], speeds["edgecnn"], strict=True))
+def _ratio(slower: list[float], faster: list[float]) -> dict[str, float]:
+    """How many times faster, round by round: the median and its interval."""
+    ratios = sorted(b / a for a, b in zip(slower, faster, strict=True))
     low, high, held = median_interval(ratios)
-    whole = sum(spent_s.values())
-    return {
-        "recipe": plans.dump(recipe),
-        "net": recipe.net.name,
-        "params": params,
-        "macs": macs,
-        "input_shape": list(shape),
-        "pictures_per_s": speeds,
-        "ratio": statistics.median(ratios),
-        "ratio_low": low,
-        "ratio_high": high,
-        "interval_percent": held,
-        "rounds": rounds,
-        "shares_percent": {part: 100 * spent_s[part] / whole for part in PARTS},
-    }
+    return {"median": statistics.median(ratios), "low": low, "high": high, "interval_percent": held}
 
 
 def equal_accuracy(recipe: Recipe, seeds: int, epochs: int) -> dict[str, Any]:
     """Validation top-1 of both loops after the same epochs, and their difference with its interval over the seeds."""
     recipe = dataclasses.replace(recipe, epochs=epochs, optim=dataclasses.replace(recipe.optim, ema=0.0))
     splits = data.load(recipe.data)
-    height, width, channels = splits.train.pictures.shape[1:]
     found: dict[str, list[float]] = {"plain": [], "edgecnn": []}
     for seed in range(recipe.seed, recipe.seed + seeds):
         one = dataclasses.replace(recipe, seed=seed)
-        task = _task(one, splits)
+        task = task_of(one, splits)
         torch.set_num_threads(one.num_threads)
-        torch.manual_seed(seed)
-        net = nets.build(one.net, (channels, height, width), len(splits.train.classes))
-        steps = plain(task, net, _loader(task))
+        net, _ = net_of(one, splits)
+        steps = plain(task, net)
         for _ in range(task.all_steps):
             next(steps)
         guessed = logits(net, splits.validation.pictures, task.mean, task.std).argmax(1).numpy()
@@ -208,22 +155,6 @@ def equal_accuracy(recipe: Recipe, seeds: int, epochs: int) -> dict[str, Any]:
     }
 
 
-def _task(recipe: Recipe, splits: Splits) -> Task:
-    mean, std = pixel_statistics(splits.train.pictures)
-    return Task(recipe, splits.train, mean, std, None)
-
-
-def _loader(task: Task) -> DataLoader[tuple[Tensor, int]]:
-    return DataLoader(
-        Pictures(task.training, task.recipe, task.mean, task.std),
-        batch_size=task.recipe.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=WORKERS,
-        persistent_workers=True,
-    )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("recipes", nargs="+", help="recipes by name or .toml file")
@@ -238,7 +169,7 @@ def main() -> int:
     try:
         found = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
         results = [
-            compare(recipe, options.rounds, options.seconds)
+            race(recipe, options.rounds, options.seconds)
             | {"equal": equal_accuracy(recipe, options.seeds, options.epochs)}
             for recipe in found
         ]
@@ -254,25 +185,24 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    head = (
-        "net",
-        "parameters",
-        "plain /s",
-        "edgecnn /s",
-        "ratio [95 %]",
-        "top-1 pp [95 %]",
-        *(f"{part} %" for part in PARTS),
-    )
+    head = ("net", "parameters", *LOOPS[:2], "ratio [95 %]", "top-1 pp [95 %]", *(f"{part} %" for part in PARTS))
     console.table(head, [_row(one) for one in results])
+    print()
+    head = ("net", *(f"{name}: times slower [95 %]" for name in LOOPS[2:]))
+    console.table(head, [[one["net"], *(_words(one["ratios"][name]) for name in LOOPS[2:])] for one in results])
     return 0
 
 
 def _row(one: dict[str, Any]) -> list[str]:
-    speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
-    ratio = f"{one['ratio']:.2f} [{one['ratio_low']:.2f}, {one['ratio_high']:.2f}]"
+    speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}/s" for name in LOOPS[:2]]
     equal = one["equal"]
     gain = f"{equal['difference_pp']:+.2f} [{equal['difference_low_pp']:+.2f}, {equal['difference_high_pp']:+.2f}]"
-    return [one["net"], f"{one['params']:,}", *speeds, ratio, gain, *(f"{one['shares_percent'][p]:.0f}" for p in PARTS)]
+    shares = [f"{one['shares_percent'][part]:.0f}" for part in PARTS]
+    return [one["net"], f"{one['params']:,}", *speeds, _words(one["ratios"]["plain"]), gain, *shares]
+
+
+def _words(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
 if __name__ == "__main__":

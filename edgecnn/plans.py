@@ -278,15 +278,16 @@ def load(cls: type[T], name: str, overrides: Iterable[str] = ()) -> T:
 
 
 def load_recipe(name: str, overrides: Iterable[str] = (), data: str | None = None) -> Recipe:
-    """A recipe by name or path; `data` replaces its data set, keeping how validation is cut."""
+    """A recipe by name or path; `data` replaces its data set, keeping how validation is cut; `overrides` come last."""
     path = find(Recipe, name)
-    table = config.override(config.read(path), overrides)
+    table = config.read(path)
     table.setdefault("name", path.stem)
     if data is not None:
         before = table.get("data", {})
         replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
         options = {k: v for k, v in before.items() if k != "path"} if before.get("name") == replaced.name else {}
         table["data"] = options | config.table_of(replaced)
+    table = config.override(table, overrides)
     if "data" not in table:
         raise PlanError(f"{path.name} names no data set.", "give it a [data] table, or --data with a name or a folder")
     return config.build(Recipe, table, path.name)

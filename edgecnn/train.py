@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from edgecnn import (
+    allocator,
     anatomy,
     augment,
     budget,
@@ -78,6 +79,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
     mean, std = pixel_statistics(splits.train.pictures)
     teacher = Teacher(recipe.distill, shape, classes, where) if recipe.distill else None
     given = Task(recipe, splits.train, mean, std, teacher, team, where)
+    allocator.keep_pages()
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, recipe.num_threads // team.local_count))
     started = time.perf_counter()

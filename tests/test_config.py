@@ -116,3 +116,4 @@ def test_data_replaces_the_data_set_and_keeps_the_validation_cut(tmp_path: Path)
     assert recipe.data.options == {"path": str(tmp_path)}
     assert recipe.data.validation == plans.load_recipe("dscnn-digits").data.validation
     assert plans.load_recipe("dscnn-digits", data="fashion-mnist").data.name == "fashion-mnist"
+    assert plans.load_recipe("dscnn-digits", ["data.fraction=0.5"], data="fashion-mnist").data.fraction == 0.5

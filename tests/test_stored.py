@@ -1,11 +1,14 @@
 """Pictures that stay in their file: read by index as an array's are, whatever becomes of the file, in little memory."""
 
+import copy
 import gc
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import data_samples
@@ -132,6 +135,17 @@ def test_a_cache_cleared_under_a_training_takes_nothing_away(held: np.ndarray, t
     stored = in_file(held, tmp_path / "pictures.npy")
     (tmp_path / "pictures.npy").unlink()
     assert np.array_equal(stored[:], held)
+
+
+def test_another_process_opens_it_for_itself(stored: Stored) -> None:
+    some = stored.part(np.array([3, 1]))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert np.array_equal(pool.submit(np.array, some).result(), some[:])
+    duplicate = copy.deepcopy(stored)
+    descriptor = stored._file._descriptor
+    del duplicate
+    gc.collect()
+    os.fstat(descriptor)  # still open
 
 
 def test_a_file_cut_short_in_use_is_an_error_that_names_it(held: np.ndarray, tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ class _File:
         self._path = path
         weakref.finalize(self, os.close, self._descriptor)
 
+    def __reduce__(self) -> tuple[type[_File], tuple[Path]]:
+        """Opened anew where a copy or another process takes it: a descriptor means nothing there."""
+        return _File, (self._path,)
+
     def read(self, rows: npt.NDArray[np.int64]) -> Pixels:
         """The pictures (n, H, W, C) of rows (n,); neighbours are read at once."""
         pixels = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)

@@ -1,0 +1,120 @@
+"""The loops that bench/train_speed.py lets race: the one of every tutorial, ours, and ours less one of its means."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from edgecnn import learning, nets, optimise
+from edgecnn.data import Split, Splits
+from edgecnn.learning import Task
+from edgecnn.plans import Recipe
+from edgecnn.schedule import learning_rate
+from edgecnn.train import pixel_statistics
+
+WORKERS = 2
+PARTS = ("data", "forward", "backward", "optimiser")
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """One picture at a time, as tutorials have it: Pillow, a random crop, a random flip, a normalised tensor."""
+
+    def __init__(self, split: Split, recipe: Recipe, mean: float, std: float) -> None:
+        self._split, self._augment = split, recipe.augment
+        self._mean, self._std = mean, std
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        picture = Image.fromarray(self._split.pictures[index].squeeze())
+        shift, (width, height) = self._augment.shift, picture.size
+        if shift:
+            padded = Image.new(picture.mode, (width + 2 * shift, height + 2 * shift))
+            padded.paste(picture, (shift, shift))
+            left, top = torch.randint(0, 2 * shift + 1, (2,)).tolist()
+            picture = padded.crop((left, top, left + width, top + height))
+        if self._augment.flip and torch.rand(()) < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        pixels = np.array(picture, dtype=np.float32).reshape(height, width, -1)  # (H, W, C)
+        return torch.from_numpy((pixels.transpose(2, 0, 1) - self._mean) / self._std), int(self._split.labels[index])
+
+
+def plain(task: Task, net: nn.Module) -> Iterator[int]:
+    """The loop of every tutorial; yields the pictures of each step."""
+    loader = DataLoader(
+        Pictures(task.training, task.recipe, task.mean, task.std),
+        batch_size=task.recipe.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=WORKERS,
+        persistent_workers=True,
+        multiprocessing_context="fork",  # the default here; a process that was spawned would spawn
+    )
+    optim = task.recipe.optim
+    optimizer = torch.optim.SGD(
+        net.parameters(), lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay, nesterov=True
+    )
+    net.train()
+    number = 0
+    while True:
+        for inputs, labels in loader:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(optim, number % task.all_steps, task.all_steps)
+            loss = F.cross_entropy(net(inputs), labels)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            loss.item()
+            number += 1
+            yield len(labels)
+
+
+def ours(task: Task, net: nn.Module, spent_s: Counter[str]) -> Iterator[int]:
+    """The steps of `edgecnn.learning.one_epoch`, each timed."""
+    state = optimise.fresh_state(net, task.recipe.optim)
+    net.train()
+    size, number = task.recipe.batch_size, 0
+    for epoch in range(sys.maxsize):
+        generator = torch.Generator().manual_seed(learning.seed_of(task.recipe.seed, epoch))
+        order = torch.randperm(len(task.training), generator=generator).numpy()
+        mirrored = learning.sides(task, epoch) if task.recipe.augment.alternate else None
+        for step in range(task.steps):
+            times = [time.perf_counter()]
+            chosen = order[step * size : (step + 1) * size]
+            inputs, targets = learning.batch(task, chosen, mirrored, generator)
+            times.append(time.perf_counter())
+            loss, _ = learning.forward(net, task, inputs, targets)
+            times.append(time.perf_counter())
+            learning.backward(state, loss)
+            times.append(time.perf_counter())
+            lr = learning_rate(task.recipe.optim, number % task.all_steps, task.all_steps)
+            optimise.set_learning_rate(state.optimizer, lr)
+            optimise.step(state, task.recipe.optim, number)
+            loss.item()
+            times.append(time.perf_counter())
+            for part, start, end in zip(PARTS, times, times[1:], strict=False):
+                spent_s[part] += end - start
+            number += 1
+            yield len(chosen)
+
+
+def task_of(recipe: Recipe, splits: Splits) -> Task:
+    mean, std = pixel_statistics(splits.train.pictures)
+    return Task(recipe, splits.train, mean, std, None)
+
+
+def net_of(recipe: Recipe, splits: Splits) -> tuple[nn.Module, tuple[int, int, int]]:
+    """(the fresh net of the recipe's seed, (C, H, W) of the pictures)."""
+    height, width, channels = splits.train.pictures.shape[1:]
+    torch.manual_seed(recipe.seed)
+    return nets.build(recipe.net, (channels, height, width), len(splits.train.classes)), (channels, height, width)

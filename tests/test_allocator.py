@@ -1,0 +1,41 @@
+"""What a process frees and wants again costs it no new pages."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource
+import sys
+import torch
+from edgecnn import allocator
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        step()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def step():
+    activations = [torch.ones(500_000) for _ in range(40)]  # 2 MB each, freed together
+
+if sys.argv[1] == "kept":
+    assert allocator.keep_pages()
+step()
+step()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own setting")
+def test_freed_memory_is_used_again_without_a_fault() -> None:
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", PROGRAM, word], check=True, capture_output=True, text=True).stdout)
+        for word in ("kept", "given back")
+    )
+    assert given_back > 1000
+    assert kept < given_back / 10
