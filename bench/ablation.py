@@ -1,6 +1,6 @@
 """What each option of a recipe buys, over several seeds: how bench/results/ablation.json is made.
 
-    python bench/ablation.py bench/ablation.toml --seeds 3 -o bench/results/ablation.json
+    python bench/ablation.py bench/ablations/options.toml --seeds 3 -o bench/results/ablation.json
 
 The .toml names a base recipe, settings that shorten it, and one table of settings for every option; each is trained
 with the same seeds, and compared with the base on the validation pictures, whose cut never changes. Runs stay in
