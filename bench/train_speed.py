@@ -16,6 +16,7 @@ less would be no quicker. The moving average is off for that, since the plain lo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import multiprocessing
@@ -88,8 +89,12 @@ def _run(name: str, recipe: Recipe, end: Connection) -> None:
     """One loop, in a process of its own: for every number of seconds it is sent it answers with its speed."""
     if name == "without bf16":
         recipe = dataclasses.replace(recipe, precision="fp32")
-    if name not in ("plain", "without kept pages"):
-        allocator.keep_pages()
+    keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else allocator.kept_pages()
+    with keeping:
+        _serve(name, recipe, end)
+
+
+def _serve(name: str, recipe: Recipe, end: Connection) -> None:
     torch.set_num_threads(recipe.num_threads)
     splits = data.load(recipe.data)
     net, _ = net_of(recipe, splits)

@@ -54,7 +54,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     stops being a number; UsageError if the processes cannot share a batch evenly, PeerLost if one of them ends.
     """
     where = device.choose(processes.here())
-    with processes.joined(where.type) as team:
+    with processes.joined(where.type) as team, allocator.kept_pages():
         return _train(recipe, folder, resume, watch, team, where)
 
 
@@ -79,7 +79,6 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
     mean, std = pixel_statistics(splits.train.pictures)
     teacher = Teacher(recipe.distill, shape, classes, where) if recipe.distill else None
     given = Task(recipe, splits.train, mean, std, teacher, team, where)
-    allocator.keep_pages()
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, recipe.num_threads // team.local_count))
     started = time.perf_counter()

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 PROGRAM = """
+import contextlib
 import resource
 import sys
 import torch
@@ -23,15 +24,21 @@ def faults():
 def step():
     torch.ones(12_000_000)  # 48 MB: more than glibc would come to keep by itself
 
-if sys.argv[1] == "kept":
-    assert allocator.keep_pages()
-faults()  # the heap grows until each block finds a place
-print(faults())
+def resident_bytes():
+    with open("/proc/self/statm") as stream:
+        return int(stream.read().split()[1]) * resource.getpagesize()
+
+before = resident_bytes()
+with allocator.kept_pages() if sys.argv[1] == "kept" else contextlib.nullcontext(True) as kept:
+    assert kept
+    faults()  # the heap grows until each block finds a place
+    print(faults())
+assert resident_bytes() < before + 48_000_000
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own setting")
-def test_freed_memory_is_used_again_without_a_fault() -> None:
+def test_freed_memory_is_used_again_without_a_fault_and_given_back_at_the_end() -> None:
     kept, given_back = (
         int(subprocess.run([sys.executable, "-c", PROGRAM, word], check=True, capture_output=True, text=True).stdout)
         for word in ("kept", "given back")

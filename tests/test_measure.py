@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from edgecnn import counters, formats, measure, plugins
+from edgecnn import boards, counters, formats, measure, plugins
 from edgecnn.artifact import Preprocessing, TensorSpec
 from edgecnn.errors import DataError, ModelFileError
 from edgecnn.measure import Counting, Job, LabelledSet, Pictures, Timing
@@ -63,7 +63,9 @@ def test_memory_is_read_around_the_loading(job: Job) -> None:
 def test_a_large_model_shows_in_the_peak(tmp_path: Path) -> None:
     big = tiny_models.weights(128, 128, 3, 100)  # 19.7 MB of float32
     job = job_of(tiny_models.linear_onnx(tmp_path / "big.onnx", big), "onnxruntime")
-    window = measure.window(job, Timing(warmup_runs=0, num_runs=1, min_secs=0.0))
+    with boards.open("local") as board:  # a process of its own: this one may hold memory that others have freed
+        window = board.run(dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0))).window
+    assert window is not None
     assert window.peak_rss_bytes - window.baseline_rss_bytes > big.nbytes
 
 
