@@ -58,6 +58,7 @@ def measure(plan: Ablation, seeds: int, folder: Path) -> list[dict[str, Any]]:
     rows = []
     for name, one in found.items():
         row = dataclasses.asdict(one) | {"option": name, "settings": list(plan.options.get(name, ()))}
+        del row["train_seconds"]  # an ablation goes on beside other work, and may have been paused
         if name != "base":
             row |= dict(zip(("gain_pp", "gain_low_pp", "gain_high_pp"), gain(found["base"], one), strict=True))
         rows.append(row | {"params": params})
@@ -88,7 +89,7 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    head = ("option", "validation top-1", "sd pp", "gain pp [95 %]", "seconds a run")
+    head = ("option", "validation top-1", "sd pp", "gain pp [95 %]")
     console.table(head, [_row(one) for one in rows])
     return 0
 
@@ -97,13 +98,11 @@ def _row(one: dict[str, Any]) -> list[str]:
     gained = ""
     if "gain_pp" in one:
         gained = f"{one['gain_pp']:+.2f} [{one['gain_low_pp']:+.2f}, {one['gain_high_pp']:+.2f}]"
-    seconds = one["train_seconds"] / len(one["seeds"])
     return [
         one["option"],
         f"{statistics.fmean(one['top1_percents']):.2f} %",
         f"{one['deviation_pp']:.2f}",
         gained,
-        f"{seconds:.0f}",
     ]
 
 

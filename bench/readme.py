@@ -66,6 +66,7 @@ def rendered(text: str) -> str:
         "duel": readme_results.duel,
         "lessons": readme_results.lessons,
         "zoo": readme_results.zoo_models,
+        "ablation": readme_results.ablation,
         "map": code_map,
         "help": help_texts,
     }

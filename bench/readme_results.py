@@ -88,6 +88,31 @@ def zoo_models() -> str:
     return console.markdown_table(zoo.HEAD, zoo.rows())
 
 
+def ablation() -> str:
+    """What each option of a recipe buys on one small net, over seeds."""
+    table = json.loads((RESULTS / "ablation.json").read_text())
+    rows = [
+        [
+            one["option"],
+            f"{one['mean_percent']:.2f}",
+            f"{one['deviation_pp']:.2f}",
+            f"{one['gain_pp']:+.2f} [{one['gain_low_pp']:+.2f}, {one['gain_high_pp']:+.2f}]"
+            if "gain_pp" in one
+            else "",
+            ", ".join(f"`{setting}`" for setting in one["settings"]),
+        ]
+        for one in table["rows"]
+    ]
+    base, machine = table["rows"][0], table["environment"]
+    settings = ", ".join(f"`{one}`" for one in table["settings"])
+    return (
+        f"(`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores; "
+        f"`{table['recipe']}` with {settings}: {base['params']:,} parameters; n {len(base['seeds'])} seeds each, "
+        f"{base['validation_n']:,} validation pictures; gains are paired by seed, Student's t)\n\n"
+        + console.markdown_table(["option", "top-1 %", "sd pp", "gain pp [95 %]", "settings"], rows)
+    )
+
+
 def lessons() -> str:
     """What the textbook says and how each claim came out; in full where it did not hold."""
     found = _lessons()
