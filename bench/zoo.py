@@ -14,6 +14,7 @@ import argparse
 import csv
 import json
 import shutil
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ def card(run: Run) -> str:
     machine = json.loads((run.folder / "environment.json").read_text())
     with (run.folder / "metrics.csv").open() as stream:
         epochs = list(csv.DictReader(stream))
-    seconds = sum(float(row["seconds"]) for row in epochs)
+    seconds = statistics.median(float(row["seconds"]) for row in epochs)
     recipe = run.recipe
     validated = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
     teacher = f"Its teacher, `{recipe.distill.teacher}`, is to be trained first.\n\n" if recipe.distill else ""
@@ -87,7 +88,7 @@ def card(run: Run) -> str:
         ("drop from fp32", f"{_drop(one)} pp, paired, McNemar p = {verdict.p_value:.2g}"),
         ("validation top-1", f"{validated} of {run.validation_n:,} pictures, by which every choice was made"),
         ("seeds", f"1 (seed {recipe.seed})"),
-        ("trained in", f"{len(epochs)} epochs, {seconds / 60:.0f} minutes, {recipe.num_threads} thread(s)"),
+        ("trained in", f"{len(epochs)} epochs of {seconds:.0f} s (median), {recipe.num_threads} thread(s)"),
         ("on", f"{machine['cpu']}, {machine['cores']} cores, shared with other work"),
     ]
     listed = "\n".join(f"- {name}: {text}" for name, text in facts)
