@@ -73,7 +73,7 @@ def race(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
         process.join()
     whole = sum(spent_s.values())
     return {
-        "recipe": plans.dump(recipe),
+        "recipe": plans.dump(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, options={}))),
         "net": recipe.net.name,
         "params": anatomy.folded_parameters(net),
         "macs": anatomy.macs(net, shape),
