@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import datetime
 import shlex
-import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +99,7 @@ def _row(one: dict[str, Any]) -> list[str]:
         gained = f"{one['gain_pp']:+.2f} [{one['gain_low_pp']:+.2f}, {one['gain_high_pp']:+.2f}]"
     return [
         one["option"],
-        f"{statistics.fmean(one['top1_percents']):.2f} %",
+        f"{one['mean_percent']:.2f} %",
         f"{one['deviation_pp']:.2f}",
         gained,
     ]

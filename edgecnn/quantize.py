@@ -107,11 +107,8 @@ def _round_weights(graph: GraphModule) -> None:
     for node in graph.graph.nodes:
         if node.target not in pairs or node.args[0].op != "get_attr":
             continue
-        owner_name, _, name = node.args[0].target.rpartition(".")
-        owner = graph.get_submodule(owner_name)
-        rest = [
-            operator.attrgetter(str(one.target))(graph) if isinstance(one, Node) else one for one in node.args[1:]
-        ]  # scale, zero point, and what else both operators take
+        weight, *rest = (  # and scale, zero point, and what else both operators take
+            operator.attrgetter(str(one.target))(graph) if isinstance(one, Node) else one for one in node.args
+        )
         with torch.no_grad():
-            weight = getattr(owner, name)
             weight.copy_(pairs[node.target](node.target(weight, *rest), *rest))
