@@ -39,7 +39,7 @@ import numpy.typing as npt
 from edgecnn import console, data, environment, files, plans
 from edgecnn.data import Pictures
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EdgecnnError, EnvironmentUnfit
-from edgecnn.plans import DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.stats import median_interval
 
 FEW = 1_000
@@ -58,7 +58,7 @@ def recipe(name: str, pictures: int) -> Recipe:
         data=DataPlan(name="shapes", validation=0.05, options={"count": pictures}),
         net=NetPlan(name="dscnn", options={"width": 16, "stages": 3, "depth": 1, "stem_stride": 2}),
         optim=OptimPlan(lr=0.01),
-        augment=plans.AugmentPlan(flip=True, shift=2),
+        augment=AugmentPlan(flip=True, shift=2),
         epochs=1,
         batch_size=BATCH,
         num_threads=1,

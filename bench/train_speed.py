@@ -8,9 +8,9 @@ The same net on the same pictures, each loop a process of its own, all taking tu
     edgecnn   what `edgecnn train` does, its steps timed one by one: data, forward, backward, optimiser
     without   the same less one of its means each: what that is worth
 
-Each round gives one ratio; stated are their median and the interval of the rounds. Then plain and edgecnn train the net
-anew with the same epochs, schedule and seeds, and their validation accuracies are compared: a quicker loop that learns
-less would be no quicker. The moving average is off for that, since the plain loop has none.
+Each round gives one ratio; stated are their median and the interval of the rounds. Where a recipe shows small pictures
+first, a round holds as large a share of them as a whole training does. That the quicker loop learns as much is measured
+by bench/train_equal.py.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import itertools
 import multiprocessing
 import shlex
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -32,17 +32,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from training_loops import PARTS, net_of, ours, plain, task_of
+from training_loops import CYCLE, PARTS, net_of, ours, plain, task_of
 
 from edgecnn import allocator, anatomy, console, data, environment, files, plans
-from edgecnn.epochs import logits
 from edgecnn.errors import EdgecnnError
-from edgecnn.plans import Recipe
-from edgecnn.stats import mean_interval, median_interval
-from edgecnn.train import train
+from edgecnn.recipes import Recipe
+from edgecnn.stats import median_interval
 
 WARM_UP_STEPS = 5
-LOOPS = ("plain", "edgecnn", "without kept pages", "without bf16", "without channels-last")
+LOOPS = (
+    "plain", "edgecnn", "without small pictures", "without kept pages", "without bf16", "without channels-last",
+)  # fmt: skip
 
 
 def race(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def race(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
     whole = sum(spent_s.values())
     return {
         "recipe": plans.dump(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, options={}))),
-        "net": recipe.net.name,
+        "name": recipe.name,
         "params": anatomy.folded_parameters(net),
         "macs": anatomy.macs(net, shape),
         "input_shape": list(shape),
@@ -89,6 +89,8 @@ def _run(name: str, recipe: Recipe, end: Connection) -> None:
     """One loop, in a process of its own: for every number of seconds it is sent it answers with its speed."""
     if name == "without bf16":
         recipe = dataclasses.replace(recipe, precision="fp32")
+    if name == "without small pictures":
+        recipe = dataclasses.replace(recipe, small=None)
     keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else allocator.kept_pages()
     with keeping:
         _serve(name, recipe, end)
@@ -98,11 +100,10 @@ def _serve(name: str, recipe: Recipe, end: Connection) -> None:
     torch.set_num_threads(recipe.num_threads)
     splits = data.load(recipe.data)
     net, _ = net_of(recipe, splits)
-    if name not in ("plain", "without channels-last"):
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     spent_s: Counter[str] = Counter()
     task = task_of(recipe, splits)
-    steps = plain(task, net) if name == "plain" else ours(task, net, spent_s)
+    layout = torch.contiguous_format if name == "without channels-last" else torch.channels_last
+    steps = plain(task, net) if name == "plain" else ours(task, net, spent_s, layout)
     for _ in range(WARM_UP_STEPS):
         next(steps)
     end.send(None)
@@ -118,7 +119,7 @@ def _serve(name: str, recipe: Recipe, end: Connection) -> None:
 def _pictures_per_s(steps: Iterator[int], seconds: float) -> float:
     start, seen = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < seconds or not seen:
-        seen += next(steps)
+        seen += sum(itertools.islice(steps, CYCLE))
     return seen / elapsed
 
 
@@ -129,55 +130,18 @@ def _ratio(slower: list[float], faster: list[float]) -> dict[str, float]:
     return {"median": statistics.median(ratios), "low": low, "high": high, "interval_percent": held}
 
 
-def equal_accuracy(recipe: Recipe, seeds: int, epochs: int) -> dict[str, Any]:
-    """Validation top-1 of both loops after the same epochs, and their difference with its interval over the seeds."""
-    recipe = dataclasses.replace(recipe, epochs=epochs, optim=dataclasses.replace(recipe.optim, ema=0.0))
-    splits = data.load(recipe.data)
-    found: dict[str, list[float]] = {"plain": [], "edgecnn": []}
-    for seed in range(recipe.seed, recipe.seed + seeds):
-        one = dataclasses.replace(recipe, seed=seed)
-        task = task_of(one, splits)
-        torch.set_num_threads(one.num_threads)
-        net, _ = net_of(one, splits)
-        steps = plain(task, net)
-        for _ in range(task.all_steps):
-            next(steps)
-        guessed = logits(net, splits.validation.pictures, task.mean, task.std).argmax(1).numpy()
-        found["plain"].append(100 * float((guessed == splits.validation.labels).mean()))
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            found["edgecnn"].append(train(one, Path(scratch, "run")).validation_top1_percent)
-        console.note(f"{one.name}, seed {seed}: " + ", ".join(f"{k} {v[-1]:.2f} %" for k, v in found.items()))
-    mean, low, high = mean_interval([b - a for a, b in zip(found["plain"], found["edgecnn"], strict=True)])
-    return {
-        "epochs": epochs,
-        "seeds": seeds,
-        "training_pictures": len(splits.train),
-        "validation_n": len(splits.validation),
-        "validation_top1_percents": found,
-        "difference_pp": mean,
-        "difference_low_pp": low,
-        "difference_high_pp": high,
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("recipes", nargs="+", help="recipes by name or .toml file")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=10, help="of each loop in each round")
     parser.add_argument("--data", help="a data set's name or a folder, in place of the recipes' own")
-    parser.add_argument("--seeds", type=int, default=3, help="of the trainings whose accuracies are compared")
-    parser.add_argument("--epochs", type=int, default=5, help="of each of those")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="K=V", help="change a key of every recipe")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
         found = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
-        results = [
-            race(recipe, options.rounds, options.seconds)
-            | {"equal": equal_accuracy(recipe, options.seeds, options.epochs)}
-            for recipe in found
-        ]
+        results = [race(recipe, options.rounds, options.seconds) for recipe in found]
         files.write_json(
             options.output,
             {
@@ -190,20 +154,18 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    head = ("net", "parameters", *LOOPS[:2], "ratio [95 %]", "top-1 pp [95 %]", *(f"{part} %" for part in PARTS))
+    head = ("recipe", "parameters", *LOOPS[:2], "ratio [95 %]", *(f"{part} %" for part in PARTS))
     console.table(head, [_row(one) for one in results])
     print()
-    head = ("net", *(f"{name}: times slower [95 %]" for name in LOOPS[2:]))
-    console.table(head, [[one["net"], *(_words(one["ratios"][name]) for name in LOOPS[2:])] for one in results])
+    head = ("recipe", *(f"{name}: times slower [95 %]" for name in LOOPS[2:]))
+    console.table(head, [[one["name"], *(_words(one["ratios"][name]) for name in LOOPS[2:])] for one in results])
     return 0
 
 
 def _row(one: dict[str, Any]) -> list[str]:
     speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}/s" for name in LOOPS[:2]]
-    equal = one["equal"]
-    gain = f"{equal['difference_pp']:+.2f} [{equal['difference_low_pp']:+.2f}, {equal['difference_high_pp']:+.2f}]"
     shares = [f"{one['shares_percent'][part]:.0f}" for part in PARTS]
-    return [one["net"], f"{one['params']:,}", *speeds, _words(one["ratios"]["plain"]), gain, *shares]
+    return [one["name"], f"{one['params']:,}", *speeds, _words(one["ratios"]["plain"]), *shares]
 
 
 def _words(ratio: dict[str, float]) -> str:

@@ -17,11 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 from edgecnn import learning, nets, optimise
 from edgecnn.data import Split, Splits
 from edgecnn.learning import Task
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.schedule import learning_rate
 from edgecnn.train import pixel_statistics
 
 WORKERS = 2
+CYCLE = 20
+"""Steps in which every stage of a training has its share: small pictures, then whole ones."""
+
 PARTS = ("data", "forward", "backward", "optimiser")
 
 
@@ -79,8 +82,11 @@ def plain(task: Task, net: nn.Module) -> Iterator[int]:
             yield len(labels)
 
 
-def ours(task: Task, net: nn.Module, spent_s: Counter[str]) -> Iterator[int]:
-    """The steps of `edgecnn.learning.one_epoch`, each timed."""
+def ours(
+    task: Task, net: nn.Module, spent_s: Counter[str], layout: torch.memory_format = torch.channels_last
+) -> Iterator[int]:
+    """The steps of `edgecnn.learning.one_epoch`, each timed; any CYCLE of them stand for a whole training."""
+    net = net.to(memory_format=layout)  # type: ignore[call-overload]
     state = optimise.fresh_state(net, task.recipe.optim)
     net.train()
     size, number = task.recipe.batch_size, 0
@@ -92,8 +98,9 @@ def ours(task: Task, net: nn.Module, spent_s: Counter[str]) -> Iterator[int]:
             times = [time.perf_counter()]
             chosen = order[step * size : (step + 1) * size]
             inputs, targets = learning.batch(task, chosen, mirrored, generator)
+            inputs = inputs.contiguous(memory_format=layout)  # channels-last as it comes
             times.append(time.perf_counter())
-            loss, _ = learning.forward(net, task, inputs, targets)
+            loss, _ = learning.forward(net, task, inputs, targets, number % CYCLE * task.all_steps // CYCLE)
             times.append(time.perf_counter())
             learning.backward(state, loss)
             times.append(time.perf_counter())

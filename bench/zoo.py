@@ -29,6 +29,14 @@ KEPT = ("recipe.toml", "run.json", "environment.json", "metrics.csv", "model.saf
 KEPT_ARTIFACTS = ("*-int8.tflite*", "*-int8.onnx*", "golden.npz", "calibration.json", "labels.txt")
 CARD = "README.md"
 
+FOLDERS = {
+    "data/cifar10-jpeg": (
+        "CIFAR-10 (A. Krizhevsky, 2009), its pictures as JPEG files in data/cifar10-jpeg/{train,test}/CLASS/",
+        "none stated by its authors",
+    ),
+}
+"""A folder of pictures, as recipes name it -> (what is in it, the licence)."""
+
 HEAD = (
     "model", "parameters", "MACs", "int8 kB", "activations kB", "int8 top-1 % [95 %]", "drop pp [95 %]", "fp32 top-1 %",
 )  # fmt: skip
@@ -78,7 +86,7 @@ def card(run: Run) -> str:
     validated = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
     teacher = f"Its teacher, `{recipe.distill.teacher}`, is to be trained first.\n\n" if recipe.distill else ""
     facts = [
-        ("data", f"{recipe.data.name}, {len(run.labels)} classes; licence of the pictures: {_licence(run)}"),
+        ("data", _pictures(run)),
         ("input", f"{' x '.join(map(str, one.description.input.shape))}, {one.description.input.dtype}, raw pixels"),
         ("parameters", f"{one.description.parameters:,}"),
         ("MACs", f"{one.description.macs:,}"),
@@ -132,8 +140,13 @@ def _drop(one: Artifact) -> str:
     return f"{one.verdict.drop_pp:+.2f} [{one.verdict.drop_low_pp:+.2f}, {one.verdict.drop_high_pp:+.2f}]"
 
 
-def _licence(run: Run) -> str:
-    return data.get(run.recipe.data.name).LICENCE
+def _pictures(run: Run) -> str:
+    """What the model learnt from."""
+    plan = run.recipe.data
+    what, licence = plan.name, data.get(plan.name).LICENCE
+    if plan.name == "folder":
+        what, licence = FOLDERS[plan.options["path"]]
+    return f"{what}, {len(run.labels)} classes; licence of the pictures: {licence}"
 
 
 def main() -> int:

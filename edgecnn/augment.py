@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 
 from edgecnn.errors import PlanError
-from edgecnn.plans import AugmentPlan
+from edgecnn.recipes import AugmentPlan
 
 
 def check(plan: AugmentPlan, forbidden: Mapping[str, str], data_name: str) -> None:
@@ -46,6 +47,8 @@ def augment(
         # One gather does both, and reads every pixel once.
         pixels = pixels[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
     values = pixels.to(torch.float32)
+    if plan.rotation:
+        values = _turned(values, plan.rotation, generator)
     if plan.jitter:
         contrast = 1 + plan.jitter * _uniform(n, generator)
         brightness = 255 * plan.jitter * _uniform(n, generator)
@@ -57,6 +60,20 @@ def augment(
         )
         values.masked_fill_(hole[..., None], fill)
     return values
+
+
+def _turned(values: torch.Tensor, most_degrees: float, generator: torch.Generator) -> torch.Tensor:
+    """Each picture of float32 (N, H, W, C) turned about its centre by an angle of its own, read bilinearly."""
+    n, height, width, _ = values.shape
+    angles = torch.deg2rad(most_degrees * _uniform(n, generator).flatten())  # (N,)
+    sine, cosine = angles.sin(), angles.cos()
+    aspect = height / width  # the grid's coordinates run from -1 to 1 on either side
+    zero = torch.zeros_like(sine)
+    turns = torch.stack((cosine, -sine * aspect, zero, sine / aspect, cosine, zero), 1).view(n, 2, 3)
+    pictures = values.permute(0, 3, 1, 2)  # (N, C, H, W) in channels-last memory
+    grid = F.affine_grid(turns, list(pictures.shape), align_corners=False)
+    turned = F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return turned.permute(0, 2, 3, 1).clamp_(0, 255)
 
 
 def _offsets(n: int, most: int, generator: torch.Generator) -> torch.Tensor:

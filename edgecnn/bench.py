@@ -16,7 +16,8 @@ from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, LinkError, MissingPackage
 from edgecnn.measure import Counting, Job, Outcome, Timing
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 from edgecnn.report import Failure, Golden, Report
 from edgecnn.runner import selftest
 from edgecnn.stimuli import GoldenVectors, Shelf, Stimuli, golden_vectors

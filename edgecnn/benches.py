@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgecnn import config, files, plans
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 from edgecnn.run import is_run, open_run
 
 T = TypeVar("T")

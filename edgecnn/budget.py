@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from edgecnn import nets, plans
 from edgecnn.errors import PlanError
-from edgecnn.plans import NetPlan, Recipe
+from edgecnn.recipes import NetPlan, Recipe
 
 TOLERANCE = 0.05
 """Largest distance from the target that counts as the same cost."""

@@ -11,7 +11,8 @@ from edgecnn.artifact import Artifact
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
 from edgecnn.measure import Job
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 from edgecnn.report import Accuracy, Count, EndToEnd, Golden, Measurement, Window
 from edgecnn.run import open_run
 from edgecnn.stimuli import assumed_preprocessing

@@ -47,6 +47,7 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
     """
     for name in plan.format:
         formats.get(name).check()
+    plan = _with_last_epochs(plan, run)
     splits = data.load(run.recipe.data)
     channels, height, width = run.input_shape
     if splits.test.classes != run.labels or splits.test.pictures.shape[1:] != (height, width, channels):
@@ -74,6 +75,13 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
             with files.replacing(run.artifacts / path.name) as target:
                 shutil.copyfile(path, target)
     return [dataclasses.replace(one, path=run.artifacts / one.name) for one in made]
+
+
+def _with_last_epochs(plan: ExportPlan, run: Run) -> ExportPlan:
+    """The plan with the rung that the run's recipe asks for, unless it names rungs itself or looks for some."""
+    if not run.recipe.qat_epochs or plan.rungs or plan.rescue != "off" or "int8" not in plan.precision:
+        return plan
+    return dataclasses.replace(plan, rungs={"qat": {"epochs": run.recipe.qat_epochs}})
 
 
 def judge(made: Sequence[Artifact]) -> None:

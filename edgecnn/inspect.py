@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from edgecnn import console, formats, plans
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.errors import UsageError
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.run import is_run, open_run
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgecnn import augment, device, mixing, optimise
+from edgecnn import augment, device, mixing, optimise, resolution
 from edgecnn.checkpoint import State
 from edgecnn.data import Split
 from edgecnn.errors import GateFailed
-from edgecnn.plans import Recipe
 from edgecnn.processes import ALONE, Team
+from edgecnn.recipes import Recipe
 from edgecnn.schedule import learning_rate
 from edgecnn.teacher import Teacher
 
@@ -65,12 +65,11 @@ def one_epoch(
     for step in range(given.steps):
         chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
         inputs, targets = batch(given, chosen, mirrored, generator)
-        optimise.set_learning_rate(
-            state.optimizer, learning_rate(recipe.optim, epoch * given.steps + step, given.all_steps)
-        )
-        loss, outputs = forward(net, given, inputs, targets)
+        number = epoch * given.steps + step
+        optimise.set_learning_rate(state.optimizer, learning_rate(recipe.optim, number, given.all_steps))
+        loss, outputs = forward(net, given, inputs, targets, number)
         backward(state, loss)
-        optimise.step(state, recipe.optim, epoch * given.steps + step)
+        optimise.step(state, recipe.optim, number)
         value = loss.item()
         if not math.isfinite(value):
             raise GateFailed(
@@ -105,11 +104,11 @@ def batch(
     return device.put(inputs[rows], given.where), device.put(targets[rows], given.where)
 
 
-def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """(loss, logits float32 (N, K))."""
+def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """(loss, logits float32 (N, K)) of step `number` of all; a teacher sees whole pictures always."""
     recipe = given.recipe
     with torch.autocast(given.where.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        outputs = net(inputs)
+        outputs = net(resolution.at(recipe.small, inputs, number, given.all_steps))
         taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
     outputs = outputs.float()
     loss = F.cross_entropy(outputs, targets, label_smoothing=recipe.optim.label_smoothing)

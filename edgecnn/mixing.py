@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgecnn.plans import AugmentPlan
+from edgecnn.recipes import AugmentPlan
 
 
 def mix(inputs: Tensor, targets: Tensor, plan: AugmentPlan, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgecnn.checkpoint import State
-from edgecnn.plans import OptimPlan
+from edgecnn.recipes import OptimPlan
 
 
 def fresh_state(net: nn.Module, optim: OptimPlan) -> State:
@@ -19,6 +19,8 @@ def fresh_state(net: nn.Module, optim: OptimPlan) -> State:
     optimizer: torch.optim.Optimizer
     if optim.name == "sgd":
         optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0)
+    elif optim.name == "adam":
+        optimizer = torch.optim.Adam(groups, lr=optim.lr, betas=(optim.momentum, 0.999))
     else:
         optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=(optim.momentum, 0.99))
     averaged = copy.deepcopy(net).requires_grad_(False) if optim.ema else None

@@ -20,7 +20,7 @@ from torch.fx import GraphModule
 from edgecnn import augment, console
 from edgecnn.errors import GateFailed
 from edgecnn.layers import Normalise
-from edgecnn.plans import OptimPlan
+from edgecnn.recipes import OptimPlan
 from edgecnn.schedule import learning_rate
 from edgecnn.scheme import BATCH, Scheme, normalised, prepared
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn import files, processes
 from edgecnn.errors import RunError
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_run
 from edgecnn.stats import mean_interval
 from edgecnn.train import train

@@ -22,6 +22,7 @@ from typing import Any
 
 from edgecnn import config, files, plans
 from edgecnn.errors import PlanError, RunError
+from edgecnn.recipes import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Run:
     """A finished training run, as its folder tells it."""
 
     folder: Path
-    recipe: plans.Recipe
+    recipe: Recipe
     input_shape: tuple[int, ...]
     """(C, H, W) of one picture."""
     labels: tuple[str, ...]
@@ -77,7 +78,7 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"The training in {folder} did not finish.", f"edgecnn train {folder} --resume")
     try:
         facts = json.loads((folder / "run.json").read_text())
-        recipe = plans.load(plans.Recipe, str(folder / "recipe.toml"))
+        recipe = plans.load(Recipe, str(folder / "recipe.toml"))
         return config.build(Run, {"folder": folder, "recipe": recipe, **facts}, "run.json")
     except (ValueError, PlanError, OSError) as error:
         raise RunError(f"{folder} cannot be read as a run: {error}.", "train it again") from error

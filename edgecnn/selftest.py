@@ -22,7 +22,8 @@ from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EnvironmentUnfit, GateFailed, RunError, UsageError
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 from edgecnn.runner import contents
 from edgecnn.runner import selftest as runner
 from edgecnn.runner.selftest import Comparison

@@ -14,7 +14,8 @@ from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
 from edgecnn.data import Split
 from edgecnn.errors import DataError
 from edgecnn.measure import LabelledSet, Pictures, Timing
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 
 PHOTOGRAPHS = 32
 PHOTOGRAPH_SIZE = (640, 480)

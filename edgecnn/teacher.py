@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgecnn import device, nets
 from edgecnn.errors import RunError
-from edgecnn.plans import DistillPlan
+from edgecnn.recipes import DistillPlan
 from edgecnn.run import open_run
 
 

@@ -33,13 +33,14 @@ from edgecnn import (
     optimise,
     plans,
     processes,
+    resolution,
 )
 from edgecnn.data import Pictures
 from edgecnn.epochs import Watch
 from edgecnn.errors import RunError
 from edgecnn.learning import Task
-from edgecnn.plans import Recipe
 from edgecnn.processes import Team
+from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_run, open_run, write_facts
 from edgecnn.teacher import Teacher
 
@@ -64,6 +65,8 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
             f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
         )
     data_set = data.get(recipe.data.name)
+    if recipe.small is not None:
+        resolution.check(recipe.small, recipe.net)
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
     with team.leader_first():  # all have looked into the folder before the leader makes it its own
         splits = data.load(recipe.data)

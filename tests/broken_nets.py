@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgecnn import data, nets
-from edgecnn.plans import DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.run import Run, open_run
 from edgecnn.rungs import equalisation
 from edgecnn.scheme import normalised

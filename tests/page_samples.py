@@ -13,7 +13,7 @@ from PIL import Image
 from edgecnn import artifact, environment, files, findings, formats, plans, report
 from edgecnn.artifact import Artifact, Parity, Preprocessing, Verdict
 from edgecnn.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial
-from edgecnn.plans import DataPlan, NetPlan, Recipe
+from edgecnn.recipes import DataPlan, NetPlan, Recipe
 from edgecnn.report import Count, Measurement, Report, Validity
 from edgecnn.run import Run, write_facts
 

@@ -17,7 +17,7 @@ from edgecnn import artifact, bundle, formats, plans, runtimes
 from edgecnn.artifact import Artifact, Preprocessing
 from edgecnn.bundle import Bundle
 from edgecnn.pictures import RESIZE_RULE
-from edgecnn.plans import DataPlan, NetPlan, Recipe
+from edgecnn.recipes import DataPlan, NetPlan, Recipe
 from edgecnn.run import Run, write_facts
 
 SIZE, CHANNELS = 8, 3

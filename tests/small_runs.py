@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from edgecnn import formats, nets, plans, quantize
 from edgecnn.artifact import Artifact, Preprocessing
 from edgecnn.data import Split, Splits
-from edgecnn.plans import DataPlan, ExportPlan, NetPlan, Recipe
+from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
+from edgecnn.recipes import DataPlan, NetPlan, Recipe
 from edgecnn.run import Run, write_facts
 
 CLASSES = ("dark", "dim", "grey", "bright")

@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgecnn import anatomy, nets, plugins
-from edgecnn.plans import NetPlan
+from edgecnn.recipes import NetPlan
 
 NETS = plugins.names("nets")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgecnn.augment import augment, check
 from edgecnn.errors import PlanError
-from edgecnn.plans import AugmentPlan
+from edgecnn.recipes import AugmentPlan
 
 FILL = 90.0
 
@@ -26,7 +26,12 @@ def augmented(x: torch.Tensor, seed: int = 1, **plan: object) -> torch.Tensor:
 
 
 plans = st.builds(
-    AugmentPlan, flip=st.booleans(), shift=st.integers(0, 9), cutout=st.integers(0, 9), jitter=st.floats(0, 0.9)
+    AugmentPlan,
+    flip=st.booleans(),
+    shift=st.integers(0, 9),
+    cutout=st.integers(0, 9),
+    jitter=st.floats(0, 0.9),
+    rotation=st.floats(0, 180),
 )
 
 
@@ -83,6 +88,27 @@ def test_a_cutout_fills_one_square_and_nothing_else(side: int, seed: int) -> Non
             assert columns.max() - columns.min() < side
 
 
+def test_a_turn_moves_what_a_picture_shows_about_its_centre_by_no_more_than_announced() -> None:
+    n, height, width, most = 400, 31, 41, 30.0
+    x = torch.zeros(n, height, width, 1, dtype=torch.uint8)
+    x[:, 14:17, 30:33] = 255  # a dot eleven pixels to the right of the centre
+    y = augmented(x, rotation=most)[..., 0]
+    mass = y.sum((1, 2))
+    right = (y.sum(1) * (torch.arange(width) - width // 2)).sum(1) / mass
+    down = (y.sum(2) * (torch.arange(height) - height // 2)).sum(1) / mass
+    degrees = torch.rad2deg(torch.atan2(down, right))
+    torch.testing.assert_close(torch.hypot(right, down), torch.full((n,), 11.0), atol=0.15, rtol=0)
+    assert degrees.abs().max() < most + 1
+    assert degrees.min() < -0.9 * most
+    assert degrees.max() > 0.9 * most
+    assert abs(degrees.mean()) < 3
+
+
+def test_what_a_turn_brings_in_repeats_the_border() -> None:
+    grey = torch.full((5, 9, 7, 3), 77, dtype=torch.uint8)
+    torch.testing.assert_close(augmented(grey, rotation=180), grey.float())
+
+
 def test_jitter_scales_contrast_around_the_fill_value() -> None:
     grey = torch.full((50, 2, 2, 1), int(FILL), dtype=torch.uint8)
     offsets = (augmented(grey, jitter=0.1) - FILL).flatten(1)
@@ -97,7 +123,7 @@ def test_pictures_are_changed_independently() -> None:
 
 
 def test_every_augmentation_can_be_forbidden_and_the_reason_is_told() -> None:
-    on = {"flip": True, "shift": 1, "cutout": 1, "jitter": 0.1, "mixup": 0.2, "cutmix": 1.0}
+    on = {"flip": True, "shift": 1, "rotation": 9.0, "cutout": 1, "jitter": 0.1, "mixup": 0.2, "cutmix": 1.0}
     assert {*on, "alternate"} == {field.name for field in dataclasses.fields(AugmentPlan)}
     for name, value in on.items():
         plan = AugmentPlan(**{name: value})  # type: ignore[arg-type]

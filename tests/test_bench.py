@@ -11,7 +11,8 @@ from edgecnn import artifact, bench, benches, data, formats, plans, report
 from edgecnn.artifact import Artifact
 from edgecnn.candidates import Candidate
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, OutputError, RunError, UsageError
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 from edgecnn.report import Report
 from edgecnn.run import Run
 from edgecnn.stimuli import assumed_preprocessing

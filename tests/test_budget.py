@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from edgecnn import anatomy, budget, nets, plans
 from edgecnn.errors import PlanError
-from edgecnn.plans import BudgetPlan, NetPlan, Recipe
+from edgecnn.recipes import BudgetPlan, DataPlan, NetPlan, Recipe
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
@@ -92,7 +92,7 @@ def test_a_resolved_recipe_survives_its_file(tmp_path):
 
 def test_scaling_to_a_scaled_net_is_refused():
     recipe = Recipe(
-        name="x", data=plans.DataPlan(name="digits"), net=NetPlan(name="mlp"), budget=BudgetPlan(like="vit-digits")
+        name="x", data=DataPlan(name="digits"), net=NetPlan(name="mlp"), budget=BudgetPlan(like="vit-digits")
     )
     with pytest.raises(PlanError, match="is itself scaled") as error:
         budget.resolve(recipe, (1, 8, 8), 10)

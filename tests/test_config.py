@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from edgecnn import config, plans
 from edgecnn.errors import PlanError
-from edgecnn.plans import AugmentPlan, DataPlan, ExportPlan, NetPlan, OptimPlan, Recipe, Suite
+from edgecnn.plans import ExportPlan, Suite
+from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 
 MINIMAL = {"name": "r", "data": {"name": "digits"}, "net": {"name": "dscnn", "width": 8}}
 

@@ -13,7 +13,7 @@ import torch
 
 from edgecnn import data, plugins
 from edgecnn.errors import PlanError
-from edgecnn.plans import AugmentPlan, DataPlan
+from edgecnn.recipes import AugmentPlan, DataPlan
 
 NAMES = plugins.names("data")
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from edgecnn import nets
 from edgecnn.lessons import depth
-from edgecnn.plans import NetPlan
+from edgecnn.recipes import NetPlan
 from edgecnn.run import Run
 
 BATCH = small_runs.pictures(32, (3, 32, 32), 1)

@@ -18,6 +18,7 @@ from edgecnn.checkpoint import State
 from edgecnn.errors import EnvironmentUnfit, UsageError
 from edgecnn.learning import Task
 from edgecnn.processes import ALONE, Team
+from edgecnn.recipes import DistillPlan
 from edgecnn.run import Run
 from edgecnn.teacher import Teacher
 
@@ -125,7 +126,7 @@ def begun(teacher: Teacher | None = None) -> tuple[State, Task]:
 
 
 def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts: list[str], digits_run: Run) -> None:
-    plan = plans.DistillPlan(teacher=str(digits_run.folder))
+    plan = DistillPlan(teacher=str(digits_run.folder))
     state, task = begun(Teacher(plan, (1, 8, 8), digits_run.labels, ELSEWHERE))
     generator = torch.Generator().manual_seed(0)
     state.net.train()

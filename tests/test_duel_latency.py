@@ -15,7 +15,7 @@ from edgecnn.duel import latency
 from edgecnn.duel.latency import Timed
 from edgecnn.duel.plan import DuelPlan
 from edgecnn.errors import RunError
-from edgecnn.plans import NetPlan
+from edgecnn.recipes import NetPlan
 
 
 @given(st.floats(0.05, 5.0), st.floats(0.0, 0.8), st.integers(10_000, 10_000_000))

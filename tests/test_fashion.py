@@ -13,7 +13,7 @@ import pytest
 from edgecnn import data, report
 from edgecnn.artifact import read_card
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.plans import DataPlan
+from edgecnn.recipes import DataPlan
 
 SMALL = {
     "epochs": 1,

@@ -15,7 +15,7 @@ from edgecnn import findings, lesson, plans, plugins
 from edgecnn.errors import EnvironmentUnfit, OutputError, UsageError
 from edgecnn.findings import Claim, Lesson, Number
 from edgecnn.lessons._training import trained
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 
 PLUGINS = {
     "counting": '''

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edgecnn.errors import PlanError
 from edgecnn.mixing import mix
-from edgecnn.plans import AugmentPlan, load_recipe
+from edgecnn.plans import load_recipe
+from edgecnn.recipes import AugmentPlan
 
 CLASSES = 8
 

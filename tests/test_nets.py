@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from edgecnn import anatomy, nets, plugins
 from edgecnn.errors import PlanError, UsageError
-from edgecnn.plans import NetPlan
+from edgecnn.recipes import NetPlan
 
 NETS = plugins.names("nets")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
@@ -50,6 +50,10 @@ class TestEveryNet:
         for knob in nets.get(name).KNOBS:
             assert type(known[knob]) is int
             assert anatomy.folded_parameters(build(name, **{knob: known[knob] + 1})) > small
+
+    def test_has_the_same_weights_for_every_size_of_picture_or_says_that_it_has_not(self, name):
+        sizes = [{key: value.shape for key, value in build(name, (1, n, n)).state_dict().items()} for n in (8, 16)]
+        assert (sizes[0] == sizes[1]) == nets.get(name).ANY_SIZE
 
     def test_draws_its_weights_from_the_seed(self, name):
         first, second = build(name).state_dict(), build(name).state_dict()
@@ -183,6 +187,19 @@ class TestResNet:
         with pytest.raises(PlanError, match=f"depth = {depth} is not 6 n") as error:
             build("resnet", depth=depth)
         assert error.value.hint == f"the next are {hint}"
+
+
+def test_a_squeezed_net_has_fewer_channels_in_its_last_stage_alone():
+    shapes = [
+        [tuple(p.shape[:2]) for n, p in build("dscnn", width=8, stages=2, squeeze=s).named_parameters() if p.ndim == 4]
+        for s in (1.0, 0.5)
+    ]
+    half = len(shapes[0]) // 2 + 1
+    assert shapes[0][:half] == shapes[1][:half]
+    assert shapes[0][-1] == (16, 16)
+    assert shapes[1][-1] == (8, 8)
+    with pytest.raises(PlanError, match=r"squeeze = 0 should lie above 0"):
+        build("dscnn", squeeze=0)
 
 
 def test_an_mlp_has_the_units_it_is_told():

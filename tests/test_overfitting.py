@@ -10,7 +10,7 @@ import torch
 
 from edgecnn import config, data, nets
 from edgecnn.lessons import _curves, _growth, _predictions, overfitting
-from edgecnn.plans import DataPlan, Recipe
+from edgecnn.recipes import DataPlan, Recipe
 from edgecnn.run import Run
 
 

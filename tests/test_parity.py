@@ -19,7 +19,8 @@ from edgecnn.artifact import Artifact
 from edgecnn.errors import EnvironmentUnfit, GateFailed, OutputError, PlanError, UsageError
 from edgecnn.formats import onnx as onnx_format
 from edgecnn.parity import matrix, sheet, show
-from edgecnn.plans import DataPlan, ExportPlan
+from edgecnn.plans import ExportPlan
+from edgecnn.recipes import DataPlan
 from edgecnn.run import Run
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)

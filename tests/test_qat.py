@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import broken_nets
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgecnn import data, nets, qat, quantize, scheme, verify
+from edgecnn import data, export, nets, qat, quantize, scheme, verify
 from edgecnn.plans import ExportPlan
 from edgecnn.run import Run
 from edgecnn.scheme import Scheme
@@ -66,3 +68,15 @@ def test_the_run_itself_is_not_touched(wide: Scheme, tmp_path: Path) -> None:
     few = fewer(wide, 64)
     qat.train(few, epochs=1)
     assert all(torch.equal(value, before[name]) for name, value in wide.net.state_dict().items())
+
+
+def test_a_run_whose_recipe_ends_in_qat_is_exported_through_it(textures_run: Run, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(textures_run.recipe, qat_epochs=1)
+    run = dataclasses.replace(textures_run, folder=tmp_path / "run", recipe=recipe)
+    shutil.copytree(textures_run.folder, run.folder, ignore=shutil.ignore_patterns("artifacts"))
+    plan = ExportPlan(name="test", format=("tflite",), precision=("int8",), max_drop=100.0)
+    (trained,) = export.export(run, plan)
+    assert json.loads((run.artifacts / "calibration.json").read_text())["rungs"] == {"qat": {"epochs": 1}}
+    (plain,) = export.export(dataclasses.replace(run, recipe=textures_run.recipe), plan)
+    assert trained.description.sha256 != plain.description.sha256
+    assert "rungs" not in json.loads((run.artifacts / "calibration.json").read_text())

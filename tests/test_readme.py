@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn import cli, plans
+from edgecnn.recipes import Recipe
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -36,7 +37,7 @@ def test_every_command_parses_and_names_what_there_is(command: str) -> None:
     parsed = group.commands[verb].make_context(verb, arguments)  # type: ignore[attr-defined]
     for value in parsed.params.values():
         if isinstance(value, str) and value.startswith("dscnn"):
-            assert value in plans.names(plans.Recipe)
+            assert value in plans.names(Recipe)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from edgecnn import cli, plans, repeats
 from edgecnn.errors import RunError
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.run import open_run
 
 SHORT = (*conftest.QUICK, "epochs=1")

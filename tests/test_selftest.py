@@ -13,7 +13,7 @@ import tiny_models
 
 from edgecnn import selftest
 from edgecnn.errors import EnvironmentUnfit, GateFailed, ModelFileError, RunError, UsageError
-from edgecnn.plans import DataPlan
+from edgecnn.recipes import DataPlan
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgecnn import data
 from edgecnn.data import Split, shapes
 from edgecnn.errors import PlanError
-from edgecnn.plans import DataPlan
+from edgecnn.recipes import DataPlan
 from edgecnn.stats import wilson
 
 Kinds = npt.NDArray[np.int64]

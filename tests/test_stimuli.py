@@ -8,7 +8,8 @@ from PIL import Image
 from edgecnn import data, formats
 from edgecnn.artifact import Artifact, TensorSpec
 from edgecnn.errors import DataError
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 from edgecnn.stimuli import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf, assumed_preprocessing
 
 DIGITS = DataPlan(name="digits")

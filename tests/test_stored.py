@@ -23,7 +23,7 @@ from edgecnn.data import Split, _stored
 from edgecnn.data._stored import Stored
 from edgecnn.epochs import logits
 from edgecnn.errors import DataError, OutputError
-from edgecnn.plans import AugmentPlan, DataPlan, NetPlan, Recipe
+from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, Recipe
 from edgecnn.train import pixel_statistics, train
 
 
@@ -258,7 +258,7 @@ import json, sys
 from pathlib import Path
 from edgecnn import data, environment
 from edgecnn.data import _stored
-from edgecnn.plans import DataPlan, NetPlan, Recipe
+from edgecnn.recipes import DataPlan, NetPlan, Recipe
 from edgecnn.train import train
 
 def recipe(count):

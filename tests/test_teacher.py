@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from edgecnn import data, plans, verify
 from edgecnn.errors import RunError
-from edgecnn.plans import DistillPlan, Recipe
+from edgecnn.recipes import DistillPlan, Recipe
 from edgecnn.run import Run
 from edgecnn.teacher import Teacher
 from edgecnn.train import train

@@ -21,7 +21,7 @@ from edgecnn import data, learning, nets, optimise, plans
 from edgecnn.checkpoint import Epoch
 from edgecnn.epochs import RISING_EPOCHS, overfits
 from edgecnn.errors import GateFailed, PlanError, RunError
-from edgecnn.plans import OptimPlan
+from edgecnn.recipes import DataPlan, OptimPlan, Recipe
 from edgecnn.run import Run, open_run
 from edgecnn.schedule import learning_rate
 from edgecnn.train import pixel_statistics, train
@@ -29,7 +29,7 @@ from edgecnn.train import pixel_statistics, train
 SHORT = ("epochs=2", "num_threads=1", "net.width=8", "net.depth=1")
 
 
-def recipe(*overrides: str) -> plans.Recipe:
+def recipe(*overrides: str) -> Recipe:
     return plans.load_recipe("dscnn-digits", (*SHORT, *overrides))
 
 
@@ -63,7 +63,7 @@ def test_training_does_not_disturb_the_callers_random_numbers(tmp_path: Path) ->
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("optim", ["sgd", "adamw"])
+@pytest.mark.parametrize("optim", ["sgd", "adam", "adamw"])
 def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_path: Path, optim: str) -> None:
     settings = (
         "epochs=6",
@@ -73,6 +73,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_pat
         "optim.lr=0.01",
         "optim.bias_lr=4.0",
         "augment.cutmix=1.0",
+        "small.side=0.75",
     )
     whole = train(recipe(*settings), tmp_path / "whole")
 
@@ -173,6 +174,34 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(steps: int, wa
     assert learning_rate(optim, steps, steps) == pytest.approx(0, abs=1e-12)
 
 
+@given(st.integers(2, 5000), st.floats(0.001, 0.999))
+def test_an_exponential_schedule_falls_by_one_factor_a_step_to_its_end(steps: int, end: float) -> None:
+    optim = OptimPlan(lr=0.5, warmup=0.0, schedule="exponential", end=end)
+    rates = np.array([learning_rate(optim, step, steps) for step in range(steps + 1)])
+    assert rates[0] == 0.5
+    assert rates[-1] == pytest.approx(0.5 * end)
+    np.testing.assert_allclose(rates[1:] / rates[:-1], end ** (1 / steps))
+
+
+@pytest.mark.parametrize("setting", ["optim.schedule=exponential", "optim.end=0.1"])
+def test_an_exponential_schedule_and_no_other_says_where_it_ends(setting: str) -> None:
+    with pytest.raises(PlanError, match="needs an end between 0 and 1"):
+        recipe(setting)
+
+
+def test_adams_weight_decay_is_a_penalty_in_the_loss() -> None:
+    def after_one_step(decay: float, penalty: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        net = torch.nn.Linear(3, 2)
+        state = optimise.fresh_state(net, OptimPlan(name="adam", lr=0.1, weight_decay=decay))
+        loss = net(torch.ones(4, 3)).square().sum() + penalty / 2 * net.weight.square().sum()
+        loss.backward()
+        state.optimizer.step()
+        return net.weight.detach()
+
+    torch.testing.assert_close(after_one_step(0.3, 0.0), after_one_step(0.0, 0.3))
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
 def test_pixel_statistics_are_those_of_all_pixels(seed: int, n: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (n, 3, 5, 2), dtype=np.uint8)
@@ -197,7 +226,7 @@ def test_overfitting_is_validation_loss_rising_while_training_loss_falls() -> No
 
 
 def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs() -> None:
-    splits = data.load(plans.DataPlan(name="digits"))
+    splits = data.load(DataPlan(name="digits"))
     given = learning.Task(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
     first, second, third = (learning.sides(given, epoch) for epoch in range(3))
     assert torch.equal(first, ~second)

@@ -22,6 +22,9 @@ def test_the_int8_file_gets_as_many_test_pictures_right_as_its_card_says(name: s
     one = artifact.read_card(next(run.artifacts.glob("*-int8.tflite")))
     assert one is not None
     assert one.verdict is not None
+    pictures = run.recipe.data.options.get("path")
+    if pictures is not None and not Path(pictures).is_dir():
+        pytest.skip(f"{pictures} is not here: its golden vectors alone are replayed")
     test = data.load(run.recipe.data).test
     logits = artifact.decode(verify.outputs(one, test.images), one.description.output)
     assert 100 * (logits.argmax(1) == test.labels).mean() == pytest.approx(one.verdict.top1_percent)

@@ -14,7 +14,8 @@ from edgecnn.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.artifact import Artifact
-    from edgecnn.plans import DataPlan, ExportPlan, Recipe, Suite
+    from edgecnn.plans import ExportPlan, Suite
+    from edgecnn.recipes import DataPlan, Recipe
 
 
 def train(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edgecnn import plugins
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
-from edgecnn.plans import DataPlan
+from edgecnn.recipes import DataPlan
 
 Pictures: TypeAlias = npt.NDArray[np.uint8] | Stored
 """uint8 (N, H, W, C), in memory or in a file: both have a shape and a length, and give an array for an index."""

@@ -14,7 +14,7 @@ from typing import Literal
 from edgecnn import budget
 from edgecnn.data import Split
 from edgecnn.errors import PlanError
-from edgecnn.plans import AugmentPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import AugmentPlan, NetPlan, OptimPlan, Recipe
 
 LR_FACTORS = (1.0, 1 / 3, 3.0)
 DECAY_FACTORS = (1.0, 10.0)

@@ -27,7 +27,8 @@ from edgecnn.duel import families
 from edgecnn.duel.plan import DuelPlan
 from edgecnn.errors import PlanError, RunError, UsageError
 from edgecnn.measure import Job, Timing
-from edgecnn.plans import ExportPlan, NetPlan
+from edgecnn.plans import ExportPlan
+from edgecnn.recipes import NetPlan
 from edgecnn.run import Run
 from edgecnn.train import pixel_statistics
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgecnn import augment, data, nets
 from edgecnn.errors import PlanError
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 
 FAMILIES = ("mlp", "vit")
 """What a recipe's net is held against when nothing else is asked for."""

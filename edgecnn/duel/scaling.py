@@ -9,7 +9,7 @@ from edgecnn import budget
 from edgecnn.data import Split
 from edgecnn.duel import families, latency
 from edgecnn.duel.plan import DuelPlan
-from edgecnn.plans import NetPlan
+from edgecnn.recipes import NetPlan
 
 UNITS = {"params": "parameters", "macs": "MACs", "latency": "ms"}
 

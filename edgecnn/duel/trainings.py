@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edgecnn import console, data, files, plans, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_run, open_run
 from edgecnn.train import train
 

@@ -17,7 +17,7 @@ from edgecnn.duel.plan import DuelPlan, epochs
 from edgecnn.duel.scaling import Scaled
 from edgecnn.errors import GateFailed
 from edgecnn.findings import Trial
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgecnn import budget
-from edgecnn.plans import DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import DataPlan, NetPlan, OptimPlan, Recipe
 
 NAMES = {"dscnn": "CNN", "mlp": "MLP", "vit": "ViT"}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn import files, nets
 from edgecnn.lessons._training import trained
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.run import Run
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn import console, plans
 from edgecnn.errors import PlanError, RunError
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_run, open_run
 
 if TYPE_CHECKING:

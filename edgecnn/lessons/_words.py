@@ -6,7 +6,7 @@ from typing import Any
 
 from edgecnn import config
 from edgecnn.findings import Number
-from edgecnn.plans import Recipe
+from edgecnn.recipes import Recipe
 from edgecnn.units import digits
 
 

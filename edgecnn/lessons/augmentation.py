@@ -21,7 +21,7 @@ from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _guard, _predictions, _seeds, _words
 from edgecnn.lessons._guard import CHANGES, Shown, Swap
 from edgecnn.lessons._training import trained
-from edgecnn.plans import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.run import Run
 
 TITLE = "Validation accuracy with and without each augmentation, and which classes a change turns into others"

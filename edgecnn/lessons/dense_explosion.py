@@ -16,7 +16,7 @@ from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _families, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
 from edgecnn.lessons._words import text
-from edgecnn.plans import NetPlan, Recipe
+from edgecnn.recipes import NetPlan, Recipe
 from edgecnn.run import Run
 
 TITLE = "The weights of a dense first layer against a convolution's, and both nets at equal parameters"

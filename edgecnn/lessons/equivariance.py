@@ -22,7 +22,7 @@ from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _families, _operators, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
 from edgecnn.lessons._words import text
-from edgecnn.plans import DataPlan
+from edgecnn.recipes import DataPlan
 from edgecnn.run import Run
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from edgecnn import data, drawing, plans
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _gabor, _growth, _seeds, _words
 from edgecnn.lessons._gabor import Filters, PerFilter
-from edgecnn.plans import DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.run import Run
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from edgecnn import data, drawing, nets
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
-from edgecnn.plans import DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.run import Run
 
 if TYPE_CHECKING:

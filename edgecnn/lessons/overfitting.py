@@ -19,7 +19,7 @@ from edgecnn import data, drawing
 from edgecnn.data import Split
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _growth, _seeds, _words
-from edgecnn.plans import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.run import Run
 
 TITLE = "Few pictures and no augmentation: where validation turns, and what each remedy does to it"

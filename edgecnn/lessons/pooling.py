@@ -20,7 +20,8 @@ from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
 from edgecnn.lessons._words import text
-from edgecnn.plans import DataPlan, NetPlan, OptimPlan, Recipe, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.report import Measurement
 from edgecnn.run import Run
 

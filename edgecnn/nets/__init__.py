@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from edgecnn import plugins
 from edgecnn.errors import RunError
-from edgecnn.plans import NetPlan
+from edgecnn.recipes import NetPlan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,6 +19,8 @@ class Net(Protocol):
 
     KNOBS: tuple[str, ...]
     """Integer options of `build` that scale the net, coarse first; the budget solver turns them."""
+    ANY_SIZE: bool
+    """Whether the same weights take pictures of any height and width."""
 
     def build(self, *, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
         """float32 (N, C, H, W), normalised -> logits (N, classes), for input_shape = (C, H, W).

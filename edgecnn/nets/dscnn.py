@@ -13,6 +13,7 @@ from edgecnn import layers
 from edgecnn.errors import PlanError, nearest
 
 KNOBS = ("width",)
+ANY_SIZE = True
 
 
 class DSCNN(nn.Module):
@@ -39,6 +40,7 @@ def build(
     stages: int = 3,
     depth: int = 2,
     growth: float = 2.0,
+    squeeze: float = 1.0,
     kernel: int = 3,
     pool: str = "max",
     activation: str = "relu",
@@ -50,6 +52,7 @@ def build(
 
     width: channels of the stem and of the first stage; each further stage has `growth` times more.
     stages, depth: number of stages, and separable blocks in each.
+    squeeze: share of its channels that the last stage keeps, which holds most of a growing net's weights.
     kernel: side of the depthwise filters, odd.
     pool: how the picture halves between stages: "max", "average", "blur" (a max pool against aliasing), or "stride" in
         the depthwise filter.
@@ -64,6 +67,8 @@ def build(
         raise PlanError(f"[net] kernel = {kernel} should be odd: an even filter has no centre pixel.")
     if growth < 1:
         raise PlanError(f"[net] growth = {growth} should be at least 1.")
+    if not 0 < squeeze <= 1:
+        raise PlanError(f"[net] squeeze = {squeeze} should lie above 0 and be at most 1.")
     if not 0 <= dropout < 1:
         raise PlanError(f"[net] dropout = {dropout} should lie in [0, 1).")
     channels, height, picture_width = input_shape
@@ -77,7 +82,7 @@ def build(
     parts: list[nn.Module] = []
     here = width
     for stage in range(stages):
-        there = round(width * growth**stage)
+        there = max(1, round(width * growth**stage * (squeeze if stage == stages - 1 else 1)))
         if stage and pool in layers.POOLS:
             parts.append(layers.POOLS[pool](here))
         for block in range(depth):

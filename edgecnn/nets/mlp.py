@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from edgecnn import layers
 
 KNOBS = ("hidden", "last")
+ANY_SIZE = False
 
 
 class MLP(nn.Module):

@@ -13,6 +13,7 @@ from edgecnn import layers
 from edgecnn.errors import PlanError
 
 KNOBS = ("width",)
+ANY_SIZE = True
 
 
 class ResNet(nn.Module):

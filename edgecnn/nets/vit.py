@@ -14,6 +14,7 @@ from edgecnn import layers
 from edgecnn.errors import PlanError
 
 KNOBS = ("dim", "mlp_dim")
+ANY_SIZE = False
 
 
 class Block(nn.Module):

@@ -28,7 +28,8 @@ from edgecnn.parity.compare import HERE, Asked, answer, ask, compare, pairs
 from edgecnn.parity.layers import Tolerance
 from edgecnn.parity.matrix import FILE, Difference, Matrix, read, write
 from edgecnn.parity.replay import Seat
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
+from edgecnn.recipes import DataPlan
 from edgecnn.run import Run, is_run, open_run
 from edgecnn.stimuli import Shelf
 

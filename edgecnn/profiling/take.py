@@ -19,9 +19,10 @@ from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
 from edgecnn.measure import Job, Outcome, Timing
 from edgecnn.operators import CODERS, MOVES, Operator
-from edgecnn.plans import DataPlan, Suite
+from edgecnn.plans import Suite
 from edgecnn.profiling import advice, results, rows, show, slower, threads
 from edgecnn.profiling.results import Method, Profile, ProfileReport, Row, Total
+from edgecnn.recipes import DataPlan
 from edgecnn.report import Failure, Window
 from edgecnn.steps import Lowering, Prefixes, Unit
 

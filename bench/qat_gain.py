@@ -1,0 +1,88 @@
+"""What training under int8 rounding buys: how bench/results/qat.json is made.
+
+    python bench/qat_gain.py runs/ablation/base --epochs 2 -o bench/results/qat.json
+
+Every seed of a folder of repeats becomes int8 twice, after training and through so many further epochs under rounding
+(`qat_epochs` of a recipe), and both are asked the validation pictures. Gains are paired by seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgecnn import console, data, environment, files, quantize, scheme, verify
+from edgecnn.data import Splits
+from edgecnn.errors import EdgecnnError, RunError
+from edgecnn.plans import ExportPlan
+from edgecnn.run import Run, open_run
+from edgecnn.stats import mean_interval
+
+
+def int8_top1(run: Run, splits: Splits, plan: ExportPlan) -> float:
+    """Of the int8 net on the validation pictures, in percent."""
+    graph = quantize.prepare(run, splits, plan).int8_module(fold_weights=True)
+    labels, right = torch.from_numpy(splits.validation.labels), 0
+    with torch.no_grad():
+        for start in range(0, len(labels), scheme.BATCH):
+            pictures = splits.validation.pictures[start : start + scheme.BATCH]
+            answers = graph(scheme.normalised(pictures, run)).argmax(1)
+            right += int((answers == labels[start : start + scheme.BATCH]).sum())
+    return 100 * right / len(labels)
+
+
+def measure(run: Run, epochs: int) -> dict[str, float]:
+    splits = data.load(run.recipe.data)
+    answers = verify.reference_logits(run, splits.validation.pictures).argmax(1)
+    found = {
+        "float": 100 * float((answers == splits.validation.labels).mean()),
+        "after_training": int8_top1(run, splits, ExportPlan(name="after")),
+        "qat": int8_top1(run, splits, ExportPlan(name="qat", rungs={"qat": {"epochs": epochs}})),
+    }
+    console.note(f"{run.folder}: " + ", ".join(f"{name} {value:.2f} %" for name, value in found.items()))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("repeats", type=Path, help="a folder of `edgecnn train --repeats`")
+    parser.add_argument("--epochs", type=int, default=2, help="under rounding")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
+    options = parser.parse_args()
+    try:
+        runs = [open_run(path.parent) for path in sorted(options.repeats.glob("seed-*/run.json"))]
+        if len(runs) < 2:
+            raise RunError(f"{options.repeats} does not hold the runs of at least two seeds.")
+        found = [measure(run, options.epochs) for run in runs]
+        gain = mean_interval([one["qat"] - one["after_training"] for one in found])
+        drops = {name: mean_interval([one["float"] - one[name] for one in found]) for name in ("after_training", "qat")}
+        table: dict[str, Any] = {
+            "command": shlex.join(["python", "bench/qat_gain.py", *sys.argv[1:]]),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "environment": environment.to_table(environment.here()),
+            "recipe": runs[0].recipe.name,
+            "params": runs[0].params,
+            "validation_n": runs[0].validation_n,
+            "qat_epochs": options.epochs,
+            "top1_percents": found,
+            "gain_pp": gain,
+            "drop_pp": drops,
+        }
+        files.write_json(options.output, table)
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        return error.exit_code
+    rows = [[name, "{:+.2f} [{:+.2f}, {:+.2f}]".format(*drop)] for name, drop in drops.items()]
+    console.table(("int8", "drop pp [95 %]"), rows)
+    print("gain {:+.2f} pp [{:+.2f}, {:+.2f}]".format(*gain) + f", n {len(found)} seeds")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The part of README.md on training, made from bench/results: speed, equal accuracy, time to an accuracy, same time."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgecnn import console
+from edgecnn.stats import mean_interval
+
+RESULTS = Path(__file__).resolve().parent / "results"
+TIMES = ("time-to-fashion.json", "time-to-colour.json")
+
+
+def training() -> str:
+    """How fast it is, that it learns as much, and what it reaches in a stated time."""
+    return "\n".join([*_speed(), "", *_times(), *_same_time(), *_qat()]) + "\n"
+
+
+def _speed() -> Iterator[str]:
+    table, equal = _read("train-speed.json"), _read("train-equal.json")
+    equals = {one["name"]: one for one in equal["results"]}
+    rows, means = [], []
+    for one in table["results"]:
+        speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
+        shares = " / ".join(f"{share:.0f}" for share in one["shares_percent"].values())
+        rows.append([one["name"], f"{one['params']:,}", *speeds, _ratio(one["ratios"]["plain"]), shares])
+        rows[-1].append(_pp(equals[one["name"]], "difference"))
+        means.append([one["name"], *(_ratio(ratio) for name, ratio in one["ratios"].items() if name != "plain")])
+    results = equal["results"]
+    seeds, validated = len(results[0]["validation_top1_percents"]["plain"]), results[0]["validation_n"]
+    yield (
+        f"({_how(table)}; {table['results'][0]['rounds']} rounds, the loops taking turns, two threads. Accuracy: "
+        f"`{equal['command']}`, {results[0]['epochs']} epochs of {results[0]['training_pictures']:,} pictures, "
+        f"{seeds} seeds, {validated:,} validation pictures)"
+    )
+    yield ""
+    head = ["recipe", "parameters", "tutorial's loop, pictures/s", "edgecnn, pictures/s", "ratio [95 %]"]
+    yield console.markdown_table(
+        [*head, f"{' / '.join(table['results'][0]['shares_percent'])} %", "accuracy, pp [95 %]"], rows
+    )
+    names = [name for name in table["results"][0]["ratios"] if name != "plain"]
+    yield console.markdown_table(["times slower [95 %]", *names], means)
+
+
+def _times() -> Iterator[str]:
+    for name in TIMES:
+        one = _read(name)
+        yield (
+            f"- {one['target_percent']:g} % in {one['mean_seconds']:.0f} s [{one['low_seconds']:.0f}, "
+            f"{one['high_seconds']:.0f}]: {one['params']:,} parameters, mean validation top-1 "
+            f"{one['mean_percent']:.2f} % over {len(one['seeds'])} seeds of {one['validation_n']:,} pictures "
+            f"({_how(one)})"
+        )
+
+
+def _same_time() -> Iterator[str]:
+    table = _read("same-time.json")
+    words = []
+    for side in table["sides"]:
+        top1, low, high = mean_interval([one["top1_percent"] for one in side["verdicts"]])
+        seconds = [f"{s:,.0f}" for s in side["train_seconds"]]
+        words.append(
+            f"`{side['recipe']}` {top1:.2f} % [{low:.2f}, {high:.2f}] ({side['params']:,} parameters, {side['macs']:,} "
+            f"MACs, {side['epochs']} epochs in {', '.join(seconds)} s)"
+        )
+    n = len(table["sides"][0]["seeds"])
+    yield (
+        f"- The same time: {words[0]} against {words[1]}, {_pp(table, 'gain')} pp, int8 TFLite files on "
+        f"{table['sides'][0]['verdicts'][0]['n']:,} test pictures, {n} seeds ({_how(table)})"
+    )
+
+
+def _qat() -> Iterator[str]:
+    table = _read("qat.json")
+    gain, drops, seeds = table["gain_pp"], table["drop_pp"], len(table["top1_percents"])
+    yield (
+        f"- {table['qat_epochs']} last epochs under int8 rounding (`qat_epochs`) change the int8 net's top-1 by "
+        f"{gain[0]:+.2f} pp [{gain[1]:+.2f}, {gain[2]:+.2f}]; its drop is {drops['qat'][0]:+.2f} pp "
+        f"[{drops['qat'][1]:+.2f}, {drops['qat'][2]:+.2f}] with and {drops['after_training'][0]:+.2f} pp "
+        f"[{drops['after_training'][1]:+.2f}, {drops['after_training'][2]:+.2f}] without them: {table['params']:,} "
+        f"parameters, {seeds} seeds of {table['validation_n']:,} validation pictures ({_how(table)})"
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / name).read_text())
+    return found
+
+
+def _how(table: dict[str, Any]) -> str:
+    machine = table["environment"]
+    return f"`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores"
+
+
+def _ratio(one: dict[str, float]) -> str:
+    return f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+
+
+def _pp(one: dict[str, Any], name: str) -> str:
+    return f"{one[f'{name}_pp']:+.2f} [{one[f'{name}_low_pp']:+.2f}, {one[f'{name}_high_pp']:+.2f}]"

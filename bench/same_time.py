@@ -1,0 +1,88 @@
+"""Two recipes given the same time: how bench/results/same-time.json is made.
+
+    edgecnn train RECIPE --repeats 3                      for either recipe; then export every seed's run to int8 TFLite
+    python bench/same_time.py runs/ours runs/theirs -o bench/results/same-time.json
+
+The first folder of repeats is held against the second: the int8 TFLite files on the whole test split, seed by seed,
+with what each net costs and how long each training took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import zoo
+
+from edgecnn import console, environment, files
+from edgecnn.errors import EdgecnnError, RunError
+from edgecnn.run import open_run
+from edgecnn.stats import mean_interval
+
+
+def gather(folder: Path) -> dict[str, Any]:
+    """What the seeds of one folder took and reached. Raises RunError without runs or without their int8 files."""
+    runs = [open_run(path.parent) for path in sorted(folder.glob("seed-*/run.json"))]
+    if len(runs) < 2:
+        raise RunError(f"{folder} does not hold the runs of at least two seeds.", "edgecnn train RECIPE --repeats 3")
+    made = [zoo.int8_file(run) for run in runs]
+    verdicts = [asdict(one.verdict) for one in made if one.verdict is not None]
+    return {
+        "recipe": runs[0].recipe.name,
+        "params": runs[0].params,
+        "macs": runs[0].macs,
+        "epochs": runs[0].recipe.epochs,
+        "num_threads": runs[0].recipe.num_threads,
+        "seeds": [run.recipe.seed for run in runs],
+        "train_seconds": [run.train_seconds for run in runs],
+        "int8_sha256": [one.description.sha256 for one in made],
+        "verdicts": verdicts,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("ours", type=Path, help="a folder of `edgecnn train --repeats`, every run exported")
+    parser.add_argument("theirs", type=Path, help="another")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
+    options = parser.parse_args()
+    try:
+        sides = [gather(options.ours), gather(options.theirs)]
+        ours, theirs = ([one["top1_percent"] for one in side["verdicts"]] for side in sides)
+        mean, low, high = mean_interval([a - b for a, b in zip(ours, theirs, strict=True)])
+        files.write_json(
+            options.output,
+            {
+                "command": shlex.join(["python", "bench/same_time.py", *sys.argv[1:]]),
+                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "environment": environment.to_table(environment.here()),
+                "sides": sides,
+                "gain_pp": mean,
+                "gain_low_pp": low,
+                "gain_high_pp": high,
+            },
+        )
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        return error.exit_code
+    console.table(
+        ("recipe", "parameters", "MACs", "epochs", "s a seed [95 %]", "int8 top-1 % [95 %]"),
+        [_row(side) for side in sides],
+    )
+    print(f"gain {mean:+.2f} pp [{low:+.2f}, {high:+.2f}], n {len(ours)} seeds")
+    return 0
+
+
+def _row(side: dict[str, Any]) -> list[str]:
+    top1 = "{:.2f} [{:.2f}, {:.2f}]".format(*mean_interval([one["top1_percent"] for one in side["verdicts"]]))
+    seconds = "{:.0f} [{:.0f}, {:.0f}]".format(*mean_interval(side["train_seconds"]))
+    return [side["recipe"], f"{side['params']:,}", f"{side['macs']:,}", str(side["epochs"]), seconds, top1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
