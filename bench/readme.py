@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import readme_results
+import readme_training
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -66,6 +67,7 @@ def rendered(text: str) -> str:
         "duel": readme_results.duel,
         "lessons": readme_results.lessons,
         "zoo": readme_results.zoo_models,
+        "training": readme_training.training,
         "ablation": readme_results.ablation,
         "map": code_map,
         "help": help_texts,

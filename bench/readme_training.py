@@ -43,7 +43,7 @@ def _speed() -> Iterator[str]:
         [*head, f"{' / '.join(table['results'][0]['shares_percent'])} %", "accuracy, pp [95 %]"], rows
     )
     names = [name for name in table["results"][0]["ratios"] if name != "plain"]
-    yield console.markdown_table(["times slower [95 %]", *names], means)
+    yield console.markdown_table(["times the time [95 %]", *names], means)
 
 
 def _times() -> Iterator[str]:
