@@ -122,6 +122,6 @@ def task_of(recipe: Recipe, splits: Splits) -> Task:
 
 def net_of(recipe: Recipe, splits: Splits) -> tuple[nn.Module, tuple[int, int, int]]:
     """(the fresh net of the recipe's seed, (C, H, W) of the pictures)."""
-    height, width, channels = splits.train.pictures.shape[1:]
+    shape = splits.train.input_shape
     torch.manual_seed(recipe.seed)
-    return nets.build(recipe.net, (channels, height, width), len(splits.train.classes)), (channels, height, width)
+    return nets.build(recipe.net, shape, len(splits.train.classes)), shape

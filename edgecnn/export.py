@@ -49,8 +49,7 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         formats.get(name).check()
     plan = _with_last_epochs(plan, run)
     splits = data.load(run.recipe.data)
-    channels, height, width = run.input_shape
-    if splits.test.classes != run.labels or splits.test.pictures.shape[1:] != (height, width, channels):
+    if splits.test.classes != run.labels or splits.test.input_shape != tuple(run.input_shape):
         raise RunError(
             f"The data set {run.recipe.data.name!r} is not the one {run.name} was trained on.",
             "its classes or its picture size differ",

@@ -76,8 +76,7 @@ def of_recipe(name: str, overrides: Sequence[str], dense_input: tuple[int, int, 
 
     recipe = plans.load(Recipe, name, overrides)
     train = data.load(recipe.data).train
-    height, width, channels = train.pictures.shape[1:]
-    shape = (channels, height, width)
+    shape = train.input_shape
     return take_apart(budget.resolve(recipe, shape, len(train.classes)), shape, len(train.classes), dense_input)
 
 

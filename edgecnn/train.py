@@ -71,8 +71,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
     with team.leader_first():  # all have looked into the folder before the leader makes it its own
         splits = data.load(recipe.data)
     team.check(min(recipe.batch_size, len(splits.train)))
-    height, width, channels = splits.train.pictures.shape[1:]
-    shape, classes = (channels, height, width), splits.train.classes
+    shape, classes = splits.train.input_shape, splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
     if resume:
         _check_same(recipe, folder)

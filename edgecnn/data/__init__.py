@@ -41,6 +41,12 @@ class Split:
         """All pictures at once, in memory; those of a large file are read anew."""
         return self.pictures[:]
 
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one picture, as a net takes it."""
+        height, width, channels = self.pictures.shape[1:]
+        return channels, height, width
+
     def take(self, indices: npt.NDArray[np.intp]) -> Split:
         """Those of the pictures, in that order; what is in a file stays there."""
         held = self.pictures

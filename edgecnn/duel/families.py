@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecnn import budget
-from edgecnn.data import Split
 from edgecnn.errors import PlanError
 from edgecnn.recipes import AugmentPlan, NetPlan, OptimPlan, Recipe
 
@@ -35,12 +34,6 @@ class Setting:
 
     optim: OptimPlan
     augment: AugmentPlan
-
-
-def shape_of(split: Split) -> tuple[int, int, int]:
-    """(C, H, W) of its pictures."""
-    height, width, channels = split.pictures.shape[1:]
-    return channels, height, width
 
 
 def fit(family: str, recipe: Recipe, shape: tuple[int, int, int], classes: int, target: int, by: str) -> NetPlan:

@@ -67,7 +67,7 @@ def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[T
     if path.is_file():
         return _read(path, asked)
     formats.get(FORMAT).check()
-    recipe, shape, classes = plan.recipe, families.shape_of(training), len(training.classes)
+    recipe, shape, classes = plan.recipe, training.input_shape, len(training.classes)
     macs = budget.cost(recipe.net, shape, classes, "macs")
     with boards.open(plan.board[0]) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         if not board.keeps_time:
@@ -93,7 +93,7 @@ def _nearest(
     family: str, plan: DuelPlan, training: Split, macs: int, reference: Artifact, board: Board, scratch: Path
 ) -> tuple[Timed, list[float]]:
     """The family's net whose time is nearest to the reference's, and the reference's medians in ms."""
-    shape, classes = families.shape_of(training), len(training.classes)
+    shape, classes = training.input_shape, len(training.classes)
     tried: list[tuple[float, Timed]] = []  # (log of MACs, what came out)
     medians_ms: list[float] = []
     goal = macs
@@ -145,7 +145,7 @@ def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> A
     """The int8 file of a net with fresh weights, its ranges observed on a few training pictures."""
     from safetensors.torch import save_file
 
-    shape, (mean, std) = families.shape_of(training), pixel_statistics(training.pictures)
+    shape, (mean, std) = training.input_shape, pixel_statistics(training.pictures)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nets.build(net, shape, len(training.classes))

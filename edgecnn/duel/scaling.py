@@ -37,7 +37,7 @@ def scale(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[Sc
 
     Raises PlanError for a family that cannot be scaled to the budget.
     """
-    shape, classes = families.shape_of(training), len(training.classes)
+    shape, classes = training.input_shape, len(training.classes)
     if plan.budget == "latency":
         target_ms, found = latency.search(plan, training, folder)
         return target_ms, [
