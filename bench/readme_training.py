@@ -12,6 +12,7 @@ from edgecnn import console
 from edgecnn.stats import mean_interval
 
 RESULTS = Path(__file__).resolve().parent / "results"
+ACCURACY = ("accuracy, pp [95 %]", "without small pictures, pp [95 %]")
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
@@ -28,7 +29,8 @@ def _speed() -> Iterator[str]:
         speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
         shares = " / ".join(f"{share:.0f}" for share in one["shares_percent"].values())
         rows.append([one["name"], f"{one['params']:,}", *speeds, _ratio(one["ratios"]["plain"]), shares])
-        rows[-1].append(_pp(equals[one["name"]], "difference"))
+        differences = equals[one["name"]]["differences_pp"]
+        rows[-1] += [_difference(differences[name]) for name in ("edgecnn", "without small pictures")]
         means.append([one["name"], *(_ratio(ratio) for name, ratio in one["ratios"].items() if name != "plain")])
     results = equal["results"]
     seeds, validated = len(results[0]["validation_top1_percents"]["plain"]), results[0]["validation_n"]
@@ -39,9 +41,7 @@ def _speed() -> Iterator[str]:
     )
     yield ""
     head = ["recipe", "parameters", "tutorial's loop, pictures/s", "edgecnn, pictures/s", "ratio [95 %]"]
-    yield console.markdown_table(
-        [*head, f"{' / '.join(table['results'][0]['shares_percent'])} %", "accuracy, pp [95 %]"], rows
-    )
+    yield console.markdown_table([*head, f"{' / '.join(table['results'][0]['shares_percent'])} %", *ACCURACY], rows)
     names = [name for name in table["results"][0]["ratios"] if name != "plain"]
     yield console.markdown_table(["times the time [95 %]", *names], means)
 
@@ -50,10 +50,10 @@ def _times() -> Iterator[str]:
     for name in TIMES:
         one = _read(name)
         yield (
-            f"- {one['target_percent']:g} % in {one['mean_seconds']:.0f} s [{one['low_seconds']:.0f}, "
-            f"{one['high_seconds']:.0f}]: {one['params']:,} parameters, mean validation top-1 "
-            f"{one['mean_percent']:.2f} % over {len(one['seeds'])} seeds of {one['validation_n']:,} pictures "
-            f"({_how(one)})"
+            f"- {one['target_percent']:g} % of the validation pictures of `{one['data']}` after "
+            f"{one['mean_seconds']:.0f} s [{one['low_seconds']:.0f}, {one['high_seconds']:.0f}] with "
+            f"{one['num_threads']} thread{'s' * (one['num_threads'] > 1)}: `{one['name']}`, {one['params']:,} "
+            f"parameters, epoch {', '.join(map(str, one['epochs']))} of {one['of_epochs']}, {len(one['seeds'])} seeds ({_how(one)})"
         )
 
 
@@ -98,6 +98,10 @@ def _how(table: dict[str, Any]) -> str:
 
 def _ratio(one: dict[str, float]) -> str:
     return f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+
+
+def _difference(one: list[float]) -> str:
+    return f"{one[0]:+.2f} [{one[1]:+.2f}, {one[2]:+.2f}]"
 
 
 def _pp(one: dict[str, Any], name: str) -> str:

@@ -4,6 +4,7 @@
 
 The plain loop of bench/training_loops.py and `edgecnn train` train the same net with the same epochs, schedule and
 seeds, and their validation accuracies are compared, seed by seed. The moving average is off: the plain loop has none.
+Where the recipe shows small pictures first, it is trained without them too.
 """
 
 from __future__ import annotations
@@ -30,17 +31,20 @@ from edgecnn.train import train
 
 
 def compare(recipe: Recipe, seeds: int) -> dict[str, Any]:
-    """Validation top-1 of both loops for every seed, and their difference with its interval."""
+    """Validation top-1 of the loops for every seed, and the difference to the plain one with its interval."""
     recipe = dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, ema=0.0))
+    ours = {"edgecnn": recipe}
+    if recipe.small is not None:
+        ours["without small pictures"] = dataclasses.replace(recipe, small=None)
     splits = data.load(recipe.data)
-    found: dict[str, list[float]] = {"plain": [], "edgecnn": []}
+    found: dict[str, list[float]] = {"plain": [], **{name: [] for name in ours}}
     for seed in range(recipe.seed, recipe.seed + seeds):
-        one = dataclasses.replace(recipe, seed=seed)
-        found["plain"].append(_plainly(one, splits))
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            found["edgecnn"].append(train(one, Path(scratch, "run")).validation_top1_percent)
-        console.note(f"{one.name}, seed {seed}: " + ", ".join(f"{k} {v[-1]:.2f} %" for k, v in found.items()))
-    mean, low, high = mean_interval([b - a for a, b in zip(found["plain"], found["edgecnn"], strict=True)])
+        found["plain"].append(_plainly(dataclasses.replace(recipe, seed=seed), splits))
+        for name, one in ours.items():
+            with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+                run = train(dataclasses.replace(one, seed=seed), Path(scratch, "run"))
+            found[name].append(run.validation_top1_percent)
+        console.note(f"{recipe.name}, seed {seed}: " + ", ".join(f"{k} {v[-1]:.2f} %" for k, v in found.items()))
     net, _ = net_of(recipe, splits)
     return {
         "recipe": plans.dump(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, options={}))),
@@ -50,9 +54,9 @@ def compare(recipe: Recipe, seeds: int) -> dict[str, Any]:
         "training_pictures": len(splits.train),
         "validation_n": len(splits.validation),
         "validation_top1_percents": found,
-        "difference_pp": mean,
-        "difference_low_pp": low,
-        "difference_high_pp": high,
+        "differences_pp": {
+            name: mean_interval([b - a for a, b in zip(found["plain"], found[name], strict=True)]) for name in ours
+        },
     }
 
 
@@ -92,17 +96,19 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    console.table(
-        ("recipe", "epochs", "seeds", "plain %", "edgecnn %", "difference pp [95 %]"), [_row(one) for one in results]
-    )
+    head = ("recipe", "loop", "epochs", "seeds", "top-1 %", "difference pp [95 %]")
+    console.table(head, [row for one in results for row in _rows(one)])
     return 0
 
 
-def _row(one: dict[str, Any]) -> list[str]:
-    tops = one["validation_top1_percents"]
-    means = [f"{sum(tops[name]) / len(tops[name]):.2f}" for name in ("plain", "edgecnn")]
-    difference = "{difference_pp:+.2f} [{difference_low_pp:+.2f}, {difference_high_pp:+.2f}]".format(**one)
-    return [one["name"], str(one["epochs"]), str(len(tops["plain"])), *means, difference]
+def _rows(one: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for name, tops in one["validation_top1_percents"].items():
+        difference = one["differences_pp"].get(name)
+        words = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*difference) if difference else ""
+        mean = f"{sum(tops) / len(tops):.2f}"
+        rows.append([one["name"], name, str(one["epochs"]), str(len(tops)), mean, words])
+    return rows
 
 
 if __name__ == "__main__":
