@@ -1,4 +1,4 @@
-"""The part of README.md on training, made from bench/results: speed, equal accuracy, time to an accuracy, same time."""
+"""The part of README.md on training, made from bench/results: speed, time to an accuracy, the same time."""
 
 from __future__ import annotations
 
@@ -12,36 +12,27 @@ from edgecnn import console
 from edgecnn.stats import mean_interval
 
 RESULTS = Path(__file__).resolve().parent / "results"
-ACCURACY = ("accuracy, pp [95 %]", "without small pictures, pp [95 %]")
-TIMES = ("time-to-fashion.json", "time-to-colour.json")
+TIMES = ("time-to-colour.json",)
 
 
 def training() -> str:
-    """How fast it is, that it learns as much, and what it reaches in a stated time."""
-    return "\n".join([*_speed(), "", *_times(), *_same_time(), *_qat()]) + "\n"
+    """How fast it is, and what it reaches in a stated time."""
+    return "\n".join([*_speed(), "", *_times(), *_same_time()]) + "\n"
 
 
 def _speed() -> Iterator[str]:
-    table, equal = _read("train-speed.json"), _read("train-equal.json")
-    equals = {one["name"]: one for one in equal["results"]}
+    table = _read("train-speed.json")
     rows, means = [], []
     for one in table["results"]:
         speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
         shares = " / ".join(f"{share:.0f}" for share in one["shares_percent"].values())
         rows.append([one["name"], f"{one['params']:,}", *speeds, _ratio(one["ratios"]["plain"]), shares])
-        differences = equals[one["name"]]["differences_pp"]
-        rows[-1] += [_difference(differences[name]) for name in ("edgecnn", "without small pictures")]
         means.append([one["name"], *(_ratio(ratio) for name, ratio in one["ratios"].items() if name != "plain")])
-    results = equal["results"]
-    seeds, validated = len(results[0]["validation_top1_percents"]["plain"]), results[0]["validation_n"]
-    yield (
-        f"({_how(table)}; {table['results'][0]['rounds']} rounds, the loops taking turns, two threads. Accuracy: "
-        f"`{equal['command']}`, {results[0]['epochs']} epochs of {results[0]['training_pictures']:,} pictures, "
-        f"{seeds} seeds, {validated:,} validation pictures)"
-    )
+    yield f"({_how(table)}; {table['results'][0]['rounds']} rounds, the loops taking turns, two threads)"
     yield ""
-    head = ["recipe", "parameters", "tutorial's loop, pictures/s", "edgecnn, pictures/s", "ratio [95 %]"]
-    yield console.markdown_table([*head, f"{' / '.join(table['results'][0]['shares_percent'])} %", *ACCURACY], rows)
+    parts = " / ".join(table["results"][0]["shares_percent"])
+    head = ["recipe", "parameters", "tutorial's loop, pictures/s", "edgecnn, pictures/s", "ratio [95 %]", f"{parts} %"]
+    yield console.markdown_table(head, rows)
     names = [name for name in table["results"][0]["ratios"] if name != "plain"]
     yield console.markdown_table(["times the time [95 %]", *names], means)
 
@@ -53,7 +44,8 @@ def _times() -> Iterator[str]:
             f"- {one['target_percent']:g} % of the validation pictures of `{one['data']}` after "
             f"{one['mean_seconds']:.0f} s [{one['low_seconds']:.0f}, {one['high_seconds']:.0f}] with "
             f"{one['num_threads']} thread{'s' * (one['num_threads'] > 1)}: `{one['name']}`, {one['params']:,} "
-            f"parameters, epoch {', '.join(map(str, one['epochs']))} of {one['of_epochs']}, {len(one['seeds'])} seeds ({_how(one)})"
+            f"parameters, epoch {', '.join(map(str, one['epochs']))} of {one['of_epochs']}, {len(one['seeds'])} seeds "
+            f"({_how(one)})"
         )
 
 
@@ -74,18 +66,6 @@ def _same_time() -> Iterator[str]:
     )
 
 
-def _qat() -> Iterator[str]:
-    table = _read("qat.json")
-    gain, drops, seeds = table["gain_pp"], table["drop_pp"], len(table["top1_percents"])
-    yield (
-        f"- {table['qat_epochs']} last epochs under int8 rounding (`qat_epochs`) change the int8 net's top-1 by "
-        f"{gain[0]:+.2f} pp [{gain[1]:+.2f}, {gain[2]:+.2f}]; its drop is {drops['qat'][0]:+.2f} pp "
-        f"[{drops['qat'][1]:+.2f}, {drops['qat'][2]:+.2f}] with and {drops['after_training'][0]:+.2f} pp "
-        f"[{drops['after_training'][1]:+.2f}, {drops['after_training'][2]:+.2f}] without them: {table['params']:,} "
-        f"parameters, {seeds} seeds of {table['validation_n']:,} validation pictures ({_how(table)})"
-    )
-
-
 def _read(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((RESULTS / name).read_text())
     return found
@@ -98,10 +78,6 @@ def _how(table: dict[str, Any]) -> str:
 
 def _ratio(one: dict[str, float]) -> str:
     return f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
-
-
-def _difference(one: list[float]) -> str:
-    return f"{one[0]:+.2f} [{one[1]:+.2f}, {one[2]:+.2f}]"
 
 
 def _pp(one: dict[str, Any], name: str) -> str:
