@@ -133,7 +133,7 @@ def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts:
     with OneDeviceAtATime():
         for step in range(2):
             inputs, targets = learning.batch(task, np.arange(64), None, generator)
-            loss, outputs = learning.forward(state.net, task, inputs, targets)
+            loss, outputs = learning.forward(state.net, task, inputs, targets, step)
             learning.backward(state, loss)
             optimise.step(state, RECIPE.optim, step)
             assert {value.device for value in (inputs, targets, loss, outputs)} == {ELSEWHERE}
