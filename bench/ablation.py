@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn import config, console, environment, files, plans, repeats
+import record
+
+from edgecnn import config, console, plans, repeats
 from edgecnn.errors import EdgecnnError
 from edgecnn.repeats import Repeats
 from edgecnn.stats import mean_interval
@@ -74,12 +74,9 @@ def main() -> int:
     try:
         plan = load(options.plan)
         rows = measure(plan, options.seeds, options.runs)
-        files.write_json(
+        record.write(
             options.output,
             {
-                "command": shlex.join(["python", "bench/ablation.py", *sys.argv[1:]]),
-                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "environment": environment.to_table(environment.here()),
                 "recipe": plan.recipe,
                 "settings": list(plan.settings),
                 "rows": rows,

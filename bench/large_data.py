@@ -19,11 +19,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import json
 import math
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -35,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import record
 
 from edgecnn import console, data, environment, files, plans
 from edgecnn.data import Pictures
@@ -178,12 +177,9 @@ def main() -> int:
     before = environment.condition().load_1min
     try:
         found = measure(options.pictures, options.limit, options.rounds)
-        files.write_json(
+        record.write(
             options.output,
             {
-                "command": shlex.join(["python", "bench/large_data.py", *sys.argv[1:]]),
-                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "environment": environment.to_table(environment.here()),
                 "load_1min": [before, environment.condition().load_1min],
                 **found,
             },

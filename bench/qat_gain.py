@@ -9,19 +9,18 @@ Every seed of a folder of repeats becomes int8 twice, after training and through
 from __future__ import annotations
 
 import argparse
-import datetime
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
+import record
 import torch
 
-from edgecnn import console, data, environment, files, quantize, scheme, verify
+from edgecnn import console, data, quantize, scheme, verify
 from edgecnn.data import Splits
-from edgecnn.errors import EdgecnnError, RunError
+from edgecnn.errors import EdgecnnError
 from edgecnn.plans import ExportPlan
-from edgecnn.run import Run, open_run
+from edgecnn.run import Run
 from edgecnn.stats import mean_interval
 
 
@@ -56,16 +55,11 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
-        runs = [open_run(path.parent) for path in sorted(options.repeats.glob("seed-*/run.json"))]
-        if len(runs) < 2:
-            raise RunError(f"{options.repeats} does not hold the runs of at least two seeds.")
+        runs = record.seeds(options.repeats)
         found = [measure(run, options.epochs) for run in runs]
         gain = mean_interval([one["qat"] - one["after_training"] for one in found])
         drops = {name: mean_interval([one["float"] - one[name] for one in found]) for name in ("after_training", "qat")}
         table: dict[str, Any] = {
-            "command": shlex.join(["python", "bench/qat_gain.py", *sys.argv[1:]]),
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "environment": environment.to_table(environment.here()),
             "recipe": runs[0].recipe.name,
             "params": runs[0].params,
             "validation_n": runs[0].validation_n,
@@ -74,7 +68,7 @@ def main() -> int:
             "gain_pp": gain,
             "drop_pp": drops,
         }
-        files.write_json(options.output, table)
+        record.write(options.output, table)
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code

@@ -10,26 +10,22 @@ with what each net costs and how long each training took.
 from __future__ import annotations
 
 import argparse
-import datetime
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import record
 import zoo
 
-from edgecnn import console, environment, files
-from edgecnn.errors import EdgecnnError, RunError
-from edgecnn.run import open_run
+from edgecnn import console
+from edgecnn.errors import EdgecnnError
 from edgecnn.stats import mean_interval
 
 
 def gather(folder: Path) -> dict[str, Any]:
     """What the seeds of one folder took and reached. Raises RunError without runs or without their int8 files."""
-    runs = [open_run(path.parent) for path in sorted(folder.glob("seed-*/run.json"))]
-    if len(runs) < 2:
-        raise RunError(f"{folder} does not hold the runs of at least two seeds.", "edgecnn train RECIPE --repeats 3")
+    runs = record.seeds(folder)
     made = [zoo.int8_file(run) for run in runs]
     verdicts = [asdict(one.verdict) for one in made if one.verdict is not None]
     return {
@@ -55,12 +51,9 @@ def main() -> int:
         sides = [gather(options.ours), gather(options.theirs)]
         ours, theirs = ([one["top1_percent"] for one in side["verdicts"]] for side in sides)
         mean, low, high = mean_interval([a - b for a, b in zip(ours, theirs, strict=True)])
-        files.write_json(
+        record.write(
             options.output,
             {
-                "command": shlex.join(["python", "bench/same_time.py", *sys.argv[1:]]),
-                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "environment": environment.to_table(environment.here()),
                 "sides": sides,
                 "gain_pp": mean,
                 "gain_low_pp": low,

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import itertools
-import shlex
 import sys
 from pathlib import Path
 
-from edgecnn import console, environment, files, plans
+import record
+
+from edgecnn import console, plans
 from edgecnn.errors import EdgecnnError, RunError
-from edgecnn.run import Run, open_run
+from edgecnn.run import Run
 from edgecnn.stats import mean_interval
 
 
@@ -41,17 +41,12 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
-        runs = [open_run(path.parent) for path in sorted(options.repeats.glob("seed-*/run.json"))]
-        if len(runs) < 2:
-            raise RunError(f"{options.repeats} does not hold the runs of at least two seeds.")
+        runs = record.seeds(options.repeats)
         reached = [seconds_to(options.target, run) for run in runs]
         seconds, low, high = mean_interval([one for _, one in reached])
-        files.write_json(
+        record.write(
             options.output,
             {
-                "command": shlex.join(["python", "bench/time_to.py", *sys.argv[1:]]),
-                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "environment": environment.to_table(environment.here()),
                 "recipe": plans.dump(runs[0].recipe),
                 "name": runs[0].recipe.name,
                 "data": runs[0].recipe.data.options.get("path", runs[0].recipe.data.name),

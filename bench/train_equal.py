@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
-import shlex
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import record
 import torch
 from training_loops import net_of, plain, task_of
 
-from edgecnn import anatomy, console, data, environment, files, plans
+from edgecnn import anatomy, console, data, plans
 from edgecnn.data import Splits
 from edgecnn.epochs import logits
 from edgecnn.errors import EdgecnnError
@@ -84,12 +83,9 @@ def main() -> int:
     try:
         recipes = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
         results = [compare(recipe, options.seeds) for recipe in recipes]
-        files.write_json(
+        record.write(
             options.output,
             {
-                "command": shlex.join(["python", "bench/train_equal.py", *sys.argv[1:]]),
-                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "environment": environment.to_table(environment.here()),
                 "results": results,
             },
         )

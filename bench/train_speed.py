@@ -19,10 +19,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import itertools
 import multiprocessing
-import shlex
 import statistics
 import sys
 import time
@@ -32,11 +30,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import record
 import torch
 from torch import nn
 from training_loops import CYCLE, PARTS, net_of, ours, plain, task_of
 
-from edgecnn import allocator, anatomy, console, data, environment, files, plans
+from edgecnn import allocator, anatomy, console, data, plans
 from edgecnn.errors import EdgecnnError
 from edgecnn.recipes import Recipe
 from edgecnn.stats import median_interval
@@ -150,12 +149,9 @@ def main() -> int:
     try:
         found = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
         results = [race(recipe, options.rounds, options.seconds) for recipe in found]
-        files.write_json(
+        record.write(
             options.output,
             {
-                "command": shlex.join(["python", "bench/train_speed.py", *sys.argv[1:]]),
-                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "environment": environment.to_table(environment.here()),
                 "results": results,
             },
         )

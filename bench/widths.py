@@ -9,17 +9,16 @@ channels-last memory, one thread. The widths take turns; stated is the median ti
 from __future__ import annotations
 
 import argparse
-import datetime
-import shlex
 import statistics
 import sys
 import time
 from pathlib import Path
 
+import record
 import torch
 from torch import Tensor
 
-from edgecnn import allocator, console, environment, files
+from edgecnn import allocator, console
 
 WIDTHS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 BATCH, SIDE = 128, 32
@@ -58,12 +57,9 @@ def main() -> int:
         for _ in range(options.rounds):
             for width, found in samples.items():
                 found.append(1e9 * seconds(width) / (BATCH * width * SIDE * SIDE))
-    files.write_json(
+    record.write(
         options.output,
         {
-            "command": shlex.join(["python", "bench/widths.py", *sys.argv[1:]]),
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "environment": environment.to_table(environment.here()),
             "shape": [BATCH, "C", SIDE, SIDE],
             "ns_per_value": {str(width): found for width, found in samples.items()},
         },
