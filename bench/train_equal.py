@@ -4,7 +4,7 @@
 
 The plain loop of bench/training_loops.py and `edgecnn train` train the same net with the same epochs, schedule and
 seeds, and their validation accuracies are compared, seed by seed. The moving average is off: the plain loop has none.
-Where the recipe shows small pictures first, it is trained without them too.
+With --also-whole, a recipe that shows small pictures first is trained without them too.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from edgecnn.stats import mean_interval
 from edgecnn.train import train
 
 
-def compare(recipe: Recipe, seeds: int) -> dict[str, Any]:
+def compare(recipe: Recipe, seeds: int, also_whole: bool) -> dict[str, Any]:
     """Validation top-1 of the loops for every seed, and the difference to the plain one with its interval."""
     recipe = dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, ema=0.0))
     ours = {"edgecnn": recipe}
-    if recipe.small is not None:
+    if also_whole and recipe.small is not None:
         ours["without small pictures"] = dataclasses.replace(recipe, small=None)
     splits = data.load(recipe.data)
     found: dict[str, list[float]] = {"plain": [], **{name: [] for name in ours}}
@@ -77,18 +77,14 @@ def main() -> int:
     parser.add_argument("recipes", nargs="+", help="recipes by name or .toml file")
     parser.add_argument("--data", help="a data set's name or a folder, in place of the recipes' own")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--also-whole", action="store_true", help="train without small pictures too")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="K=V", help="change a key of every recipe")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
         recipes = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
-        results = [compare(recipe, options.seeds) for recipe in recipes]
-        record.write(
-            options.output,
-            {
-                "results": results,
-            },
-        )
+        results = [compare(recipe, options.seeds, options.also_whole) for recipe in recipes]
+        record.write(options.output, {"results": results})
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code

@@ -84,7 +84,8 @@ def card(run: Run) -> str:
     seconds = statistics.median(float(row["seconds"]) for row in epochs)
     recipe = run.recipe
     validated = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
-    teacher = f"Its teacher, `{recipe.distill.teacher}`, is to be trained first.\n\n" if recipe.distill else ""
+    teachers = " and ".join(f"`{folder}`" for folder in recipe.distill.teacher) if recipe.distill else ""
+    first = f"Trained before it: its teacher, {teachers}.\n\n" if teachers else ""
     facts = [
         ("data", _pictures(run)),
         ("input", f"{' x '.join(map(str, one.description.input.shape))}, {one.description.input.dtype}, raw pixels"),
@@ -101,7 +102,7 @@ def card(run: Run) -> str:
     ]
     listed = "\n".join(f"- {name}: {text}" for name, text in facts)
     return (
-        f"# {run.name}\n\n{listed}\n\nTo have it again:\n\n{teacher}"
+        f"# {run.name}\n\n{listed}\n\nTo have it again:\n\n{first}"
         f"    edgecnn train {run.name}\n"
         f"    edgecnn export runs/{run.name}\n\n"
         "To use it: `edgecnn bench`, `verify`, `selftest` and `deploy` take this folder as a run.\n"

@@ -136,15 +136,17 @@ class SmallPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillPlan:
-    """A teacher whose logits are learnt beside the labels (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531)."""
+    """Teachers whose logits are learnt beside the labels (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531)."""
 
-    teacher: str
-    """Folder of a finished run on the same pictures and classes."""
+    teacher: tuple[str, ...]
+    """Folders of finished runs on the same pictures and classes; of several the mean of the logits is learnt."""
     weight: float = 0.5
     """Share of the loss that the teacher has."""
     temperature: float = 4.0
 
     def __post_init__(self) -> None:
+        if not self.teacher:
+            raise ValueError("teacher should name at least one run")
         if not 0 < self.weight <= 1 or not self.temperature > 0:
             raise ValueError("weight should lie in (0, 1] and temperature above 0")
 

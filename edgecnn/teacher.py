@@ -1,4 +1,4 @@
-"""A trained net whose logits another learns from."""
+"""Trained nets whose logits another learns from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.run import open_run
 
 
 class Teacher:
-    """The net of a finished run; it sees the very pictures its student sees, each normalised in its own way."""
+    """The nets of finished runs; each sees the very pictures its student sees, normalised in its own way."""
 
     def __init__(
         self,
@@ -24,24 +24,29 @@ class Teacher:
         classes: tuple[str, ...],
         where: torch.device = device.CPU,
     ) -> None:
-        """Raises RunError if the run is not there or was trained on other pictures or classes."""
-        run = open_run(Path(plan.teacher))
-        if run.labels != classes or tuple(run.input_shape) != input_shape:
-            raise RunError(
-                f"The teacher {plan.teacher} was trained on other pictures or classes than its student's.",
-                "train it on the same data set",
-            )
+        """Raises RunError if a run is not there or was trained on other pictures or classes."""
         self._plan = plan
-        net = nets.restore(run).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._net: nn.Module = device.put(net, where)
-        self._mean, self._std = run.mean, run.std
+        self._nets: list[tuple[nn.Module, float, float]] = []  # with the mean and deviation of its own pixels
+        for folder in plan.teacher:
+            run = open_run(Path(folder))
+            if run.labels != classes or tuple(run.input_shape) != input_shape:
+                raise RunError(
+                    f"The teacher {folder} was trained on other pictures or classes than its student's.",
+                    "train it on the same data set",
+                )
+            net = nets.restore(run).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._nets.append((device.put(net, where), run.mean, run.std))
 
     def logits(self, inputs: Tensor, mean: float, std: float) -> Tensor:
-        """float32 (N, K) of a student's inputs (N, C, H, W), whose pixels are inputs * std + mean."""
-        own = inputs * (std / self._std) + (mean - self._mean) / self._std
+        """float32 (N, K) of a student's inputs (N, C, H, W), whose pixels are inputs * std + mean.
+
+        Of several teachers it is the mean, which is the geometric mean of what they hold likely.
+        """
+        taught = []
         with torch.inference_mode():
-            taught: Tensor = self._net(own)
-        return taught.float().clone()
+            for net, own_mean, own_std in self._nets:
+                taught.append(net(inputs * (std / own_std) + (mean - own_mean) / own_std))
+        return torch.stack(taught).float().mean(0)
 
     def loss(self, logits: Tensor, taught: Tensor, labels_loss: Tensor) -> Tensor:
         """The labels' loss and the teacher's, by their weight.

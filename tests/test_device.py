@@ -126,7 +126,7 @@ def begun(teacher: Teacher | None = None) -> tuple[State, Task]:
 
 
 def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts: list[str], digits_run: Run) -> None:
-    plan = DistillPlan(teacher=str(digits_run.folder))
+    plan = DistillPlan(teacher=(str(digits_run.folder),))
     state, task = begun(Teacher(plan, (1, 8, 8), digits_run.labels, ELSEWHERE))
     generator = torch.Generator().manual_seed(0)
     state.net.train()

@@ -26,19 +26,28 @@ def recipe(*overrides: str) -> Recipe:
 
 def test_the_teacher_sees_its_students_pixels_in_its_own_normalisation(digits_run: Run) -> None:
     images = data.load(digits_run.recipe.data).test.images[:16]
-    teacher = Teacher(DistillPlan(teacher=str(digits_run.folder)), (1, 8, 8), digits_run.labels)
+    teacher = Teacher(DistillPlan(teacher=(str(digits_run.folder),)), (1, 8, 8), digits_run.labels)
     mean, std = 17.0, 41.0  # not the teacher's
     inputs = (torch.from_numpy(images).float().permute(0, 3, 1, 2) - mean) / std
     expected = verify.reference_logits(digits_run, images)
     np.testing.assert_allclose(teacher.logits(inputs, mean, std), expected, rtol=1e-3, atol=1e-3)
 
 
+def test_of_two_teachers_the_mean_of_their_logits_is_learnt(digits_run: Run, tmp_path: Path) -> None:
+    other = train(recipe("epochs=1"), tmp_path / "other")
+    images = data.load(digits_run.recipe.data).test.images[:16]
+    both = Teacher(DistillPlan(teacher=(str(digits_run.folder), str(other.folder))), (1, 8, 8), digits_run.labels)
+    inputs = torch.from_numpy(images).float().permute(0, 3, 1, 2)
+    expected = (verify.reference_logits(digits_run, images) + verify.reference_logits(other, images)) / 2
+    np.testing.assert_allclose(both.logits(inputs, 0.0, 1.0), expected, rtol=1e-3, atol=1e-3)
+
+
 def test_the_loss_is_the_labels_at_no_weight_and_nothing_for_a_perfect_student(digits_run: Run) -> None:
-    teacher = Teacher(DistillPlan(teacher=str(digits_run.folder), weight=1.0), (1, 8, 8), digits_run.labels)
+    teacher = Teacher(DistillPlan(teacher=(str(digits_run.folder),), weight=1.0), (1, 8, 8), digits_run.labels)
     logits = torch.randn(5, 10, generator=torch.Generator().manual_seed(0))
     assert teacher.loss(logits, logits, torch.tensor(3.0)).item() == pytest.approx(0, abs=1e-6)
     other = torch.randn(5, 10, generator=torch.Generator().manual_seed(1))
-    half = Teacher(DistillPlan(teacher=str(digits_run.folder), weight=0.5), (1, 8, 8), digits_run.labels)
+    half = Teacher(DistillPlan(teacher=(str(digits_run.folder),), weight=0.5), (1, 8, 8), digits_run.labels)
     whole = teacher.loss(logits, other, torch.tensor(3.0)).item()
     assert half.loss(logits, other, torch.tensor(3.0)).item() == pytest.approx((3.0 + whole) / 2)
     t = 4.0
@@ -61,7 +70,7 @@ def test_a_student_agrees_more_with_its_teacher_than_one_without(digits_run: Run
 
 def test_a_teacher_of_other_pictures_is_refused_before_anything_is_written(digits_run: Run, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="other pictures"):
-        Teacher(DistillPlan(teacher=str(digits_run.folder)), (3, 32, 32), digits_run.labels)
+        Teacher(DistillPlan(teacher=(str(digits_run.folder),)), (3, 32, 32), digits_run.labels)
     with pytest.raises(RunError, match="no run folder"):
         train(recipe("distill.teacher='/nowhere'"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
