@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,17 @@ def _speed() -> Iterator[str]:
         shares = " / ".join(f"{share:.0f}" for share in one["shares_percent"].values())
         rows.append([one["name"], f"{one['params']:,}", *speeds, _ratio(one["ratios"]["plain"]), shares])
         means.append([one["name"], *(_ratio(ratio) for name, ratio in one["ratios"].items() if name != "plain")])
-    yield f"({_how(table)}; {table['results'][0]['rounds']} rounds, the loops taking turns, two threads)"
+    first = table["results"][0]
+    recipe = tomllib.loads(first["recipe"])
+    yield (
+        f"({_how(table)}; {first['rounds']} rounds, the loops taking turns, {recipe['num_threads']} threads; small "
+        f"pictures in the first {100 * recipe['small']['share']:.0f} % of the steps)"
+    )
     yield ""
-    parts = " / ".join(table["results"][0]["shares_percent"])
+    parts = " / ".join(first["shares_percent"])
     head = ["recipe", "parameters", "tutorial's loop, pictures/s", "edgecnn, pictures/s", "ratio [95 %]", f"{parts} %"]
     yield console.markdown_table(head, rows)
-    names = [name for name in table["results"][0]["ratios"] if name != "plain"]
+    names = [name for name in first["ratios"] if name != "plain"]
     yield console.markdown_table(["times the time [95 %]", *names], means)
 
 
