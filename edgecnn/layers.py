@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgecnn.errors import PlanError, nearest
 
@@ -178,3 +180,16 @@ def initialise(net: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def fold_batch_norms(net: nn.Module) -> nn.Module:
+    """The net, changed in place: every batch norm that follows a convolution is folded into it. It learns no more."""
+    net.eval()
+    for chain in [module for module in net.modules() if isinstance(module, nn.Sequential)]:
+        names = list(chain._modules)
+        for first, second in pairwise(names):
+            conv, norm = chain.get_submodule(first), chain.get_submodule(second)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                chain.set_submodule(first, fuse_conv_bn_eval(conv, norm))
+                chain.set_submodule(second, nn.Identity())
+    return net

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgecnn import device, nets
+from edgecnn import device, layers, nets
 from edgecnn.errors import RunError
 from edgecnn.recipes import DistillPlan
 from edgecnn.run import open_run
@@ -34,7 +34,8 @@ class Teacher:
                     f"The teacher {folder} was trained on other pictures or classes than its student's.",
                     "train it on the same data set",
                 )
-            net = nets.restore(run).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net = layers.fold_batch_norms(nets.restore(run))
+            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._nets.append((device.put(net, where), run.mean, run.std))
 
     def logits(self, inputs: Tensor, mean: float, std: float) -> Tensor:

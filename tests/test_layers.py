@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edgecnn import layers
+from edgecnn import layers, nets
 from edgecnn.errors import PlanError
+from edgecnn.recipes import NetPlan
 
 
 def block(channels_in=4, channels_out=4, stride=1, residual=True, act="relu"):
@@ -122,3 +123,16 @@ class TestBlurPool:
         assert not any(parameter.requires_grad for parameter in pool.parameters())
         assert torch.equal(pool[1].weight, layers.blur_pool(4)[1].weight)
         assert pool[1].weight.sum((1, 2, 3)).tolist() == [1.0] * 4
+
+
+def test_a_net_without_its_batch_norms_answers_as_before():
+    net = nets.build(NetPlan(name="dscnn", options={"width": 8}), (1, 12, 12), 10)
+    for norm in (m for m in net.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.running_mean, -1, 1)
+        nn.init.uniform_(norm.running_var, 0.5, 2)
+    x = torch.rand(3, 1, 12, 12)
+    with torch.no_grad():
+        before = net.eval()(x)
+        folded = layers.fold_batch_norms(net)
+        torch.testing.assert_close(folded(x), before, rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
