@@ -47,12 +47,12 @@ def gain(base: Repeats, other: Repeats) -> tuple[float, float, float]:
 
 def measure(plan: Ablation, seeds: int, folder: Path) -> list[dict[str, Any]]:
     found: dict[str, Repeats] = {}
-    params = 0
+    params: dict[str, int] = {}
     for name, settings in {"base": (), **plan.options}.items():
         recipe = plans.load_recipe(plan.recipe, [*plan.settings, *settings])
         recipe = dataclasses.replace(recipe, name=name.replace(" ", "-"))
         runs, found[name] = repeats.repeat(recipe, folder / recipe.name, seeds, resume=True)
-        params = runs[0].params
+        params[name] = runs[0].params
         console.note(f"{name}: {found[name]}")
     rows = []
     for name, one in found.items():
@@ -60,7 +60,7 @@ def measure(plan: Ablation, seeds: int, folder: Path) -> list[dict[str, Any]]:
         del row["train_seconds"]  # an ablation goes on beside other work, and may have been paused
         if name != "base":
             row |= dict(zip(("gain_pp", "gain_low_pp", "gain_high_pp"), gain(found["base"], one), strict=True))
-        rows.append(row | {"params": params})
+        rows.append(row | {"params": params[name]})
     return rows
 
 

@@ -110,6 +110,23 @@ def ablation() -> str:
         f"`{table['recipe']}` with {settings}: {base['params']:,} parameters; n {len(base['seeds'])} seeds each, "
         f"{base['validation_n']:,} validation pictures; gains are paired by seed, Student's t)\n\n"
         + console.markdown_table(["option", "top-1 %", "sd pp", "gain pp [95 %]", "settings"], rows)
+        + "\n"
+        + _qat()
+    )
+
+
+def _qat() -> str:
+    """What epochs under int8 rounding buy the base of the ablation."""
+    table = json.loads((RESULTS / "qat.json").read_text())
+    gain, after, drop = (
+        "{:+.2f} pp [{:+.2f}, {:+.2f}]".format(*one)
+        for one in (table["gain_pp"], table["drop_pp"]["after_training"], table["drop_pp"]["qat"])
+    )
+    machine = table["environment"]
+    return (
+        f"{table['qat_epochs']} further epochs under int8 rounding (`qat_epochs`) gain the int8 net {gain}, n "
+        f"{len(table['top1_percents'])} seeds of the base: its drop from float is {drop} with them and {after} without "
+        f"(`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores)\n"
     )
 
 
