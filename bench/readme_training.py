@@ -13,7 +13,7 @@ from edgecnn import console
 from edgecnn.stats import mean_interval
 
 RESULTS = Path(__file__).resolve().parent / "results"
-TIMES = ("time-to-colour.json",)
+TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
 def training() -> str:
