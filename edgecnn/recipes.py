@@ -127,11 +127,11 @@ class SmallPlan:
     side: float
     """Of the small pictures, as a share of the whole ones' height and width."""
     share: float = 0.5
-    """Of all steps that see small pictures."""
+    """Of all steps that see small pictures; 0 shows whole ones alone."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.side < 1 or not 0 < self.share < 1:
-            raise ValueError("side and share should lie between 0 and 1")
+        if not 0 < self.side < 1 or not 0 <= self.share < 1:
+            raise ValueError("side should lie between 0 and 1, and share in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ def test_the_first_steps_see_small_pictures_and_the_others_see_them_whole() -> N
     sizes = [resolution.at(SmallPlan(side=0.5, share=0.3), inputs, step, 10).shape[2:] for step in range(10)]
     assert sizes == [(4, 6)] * 3 + [(8, 12)] * 7
     assert resolution.at(None, inputs, 0, 10) is inputs
+    assert resolution.at(SmallPlan(side=0.5, share=0.0), inputs, 0, 10) is inputs
 
 
 def test_a_picture_of_half_the_side_holds_the_mean_of_every_four_pixels() -> None:
