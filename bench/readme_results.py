@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+import record
 import zoo
+from record import RESULTS
 
 from edgecnn import console, environment, findings, present, report
 from edgecnn.environment import Environment
 from edgecnn.findings import Duel, Lesson
-
-RESULTS = Path(__file__).resolve().parent / "results"
 
 BENCHES = (
     ("dscnn-fashion.json", "Fashion-MNIST", "edgecnn run dscnn-fashion"),
@@ -45,7 +43,7 @@ def benches() -> str:
 
 def boards() -> str:
     """One run's files on every emulated board; the others are in the same result."""
-    table = json.loads((RESULTS / "boards.json").read_text())
+    table = record.read("boards.json")
     rows, head = [], [""]
     for board in table["boards"]:
         found = report.from_table(board["report"])
@@ -90,7 +88,7 @@ def zoo_models() -> str:
 
 def ablation() -> str:
     """What each option of a recipe buys on one small net, over seeds."""
-    table = json.loads((RESULTS / "ablation.json").read_text())
+    table = record.read("ablation.json")
     rows = [
         [
             one["option"],
@@ -103,10 +101,10 @@ def ablation() -> str:
         ]
         for one in table["rows"]
     ]
-    base, machine = table["rows"][0], table["environment"]
+    base = table["rows"][0]
     settings = ", ".join(f"`{one}`" for one in table["settings"])
     return (
-        f"(`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores; "
+        f"({record.how(table)}; "
         f"`{table['recipe']}` with {settings}: {base['params']:,} parameters; n {len(base['seeds'])} seeds each, "
         f"{base['validation_n']:,} validation pictures; gains are paired by seed, Student's t)\n\n"
         + console.markdown_table(["option", "top-1 %", "sd pp", "gain pp [95 %]", "settings"], rows)
@@ -117,16 +115,15 @@ def ablation() -> str:
 
 def _qat() -> str:
     """What epochs under int8 rounding buy the base of the ablation."""
-    table = json.loads((RESULTS / "qat.json").read_text())
+    table = record.read("qat.json")
     gain, after, drop = (
         "{:+.2f} pp [{:+.2f}, {:+.2f}]".format(*one)
         for one in (table["gain_pp"], table["drop_pp"]["after_training"], table["drop_pp"]["qat"])
     )
-    machine = table["environment"]
     return (
         f"{table['qat_epochs']} further epochs under int8 rounding (`qat_epochs`) gain the int8 net {gain}, n "
         f"{len(table['top1_percents'])} seeds of the base: its drop from float is {drop} with them and {after} without "
-        f"(`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores)\n"
+        f"({record.how(table)})\n"
     )
 
 

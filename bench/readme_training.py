@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+import record
 
 from edgecnn import console
 from edgecnn.stats import mean_interval
 
-RESULTS = Path(__file__).resolve().parent / "results"
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
@@ -22,7 +21,7 @@ def training() -> str:
 
 
 def _speed() -> Iterator[str]:
-    table = _read("train-speed.json")
+    table = record.read("train-speed.json")
     rows, means = [], []
     for one in table["results"]:
         speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
@@ -32,8 +31,8 @@ def _speed() -> Iterator[str]:
     first = table["results"][0]
     recipe = tomllib.loads(first["recipe"])
     yield (
-        f"({_how(table)}; {first['rounds']} rounds, the loops taking turns, {recipe['num_threads']} threads; small "
-        f"pictures in the first {100 * recipe['small']['share']:.0f} % of the steps)"
+        f"({record.how(table)}; {first['rounds']} rounds, the loops taking turns, {recipe['num_threads']} threads; "
+        f"small pictures in the first {100 * recipe['small']['share']:.0f} % of the steps)"
     )
     yield ""
     parts = " / ".join(first["shares_percent"])
@@ -45,18 +44,18 @@ def _speed() -> Iterator[str]:
 
 def _times() -> Iterator[str]:
     for name in TIMES:
-        one = _read(name)
+        one = record.read(name)
         yield (
             f"- {one['target_percent']:g} % of the validation pictures of `{one['data']}` after "
             f"{one['mean_seconds']:.0f} s [{one['low_seconds']:.0f}, {one['high_seconds']:.0f}] with "
             f"{one['num_threads']} thread{'s' * (one['num_threads'] > 1)}: `{one['name']}`, {one['params']:,} "
             f"parameters, epoch {', '.join(map(str, one['epochs']))} of {one['of_epochs']}, {len(one['seeds'])} seeds "
-            f"({_how(one)})"
+            f"({record.how(one)})"
         )
 
 
 def _same_time() -> Iterator[str]:
-    table = _read("same-time.json")
+    table = record.read("same-time.json")
     words = []
     for side in table["sides"]:
         top1, low, high = mean_interval([one["top1_percent"] for one in side["verdicts"]])
@@ -68,18 +67,8 @@ def _same_time() -> Iterator[str]:
     n = len(table["sides"][0]["seeds"])
     yield (
         f"- The same time: {words[0]} against {words[1]}, {_pp(table, 'gain')} pp, int8 TFLite files on "
-        f"{table['sides'][0]['verdicts'][0]['n']:,} test pictures, {n} seeds ({_how(table)})"
+        f"{table['sides'][0]['verdicts'][0]['n']:,} test pictures, {n} seeds ({record.how(table)})"
     )
-
-
-def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / name).read_text())
-    return found
-
-
-def _how(table: dict[str, Any]) -> str:
-    machine = table["environment"]
-    return f"`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores"
 
 
 def _ratio(one: dict[str, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from edgecnn import environment, files
 from edgecnn.errors import RunError
 from edgecnn.run import Run, open_run
+
+RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def write(output: Path, found: dict[str, Any]) -> None:
@@ -24,6 +27,18 @@ def write(output: Path, found: dict[str, Any]) -> None:
             **found,
         },
     )
+
+
+def read(name: str) -> dict[str, Any]:
+    """A result that stands in bench/results."""
+    found: dict[str, Any] = json.loads((RESULTS / name).read_text())
+    return found
+
+
+def how(table: dict[str, Any]) -> str:
+    """With what command, when and where a result was had, for a sentence."""
+    machine = table["environment"]
+    return f"`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores"
 
 
 def seeds(folder: Path) -> list[Run]:

@@ -149,12 +149,7 @@ def main() -> int:
     try:
         found = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
         results = [race(recipe, options.rounds, options.seconds) for recipe in found]
-        record.write(
-            options.output,
-            {
-                "results": results,
-            },
-        )
+        record.write(options.output, {"results": results})
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code

@@ -186,9 +186,7 @@ def fold_batch_norms(net: nn.Module) -> nn.Module:
     """The net, changed in place: every batch norm that follows a convolution is folded into it. It learns no more."""
     net.eval()
     for chain in [module for module in net.modules() if isinstance(module, nn.Sequential)]:
-        names = list(chain._modules)
-        for first, second in pairwise(names):
-            conv, norm = chain.get_submodule(first), chain.get_submodule(second)
+        for (first, conv), (second, norm) in pairwise(list(chain.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 chain.set_submodule(first, fuse_conv_bn_eval(conv, norm))
                 chain.set_submodule(second, nn.Identity())
