@@ -1,4 +1,4 @@
-"""The part of README.md on training, made from bench/results: speed, time to an accuracy, the same time."""
+"""The part of README.md on training, made from bench/results: speed, the same epochs, time to an accuracy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 def training() -> str:
     """How fast it is, and what it reaches in a stated time."""
-    return "\n".join([*_speed(), "", *_times(), *_same_time()]) + "\n"
+    return "\n".join([*_speed(), *_equal(), *_times(), *_same_time()]) + "\n"
 
 
 def _speed() -> Iterator[str]:
@@ -26,20 +26,33 @@ def _speed() -> Iterator[str]:
     for one in table["results"]:
         speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
         shares = " / ".join(f"{share:.0f}" for share in one["shares_percent"].values())
-        rows.append([one["name"], f"{one['params']:,}", *speeds, _ratio(one["ratios"]["plain"]), shares])
+        ratio = _ratio(one["ratios"]["plain"])
+        rows.append([one["name"], f"{one['params']:,}", _small(one), *speeds, ratio, shares])
         means.append([one["name"], *(_ratio(ratio) for name, ratio in one["ratios"].items() if name != "plain")])
     first = table["results"][0]
-    recipe = tomllib.loads(first["recipe"])
-    yield (
-        f"({record.how(table)}; {first['rounds']} rounds, the loops taking turns, {recipe['num_threads']} threads; "
-        f"small pictures in the first {100 * recipe['small']['share']:.0f} % of the steps)"
-    )
+    threads = tomllib.loads(first["recipe"])["num_threads"]
+    yield f"({record.how(table)}; {first['rounds']} rounds, the loops taking turns, {threads} threads)"
     yield ""
     parts = " / ".join(first["shares_percent"])
-    head = ["recipe", "parameters", "tutorial's loop, pictures/s", "edgecnn, pictures/s", "ratio [95 %]", f"{parts} %"]
+    head = [
+        "recipe", "parameters", "small pictures", "tutorial's loop, pictures/s", "edgecnn, pictures/s", "ratio [95 %]",
+        f"{parts} %",
+    ]  # fmt: skip
     yield console.markdown_table(head, rows)
     names = [name for name in first["ratios"] if name != "plain"]
     yield console.markdown_table(["times the time [95 %]", *names], means)
+
+
+def _equal() -> Iterator[str]:
+    table = record.read("train-equal.json")
+    for one in table["results"]:
+        tops, (difference, low, high) = one["validation_top1_percents"], one["differences_pp"]["edgecnn"]
+        yield (
+            f"- The same epochs: `{one['name']}` {statistics.mean(tops['edgecnn']):.2f} % of {one['validation_n']:,} "
+            f"validation pictures against {statistics.mean(tops['plain']):.2f} % by the tutorial's loop, "
+            f"{difference:+.2f} [{low:+.2f}, {high:+.2f}] pp, {one['epochs']} epochs of {one['training_pictures']:,} "
+            f"pictures, {_small(one)} of the steps, no moving average, {len(tops['plain'])} seeds ({record.how(table)})"
+        )
 
 
 def _times() -> Iterator[str]:
@@ -69,6 +82,13 @@ def _same_time() -> Iterator[str]:
         f"- The same time: {words[0]} against {words[1]}, {_pp(table, 'gain')} pp, int8 TFLite files on "
         f"{table['sides'][0]['verdicts'][0]['n']:,} test pictures, {n} seeds ({record.how(table)})"
     )
+
+
+def _small(one: dict[str, Any]) -> str:
+    """Which part of the steps saw how small pictures."""
+    small = tomllib.loads(one["recipe"])["small"]
+    side = round(small["side"] * one["input_shape"][1])
+    return f"{side} x {side} in {100 * small['share']:.0f} %"
 
 
 def _ratio(one: dict[str, float]) -> str:

@@ -44,11 +44,12 @@ def compare(recipe: Recipe, seeds: int, also_whole: bool) -> dict[str, Any]:
                 run = train(dataclasses.replace(one, seed=seed), Path(scratch, "run"))
             found[name].append(run.validation_top1_percent)
         console.note(f"{recipe.name}, seed {seed}: " + ", ".join(f"{k} {v[-1]:.2f} %" for k, v in found.items()))
-    net, _ = net_of(recipe, splits)
+    net, shape = net_of(recipe, splits)
     return {
         "recipe": plans.dump(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, options={}))),
         "name": recipe.name,
         "params": anatomy.folded_parameters(net),
+        "input_shape": list(shape),
         "epochs": recipe.epochs,
         "training_pictures": len(splits.train),
         "validation_n": len(splits.validation),
@@ -83,8 +84,10 @@ def main() -> int:
     options = parser.parse_args()
     try:
         recipes = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
-        results = [compare(recipe, options.seeds, options.also_whole) for recipe in recipes]
-        record.write(options.output, {"results": results})
+        results = []
+        for recipe in recipes:
+            results.append(compare(recipe, options.seeds, options.also_whole))
+            record.write(options.output, {"results": results})  # what is done is kept
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code

@@ -33,7 +33,7 @@ def augment(
     fill: pixel value of a cutout. mirrored: which pictures to flip, (N,) bool, instead of a draw.
     The draws depend on `generator` and the batch's shape alone.
     """
-    n, height, width, _ = pixels.shape
+    n, height, width, channels = pixels.shape
     if plan.flip or plan.shift:
         rows = torch.arange(height).expand(n, height)  # (N, H)
         columns = torch.arange(width).expand(n, width)  # (N, W)
@@ -44,8 +44,10 @@ def augment(
         if plan.shift:
             rows = _reflect(rows + _offsets(n, plan.shift, generator), height)
             columns = _reflect(columns + _offsets(n, plan.shift, generator), width)
-        # One gather does both, and reads every pixel once.
-        pixels = pixels[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+        # One gather does both and reads every pixel once, by one index: three index arrays take three times as long.
+        first = height * width * torch.arange(n)  # (N,): each picture's first pixel among all
+        chosen = first[:, None, None] + width * rows[:, :, None] + columns[:, None, :]  # (N, H, W)
+        pixels = pixels.reshape(-1, channels).index_select(0, chosen.flatten()).view(pixels.shape)
     values = pixels.to(torch.float32)
     if plan.rotation:
         values = _turned(values, plan.rotation, generator)

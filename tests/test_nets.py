@@ -182,6 +182,15 @@ class TestResNet:
         ]
         assert len(on_the_path) == depth
 
+    @pytest.mark.parametrize(("growth", "widths"), [(1, {24}), (1.5, {24, 36, 54}), (2, {24, 48, 96})])
+    def test_its_stages_are_as_wide_as_growth_says(self, growth, widths):
+        net = build("resnet", (3, 32, 32), width=24, growth=growth)
+        assert {p.shape[0] for p in net.parameters() if p.ndim == 4} == widths
+
+    def test_stages_do_not_get_narrower(self):
+        with pytest.raises(PlanError, match=r"growth = 0\.5 should be at least 1"):
+            build("resnet", growth=0.5)
+
     @pytest.mark.parametrize(("depth", "hint"), [(9, "8 and 14"), (19, "14 and 20"), (2, "8 and 14")])
     def test_other_depths_are_answered_with_the_next_ones(self, depth, hint):
         with pytest.raises(PlanError, match=f"depth = {depth} is not 6 n") as error:

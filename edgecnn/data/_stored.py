@@ -20,8 +20,8 @@ import numpy.typing as npt
 from edgecnn import files
 from edgecnn.errors import DataError, OutputError
 
-LARGE_BYTES = 1 << 26
-"""Pictures that take more than this together stay in their file; fewer are read whole."""
+LARGE_BYTES = 1 << 28
+"""Pictures that take more than this together stay in their file; fewer, as those of CIFAR-10, are read whole."""
 
 Pixels = npt.NDArray[np.uint8]
 Index: TypeAlias = slice | int | np.integer[Any] | npt.NDArray[Any]
