@@ -1,6 +1,6 @@
-"""Whether the quicker loop learns as much: how bench/results/train-equal.json is made.
+"""Whether the quicker loop learns as much: how bench/results/train-equal-*.json are made.
 
-    python bench/train_equal.py dscnn-colour resnet8 --data FOLDER -o bench/results/train-equal.json
+    python bench/train_equal.py resnet8 --data FOLDER -o bench/results/train-equal-resnet8.json
 
 The plain loop of bench/training_loops.py and `edgecnn train` train the same net with the same epochs, schedule and
 seeds, and their validation accuracies are compared, seed by seed. The moving average is off: the plain loop has none.
