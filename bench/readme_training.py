@@ -12,7 +12,7 @@ import record
 from edgecnn import console
 from edgecnn.stats import mean_interval
 
-EQUAL = ("train-equal-dscnn.json", "train-equal-resnet8.json")
+EQUAL = ("train-equal-dscnn.json", "train-equal-dscnn-decay.json", "train-equal-resnet8.json")
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
@@ -48,13 +48,14 @@ def _equal() -> Iterator[str]:
     for name in EQUAL:
         table = record.read(name)
         for one in table["results"]:
+            decay = tomllib.loads(one["recipe"])["optim"]["decay"]
             tops, (difference, low, high) = one["validation_top1_percents"], one["differences_pp"]["edgecnn"]
             yield (
                 f"- The same epochs: `{one['name']}` {statistics.mean(tops['edgecnn']):.2f} % of "
                 f"{one['validation_n']:,} validation pictures against {statistics.mean(tops['plain']):.2f} % by the "
                 f"tutorial's loop, {difference:+.2f} [{low:+.2f}, {high:+.2f}] pp, {one['epochs']} epochs of "
-                f"{one['training_pictures']:,} pictures, {_small(one)} of the steps, no moving average, "
-                f"{len(tops['plain'])} seeds ({record.how(table)})"
+                f"{one['training_pictures']:,} pictures, {_small(one)} of the steps, `optim.decay = {decay}`, no "
+                f"moving average, {len(tops['plain'])} seeds ({record.how(table)})"
             )
 
 

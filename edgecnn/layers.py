@@ -42,7 +42,7 @@ EPSILON = 1e-3
 allows 316: noise that bfloat16 and int8 would carry into the logits."""
 
 
-def require_positive(**numbers: int) -> None:
+def require_positive(**numbers: float) -> None:
     """Raise a PlanError that names the first number below 1."""
     for name, number in numbers.items():
         if number < 1:

@@ -60,13 +60,13 @@ def build(
 
     Raises PlanError for numbers that do not fit.
     """
-    layers.require_positive(width=width, stages=stages, depth=depth, kernel=kernel, stem_stride=stem_stride)
+    layers.require_positive(
+        width=width, stages=stages, depth=depth, growth=growth, kernel=kernel, stem_stride=stem_stride
+    )
     if pool not in layers.POOLS and pool != "stride":
         raise PlanError(f"[net] pool = {pool!r} is unknown.", nearest(pool, [*layers.POOLS, "stride"]))
     if kernel % 2 == 0:
         raise PlanError(f"[net] kernel = {kernel} should be odd: an even filter has no centre pixel.")
-    if growth < 1:
-        raise PlanError(f"[net] growth = {growth} should be at least 1.")
     if not 0 < squeeze <= 1:
         raise PlanError(f"[net] squeeze = {squeeze} should lie above 0 and be at most 1.")
     if not 0 <= dropout < 1:
