@@ -22,8 +22,8 @@ from training_loops import net_of, plain, task_of
 
 from edgecnn import anatomy, console, data, plans
 from edgecnn.data import Splits
-from edgecnn.epochs import logits
 from edgecnn.errors import EdgecnnError
+from edgecnn.inference import logits
 from edgecnn.recipes import Recipe
 from edgecnn.stats import mean_interval
 from edgecnn.train import train

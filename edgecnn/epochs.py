@@ -7,22 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from edgecnn import batch_norm, checkpoint, console, device, learning, parallel
+from edgecnn import batch_norm, checkpoint, console, device, inference, learning, parallel
 from edgecnn.checkpoint import Epoch, State
-from edgecnn.data import Pictures, Split
+from edgecnn.data import Split
 from edgecnn.learning import Task
 from edgecnn.schedule import learning_rate
 
 RISING_EPOCHS = 3
 """Validation loss rising for so many epochs while training loss falls is called overfitting."""
-
-NUMBER_OF_EVALUATED = 500
-"""Pictures in one forward pass without gradients."""
 
 Watch = Callable[[int, nn.Module], None]
 """Called after each epoch, with its number from 1 and the net that would be kept, in eval mode and on the CPU; 0 is the
@@ -57,7 +53,7 @@ def fit(
             if not given.team.leads:
                 continue
             batch_norm.settle(state.best_guess, training, given.mean, given.std, recipe.seed)
-            validated = logits(state.best_guess, validation.pictures, given.mean, given.std)
+            validated = inference.logits(state.best_guess, validation.pictures, given.mean, given.std)
             labels = torch.from_numpy(validation.labels)
             row = Epoch(
                 epoch=epoch + 1,
@@ -85,18 +81,6 @@ def fit(
                     f"overfitting since epoch {row.epoch - RISING_EPOCHS}: validation loss rises while training "
                     "loss falls; more augmentation, more weight decay or fewer epochs would help"
                 )
-
-
-def logits(net: nn.Module, pictures: Pictures, mean: float, std: float) -> torch.Tensor:
-    """float32 (N, K) of uint8 (N, H, W, C), in eval mode and without gradients; on the CPU, wherever the net is."""
-    net.eval()
-    where, parts = device.of(net), []
-    with torch.no_grad():
-        for start in range(0, len(pictures), NUMBER_OF_EVALUATED):
-            pixels = torch.from_numpy(np.array(pictures[start : start + NUMBER_OF_EVALUATED]))
-            inputs = learning.normalised(pixels.to(torch.float32), mean, std)
-            parts.append(device.put(net(device.put(inputs, where)), device.CPU))
-    return torch.cat(parts)
 
 
 def overfits(history: Sequence[Epoch]) -> bool:

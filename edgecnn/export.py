@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, data, files, formats, nets, quantize, verify, written
+from edgecnn import console, data, files, formats, nets, quantize, verdicts, verify, written
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
 from edgecnn.errors import GateFailed, RunError
@@ -177,9 +177,9 @@ def _checked(
 ) -> Artifact:
     """With its verdict and, for an int8 file, its parity with the other format's."""
     logits = artifacts.decode(values[one.name], one.description.output)
-    verdict = verify.judge(logits, reference, test.labels, plan.max_drop)
+    verdict = verdicts.judge(logits, reference, test.labels, plan.max_drop)
     others = (other for other in all_made if other.description.format != one.description.format)
-    parities = (verify.parity(one, other, values[one.name], values[other.name]) for other in others)
+    parities = (verdicts.parity(one, other, values[one.name], values[other.name]) for other in others)
     return dataclasses.replace(one, verdict=verdict, parity=next((p for p in parities if p is not None), None))
 
 

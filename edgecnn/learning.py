@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgecnn import augment, device, mixing, optimise, resolution
+from edgecnn import augment, device, inference, mixing, optimise, resolution
 from edgecnn.checkpoint import State
 from edgecnn.data import Split
 from edgecnn.errors import GateFailed
@@ -99,7 +99,7 @@ def batch(
     mirrored = sides[chosen] if sides is not None else None
     values = augment.augment(pixels, plan, given.mean, generator, mirrored)
     targets = F.one_hot(torch.from_numpy(training.labels[chosen]), len(training.classes)).float()
-    inputs, targets = mixing.mix(normalised(values, given.mean, given.std), targets, plan, generator)
+    inputs, targets = mixing.mix(inference.normalised(values, given.mean, given.std), targets, plan, generator)
     rows = given.team.rows(len(chosen))
     return device.put(inputs[rows], given.where), device.put(targets[rows], given.where)
 
@@ -120,11 +120,6 @@ def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor, number
 def backward(state: State, loss: Tensor) -> None:
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-
-
-def normalised(values: Tensor, mean: float, std: float) -> Tensor:
-    """float32 (N, H, W, C) of raw pixels -> (N, C, H, W) in channels-last memory; nothing is moved."""
-    return values.sub_(mean).div_(std).permute(0, 3, 1, 2)
 
 
 def seed_of(seed: int, epoch: int) -> int:

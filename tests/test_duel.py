@@ -78,7 +78,7 @@ def test_two_repeats_differ_in_seed_and_in_pictures(digits_duel: tuple[Duel, Pat
 
 def test_accuracy_is_that_of_the_kept_net_on_the_whole_test_split(digits_duel: tuple[Duel, Path]) -> None:
     result, folder = digits_duel
-    from edgecnn.epochs import logits
+    from edgecnn.inference import logits
 
     run = open_run(folder / "runs" / "mlp-1-1")
     test = data.load(run.recipe.data).test

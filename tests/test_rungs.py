@@ -15,7 +15,7 @@ import torch
 from torch.fx import Interpreter, Node
 
 from edgecnn import artifact as artifacts
-from edgecnn import dataflow, formats, plugins, quantize, rungs, scheme, verify
+from edgecnn import dataflow, formats, plugins, quantize, rungs, scheme, verdicts, verify
 from edgecnn.artifact import Artifact
 from edgecnn.errors import PlanError, UsageError
 from edgecnn.plans import ExportPlan
@@ -120,7 +120,7 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
         files[format_name] = small_runs.artifact(path, small_runs.exportable(NET).preprocessing)
     images = small_runs.splits(SHAPE).test.images
     values = {format_name: verify.outputs(one, images) for format_name, one in files.items()}
-    parity = verify.parity(files["onnx"], files["tflite"], values["onnx"], values["tflite"])
+    parity = verdicts.parity(files["onnx"], files["tflite"], values["onnx"], values["tflite"])
     assert parity is not None  # None when the scales of the logits differ
     assert parity.max_lsb <= 1
     pictures = scheme.normalised(images, ground().run)

@@ -21,8 +21,8 @@ from hypothesis.extra import numpy as arrays
 from edgecnn import calibration, checkpoint, data, verify
 from edgecnn.data import Split, _stored
 from edgecnn.data._stored import Stored
-from edgecnn.epochs import logits
 from edgecnn.errors import DataError, OutputError
+from edgecnn.inference import logits
 from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, Recipe
 from edgecnn.train import pixel_statistics, train
 

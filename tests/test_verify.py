@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn import artifact as artifacts
-from edgecnn import quantize, verify
+from edgecnn import inference, quantize, verdicts, verify
 from edgecnn.stats import mcnemar_exact, wilson
 
 Logits = npt.NDArray[np.float32]
@@ -29,14 +29,14 @@ def labels_of(labels: list[int]) -> npt.NDArray[np.int64]:
 
 def test_a_file_that_agrees_passes_with_a_drop_of_zero() -> None:
     same = logits_of([0, 1, 2, 1])
-    verdict = verify.judge(same, same, labels_of([0, 1, 2, 2]), max_drop_pp=0.0)
+    verdict = verdicts.judge(same, same, labels_of([0, 1, 2, 2]), max_drop_pp=0.0)
     assert verdict.passed
     assert (verdict.drop_pp, verdict.gained, verdict.lost, verdict.p_value) == (0.0, 0, 0, 1.0)
     assert (verdict.top1_percent, verdict.agreement_percent, verdict.max_logit_difference) == (75.0, 100.0, 0.0)
 
 
 def test_flips_are_counted_both_ways() -> None:
-    verdict = verify.judge(logits_of([0, 0, 2, 1, 1]), logits_of([0, 1, 2, 2, 0]), labels_of([0, 1, 2, 1, 2]), 100.0)
+    verdict = verdicts.judge(logits_of([0, 0, 2, 1, 1]), logits_of([0, 1, 2, 2, 0]), labels_of([0, 1, 2, 1, 2]), 100.0)
     assert (verdict.lost, verdict.gained) == (1, 1)
     assert verdict.agreement_percent == pytest.approx(40.0)
     assert verdict.max_logit_difference == 1.0
@@ -46,8 +46,8 @@ def test_the_gate_is_the_drop_and_its_bound_passes() -> None:
     labels = labels_of([0, 1] * 50)
     reference = logits_of([0, 1] * 50)
     file = logits_of([1, 0, *[0, 1] * 49])  # two of a hundred lost
-    assert not verify.judge(file, reference, labels, max_drop_pp=1.99).passed
-    assert verify.judge(file, reference, labels, max_drop_pp=2.0).passed
+    assert not verdicts.judge(file, reference, labels, max_drop_pp=1.99).passed
+    assert verdicts.judge(file, reference, labels, max_drop_pp=2.0).passed
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -55,7 +55,7 @@ def test_logits_that_are_no_numbers_never_pass(number: float) -> None:
     reference = logits_of([0, 1, 2])
     file = reference.copy()
     file[1, 2] = number
-    verdict = verify.judge(file, reference, labels_of([0, 1, 2]), max_drop_pp=100.0)
+    verdict = verdicts.judge(file, reference, labels_of([0, 1, 2]), max_drop_pp=100.0)
     assert not verdict.passed
     assert "1 pictures are not numbers" in verdict.reason
     json.dumps(verdict.max_logit_difference, allow_nan=False)
@@ -63,7 +63,7 @@ def test_logits_that_are_no_numbers_never_pass(number: float) -> None:
 
 def test_one_class_for_every_picture_never_passes() -> None:
     reference = logits_of([1, 1, 1, 1])
-    verdict = verify.judge(reference, reference, labels_of([0, 1, 2, 1]), max_drop_pp=100.0)
+    verdict = verdicts.judge(reference, reference, labels_of([0, 1, 2, 1]), max_drop_pp=100.0)
     assert not verdict.passed
     assert "every picture is called class 1" in verdict.reason
 
@@ -71,7 +71,7 @@ def test_one_class_for_every_picture_never_passes() -> None:
 @given(rows=st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=60))
 def test_a_verdict_adds_up(rows: list[tuple[int, int, int]]) -> None:
     file, reference, labels = (list(column) for column in zip(*rows, strict=True))
-    verdict = verify.judge(logits_of(file), logits_of(reference), labels_of(labels), max_drop_pp=1.0)
+    verdict = verdicts.judge(logits_of(file), logits_of(reference), labels_of(labels), max_drop_pp=1.0)
     right = sum(a == b for a, b in zip(file, labels, strict=True))
     before = sum(a == b for a, b in zip(reference, labels, strict=True))
     assert verdict.n == len(rows)
@@ -95,9 +95,9 @@ def test_a_float_file_gives_the_nets_own_logits(format_name: str) -> None:
 
 def test_reference_logits_do_not_depend_on_how_pictures_are_batched() -> None:
     run = small_runs.exportable("mlp").run
-    images = small_runs.pictures(verify.BATCH + 9, small_runs.SHAPES["mlp"], seed=5).images
+    images = small_runs.pictures(inference.BATCH + 9, small_runs.SHAPES["mlp"], seed=5).images
     whole = verify.reference_logits(run, images)
-    assert whole.shape == (verify.BATCH + 9, 4)
+    assert whole.shape == (inference.BATCH + 9, 4)
     assert np.allclose(whole[-9:], verify.reference_logits(run, images[-9:]), atol=1e-5)
 
 
@@ -116,11 +116,11 @@ def test_parity_counts_steps_across_signs() -> None:
     zero = tflite.description.output.zero_point or 0
     signed = np.clip(steps + zero, -128, 127).astype(np.int8)
     unsigned = (signed.astype(np.int32) + 128).astype(np.uint8)
-    same = verify.parity(onnx, tflite, unsigned, signed)
+    same = verdicts.parity(onnx, tflite, unsigned, signed)
     assert same is not None
     assert (same.max_lsb, same.differing_percent, same.agreement_percent) == (0, 0.0, 100.0)
     unsigned[0, 0] += 2
-    apart = verify.parity(onnx, tflite, unsigned, signed)
+    apart = verdicts.parity(onnx, tflite, unsigned, signed)
     assert apart is not None
     assert (apart.max_lsb, apart.differing_percent, apart.n) == (2, 12.5, 2)
     assert apart.against == tflite.name
@@ -129,16 +129,16 @@ def test_parity_counts_steps_across_signs() -> None:
 def test_files_without_a_common_scale_have_no_parity() -> None:
     integer, real = small_runs.written("mlp", "onnx", "int8"), small_runs.written("mlp", "onnx", "fp32")
     values = np.zeros((2, 4), np.uint8)
-    assert verify.parity(integer, real, values, values.astype(np.float32)) is None
+    assert verdicts.parity(integer, real, values, values.astype(np.float32)) is None
     other = small_runs.written("dscnn", "onnx", "int8")
-    assert verify.parity(integer, other, values, values) is None
+    assert verdicts.parity(integer, other, values, values) is None
 
 
 @pytest.mark.parametrize("net", ["dscnn", "mlp", "resnet"])
 def test_both_int8_files_of_a_net_agree_to_one_step(net: str) -> None:
     images = small_runs.splits(small_runs.SHAPES[net]).test.images
     onnx, tflite = (small_runs.written(net, name, "int8") for name in ("onnx", "tflite"))
-    parity = verify.parity(onnx, tflite, verify.outputs(onnx, images), verify.outputs(tflite, images))
+    parity = verdicts.parity(onnx, tflite, verify.outputs(onnx, images), verify.outputs(tflite, images))
     assert parity is not None
     assert parity.max_lsb <= 1
 

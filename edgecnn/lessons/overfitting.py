@@ -143,7 +143,7 @@ def turning_epoch(run: Run) -> int:
 
 def hits_at(run: Run, epoch: int, test: Split) -> Hits:
     """Which test pictures the net of that epoch gets right, (N,)."""
-    from edgecnn.epochs import logits
+    from edgecnn.inference import logits
 
     answers = logits(_growth.at_epoch(run, epoch), test.images, run.mean, run.std).argmax(1).numpy()
     right: Hits = answers == test.labels

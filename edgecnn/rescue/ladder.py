@@ -26,7 +26,7 @@ import numpy.typing as npt
 from torch import nn
 
 from edgecnn import artifact as artifacts
-from edgecnn import config, console, nets, plans, quantize, rungs, runtimes, scheme, stats, verify, written
+from edgecnn import config, console, nets, plans, quantize, rungs, runtimes, scheme, stats, verdicts, verify, written
 from edgecnn.artifact import Artifact
 from edgecnn.data import Splits
 from edgecnn.errors import PlanError
@@ -160,7 +160,7 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     one = written.write(model, here.format, "int8", plan, here.folder, f"try-{len(here.rows)}")
     made_s = time.perf_counter() - started
     logits = artifacts.decode(verify.outputs(one, validation.pictures), one.description.output)
-    verdict = verify.judge(logits, here.reference, validation.labels, plan.max_drop)
+    verdict = verdicts.judge(logits, here.reference, validation.labels, plan.max_drop)
     *on, rung = tried.taken or [PLAIN]
     options = tried.taken.get(rung, {})
     outcome = Outcome(
