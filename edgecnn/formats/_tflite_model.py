@@ -108,6 +108,21 @@ def shape(tensor: Any) -> tuple[int, ...]:
     return tuple(max(1, int(size)) for size in (tensor.shape if tensor.shape is not None else ()))
 
 
+def drop_unused_tensors(graph: Any) -> None:
+    """Leave out every tensor that no operator reads or writes, and number those that stay anew."""
+    lists = [graph.inputs, graph.outputs, *(one for o in graph.operators for one in (o.inputs, o.outputs))]
+    used = sorted({int(index) for one in lists for index in one if index >= 0})
+    place = {old: new for new, old in enumerate(used)} | {-1: -1}  # -1 stands for an input left out
+
+    def moved(indices: Any) -> Any:
+        return np.array([place[int(index)] for index in indices], np.int32)
+
+    graph.tensors = [graph.tensors[old] for old in used]
+    graph.inputs, graph.outputs = moved(graph.inputs), moved(graph.outputs)
+    for operator in graph.operators:
+        operator.inputs, operator.outputs = moved(operator.inputs), moved(operator.outputs)
+
+
 def _names(enumeration: str) -> dict[int, str]:
     from ai_edge_litert import schema_py_generated as schema
 

@@ -117,7 +117,7 @@ def tidy(model: Any, name: str) -> None:
     The converter names tensors by the modules they come from, which can outweigh the weights.
     """
     graph = model.subgraphs[0]
-    _drop_unused_tensors(graph)
+    _tflite_model.drop_unused_tensors(graph)
     _name_tensors(model, graph)
     _pack_buffers(model)
     graph.name = b"main"
@@ -173,20 +173,6 @@ def _operator(model: Any, kind: str, source: int, target: int) -> Any:
     operator.opcodeIndex = index
     operator.inputs, operator.outputs = np.array([source], np.int32), np.array([target], np.int32)
     return operator
-
-
-def _drop_unused_tensors(graph: Any) -> None:
-    lists = [graph.inputs, graph.outputs, *(one for o in graph.operators for one in (o.inputs, o.outputs))]
-    used = sorted({int(index) for one in lists for index in one if index >= 0})
-    place = {old: new for new, old in enumerate(used)} | {-1: -1}  # -1 stands for an input left out
-
-    def moved(indices: Any) -> Any:
-        return np.array([place[int(index)] for index in indices], np.int32)
-
-    graph.tensors = [graph.tensors[old] for old in used]
-    graph.inputs, graph.outputs = moved(graph.inputs), moved(graph.outputs)
-    for operator in graph.operators:
-        operator.inputs, operator.outputs = moved(operator.inputs), moved(operator.outputs)
 
 
 def _name_tensors(model: Any, graph: Any) -> None:

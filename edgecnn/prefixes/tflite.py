@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.formats._tflite_model import constant, dtype_name, dump, load, operator_name, shape, values
+from edgecnn.formats._tflite_model import (
+    constant,
+    drop_unused_tensors,
+    dtype_name,
+    dump,
+    load,
+    operator_name,
+    shape,
+    values,
+)
 from edgecnn.prefixes import Inner, dequantised
 
 
@@ -98,19 +107,9 @@ def _scale(tensor: Any) -> tuple[float | None, int | None]:
 
 def _drop_unused(model: Any, graph: Any) -> None:
     """Tensors that no operator is left to touch, and the contents of buffers that no tensor is left to read."""
-    lists = [graph.inputs, graph.outputs, *(one for o in graph.operators for one in (o.inputs, o.outputs))]
-    used = sorted({int(index) for one in lists for index in one if index >= 0})
-    place = {old: new for new, old in enumerate(used)} | {-1: -1}  # -1 stands for an input left out
-
-    def moved(indices: Any) -> Any:
-        return np.array([place[int(index)] for index in indices], np.int32)
-
-    graph.tensors = [graph.tensors[old] for old in used]
-    graph.inputs, graph.outputs = moved(graph.inputs), moved(graph.outputs)
+    drop_unused_tensors(graph)
     for operator in graph.operators:
-        operator.inputs, operator.outputs = moved(operator.inputs), moved(operator.outputs)
-        if operator.intermediates is not None:
-            operator.intermediates = None
+        operator.intermediates = None
     read = {tensor.buffer for part in model.subgraphs for tensor in part.tensors}
     for index, buffer in enumerate(model.buffers):
         if index not in read:
