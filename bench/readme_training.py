@@ -12,7 +12,9 @@ import record
 from edgecnn import console
 from edgecnn.stats import mean_interval
 
-EQUAL = ("train-equal-dscnn.json", "train-equal-dscnn-weights.json", "train-equal-resnet8.json")
+EQUAL = (
+    "train-equal-dscnn.json", "train-equal-dscnn-weights.json", "train-equal-resnet8.json", "train-equal-resnet8-20.json",
+)  # fmt: skip
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
