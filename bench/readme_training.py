@@ -12,9 +12,7 @@ import record
 from edgecnn import console
 from edgecnn.stats import mean_interval
 
-EQUAL = (
-    "train-equal-dscnn.json", "train-equal-dscnn-weights.json", "train-equal-resnet8.json", "train-equal-resnet8-20.json",
-)  # fmt: skip
+EQUAL = tuple(f"train-equal-{name}.json" for name in ("dscnn", "dscnn-weights", "resnet8", "resnet8-20"))
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
