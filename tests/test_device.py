@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from edgecnn import batch_norm, data, device, epochs, learning, nets, optimise, plans
+from edgecnn import batch_norm, data, device, inference, learning, nets, optimise, plans
 from edgecnn.checkpoint import State
 from edgecnn.errors import EnvironmentUnfit, UsageError
 from edgecnn.learning import Task
@@ -138,7 +138,7 @@ def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts:
             optimise.step(state, RECIPE.optim, step)
             assert {value.device for value in (inputs, targets, loss, outputs)} == {ELSEWHERE}
         batch_norm.settle(state.best_guess, task.training, 78.0, 95.0, 0)
-        assert epochs.logits(state.best_guess, task.training.images[:600], 78.0, 95.0).device == device.CPU
+        assert inference.logits(state.best_guess, task.training.images[:600], 78.0, 95.0).device == device.CPU
     assert autocasts == ["meta", "meta"]
     for net in (state.net, state.averaged):
         assert net is not None
