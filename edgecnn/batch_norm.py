@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgecnn import device
+from edgecnn import device, inference
 from edgecnn.data import Split
-from edgecnn.layers import Normalise
 
 PICTURES = 4096
 """Drawn from the training split; twice as many moved no validation accuracy beyond its noise."""
@@ -31,12 +30,11 @@ def settle(net: nn.Module, training: Split, mean: float, std: float, seed: int) 
         layer.reset_running_stats()
         layer.momentum = None  # the plain average over all batches
     drawn = np.random.default_rng(seed).permutation(len(training))[:PICTURES]
-    normalise = Normalise(mean, std)
     net.train()
     with torch.no_grad():
         for start in range(0, len(drawn), BATCH):
             pixels = torch.from_numpy(training.pictures[drawn[start : start + BATCH]])  # (N, H, W, C)
-            inputs = normalise(pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last))
+            inputs = inference.normalised(pixels.to(torch.float32), mean, std)
             net(device.put(inputs, device.of(net)))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
