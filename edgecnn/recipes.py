@@ -163,6 +163,8 @@ class Recipe:
     augment: AugmentPlan = AugmentPlan()
     small: SmallPlan | None = None
     distill: DistillPlan | None = None
+    start: str = ""
+    """Folder of a finished run of the same net, whose weights the training begins with; empty draws them."""
     epochs: int = 10
     qat_epochs: int = 0
     """Last epochs, under int8 rounding, that every int8 export of the run goes through (`edgecnn.qat`)."""

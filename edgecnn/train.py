@@ -34,6 +34,7 @@ from edgecnn import (
     plans,
     processes,
     resolution,
+    start,
 )
 from edgecnn.data import Pictures
 from edgecnn.epochs import Watch
@@ -88,6 +89,8 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             net = nets.build(recipe.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if recipe.start:
+                net.load_state_dict(start.weights(recipe, net, splits))
             if not resume and team.leads:
                 _claim(recipe, folder)
             params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
@@ -97,6 +100,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
             console.note(
                 f"{recipe.name}: {recipe.net.name} with {params:,} parameters and {macs:,} MACs, "
                 f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
+                + (f", from the weights of {recipe.start}" if recipe.start else "")
                 + (f", {team.count} processes" if team.count > 1 else "")
                 + (f", on {where.type}" if where != device.CPU else "")
             )
