@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import one_layer
+from one_layer import Tensor
 from PIL import Image
 
 CLASSES = ("ash", "birch", "cedar", "elm", "fir")
@@ -79,53 +81,25 @@ def tflite_file(
     largest: float = 0.0,
 ) -> Path:
     """NHWC -> logits in float32, or in int8 with the input's scale and zero point, logits up to `largest`."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    int8 = scale is not None
     classes, height, width, channels = weights.shape
     flat = weights.reshape(classes, -1)  # (K, HWC)
-    step = float(np.abs(flat).max()) / 127
-    model = schema.ModelT()
-    model.version, model.description = 3, "centroids"
-    stored = [np.round(flat / step).astype(np.int8), np.round(bias / (step * (scale or 1))).astype(np.int32)]
-    if not int8:
-        stored = [flat.astype(np.float32), bias.astype(np.float32)]
-    model.buffers = [schema.BufferT() for _ in range(3)]
-    for buffer, values in zip(model.buffers[1:], stored, strict=True):
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-
-    def tensor(name: str, shape: tuple[int, ...], buffer: int, kind: str, numbers: tuple[float, int]) -> Any:
-        one = schema.TensorT()
-        one.name, one.shape, one.buffer = name, list(shape), buffer
-        one.type = getattr(schema.TensorType, kind if int8 else "FLOAT32")
-        if int8:
-            one.quantization = schema.QuantizationParametersT()
-            one.quantization.scale, one.quantization.zeroPoint = [numbers[0]], [numbers[1]]
-        return one
-
-    graph = schema.SubGraphT()
-    graph.name = "main"
-    graph.tensors = [
-        tensor("x", (1, height, width, channels), 0, "INT8", (scale or 1, zero_point)),
-        tensor("w", flat.shape, 1, "INT8", (step, 0)),
-        tensor("b", (classes,), 2, "INT32", (step * (scale or 1), 0)),
-        tensor("y", (1, classes), 0, "INT8", (largest / 127, 0)),
-    ]
-    graph.inputs, graph.outputs = [0], [3]
-    operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1, 2], [3]
-    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-    operator.builtinOptions = schema.FullyConnectedOptionsT()
-    graph.operators = [operator]
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
-    code.version = 4 if int8 else 1
-    model.operatorCodes, model.subgraphs = [code], [graph]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
-    return path
+    pictures, logits = (1, height, width, channels), (1, classes)
+    if scale is None:
+        tensors = [
+            Tensor("x", pictures, "FLOAT32"),
+            Tensor("w", flat.shape, "FLOAT32", values=flat.astype(np.float32)),
+            Tensor("b", bias.shape, "FLOAT32", values=bias.astype(np.float32)),
+            Tensor("y", logits, "FLOAT32"),
+        ]
+    else:
+        step = float(np.abs(flat).max()) / 127
+        tensors = [
+            Tensor("x", pictures, "INT8", scale, zero_point),
+            Tensor("w", flat.shape, "INT8", step, values=np.round(flat / step).astype(np.int8)),
+            Tensor("b", bias.shape, "INT32", step * scale, values=np.round(bias / (step * scale)).astype(np.int32)),
+            Tensor("y", logits, "INT8", largest / 127),
+        ]
+    return one_layer.write(path, "centroids", tensors)
 
 
 def _enlarged(values: npt.NDArray[Any], side: tuple[int, int]) -> npt.NDArray[Any]:

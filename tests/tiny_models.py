@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import one_layer
+from one_layer import Tensor
 
 Weights = npt.NDArray[np.float32]
 
@@ -37,47 +38,17 @@ def linear_onnx(path: Path, kernel: Weights) -> Path:
 
 def linear_tflite(path: Path, kernel: Weights, int8: bool = False) -> Path:
     """float32 NHWC pixels, or the int8 pixels (pixel - 128), -> logits."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
     classes, height, width, channels = kernel.shape
     flat = kernel.reshape(classes, -1)  # (K, HWC)
-    model = schema.ModelT()
-    model.version, model.description = 3, "linear"
-    model.buffers = [schema.BufferT(), schema.BufferT()]
-    model.buffers[1].data = np.frombuffer(flat.astype(np.int8 if int8 else np.float32).tobytes(), np.uint8)
-
-    def tensor(name: str, shape: tuple[int, ...], buffer: int, scale: float, zero_point: int) -> Any:
-        one = schema.TensorT()
-        one.name, one.shape, one.buffer = name, list(shape), buffer
-        one.type = schema.TensorType.INT8 if int8 else schema.TensorType.FLOAT32
-        if int8:
-            one.quantization = schema.QuantizationParametersT()
-            one.quantization.scale, one.quantization.zeroPoint = [scale], [zero_point]
-        return one
-
-    reach = 3 * 255 * height * width * channels / 127  # no logit can saturate
-    graph = schema.SubGraphT()
-    graph.name = "main"
-    graph.tensors = [
-        tensor("x", (1, height, width, channels), 0, 1.0, -128),
-        tensor("w", flat.shape, 1, 1.0, 0),
-        tensor("y", (1, classes), 0, reach, 0),
+    dtype, stored = ("INT8", np.int8) if int8 else ("FLOAT32", np.float32)
+    one = 1.0 if int8 else None
+    reach = 3 * 255 * height * width * channels / 127 if int8 else None  # no logit can saturate
+    tensors = [
+        Tensor("x", (1, height, width, channels), dtype, one, -128),
+        Tensor("w", flat.shape, dtype, one, values=flat.astype(stored)),
+        Tensor("y", (1, classes), dtype, reach),
     ]
-    graph.inputs, graph.outputs = [0], [2]
-    operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1, -1], [2]
-    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-    operator.builtinOptions = schema.FullyConnectedOptionsT()
-    graph.operators = [operator]
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
-    code.version = 4 if int8 else 1
-    model.operatorCodes, model.subgraphs = [code], [graph]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
-    return path
+    return one_layer.write(path, "linear", tensors)
 
 
 def linear_c(path: Path, kernel: Weights, int8: bool = False) -> Path:
