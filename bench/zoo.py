@@ -86,6 +86,7 @@ def card(run: Run) -> str:
     validated = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
     teachers = " and ".join(f"`{folder}`" for folder in recipe.distill.teacher) if recipe.distill else ""
     first = f"Trained before it, to teach it: {teachers}.\n\n" if teachers else ""
+    first += f"It starts from the weights of `{recipe.start}`.\n\n" if recipe.start else ""
     facts = [
         ("data", _pictures(run)),
         ("input", f"{' x '.join(map(str, one.description.input.shape))}, {one.description.input.dtype}, raw pixels"),
