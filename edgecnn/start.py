@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from edgecnn import calibration, console, data, nets
 from edgecnn.data import Splits
 from edgecnn.errors import EdgecnnError, RunError
 from edgecnn.recipes import DataPlan, NetPlan, Recipe
-from edgecnn.run import Run, open_run
+from edgecnn.run import open_run
 
 
 def weights(recipe: Recipe, net: nn.Module, splits: Splits) -> dict[str, Tensor]:
@@ -33,30 +34,42 @@ def weights(recipe: Recipe, net: nn.Module, splits: Splits) -> dict[str, Tensor]
                 f"The net of {recipe.start} is another than {recipe.name}'s: they differ in {name}.",
                 f"give [net] what {run.folder / 'recipe.toml'} says there",
             )
-    refuse_seen(run, recipe, splits)
+    refuse_seen(recipe, splits)
     return taken | {name: own[name] for name in drawn}
 
 
-def refuse_seen(run: Run, recipe: Recipe, splits: Splits) -> None:
-    """Raise RunError if `run` was trained on a picture of the validation or test split, by its sha256.
+def refuse_seen(recipe: Recipe, splits: Splits) -> None:
+    """Raise RunError if a picture of the validation or test split, by its sha256, was trained on before.
 
-    Where its data set is the recipe's, cut the same way, no picture can be. Pictures of another name are taken to be
-    others, and of those that are not here any more a note says that nobody knows.
+    That is by the run that `recipe.start` names, or by the one it started from, and so on. Where its data set is the
+    recipe's, cut the same way, no picture can be. Pictures of another name are taken to be others, and of those that
+    are not here any more a note says that nobody knows.
     """
-    cut = run.recipe.data
-    if cut.name != recipe.data.name or _uncut(cut) == _uncut(recipe.data):
-        return
-    try:
-        learnt = set(calibration.digests(data.load(cut).train.pictures))
-    except EdgecnnError as error:
-        console.note(f"Whether {recipe.start} was trained on pictures of these splits cannot be told: {error}")
-        return
-    held_out = [*calibration.digests(splits.validation.pictures), *calibration.digests(splits.test.pictures)]
-    if shared := sum(one in learnt for one in held_out):
-        raise RunError(
-            f"{recipe.start} was trained on {shared:,} of the {len(held_out):,} pictures to validate and to test with.",
-            f"cut them off as it did: [data] of {run.folder / 'recipe.toml'}",
-        )
+    folder, known = recipe.start, set[Path]()
+    while folder and Path(folder).resolve() not in known:
+        known.add(Path(folder).resolve())
+        try:
+            run = open_run(Path(folder))
+            shared, count = _seen(run.recipe.data, recipe.data, splits)
+        except EdgecnnError as error:
+            console.note(f"Whether {folder} was trained on pictures of these splits cannot be told: {error}")
+            return
+        if shared:
+            raise RunError(
+                f"{folder} was trained on {shared:,} of the {count:,} pictures to validate and to test with.",
+                f"cut them off as it did: [data] of {run.folder / 'recipe.toml'}",
+            )
+        folder = run.recipe.start
+
+
+def _seen(before: DataPlan, now: DataPlan, splits: Splits) -> tuple[int, int]:
+    """How many of the pictures held out now were trained on before, and how many are held out."""
+    held_out = len(splits.validation) + len(splits.test)
+    if before.name != now.name or _uncut(before) == _uncut(now):
+        return 0, held_out
+    learnt = set(calibration.digests(data.load(before).train.pictures))
+    apart = (calibration.digests(split.pictures) for split in (splits.validation, splits.test))
+    return sum(one in learnt for one in itertools.chain.from_iterable(apart)), held_out
 
 
 def _uncut(plan: DataPlan) -> DataPlan:

@@ -16,7 +16,7 @@ from edgecnn import plans
 from edgecnn.cli import app
 from edgecnn.errors import RunError
 from edgecnn.recipes import Recipe
-from edgecnn.run import Run
+from edgecnn.run import Run, open_run
 from edgecnn.train import train
 
 SHORT = ("epochs=1", "num_threads=1")
@@ -90,6 +90,22 @@ def test_a_run_that_learnt_the_pictures_held_out_now_is_refused(animals_run: Run
         with pytest.raises(RunError, match=r"was trained on [1-9]"):
             train(again(animals_run, cut), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_so_is_one_that_began_with_the_weights_of_such_a_run(animals_run: Run, tmp_path: Path) -> None:
+    birds = class_folders(tmp_path / "birds", ("hen", "owl"), count=10, seed=9000)
+    between = train(again(animals_run, data=birds), tmp_path / "between")
+    with pytest.raises(RunError, match=r"runs/animals was trained on [1-9]"):
+        train(again(between, "data.seed=1", data=Path(animals_run.recipe.data.options["path"])), tmp_path / "run")
+
+
+def test_a_run_that_names_itself_as_its_start_is_read_once(animals_run: Run, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(animals_run.folder, own)
+    table = (own / "recipe.toml").read_text().replace('start = ""', f'start = "{own}"')
+    (own / "recipe.toml").write_text(table)
+    assert open_run(own).recipe.start == str(own)
+    train(again(open_run(own)), tmp_path / "run")
 
 
 def test_a_smaller_share_of_the_same_training_pictures_is_not(animals_run: Run, tmp_path: Path) -> None:
