@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -50,11 +49,12 @@ def refuse_seen(recipe: Recipe, splits: Splits) -> None:
         known.add(Path(folder).resolve())
         try:
             run = open_run(Path(folder))
-            shared, count = _seen(run.recipe.data, recipe.data, splits)
+            shared = _seen(run.recipe.data, recipe.data, splits)
         except EdgecnnError as error:
             console.note(f"Whether {folder} was trained on pictures of these splits cannot be told: {error}")
             return
         if shared:
+            count = len(splits.validation) + len(splits.test)
             raise RunError(
                 f"{folder} was trained on {shared:,} of the {count:,} pictures to validate and to test with.",
                 f"cut them off as it did: [data] of {run.folder / 'recipe.toml'}",
@@ -62,14 +62,13 @@ def refuse_seen(recipe: Recipe, splits: Splits) -> None:
         folder = run.recipe.start
 
 
-def _seen(before: DataPlan, now: DataPlan, splits: Splits) -> tuple[int, int]:
-    """How many of the pictures held out now were trained on before, and how many are held out."""
-    held_out = len(splits.validation) + len(splits.test)
+def _seen(before: DataPlan, now: DataPlan, splits: Splits) -> int:
+    """How many of the pictures held out now were trained on before."""
     if before.name != now.name or _uncut(before) == _uncut(now):
-        return 0, held_out
+        return 0
     learnt = set(calibration.digests(data.load(before).train.pictures))
-    apart = (calibration.digests(split.pictures) for split in (splits.validation, splits.test))
-    return sum(one in learnt for one in itertools.chain.from_iterable(apart)), held_out
+    held_out = (splits.validation, splits.test)
+    return sum(one in learnt for split in held_out for one in calibration.digests(split.pictures))
 
 
 def _uncut(plan: DataPlan) -> DataPlan:
