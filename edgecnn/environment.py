@@ -33,6 +33,9 @@ FEATURES = (
 # fmt: on
 """CPU features that choose between kernels of a runtime: int8 dot products, half precision, vector width."""
 
+CPUINFO = "EDGECNN_CPUINFO"
+"""Environment variable that names a file to read in place of /proc/cpuinfo: qemu's user mode shows the host's."""
+
 ARM_PARTS = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1"}
 """Arm names its cores by number in /proc/cpuinfo (Technical Reference Manuals, MIDR_EL1.PartNum)."""
 
@@ -87,7 +90,7 @@ class Cpu:
 
 def here() -> Environment:
     """The Environment of this process."""
-    cpu = cpu_facts(_text("/proc/cpuinfo") or "")
+    cpu = cpu_facts(_cpuinfo())
     return Environment(
         edgecnn=__version__,
         arch=platform.machine(),
@@ -202,6 +205,10 @@ def _text(path: str) -> str | None:
         return None
 
 
+def _cpuinfo() -> str:
+    return _text(os.environ.get(CPUINFO) or "/proc/cpuinfo") or ""
+
+
 def _memory_bytes() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -232,7 +239,7 @@ def _frequency_mhz() -> float | None:
     kilohertz = [_text(str(path)) for path in Path("/sys/devices/system/cpu").glob("cpu*/cpufreq/scaling_cur_freq")]
     if kilohertz:
         return max((float(text) / 1000 for text in kilohertz if text), default=None)
-    lines = (_text("/proc/cpuinfo") or "").splitlines()
+    lines = _cpuinfo().splitlines()
     return max((float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")), default=None)
 
 

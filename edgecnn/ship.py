@@ -21,6 +21,7 @@ MODULES = (
     "environment",
     "errors",
     "files",
+    "isa",
     "measure",
     "pictures",
     "plugins",

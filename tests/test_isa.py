@@ -1,0 +1,46 @@
+"""What an instruction set is called, and what it can do for a net."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn import isa
+
+ZEN1 = ("avx2",)
+ZEN4 = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16")
+ALDER_LAKE = ("avx2", "avx_vnni")
+SAPPHIRE_RAPIDS = (*ZEN4, "avx_vnni", "amx_int8")
+
+
+@pytest.mark.parametrize(
+    ("arch", "features", "name"),
+    [
+        ("x86_64", (), "x86-64 without AVX2"),
+        ("x86_64", ZEN1, "AVX2"),
+        ("x86_64", ALDER_LAKE, "AVX2 VNNI"),
+        ("x86_64", ("avx2", "avx512f"), "AVX-512"),
+        ("x86_64", ZEN4, "AVX-512 VNNI, BF16"),
+        ("x86_64", SAPPHIRE_RAPIDS, "AVX-512 VNNI, BF16, AMX"),
+        ("aarch64", ("asimd",), "ARMv8.0"),
+        ("aarch64", ("asimd", "asimddp"), "ARMv8.2 dot product"),
+        ("riscv64", (), "riscv64"),
+    ],
+)
+def test_an_instruction_set_is_named_by_what_decides_a_nets_speed(
+    arch: str, features: tuple[str, ...], name: str
+) -> None:
+    assert isa.name(arch, features) == name
+
+
+@pytest.mark.parametrize("features", [(), ZEN1, ("avx2", "avx512f")])
+def test_x86_without_vnni_cuts_sums_of_two_products_off(features: tuple[str, ...]) -> None:
+    assert isa.saturates("x86_64", features)
+
+
+@pytest.mark.parametrize("features", [ZEN4, ALDER_LAKE, SAPPHIRE_RAPIDS])
+def test_x86_with_vnni_of_either_kind_does_not(features: tuple[str, ...]) -> None:
+    assert not isa.saturates("x86_64", features)
+
+
+def test_arm_widens_every_product() -> None:
+    assert not isa.saturates("aarch64", ("asimd",))
