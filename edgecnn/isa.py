@@ -24,10 +24,10 @@ def name(arch: str, features: Collection[str]) -> str:
 def saturates(arch: str, features: Collection[str]) -> bool:
     """Whether ONNX Runtime multiplies uint8 by int8 in sums of two products that are cut off at 16 bits there.
 
-    x86-64 without VNNI has no other instruction for it than `vpmaddubsw` (microsoft/onnxruntime, issue 6004). ARM
-    widens every product.
+    With AVX2 or AVX-512 and no VNNI its instruction for that is `vpmaddubsw` (microsoft/onnxruntime, issue
+    6004). On older x86-64 cores and on ARM every product is widened first.
     """
-    return arch in X86 and not set(VNNI).intersection(features)
+    return arch in X86 and bool({"avx2", "avx512f"}.intersection(features)) and not set(VNNI).intersection(features)
 
 
 def _x86(features: Collection[str]) -> str:
