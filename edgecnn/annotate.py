@@ -20,7 +20,6 @@ from torchao.quantization.pt2e.observer import (
     MinMaxObserver,
     MovingAverageMinMaxObserver,
     MovingAveragePerChannelMinMaxObserver,
-    PerChannelMinMaxObserver,
 )
 from torchao.quantization.pt2e.quantizer import (
     QuantizationAnnotation,
@@ -30,6 +29,7 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgecnn import weight_range
 from edgecnn.dataflow import WEIGHTED, layer_of
 
 EPS = 2**-12
@@ -71,12 +71,14 @@ class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prep
         *,
         histograms: bool = False,
         per_channel: bool = True,
+        safe: bool = True,
         in_float: Collection[str] = (),
         trained: bool = False,
     ) -> None:
         """histograms: keep a histogram of each activation, not just its least and largest value.
 
         per_channel: one scale for each output channel of a weight, not one for all of it.
+        safe: weights keep to the range of `edgecnn.weight_range`.
         in_float: layers (`dataflow.layer_of`) that are left alone.
         trained: tensors are rounded as int8 would while the net trains, and its ranges follow.
         """
@@ -86,8 +88,10 @@ class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prep
             torch.int8, _of_activations(histograms, trained), -128, 127, torch.per_tensor_affine
         )
         scheme = torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric
-        self.weight = QuantizationSpec(
-            torch.int8, _of_weights(per_channel, trained), -127, 127, scheme, ch_axis=0 if per_channel else None
+        axis = 0 if per_channel else None
+        self.weight, self.depthwise = (
+            QuantizationSpec(torch.int8, _of_weights(per_channel, trained, narrow), -127, 127, scheme, ch_axis=axis)
+            for narrow in (safe, False)
         )
         fixed = FixedQParamsObserver.with_args(
             scale=input_scale,
@@ -109,7 +113,8 @@ class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prep
             if layer_of(node) in self.in_float:
                 continue
             if node.target in WEIGHTED:
-                self._mark_fused(node, {node.args[0]: self._spec(node.args[0]), node.args[1]: self.weight}, marked)
+                weight = self.depthwise if _is_depthwise(node) else self.weight
+                self._mark_fused(node, {node.args[0]: self._spec(node.args[0]), node.args[1]: weight}, marked)
             elif node.target in SUMS and all(isinstance(term, Node) for term in node.args[:2]):
                 self._mark_fused(node, {term: self._spec(term) for term in node.args[:2]}, marked)
             elif node.target in SAME_SCALE:
@@ -144,11 +149,22 @@ def _of_activations(histograms: bool, trained: bool) -> Any:
     return (HistogramObserver if histograms else MinMaxObserver).with_args(eps=EPS)
 
 
-def _of_weights(per_channel: bool, trained: bool) -> Any:
-    if trained:  # an average that keeps nothing of the past: the range of the weights as they are now
+def _of_weights(per_channel: bool, trained: bool, safe: bool) -> Any:
+    """The range of the weights as they are now: an average that keeps nothing of the past."""
+    if safe:
+        observer = weight_range.PerChannel if per_channel else weight_range.PerTensor
+    else:
         observer = MovingAveragePerChannelMinMaxObserver if per_channel else MovingAverageMinMaxObserver
-        return FakeQuantize.with_args(observer=observer, averaging_constant=1.0, eps=EPS)
-    return (PerChannelMinMaxObserver if per_channel else MinMaxObserver).with_args(eps=EPS)
+    settings = {"averaging_constant": 1.0, "eps": EPS}
+    return FakeQuantize.with_args(observer=observer, **settings) if trained else observer.with_args(**settings)
+
+
+def _is_depthwise(node: Node) -> bool:
+    """Whether a convolution has one input channel a filter: its kernels widen products before they add them."""
+    weight, groups = node.args[1], node.args[6] if len(node.args) > 6 else 1
+    assert isinstance(weight, Node)
+    filters, channels, *_ = weight.meta["val"].shape  # (K, C / groups, ...)
+    return bool(channels == 1 and groups == filters != 1)
 
 
 def _mark(node: Node, inputs: dict[Node, QuantizationSpecBase], output: QuantizationSpecBase | None) -> None:

@@ -14,7 +14,7 @@ from edgecnn.report import Measurement, Report
 
 ALIKE_PERCENT = 5.0
 """Nearer than this two costs are called equal."""
-SIGNEDNESS = {"x86": "U8S8", "arm": "S8S8"}
+SIGNEDNESS = {"any": "U8S8", "dotprod": "S8S8"}
 """Activations and weights of ONNX int8, by the target a file was exported for."""
 
 
@@ -75,14 +75,14 @@ def _precision(report: Report) -> Iterator[str]:
 
 
 def _signedness(report: Report) -> Iterator[str]:
-    ratio = _ratio(report, Kind(target="arm"), Kind(target="x86"))
+    ratio = _ratio(report, Kind(target="dotprod"), Kind(target="any"))
     if not ratio:
         return
     core = report.environment.cpu
     if min(ratio.values) < 1 < max(ratio.values):
         yield f"On {core}, neither S8S8 nor U8S8 is the cheaper int8 of every ONNX net (S8S8 by U8S8 {ratio.spread()})."
     else:
-        cheaper = "arm" if ratio.mean < 1 else "x86"
+        cheaper = "dotprod" if ratio.mean < 1 else "any"
         yield (
             f"On {core}, {SIGNEDNESS[cheaper]} is the cheaper int8 for ONNX (S8S8 needs "
             f"{100 * abs(ratio.mean - 1):.1f} % {'fewer' if ratio.mean < 1 else 'more'} instructions than U8S8; "

@@ -151,8 +151,8 @@ def _int8_slower(one: Measurement, measurements: Sequence[Measurement], arch: st
 
 def _why(one: Measurement, arch: str) -> str:
     """What the file alone says of it; operator by operator only a profile can tell."""
-    if one.format == "onnx" and one.target == "arm" and arch in X86:
-        return "It was exported for ARM (int8 activations), whose kernels x86 lacks: `edgecnn export --target x86`."
+    if one.format == "onnx" and one.target == "dotprod" and arch in X86:
+        return "Its int8 activations are for ARM with dot product, whose kernels x86 lacks: `edgecnn export`."
     where = "`edgecnn bench --profile` says which operators."
     return f"Some of its operators stayed float; {where}" if one.precision == "int8-mixed" else where
 

@@ -1,7 +1,7 @@
 """`edgecnn export`: a Run in, Artifacts out, each described as it is and checked against the run.
 
 runs/<name>/artifacts/
-    <name>-<precision>.<onnx|tflite>    the files; `-arm` and `-uint8io`, `-float32io` name what is not the default
+    <name>-<precision>.<onnx|tflite>    the files; `-dotprod` and `-uint8io`, `-float32io` name what is not the default
     <file>.json                         the card of each, with the verdict of its check
     labels.txt                          one class a line
     calibration.json                    which training pictures the int8 ranges come from
@@ -145,9 +145,11 @@ def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
     marks = [run.name, description.precision]
     of_onnx = description.format == "onnx"
     if description.precision.startswith("int8"):
-        if of_onnx and plan.target != "x86":
+        if plan.weight_range != "safe":
+            marks.append(plan.weight_range)
+        if of_onnx and plan.target != "any":
             marks.append(plan.target)
-        if plan.io not in ("auto", "uint8" if of_onnx and plan.target == "x86" else "int8"):
+        if plan.io not in ("auto", "uint8" if of_onnx and plan.target == "any" else "int8"):
             marks.append(f"{plan.io}io")
     if of_onnx and plan.onnx_for:
         marks.append(f"ort{plan.onnx_for}")

@@ -30,14 +30,19 @@ class ExportPlan:
     precision: tuple[str, ...] = ("fp32", "int8")
     io: Literal["auto", "int8", "uint8", "float32"] = "auto"
     """Of an int8 file's input and output tensors; auto costs no operator: the type of its activations."""
-    target: Literal["x86", "arm"] = "x86"
-    """Whose fast int8 kernels ONNX is written for: activations uint8 on x86, int8 on ARM."""
+    target: Literal["any", "dotprod"] = "any"
+    """Whose fast int8 kernels ONNX is written for: activations uint8 serve every CPU, int8 those of an ARM core with
+    dot product. Either computes the same everywhere."""
     onnx_for: str = ""
     """Oldest ONNX Runtime that has to read the ONNX files, such as "1.10"; empty takes what the exporter writes."""
     calib_samples: int = 300
     calib_seed: int = 0
     max_drop: float = 1.0
     """Largest accuracy drop against the run that passes, in percentage points."""
+    weight_range: Literal["safe", "full"] = "safe"
+    """Of int8 weights in every format: "safe" keeps what two neighbours add up to so small that no CPU cuts their
+    products off (`edgecnn.weight_range`); "full" takes all of int8, and ONNX then holds such layers with uint8 weights,
+    which compute the same everywhere and are slower."""
     per_channel: bool = True
     """One scale for each output channel of an int8 weight; off, one for the whole tensor, as some chips want it."""
     rungs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

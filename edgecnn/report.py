@@ -190,7 +190,7 @@ class Measurement:
     validity: Validity = Validity()
     counts: tuple[Count, ...] = ()
     target: str | None = None
-    """Whose int8 kernels an ONNX file was written for: "x86" or "arm"."""
+    """Whose int8 kernels an ONNX file was written for: "any" or "dotprod"."""
     golden: Golden | None = None
     """None for a file without golden vectors."""
 

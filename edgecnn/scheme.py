@@ -92,6 +92,7 @@ def prepared(scheme: Scheme, *, trained: bool) -> GraphModule:
             zero_point,
             histograms=scheme.observer != "min-max",
             per_channel=scheme.plan.per_channel,
+            safe=scheme.plan.weight_range == "safe",
             in_float=scheme.in_float,
             trained=trained,
         )

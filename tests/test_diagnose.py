@@ -120,8 +120,8 @@ def test_loose_files_are_matched_by_their_names(one: str, other: str, same: bool
 @pytest.mark.parametrize(
     ("changes", "arch", "words"),
     [
-        ({"format": "onnx", "target": "arm"}, "x86_64", "exported for ARM (int8 activations)"),
-        ({"format": "onnx", "target": "arm"}, "aarch64", "`edgecnn bench --profile` says which operators."),
+        ({"format": "onnx", "target": "dotprod"}, "x86_64", "for ARM with dot product"),
+        ({"format": "onnx", "target": "dotprod"}, "aarch64", "`edgecnn bench --profile` says which operators."),
         ({"precision": "int8-mixed"}, "x86_64", "Some of its operators stayed float"),
         ({}, "x86_64", "`edgecnn bench --profile` says which operators."),
     ],

@@ -129,8 +129,8 @@ def test_what_is_not_the_default_has_its_own_name_and_overwrites_nothing(
 ) -> None:
     run = copy_of(exported[0], tmp_path)
     before = snapshot(run.artifacts)
-    (made,) = export(run, dataclasses.replace(ONNX_ONLY, precision=("int8",), target="arm"))
-    assert (made.name, made.target) == ("dscnn-digits-int8-arm.onnx", "arm")
+    (made,) = export(run, dataclasses.replace(ONNX_ONLY, precision=("int8",), target="dotprod"))
+    assert (made.name, made.target) == ("dscnn-digits-int8-dotprod.onnx", "dotprod")
     after = snapshot(run.artifacts)
     assert {name: after[name] for name in before if name != "golden.npz"} == {
         name: digest for name, digest in before.items() if name != "golden.npz"

@@ -24,7 +24,7 @@ RESUME = Annotated[bool, typer.Option("--resume", help="Continue from the run's 
 FORMAT = Annotated[str | None, typer.Option("--format", help="onnx,tflite,c")]
 PRECISION = Annotated[str | None, typer.Option("--precision", help="fp32,fp16,int8")]
 IO = Annotated[str | None, typer.Option("--io", help="int8 files: auto, int8, uint8 or float32.")]
-TARGET = Annotated[str | None, typer.Option("--target", help="ONNX int8 for x86 (U8S8) or arm (S8S8).")]
+TARGET = Annotated[str | None, typer.Option("--target", help="ONNX int8 for any CPU (U8S8), or ARM dotprod (S8S8).")]
 ONNX_FOR = Annotated[str | None, typer.Option("--onnx-for", help="Oldest ONNX Runtime to be read by: 1.10")]
 CALIB_SAMPLES = Annotated[int | None, typer.Option("--calib-samples", help="Training pictures to calibrate on.")]
 MAX_DROP = Annotated[float | None, typer.Option("--max-drop", help="Gate: largest accuracy drop, in pp.")]

@@ -2,9 +2,8 @@
 
 fp32 takes raw pixels 0..255 as float; so does fp16, whose weights are stored in half precision and cast when the
 file is loaded, for ONNX Runtime's CPU provider computes in float32. int8 is a QDQ graph whose input and output
-tensors hold bytes: uint8 where the target is x86 (its kernels are fast for uint8 activations and int8 weights
-alone), int8 on ARM; `io` turns them into something else with operators at the edges. `onnx_for` writes an older
-opset.
+tensors hold bytes: uint8, which with int8 weights is fast on every CPU, or int8 for an ARM core with dot product. `io`
+turns them into something else with operators at the edges. `onnx_for` writes an older opset.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
         _onnx_surgery.cut_edges(proto)
         _onnx_surgery.fold_weight_transposes(proto)
         _onnx_surgery.biases_to_int32(proto)
-        if plan.target == "x86":
+        if plan.target == "any":
             _onnx_surgery.activations_to_uint8(proto)
         if plan.io != "auto":
             _onnx_surgery.edges_as(proto, plan.io)

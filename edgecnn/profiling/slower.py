@@ -90,7 +90,7 @@ def _reasons(one: Profile, fp32: Profile, arch: str) -> Iterator[str]:
     if one.call and one.rows and one.call.p50 + _start(one) > one.whole.p50 / 2:
         yield "at this size an operator's start costs more than its arithmetic, in int8 as in fp32"
     if one.runtime == "onnxruntime" and arch in X86 and _is_s8s8(one):
-        yield "ONNX Runtime has no fast kernels for int8 activations on x86: `edgecnn export --target x86` writes uint8"
+        yield "ONNX Runtime has no fast kernels for int8 activations on x86: `edgecnn export` writes uint8"
 
 
 def _start(one: Profile) -> float:
