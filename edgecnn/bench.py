@@ -14,7 +14,7 @@ import numpy as np
 from edgecnn import benches, boards, candidates, config, console, diagnose, present, report
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
-from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, LinkError, MissingPackage
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, LinkError, MissingPackage, UsageError
 from edgecnn.measure import Counting, Job, Outcome, Timing
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
@@ -48,7 +48,7 @@ def bench(
         shelf = Shelf(Path(scratch), suite.limit)
         shown = [shelf.take(one.data, one.artifact) if one.data else None for one in found]
         golden = [golden_vectors(one.artifact, Path(scratch)) for one in found]
-        rounds = suite.rounds if board.keeps_time else 0  # counts repeat, so a second process says nothing new
+        rounds = suite.rounds if board.keeps_time else 0  # the rest repeats, so a second process says nothing new
         with console.progress("measuring", (rounds + 2) * len(found)) as advance:
             for round_ in range(rounds):
                 for one in benches.turns(found, round_):
@@ -131,15 +131,18 @@ def _time(board: Board, one: Candidate, suite: Suite) -> None:
 
 
 def score(board: Board, one: Candidate, suite: Suite, stimuli: Stimuli | None, vectors: GoldenVectors | None) -> None:
-    """What does not depend on time, outside the timing windows: instructions, outputs, accuracy.
+    """What does not depend on time, outside the timing windows: instructions where they count, outputs, accuracy.
 
     Counting has a process of its own: what else a process was given moves its memory, which a small net's
     count shows in its last digits.
     """
     job = job_of(one, suite)
     with _noting_failure(one):
-        count = _run(board, one, dataclasses.replace(job, count=COUNTING)).count
-        one.counts += [count] if count else []
+        if board.counts_instructions:
+            count = _run(board, one, dataclasses.replace(job, count=COUNTING)).count
+            one.counts += [count] if count else []
+        elif not board.keeps_time and not stimuli and not vectors:
+            raise UsageError(f"{board.name} can only answer pictures, and {one.name} has none.", "--data names some")
         if not stimuli and not vectors:
             return
         test, images = stimuli.test if stimuli else None, str(vectors.images) if vectors else None

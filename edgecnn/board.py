@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import cast
 
 from edgecnn import boards, console, depot, environment, plugins, preflight, remote
 from edgecnn.boards import _named
-from edgecnn.errors import EdgecnnError, LinkError, UsageError
+from edgecnn.errors import LinkError, UsageError
 from edgecnn.link import Link
 
 
 def list_boards(as_json: bool = False) -> None:
     """Print every kind of board and every named one."""
-    kinds = {"emulated": "emulated:pi3|pi4|pi5", "local": "local", "ssh": "ssh://user@host[:port]"}
+    from edgecnn.emulator import machine, user_mode
+
+    emulated = f"emulated:{'|'.join((*machine.CPUS, *user_mode.CORES))}"
+    kinds = {"emulated": emulated, "local": "local", "ssh": "ssh://user@host[:port]"}
     rows = [(kinds.get(name, f"{name}:…"), _caption(name)) for name in plugins.names("boards")]
     for name in _named.names():
         one = _named.read(name)
@@ -25,12 +25,13 @@ def list_boards(as_json: bool = False) -> None:
     if as_json:
         print(json.dumps([{"board": name, "what": what} for name, what in rows], indent=1))
     else:
+        width = max(len(name) for name, _ in rows) + 2
         for name, what in rows:
-            print(f"{name:<28}{what}".rstrip())
+            print(f"{name:<{width}}{what}".rstrip())
 
 
 def make(again: bool = False) -> None:
-    """Make the image of the emulated boards and put the packages on it, and print what there is.
+    """Make the image of the emulated ARM boards and put the packages on it, and print what there is.
 
     `again` takes the packages as they are today. Raises EnvironmentUnfit where a tool is missing.
     """
@@ -45,11 +46,13 @@ def make(again: bool = False) -> None:
 
 def info(board: str, as_json: bool = False) -> None:
     """Print what a board is, read in one round trip. Raises LinkError."""
-    if board == "local":
-        table = environment.to_table(environment.here())
+    link = boards.link(board)
+    if link is None:
+        with boards.open(board) as ready:
+            table = environment.to_table(ready.facts())
     else:
-        with _link(board) as link:
-            table = dict(preflight.to_table(preflight.inspect(link, _python(board))))
+        with link as connected:
+            table = dict(preflight.to_table(preflight.inspect(connected, _python(board))))
     if as_json:
         print(json.dumps(table, indent=1))
         return
@@ -63,24 +66,13 @@ def doctor(board: str) -> None:
 
     Raises BoardUnfit or LinkError for the first that prevents a measurement; what limits one is a warning.
     """
-    failed: EdgecnnError | None = None
-    if not shutil.which("ssh"):
-        raise LinkError("This machine has no ssh.", "apt install openssh-client")
-    with _link(board) as link:
-        print(f"ok    reached {link.destination}")
-        facts = preflight.inspect(link, _python(board))
-        found = preflight.problems(facts, remote.packages())
-        for problem in found:
-            print(f"no    {problem.sentence}")
-            failed = failed or problem
-        if not found:
-            print(f"ok    {facts.model or facts.cpu}, {facts.arch}, {facts.os}, Python {facts.python}")
-        for remark in preflight.remarks(facts):
-            console.warn(remark)
-    if failed:
-        raise failed
+    link = boards.link(board)
+    if link is not None:
+        _examine(link, _python(board))
     with boards.open(board) as ready:
         machine = ready.facts()
+        if link is None:
+            print(f"ok    {machine.model or machine.cpu}, {machine.arch}, {machine.os}, Python {machine.python}")
         packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
         print(f"ok    the worker runs there with {packages}")
     print("ok    nothing is in the way of a measurement")
@@ -88,21 +80,31 @@ def doctor(board: str) -> None:
 
 def clean(board: str) -> None:
     """Empty what we keep on a board and print how much that was. Raises BoardUnfit while a bench runs there."""
-    with _link(board) as link:
-        facts = preflight.inspect(link, _python(board))
-        freed_bytes = depot.clean(link, facts)
-        print(f"{facts.cache} on {link.destination}: {freed_bytes / 1e6:.1f} MB freed")
+    link = boards.link(board)
+    if link is None:
+        raise UsageError(f"The board {board!r} is reached without a link.", "nothing is kept there")
+    with link as connected:
+        facts = preflight.inspect(connected, _python(board))
+        freed_bytes = depot.clean(connected, facts)
+        print(f"{facts.cache} on {connected.destination}: {freed_bytes / 1e6:.1f} MB freed")
 
 
-@contextlib.contextmanager
-def _link(board: str) -> Iterator[Link]:
-    """The bare link to a board of a kind that has one: its `connect(address)`."""
-    kind, address = boards.find(board)
-    connect = getattr(kind, "connect", None)
-    if connect is None:
-        raise UsageError(f"The board {board!r} is reached without a link.", "this is for ssh://user@host")
-    with cast(AbstractContextManager[Link], connect(address)) as link:
-        yield link
+def _examine(link: AbstractContextManager[Link], python: str | None) -> None:
+    """What can be seen before anything is copied. Raises BoardUnfit for the first that prevents a measurement."""
+    if not shutil.which("ssh"):
+        raise LinkError("This machine has no ssh.", "apt install openssh-client")
+    with link as connected:
+        print(f"ok    reached {connected.destination}")
+        facts = preflight.inspect(connected, python)
+        found = preflight.problems(facts, remote.packages())
+        for problem in found:
+            print(f"no    {problem.sentence}")
+        if not found:
+            print(f"ok    {facts.model or facts.cpu}, {facts.arch}, {facts.os}, Python {facts.python}")
+        for remark in preflight.remarks(facts):
+            console.warn(remark)
+    if found:
+        raise found[0]
 
 
 def _python(board: str) -> str | None:

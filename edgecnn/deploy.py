@@ -175,11 +175,10 @@ def typed(destination: str) -> str:
 
 def reach(board: str) -> AbstractContextManager[Link]:
     """A link to a board by its name. Raises UsageError for a kind of board that has none."""
-    kind, address = boards.find(board)
-    connect = getattr(kind, "connect", None)
-    if connect is None:
+    link = boards.link(board)
+    if link is None:
         raise UsageError(f"Nothing can be deployed to {board!r}.", "--board ssh://user@host, or --output FOLDER")
-    return cast(AbstractContextManager[Link], connect(address))
+    return link
 
 
 class _Root:

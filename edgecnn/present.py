@@ -19,6 +19,8 @@ CHECKED = ("kB", "top-1 % [95 %]", "drop", "agree", "p50", "p99", "MB")
 CHECKED_MEAN = "drop: accuracy lost against the run, pp; agree: same answer as the run, %; MB: peak memory"
 COUNTED = ("kB", "top-1 % [95 %]", "p50 [95 %]", "instructions", "peak MB")
 """Of a board that keeps no time."""
+ANSWERED = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "golden")
+"""Of a board that counts no instructions either."""
 
 
 def _top1(one: Measurement) -> str:
@@ -68,7 +70,7 @@ COLUMNS: dict[str, Callable[[Measurement], str]] = {
     "first": lambda one: duration(one.summary.first_ms),
     "end-to-end p50": _end_to_end,
     "planned kB": lambda one: digits(one.planned_activation_peak_bytes / 1000),
-    "peak MB": lambda one: digits(one.summary.peak_rss_bytes / 1e6),
+    "peak MB": lambda one: "-" if one.summary.peak_rss_bytes is None else digits(one.summary.peak_rss_bytes / 1e6),
     "samples": lambda one: f"{one.summary.samples:,}",
     "instructions": _instructions,
     "golden": _golden,
@@ -91,6 +93,7 @@ TIMES_MEAN = (
     "of all samples. Timed is the graph alone; end-to-end also decodes, resizes and converts. init is from file to",
     "session, first the first inference.",
 )
+ANSWERS_MEAN = "This emulated core answers; it has no latency, instructions or memory to tell."
 COUNTS_MEAN = (
     "This machine is emulated and keeps no time of its own, so there is no latency. Instructions are those one",
     "inference retires in user space, counted by the emulated core: median, and the largest distance from it.",
@@ -106,7 +109,7 @@ def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | 
     """Print the report's head and table on stdout (or `stream`), its failures and warnings on stderr.
 
     Without `columns`, files of one run get NARROW, and files of several, side by side, CHECKED; a board
-    without a clock of its own gets COUNTED.
+    without a clock of its own gets COUNTED, or ANSWERED where nothing could be counted.
     """
     runs = {one.run for one in report.measurements}
     shared = _shared_prefix([one.file for one in report.measurements])
@@ -116,7 +119,10 @@ def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | 
         console.table(*_by_run(report), stream)
         print(CHECKED_MEAN, file=stream or sys.stdout)
     else:
-        console.table(*cells(report, columns or (NARROW if _is_timed(report) else COUNTED), shared), stream)
+        usual = NARROW if _is_timed(report) else COUNTED if _is_counted(report) else ANSWERED
+        console.table(*cells(report, columns or usual, shared), stream)
+        if usual is ANSWERED:
+            print(ANSWERS_MEAN, file=stream or sys.stdout)
     for failure in report.failures:
         console.error(f"{failure.file} on {failure.runtime}: {failure.sentence}", failure.hint)
     for warning in report.warnings:
@@ -168,7 +174,7 @@ def markdown(report: Report) -> str:
         f"- {how(report)}",
         "",
         console.markdown_table(head, rows),
-        *(TIMES_MEAN if timed else COUNTS_MEAN),
+        *(TIMES_MEAN if timed else COUNTS_MEAN if _is_counted(report) else (ANSWERS_MEAN,)),
         *NUMBERS_MEAN,
     ]
     follows = costs.sentences([report]) if not timed else []
@@ -188,6 +194,10 @@ def write_markdown(report: Report, path: Path) -> None:
 
 def _is_timed(report: Report) -> bool:
     return any(one.is_timed for one in report.measurements) or not report.measurements
+
+
+def _is_counted(report: Report) -> bool:
+    return any(one.summary.instructions_n for one in report.measurements)
 
 
 def _marked(one: Measurement, shared: str) -> str:
@@ -227,6 +237,8 @@ def how(report: Report) -> str:
         f"{summaries[0].rounds} rounds, {samples} timed runs"
         if _is_timed(report)
         else f"{samples} counts of instructions"
+        if _is_counted(report)
+        else "answers alone"
     )
     return f"{threads} thread{'s' if threads > 1 else ''}, batch 1, {how}{scored}"
 

@@ -61,6 +61,7 @@ class RemoteBoard:
     """A `boards.Board`. A link that is cut is opened once more, and the job it cut is done again."""
 
     keeps_time = True
+    counts_instructions = True
 
     def __init__(
         self, destination: str, options: Sequence[str], name: str, python: str | None, wanted: Sequence[str]

@@ -138,8 +138,8 @@ class Summary:
     import_ms: float | None = None
     init_ms: float | None = None
     first_ms: float | None = None
-    peak_rss_bytes: int
-    """Less the baseline."""
+    peak_rss_bytes: int | None
+    """Less the baseline; None where the emulator's own memory is in it."""
     top1_percent: float | None = None
     top1_low_percent: float | None = None
     top1_high_percent: float | None = None
@@ -147,7 +147,7 @@ class Summary:
     end_to_end_p50_ms: float | None = None
     end_to_end_decode_p50_ms: float | None = None
     instructions_p50: float | None = None
-    """Of one inference; None where the kernel lets nobody count."""
+    """Of one inference; None where nobody can count."""
     instructions_min: int | None = None
     instructions_max: int | None = None
     instructions_n: int | None = None

@@ -15,7 +15,7 @@ def summarise(
     end_to_end: EndToEnd | None,
     counts: Sequence[Count] = (),
 ) -> Summary:
-    """The Summary of one file on one runtime; at least one window, or else one count, is needed.
+    """The Summary of one file on one runtime; memory is that of the windows, or else of the counts.
 
     p50 is the median over rounds of each round's median, and its interval is that of the rounds, not
     of the samples: the samples of a process share its memory layout and the seconds it ran in, so
@@ -25,8 +25,9 @@ def summarise(
     """
     top1 = stats.wilson(accuracy.correct, accuracy.n) if accuracy else None
     instructions = sorted(number for count in counts for number in count.instructions)
+    peaks = [process.peak_rss_bytes - process.baseline_rss_bytes for process in windows or counts]
     untimed = Summary(
-        peak_rss_bytes=max(process.peak_rss_bytes - process.baseline_rss_bytes for process in windows or counts),
+        peak_rss_bytes=max(peaks, default=None),
         top1_percent=top1.percent if top1 else None,
         top1_low_percent=top1.low_percent if top1 else None,
         top1_high_percent=top1.high_percent if top1 else None,

@@ -13,6 +13,7 @@ from edgecnn import plugins
 from edgecnn.boards import _named
 from edgecnn.environment import Environment
 from edgecnn.errors import UsageError, nearest
+from edgecnn.link import Link
 from edgecnn.measure import Job, Outcome
 
 
@@ -24,6 +25,9 @@ class Board(Protocol):
 
     keeps_time: bool
     """False for an emulated machine: it counts and answers, and is never asked how long."""
+
+    counts_instructions: bool
+    """False where it is known that nobody can count them; True says that asking is worth it."""
 
     def facts(self) -> Environment:
         """The board's Environment, read there."""
@@ -68,3 +72,10 @@ def open(name: str) -> AbstractContextManager[Board]:
     """The board a suite names, ready to measure."""
     kind, address = find(name)
     return kind.open(address)
+
+
+def link(name: str) -> AbstractContextManager[Link] | None:
+    """The bare link to a board, for what needs no worker; None for a board that is reached without one."""
+    kind, address = find(name)
+    connect = getattr(kind, "connect", None)
+    return cast(AbstractContextManager[Link] | None, connect(address)) if connect else None

@@ -1,7 +1,11 @@
-"""An ARM board emulated here: `emulated:pi3`, `pi4` or `pi5`, a Cortex-A53, A72 or A76 under Debian.
+"""A core emulated here: a Raspberry Pi's under Debian, or that of an older PC.
 
-It answers what the core computes, what memory that takes and how many instructions; the time it shows
-is the emulator's, so it is asked for none and tells none.
+    emulated:pi3, pi4, pi5    a Cortex-A53, A72 or A76
+    emulated:x86-64-v2        SSE4.2 and no AVX
+    emulated:x86-64-v3        AVX2, no VNNI and no AVX-512
+
+It answers what the core computes and, on ARM, what memory that takes and how many instructions; the time
+it shows is the emulator's, so it is asked for none and tells none.
 """
 
 from __future__ import annotations
@@ -9,39 +13,52 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from edgecnn import link, remote
-from edgecnn.emulator import image, machine, provisioned
+from edgecnn.boards import Board
+from edgecnn.emulator import image, machine, provisioned, user_mode
 from edgecnn.emulator.machine import Machine
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit, UsageError, nearest
 from edgecnn.link import Link
 from edgecnn.measure import Job, Outcome
-from edgecnn.remote import RemoteBoard
 
 
 @contextlib.contextmanager
 def open(address: str) -> Iterator[EmulatedBoard]:
-    """Boot the board, making its image first if there is none. Raises UsageError for one that is not known."""
+    """Start the board; an ARM one is booted, its image made first if there is none.
+
+    Raises UsageError for one that is not known.
+    """
+    if address in user_mode.CORES:
+        with user_mode.open(address) as core:
+            yield EmulatedBoard(core, f"emulated {address}")
+        return
     with (
         boot(address) as guest,
         remote.open(machine.HOST, guest.ssh_options, f"emulated:{address}") as board,
     ):
-        yield EmulatedBoard(board, address)
+        yield EmulatedBoard(board, f"emulated {machine.CPUS[address]} ({address})")
+
+
+def connect(address: str) -> AbstractContextManager[Link] | None:
+    """The bare link to a board that is booted for it, for what needs no worker; None for an x86-64 core."""
+    return None if address in user_mode.CORES else _connect(address)
 
 
 @contextlib.contextmanager
-def connect(address: str) -> Iterator[Link]:
-    """Boot the board and yield the bare link, for what needs no worker."""
+def _connect(address: str) -> Iterator[Link]:
     with boot(address) as guest, link.connect(machine.HOST, guest.ssh_options) as one:
         yield one
 
 
 @contextlib.contextmanager
 def boot(address: str) -> Iterator[Machine]:
-    """The board with its packages on it, fresh from its image: what it writes is gone with it."""
+    """The ARM board with its packages on it, fresh from its image: what it writes is gone with it."""
     if address not in machine.CPUS:
-        raise UsageError(f"There is no emulated board {address!r}.", nearest(address, machine.CPUS))
+        known = (*machine.CPUS, *user_mode.CORES)
+        raise UsageError(f"There is no emulated board {address!r}.", nearest(address, known))
     made = image.make()
     disk = provisioned.make(made, remote.packages())
     with machine.boot(made, disk, address) as guest:
@@ -53,14 +70,15 @@ class EmulatedBoard:
 
     keeps_time = False
 
-    def __init__(self, board: RemoteBoard, kind: str) -> None:
+    def __init__(self, board: Board, model: str) -> None:
         self.name = board.name
+        self.counts_instructions = board.counts_instructions
         self._board = board
-        self._kind = kind
+        self._model = model
 
     def facts(self) -> Environment:
-        """Of the board; its device tree names no Raspberry Pi, so the model says what it is."""
-        return dataclasses.replace(self._board.facts(), model=f"emulated {machine.CPUS[self._kind]} ({self._kind})")
+        """The board's; no device tree names it, so the model says what it is."""
+        return dataclasses.replace(self._board.facts(), model=self._model)
 
     def run(self, job: Job) -> Outcome:
         """Raises EnvironmentUnfit when a time is asked for, or no instructions can be counted."""

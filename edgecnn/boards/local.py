@@ -31,6 +31,7 @@ class LocalBoard:
 
     name = "local"
     keeps_time = True
+    counts_instructions = True
 
     def __init__(self, worker: Path) -> None:
         self._worker = worker

@@ -12,13 +12,13 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from edgecnn import console, formats, plugins
 from edgecnn.doctor.finding import Finding
-from edgecnn.emulator import tools
+from edgecnn.emulator import machine, tools, user_mode
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 
 PROJECT = "edgecnn"
@@ -61,7 +61,13 @@ def findings() -> list[Finding]:
     for extra in present:
         found += _imports(extra)
     found += [_writes(name) for name in plugins.names("formats")]
-    return [*found, _ssh(), _emulator()]
+    arm, x86 = (", ".join(f"emulated:{name}" for name in names) for names in (machine.CPUS, user_mode.CORES))
+    return [
+        *found,
+        _ssh(),
+        _emulator(lambda: tools.require(tools.TO_BUILD), f"{arm} can be made"),
+        _emulator(user_mode.require, f"{x86} can be asked"),
+    ]
 
 
 def proven() -> dict[str, str]:
@@ -213,12 +219,12 @@ def _ssh() -> Finding:
     return Finding(level="warn", subject="ssh", evidence="missing: no board can be reached", mend=mend)
 
 
-def _emulator() -> Finding:
+def _emulator(require: Callable[[], None], evidence: str) -> Finding:
     try:
-        tools.require(tools.TO_BUILD)
+        require()
     except EnvironmentUnfit as error:
         return Finding(level="note", subject="emulator", evidence=error.sentence, mend=error.hint)
-    return Finding(level="ok", subject="emulator", evidence="emulated:pi3, emulated:pi4 and emulated:pi5 can be made")
+    return Finding(level="ok", subject="emulator", evidence=evidence)
 
 
 def _required(extra: str) -> list[tuple[str, str]]:

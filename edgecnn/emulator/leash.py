@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     # Had it died before the line above, its end would never be told.
     if os.getppid() != int(parent):
         sys.exit("the parent is gone")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would be the emulator's, and of use to nobody
     os.execvp(program[0], program)
 
 

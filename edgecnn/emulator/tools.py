@@ -14,12 +14,14 @@ PACKAGES = {
     "mke2fs": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
     "qemu-system-aarch64": "qemu-system-arm",
+    "qemu-x86_64": "qemu-user",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "tar": "tar",
     "unshare": "util-linux",
 }
-TO_BUILD = tuple(PACKAGES)
+FOR_USER_MODE = ("qemu-x86_64",)
+TO_BUILD = tuple(program for program in PACKAGES if program not in FOR_USER_MODE)
 TO_RUN = ("qemu-system-aarch64", "ssh")
 
 

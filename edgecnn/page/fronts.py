@@ -131,8 +131,10 @@ def _bytes(one: Measurement) -> Estimate:
     return Estimate(one.bytes, one.bytes, one.bytes)
 
 
-def _memory(one: Measurement) -> Estimate:
+def _memory(one: Measurement) -> Estimate | None:
     """The largest of all processes, as the summary has it, with the smallest and the largest around it."""
+    if one.summary.peak_rss_bytes is None:
+        return None
     peaks = [process.peak_rss_bytes - process.baseline_rss_bytes for process in one.windows or one.counts]
     return Estimate(one.summary.peak_rss_bytes, min(peaks), max(peaks))
 

@@ -142,10 +142,11 @@ def measured(key: str, report: Report, caption: str) -> tuple[Table, ...]:
     timed = any(one.is_timed for one in report.measurements)
     counted = any(one.summary.instructions_n for one in report.measurements)
     times = (*TIMES, "instructions") if counted else TIMES
-    parts = (
-        ("answers", ACCURACY, "Size, accuracy and memory"),
-        ("times", times if timed else COUNTS, "Latency" if timed else "Instructions; an emulated board has no latency"),
-    )
+    parts: list[tuple[str, Sequence[str], str]] = [("answers", ACCURACY, "Size, accuracy and memory")]
+    if timed:
+        parts.append(("times", times, "Latency"))
+    elif counted:
+        parts.append(("times", COUNTS, "Instructions; an emulated board has no latency"))
     made = []
     for part, columns, title in parts:
         head, rows = present.cells(report, columns)

@@ -74,6 +74,8 @@ def profile(
     found = _readable(candidates.find(targets, suite, data))
     path = benches.destination(targets, suite, output, "-profile")
     with boards.open(suite.board) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+        if not board.keeps_time and not board.counts_instructions:
+            raise _no_cost()
         machine = board.facts()
         unit: Unit = "ms" if board.keeps_time else "instructions"
         taken = [Taken(one, unit) for one in candidates.installed(found, machine, suite)]
@@ -200,7 +202,14 @@ def _step(board: Board, one: Taken, suite: Suite) -> None:
             one.steps.append(list(steps.differences))
             one.whole.append(statistics.median(steps.whole))
         elif not one.candidate.error:
-            raise EnvironmentUnfit("The board keeps no time and counts no instructions: no operator has a cost.")
+            raise _no_cost()
+
+
+def _no_cost() -> EnvironmentUnfit:
+    return EnvironmentUnfit(
+        "The board keeps no time and counts no instructions: no operator has a cost.",
+        "--board emulated:pi4 counts; local and ssh://user@host keep time",
+    )
 
 
 def _time(board: Board, one: Taken, suite: Suite, number: int) -> None:

@@ -8,7 +8,7 @@ from edgecnn import boards, console, runtimes
 from edgecnn.artifact import Artifact
 from edgecnn.boards import Board
 from edgecnn.environment import Environment
-from edgecnn.errors import MissingPackage
+from edgecnn.errors import MissingPackage, UsageError
 from edgecnn.measure import Counting, Job, Timing
 from edgecnn.report import Count, Summary, Window
 from edgecnn.summary import summarise
@@ -20,8 +20,16 @@ COUNTING = Counting(num_counts=10, least_instructions=1_000_000)
 
 
 def require(board: str, runtime: str) -> Environment:
-    """The board's facts; MissingPackage if it lacks the runtime, so that a long climb is not in vain."""
+    """The board's facts. Raises what would make a long climb vain.
+
+    MissingPackage if it lacks the runtime, UsageError if it neither keeps time nor counts instructions.
+    """
     with boards.open(board) as machine:
+        if not machine.keeps_time and not machine.counts_instructions:
+            raise UsageError(
+                f"The board {board!r} keeps no time and counts no instructions, so no file has a price there.",
+                "--board emulated:pi4 counts; local and ssh://user@host keep time",
+            )
         facts = machine.facts()
     package = runtimes.get(runtime).PACKAGE
     if package not in facts.packages:

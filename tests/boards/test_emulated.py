@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from edgecnn import export, plans, remote, report
+from edgecnn import boards, export, plans, remote, report
 from edgecnn.bench import COUNTING, bench, job_of, judge
 from edgecnn.boards import emulated
 from edgecnn.boards.emulated import EmulatedBoard
@@ -65,7 +65,7 @@ def guest(name: str) -> Iterator[Machine]:
 @pytest.fixture
 def board(guest: Machine, name: str) -> Iterator[EmulatedBoard]:
     with remote.open(machine.HOST, guest.ssh_options, f"emulated:{name}") as one:
-        yield EmulatedBoard(one, name)
+        yield EmulatedBoard(one, f"emulated {machine.CPUS[name]} ({name})")
 
 
 @pytest.fixture
@@ -256,7 +256,9 @@ def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreach
             one.run(["true"], timeout_s=30)
     with pytest.raises(LinkError, match="cannot be reached"), connect(machine.HOST, spare.ssh_options):
         pass
-    with emulated.connect("pi4") as one:
+    bare = boards.link("emulated:pi4")
+    assert bare is not None
+    with bare as one:
         assert one.run(["test", "-e", "/root/mark"]).returncode == 1
 
 
