@@ -85,15 +85,15 @@ def _home() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def exportable(net: str) -> Exportable:
+def exportable(net: str, **plan: Any) -> Exportable:
     """The prepared net, once a session."""
-    return quantize.prepare(run(net, Path(_home().name) / net), splits(SHAPES[net]), ExportPlan(name="test"))
+    return quantize.prepare(run(net, Path(_home().name) / net), splits(SHAPES[net]), ExportPlan(name="test", **plan))
 
 
 @functools.cache
 def written(net: str, format_name: str, precision: str, **plan: Any) -> Artifact:
     """One file of the net, written once a session."""
-    model = exportable(net)
+    model = exportable(net, **{key: value for key, value in plan.items() if key == "weight_range"})
     marks = "-".join([precision, *map(str, plan.values())])
     path = model.run.folder / f"{net}-{marks}{formats.get(format_name).SUFFIX}"
     formats.get(format_name).write(model, precision, ExportPlan(name="test", **plan), path)

@@ -17,6 +17,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
@@ -277,6 +278,51 @@ def test_onnx_for_arm_has_int8_activations_and_the_same_logits() -> None:
     assert (any_cpu.description.input.dtype, arm.description.input.dtype) == ("uint8", "int8")
     unsigned, signed = verify.outputs(any_cpu, images), verify.outputs(arm, images)
     assert np.array_equal(unsigned.astype(np.int32) - 128, signed.astype(np.int32))
+
+
+def int8_filters(path: Path) -> list[npt.NDArray[np.int32]]:
+    """The 8-bit weights of a file's layers with several inputs, less their zero points: (K, ...) each, inputs last."""
+    model = onnx.load(path)
+    constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    coders = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    filters = []
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            weight, _, zero_point = (constants[name] for name in coders[node.input[1]].input)
+            transposed = any(one.name == "transB" and one.i for one in node.attribute)
+            if node.op_type != "Conv" and not transposed:
+                weight = weight.T
+            if node.op_type != "Conv" or weight.shape[1] > 1:
+                filters.append(np.moveaxis(weight.astype(np.int32) - np.int32(zero_point.flat[0]), 1, -1))
+    assert filters
+    return filters
+
+
+@pytest.mark.parametrize("net", ["dscnn", "mlp", "resnet"])
+def test_int8_weights_of_onnx_leave_room_for_the_sums_of_their_products(net: str) -> None:
+    for weight in int8_filters(small_runs.written(net, "onnx", "int8").path):
+        rows = weight.reshape(len(weight), -1)
+        pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
+        assert 255 * np.maximum(pairs, 0).sum(2).max() < 2**15
+        assert -255 * np.minimum(pairs, 0).sum(2).min() <= 2**15
+
+
+@pytest.mark.parametrize("net", ["dscnn", "mlp", "resnet"])
+def test_weights_of_the_full_range_are_uint8_in_onnx_and_the_same_numbers_in_tflite(net: str) -> None:
+    full = {name: small_runs.written(net, name, "int8", weight_range="full") for name in DEPLOYED}
+    safe = small_runs.written(net, "onnx", "int8")
+    assert full["onnx"].description.precision == "int8"
+    types = {numpy_helper.to_array(one).dtype.name for one in onnx.load(full["onnx"].path).graph.initializer}
+    assert "uint8" in types
+    largest = max(np.abs(weight).max() for weight in int8_filters(full["onnx"].path))
+    assert largest == 127
+    assert any(
+        np.abs(a).sum() > np.abs(b).sum()
+        for a, b in zip(int8_filters(full["onnx"].path), int8_filters(safe.path), strict=True)
+    )
+    images = small_runs.pictures(16, small_runs.SHAPES[net], seed=4).images
+    onnx_steps = verify.outputs(full["onnx"], images).astype(np.int32) - 128
+    assert np.abs(onnx_steps - verify.outputs(full["tflite"], images)).max() <= 1
 
 
 def test_onnx_is_written_for_old_runtimes() -> None:

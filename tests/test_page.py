@@ -18,6 +18,7 @@ from edgecnn.errors import EdgecnnError, ModelFileError, OutputError, RunError, 
 from edgecnn.page import build
 from edgecnn.page.gather import gather
 from edgecnn.report import Failure
+from edgecnn.summary import summarise
 
 MACHINE = environment.here()
 
@@ -154,6 +155,20 @@ def test_an_emulated_board_has_instructions_and_no_latency(text: Text, html: str
     assert text.column("bench-2-front-1", "place by instructions") == ["not told from 2", "not told from 1"]
     assert "bench-2-latency" not in html
     assert "Bench 2: net on emulated:pi4" in text.words
+
+
+def test_a_board_that_only_answers_has_no_table_of_costs(tmp_path: Path) -> None:
+    run = samples.run(tmp_path / "runs" / "net")
+    counted = samples.emulated(run)
+    answered = [
+        dataclasses.replace(one, counts=(), summary=summarise((), one.accuracy, None)) for one in counted.measurements
+    ]
+    result = dataclasses.replace(counted, board="emulated:x86-64-v3", measurements=tuple(answered))
+    samples.write_bench(run, result)
+    text = Text(page(tmp_path, "net"))
+    assert text.column("bench-1-answers", "peak MB") == ["-", "-"]
+    assert "bench-1-times" not in text.tables
+    assert not {"place by memory", "place by instructions"} & set(text.tables["bench-1-front-1"][0])
 
 
 def test_what_a_claim_came_to_is_said_in_words(text: Text) -> None:

@@ -112,6 +112,22 @@ def test_a_board_without_a_clock_shows_instructions_and_never_a_latency() -> Non
     assert "## Warnings" not in page
 
 
+def test_a_board_that_only_answers_shows_answers_and_says_so() -> None:
+    answered = [
+        samples.measurement([], file=one.file, run=one.run, precision=one.precision, accuracy=one.accuracy)
+        for one in COUNTED
+    ]
+    text = shown(*answered)
+    assert text.splitlines()[1].startswith("1 thread, batch 1, answers alone, top-1 on 10,000")
+    assert text.splitlines()[2].split()[0] == "file"
+    assert not {"p50", "instructions", "peak"} & set(text.splitlines()[2].split())
+    assert text.count(present.ANSWERS_MEAN) == 1
+    assert max(map(len, text.splitlines()[2:])) <= 80
+    page = present.markdown(samples.report(*answered))
+    assert present.ANSWERS_MEAN in page
+    assert " ms" not in page
+
+
 def test_outputs_that_are_not_those_exported_are_shown_and_warned_of() -> None:
     off = Golden(verdict="within", pictures=32, values=320, differing=3, max_lsb=1, max_relative=None)
     page = present.markdown(samples.report(dataclasses.replace(FOUR[0], golden=off), FOUR[1]))

@@ -251,6 +251,7 @@ class Unplugged:
     """A real board whose real sshd goes away before its n-th job."""
 
     keeps_time = True
+    counts_instructions = True
 
     def __init__(self, board: Board, server: Sshd, jobs: int) -> None:
         self.name, self.facts = board.name, board.facts

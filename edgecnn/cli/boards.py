@@ -83,7 +83,7 @@ def clean(name: NAME) -> None:
 def make(
     again: Annotated[bool, typer.Option("--again", help="Make it anew from today's packages.")] = False,
 ) -> None:
-    """Make the disk image of the emulated boards now, not at their first use."""
+    """Make the disk image of the emulated ARM boards now, not at their first use."""
     from edgecnn import board as verb
 
     verb.make(again)

@@ -123,6 +123,36 @@ def activations_to_uint8(model: Any) -> None:
             value.type.tensor_type.elem_type = TensorProto.UINT8
 
 
+def weights_to_uint8(model: Any) -> None:
+    """int8 weights w become uint8 with zero point 128: the same real numbers, in sums that no CPU cuts off.
+
+    Those of depthwise convolutions stay: their kernels add no two products before they are widened.
+    """
+    from onnx import numpy_helper
+
+    graph, constants = model.graph, _constants(model)
+    dequantised = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    for node in graph.node:
+        coder = dequantised.get(node.input[1]) if node.op_type in WEIGHTED else None
+        if coder is None or coder.input[0] not in constants:
+            continue
+        weight, zero_point = (numpy_helper.to_array(constants[name]) for name in (coder.input[0], coder.input[2]))
+        depthwise = node.op_type == "Conv" and weight.shape[1] == 1 and _groups(node) == len(weight) != 1
+        if weight.dtype != np.int8 or depthwise:
+            continue
+        for place, value in ((0, weight), (2, zero_point)):
+            name = f"{coder.input[place]}_uint8"
+            if name not in constants:
+                shifted = (value.astype(np.int16) + 128).astype(np.uint8)
+                graph.initializer.append(numpy_helper.from_array(shifted, name))
+                constants = _constants(model)
+            coder.input[place] = name
+
+
+def _groups(node: Any) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+
+
 def global_pools(model: Any) -> None:
     """A mean over height and width becomes GlobalAveragePool, which has an int8 kernel; ReduceMean has none."""
     from onnx import helper, numpy_helper

@@ -70,6 +70,8 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
         _onnx_surgery.biases_to_int32(proto)
         if plan.target == "any":
             _onnx_surgery.activations_to_uint8(proto)
+            if plan.weight_range == "full":
+                _onnx_surgery.weights_to_uint8(proto)
         if plan.io != "auto":
             _onnx_surgery.edges_as(proto, plan.io)
         _onnx_islands.keep(proto)
