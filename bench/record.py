@@ -42,14 +42,14 @@ def how(table: dict[str, Any]) -> str:
     return f"`{table['command']}`; {table['date'][:10]}, {machine(environment.from_table(table['environment']))}"
 
 
-def machine(one: Environment) -> str:
+def machine(facts: Environment) -> str:
     """A machine for a sentence: its name with the instruction set, and its cores."""
-    return f"{environment.machine_name(one)}, {one.cores} core{'s' * (one.cores != 1)}"
+    return f"{environment.machine_name(facts)}, {facts.cores} core{'s' * (facts.cores != 1)}"
 
 
 def legend(machines: Mapping[str, Environment]) -> str:
     """Which machine each board of a table is, a line each, for Markdown."""
-    return "".join(f"- {name.removeprefix('emulated:')}: {machine(one)}\n" for name, one in machines.items())
+    return "".join(f"- {name.removeprefix('emulated:')}: {machine(facts)}\n" for name, facts in machines.items())
 
 
 def seeds(folder: Path) -> list[Run]:

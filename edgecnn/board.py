@@ -74,7 +74,8 @@ def doctor(board: str) -> None:
     with boards.open(board) as ready:
         machine = ready.facts()
         if link is None:
-            print(f"ok    {environment.machine_name(machine)}, {machine.arch}, {machine.os}, Python {machine.python}")
+            print(f"ok    {environment.machine_name(machine)}")
+            print(f"ok    {machine.arch}, {machine.os}, Python {machine.python}")
         packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
         print(f"ok    the worker runs there with {packages}")
     print("ok    nothing is in the way of a measurement")
@@ -102,7 +103,8 @@ def _examine(link: AbstractContextManager[Link], python: str | None) -> None:
         for problem in found:
             print(f"no    {problem.sentence}")
         if not found:
-            print(f"ok    {environment.machine_name(facts)}, {facts.arch}, {facts.os}, Python {facts.python}")
+            print(f"ok    {environment.machine_name(facts)}")
+            print(f"ok    {facts.arch}, {facts.os}, Python {facts.python}")
         for remark in preflight.remarks(facts):
             console.warn(remark)
     if found:

@@ -109,7 +109,7 @@ def compare(a: Report, b: Report, across: bool = False) -> Comparison:
     differences = environment.differences(a.environment, b.environment)
     machines = environment.machine_name(a.environment), environment.machine_name(b.environment)
     same_kind = _instruction_set(a.environment) == _instruction_set(b.environment)
-    if differences and not across and not all(_is_no_machines(pair) for pair in pairs):
+    if differences and not across and not all(_compares_equal_outputs_alone(pair) for pair in pairs):
         raise EnvironmentUnfit(
             f"The two were not measured alike ({'; '.join(differences)})." if same_kind else _two_kinds(machines),
             "--across compares them all the same; a difference is then the machines' as well",
@@ -175,8 +175,8 @@ def _two_kinds(machines: tuple[str, str]) -> str:
     return f"The two were measured on different kinds of CPU: {machines[0]}, and {machines[1]}."
 
 
-def _is_no_machines(pair: Pair) -> bool:
-    """Whether no machine can be why the two differ: they do not, and nothing was timed or counted in both."""
+def _compares_equal_outputs_alone(pair: Pair) -> bool:
+    """Whether nothing was timed or counted in both, and the outputs are the same: then no machine matters."""
     return pair.drop is not None and pair.drop.identical and pair.latency is None and pair.instructions is None
 
 

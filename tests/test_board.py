@@ -73,7 +73,7 @@ def test_doctor_goes_all_the_way_to_a_running_worker(lending: Sshd, capsys: pyte
     verb.doctor(NAME)
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == "ok    nothing is in the way of a measurement"
-    assert f"ok    {environment.machine_name(environment.here())}, " in said.out
+    assert f"ok    {environment.machine_name(environment.here())}\n" in said.out
     assert "the worker runs there with" in said.out
     assert "under-voltage" in said.err
 

@@ -100,13 +100,13 @@ def test_other_machines_are_never_silently_compared() -> None:
     assert "Cortex-A72" in found.differences[0]
 
 
-def on(machine: Environment, one: Report) -> Report:
-    return dataclasses.replace(one, environment=machine)
+def on(machine: Environment, report: Report) -> Report:
+    return dataclasses.replace(report, environment=machine)
 
 
 def test_two_kinds_of_cpu_are_named_and_no_verdict_is_given() -> None:
-    for one, other in ((times(1.0), times(1.0)), (answers("a"), answers("b"))):
-        assert unfit(on(samples.ZEN4, one), on(samples.ZEN1, other)) == (
+    for before, after in ((times(1.0), times(1.0)), (answers("a"), answers("b"))):
+        assert unfit(on(samples.ZEN4, before), on(samples.ZEN1, after)) == (
             "The two were measured on different kinds of CPU: AMD EPYC (AVX-512 VNNI, BF16), and AMD EPYC (AVX2)."
         )
 
@@ -114,9 +114,9 @@ def test_two_kinds_of_cpu_are_named_and_no_verdict_is_given() -> None:
 def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = compare.compare(on(samples.ZEN4, times(1.0)), on(samples.PI5, times(1.5)), across=True)
-    assert not found.same_kind
-    compare.show(found)
+    comparison = compare.compare(on(samples.ZEN4, times(1.0)), on(samples.PI5, times(1.5)), across=True)
+    assert not comparison.same_kind
+    compare.show(comparison)
     said = capsys.readouterr()
     assert said.out.splitlines()[1:3] == [
         "on AMD EPYC (AVX-512 VNNI, BF16)",
@@ -124,19 +124,19 @@ def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
     ]
     assert "different kinds of CPU: AMD EPYC (AVX-512 VNNI, BF16), and Raspberry Pi 5" in said.err.replace("\n", " ")
     with pytest.raises(GateFailed, match="slower"):
-        compare.judge(found)
+        compare.judge(comparison)
 
 
 def answers(digest: str) -> Report:
     """What a board reports that neither keeps time nor counts."""
-    one = scored(900, digest)
-    return dataclasses.replace(one, measurements=tuple(dataclasses.replace(m, windows=()) for m in one.measurements))
+    (timed,) = scored(900, digest).measurements
+    return samples.report(dataclasses.replace(timed, windows=()))
 
 
 def test_equal_answers_are_equal_whatever_computed_them(capsys: pytest.CaptureFixture[str]) -> None:
-    found = compare.compare(on(samples.ZEN4, scored(900)), on(samples.ZEN1, answers("a")))
-    compare.judge(found)
-    compare.show(found)
+    comparison = compare.compare(on(samples.ZEN4, scored(900)), on(samples.ZEN1, answers("a")))
+    compare.judge(comparison)
+    compare.show(comparison)
     said = capsys.readouterr()
     assert "identical outputs" in said.out
     assert "different kinds of CPU" in said.err

@@ -118,8 +118,8 @@ def test_a_board_that_only_answers_shows_answers_and_says_so() -> None:
         for one in COUNTED
     ]
     text = shown(*answered)
-    assert text.splitlines()[1].startswith("1 thread, batch 1, answers alone, top-1 on 10,000")
-    assert text.splitlines()[2].split()[0] == "file"
+    assert text.splitlines()[2].startswith("1 thread, batch 1, answers alone, top-1 on 10,000")
+    assert text.splitlines()[3].split()[0] == "file"
     assert not {"p50", "instructions", "peak"} & set(text.splitlines()[2].split())
     assert text.count(present.ANSWERS_MEAN) == 1
     assert max(map(len, text.splitlines()[2:])) <= 80

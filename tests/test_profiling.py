@@ -349,7 +349,7 @@ def test_it_is_shown_in_eighty_columns(profiled: tuple[ProfileReport, Path]) -> 
     stream = io.StringIO()
     show.show(dataclasses.replace(profiled[0], environment=samples.SAPPHIRE_RAPIDS), stream)
     shown = stream.getvalue().splitlines()
-    assert shown[0].startswith("local: Intel(R) Xeon(R) Processor (AVX-512 VNNI, BF16, AMX), ")
+    assert shown[1] == "on Intel(R) Xeon(R) Processor (AVX-512 VNNI, BF16, AMX)"
     assert [line for line in shown if len(line) > 80] == []
     assert any("conv 3x3 64>64" in line for line in shown)
 

@@ -202,7 +202,7 @@ def test_the_bench_prints_a_row_with_its_n(folder: Path) -> None:
     head, row = stdout.splitlines()
     assert code == 0
     assert dict(zip(head.split()[:4], row.split()[:4], strict=True))["n"] == "60"
-    assert stderr.startswith(f"{environment.machine_name(environment.here())}, ")
+    assert stderr.startswith(f"on {environment.machine_name(environment.here())}\n")
 
 
 def test_without_its_runtime_it_says_what_to_install(folder: Path) -> None:

@@ -64,7 +64,7 @@ def selftest(
     if as_json:
         print(json.dumps(verb.to_table(result), indent=1))
     else:
-        print(f"{result.board}: {machine_name(result.environment)}, golden vectors")
+        print(f"golden vectors, {result.board}\non {machine_name(result.environment)}")
         console.table(*verb.rows(result))
     verb.judge(result)
 

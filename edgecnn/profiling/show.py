@@ -27,7 +27,7 @@ def show(report: ProfileReport, stream: TextIO | None = None) -> None:
     """Print all profiles on stdout (or `stream`), failures and doubts on stderr."""
     out = stream or sys.stdout
     machine = report.environment
-    print(f"{report.board}: {machine_name(machine)}, {machine.cores} cores", file=out)
+    print(f"{report.board}, {machine.cores} cores\non {machine_name(machine)}", file=out)
     for one in report.profiles:
         print(f"\n{_wrapped(_head(one))}", file=out)
         if one.rows:

@@ -111,8 +111,8 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     row = [card.name, job.runtime, str(job.num_threads), str(len(times)), interval(middle, low, high)]
     row += [*map(duration, tail), digits((window.peak_rss_bytes - window.baseline_rss_bytes) / 1e6)]
     head = ["file", "runtime", "threads", "n", "p50 [95 %]", "p90", "p99", "init", "first", "peak MB"]
-    print(f"{environment.machine_name(here)}, {here.os}, Python {here.python}:", file=sys.stderr)
-    print("one process, the graph alone", file=sys.stderr)
+    print(f"on {environment.machine_name(here)}", file=sys.stderr)
+    print(f"{here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
     for line in (head, row):
         print(
             "  ".join(cell.ljust(max(map(len, column))) for cell, *column in zip(line, head, row, strict=True)).rstrip()
