@@ -18,6 +18,7 @@ from edgecnn.data import Split
 from edgecnn.errors import GateFailed
 from edgecnn.processes import ALONE, Team
 from edgecnn.recipes import Recipe
+from edgecnn.safe_kernels import SafeConvolutions
 from edgecnn.schedule import learning_rate
 from edgecnn.teacher import Teacher
 
@@ -107,7 +108,7 @@ def batch(
 def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """(loss, logits float32 (N, K)) of step `number` of all; a teacher sees whole pictures always."""
     recipe = given.recipe
-    with torch.autocast(given.where.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with SafeConvolutions(), torch.autocast(given.where.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         outputs = net(resolution.at(recipe.small, inputs, number, given.all_steps))
         taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
     outputs = outputs.float()
