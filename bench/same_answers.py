@@ -1,6 +1,6 @@
 """Do int8 files answer the same on every CPU? How bench/results/same-answers.json and .md are made.
 
-    python bench/same_answers.py models/zoo/* runs/demo/dscnn-digits --limit 500 -o bench/results/same-answers.json
+    python bench/same_answers.py models/zoo/* runs/demo/* --limit 500,colour-30k=3000 -o bench/results/same-answers.json
 
 Of each run the int8 files are shown the same test pictures here and on every board; what they put out is held against
 what the int8 TFLite file puts out here. Where it is more than one step away, the first layer that differs is named: of
@@ -23,12 +23,14 @@ import record
 
 from edgecnn import config, console, environment, files, parity
 from edgecnn.environment import Environment
-from edgecnn.errors import EdgecnnError, RunError
+from edgecnn.errors import EdgecnnError, RunError, UsageError
 from edgecnn.parity.compare import HERE
 from edgecnn.parity.matrix import Answer, Difference, Matrix
 from edgecnn.run import Run, open_run
 
 BOARDS = ("emulated:x86-64-v3", "emulated:x86-64-v2", "emulated:pi3", "emulated:pi4", "emulated:pi5")
+Part = tuple[list["Row"], dict[str, Environment]]
+"""The rows of one run on one board, and the machines they are of."""
 MOST_LSB = 1
 MOST_PP = 0.1
 HEAD = ("file", "machine", "equal logits %", "steps apart", "other answers", "top-1 pp", "first layer that differs")
@@ -60,7 +62,7 @@ class Row:
         return (self.max_lsb <= MOST_LSB or bool(self.layer)) and abs(self.top1_pp) <= MOST_PP
 
 
-def measure(run: Run, boards: Sequence[str], limit: int) -> tuple[list[Row], dict[str, Environment]]:
+def measure(run: Run, boards: Sequence[str], limit: int) -> Part:
     """The rows of one run, and the machines they are of. Raises RunError if it has no int8 file of both formats."""
     paths = [run.artifacts / f"{run.name}-int8{mixed}.{end}" for mixed in ("", "-mixed") for end in ("tflite", "onnx")]
     paths = [path for path in paths if path.is_file()]
@@ -108,31 +110,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
     parser.add_argument("--boards", default=",".join(BOARDS), help="which, with commas between")
-    parser.add_argument("--limit", type=int, default=500, help="test pictures of each run")
+    parser.add_argument("--limit", default="500", help="test pictures of each run, as 500 or 500,colour-30k=3000")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file; a .md file goes beside it")
     options = parser.parse_args()
-    boards = options.boards.split(",")
     rows: list[Row] = []
     machines: dict[str, Environment] = {}
     try:
+        runs = [open_run(folder) for folder in options.runs]
+        limits = _limits(options.limit, [run.name for run in runs])
         parts = files.make_folder(options.output.with_suffix(".parts"))
-        for folder in options.runs:
-            run = open_run(folder)
-            for board in ("", *boards):
-                path = parts / f"{run.name}-{board.replace(':', '-') or HERE}.json"
-                kept, machine = _kept(path) if path.is_file() else ([], {})
-                if not kept:
-                    kept, machine = measure(run, [board] if board else [], options.limit)
-                    kept = [row for row in kept if row.board == (board or HERE)]
-                    files.write_json(
-                        path,
-                        {
-                            "rows": [dataclasses.asdict(row) for row in kept],
-                            "machines": {name: environment.to_table(one) for name, one in machine.items()},
-                        },
-                    )
-                rows += kept
-                machines |= machine
+        for run in runs:
+            for board in (HERE, *options.boards.split(",")):
+                path = parts / f"{run.name}-{board.replace(':', '-')}.json"
+                part = _kept(path, run, limits[run.name]) or _measured(path, run, board, limits[run.name])
+                rows += part[0]
+                machines |= part[1]
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
@@ -148,9 +140,36 @@ def main() -> int:
     return int(bool(failed))
 
 
-def _kept(path: Path) -> tuple[list[Row], dict[str, Environment]]:
+def _limits(text: str, runs: Sequence[str]) -> dict[str, int]:
+    """Pictures of each run, from "500,colour-30k=3000". Raises UsageError for what is no such text."""
+    usual, *others = text.split(",")
+    limits = dict.fromkeys(runs, usual) | dict(other.partition("=")[::2] for other in others)
+    if unknown := sorted(set(limits) - set(runs)) + [number for number in limits.values() if not number.isdigit()]:
+        raise UsageError(f"--limit {text} holds {unknown[0]!r}, no run here and no number.", "--limit 500,NAME=3000")
+    return {run: int(number) for run, number in limits.items()}
+
+
+def _measured(path: Path, run: Run, board: str, limit: int) -> Part:
+    """One run on one board, kept at `path`."""
+    rows, machines = measure(run, [] if board == HERE else [board], limit)
+    rows = [row for row in rows if row.board == board]
+    table = {
+        "limit": limit,
+        "rows": [dataclasses.asdict(row) for row in rows],
+        "machines": {name: environment.to_table(machine) for name, machine in machines.items()},
+    }
+    files.write_json(path, table)
+    return rows, machines
+
+
+def _kept(path: Path, run: Run, limit: int) -> Part | None:
+    """What was measured before, if it was of these very files and so many pictures."""
+    if not path.is_file():
+        return None
     table = json.loads(path.read_text())
     rows = [config.build(Row, row, path.name) for row in table["rows"]]
+    if table.get("limit") != limit or any(files.sha256(run.artifacts / row.file) != row.sha256 for row in rows):
+        return None
     return rows, {name: environment.from_table(machine) for name, machine in table["machines"].items()}
 
 
