@@ -30,7 +30,15 @@ from edgecnn.train import train
 
 # Without a kink: where an activation is 0 but for rounding, ReLU passes on what rounding chose.
 SETTINGS = (
-    *("epochs=3", "num_threads=1", "net.width=8", "net.depth=1", "net.pool=average", "net.activation=none"),
+    *(
+        "epochs=3",
+        "num_threads=1",
+        "precision=fp32",
+        "net.width=8",
+        "net.depth=1",
+        "net.pool=average",
+        "net.activation=none",
+    ),
     *("optim.name=sgd", "optim.lr=0.02", "optim.ema=0.9", "augment.cutmix=1.0"),
 )
 CHANGES = tuple(itertools.chain.from_iterable(("-s", setting) for setting in SETTINGS))

@@ -26,7 +26,7 @@ from edgecnn.run import Run, open_run
 from edgecnn.schedule import learning_rate
 from edgecnn.train import pixel_statistics, train
 
-SHORT = ("epochs=2", "num_threads=1", "net.width=8", "net.depth=1")
+SHORT = ("epochs=2", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1")
 
 
 def recipe(*overrides: str) -> Recipe:
@@ -157,7 +157,7 @@ def test_bf16_and_every_augmentation_train(tmp_path: Path) -> None:
 
 def test_baselines_cost_what_the_cnn_costs(tmp_path: Path, digits_run: Run) -> None:
     for name in ("mlp-digits", "vit-digits"):
-        run = train(plans.load_recipe(name, ("epochs=1", "num_threads=1")), tmp_path / name)
+        run = train(plans.load_recipe(name, ("epochs=1", "num_threads=1", "precision=fp32")), tmp_path / name)
         assert run.recipe.budget is None
         assert run.params == pytest.approx(digits_run.params, rel=0.05)
 
