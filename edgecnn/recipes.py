@@ -174,7 +174,8 @@ class Recipe:
     it (`edgecnn.resources`)."""
     seed: int = 0
     num_threads: int | Literal["auto"] = "auto"
-    """auto takes the physical cores the process may use."""
+    """Of all processes on a machine together; auto takes the physical cores they may use, or as many as OMP_NUM_THREADS
+    allows each."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn import environment, isa
+from edgecnn.processes import ALONE, Team
 from edgecnn.recipes import Recipe
 from edgecnn.run import Taken
 
@@ -38,6 +39,8 @@ class Facts:
     """Logical CPUs this process may run on."""
     siblings: Mapping[int, str]
     """Logical CPU -> all those of its core, as Linux lists them; without an entry it is a core of its own."""
+    omp_num_threads: int | None = None
+    """What the user lets every process have, by the environment variable OpenMP knows."""
 
     @property
     def isa(self) -> str:
@@ -74,15 +77,16 @@ def here() -> Facts:
         cuda_bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False),
         cpus=cpus,
         siblings={cpu: text for cpu in cpus if (text := _siblings(cpu))},
+        omp_num_threads=_omp_num_threads(),
     )
 
 
-def take(recipe: Recipe, device: str, why_device: str, facts: Facts) -> Taken:
-    """What a training of `recipe` takes on that kind of device."""
+def take(recipe: Recipe, device: str, why_device: str, facts: Facts, team: Team = ALONE) -> Taken:
+    """What a training of `recipe` takes on that kind of device, in each process of its team."""
     precision, why_precision = recipe.precision, ASKED
     if precision == "auto":
         precision, why_precision = _precision(device, facts)
-    threads, why_threads = num_threads(recipe, facts)
+    threads, why_threads = num_threads(recipe, facts, team)
     return Taken(
         precision=precision,
         why_precision=why_precision,
@@ -94,11 +98,14 @@ def take(recipe: Recipe, device: str, why_device: str, facts: Facts) -> Taken:
     )
 
 
-def num_threads(recipe: Recipe, facts: Facts) -> tuple[int, str]:
-    """The recipe's threads and why they are so many."""
-    if recipe.num_threads == "auto":
-        return facts.cores, "the physical cores this process may use"
-    return recipe.num_threads, ASKED
+def num_threads(recipe: Recipe, facts: Facts, team: Team = ALONE) -> tuple[int, str]:
+    """The threads of each process, and why they are so many; those of one machine share what the recipe says."""
+    if recipe.num_threads != "auto":
+        return max(1, recipe.num_threads // team.local_count), ASKED
+    share = max(1, facts.cores // team.local_count)
+    if facts.omp_num_threads and facts.omp_num_threads < share:
+        return facts.omp_num_threads, "OMP_NUM_THREADS allows no more"
+    return share, "the physical cores this process may use"
 
 
 def resumed(recipe: Recipe, now: Taken, before: Taken) -> Taken:
@@ -136,6 +143,12 @@ def _cpus() -> tuple[int, ...]:
     import psutil
 
     return tuple(range(psutil.cpu_count(logical=False) or 1))
+
+
+def _omp_num_threads() -> int | None:
+    """Of a list, one number for each level of nesting, the first counts."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) or None if first.isdecimal() else None
 
 
 def _siblings(cpu: int) -> str | None:

@@ -32,7 +32,7 @@ class Taken:
     precision: Literal["fp32", "bf16"]
     why_precision: str
     num_threads: int
-    """Of all processes on one machine together."""
+    """Of each process."""
     why_num_threads: str
     device: str
     """cpu, cuda or mps"""

@@ -81,7 +81,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
     shape, classes = splits.train.input_shape, splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
     facts = resources.here()
-    wanted, taken = recipe, resources.take(recipe, where.type, device.why(recipe.device), facts)
+    wanted, taken = recipe, resources.take(recipe, where.type, device.why(recipe.device), facts, team)
     if resume:
         recipe = _same(recipe, folder)
         if (folder / "run.json").is_file():
@@ -90,7 +90,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
     mean, std = pixel_statistics(splits.train.pictures)
     teacher = Teacher(recipe.distill, shape, classes, where) if recipe.distill else None
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, taken.num_threads // team.local_count))
+    torch.set_num_threads(taken.num_threads)
     started = time.perf_counter()
     try:
         with torch.random.fork_rng():

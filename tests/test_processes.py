@@ -125,6 +125,25 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused_once(tmp_path: Path) ->
     assert not (tmp_path / "runs").exists()
 
 
+def test_processes_that_would_take_different_precisions_are_refused_once(tmp_path: Path) -> None:
+    script = tmp_path / "mixed.py"
+    script.write_text(
+        "import os, sys\n"
+        "from edgecnn import cli\n"
+        "sys.argv += ['--precision', ('fp32', 'bf16')[int(os.environ['RANK'])]]\n"
+        "cli.main()\n"
+    )
+    process = torchrun(script, "train", "dscnn-digits", *CHANGES, "--output", tmp_path / "runs")
+    out, err = process.communicate()
+    assert process.returncode != 0
+    assert out == ""
+    lines = told(err)
+    assert len(lines) == 2
+    assert "Of the 2 processes of this training 1 would take bf16, and the others fp32." in lines[0]
+    assert "--precision fp32" in lines[1]
+    assert not (tmp_path / "runs").exists()
+
+
 def test_steps_of_two_processes_are_those_of_one_but_for_rounding() -> None:
     process = torchrun(Path(__file__).with_name("shared_steps.py"))
     out, err = process.communicate()

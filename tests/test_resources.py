@@ -9,40 +9,15 @@ from typing import Any
 
 import psutil
 import pytest
+from machines import AVX2, GRAVITON_3, PI_4, SAPPHIRE_RAPIDS, SKYLAKE_SERVER, UNKNOWN, ZEN_4
 
 from edgecnn import environment, plans, resources
+from edgecnn.processes import Team
 from edgecnn.recipes import Recipe
 from edgecnn.resources import ASKED, Facts
 from edgecnn.run import Taken
 
 RECIPE = plans.load_recipe("dscnn-digits")
-
-AVX2 = Facts(
-    arch="x86_64",
-    features=("avx2",),
-    capabilities={"avx2": True, "avx512_bf16": False, "amx_bf16": False},
-    cuda_bf16=False,
-    cpus=tuple(range(8)),
-    siblings={cpu: f"{cpu % 4},{cpu % 4 + 4}" for cpu in range(8)},
-)
-"""A laptop of four cores, two threads each."""
-
-ZEN_4 = dataclasses.replace(
-    AVX2,
-    features=("avx2", "avx512f", "avx512_vnni", "avx512_bf16"),
-    capabilities={"avx2": True, "avx512_bf16": True, "amx_bf16": False},
-    cpus=(0, 1),
-    siblings={0: "0", 1: "1"},
-)
-SAPPHIRE_RAPIDS = dataclasses.replace(
-    ZEN_4,
-    features=("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"),
-    capabilities={"avx2": True, "avx512_bf16": True, "amx_bf16": True},
-)
-SKYLAKE_SERVER = dataclasses.replace(AVX2, features=("avx2", "avx512f"))
-PI_4 = dataclasses.replace(AVX2, arch="aarch64", features=("asimd",), capabilities={"neon": True, "bf16": False})
-GRAVITON_3 = dataclasses.replace(PI_4, features=("asimd", "bf16"), capabilities={"neon": True, "bf16": True})
-UNKNOWN = dataclasses.replace(ZEN_4, features=())
 
 
 def taken(facts: Facts, device: str = "cpu", **changes: Any) -> Taken:
@@ -114,6 +89,39 @@ def test_threads_are_the_physical_cores_the_process_may_use(cpus: Any, siblings:
 
 
 @pytest.mark.parametrize(
+    ("recipe", "omp", "local_count", "each"),
+    [
+        ("auto", None, 1, 4),
+        ("auto", None, 2, 2),
+        ("auto", None, 16, 1),
+        ("auto", 3, 1, 3),
+        ("auto", 3, 2, 2),
+        ("auto", 1, 2, 1),
+        ("auto", 64, 1, 4),
+        (6, 1, 1, 6),
+        (6, None, 4, 1),
+        (1, None, 2, 1),
+    ],
+)
+def test_processes_of_one_machine_share_its_threads(
+    recipe: int | str, omp: int | None, local_count: int, each: int
+) -> None:
+    facts = dataclasses.replace(AVX2, omp_num_threads=omp)
+    team = Team(0, 32, 0, local_count)
+    found, why = resources.num_threads(dataclasses.replace(RECIPE, num_threads=recipe), facts, team)  # type: ignore[arg-type]
+    assert found == each
+    assert ("OMP_NUM_THREADS" in why) == (recipe == "auto" and (omp, each) in {(3, 3), (1, 1)})
+
+
+@pytest.mark.parametrize(("value", "threads"), [("3", 3), ("2,4", 2), ("", None), ("0", None), ("many", None)])
+def test_omp_num_threads_is_read_as_openmp_reads_it(
+    monkeypatch: pytest.MonkeyPatch, value: str, threads: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert resources.here().omp_num_threads == threads
+
+
+@pytest.mark.parametrize(
     ("facts", "device", "precision", "warned"),
     [
         (AVX2, "cpu", "bf16", True),
@@ -174,6 +182,7 @@ def test_the_facts_of_this_machine_are_what_the_system_says(monkeypatch: pytest.
 
 
 def test_a_process_that_may_use_one_cpu_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     first = min(resources.here().cpus)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {first}, raising=False)
     assert resources.num_threads(RECIPE, resources.here())[0] == 1
