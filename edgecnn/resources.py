@@ -1,7 +1,7 @@
-"""What a training takes of its machine where the recipe says "auto": precision, threads, and what it says of both.
+"""What a training takes of its machine where the recipe says "auto": its precision and its threads.
 
-bf16 halves the time of a matrix product on a CPU that has instructions for it, and where it has none each product is
-emulated, slower by far. More threads than physical cores share their arithmetic units and win nothing.
+bf16 is quicker on a CPU that has instructions for it; one that has none emulates every product, slower by far. Threads
+of one physical core share its arithmetic units.
 """
 
 from __future__ import annotations
@@ -116,11 +116,11 @@ def resumed(recipe: Recipe, now: Taken, before: Taken) -> Taken:
 
 
 def moved(now: Taken, before: Taken) -> str | None:
-    """A sentence, if a resumed training goes on with something else than it began with."""
+    """A sentence, if a resumed training goes on with something else than before."""
     facts = ("precision", "num_threads", "device", "isa")
     if all(getattr(now, name) == getattr(before, name) for name in facts):
         return None
-    return f"begun in {before} ({before.isa}), it goes on in {now} ({now.isa}): bits may differ"
+    return f"trained so far in {before} ({before.isa}), it goes on in {now} ({now.isa}): bits may differ"
 
 
 def warning(taken: Taken, facts: Facts) -> str | None:

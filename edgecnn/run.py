@@ -2,7 +2,7 @@
 
 runs/<name>/
     recipe.toml         what was trained, every default written out
-    run.json            input shape, labels, normalisation, validation accuracy, seconds
+    run.json            input shape, labels, normalisation, validation accuracy, seconds, what the machine gave
     model.safetensors   the net's weights, float32
     metrics.csv         one line an epoch
     curves.png          loss and accuracy against epoch

@@ -61,6 +61,8 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     stops being a number; EnvironmentUnfit if the device is not here or the processes take different precisions;
     UsageError if they cannot share a batch evenly, PeerLost if one of them ends.
     """
+    if resume and is_run(folder):
+        recipe = _as_begun(recipe, folder)
     where = device.choose(processes.here(), recipe.device)
     with processes.joined(where.type) as team, allocator.kept_pages():
         return _train(recipe, folder, resume, watch, team, where)
@@ -81,7 +83,8 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
     shape, classes = splits.train.input_shape, splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
     facts = resources.here()
-    wanted, taken = recipe, resources.take(recipe, where.type, device.why(recipe.device), facts, team)
+    taken = resources.take(recipe, where.type, device.why(recipe.device), facts, team)
+    wanted = recipe
     if resume:
         recipe = _same(recipe, folder)
         if (folder / "run.json").is_file():
@@ -164,6 +167,13 @@ def pixel_statistics(pictures: Pictures) -> tuple[float, float]:
     mean = float(counts @ values / total)
     variance = float(counts @ (values - mean) ** 2 / total)
     return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
+
+
+def _as_begun(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with what `folder` was begun with where it leaves that to the machine."""
+    written = plans.load(Recipe, str(folder / "recipe.toml"))
+    left = {name: getattr(written, name) for name in OF_THE_MACHINE if getattr(recipe, name) == "auto"}
+    return dataclasses.replace(recipe, **left)
 
 
 def _same(recipe: Recipe, folder: Path) -> Recipe:

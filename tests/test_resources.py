@@ -150,8 +150,8 @@ def test_a_resumed_training_keeps_its_precision_and_says_that_bits_may_differ() 
     goes_on, sentence = resumed(AVX2, ZEN_4)
     assert (goes_on.precision, goes_on.why_precision) == ("bf16", "as before it was resumed")
     assert sentence == (
-        "begun in bf16 on cpu with 2 threads (AVX-512 VNNI, BF16), it goes on in bf16 on cpu with 4 threads (AVX2): "
-        "bits may differ"
+        "trained so far in bf16 on cpu with 2 threads (AVX-512 VNNI, BF16), it goes on in bf16 on cpu with 4 threads "
+        "(AVX2): bits may differ"
     )
     assert resources.warning(goes_on, AVX2)
     assert resumed(ZEN_4, AVX2)[0].precision == "fp32"
@@ -166,7 +166,7 @@ def test_a_precision_that_is_asked_for_on_a_resume_is_taken_and_told() -> None:
     goes_on, sentence = resumed(ZEN_4, ZEN_4, precision="fp32")
     assert (goes_on.precision, goes_on.why_precision) == ("fp32", ASKED)
     assert sentence
-    assert "begun in bf16" in sentence
+    assert "so far in bf16" in sentence
 
 
 def test_the_facts_of_this_machine_are_what_the_system_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

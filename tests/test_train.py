@@ -186,8 +186,17 @@ def test_a_resume_may_name_another_precision_and_the_threads(
     before = (tmp_path / "run" / "recipe.toml").read_text()
     taken = taken_of(NEW, tmp_path / "run", "precision=fp32", "num_threads=1", resume=True)
     assert (taken.precision, taken.why_num_threads) == ("fp32", "asked for")
-    assert "begun in bf16 on cpu with 1 thread (" in capsys.readouterr().err
+    assert "so far in bf16 on cpu with 1 thread (" in capsys.readouterr().err
     assert (tmp_path / "run" / "recipe.toml").read_text() == before
+
+
+def test_a_resume_that_names_nothing_takes_what_the_run_was_begun_with(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(plans.dump(recipe("precision=bf16", "num_threads=1", "epochs=1")))
+    taken = taken_of(OLD, folder, "epochs=1", resume=True)
+    assert (taken.precision, taken.why_precision) == ("bf16", "asked for")
+    assert taken.why_num_threads == "asked for"
 
 
 def test_a_run_from_before_this_was_written_down_loads(digits_run: Run, tmp_path: Path) -> None:
