@@ -58,3 +58,11 @@ def seeds(folder: Path) -> list[Run]:
     if len(runs) < 2:
         raise RunError(f"{folder} does not hold the runs of at least two seeds.", "edgecnn train RECIPE --repeats 3")
     return runs
+
+
+def num_threads(run: Run) -> int:
+    """With how many a run was trained; its recipe names them where the run does not tell."""
+    threads = run.training.num_threads if run.training else run.recipe.num_threads
+    if threads == "auto":
+        raise RunError(f"{run.folder} does not tell with how many threads it was trained.")
+    return threads

@@ -33,7 +33,7 @@ def gather(folder: Path) -> dict[str, Any]:
         "params": runs[0].params,
         "macs": runs[0].macs,
         "epochs": runs[0].recipe.epochs,
-        "num_threads": runs[0].recipe.num_threads,
+        "num_threads": record.num_threads(runs[0]),
         "seeds": [run.recipe.seed for run in runs],
         "train_seconds": [run.train_seconds for run in runs],
         "int8_sha256": [one.description.sha256 for one in made],

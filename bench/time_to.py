@@ -52,7 +52,7 @@ def main() -> int:
                 "data": runs[0].recipe.data.options.get("path", runs[0].recipe.data.name),
                 "params": runs[0].params,
                 "macs": runs[0].macs,
-                "num_threads": runs[0].recipe.num_threads,
+                "num_threads": record.num_threads(runs[0]),
                 "target_percent": options.target,
                 "epochs": [epoch for epoch, _ in reached],
                 "of_epochs": runs[0].recipe.epochs,

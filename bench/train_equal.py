@@ -18,7 +18,7 @@ from typing import Any
 
 import record
 import torch
-from training_loops import net_of, plain, task_of
+from training_loops import net_of, plain, settled, task_of
 
 from edgecnn import anatomy, console, data, plans
 from edgecnn.data import Splits
@@ -83,7 +83,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
-        recipes = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
+        recipes = [settled(plans.load_recipe(name, options.set, options.data)) for name in options.recipes]
         results = []
         for recipe in recipes:
             results.append(compare(recipe, options.seeds, options.also_whole))

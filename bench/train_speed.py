@@ -33,7 +33,7 @@ from typing import Any
 import record
 import torch
 from torch import nn
-from training_loops import CYCLE, PARTS, net_of, ours, plain, task_of
+from training_loops import CYCLE, PARTS, net_of, ours, plain, settled, task_of
 
 from edgecnn import allocator, anatomy, console, data, plans
 from edgecnn.errors import EdgecnnError
@@ -147,7 +147,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
-        found = [plans.load_recipe(name, options.set, options.data) for name in options.recipes]
+        found = [settled(plans.load_recipe(name, options.set, options.data)) for name in options.recipes]
         results = [race(recipe, options.rounds, options.seconds) for recipe in found]
         record.write(options.output, {"results": results})
     except EdgecnnError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from edgecnn import learning, nets, optimise
+from edgecnn import learning, nets, optimise, resources
 from edgecnn.data import Split, Splits
 from edgecnn.learning import Task
 from edgecnn.recipes import Recipe
@@ -117,7 +118,14 @@ def ours(
 
 def task_of(recipe: Recipe, splits: Splits) -> Task:
     mean, std = pixel_statistics(splits.train.pictures)
-    return Task(recipe, splits.train, mean, std, None)
+    taken = resources.take(recipe, "cpu", "", resources.here())
+    return Task(recipe, splits.train, mean, std, None, precision=taken.precision)
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe with what this machine's CPU makes of its "auto"."""
+    taken = resources.take(recipe, "cpu", "", resources.here())
+    return dataclasses.replace(recipe, precision=taken.precision, num_threads=taken.num_threads)
 
 
 def net_of(recipe: Recipe, splits: Splits) -> tuple[nn.Module, tuple[int, int, int]]:

@@ -100,7 +100,7 @@ def card(run: Run) -> str:
         ("drop from fp32", f"{_drop(one)} pp, paired, McNemar p = {verdict.p_value:.2g}"),
         ("validation top-1", f"{validated} of {run.validation_n:,} pictures, by which every choice was made"),
         ("seeds", f"1 (seed {recipe.seed})"),
-        ("trained in", f"{len(epochs)} epochs of {seconds:.0f} s (median), {recipe.num_threads} thread(s)"),
+        ("trained in", f"{len(epochs)} epochs of {seconds:.0f} s (median), {record.num_threads(run)} thread(s)"),
         ("on", f"{record.machine(machine)}, shared with other work"),
     ]
     listed = "\n".join(f"- {name}: {text}" for name, text in facts)

@@ -17,6 +17,7 @@ from torch import nn
 from edgecnn import files
 from edgecnn.data import Split, blocks
 from edgecnn.errors import RunError
+from edgecnn.run import Taken
 
 FILE = "checkpoint.pt"
 
@@ -51,6 +52,15 @@ class State:
         return self.averaged if self.averaged is not None else self.net
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What a training did before it was resumed."""
+
+    seconds: float = 0.0
+    taken: Taken | None = None
+    """None if there was nothing, or it was begun before this was written down."""
+
+
 def write_metrics(history: Sequence[Epoch], folder: Path) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(Epoch)], lineterminator="\n")
@@ -59,7 +69,7 @@ def write_metrics(history: Sequence[Epoch], folder: Path) -> None:
     files.write_text(folder / "metrics.csv", text.getvalue())
 
 
-def save(folder: Path, state: State, digest: str, seconds: float) -> None:
+def save(folder: Path, state: State, digest: str, seconds: float, taken: Taken) -> None:
     table = {
         "net": state.net.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -67,16 +77,17 @@ def save(folder: Path, state: State, digest: str, seconds: float) -> None:
         "history": [dataclasses.asdict(row) for row in state.history],
         "data_sha256": digest,
         "seconds": seconds,
+        "taken": dataclasses.asdict(taken),
     }
     with files.replacing(folder / FILE) as temporary:
         torch.save(table, temporary)
 
 
-def load(folder: Path, state: State, digest: str) -> float:
-    """Fill `state`, if there is a checkpoint, and return the seconds spent before it."""
+def load(folder: Path, state: State, digest: str) -> Earlier:
+    """Fill `state`, if there is a checkpoint, and return what was before it."""
     path = folder / FILE
     if not path.is_file():
-        return 0.0  # killed before the first epoch ended
+        return Earlier()  # killed before the first epoch ended
     try:
         table = torch.load(path, map_location="cpu", weights_only=True)  # wherever it was trained
         state.net.load_state_dict(table["net"])
@@ -84,14 +95,15 @@ def load(folder: Path, state: State, digest: str) -> float:
         if state.averaged is not None:
             state.averaged.load_state_dict(table["averaged"])
         state.history[:] = [Epoch(**row) for row in table["history"]]
-        seconds, trained_on = float(table["seconds"]), table["data_sha256"]
+        earlier = Earlier(float(table["seconds"]), Taken(**table["taken"]) if "taken" in table else None)
+        trained_on = table["data_sha256"]
     except Exception as error:  # a broken file raises anything: zip, pickle, key and shape errors
         raise RunError(
             f"{path} is not a checkpoint of this run: {error}.", "train again under another --name"
         ) from error
     if trained_on != digest:
         raise RunError(f"The pictures have changed since {path} was written.", "train again under another --name")
-    return seconds
+    return earlier
 
 
 def remove(folder: Path) -> None:

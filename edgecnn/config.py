@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,8 +110,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         if value is None and type(None) in typing.get_args(hint):  # JSON has null, TOML leaves the key out
             return None
-        inner = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        return _convert(inner[0], value, where)
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return _convert(kinds[0], value, where) if len(kinds) == 1 else _first_that_fits(kinds, value, where)
     if typing.get_origin(hint) is tuple:
         items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
@@ -131,3 +132,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise PlanError(f"{where} should be of type {hint.__name__}, not {value!r}.")
     return value
+
+
+def _first_that_fits(kinds: Sequence[Any], value: Any, where: str) -> Any:
+    for kind in kinds:
+        with contextlib.suppress(PlanError):
+            return _convert(kind, value, where)
+    raise PlanError(f"{where} should be {' or '.join(map(_words, kinds))}, not {value!r}.")
+
+
+def _words(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
+    return f"of type {getattr(kind, '__name__', kind)}"

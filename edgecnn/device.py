@@ -1,4 +1,4 @@
-"""Where nets train: CUDA or MPS if there is one, else the CPU."""
+"""Where nets train if the recipe does not say: CUDA or MPS if there is one, else the CPU."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from edgecnn.errors import EnvironmentUnfit, UsageError
 from edgecnn.processes import Team
 
 VARIABLE = "EDGECNN_DEVICE"
-"""Environment variable that names another than the first there is: cuda, mps or cpu."""
+"""Environment variable that names another for "auto" than the first there is: cuda, mps or cpu."""
 
 CPU = torch.device("cpu")
 
 Placed = TypeVar("Placed", Tensor, nn.Module)
 
 
-def choose(team: Team) -> torch.device:
-    """The device of this process; each of a machine's processes has a CUDA device of its own.
+def choose(team: Team, wanted: str = "auto") -> torch.device:
+    """The device of this process, of the wanted kind; each of a machine's processes has a CUDA device of its own.
 
-    MPS is for one process: no back end carries its tensors from one to another. Raises EnvironmentUnfit if the
-    variable names a device that is not here, UsageError if there are more processes than CUDA devices.
+    auto is what the variable names, else the first there is. MPS is for one process: no back end carries its tensors
+    from one to another. Raises EnvironmentUnfit if a device is named that is not here, UsageError if there are more
+    processes than CUDA devices.
     """
     there = {
         "cuda": torch.cuda.is_available(),
@@ -32,18 +33,26 @@ def choose(team: Team) -> torch.device:
         "cpu": True,
     }
     known = [name for name, present in there.items() if present]
-    name = os.environ.get(VARIABLE) or known[0]
+    named = f"device = {wanted}" if wanted != "auto" else f"{VARIABLE}={os.environ.get(VARIABLE)}"
+    name = wanted if wanted != "auto" else os.environ.get(VARIABLE) or known[0]
     if name not in known:
         raise EnvironmentUnfit(
-            f"{VARIABLE}={name} names a device that this training cannot use.", f"here it can be {' or '.join(known)}"
+            f"{named} names a device that this training cannot use.", f"here it can be {' or '.join(known)}"
         )
     if name == "cuda" and team.local_count > torch.cuda.device_count():
         raise UsageError(
             f"{team.local_count} processes cannot share the CUDA devices here, of which there are "
             f"{torch.cuda.device_count()}.",
-            f"torchrun --nproc-per-node {torch.cuda.device_count()}, or {VARIABLE}=cpu",
+            f"torchrun --nproc-per-node {torch.cuda.device_count()}, or --device cpu",
         )
     return torch.device(name, team.local_rank) if name == "cuda" else torch.device(name)
+
+
+def why(wanted: str) -> str:
+    """How `choose` came to its device, in a few words."""
+    if wanted != "auto":
+        return "asked for"
+    return f"{VARIABLE} names it" if os.environ.get(VARIABLE) else "the first there is of cuda, mps and cpu"
 
 
 def put(value: Placed, where: torch.device) -> Placed:

@@ -15,6 +15,7 @@ from edgecnn import batch_norm, checkpoint, console, device, inference, learning
 from edgecnn.checkpoint import Epoch, State
 from edgecnn.data import Split
 from edgecnn.learning import Task
+from edgecnn.run import Taken
 from edgecnn.schedule import learning_rate
 
 RISING_EPOCHS = 3
@@ -32,13 +33,14 @@ def fit(
     folder: Path,
     digest: str,
     earlier_s: float,
+    taken: Taken,
     watch: Watch | None,
 ) -> None:
     """The epochs that `state` has not seen, each ended by a checkpoint in `folder`.
 
-    digest: of the training pictures. earlier_s: seconds spent before. Of several processes the leader alone validates,
-    writes, speaks and keeps the history, while the others wait in their next step. Raises GateFailed if the loss stops
-    being a number.
+    digest: of the training pictures. earlier_s: seconds spent before. taken: of this machine. Of several processes the
+    leader alone validates, writes, speaks and keeps the history, while the others wait in their next step. Raises
+    GateFailed if the loss stops being a number.
     """
     recipe, training = given.recipe, given.training
     net = parallel.shared(state.net, given.team)
@@ -67,7 +69,7 @@ def fit(
             )
             state.history.append(row)
             checkpoint.write_metrics(state.history, folder)
-            checkpoint.save(folder, state, digest, earlier_s + time.perf_counter() - started)
+            checkpoint.save(folder, state, digest, earlier_s + time.perf_counter() - started, taken)
             console.note(
                 f"epoch {row.epoch}/{recipe.epochs}  train loss {row.train_loss:.4f}  "
                 f"validation loss {row.validation_loss:.4f}  top-1 {row.validation_top1_percent:.2f} %  "

@@ -13,7 +13,7 @@ from edgecnn import console, formats, plans
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.errors import UsageError
 from edgecnn.recipes import Recipe
-from edgecnn.run import is_run, open_run
+from edgecnn.run import Taken, is_run, open_run
 
 if TYPE_CHECKING:
     from edgecnn.anatomy import Layer
@@ -38,6 +38,8 @@ class Anatomy:
     """(C, H, W)"""
     dense_weights: int
     """Of a dense first layer of 1,000 units on dense_input_shape."""
+    training: Taken | None = None
+    """What a run's training took of its machine, if it was written down."""
 
 
 def show(
@@ -84,7 +86,8 @@ def of_run(folder: Path, dense_input: tuple[int, int, int]) -> Anatomy:
     """The net of a finished run."""
     run = open_run(folder)
     channels, height, width = run.input_shape
-    return take_apart(run.recipe, (channels, height, width), len(run.labels), dense_input)
+    anatomy = take_apart(run.recipe, (channels, height, width), len(run.labels), dense_input)
+    return dataclasses.replace(anatomy, training=run.training)
 
 
 def take_apart(recipe: Recipe, shape: tuple[int, int, int], classes: int, dense_input: tuple[int, int, int]) -> Anatomy:
@@ -130,16 +133,19 @@ def layer_table(anatomy: Anatomy) -> tuple[list[str], list[list[str]]]:
 def totals(anatomy: Anatomy) -> list[str]:
     """The sentences under the table."""
     channels, height, width = anatomy.dense_input_shape
-    return textwrap.wrap(
+    sentences = [
         f"Together {anatomy.parameters:,} parameters with batch norm folded, and {anatomy.macs:,} MACs a picture "
         "(1 MAC = 2 FLOPs; convolutions, linear layers and attention's products are counted). "
         "Field: side of the theoretical receptive field in pixels, before it is cut off at the picture's edge.",
-        WIDTH,
-    ) + textwrap.wrap(
         f"A dense first layer of 1,000 units on {height} x {width} x {channels} would hold "
         f"{anatomy.dense_weights:,} weights; a 3x3 convolution holds {9 * channels} a filter, shared by all places.",
-        WIDTH,
-    )
+    ]
+    if taken := anatomy.training:
+        sentences.append(
+            f"Trained in {taken} ({taken.isa}). Precision: {taken.why_precision}; threads: {taken.why_num_threads}; "
+            f"device: {taken.why_device}."
+        )
+    return [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH)]
 
 
 def file_lines(name: str, description: Description) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,8 @@ class Task:
     team: Team = ALONE
     """The processes that share every batch."""
     where: torch.device = device.CPU
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the matrix products: what was taken, where the recipe may say "auto"."""
 
     @property
     def steps(self) -> int:
@@ -108,7 +111,7 @@ def batch(
 def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """(loss, logits float32 (N, K)) of step `number` of all; a teacher sees whole pictures always."""
     recipe = given.recipe
-    with SafeConvolutions(), torch.autocast(given.where.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with SafeConvolutions(), torch.autocast(given.where.type, torch.bfloat16, enabled=given.precision == "bf16"):
         outputs = net(resolution.at(recipe.small, inputs, number, given.all_steps))
         taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
     outputs = outputs.float()

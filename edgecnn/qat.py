@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.fx import GraphModule
 
-from edgecnn import augment, console
+from edgecnn import augment, console, resources
 from edgecnn.errors import GateFailed
 from edgecnn.layers import Normalise
 from edgecnn.recipes import OptimPlan
@@ -47,7 +47,7 @@ def train(scheme: Scheme, epochs: int) -> GraphModule:
     batch = min(recipe.batch_size, len(training))
     steps = epochs * (len(training) // batch)
     threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.num_threads)
+    torch.set_num_threads(resources.num_threads(recipe, resources.here())[0])
     try:
         _set_ranges(graph, scheme)
         order = np.empty(0, dtype=np.int64)

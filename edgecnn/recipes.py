@@ -153,7 +153,7 @@ class DistillPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides a run's weights."""
+    """Everything that decides a run's weights, but for the rounding of the machine."""
 
     name: str
     data: DataPlan
@@ -169,15 +169,20 @@ class Recipe:
     qat_epochs: int = 0
     """Last epochs, under int8 rounding, that every int8 export of the run goes through (`edgecnn.qat`)."""
     batch_size: int = 128
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the matrix products while training; the weights are fp32 always."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the matrix products while training; the weights are fp32 always. auto is bf16 where the CPU or GPU multiplies
+    it (`edgecnn.resources`)."""
     seed: int = 0
-    num_threads: int = 2
+    num_threads: int | Literal["auto"] = "auto"
+    """Of all processes on a machine together; auto takes the physical cores they may use, or as many as OMP_NUM_THREADS
+    allows each."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "num_threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)} should be at least 1")
+        if self.epochs < 1:
+            raise ValueError(f"epochs = {self.epochs} should be at least 1")
+        if self.num_threads != "auto" and self.num_threads < 1:
+            raise ValueError(f"num_threads = {self.num_threads} should be at least 1, or 'auto'")
         if self.qat_epochs < 0:
             raise ValueError(f"qat_epochs = {self.qat_epochs} should not be negative")
         if self.batch_size < 2:

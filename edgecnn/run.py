@@ -2,7 +2,7 @@
 
 runs/<name>/
     recipe.toml         what was trained, every default written out
-    run.json            input shape, labels, normalisation, validation accuracy, seconds
+    run.json            input shape, labels, normalisation, validation accuracy, seconds, what the machine gave
     model.safetensors   the net's weights, float32
     metrics.csv         one line an epoch
     curves.png          loss and accuracy against epoch
@@ -18,11 +18,30 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgecnn import config, files, plans
 from edgecnn.errors import PlanError, RunError
 from edgecnn.recipes import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What a training took of its machine, and why (`edgecnn.resources`)."""
+
+    precision: Literal["fp32", "bf16"]
+    why_precision: str
+    num_threads: int
+    """Of each process."""
+    why_num_threads: str
+    device: str
+    """cpu, cuda or mps"""
+    why_device: str
+    isa: str
+    """The instruction set of its CPU (`edgecnn.isa`)."""
+
+    def __str__(self) -> str:
+        return f"{self.precision} on {self.device} with {self.num_threads} thread{'s' * (self.num_threads > 1)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +64,8 @@ class Run:
     train_seconds: float
     processes: int = 1
     """How many shared the training, from its last --resume on."""
-    device: str = "cpu"
+    training: Taken | None = None
+    """From its last --resume on; None if it was trained before this was written down."""
 
     @property
     def name(self) -> str:
@@ -78,6 +98,7 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"The training in {folder} did not finish.", f"edgecnn train {folder} --resume")
     try:
         facts = json.loads((folder / "run.json").read_text())
+        facts.pop("device", None)  # where it stood before `training` did
         recipe = plans.load(Recipe, str(folder / "recipe.toml"))
         return config.build(Run, {"folder": folder, "recipe": recipe, **facts}, "run.json")
     except (ValueError, PlanError, OSError) as error:
@@ -89,6 +110,7 @@ def write_facts(run: Run) -> None:
     facts: dict[str, Any] = {
         field.name: getattr(run, field.name)
         for field in dataclasses.fields(run)
-        if field.name not in ("folder", "recipe")
+        if field.name not in ("folder", "recipe", "training")
     }
+    facts["training"] = dataclasses.asdict(run.training) if run.training else None
     files.write_json(run.folder / "run.json", facts)

@@ -34,28 +34,36 @@ from edgecnn import (
     plans,
     processes,
     resolution,
+    resources,
     start,
 )
 from edgecnn.data import Pictures
 from edgecnn.epochs import Watch
-from edgecnn.errors import RunError
+from edgecnn.errors import EnvironmentUnfit, RunError
 from edgecnn.learning import Task
 from edgecnn.processes import Team
 from edgecnn.recipes import Recipe
-from edgecnn.run import Run, is_run, open_run, write_facts
+from edgecnn.run import Run, Taken, is_run, open_run, write_facts
 from edgecnn.teacher import Teacher
+
+OF_THE_MACHINE = ("precision", "num_threads", "device")
+"""Keys of a recipe that may change when a training is resumed: the epochs before have learnt what they have."""
 
 
 def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None) -> Run:
     """Train `recipe` into `folder` and return the finished Run; `watch` sees the net grow.
 
     With `resume` a checkpoint in the folder is continued. Under torchrun its processes share every batch, and the first
-    one writes (`edgecnn.processes`). On CUDA or MPS if there is one (`edgecnn.device`).
+    one writes (`edgecnn.processes`). The recipe's "auto" is what this machine has (`edgecnn.device`,
+    `edgecnn.resources`); on a resume precision, threads and device may be others than the recipe said at first.
 
     Raises RunError if the folder holds a run already, or the checkpoint is another recipe's; GateFailed if the loss
-    stops being a number; UsageError if the processes cannot share a batch evenly, PeerLost if one of them ends.
+    stops being a number; EnvironmentUnfit if the device is not here or the processes take different precisions;
+    UsageError if they cannot share a batch evenly, PeerLost if one of them ends.
     """
-    where = device.choose(processes.here())
+    if resume and is_run(folder):
+        recipe = _as_begun(recipe, folder)
+    where = device.choose(processes.here(), recipe.device)
     with processes.joined(where.type) as team, allocator.kept_pages():
         return _train(recipe, folder, resume, watch, team, where)
 
@@ -74,16 +82,18 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
     team.check(min(recipe.batch_size, len(splits.train)))
     shape, classes = splits.train.input_shape, splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
+    facts = resources.here()
+    taken = resources.take(recipe, where.type, device.why(recipe.device), facts, team)
+    wanted = recipe
     if resume:
-        _check_same(recipe, folder)
+        recipe = _same(recipe, folder)
         if (folder / "run.json").is_file():
             console.note(f"{folder} is complete already.")
             return open_run(folder)
     mean, std = pixel_statistics(splits.train.pictures)
     teacher = Teacher(recipe.distill, shape, classes, where) if recipe.distill else None
-    given = Task(recipe, splits.train, mean, std, teacher, team, where)
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, recipe.num_threads // team.local_count))
+    torch.set_num_threads(taken.num_threads)
     started = time.perf_counter()
     try:
         with torch.random.fork_rng():
@@ -91,22 +101,30 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
             net = nets.build(recipe.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if recipe.start:
                 net.load_state_dict(start.weights(recipe, net, splits))
-            if not resume and team.leads:
-                _claim(recipe, folder)
             params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
             state = optimise.fresh_state(device.put(net, where), recipe.optim)
             digest = checkpoint.digest(splits.train)
-            earlier_s = checkpoint.load(folder, state, digest) if resume else 0.0
+            earlier = checkpoint.load(folder, state, digest) if resume else checkpoint.Earlier()
+            if earlier.taken:
+                taken = resources.resumed(wanted, taken, earlier.taken)
+            _agree(team, taken)
+            if not resume and team.leads:
+                _claim(recipe, folder)
             console.note(
                 f"{recipe.name}: {recipe.net.name} with {params:,} parameters and {macs:,} MACs, "
                 f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
                 + (f", from the weights of {recipe.start}" if recipe.start else "")
+                + f", {taken}"
                 + (f", {team.count} processes" if team.count > 1 else "")
-                + (f", on {where.type}" if where != device.CPU else "")
             )
+            if earlier.taken and (moved := resources.moved(taken, earlier.taken)):
+                console.note(moved)
+            if slow := resources.warning(taken, facts):
+                console.warn(slow)
             if watch is not None and not state.history and team.leads:
                 watch(0, device.on_cpu(net.eval()))
-            epochs.fit(state, given, splits.validation, folder, digest, earlier_s, watch)
+            given = Task(recipe, splits.train, mean, std, teacher, team, where, taken.precision)
+            epochs.fit(state, given, splits.validation, folder, digest, earlier.seconds, taken, watch)
     finally:
         torch.set_num_threads(threads)
 
@@ -126,9 +144,9 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
         macs=macs,
         validation_top1_percent=state.history[-1].validation_top1_percent,
         validation_n=len(splits.validation),
-        train_seconds=earlier_s + time.perf_counter() - started,
+        train_seconds=earlier.seconds + time.perf_counter() - started,
         processes=team.count,
-        device=where.type,
+        training=taken,
     )
     write_facts(run)
     checkpoint.remove(folder)
@@ -151,16 +169,38 @@ def pixel_statistics(pictures: Pictures) -> tuple[float, float]:
     return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
 
 
-def _check_same(recipe: Recipe, folder: Path) -> None:
-    """Raise RunError if there is nothing to resume in `folder`, or another recipe's checkpoint or run."""
+def _as_begun(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with what `folder` was begun with where it leaves that to the machine."""
+    written = plans.load(Recipe, str(folder / "recipe.toml"))
+    left = {name: getattr(written, name) for name in OF_THE_MACHINE if getattr(recipe, name) == "auto"}
+    return dataclasses.replace(recipe, **left)
+
+
+def _same(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe that `folder` was begun with; it may differ in what has no part in what was learnt.
+
+    Raises RunError if there is nothing to resume, or another recipe's checkpoint or run.
+    """
     if not is_run(folder):
         raise RunError(f"There is nothing to resume in {folder}.", "train without --resume")
     written = plans.load(Recipe, str(folder / "recipe.toml"))
-    changed = [f.name for f in dataclasses.fields(Recipe) if getattr(written, f.name) != getattr(recipe, f.name)]
+    decisive = (f.name for f in dataclasses.fields(Recipe) if f.name not in OF_THE_MACHINE)
+    changed = [name for name in decisive if getattr(written, name) != getattr(recipe, name)]
     if changed:
         raise RunError(
             f"What was trained in {folder} is of another recipe: {', '.join(changed)} differ.",
             "resume it with its own recipe, or train under another --name",
+        )
+    return written
+
+
+def _agree(team: Team, taken: Taken) -> None:
+    """Raise EnvironmentUnfit, in every process, if some of them take bf16 and others fp32."""
+    (in_bf16,) = team.total(float(taken.precision == "bf16"))
+    if in_bf16 not in (0, team.count):
+        raise EnvironmentUnfit(
+            f"Of the {team.count} processes of this training {in_bf16:.0f} would take bf16, and the others fp32.",
+            "name one precision for all: --precision fp32",
         )
 
 

@@ -22,7 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("edgecnn", deadline=None)
 settings.load_profile("edgecnn")
 
-QUICK = ("epochs=6", "num_threads=1")
+QUICK = ("epochs=6", "num_threads=1", "precision=fp32")
 """Overrides that make a recipe of the digits train in seconds."""
 
 

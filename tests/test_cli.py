@@ -91,6 +91,30 @@ def test_train_prints_one_line_of_data_and_talks_on_stderr(edgecnn: Cli) -> None
     assert edgecnn("train", "runs/other", "--resume")[0] == 0
 
 
+def test_options_name_what_a_recipe_leaves_to_the_machine(edgecnn: Cli) -> None:
+    settings = ["-s", "net.width=8", "--epochs", "1", "--name", "run"]
+    options = ["--precision", "fp32", "--num-threads", "1", "--device", "cpu"]
+    assert edgecnn("train", "dscnn-digits", *settings, *options)[0] == 0
+    recipe = plans.load_recipe("runs/run/recipe.toml")
+    assert (recipe.precision, recipe.num_threads, recipe.device) == ("fp32", 1, "cpu")
+    training = json.loads(Path("runs/run/run.json").read_text())["training"]
+    assert (training["precision"], training["num_threads"], training["device"]) == ("fp32", 1, "cpu")
+    code, out, _ = edgecnn("inspect", "runs/run")
+    assert code == 0
+    assert "Trained in fp32 on cpu with 1 thread (" in out
+
+    for option, value, sentence in (
+        ("--precision", "fp16", "precision cannot be 'fp16'"),
+        ("--num-threads", "many", "num_threads should be of type int or 'auto', not 'many'"),
+        ("--num-threads", "0", "num_threads = 0 should be at least 1, or 'auto'"),
+        ("--device", "tpu", "device cannot be 'tpu'"),
+    ):
+        for verb in ("train", "run"):
+            code, _, err = edgecnn(verb, "dscnn-digits", option, value)
+            assert code == EXIT_USAGE
+            assert sentence in err
+
+
 def picture(path: Path, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(path)

@@ -26,6 +26,7 @@ recipes = st.builds(
     optim=st.builds(OptimPlan, lr=st.floats(1e-6, 1e3), ema=st.floats(0, 0.999)),
     augment=st.builds(AugmentPlan, flip=st.booleans(), shift=st.integers(0, 9)),
     epochs=st.integers(1, 999),
+    num_threads=st.just("auto") | st.integers(1, 99),
     seed=st.integers(0, 2**31),
 )
 
@@ -61,6 +62,11 @@ def test_options_of_a_plug_in_are_the_keys_no_field_takes() -> None:
         ({"optim": {"name": "adamm"}}, "optim: name cannot be 'adamm'", "'adamw'"),
         ({"optim": {"lr": -1}}, r"lr = -1.0 should be above 0", None),
         ({"data": {"name": "digits", "validation": 1.5}}, "validation = 1.5 should lie between 0 and 1", None),
+        ({"num_threads": "many"}, "num_threads should be of type int or 'auto', not 'many'", None),
+        ({"num_threads": 1.5}, "num_threads should be of type int or 'auto', not 1.5", None),
+        ({"num_threads": 0}, "num_threads = 0 should be at least 1, or 'auto'", None),
+        ({"precision": "fp16"}, "precision cannot be 'fp16'", "'auto', 'fp32', 'bf16'"),
+        ({"device": "tpu"}, "device cannot be 'tpu'", "'auto', 'cpu', 'cuda', 'mps'"),
         ({"batch_size": 1}, "batch_size = 1 should be at least 2", None),
     ],
 )

@@ -70,6 +70,19 @@ def test_a_device_that_is_not_here_is_refused(has: Has, monkeypatch: pytest.Monk
     assert error.value.hint == "here it can be mps or cpu"
 
 
+def test_a_recipe_names_another_whatever_the_variable_says(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(1, True)
+    monkeypatch.setenv(device.VARIABLE, "mps")
+    for name in ("cpu", "cuda", "mps"):
+        assert device.choose(ALONE, name).type == name
+        assert device.why(name) == "asked for"
+    assert device.choose(ALONE, "auto").type == "mps"
+    assert device.why("auto") == "EDGECNN_DEVICE names it"
+    has(0, False)
+    with pytest.raises(EnvironmentUnfit, match="device = cuda names a device that this training cannot use"):
+        device.choose(ALONE, "cuda")
+
+
 def test_more_processes_than_cuda_devices_are_refused(has: Has) -> None:
     has(1, False)
     with pytest.raises(UsageError, match="2 processes cannot share the CUDA devices here, of which there are 1"):

@@ -178,7 +178,7 @@ class TestTheTable:
 
 
 class TestTrainings:
-    RECIPE = plans.load_recipe("dscnn-digits", ("epochs=2", "num_threads=1", "data.fraction=0.2"))
+    RECIPE = plans.load_recipe("dscnn-digits", ("epochs=2", "num_threads=1", "precision=fp32", "data.fraction=0.2"))
 
     def test_a_finished_one_is_taken_as_it_is(self, tmp_path: Path) -> None:
         first = trained(self.RECIPE, tmp_path)

@@ -30,7 +30,15 @@ from edgecnn.train import train
 
 # Without a kink: where an activation is 0 but for rounding, ReLU passes on what rounding chose.
 SETTINGS = (
-    *("epochs=3", "num_threads=1", "net.width=8", "net.depth=1", "net.pool=average", "net.activation=none"),
+    *(
+        "epochs=3",
+        "num_threads=1",
+        "precision=fp32",
+        "net.width=8",
+        "net.depth=1",
+        "net.pool=average",
+        "net.activation=none",
+    ),
     *("optim.name=sgd", "optim.lr=0.02", "optim.ema=0.9", "augment.cutmix=1.0"),
 )
 CHANGES = tuple(itertools.chain.from_iterable(("-s", setting) for setting in SETTINGS))
@@ -114,6 +122,25 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused_once(tmp_path: Path) ->
     assert len(lines) == 2
     assert "A batch of 63 pictures cannot be shared evenly by 2 processes." in lines[0]
     assert "--batch-size" in lines[1]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_processes_that_would_take_different_precisions_are_refused_once(tmp_path: Path) -> None:
+    script = tmp_path / "mixed.py"
+    script.write_text(
+        "import os, sys\n"
+        "from edgecnn import cli\n"
+        "sys.argv += ['--precision', ('fp32', 'bf16')[int(os.environ['RANK'])]]\n"
+        "cli.main()\n"
+    )
+    process = torchrun(script, "train", "dscnn-digits", *CHANGES, "--output", tmp_path / "runs")
+    out, err = process.communicate()
+    assert process.returncode != 0
+    assert out == ""
+    lines = told(err)
+    assert len(lines) == 2
+    assert "Of the 2 processes of this training 1 would take bf16, and the others fp32." in lines[0]
+    assert "--precision fp32" in lines[1]
     assert not (tmp_path / "runs").exists()
 
 

@@ -33,7 +33,9 @@ def test_a_picture_of_half_the_side_holds_the_mean_of_every_four_pixels() -> Non
 def test_a_net_for_one_size_of_picture_alone_is_refused_before_anything_is_written(
     net: str, fits: bool, tmp_path: Path
 ) -> None:
-    recipe = plans.load_recipe("dscnn-digits", ["epochs=1", "small.side=0.75", "num_threads=1", "data.fraction=0.2"])
+    recipe = plans.load_recipe(
+        "dscnn-digits", ["epochs=1", "small.side=0.75", "num_threads=1", "precision=fp32", "data.fraction=0.2"]
+    )
     recipe = dataclasses.replace(recipe, net=NetPlan(name=net), budget=None)
     if fits:
         assert train(recipe, tmp_path / "run").validation_n > 0
@@ -53,7 +55,10 @@ def test_the_net_sees_both_sizes_while_it_trains(tmp_path: Path, monkeypatch: py
         return shown
 
     monkeypatch.setattr(learning.resolution, "at", watched)
-    train(plans.load_recipe("dscnn-digits", ["epochs=2", "small.side=0.75", "num_threads=1"]), tmp_path / "run")
+    train(
+        plans.load_recipe("dscnn-digits", ["epochs=2", "small.side=0.75", "num_threads=1", "precision=fp32"]),
+        tmp_path / "run",
+    )
     half = len(seen) // 2
     assert set(seen[:half]) == {6}
     assert set(seen[half:]) == {8}

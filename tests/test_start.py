@@ -19,7 +19,7 @@ from edgecnn.recipes import Recipe
 from edgecnn.run import Run, open_run
 from edgecnn.train import train
 
-SHORT = ("epochs=1", "num_threads=1")
+SHORT = ("epochs=1", "num_threads=1", "precision=fp32")
 Weights = dict[str, torch.Tensor]
 
 

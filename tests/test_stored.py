@@ -199,6 +199,7 @@ def recipe() -> Recipe:
         augment=AugmentPlan(flip=True, shift=1, alternate=True),
         epochs=2,
         num_threads=1,
+        precision="fp32",
     )  # fmt: skip
 
 
@@ -264,7 +265,7 @@ from edgecnn.train import train
 def recipe(count):
     net = NetPlan(name="dscnn", options={"width": 8, "stages": 2, "depth": 1, "stem_stride": 4})
     shapes = DataPlan(name="shapes", fraction=0.9, options={"count": count, "test": 10})
-    return Recipe(name=str(count), data=shapes, net=net, epochs=1, batch_size=256, num_threads=1)
+    return Recipe(name=str(count), data=shapes, net=net, epochs=1, batch_size=256, num_threads=1, precision="fp32")
 
 _stored.LARGE_BYTES = int(sys.argv[2])
 train(recipe(6_000), Path(sys.argv[1], "few"))

@@ -16,7 +16,7 @@ from edgecnn.run import Run
 from edgecnn.teacher import Teacher
 from edgecnn.train import train
 
-SHORT = ("epochs=3", "num_threads=1", "net.width=8", "net.depth=1")
+SHORT = ("epochs=3", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1")
 LONGER = ("epochs=10", "net.width=16", "optim.label_smoothing=0.0")
 
 

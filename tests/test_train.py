@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import itertools
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,17 +18,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import AVX2, ZEN_4
 
-from edgecnn import data, learning, nets, optimise, plans
+from edgecnn import data, learning, nets, optimise, plans, resources
 from edgecnn.checkpoint import Epoch
 from edgecnn.epochs import RISING_EPOCHS, overfits
 from edgecnn.errors import GateFailed, PlanError, RunError
 from edgecnn.recipes import DataPlan, OptimPlan, Recipe
-from edgecnn.run import Run, open_run
+from edgecnn.resources import Facts
+from edgecnn.run import Run, Taken, open_run
 from edgecnn.schedule import learning_rate
 from edgecnn.train import pixel_statistics, train
 
-SHORT = ("epochs=2", "num_threads=1", "net.width=8", "net.depth=1")
+SHORT = ("epochs=2", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1")
 
 
 def recipe(*overrides: str) -> Recipe:
@@ -110,6 +114,99 @@ def test_a_checkpoint_of_another_recipe_is_refused_and_the_difference_named(tmp_
         train(recipe("optim.lr=0.5"), folder, resume=True)
 
 
+OLD, NEW = (dataclasses.replace(machine, cpus=(0,)) for machine in (AVX2, ZEN_4))
+"""One core each: two threads of tiny kernels cost more than they bring."""
+
+
+def taken_of(machine: Facts, folder: Path, *overrides: str, resume: bool = False) -> Taken:
+    """What a training takes on that machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resources, "here", lambda: machine)
+        run = train(recipe("precision=auto", "num_threads=auto", *overrides), folder, resume)
+    assert run.training == open_run(folder).training
+    assert run.training
+    return run.training
+
+
+def stopped(machine: Facts, folder: Path, *overrides: str) -> None:
+    """A training on that machine that was ended after its first epoch."""
+
+    def end(epoch: int, _: torch.nn.Module) -> None:
+        if epoch:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resources, "here", lambda: machine)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe("precision=auto", "num_threads=auto", *overrides), folder, watch=end)
+
+
+def test_a_run_tells_what_it_took_of_its_machine_and_its_recipe_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for machine, precision in ((OLD, "fp32"), (NEW, "bf16")):
+        taken = taken_of(machine, tmp_path / precision, "epochs=1")
+        assert (taken.precision, taken.num_threads, taken.device, taken.isa) == (
+            precision, 1, "cpu", machine.isa,
+        )  # fmt: skip
+        assert f", {precision} on cpu with 1 thread" in capsys.readouterr().err.splitlines()[0]
+        written = plans.load_recipe(str(tmp_path / precision / "recipe.toml"))
+        assert (written.precision, written.num_threads, written.device) == ("auto", "auto", "auto")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("fp32", "bf16")]
+    assert weights[0] != weights[1]
+
+
+def test_a_resume_on_another_cpu_keeps_the_precision_and_says_that_bits_may_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped(NEW, tmp_path / "run")
+    capsys.readouterr()
+    taken = taken_of(OLD, tmp_path / "run", resume=True)
+    said = capsys.readouterr().err
+    assert (taken.precision, taken.isa) == ("bf16", "AVX2")
+    assert said.count("bits may differ") == 1
+    assert "8 to 14 times slower" in said
+
+
+def test_a_resume_where_it_began_ends_with_the_bits_of_a_run_that_was_not_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken_of(NEW, tmp_path / "whole")
+    stopped(NEW, tmp_path / "run")
+    taken_of(NEW, tmp_path / "run", resume=True)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run")]
+    assert weights[0] == weights[1]
+    assert "bits may differ" not in capsys.readouterr().err
+
+
+def test_a_resume_may_name_another_precision_and_the_threads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped(NEW, tmp_path / "run")
+    before = (tmp_path / "run" / "recipe.toml").read_text()
+    taken = taken_of(NEW, tmp_path / "run", "precision=fp32", "num_threads=1", resume=True)
+    assert (taken.precision, taken.why_num_threads) == ("fp32", "asked for")
+    assert "so far in bf16 on cpu with 1 thread (" in capsys.readouterr().err
+    assert (tmp_path / "run" / "recipe.toml").read_text() == before
+
+
+def test_a_resume_that_names_nothing_takes_what_the_run_was_begun_with(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(plans.dump(recipe("precision=bf16", "num_threads=1", "epochs=1")))
+    taken = taken_of(OLD, folder, "epochs=1", resume=True)
+    assert (taken.precision, taken.why_precision) == ("bf16", "asked for")
+    assert taken.why_num_threads == "asked for"
+
+
+def test_a_run_from_before_this_was_written_down_loads(digits_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.folder, tmp_path / "old")
+    facts = json.loads((tmp_path / "old" / "run.json").read_text())
+    del facts["training"]
+    (tmp_path / "old" / "run.json").write_text(json.dumps(facts | {"device": "cpu"}))
+    assert open_run(tmp_path / "old") == dataclasses.replace(digits_run, folder=tmp_path / "old", training=None)
+
+
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
@@ -157,7 +254,7 @@ def test_bf16_and_every_augmentation_train(tmp_path: Path) -> None:
 
 def test_baselines_cost_what_the_cnn_costs(tmp_path: Path, digits_run: Run) -> None:
     for name in ("mlp-digits", "vit-digits"):
-        run = train(plans.load_recipe(name, ("epochs=1", "num_threads=1")), tmp_path / name)
+        run = train(plans.load_recipe(name, ("epochs=1", "num_threads=1", "precision=fp32")), tmp_path / name)
         assert run.recipe.budget is None
         assert run.params == pytest.approx(digits_run.params, rel=0.05)
 

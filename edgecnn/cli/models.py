@@ -25,6 +25,9 @@ def train(
     batch_size: o.BATCH_SIZE = None,
     lr: o.LR = None,
     seed: o.SEED = None,
+    precision: o.TRAIN_PRECISION = None,
+    num_threads: o.TRAIN_THREADS = None,
+    device: o.DEVICE = None,
     settings: o.SET = None,
     resume: o.RESUME = False,
     repeats: Annotated[
@@ -35,9 +38,8 @@ def train(
     as_json: o.JSON = False,
 ) -> None:
     """Train a recipe into a run folder; a run folder as RECIPE with --resume continues it."""
-    folder, plan = o.recipe(
-        recipe, data, o.changes(settings, _training_keys(epochs, batch_size, lr, seed)), output, name
-    )
+    keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
+    folder, plan = o.recipe(recipe, data, o.changes(settings, keys), output, name)
     if repeats > 1:
         _repeat(folder, plan, repeats, resume, as_json)
         return
@@ -136,6 +138,9 @@ def run(
     batch_size: o.BATCH_SIZE = None,
     lr: o.LR = None,
     seed: o.SEED = None,
+    precision: o.TRAIN_PRECISION = None,
+    num_threads: o.TRAIN_THREADS = None,
+    device: o.DEVICE = None,
     settings: o.SET = None,
     resume: o.RESUME = False,
     output: o.OUTPUT = Path("runs"),
@@ -144,7 +149,8 @@ def run(
     as_json: o.JSON = False,
 ) -> None:
     """Train, export and bench: all three, for one recipe or several that are then benched together."""
-    changes = o.changes(settings, _training_keys(epochs, batch_size, lr, seed))
+    keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
+    changes = o.changes(settings, keys)
     export_plan, suite_plan = _export_plan(plan, []), _suite(suite, [])
     chosen = [o.recipe(recipe, data, changes, output, None) for recipe in recipes]
     from edgecnn.train import train as verb
@@ -191,8 +197,20 @@ def compare(
     verb.main(a, b, across, as_json)
 
 
-def _training_keys(epochs: int | None, batch_size: int | None, lr: float | None, seed: int | None) -> dict[str, Any]:
-    return {"epochs": epochs, "batch_size": batch_size, "optim.lr": lr, "seed": seed}
+def _training_keys(
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    seed: int | None,
+    precision: str | None,
+    num_threads: str | None,
+    device: str | None,
+) -> dict[str, Any]:
+    threads = int(num_threads) if num_threads and num_threads.isdecimal() else num_threads
+    return {
+        "epochs": epochs, "batch_size": batch_size, "optim.lr": lr, "seed": seed,
+        "precision": precision, "num_threads": threads, "device": device,
+    }  # fmt: skip
 
 
 def _export_plan(plan: str, changes: list[str]) -> ExportPlan:

@@ -70,7 +70,7 @@ def start(family: str, recipe: Recipe, shape: tuple[int, int, int], classes: int
     return slim
 
 
-def precision(family: str, recipe: Recipe) -> Literal["fp32", "bf16"]:
+def precision(family: str, recipe: Recipe) -> Literal["auto", "fp32", "bf16"]:
     """The recipe's own for its net; bf16 speeds up convolutions on a CPU and slows attention's small products down."""
     return recipe.precision if family == recipe.net.name else "fp32"
 

@@ -38,6 +38,7 @@ def recipe(family: str, quick: bool, seed: int = 0) -> Recipe:
         batch_size=64,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 

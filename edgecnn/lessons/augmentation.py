@@ -132,6 +132,7 @@ def recipe(name: str, plan: AugmentPlan, quick: bool, seed: int) -> Recipe:
         batch_size=32,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 
@@ -141,7 +142,7 @@ def guarded_recipes(quick: bool) -> dict[str, Recipe]:
         "count": 1600 if quick else 6000, "test": 10, "task": "direction", "size": 16, "smallest": 8, "largest": 14,
         "clutter": 0.2,
     }  # fmt: skip
-    common = {"optim": OptimPlan(lr=0.01), "num_threads": 1}
+    common = {"optim": OptimPlan(lr=0.01), "num_threads": 1, "precision": "fp32"}
     return {
         "digits": Recipe(
             name="digits",

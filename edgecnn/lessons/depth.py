@@ -123,6 +123,7 @@ def recipe(residual: bool, depth: int, quick: bool, seed: int) -> Recipe:
         batch_size=64,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 

@@ -131,6 +131,7 @@ def recipe(name: str, quick: bool, seed: int) -> Recipe:
         batch_size=32,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 

@@ -122,6 +122,7 @@ def recipe(activation: str, depth: int, quick: bool, seed: int) -> Recipe:
         batch_size=32 if quick else 64,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 

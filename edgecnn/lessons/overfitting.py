@@ -123,6 +123,7 @@ def recipe(remedy: str, quick: bool, seed: int) -> Recipe:
         batch_size=16 if quick else 32,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
     more = replace(plain.data, fraction=4 * plan.fraction)
     changes = {

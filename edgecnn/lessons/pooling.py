@@ -181,6 +181,7 @@ def _recipe(pool: str, quick: bool, seed: int) -> Recipe:
         batch_size=64,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 
@@ -198,6 +199,7 @@ def _early(size: str, stem_stride: int, quick: bool, seed: int) -> Recipe:
         batch_size=32 if quick else 64,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 

@@ -162,6 +162,7 @@ def _looking(quick: bool, seed: int) -> Recipe:
         batch_size=64,
         seed=seed,
         num_threads=1,
+        precision="fp32",
     )
 
 
@@ -178,6 +179,7 @@ def _relating(field: int, distance: int, quick: bool) -> Recipe:
         epochs=6 if quick else 8,
         batch_size=32 if quick else 64,
         num_threads=1,
+        precision="fp32",
     )
 
 
