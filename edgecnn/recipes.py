@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from edgecnn import config
 
+OF_THE_MACHINE = ("precision", "num_threads", "device")
+"""Keys of a Recipe that say how a machine computes and not what is learnt: they may change when a run is resumed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataPlan:

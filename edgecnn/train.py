@@ -42,12 +42,9 @@ from edgecnn.epochs import Watch
 from edgecnn.errors import EnvironmentUnfit, RunError
 from edgecnn.learning import Task
 from edgecnn.processes import Team
-from edgecnn.recipes import Recipe
+from edgecnn.recipes import OF_THE_MACHINE, Recipe
 from edgecnn.run import Run, Taken, is_run, open_run, write_facts
 from edgecnn.teacher import Teacher
-
-OF_THE_MACHINE = ("precision", "num_threads", "device")
-"""Keys of a recipe that may change when a training is resumed: the epochs before have learnt what they have."""
 
 
 def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None) -> Run:
@@ -177,7 +174,7 @@ def _as_begun(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _same(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe that `folder` was begun with; it may differ in what has no part in what was learnt.
+    """The recipe that `folder` was begun with; it may differ in OF_THE_MACHINE: what was learnt so far was.
 
     Raises RunError if there is nothing to resume, or another recipe's checkpoint or run.
     """
