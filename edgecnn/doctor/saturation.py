@@ -21,8 +21,7 @@ from edgecnn.doctor.finding import Finding, Level
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.measure import Job
-from edgecnn.runtimes import onnxruntime
-from edgecnn.saturation import rates
+from edgecnn.saturation import fused, rates
 from edgecnn.saturation.rates import Rate
 
 SHOWN = 3
@@ -130,7 +129,7 @@ def _mend(one: Artifact) -> str:
     runtime = f"ONNX Runtime {version('onnxruntime')}"
     way_out = (
         f"; or load it with the session option {option}: {runtime} takes this file so"
-        if onnxruntime.loads_with(one.path, *OPTION)
+        if fused.takes(one.path, *OPTION)
         else f"; the session option {option} is no way out: {runtime} refuses this file with it"
     )
     return "quantise it with reduce_range=True (7 bits), or all of it as QuantType.QUInt8 in QDQ format" + way_out

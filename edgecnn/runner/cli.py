@@ -76,6 +76,8 @@ def selftest(bundle: Contents, options: argparse.Namespace) -> int:
             f"{comparison.verdict}: {comparison.sentence} ({comparison.pictures} pictures, {comparison.values} values)"
         )
         print(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}, {table['cpu']}")
+        if table["cause"]:
+            print(table["cause"])
     return comparison.exit_code
 
 

@@ -18,7 +18,6 @@ PACKAGE = "onnxruntime"
 ON_BOARDS = True
 
 ERRORS_ONLY = 3
-FATAL_ONLY = 4
 KERNEL_MARK = "_kernel_time"
 SETTLING_RUNS = 3
 DTYPES = {"float": "float32", "double": "float64"}
@@ -44,33 +43,6 @@ def lower(path: Path, target: Path) -> None:
     options = _options(1, lowered=False)
     options.optimized_model_filepath = str(target)
     _load(path, options)
-
-
-def fuse(path: Path, target: Path, quantised: bool = True) -> None:
-    """Write the graph with its operators fused, in ONNX's own layouts: the same on every CPU of an architecture.
-
-    quantised: fuse DequantizeLinear and QuantizeLinear into int8 operators too.
-    Raises ModelFileError or MissingPackage.
-    """
-    options = _options(1, lowered=False)
-    import onnxruntime
-
-    level = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = level.ORT_ENABLE_EXTENDED if quantised else level.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(target)
-    _load(path, options)
-
-
-def loads_with(path: Path, key: str, value: str) -> bool:
-    """Whether it loads a file with an entry in the session's configuration."""
-    options = _options(1, lowered=False)
-    options.log_severity_level = FATAL_ONLY  # it prints what it raises
-    options.add_session_config_entry(key, value)
-    try:
-        _load(path, options)
-    except ModelFileError:
-        return False
-    return True
 
 
 def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:

@@ -4,7 +4,9 @@ ONNX Runtime on x86-64 with AVX2 or AVX-512 and no VNNI (`isa.saturates`) multip
 weights with `vpmaddubsw`, which adds the products of two neighbouring inputs in 16 bits and saturates. Every
 other pairing of types and every other CPU widens each product first.
 
-kernels.py    what ONNX Runtime makes of a file, whose products are added so, and the same file without
+fused.py      what ONNX Runtime makes of a file
+kernels.py    its int8 operators, which of them add products so, and the same graph without those
+operands.py   what such an operator multiplies, row by row
 pairs.py      the rule: the neighbours, and the channels in which some input passes 16 bits
 rates.py      how often that happens with pictures
 """
@@ -17,7 +19,7 @@ from pathlib import Path
 from edgecnn import isa
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError
-from edgecnn.saturation import kernels, pairs
+from edgecnn.saturation import fused, kernels, pairs
 from edgecnn.saturation.kernels import Kernel
 
 
@@ -51,7 +53,7 @@ def exposure(path: Path) -> Exposure:
 
     Raises ModelFileError if ONNX Runtime refuses the file, MissingPackage without it.
     """
-    held = kernels.read(kernels.fused(path))
+    held = kernels.read(fused.read(path))
     paired = [kernel for kernel in held if kernel.adds_pairs]
     layers = [_layer(kernel) for kernel in paired]
     return Exposure(
@@ -62,23 +64,17 @@ def exposure(path: Path) -> Exposure:
 
 
 def cause(path: Path, runtime: str, machine: Environment) -> str | None:
-    """Why a file may answer otherwise on a machine, in one sentence; None if its sums are cut off nowhere there."""
+    """Why a file may answer otherwise on a machine, in one sentence; None if nothing is cut off there."""
     if runtime != "onnxruntime" or not isa.saturates(machine.arch, machine.features):
         return None
     try:
-        layers = exposure(path).layers
-    except EdgecnnError:  # a machine that lacks ONNX Runtime, or has one that refuses the file, can still ask a board
+        layers = len(exposure(path).layers)
+    except EdgecnnError:  # a machine without ONNX Runtime, or with one that refuses the file, can still ask a board
         return None
-    return sentence(len(layers), machine) + f", or `edgecnn doctor {path}`." if layers else None
-
-
-def sentence(layers: int, machine: Environment) -> str:
-    """The cause without the full stop, for a file with so many layers."""
-    counted = "1 layer" if layers == 1 else f"{layers} layers"
-    return (
-        f"It multiplies uint8 by int8, and this CPU ({isa.name(machine.arch, machine.features)}, no VNNI) cuts sums of "
-        f"two products off at 16 bits in {counted}: export it again"
-    )
+    if not layers:
+        return None
+    clause = isa.cut_off(machine.arch, machine.features, layers)
+    return f"{path.name} multiplies uint8 by int8, and {clause}: export it again, or `edgecnn doctor {path}`."
 
 
 def _layer(kernel: Kernel) -> Layer:

@@ -9,15 +9,11 @@ matrix product. Depthwise convolutions and ConvInteger widen first.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from edgecnn.runtimes import onnxruntime
 
 
 @dataclass(frozen=True)
@@ -87,20 +83,6 @@ class Kernel:
         return columns.reshape(-1, columns.shape[-1])
 
 
-def fused(path: Path) -> Any:
-    """The ModelProto of a file as ONNX Runtime fuses it on x86-64. Raises ModelFileError or MissingPackage."""
-    import onnx
-
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        plain, whole = Path(folder, "plain.onnx"), Path(folder, "fused.onnx")
-        onnxruntime.fuse(path, plain, quantised=False)
-        model = onnx.load(plain)
-        _as_on_x86(model)
-        onnx.save(model, plain)
-        onnxruntime.fuse(plain, whole)
-        return onnx.load(whole)
-
-
 def read(model: Any) -> tuple[Kernel, ...]:
     """The operators of a fused graph whose weights it holds, in execution order."""
     from onnx import TensorProto, numpy_helper, shape_inference
@@ -146,8 +128,8 @@ def unsign(model: Any) -> None:
         zero_point, old = np.zeros((), np.int8), node.input[places.weight_zero_point]
         if old:
             zero_point = numpy_helper.to_array(constants[old])
-        node.input[places.weight] = add(f"{node.input[places.weight]}_unsigned", _raised(kernel.weight))
-        node.input[places.weight_zero_point] = add(f"{old or 'no_zero_point'}_unsigned", _raised(zero_point))
+        node.input[places.weight] = add(f"{node.input[places.weight]}_unsigned", raised(kernel.weight))
+        node.input[places.weight_zero_point] = add(f"{old or 'no_zero_point'}_unsigned", raised(zero_point))
     used = {name for node in graph.node for name in node.input}
     kept = [constant for constant in graph.initializer if constant.name in used]
     del graph.initializer[:]
@@ -162,41 +144,6 @@ def groups(node: Any) -> int:
     return attribute(node, "group", 1)
 
 
-def _raised(value: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def raised(value: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """int8 as the uint8 that is 128 higher."""
     return (value.astype(np.int16) + 128).astype(np.uint8)
-
-
-def _as_on_x86(model: Any) -> None:
-    """What ONNX Runtime does on x86-64 alone: an int8 value that is quantised for one reader becomes uint8.
-
-    Its pass QDQS8ToU8Transformer; on ARM such a value stays int8, so that the graph would hide what x86 runs.
-    """
-    from onnx import TensorProto, numpy_helper
-
-    graph = model.graph
-    constants = {constant.name: constant for constant in graph.initializer}
-    outputs = {value.name for value in graph.output}
-    readers: dict[str, list[Any]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    for node in graph.node:
-        behind = readers.get(node.output[0], [])
-        if node.op_type != "QuantizeLinear" or node.output[0] in outputs or len(behind) != 1:
-            continue
-        coders = (node, behind[0])
-        if behind[0].op_type != "DequantizeLinear" or any(len(coder.input) < 3 for coder in coders):
-            continue
-        held = [constants.get(coder.input[2]) for coder in coders]
-        if any(zero_point is None or zero_point.data_type != TensorProto.INT8 for zero_point in held):
-            continue
-        values = [numpy_helper.to_array(zero_point) for zero_point in held]
-        if any(value.size != 1 for value in values) or values[0] != values[1]:
-            continue
-        name = f"{node.input[2]}_of_uint8"
-        if name not in constants:
-            constants[name] = numpy_helper.from_array(_raised(values[0]), name)
-            graph.initializer.append(constants[name])
-        for coder in coders:
-            coder.input[2] = name
-    del graph.value_info[:]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.saturation import kernels, operands, pairs
+from edgecnn.saturation import fused, kernels, operands, pairs
 from edgecnn.saturation.kernels import Kernel
 
 CHUNK = 1 << 22
@@ -34,7 +34,7 @@ def write_exact(path: Path, target: Path) -> None:
     """
     import onnx
 
-    model = kernels.fused(path)
+    model = fused.read(path)
     kernels.unsign(model)
     onnx.save(model, target)
 
@@ -44,7 +44,7 @@ def count(path: Path, inputs: Sequence[npt.NDArray[Any]]) -> tuple[Rate, ...]:
 
     Raises ModelFileError or MissingPackage.
     """
-    model = kernels.fused(path)
+    model = fused.read(path)
     exposed = [kernel for kernel in kernels.read(model) if kernel.adds_pairs and pairs.passing(kernel.rows).any()]
     totals = {kernel.name: np.zeros(2, np.int64) for kernel in exposed}
     for activations in _activations(model, exposed, inputs):
@@ -58,7 +58,6 @@ def _activations(
 ) -> Iterator[list[npt.NDArray[Any]]]:
     """What each of the layers reads, for one input after the other, in the exact version of a fused graph."""
     import onnx
-    import onnxruntime
 
     if not exposed:
         return
@@ -72,9 +71,7 @@ def _activations(
     del exact.graph.output[:]
     inner = [name for name in dict.fromkeys(names) if name not in entries]
     exact.graph.output.extend([*(onnx.ValueInfoProto(name=name) for name in inner), outcome])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(exact.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = fused.session(exact.SerializeToString())
     entry = session.get_inputs()[0].name
     for x in inputs:
         values = {entry: x, **dict(zip([*inner, outcome.name], session.run(None, {entry: x}), strict=True))}
