@@ -146,8 +146,8 @@ def net(path: Path) -> Path:
 
     def drawn(*shape: int) -> str:
         name = f"constant_{len(constants)}"
-        deviation = 1 / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.1
-        constants.append(numpy_helper.from_array(rng.normal(0, deviation, shape).astype(np.float32), name))
+        largest = 2 / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.1
+        constants.append(numpy_helper.from_array(rng.uniform(-largest, largest, shape).astype(np.float32), name))
         return name
 
     def convolution(name: str, source: str, shape: tuple[int, ...], **options: Any) -> list[Any]:
