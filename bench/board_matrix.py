@@ -228,7 +228,12 @@ def markdown(results: Sequence[Report], against: Against, command: str) -> str:
             for row, one in zip(rows, result.measurements, strict=True)
         ]
         packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-        lines += [f"## {result.board}: {machine.model}", "", f"{machine.os}, Python {machine.python}, {packages}", ""]
+        lines += [
+            f"## {result.board}: {environment.machine_name(machine)}",
+            "",
+            f"{machine.os}, Python {machine.python}, {packages}",
+            "",
+        ]
         lines += [console.markdown_table(head, rows)]
     lines += ["What follows:", "", *(f"- {sentence}" for sentence in costs.sentences(results)), ""]
     lines += [

@@ -240,14 +240,16 @@ def main() -> int:
     try:
         with contextlib.ExitStack() as opened:
             on = [(name, opened.enter_context(boards.open(name))) for name in names]
-            machines = {name: environment.to_table(board.facts()) for name, board in on}
+            machines = {name: board.facts() for name, board in on}
             tables = [measured(open_run(folder), options.limit, on) for folder in options.runs]
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    record.write(options.output, {"limit": options.limit, "machines": machines, "runs": tables})
+    machine_tables = {name: environment.to_table(machine) for name, machine in machines.items()}
+    record.write(options.output, {"limit": options.limit, "machines": machine_tables, "runs": tables})
     titles, lines = head(tables, names), list(rows(tables, names))
-    files.write_text(options.output.with_suffix(".md"), console.markdown_table(titles, lines))
+    legend = record.legend({"here": environment.here(), **machines})
+    files.write_text(options.output.with_suffix(".md"), f"{legend}\n{console.markdown_table(titles, lines)}")
     console.table(titles, lines)
     return 0
 

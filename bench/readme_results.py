@@ -57,7 +57,8 @@ def boards() -> str:
                 rows.append([f"{found.board} {file}", *row[1:], spread, beside["against_here"]])
     lines = [
         f"(`{table['command']}`; {len(table['boards'])} boards, {table['boards'][0]['boots'][0]['boots']} boots each; "
-        "three more nets in `bench/results/boards.md`)",
+        f"x86 is {environment.machine_name(environment.from_table(table['here']))}; three more nets in "
+        "`bench/results/boards.md`)",
         "",
         console.markdown_table([*head, "spread of boots", "outputs against x86"], rows),
         *(f"- {sentence}" for sentence in table["follows"]),
@@ -205,9 +206,7 @@ def _means(one: Duel, fraction: float) -> Iterator[str]:
 
 
 def _machine(machine: Environment) -> str:
-    return (
-        f"{machine.cpu}, {machine.cores} cores, Python {machine.python}, fingerprint {environment.fingerprint(machine)}"
-    )
+    return f"{record.machine(machine)}, Python {machine.python}, fingerprint {environment.fingerprint(machine)}"
 
 
 def _packages(machine: Environment, *names: str) -> str:

@@ -6,10 +6,12 @@ import datetime
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgecnn import environment, files
+from edgecnn.environment import Environment
 from edgecnn.errors import RunError
 from edgecnn.run import Run, open_run
 
@@ -37,8 +39,17 @@ def read(name: str) -> dict[str, Any]:
 
 def how(table: dict[str, Any]) -> str:
     """With what command, when and where a result was had, for a sentence."""
-    machine = table["environment"]
-    return f"`{table['command']}`; {table['date'][:10]}, {machine['cpu']}, {machine['cores']} cores"
+    return f"`{table['command']}`; {table['date'][:10]}, {machine(environment.from_table(table['environment']))}"
+
+
+def machine(facts: Environment) -> str:
+    """A machine for a sentence: its name with the instruction set, and its cores."""
+    return f"{environment.machine_name(facts)}, {facts.cores} core{'s' * (facts.cores != 1)}"
+
+
+def legend(machines: Mapping[str, Environment]) -> str:
+    """Which machine each board of a table is, a line each, for Markdown."""
+    return "".join(f"- {name.removeprefix('emulated:')}: {machine(facts)}\n" for name, facts in machines.items())
 
 
 def seeds(folder: Path) -> list[Run]:

@@ -139,7 +139,8 @@ def main() -> int:
     tables = {name: environment.to_table(machine) for name, machine in machines.items()}
     record.write(options.output, {"rows": [dataclasses.asdict(row) for row in rows], "machines": tables})
     cells = [_cells(row) for row in rows]
-    files.write_text(options.output.with_suffix(".md"), console.markdown_table(HEAD, cells))
+    page = f"{record.legend(machines)}\n{console.markdown_table(HEAD, cells)}"
+    files.write_text(options.output.with_suffix(".md"), page)
     console.table(HEAD, cells)
     failed = [f"{row.file} on {row.board}" for row in rows if not row.is_same]
     if failed:

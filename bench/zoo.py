@@ -19,7 +19,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import artifact, console, data, files, stats
+import record
+
+from edgecnn import artifact, console, data, environment, files, stats
 from edgecnn.artifact import Artifact
 from edgecnn.errors import EdgecnnError, RunError
 from edgecnn.run import Run, open_run
@@ -78,7 +80,7 @@ def card(run: Run) -> str:
     one = int8_file(run)
     verdict = one.verdict
     assert verdict is not None  # int8_file has seen to it
-    machine = json.loads((run.folder / "environment.json").read_text())
+    machine = environment.from_table(json.loads((run.folder / "environment.json").read_text()))
     with (run.folder / "metrics.csv").open() as stream:
         epochs = list(csv.DictReader(stream))
     seconds = statistics.median(float(row["seconds"]) for row in epochs)
@@ -99,7 +101,7 @@ def card(run: Run) -> str:
         ("validation top-1", f"{validated} of {run.validation_n:,} pictures, by which every choice was made"),
         ("seeds", f"1 (seed {recipe.seed})"),
         ("trained in", f"{len(epochs)} epochs of {seconds:.0f} s (median), {recipe.num_threads} thread(s)"),
-        ("on", f"{machine['cpu']}, {machine['cores']} cores, shared with other work"),
+        ("on", f"{record.machine(machine)}, shared with other work"),
     ]
     listed = "\n".join(f"- {name}: {text}" for name, text in facts)
     return (

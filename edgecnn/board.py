@@ -49,16 +49,18 @@ def info(board: str, as_json: bool = False) -> None:
     link = boards.link(board)
     if link is None:
         with boards.open(board) as ready:
-            table = environment.to_table(ready.facts())
+            machine = ready.facts()
+        name, table = environment.machine_name(machine), environment.to_table(machine)
     else:
         with link as connected:
-            table = dict(preflight.to_table(preflight.inspect(connected, _python(board))))
+            facts = preflight.inspect(connected, _python(board))
+        name, table = environment.machine_name(facts), dict(preflight.to_table(facts))
     if as_json:
         print(json.dumps(table, indent=1))
         return
-    for name, value in table.items():
+    for fact, value in {"machine": name, **table}.items():
         if value not in (None, (), {}, ""):
-            print(f"{name:<26}{_plain(value)}")
+            print(f"{fact:<26}{_plain(value)}")
 
 
 def doctor(board: str) -> None:
@@ -72,7 +74,8 @@ def doctor(board: str) -> None:
     with boards.open(board) as ready:
         machine = ready.facts()
         if link is None:
-            print(f"ok    {machine.model or machine.cpu}, {machine.arch}, {machine.os}, Python {machine.python}")
+            print(f"ok    {environment.machine_name(machine)}")
+            print(f"ok    {machine.arch}, {machine.os}, Python {machine.python}")
         packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
         print(f"ok    the worker runs there with {packages}")
     print("ok    nothing is in the way of a measurement")
@@ -100,7 +103,8 @@ def _examine(link: AbstractContextManager[Link], python: str | None) -> None:
         for problem in found:
             print(f"no    {problem.sentence}")
         if not found:
-            print(f"ok    {facts.model or facts.cpu}, {facts.arch}, {facts.os}, Python {facts.python}")
+            print(f"ok    {environment.machine_name(facts)}")
+            print(f"ok    {facts.arch}, {facts.os}, Python {facts.python}")
         for remark in preflight.remarks(facts):
             console.warn(remark)
     if found:

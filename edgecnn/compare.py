@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgecnn import console, environment, report, stats
+from edgecnn import console, environment, isa, report, stats
+from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit, GateFailed
 from edgecnn.report import Measurement, Report
 from edgecnn.units import duration
@@ -87,32 +88,42 @@ class Comparison:
     unpaired: tuple[str, ...]
     differences: tuple[str, ...]
     """The facts latency depends on in which the machines differ."""
+    machines: tuple[str, str]
+    """What the two are called, with their instruction sets."""
+    same_kind: bool
+    """Whether the instruction sets are called alike."""
 
 
 def compare(a: Report, b: Report, across: bool = False) -> Comparison:
     """Pair the measurements by file and runtime; a is before, b after.
 
     Raises EnvironmentUnfit when the two cannot be compared: other machines or versions (unless
-    `across`), an INVALID measurement, other numbers of threads, or no common file.
+    `across`, or nothing but outputs is compared and all are equal), an INVALID measurement, other
+    numbers of threads, or no common file.
     """
-    differences = environment.differences(a.environment, b.environment)
-    if differences and not across:
-        raise EnvironmentUnfit(
-            f"The two were not measured alike ({'; '.join(differences)}).",
-            "--across compares them all the same; a difference is then the machines' as well",
-        )
     before, after = _by_key(a), _by_key(b)
     common = [key for key in before if key in after]
     if not common:
         raise EnvironmentUnfit("The two reports have no file on a common runtime.", "compare reports of the same files")
+    pairs = tuple(_pair(before[key], after[key]) for key in common)
+    differences = environment.differences(a.environment, b.environment)
+    machines = environment.machine_name(a.environment), environment.machine_name(b.environment)
+    same_kind = _instruction_set(a.environment) == _instruction_set(b.environment)
+    if differences and not across and not all(_compares_equal_outputs_alone(pair) for pair in pairs):
+        raise EnvironmentUnfit(
+            f"The two were not measured alike ({'; '.join(differences)})." if same_kind else _two_kinds(machines),
+            "--across compares them all the same; a difference is then the machines' as well",
+        )
     for key in common:
         _check_fit(before[key], after[key])
     return Comparison(
         a=f"{a.board}, {a.date}",
         b=f"{b.board}, {b.date}",
-        pairs=tuple(_pair(before[key], after[key]) for key in common),
+        pairs=pairs,
         unpaired=tuple(f"{file} on {runtime}" for file, runtime in before.keys() ^ after.keys()),
         differences=differences,
+        machines=machines,
+        same_kind=same_kind,
     )
 
 
@@ -134,8 +145,12 @@ def judge(found: Comparison) -> None:
 def show(found: Comparison) -> None:
     """Print the table on stdout, and what limits it on stderr."""
     print(f"{found.a}  ->  {found.b}")
+    for name in dict.fromkeys(found.machines):
+        print(f"on {name}")
     head = ["file", "runtime", "p50", "ratio [95 %]", "detectable", "cost", "top-1 %", "drop pp [95 %]", "accuracy"]
     console.table(head, [_row(pair) for pair in found.pairs])
+    if not found.same_kind:
+        console.warn(_two_kinds(found.machines))
     if found.differences:
         console.warn(f"The machines differ: {'; '.join(found.differences)}.")
     if found.unpaired:
@@ -150,6 +165,19 @@ def main(a: Path, b: Path, across: bool = False, as_json: bool = False) -> None:
     else:
         show(found)
     judge(found)
+
+
+def _instruction_set(machine: Environment) -> str:
+    return isa.name(machine.arch, machine.features)
+
+
+def _two_kinds(machines: tuple[str, str]) -> str:
+    return f"The two were measured on different kinds of CPU: {machines[0]}, and {machines[1]}."
+
+
+def _compares_equal_outputs_alone(pair: Pair) -> bool:
+    """Whether nothing was timed or counted in both, and the outputs are the same: then no machine matters."""
+    return pair.drop is not None and pair.drop.identical and pair.latency is None and pair.instructions is None
 
 
 def _by_key(one: Report) -> dict[tuple[str, str], Measurement]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from edgecnn.environment import core_name
 from edgecnn.report import Measurement, Report
 
 ALIKE_PERCENT = 5.0
@@ -62,15 +63,13 @@ def sentences(reports: Sequence[Report]) -> list[str]:
 
 
 def _precision(report: Report) -> Iterator[str]:
-    dot = "with" if "asimddp" in report.environment.features else "without"
     int8 = sorted({(one.runtime, one.target or "") for one in _counted(report) if one.precision.startswith("int8")})
     for runtime, target in int8:
         ratio = _ratio(report, Kind("int8", runtime, target or None), Kind("fp32", runtime))
         if ratio:
             name = f"int8 {SIGNEDNESS[target]}" if target else "int8"
             yield (
-                f"On {report.environment.cpu}, {dot} the int8 dot product, {name} {_against(ratio, 'fp32')} "
-                f"in {runtime} ({ratio.spread()})."
+                f"On {core_name(report.environment)}, {name} {_against(ratio, 'fp32')} in {runtime} ({ratio.spread()})."
             )
 
 
@@ -78,7 +77,7 @@ def _signedness(report: Report) -> Iterator[str]:
     ratio = _ratio(report, Kind(target="dotprod"), Kind(target="any"))
     if not ratio:
         return
-    core = report.environment.cpu
+    core = core_name(report.environment)
     if min(ratio.values) < 1 < max(ratio.values):
         yield f"On {core}, neither S8S8 nor U8S8 is the cheaper int8 of every ONNX net (S8S8 by U8S8 {ratio.spread()})."
     else:
@@ -95,7 +94,7 @@ def _runtimes(report: Report) -> Iterator[str]:
         ratio = _ratio(report, Kind(precision, "litert"), Kind(precision, "onnxruntime"))
         if ratio:
             words = _against(ratio, "in onnxruntime")
-            yield f"On {report.environment.cpu}, {precision} in litert {words} ({ratio.spread()})."
+            yield f"On {core_name(report.environment)}, {precision} in litert {words} ({ratio.spread()})."
 
 
 def _cores(before: Report, after: Report) -> Iterator[str]:
@@ -109,7 +108,7 @@ def _cores(before: Report, after: Report) -> Iterator[str]:
         )
         if values:
             yield (
-                f"From {before.environment.cpu} to {after.environment.cpu}, {precision} "
+                f"From {core_name(before.environment)} to {core_name(after.environment)}, {precision} "
                 f"{_against(Ratio(values), 'before')} ({Ratio(values).spread()})."
             )
 

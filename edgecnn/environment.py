@@ -16,9 +16,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from edgecnn import __version__, config, throttling
+from edgecnn import __version__, config, isa, throttling
 
 # fmt: off
 PACKAGES = (
@@ -59,6 +59,22 @@ class Environment:
     python: str
     packages: Mapping[str, str]
     governor: str | None
+
+
+class Machine(Protocol):
+    """What a machine is named by, whoever read it."""
+
+    @property
+    def arch(self) -> str: ...
+
+    @property
+    def cpu(self) -> str: ...
+
+    @property
+    def features(self) -> tuple[str, ...]: ...
+
+    @property
+    def model(self) -> str | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +132,23 @@ def to_table(environment: Environment) -> dict[str, Any]:
 def from_table(table: Mapping[str, Any]) -> Environment:
     """What `to_table` wrote. Raises PlanError if it is something else."""
     return config.build(Environment, {k: v for k, v in table.items() if k != "fingerprint"}, "environment")
+
+
+def core_name(machine: Machine) -> str:
+    """The core and its instruction set, as in "AMD EPYC (AVX2)" or "Cortex-A76 (ARMv8.2 dot product)"."""
+    return f"{machine.cpu} ({isa.name(machine.arch, machine.features)})"
+
+
+def machine_name(machine: Machine) -> str:
+    """The board's own name where it has one, then its core and instruction set.
+
+    A board whose name holds the core's is not told it twice: "emulated cortex-a76 (pi5), ARMv8.2 dot product".
+    """
+    if machine.model is None:
+        return core_name(machine)
+    if machine.cpu.lower() in machine.model.lower():
+        return f"{machine.model}, {isa.name(machine.arch, machine.features)}"
+    return f"{machine.model}, {core_name(machine)}"
 
 
 def decisive(environment: Environment) -> dict[str, Any]:

@@ -16,9 +16,9 @@ def name(arch: str, features: Collection[str]) -> str:
     """The instruction set in a few words, as in "AVX-512 VNNI, BF16", "AVX2" or "ARMv8.2 dot product"."""
     if arch in X86:
         return _x86(features)
-    if arch in ARM:
+    if arch in ARM and "asimd" in features:
         return _arm(features)
-    return arch
+    return arch  # nothing else is known of it; a system without /proc/cpuinfo tells no feature
 
 
 def saturates(arch: str, features: Collection[str]) -> bool:

@@ -167,7 +167,7 @@ def markdown(report: Report) -> str:
         "",
         f"    {report.command}",
         "",
-        f"- {machine.model or machine.cpu} ({machine.arch}), {machine.cores} cores, {memory}, "
+        f"- {environment.machine_name(machine)}, {machine.arch}, {machine.cores} cores, {memory}, "
         f"fingerprint {environment.fingerprint(machine)}",
         f"- {machine.os}, {machine.kernel}, {machine.libc}, Python {machine.python}, edgecnn {machine.edgecnn}",
         f"- {packages}",
@@ -216,11 +216,11 @@ def _doubts(report: Report) -> list[str]:
 
 
 def _headline(report: Report, shared: str) -> str:
-    """Where and how, in two lines."""
-    machine = report.environment
+    """What, where and how, a line each."""
     what = f"{shared}*" if shared else f"{len({one.file for one in report.measurements})} files"
     used = sorted({f"{one.runtime} {one.runtime_version}" for one in report.measurements})
-    return f"{what} on {machine.model or machine.cpu} ({machine.arch}), {', '.join(used)}\n{how(report)}"
+    where = environment.machine_name(report.environment)
+    return f"{', '.join([what, *used])}\non {where}\n{how(report)}"
 
 
 def how(report: Report) -> str:

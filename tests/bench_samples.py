@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecnn import diagnose, environment
-from edgecnn.environment import Condition
+from edgecnn.environment import Condition, Environment
 from edgecnn.report import Accuracy, Count, EndToEnd, Measurement, Report, Window
 from edgecnn.summary import summarise
 
@@ -62,6 +62,22 @@ def measurement(medians_ms: Sequence[float], **changes: Any) -> Measurement:
 
 def accuracy(correct: int, n: int, classes_predicted: int = 10) -> Accuracy:
     return Accuracy(correct=correct, n=n, classes_predicted=classes_predicted, outputs_sha256="a" * 64, elapsed_s=1.0)
+
+
+def machine(**changes: Any) -> Environment:
+    """This machine as if it were another."""
+    return dataclasses.replace(environment.here(), **changes)
+
+
+ZEN4 = machine(arch="x86_64", cpu="AMD EPYC", model=None, features=("avx2", "avx512f", "avx512_vnni", "avx512_bf16"))
+ZEN1 = machine(arch="x86_64", cpu="AMD EPYC", model=None, features=("avx2",))
+SAPPHIRE_RAPIDS = machine(
+    arch="x86_64", cpu="Intel(R) Xeon(R) Processor", model=None, features=(*ZEN4.features, "avx_vnni", "amx_int8")
+)
+"""The longest name of a machine so far."""
+PI5 = machine(
+    arch="aarch64", cpu="Cortex-A76", model="Raspberry Pi 5 Model B", features=("asimd", "asimdhp", "asimddp")
+)
 
 
 def report(*measurements: Measurement, **changes: Any) -> Report:

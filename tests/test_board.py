@@ -9,7 +9,7 @@ from lent import lending
 from sshd import Sshd, board
 
 from edgecnn import board as verb
-from edgecnn import boards, plans, plugins, remote
+from edgecnn import boards, environment, plans, plugins, remote
 from edgecnn.errors import BoardUnfit, LinkError, PlanError, UsageError
 
 __all__ = ["board", "lending"]
@@ -56,12 +56,15 @@ def test_info_says_what_a_board_is(lending: Sshd, capsys: pytest.CaptureFixture[
     verb.info(NAME)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["cache", str(lending.cache)] for line in lines)
+    assert lines[0].split(maxsplit=1) == ["machine", environment.machine_name(environment.here())]
     assert not lending.cache.exists()
 
 
 def test_info_of_this_machine_needs_no_link(capsys: pytest.CaptureFixture[str]) -> None:
     verb.info("local", as_json=True)
     assert json.loads(capsys.readouterr().out)["cores"] >= 1
+    verb.info("local")
+    assert environment.machine_name(environment.here()) in capsys.readouterr().out.splitlines()[0]
 
 
 @sshd.needed
@@ -70,6 +73,7 @@ def test_doctor_goes_all_the_way_to_a_running_worker(lending: Sshd, capsys: pyte
     verb.doctor(NAME)
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == "ok    nothing is in the way of a measurement"
+    assert f"ok    {environment.machine_name(environment.here())}\n" in said.out
     assert "the worker runs there with" in said.out
     assert "under-voltage" in said.err
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn import compare, report, stats
+from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
 from edgecnn.report import Measurement, Report, Validity
 
@@ -97,6 +98,56 @@ def test_other_machines_are_never_silently_compared() -> None:
     assert "cpu: " in unfit(times(1.0), elsewhere(times(1.0)))
     found = compare.compare(times(1.0), elsewhere(times(1.5)), across=True)
     assert "Cortex-A72" in found.differences[0]
+
+
+def on(machine: Environment, report: Report) -> Report:
+    return dataclasses.replace(report, environment=machine)
+
+
+def test_two_kinds_of_cpu_are_named_and_no_verdict_is_given() -> None:
+    for before, after in ((times(1.0), times(1.0)), (answers("a"), answers("b"))):
+        assert unfit(on(samples.ZEN4, before), on(samples.ZEN1, after)) == (
+            "The two were measured on different kinds of CPU: AMD EPYC (AVX-512 VNNI, BF16), and AMD EPYC (AVX2)."
+        )
+
+
+def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    comparison = compare.compare(on(samples.ZEN4, times(1.0)), on(samples.PI5, times(1.5)), across=True)
+    assert not comparison.same_kind
+    compare.show(comparison)
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1:3] == [
+        "on AMD EPYC (AVX-512 VNNI, BF16)",
+        "on Raspberry Pi 5 Model B, Cortex-A76 (ARMv8.2 dot product)",
+    ]
+    assert "different kinds of CPU: AMD EPYC (AVX-512 VNNI, BF16), and Raspberry Pi 5" in said.err.replace("\n", " ")
+    with pytest.raises(GateFailed, match="slower"):
+        compare.judge(comparison)
+
+
+def answers(digest: str) -> Report:
+    """What a board reports that neither keeps time nor counts."""
+    (timed,) = scored(900, digest).measurements
+    return samples.report(dataclasses.replace(timed, windows=()))
+
+
+def test_equal_answers_are_equal_whatever_computed_them(capsys: pytest.CaptureFixture[str]) -> None:
+    comparison = compare.compare(on(samples.ZEN4, scored(900)), on(samples.ZEN1, answers("a")))
+    compare.judge(comparison)
+    compare.show(comparison)
+    said = capsys.readouterr()
+    assert "identical outputs" in said.out
+    assert "different kinds of CPU" in said.err
+
+
+def test_the_machine_of_both_reports_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    compare.show(compare.compare(on(samples.ZEN1, times(1.0)), on(samples.ZEN1, times(1.0))))
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1] == "on AMD EPYC (AVX2)"
+    assert said.out.count("AMD EPYC") == 1
+    assert said.err == ""
 
 
 def test_what_is_invalid_or_not_the_same_is_not_compared() -> None:

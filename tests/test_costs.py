@@ -20,7 +20,8 @@ def counted(run: str, precision: str, runtime: str, instructions: int, target: s
 
 def core(name: str, dot: bool, *measurements: Measurement) -> Report:
     one = samples.report()
-    environment = dataclasses.replace(one.environment, cpu=name, features=("asimddp",) if dot else ())
+    features = ("asimd", "asimddp") if dot else ("asimd",)
+    environment = dataclasses.replace(one.environment, arch="aarch64", cpu=name, features=features)
     return dataclasses.replace(one, environment=environment, measurements=measurements)
 
 
@@ -46,8 +47,8 @@ def test_what_int8_saves_is_said_as_it_was_counted(int8: int, words: str) -> Non
 
 
 def test_the_core_is_named_with_what_it_can() -> None:
-    assert "On Cortex-A72, without the int8 dot product" in said(core("Cortex-A72", False, *pair(1000, 900)))
-    assert "On Cortex-A76, with the int8 dot product" in said(core("Cortex-A76", True, *pair(1000, 900)))
+    assert "On Cortex-A72 (ARMv8.0), int8 needs" in said(core("Cortex-A72", False, *pair(1000, 900)))
+    assert "On Cortex-A76 (ARMv8.2 dot product), int8 needs" in said(core("Cortex-A76", True, *pair(1000, 900)))
 
 
 def test_several_nets_are_one_mean_with_its_range_and_n() -> None:
@@ -76,8 +77,9 @@ def test_signedness_that_depends_on_the_net_is_said_to() -> None:
 
 def test_cores_are_compared_from_one_to_the_next() -> None:
     text = said(core("Cortex-A72", False, *pair(1000, 950)), core("Cortex-A76", True, *pair(1000, 475)))
-    assert "From Cortex-A72 to Cortex-A76, fp32 needs as many instructions as before (+0.0 %)" in text
-    assert "From Cortex-A72 to Cortex-A76, int8 needs 2.0 times fewer instructions than before" in text
+    cores = "From Cortex-A72 (ARMv8.0) to Cortex-A76 (ARMv8.2 dot product)"
+    assert f"{cores}, fp32 needs as many instructions as before (+0.0 %)" in text
+    assert f"{cores}, int8 needs 2.0 times fewer instructions than before" in text
 
 
 def test_where_nothing_was_counted_nothing_follows() -> None:

@@ -10,11 +10,13 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import bench_samples as samples
 import pytest
 
-from edgecnn import doctor
-from edgecnn.doctor import installation
+from edgecnn import doctor, environment
+from edgecnn.doctor import installation, processor, show
 from edgecnn.doctor.finding import Finding
+from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit
 
 
@@ -93,6 +95,29 @@ def test_a_python_that_is_too_old_is_said_first(distribution: Path) -> None:
     assert "needs Python >=3.99" in installation._platform().evidence
 
 
+def processor_of(machine: Environment) -> dict[str, str]:
+    """The level of each finding by its subject."""
+    return {one.subject: one.level for one in processor.findings(machine)}
+
+
+def test_a_cpu_without_vnni_and_bf16_is_told_what_follows() -> None:
+    assert processor_of(samples.ZEN1) == {"processor": "ok", "int8 ONNX": "warn", "bf16": "note"}
+    said = "\n".join(show.lines(list(processor.findings(samples.ZEN1))))
+    assert "AMD EPYC (AVX2)" in said
+    assert "(U8S8) can give wrong" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("machine", [samples.ZEN4, samples.SAPPHIRE_RAPIDS, samples.PI5])
+def test_a_cpu_that_has_both_or_was_not_measured_is_only_named(machine: Environment) -> None:
+    assert processor_of(machine) == {"processor": "ok"}
+
+
+def test_before_avx2_int8_is_exact_and_bf16_emulated() -> None:
+    nehalem = samples.machine(arch="x86_64", cpu="Nehalem", model=None, features=())
+    assert processor_of(nehalem) == {"processor": "ok", "bf16": "note"}
+
+
 MODULES = {
     "well_made": "",
     "raises": "raise OSError('libcudart.so.13: cannot open shared object file')",
@@ -136,8 +161,10 @@ def test_a_broken_installation_exits_with_2_and_the_first_command(
         doctor.of_installation(as_json=True)
     assert caught.value.exit_code == 2
     assert caught.value.hint == "pip install 'edgecnn'"
-    levels = [one["level"] for one in json.loads(capsys.readouterr().out)["findings"]]
-    assert "wrong" in levels
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert "wrong" in [one["level"] for one in found]
+    (named,) = [one["evidence"] for one in found if one["subject"] == "processor"]
+    assert named == environment.machine_name(environment.here())
 
 
 def test_outside_of_any_installation_it_says_how_to_make_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn import __version__, environment
+from edgecnn import __version__, environment, isa
 from edgecnn.errors import PlanError
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
@@ -48,6 +48,26 @@ def test_what_decides_latency_changes_the_fingerprint_and_is_named(change: dict[
     there = dataclasses.replace(here, **change)  # type: ignore[arg-type]
     assert environment.fingerprint(here) != environment.fingerprint(there)
     assert environment.differences(here, there)
+
+
+@pytest.mark.parametrize(
+    ("model", "cpu", "features", "name"),
+    [
+        (None, "Neoverse-N1", ("asimd", "asimddp"), "Neoverse-N1 (ARMv8.2 dot product)"),
+        (
+            "Raspberry Pi 5 Model B", "Cortex-A76", ("asimd", "asimddp"),
+            "Raspberry Pi 5 Model B, Cortex-A76 (ARMv8.2 dot product)",
+        ),
+        ("emulated cortex-a53 (pi3)", "Cortex-A53", ("asimd",), "emulated cortex-a53 (pi3), ARMv8.0"),
+    ],
+)  # fmt: skip
+def test_a_machine_is_named_by_its_board_its_core_and_its_instruction_set_once_each(
+    model: str | None, cpu: str, features: tuple[str, ...], name: str
+) -> None:
+    here = environment.here()
+    there = dataclasses.replace(here, arch="aarch64", model=model, cpu=cpu, features=features)
+    assert environment.machine_name(there) == name
+    assert environment.core_name(there) in (name, f"{cpu} ({isa.name('aarch64', features)})")
 
 
 def test_what_does_not_decide_latency_leaves_reports_comparable() -> None:

@@ -13,7 +13,7 @@ import page_samples as samples
 import pytest
 import tiny_models
 
-from edgecnn import environment, files, report
+from edgecnn import environment, files, isa, report
 from edgecnn.errors import EdgecnnError, ModelFileError, OutputError, RunError, UsageError
 from edgecnn.page import build
 from edgecnn.page.gather import gather
@@ -110,7 +110,12 @@ def test_a_number_stands_with_its_interval_its_n_and_its_machine(text: Text) -> 
     assert text.column("runs-table", "n") == ["200"]
     assert text.column("runs-table", "on") == ["machine 1"]
     assert text.column("bench-1-times", "p50 [95 %]") == ["2.02 [2.00, 2.05] ms", "1.02 [1.00, 1.05] ms"]
-    assert f"({environment.fingerprint(MACHINE)}), machine 1; 1 thread, batch 1, 6 rounds, 120 timed runs" in text.words
+    machine = f"{environment.machine_name(MACHINE)}, fingerprint {environment.fingerprint(MACHINE)}, machine 1"
+    assert f"{machine}; 1 thread, batch 1, 6 rounds, 120 timed runs" in text.words
+    assert f"candidates on {environment.machine_name(MACHINE)}: the front" in text.words
+    assert dict(row[:2] for row in text.tables["machines-table"])["instruction set"] == isa.name(
+        MACHINE.arch, MACHINE.features
+    )
     assert text.column("duel-contenders", "n") == ["10,000"] * 3
     assert text.column("lesson-1-numbers", "n") == ["–", "32 pictures"]
 

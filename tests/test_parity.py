@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgecnn import artifact as artifacts
-from edgecnn import data, files, parity, quantize
+from edgecnn import data, environment, files, parity, quantize
 from edgecnn.artifact import Artifact
 from edgecnn.errors import EnvironmentUnfit, GateFailed, OutputError, PlanError, UsageError
 from edgecnn.formats import onnx as onnx_format
@@ -81,6 +81,7 @@ def test_a_changed_weight_is_found_and_the_flips_are_drawn(tmp_path: Path, capsy
     show.show(result)
     printed = capsys.readouterr().out
     assert "the files differ: 1 of its 640 weights" in printed
+    assert f"\non {environment.machine_name(environment.here())}\n" in printed
     assert max(map(len, printed.splitlines())) <= 80
     with pytest.raises(GateFailed, match="drop"):
         parity.judge(result, max_drop=0.0)

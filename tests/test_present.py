@@ -22,13 +22,14 @@ def shown(*measurements: object, **changes: object) -> str:
 
 
 def test_the_four_files_of_a_run_fit_eighty_columns() -> None:
-    text = shown(*FOUR)
-    assert "dscnn-fashion-* on " in text
-    table = text.splitlines()[2:]
+    text = shown(*FOUR, environment=samples.SAPPHIRE_RAPIDS)
+    assert text.startswith("dscnn-fashion-*, litert 2.3.0, onnxruntime 2.3.0\n")
+    assert "\non Intel(R) Xeon(R) Processor (AVX-512 VNNI, BF16, AMX)\n" in text
+    table = text.splitlines()[3:]
     assert [line.split()[0] for line in table[2:]] == [
         "fp32.onnx", "fp32.tflite", "int8-mixed.onnx", "int8-mixed.tflite",
     ]  # fmt: skip
-    assert max(map(len, table)) <= 80
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_every_number_stands_with_its_n_and_interval() -> None:
@@ -44,18 +45,18 @@ def test_files_of_several_runs_stand_side_by_side_with_their_check() -> None:
     others = [dataclasses.replace(one, run="mlp", file=one.file.replace("dscnn-fashion", "mlp")) for one in FOUR]
     text = shown(*ours, *others)
     lines = text.splitlines()
-    assert "drop" in lines[2]
-    assert "agree" in lines[2]
-    assert lines[4] == "dscnn-fashion"
-    assert lines[5].startswith("fp32.onnx ")
-    assert lines[9] == "mlp"
-    assert max(map(len, lines[2:-1])) <= 80
+    assert "drop" in lines[3]
+    assert "agree" in lines[3]
+    assert lines[5] == "dscnn-fashion"
+    assert lines[6].startswith("fp32.onnx ")
+    assert lines[10] == "mlp"
+    assert max(map(len, lines[:-1])) <= 80
 
 
 def test_a_file_on_two_runtimes_gets_a_column_for_them() -> None:
     twice = dataclasses.replace(FOUR[1], runtime="another")
-    assert "runtime" in shown(FOUR[1], twice).splitlines()[2]
-    assert "runtime" not in shown(*FOUR).splitlines()[2]
+    assert "runtime" in shown(FOUR[1], twice).splitlines()[3]
+    assert "runtime" not in shown(*FOUR).splitlines()[3]
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
@@ -76,6 +77,7 @@ def test_the_markdown_page_says_what_where_and_how_to_have_it_again() -> None:
     result = samples.report(*FOUR, samples.measurement([1.0, 2.0]))
     page = present.markdown(result)
     assert "    edgecnn bench runs/net\n" in page
+    assert f"\n- {present.environment.machine_name(result.environment)}, " in page
     assert f"fingerprint {present.environment.fingerprint(result.environment)}" in page
     assert all(f"onnxruntime {version}" in page for version in [result.environment.packages["onnxruntime"]])
     rows = [line for line in page.splitlines() if line.startswith("| ")]
@@ -101,7 +103,7 @@ def test_a_board_without_a_clock_shows_instructions_and_never_a_latency() -> Non
     assert text.count("emulated") == 2
     assert text.count("1,000 k ±0.10 %") == 2
     assert "3 counts of instructions" in text
-    assert max(map(len, text.splitlines()[2:])) <= 80
+    assert max(map(len, text.splitlines())) <= 80
     page = present.markdown(samples.report(*COUNTED))
     assert "so there is no latency" in page
     assert "int8 needs as many instructions as fp32 (+0.0 %) in litert" in page
@@ -116,8 +118,8 @@ def test_a_board_that_only_answers_shows_answers_and_says_so() -> None:
         for one in COUNTED
     ]
     text = shown(*answered)
-    assert text.splitlines()[1].startswith("1 thread, batch 1, answers alone, top-1 on 10,000")
-    assert text.splitlines()[2].split()[0] == "file"
+    assert text.splitlines()[2].startswith("1 thread, batch 1, answers alone, top-1 on 10,000")
+    assert text.splitlines()[3].split()[0] == "file"
     assert not {"p50", "instructions", "peak"} & set(text.splitlines()[2].split())
     assert text.count(present.ANSWERS_MEAN) == 1
     assert max(map(len, text.splitlines()[2:])) <= 80

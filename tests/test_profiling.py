@@ -347,8 +347,9 @@ def test_the_json_obeys_its_schema_and_reads_back(profiled: tuple[ProfileReport,
 
 def test_it_is_shown_in_eighty_columns(profiled: tuple[ProfileReport, Path]) -> None:
     stream = io.StringIO()
-    show.show(profiled[0], stream)
+    show.show(dataclasses.replace(profiled[0], environment=samples.SAPPHIRE_RAPIDS), stream)
     shown = stream.getvalue().splitlines()
+    assert shown[1] == "on Intel(R) Xeon(R) Processor (AVX-512 VNNI, BF16, AMX)"
     assert [line for line in shown if len(line) > 80] == []
     assert any("conv 3x3 64>64" in line for line in shown)
 

@@ -24,6 +24,14 @@ def test_generated_parts_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_every_machine_in_a_table_is_named_with_its_instruction_set() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("bench/results/**/*.md"), *ROOT.glob("models/zoo/*/README.md")]
+    machines = re.compile(r"AMD EPYC|(?<=On )Cortex-A\d+")
+    named = [page.read_text()[match.end() :][:2] for page in pages for match in machines.finditer(page.read_text())]
+    assert len(named) > len(pages)
+    assert set(named) == {" ("}
+
+
 def test_there_are_commands_to_check() -> None:
     assert len(COMMANDS) > 8
 

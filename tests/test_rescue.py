@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgecnn import artifact as artifacts
-from edgecnn import data, files, plans, rungs, verify
+from edgecnn import data, environment, files, plans, rungs, verify
 from edgecnn.errors import GateFailed, PlanError, UsageError
 from edgecnn.export import export, judge, show_prices
 from edgecnn.plans import ExportPlan
@@ -168,7 +168,9 @@ def test_the_table_is_80_columns_wide_and_holds_every_row(wide: Run) -> None:
 
 def test_the_picture_and_the_markdown_are_written(wide: Run) -> None:
     assert (wide.artifacts / price_list.PICTURE).read_bytes().startswith(b"\x89PNG")
-    assert prices_of(wide).chosen_command in (wide.artifacts / price_list.PAGE).read_text()
+    page = (wide.artifacts / price_list.PAGE).read_text()
+    assert prices_of(wide).chosen_command in page
+    assert f"local: {environment.machine_name(environment.here())}, " in page
 
 
 def test_a_plan_without_a_file_to_time_is_refused(wide: Run, tmp_path: Path) -> None:

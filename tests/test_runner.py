@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from edgecnn import environment
 from edgecnn.errors import EnvironmentUnfit, MissingPackage
 from edgecnn.runner import classify, selftest
 
@@ -148,6 +149,7 @@ def test_the_selftest_of_an_untouched_bundle_is_identical(kind: str, tmp_path: P
     assert code == 0
     assert (table["verdict"], table["differing"], table["pictures"]) == ("identical", 0, 32)
     assert table["packages"]["numpy"] == np.__version__
+    assert table["machine"] == environment.machine_name(environment.here())
 
 
 def tampered(folder: Path, steps: float) -> Path:
@@ -171,6 +173,7 @@ def tampered(folder: Path, steps: float) -> Path:
 def test_an_integer_output_may_not_be_a_step_off(steps: int, code: int, verdict: str, tmp_path: Path) -> None:
     found, stdout, _ = call(tampered(small_bundles.unpacked(tmp_path), steps), "selftest")
     assert (found, stdout.partition(":")[0]) == (code, verdict)
+    assert stdout.splitlines()[-1] == f"on {environment.machine_name(environment.here())}"
     if steps:
         assert f"1 of 96 values differ, by up to {steps} LSB" in stdout
 
@@ -199,7 +202,7 @@ def test_the_bench_prints_a_row_with_its_n(folder: Path) -> None:
     head, row = stdout.splitlines()
     assert code == 0
     assert dict(zip(head.split()[:4], row.split()[:4], strict=True))["n"] == "60"
-    assert "Python" in stderr
+    assert stderr.startswith(f"on {environment.machine_name(environment.here())}\n")
 
 
 def test_without_its_runtime_it_says_what_to_install(folder: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 import small_bundles
 import tiny_models
 
-from edgecnn import selftest
+from edgecnn import environment, selftest
+from edgecnn.cli import checks
 from edgecnn.errors import EnvironmentUnfit, GateFailed, ModelFileError, RunError, UsageError
 from edgecnn.recipes import DataPlan
 
@@ -33,6 +34,12 @@ def test_a_run_replays_every_file_on_every_runtime(tmp_path: Path) -> None:
     assert sorted(set(said)) == [(name, "identical", 32) for name in expected]
     assert result.board == "local"
     selftest.judge(result)
+
+
+def test_the_machine_stands_above_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checks.selftest(small_bundles.exported(tmp_path / "artifacts").path)
+    name = environment.machine_name(environment.here())
+    assert capsys.readouterr().out.startswith(f"golden vectors, local\non {name}\n")
 
 
 def test_a_bundle_is_checked_and_replayed(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def selftest(
 ) -> None:
     """Replay golden vectors: the same answers as where the model was made?"""
     from edgecnn import selftest as verb
+    from edgecnn.environment import machine_name
 
     if record:
         if board or golden:
@@ -63,7 +64,7 @@ def selftest(
     if as_json:
         print(json.dumps(verb.to_table(result), indent=1))
     else:
-        print(f"{result.board}: {result.environment.cpu}, golden vectors")
+        print(f"golden vectors, {result.board}\non {machine_name(result.environment)}")
         console.table(*verb.rows(result))
     verb.judge(result)
 

@@ -1,6 +1,7 @@
 """The verb: what is wrong with this installation, with a model file, or with what a device feeds it.
 
 installation.py    packages, platform, imports, tools
+processor.py       what follows from the CPU's instruction set
 file.py            a file: is it what its name says, and what fails or costs in it
 preprocessing.py   labelled pictures or a device's answers: which preprocessing, or which mistake, explains them
 mistakes.py        every mistake that is tried

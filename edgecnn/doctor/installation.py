@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgecnn import console, formats, plugins
+from edgecnn import console, environment, formats, plugins
+from edgecnn.doctor import processor
 from edgecnn.doctor.finding import Finding
 from edgecnn.emulator import machine, tools, user_mode
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
@@ -47,8 +48,8 @@ print(json.dumps({"done": True}), file=sys.__stdout__, flush=True)
 
 
 def findings() -> list[Finding]:
-    """Everything, the ground first: platform, packages extra by extra, imports, formats, tools."""
-    found = [_platform()]
+    """Everything, the ground first: platform, processor, packages extra by extra, imports, formats, tools."""
+    found = [_platform(), *processor.findings(environment.here())]
     present = _present_extras()
     for extra in present:
         found += _packages(extra)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import files, present
-from edgecnn.environment import Environment, fingerprint
+from edgecnn.environment import Environment, fingerprint, machine_name
 from edgecnn.errors import MissingPackage
 from edgecnn.page import charts, duel, lesson, summary, tables
 from edgecnn.page.charts import Look
@@ -213,7 +213,7 @@ def _notes(found: Gathered, bench: Benched) -> Iterator[str]:
 
 
 def _machine(environment: Environment) -> str:
-    return f"{environment.model or environment.cpu} ({fingerprint(environment)})"
+    return f"{machine_name(environment)}, fingerprint {fingerprint(environment)}"
 
 
 def _runs_of(bench: Benched) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgecnn.environment import machine_name
 from edgecnn.page.fronts import groups, leading
 from edgecnn.page.gather import Gathered
 
@@ -35,7 +36,7 @@ def _benches(found: Gathered) -> Iterator[tuple[str, str]]:
         for group in groups(bench.report, data):
             front, machine = group.fronts[0], bench.report.environment
             yield (
-                f"{group.pictures}, {len(front.points)} candidates on {machine.model or machine.cpu}: the front of "
+                f"{group.pictures}, {len(front.points)} candidates on {machine_name(machine)}: the front of "
                 f"accuracy against {front.cost.name} is {'; '.join(leading(front))}.",
                 f"bench-{number}-fronts",
             )

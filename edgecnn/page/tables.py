@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn import config, present, stats
+from edgecnn import config, isa, present, stats
 from edgecnn.environment import Environment, fingerprint
 from edgecnn.page.fronts import Group, top1
 from edgecnn.page.gather import Trained
@@ -200,6 +200,7 @@ def machines(environments: Sequence[Environment], used: Sequence[Sequence[str]])
         ("processor", [one.cpu for one in environments]),
         ("board", [one.model for one in environments]),
         ("architecture", [one.arch for one in environments]),
+        ("instruction set", [isa.name(one.arch, one.features) for one in environments]),
         ("cores", [one.cores for one in environments]),
         ("features", [", ".join(one.features) for one in environments]),
         ("memory", [f"{one.memory_bytes / 1e9:.1f} GB" if one.memory_bytes else None for one in environments]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from edgecnn import console
+from edgecnn.environment import machine_name
 from edgecnn.parity.layers import Layer
 from edgecnn.parity.matrix import Answer, Difference, Matrix
 
@@ -22,7 +23,7 @@ def show(matrix: Matrix) -> None:
         print(f"files: {shared}*")
     for board, machine in matrix.environments.items():
         mine = [one for one in matrix.answers if one.board == board]
-        print(f"\n{board}: {machine.cpu}, {', '.join(_versions(mine))}")
+        print(f"\n{', '.join([board, *_versions(mine)])}\non {machine_name(machine)}")
         console.table(HEAD, [_row(one, against.get(one.name), shared) for one in mine])
     said = [line for pair in matrix.differences for line in _lines(pair, matrix, shared)]
     said += [f"{_short(one.name, shared)}: {one.degenerate}" for one in matrix.answers if one.degenerate]

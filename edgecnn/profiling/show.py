@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from edgecnn import console
+from edgecnn.environment import machine_name
 from edgecnn.profiling.results import Profile, ProfileReport, Row
 from edgecnn.profiling.rows import MOST_OFF_PERCENT
 from edgecnn.profiling.words import amount, cell, spread
@@ -26,7 +27,7 @@ def show(report: ProfileReport, stream: TextIO | None = None) -> None:
     """Print all profiles on stdout (or `stream`), failures and doubts on stderr."""
     out = stream or sys.stdout
     machine = report.environment
-    print(f"{report.board}: {machine.model or machine.cpu} ({machine.arch}), {machine.cores} cores", file=out)
+    print(f"{report.board}, {machine.cores} cores\non {machine_name(machine)}", file=out)
     for one in report.profiles:
         print(f"\n{_wrapped(_head(one))}", file=out)
         if one.rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, files, rungs, units
+from edgecnn import console, environment, files, rungs, units
 from edgecnn.report import Summary
 from edgecnn.rescue.price_list import PriceList, Row
 
@@ -44,7 +44,7 @@ def markdown(prices: PriceList) -> str:
         "",
         f"    {prices.command}",
         "",
-        f"{prices.date[:10]}, {prices.board}: {machine.model or machine.cpu}, {machine.cores} cores, "
+        f"{prices.date[:10]}, {prices.board}: {environment.machine_name(machine)}, {machine.cores} cores, "
         f"{prices.runtime}, one thread; accuracy on {prices.rows[0].n:,} validation pictures, float "
         f"{prices.float_top1_percent:.2f} %; intervals hold 95 %.",
         "",

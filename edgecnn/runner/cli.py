@@ -75,7 +75,8 @@ def selftest(bundle: Contents, options: argparse.Namespace) -> int:
         print(
             f"{comparison.verdict}: {comparison.sentence} ({comparison.pictures} pictures, {comparison.values} values)"
         )
-        print(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}, {table['cpu']}")
+        print(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}")
+        print(f"on {table['machine']}")
         if table["cause"]:
             print(table["cause"])
     return comparison.exit_code
@@ -112,7 +113,8 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     row = [card.name, job.runtime, str(job.num_threads), str(len(times)), interval(middle, low, high)]
     row += [*map(duration, tail), digits((window.peak_rss_bytes - window.baseline_rss_bytes) / 1e6)]
     head = ["file", "runtime", "threads", "n", "p50 [95 %]", "p90", "p99", "init", "first", "peak MB"]
-    print(f"{here.model or here.cpu}, {here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
+    print(f"on {environment.machine_name(here)}", file=sys.stderr)
+    print(f"{here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
     for line in (head, row):
         print(
             "  ".join(cell.ljust(max(map(len, column))) for cell, *column in zip(line, head, row, strict=True)).rstrip()

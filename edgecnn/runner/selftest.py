@@ -94,6 +94,8 @@ def table(bundle: Contents, comparison: Comparison) -> dict[str, Any]:
         "python": here.python,
         "arch": here.arch,
         "cpu": here.cpu,
+        "features": list(here.features),
+        "machine": environment.machine_name(here),
         "cause": None if comparison.verdict == "identical" else _cause(bundle, here),
     }
 

@@ -1,0 +1,30 @@
+"""The processor and its instruction set, and what follows from them for int8 ONNX files and for training in bf16."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn import environment, isa
+from edgecnn.doctor.finding import Finding
+from edgecnn.environment import Environment
+
+
+def findings(machine: Environment) -> Iterator[Finding]:
+    """The machine by name, then what a user would otherwise find out by wrong answers or slow training."""
+    yield Finding(level="ok", subject="processor", evidence=environment.machine_name(machine))
+    if isa.saturates(machine.arch, machine.features):
+        yield Finding(
+            level="warn",
+            subject="int8 ONNX",
+            evidence="no VNNI: onnxruntime adds two products in 16 bits here and cuts off what does not fit, so "
+            "files of uint8 activations and full-range int8 weights (U8S8) can give wrong answers",
+            mend="edgecnn export keeps weights small enough; files of others are exact with uint8 weights (U8U8)",
+        )
+    if machine.arch in isa.X86 and "avx512_bf16" not in machine.features:
+        yield Finding(
+            level="note",
+            subject="bf16",
+            evidence="not among this CPU's instructions: training in bf16 is emulated, and took 8 to 15 times as "
+            "long as in fp32 where that was measured (AVX2)",
+            mend="train with -s precision=fp32",
+        )
