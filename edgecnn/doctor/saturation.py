@@ -56,13 +56,13 @@ def machines(board: str | None, facts: Environment | None) -> tuple[Machine, ...
     return (*there, Machine(board=None, facts=environment.here()))
 
 
-def findings(one: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
+def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
     """What the weights say, for every CPU, and whether one of the machines is such.
 
     Nothing of a file without int8 layers, or of one that does not load: that has a finding of its own.
     """
     try:
-        exposure = saturation.exposure(one.path)
+        exposure = saturation.exposure(model.path)
     except EdgecnnError:
         return
     if not exposure.of:
@@ -85,36 +85,36 @@ def findings(one: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
         f"sums of two products can pass 16 bits in {len(exposure.layers)} of {_count(exposure.of, 'layer')} "
         f"({', '.join(named)}); {who} cuts them off"
     )
-    yield Finding(level="wrong" if cutting else "warn", subject="saturation", evidence=evidence, mend=_mend(one))
+    yield Finding(level="wrong" if cutting else "warn", subject="saturation", evidence=evidence, mend=_mend(model))
 
 
 def price(
-    one: Artifact, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None, on: tuple[Machine, ...]
+    model: Artifact, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None, on: tuple[Machine, ...]
 ) -> Iterator[Finding]:
     """How often sums are cut off with pictures (N, H, W, C), and how many answers change.
 
     Asks a machine whose CPU does it, the first of `on` or else an emulated one.
     """
-    stored = artifacts.encode(pixels, dataclasses.replace(one.description.input, layout="NHWC"), one.preprocessing)
-    counted = rates.count(one.path, list(answers.inputs(stored, one.description)))
+    stored = artifacts.encode(pixels, dataclasses.replace(model.description.input, layout="NHWC"), model.preprocessing)
+    counted = rates.count(model.path, list(answers.inputs(stored, model.description)))
     yield Finding(level="note", subject="saturation", evidence=f"{_rates(counted)}, n {len(pixels)}")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         exact = Path(folder, "exact.onnx")
-        rates.write_exact(one.path, exact)
-        whole = Model(exact, one.description).logits(stored)
+        rates.write_exact(model.path, exact)
+        whole = Model(exact, model.description).logits(stored)
         cutting = next((machine for machine in on if machine.saturates), None)
-        where = (cutting.board or "this machine") if cutting else EMULATED
+        asked = (cutting.board or "this machine") if cutting else EMULATED
         try:
             if cutting is not None and cutting.board is None:
-                cut = Model(one.path, one.description).logits(stored)
+                cut = Model(model.path, model.description).logits(stored)
             else:
-                cut = _ask(one, where, pixels, Path(folder, "images.npy"))
+                cut = _ask(model, asked, pixels, Path(folder, "images.npy"))
         except EnvironmentUnfit as error:
-            evidence = f"what it costs in answers, {where} would show: {error.sentence}"
+            evidence = f"what it costs in answers, {asked} would show: {error.sentence}"
             yield Finding(level="note", subject="saturation", evidence=evidence, mend=error.hint)
             return
     changed = int((cut.argmax(1) != whole.argmax(1)).sum())
-    evidence = f"on {where} {changed} of {_count(len(pixels), 'answer')} change"
+    evidence = f"on {asked} {changed} of {_count(len(pixels), 'answer')} change"
     if labels is not None:
         shares = [stats.wilson(int((logits.argmax(1) == labels).sum()), len(labels)) for logits in (whole, cut)]
         evidence += ": top-1 " + " -> ".join(map(str, shares))
@@ -122,14 +122,14 @@ def price(
     yield Finding(level=level, subject="saturation", evidence=evidence)
 
 
-def _mend(one: Artifact) -> str:
-    if one.run is not None:
+def _mend(model: Artifact) -> str:
+    if model.run is not None:
         return "export it again: `edgecnn export` leaves such sums room, or takes uint8 weights"
     option = "=".join(OPTION)
     runtime = f"ONNX Runtime {version('onnxruntime')}"
     way_out = (
         f"; or load it with the session option {option}: {runtime} takes this file so"
-        if fused.takes(one.path, *OPTION)
+        if fused.takes(model.path, *OPTION)
         else f"; the session option {option} is no way out: {runtime} refuses this file with it"
     )
     return "quantise it with reduce_range=True (7 bits), or all of it as QuantType.QUInt8 in QDQ format" + way_out
@@ -140,19 +140,21 @@ def _rates(counted: tuple[Rate, ...]) -> str:
     if not passed:
         return "with these pictures no sum of two products passes 16 bits"
     first, *others = (f"{100 * rate.passed / rate.sums:.2g} % in {rate.name}" for rate in passed[:SHOWN])
-    share, _, where = first.partition(" in ")
+    share, _, first_layer = first.partition(" in ")
     others += [f"less in {len(passed) - SHOWN} more"] if len(passed) > SHOWN else []
-    return f"with these pictures {share} of the sums of two products pass 16 bits in {', '.join([where, *others])}"
+    return (
+        f"with these pictures {share} of the sums of two products pass 16 bits in {', '.join([first_layer, *others])}"
+    )
 
 
-def _ask(one: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) -> npt.NDArray[np.float32]:
+def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) -> npt.NDArray[np.float32]:
     """The logits (N, K) on a board. Raises what opening it and running there raises."""
     np.save(shown, pixels)
     job = Job(
-        model=str(one.path.resolve()),
-        input=one.description.input,
-        output=one.description.output,
-        preprocessing=one.preprocessing,
+        model=str(model.path.resolve()),
+        input=model.description.input,
+        output=model.description.output,
+        preprocessing=model.preprocessing,
         runtime="onnxruntime",
         num_threads=1,
         replay=str(shown),
@@ -160,7 +162,7 @@ def _ask(one: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) 
     with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:
         outputs: Any = there.run(job).replay
         advance(1)
-    return artifacts.decode(np.array(outputs, dtype=one.description.output.dtype), one.description.output)
+    return artifacts.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)
 
 
 def _count(number: int, word: str) -> str:

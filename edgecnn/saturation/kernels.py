@@ -137,7 +137,7 @@ def unsign(model: Any) -> None:
 
 
 def attribute(node: Any, name: str, default: int) -> int:
-    return next((int(one.i) for one in node.attribute if one.name == name), default)
+    return next((int(held.i) for held in node.attribute if held.name == name), default)
 
 
 def groups(node: Any) -> int:

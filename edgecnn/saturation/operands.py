@@ -42,7 +42,7 @@ def _padded(kernel: Kernel, x: npt.NDArray[Any], model: Any) -> npt.NDArray[Any]
     rank, name = x.ndim - 2, kernel.node.input[kernel.places.x_zero_point]
     zero_point = int(numpy_helper.to_array(constants[name]).reshape(-1)[0]) if name in constants else 0
     begin_end = _sizes(kernel.node, "pads", [0] * 2 * rank)
-    mode = next((one.s.decode() for one in kernel.node.attribute if one.name == "auto_pad"), "NOTSET")
+    mode = next((held.s.decode() for held in kernel.node.attribute if held.name == "auto_pad"), "NOTSET")
     if mode.startswith("SAME"):
         begin_end = _same(kernel, x, lower=mode == "SAME_LOWER")
     widths = [(0, 0), (0, 0), *zip(begin_end[:rank], begin_end[rank:], strict=True)]
@@ -88,4 +88,4 @@ def _spans(kernel: Kernel) -> list[int]:
 
 
 def _sizes(node: Any, name: str, default: list[int]) -> list[int]:
-    return next((list(one.ints) for one in node.attribute if one.name == name), default)
+    return next((list(held.ints) for held in node.attribute if held.name == name), default)

@@ -83,16 +83,16 @@ def _count(kernel: Kernel, x: npt.NDArray[Any], model: Any) -> npt.NDArray[np.in
     if kernel.operator == "DynamicQuantizeMatMul":
         x = _dynamically_quantised(x)
     weights = pairs.of(kernel.rows)  # (K, pairs, 2)
-    found = np.zeros(2, np.int64)
+    total = np.zeros(2, np.int64)
     for rows, channels in operands.of(kernel, x, model):
         held = pairs.of(rows)  # (M, pairs, 2)
-        found[1] += len(held) * len(channels) * held.shape[1]
+        total[1] += len(held) * len(channels) * held.shape[1]
         channel, place = np.nonzero(pairs.can_pass(weights[channels]))
         step = max(1, CHUNK // max(1, len(channel)))
         for start in range(0, len(held), step):
             sums = (held[start : start + step, place] * weights[channels][channel, place]).sum(-1)  # (M, candidates)
-            found[0] += int(((sums > pairs.INT16.max) | (sums < pairs.INT16.min)).sum())
-    return found
+            total[0] += int(((sums > pairs.INT16.max) | (sums < pairs.INT16.min)).sum())
+    return total
 
 
 def _dynamically_quantised(x: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
