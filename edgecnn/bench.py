@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import benches, boards, candidates, config, console, diagnose, present, report
+from edgecnn import benches, boards, candidates, config, console, diagnose, present, report, saturation
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
+from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, LinkError, MissingPackage, UsageError
 from edgecnn.measure import Counting, Job, Outcome, Timing
 from edgecnn.plans import Suite
@@ -76,7 +77,7 @@ def bench(
             for one in found
             if one.error
         ),
-        warnings=diagnose.warnings(measurements, machine.arch),
+        warnings=diagnose.warnings(measurements, machine.arch, _causes(done, machine)),
     )
     if path:
         report.write(result, path)
@@ -165,6 +166,13 @@ def _compared(outcome: Outcome, vectors: GoldenVectors) -> Golden:
     found = dataclasses.asdict(selftest.compare(here, vectors.outputs.reshape(len(here), -1)))
     del found["sentence"]
     return Golden(**found)
+
+
+def _causes(done: Sequence[Candidate], machine: Environment) -> dict[tuple[str, str], str]:
+    """By file and runtime, why outputs differ from the golden ones, where weights and instruction set tell."""
+    differing = [one for one in done if one.golden and one.golden.verdict != "identical"]
+    known = {(one.name, one.runtime): saturation.cause(one.artifact.path, one.runtime, machine) for one in differing}
+    return {key: cause for key, cause in known.items() if cause}
 
 
 def _run(board: Board, one: Candidate, job: Job) -> Outcome:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import __version__, artifact, files, formats, runtimes, ship
+from edgecnn import __version__, artifact, files, formats, runtimes, saturation, ship
 from edgecnn.artifact import Artifact
 from edgecnn.errors import GateFailed, ModelFileError, OutputError, RunError, UsageError
 from edgecnn.run import is_run, open_run
@@ -94,6 +94,7 @@ def make(one: Artifact) -> Bundle:
         model=one.name,
         runtime=runtime,
         files={key: hashlib.sha256(data).hexdigest() for key, data in sorted(held.items())},
+        saturating_layers=len(saturation.exposure(one.path).layers) if runtime == "onnxruntime" else 0,
     )
     held[contents.MANIFEST] = (json.dumps(dataclasses.asdict(manifest), indent=1) + "\n").encode()
     return Bundle(name=name, artifact=one, runtime=runtime, packages=packages, files=held)

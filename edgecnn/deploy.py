@@ -231,6 +231,8 @@ def _passed(answer: Answer, made: Bundle, board: str, max_lsb: int) -> dict[str,
         hint = "what was there before is untouched"
         if table["verdict"] == "within":
             hint += f"; --max-lsb {steps} lets it through"
+        if table.get("cause"):  # an earlier release has an earlier runner
+            hint += f". {table['cause']}"
         raise GateFailed(f"{made.artifact.name} answers differently on {board}: {table['sentence']}.", hint)
     raise _broken(answer, "selftest", board)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from edgecnn import stats
 from edgecnn.report import Measurement, Warning, WarningKind, Window, p50
@@ -19,8 +19,13 @@ LEAST_SAMPLES = 50
 X86 = ("x86_64", "AMD64")
 
 
-def warnings(measurements: Sequence[Measurement], arch: str = "") -> tuple[Warning, ...]:
-    """All warnings of a report's measurements, those about the machine, of architecture `arch`, first."""
+def warnings(
+    measurements: Sequence[Measurement], arch: str = "", causes: Mapping[tuple[str, str], str] | None = None
+) -> tuple[Warning, ...]:
+    """All warnings of a report's measurements, those about the machine, of architecture `arch`, first.
+
+    causes: by file and runtime, why outputs are not those of the export, where that is known.
+    """
     if not measurements:
         return ()
     timed = [one for one in measurements if one.is_timed]
@@ -30,7 +35,7 @@ def warnings(measurements: Sequence[Measurement], arch: str = "") -> tuple[Warni
     for one in measurements:
         if one.is_timed:
             found += [*_unstable(one), *_few_samples(one)]
-        found += [*_one_class(one), *_differs(one)]
+        found += [*_one_class(one), *_differs(one, (causes or {}).get((one.file, one.runtime)))]
         found += _int8_slower(one, timed, arch)
     return tuple(found)
 
@@ -101,7 +106,7 @@ def _one_class(one: Measurement) -> Iterator[Warning]:
         yield _about(one, "one-class", sentence, {"classes_predicted": 1, "n": one.accuracy.n})
 
 
-def _differs(one: Measurement) -> Iterator[Warning]:
+def _differs(one: Measurement, cause: str | None) -> Iterator[Warning]:
     """An integer output is the same on every machine; a float one within the rounding of its sums."""
     golden = one.golden
     if golden is None or golden.verdict == "identical" or (golden.verdict == "within" and golden.max_lsb is None):
@@ -111,6 +116,7 @@ def _differs(one: Measurement) -> Iterator[Warning]:
         f"{golden.differing} of {golden.values} output values of {golden.pictures} pictures are not those it had where "
         f"it was exported, by up to {size}."
     )
+    sentence += f" {cause}" if cause else ""
     yield _about(one, "differs-from-export", sentence, {"differing": golden.differing, "values": golden.values})
 
 

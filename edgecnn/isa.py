@@ -30,6 +30,12 @@ def saturates(arch: str, features: Collection[str]) -> bool:
     return arch in X86 and bool({"avx2", "avx512f"}.intersection(features)) and not set(VNNI).intersection(features)
 
 
+def cut_off(arch: str, features: Collection[str], layers: int) -> str:
+    """What a core that saturates does to a file with so many layers whose sums pass 16 bits, as a clause."""
+    counted = "1 layer" if layers == 1 else f"{layers} layers"
+    return f"{name(arch, features)} without VNNI cuts sums of two products off at 16 bits in {counted}"
+
+
 def _x86(features: Collection[str]) -> str:
     if "avx512f" in features:
         words = ["AVX-512 VNNI" if "avx512_vnni" in features else "AVX-512"]

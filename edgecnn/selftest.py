@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, files, runtimes
+from edgecnn import boards, candidates, config, files, runtimes, saturation
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
@@ -43,6 +43,8 @@ class Replayed:
     runtime: str
     runtime_version: str
     comparison: Comparison
+    cause: str | None = None
+    """Why it differs, where its weights and the machine's instruction set tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +103,16 @@ def record(target: Path, golden: Path, plan: DataPlan | None = None) -> int:
 def judge(result: Selftest) -> None:
     """Raises GateFailed for a file that is another model here; EnvironmentUnfit for an integer output a step off."""
     worst: dict[int, list[str]] = {}
+    causes = [one.cause for one in result.replayed if one.cause]
     for one in result.replayed:
         worst.setdefault(one.comparison.exit_code, []).append(f"{one.file}: {one.comparison.sentence}")
     if failed := worst.get(EXIT_GATE):
-        raise GateFailed(f"Not what it was where it was made: {'; '.join(failed)}.", "export it again, or deploy again")
+        hint = " ".join(causes) or "export it again, or deploy again"
+        raise GateFailed(f"Not what it was where it was made: {'; '.join(failed)}.", hint)
     for code, said in worst.items():
         if code != EXIT_PASS:
-            raise EnvironmentUnfit(
-                f"Almost what it was where it was made: {'; '.join(said)}.",
-                "edgecnn verify names the first layer that differs",
-            )
+            hint = " ".join(causes) or "edgecnn verify names the first layer that differs"
+            raise EnvironmentUnfit(f"Almost what it was where it was made: {'; '.join(said)}.", hint)
 
 
 def rows(result: Selftest) -> tuple[Sequence[str], list[Sequence[str]]]:
@@ -171,13 +173,16 @@ def _vectors(target: Path, one: Candidate, golden: Path | None, scratch: Path) -
 def _replay(board: Board, facts: Environment, one: Candidate, vectors: GoldenVectors, suite: Suite) -> Replayed:
     outcome = board.run(dataclasses.replace(job_of(one, suite), replay=str(vectors.images)))
     here = np.array(outcome.replay, dtype=one.artifact.description.output.dtype)
+    comparison = runner.compare(here, vectors.outputs.reshape(len(vectors.outputs), -1))
+    differs = comparison.verdict != "identical"
     return Replayed(
         file=one.artifact.name,
         sha256=one.artifact.description.sha256,
         precision=one.artifact.description.precision,
         runtime=one.runtime,
         runtime_version=facts.packages[runtimes.get(one.runtime).PACKAGE],
-        comparison=runner.compare(here, vectors.outputs.reshape(len(vectors.outputs), -1)),
+        comparison=comparison,
+        cause=saturation.cause(one.artifact.path, one.runtime, facts) if differs else None,
     )
 
 

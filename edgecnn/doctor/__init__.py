@@ -5,6 +5,7 @@ processor.py       what follows from the CPU's instruction set
 file.py            a file: is it what its name says, and what fails or costs in it
 preprocessing.py   labelled pictures or a device's answers: which preprocessing, or which mistake, explains them
 mistakes.py        every mistake that is tried
+saturation.py      sums of products that some CPUs cut off: in which layers, how often, and what that costs
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
 from edgecnn import console
 from edgecnn.artifact import Artifact, Description
-from edgecnn.doctor import album, conclusions, device_log, file, installation, preprocessing, show, there
-from edgecnn.doctor.album import Labelled
+from edgecnn.doctor import album, conclusions, device_log, file, installation, preprocessing, saturation, show, there
+from edgecnn.doctor.album import Album, Labelled
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding, wrong
 from edgecnn.doctor.preprocessing import Diagnosis
@@ -65,15 +67,20 @@ def of_file(
         raise UsageError(f"--limit {limit} should be at least 1.")
     description, found = file.open_model(path)
     one = _artifact(path, description)
-    packages = None
+    facts = None
     if board is not None:
-        packages, on_board = there.look(one, board)
+        facts, on_board = there.look(one, board)
         found += on_board
-    found += file.findings(path, description, packages)
+    found += file.findings(path, description, facts.packages if facts else None)
+    machines = saturation.machines(board, facts)
+    exposed = list(saturation.findings(one, machines)) if description.format == "onnx" else []
+    found += exposed
     diagnosis = None
     if pictures is not None:
         diagnosis, about = _preprocessing(one, pictures, log, limit)
         found += about
+        if any(finding.level != "ok" for finding in exposed):
+            found += saturation.price(one, *_some(one, pictures, log is None), machines)
     _print(str(path), found, diagnosis, as_json)
     if failed := wrong(found):
         subjects = ", ".join(dict.fromkeys(finding.subject for finding in failed))
@@ -100,6 +107,14 @@ def _preprocessing(one: Artifact, folder: Path, log: Path | None, limit: int) ->
     diagnosis = preprocessing.diagnose(where, target, names, of_device=log is not None)
     carded = artifacts.card_path(one.path).is_file()
     return diagnosis, list(conclusions.of(diagnosis, carded))
+
+
+def _some(one: Artifact, folder: Path, labelled: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+    """Pictures (N, H, W, C), brought to size as they should be, and the right output of each, (N,), if it is known."""
+    shown, size = album.labelled(folder, saturation.PICTURES), one.preprocessing
+    pixels = Album(shown.paths, size.height, size.width, size.channels).pixels(None, None)
+    outputs = int(np.prod(one.description.output.shape[1:], dtype=int))
+    return pixels, _classes(one, shown, outputs)[1].classes if labelled else None
 
 
 def _classes(one: Artifact, shown: Labelled, outputs: int) -> tuple[Sequence[str], Target]:

@@ -43,16 +43,20 @@ class Model:
 
     def outputs(self, stored: Tensor) -> Tensor:
         """What it puts out (N, K) for what its input tensor holds, (N, H, W, C) in the tensor's own type."""
-        if self.description.input.layout == "NCHW":
-            stored = stored.transpose(0, 3, 1, 2)
-        shape = tuple(max(1, size) for size in self.description.input.shape)
-        ready = np.ascontiguousarray(stored).reshape(len(stored), *shape)
-        raw = [np.asarray(self._session(x)) for x in ready]
+        raw = [np.asarray(self._session(x)) for x in inputs(stored, self.description)]
         return np.concatenate([one.reshape(1, -1) for one in raw])
 
     def logits(self, stored: Tensor) -> npt.NDArray[np.float32]:
         """The same as real numbers."""
         return artifacts.decode(self.outputs(stored), self.description.output)
+
+
+def inputs(stored: Tensor, description: Description) -> Tensor:
+    """One input tensor for each picture, (N, *its shape), of what it holds, (N, H, W, C)."""
+    if description.input.layout == "NCHW":
+        stored = stored.transpose(0, 3, 1, 2)
+    shape = tuple(max(1, size) for size in description.input.shape)
+    return np.ascontiguousarray(stored).reshape(len(stored), *shape)
 
 
 def findings(model: Model) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from edgecnn import boards
 from edgecnn.artifact import Artifact
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding
+from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError
 from edgecnn.measure import Job
 from edgecnn.runner import selftest
@@ -22,11 +23,11 @@ SHOWN = 8
 """Random pictures it is shown there."""
 
 
-def look(one: Artifact, board: str) -> tuple[Mapping[str, str], list[Finding]]:
-    """The board's packages, and what became of the file there. Raises LinkError or BoardUnfit if it cannot be had."""
+def look(one: Artifact, board: str) -> tuple[Environment, list[Finding]]:
+    """The board, and what became of the file there. Raises LinkError or BoardUnfit if it cannot be had."""
     with boards.open(board) as there:
-        packages = there.facts().packages
-        return packages, list(_run(one, there, packages))
+        facts = there.facts()
+        return facts, list(_run(one, there, facts.packages))
 
 
 def _run(one: Artifact, there: boards.Board, packages: Mapping[str, str]) -> Iterator[Finding]:

@@ -13,13 +13,13 @@ import datetime
 import re
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, console, environment, files
+from edgecnn import boards, candidates, config, console, environment, files, saturation
 from edgecnn.candidates import Candidate
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
@@ -89,6 +89,7 @@ def verify(
             differences = []
             for before, after in chosen:
                 apart = compare(before, after, images, labels, tolerance)
+                apart = dataclasses.replace(apart, cause=_cause(apart, (before, after), machines))
                 differences.append(_drawn(apart, before, after, images, labels, _classes(runs, found), folder))
                 advance(1)
     matrix = Matrix(
@@ -156,6 +157,15 @@ def _classes(runs: Sequence[Run], found: Sequence[Candidate]) -> Sequence[str]:
     named = (labels for labels in (*(run.labels for run in runs), *(one.artifact.labels for one in found)) if labels)
     count = int(np.prod(found[0].artifact.description.output.shape[1:], dtype=int))
     return next(named, tuple(map(str, range(count))))
+
+
+def _cause(apart: Difference, pair: tuple[Asked, Asked], machines: Mapping[str, Environment]) -> str | None:
+    """Why two differ that should be equal, if one of them loses sums on its machine."""
+    if not apart.searched:
+        return None
+    asked = [(one.seat, one.answer) for one in pair if one.seat is not None]
+    causes = (saturation.cause(seat.path, said.runtime, machines[said.board]) for seat, said in asked)
+    return next((cause for cause in causes if cause), None)
 
 
 def _drawn(

@@ -59,6 +59,8 @@ class Difference:
     """The first that differs; None if none of those that correspond does."""
     sheet: str | None = None
     """The picture of the flips, beside the JSON."""
+    cause: str | None = None
+    """Why two that should be equal differ, where weights and instruction set tell."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from edgecnn import console
 from edgecnn.environment import machine_name
 from edgecnn.parity.layers import Layer
 from edgecnn.parity.matrix import Answer, Difference, Matrix
 
+WIDTH = 80
 HEAD = ("answer", "top-1 % [95 %]", "drop pp [95 %]", "p", "flips", "max diff")
 
 
@@ -57,6 +60,8 @@ def _lines(pair: Difference, matrix: Matrix, shared: str) -> list[str]:
         said += [f"  {line}" for line in describe(pair.layer)]
     elif pair.searched:
         said.append("  no layer that corresponds differs: the difference arises behind them")
+    if pair.cause is not None:
+        said += textwrap.wrap(pair.cause, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     if pair.sheet is not None:
         names = f"{_short(pair.after, shared)} against {_short(pair.before, shared)}"
         said += [f"{names}: {_count(_flips(pair), 'flip')}", f"  {pair.sheet}"]

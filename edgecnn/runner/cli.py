@@ -77,6 +77,8 @@ def selftest(bundle: Contents, options: argparse.Namespace) -> int:
         )
         print(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}")
         print(f"on {table['machine']}")
+        if table["cause"]:
+            print(table["cause"])
     return comparison.exit_code
 
 

@@ -43,6 +43,8 @@ class Manifest:
     runtime: str
     files: Mapping[str, str]
     """Digest by name."""
+    saturating_layers: int = 0
+    """Layers with sums of two products that pass 16 bits: some CPUs cut them off (`isa.saturates`)."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import environment
+from edgecnn import environment, isa
+from edgecnn.environment import Environment
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EXIT_UNFIT
 from edgecnn.runner import contents
 from edgecnn.runner.classify import Classifier
@@ -95,7 +96,17 @@ def table(bundle: Contents, comparison: Comparison) -> dict[str, Any]:
         "cpu": here.cpu,
         "features": list(here.features),
         "machine": environment.machine_name(here),
+        "cause": None if comparison.verdict == "identical" else _cause(bundle, here),
     }
+
+
+def _cause(bundle: Contents, here: Environment) -> str | None:
+    """Why it differs, where its weights and this CPU's instruction set tell."""
+    layers = bundle.manifest.saturating_layers
+    if not layers or not isa.saturates(here.arch, here.features):
+        return None
+    clause = isa.cut_off(here.arch, here.features, layers)
+    return f"{bundle.artifact.name} multiplies uint8 by int8, and {clause}: export it again."
 
 
 def _different(sentence: str, there: npt.NDArray[Any]) -> Comparison:
