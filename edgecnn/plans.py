@@ -62,6 +62,11 @@ class ExportPlan:
             raise ValueError(f"onnx_for = {self.onnx_for!r} is not a version of ONNX Runtime such as 1.10")
         if not self.format or not self.precision:
             raise ValueError("at least one format and one precision are needed")
+        if self.weight_range == "full" and self.target == "dotprod":
+            raise ValueError(
+                'weight_range = "full" goes with target = "any" alone: ONNX Runtime on x86 turns int8 activations into '
+                "uint8, whose products with such weights an older CPU cuts off"
+            )
         if self.calib_samples < 1:
             raise ValueError(f"calib_samples = {self.calib_samples} should be at least 1")
         if self.max_drop < 0:
