@@ -7,8 +7,8 @@ Of each run one quantised net is written in several ways:
     U8S8 safe      activations uint8, weights int8 that leave room for the sums of their products: what export writes
     U8S8 full      the same with weights over the whole of int8
     U8S8 7 bits    the same with weights of 7 bits, as `reduce_range` has them
-    U8U8           full weights, as uint8
-    S8S8           full weights, and activations as int8: --target dotprod
+    U8U8           full weights, as uint8 but for depthwise convolutions: weight_range = "full"
+    S8S8           full weights, and activations as int8
 
 For each: how many of its logits are those of a TFLite file with the same numbers, here and on emulated boards; its
 latency here against "U8S8 safe", all in turns; and the instructions that an emulated ARM core takes for it. Accuracy is
@@ -53,7 +53,7 @@ from edgecnn import (
 from edgecnn.artifact import Artifact
 from edgecnn.boards import Board
 from edgecnn.errors import EdgecnnError
-from edgecnn.formats import _onnx_surgery, onnx
+from edgecnn.formats import _onnx_surgery
 from edgecnn.measure import Counting, Job
 from edgecnn.plans import ExportPlan
 from edgecnn.run import Run, open_run
@@ -79,41 +79,35 @@ def variants(run: Run, folder: Path) -> dict[str, Pair]:
     """Every spelling of the run's int8 net, written into `folder`."""
     splits = data.load(run.recipe.data)
     plan = ExportPlan(name="variants", precision=("int8",))
-    full = dataclasses.replace(plan, weight_range="full", target="dotprod")
+    full = dataclasses.replace(plan, weight_range="full")
+    ranges = quantize.prepare(run, splits, full)
 
-    def both(model: quantize.Exportable, plan: ExportPlan, stem: str) -> Pair:
-        return Pair(*(written.write(model, name, "int8", plan, folder, stem) for name in ("onnx", "tflite")))
+    def both(model: quantize.Exportable, plan: ExportPlan, stem: str, *without: str) -> Pair:
+        """The two files, the ONNX one `without` some steps of its making."""
+        with contextlib.ExitStack() as steps:
+            for step in without:
+                steps.enter_context(mock.patch.object(_onnx_surgery, step, _no_step))
+            return Pair(*(written.write(model, name, "int8", plan, folder, stem) for name in ("onnx", "tflite")))
 
     safe = both(quantize.prepare(run, splits, plan), plan, "safe")
     with mock.patch.object(weight_range, "least_range", _seven_bits):
         seven = both(quantize.prepare(run, splits, plan), plan, "seven")
-    signed = both(quantize.prepare(run, splits, full), full, "signed")
     return {
         SAFE: safe,
-        "U8S8 full": Pair(_rewritten(signed.onnx, "full", _onnx_surgery.activations_to_uint8), signed.tflite),
+        "U8S8 full": both(ranges, full, "full", "weights_to_uint8"),
         "U8S8 7 bits": seven,
-        "U8U8": Pair(
-            _rewritten(signed.onnx, "unsigned", _onnx_surgery.activations_to_uint8, _onnx_surgery.weights_to_uint8),
-            signed.tflite,
-        ),
-        "S8S8": signed,
+        "U8U8": both(ranges, full, "unsigned"),
+        "S8S8": both(ranges, full, "signed", "weights_to_uint8", "activations_to_uint8"),
     }
+
+
+def _no_step(model: Any) -> None:
+    """Leave the graph as it is."""
 
 
 def _seven_bits(weight: Tensor) -> Tensor:
     """The range (K,) in which the largest of 127 steps is the 64th."""
     return weight.detach().flatten(1).abs().amax(1) * (127 / 64)
-
-
-def _rewritten(source: Artifact, stem: str, *steps: Callable[[Any], None]) -> Artifact:
-    import onnx as library
-
-    model = library.load(source.path)
-    for step in steps:
-        step(model)
-    path = source.path.with_name(f"{stem}.onnx")
-    library.save(model, path)
-    return dataclasses.replace(source, path=path, description=onnx.describe(path))
 
 
 def job(one: Artifact, **parts: Any) -> Job:

@@ -12,17 +12,20 @@ import record
 from edgecnn import console
 from edgecnn.stats import mean_interval
 
+SPEEDS = ("train-speed.json", "train-speed-avx2.json", "train-speed-zen4.json")
+"""One machine each: as the CPU is, with the kernels of one that has AVX2 alone, and an AMD Zen 4."""
 EQUAL = tuple(f"train-equal-{name}.json" for name in ("dscnn", "dscnn-weights", "resnet8", "resnet8-20"))
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
 def training() -> str:
     """How fast it is, and what it reaches in a stated time."""
-    return "\n".join([*_speed(), *_equal(), *_times(), *_same_time()]) + "\n"
+    speeds = [line for name in SPEEDS for line in _speed(name)]
+    return "\n".join([*speeds, *_equal(), *_times(), *_same_time()]) + "\n"
 
 
-def _speed() -> Iterator[str]:
-    table = record.read("train-speed.json")
+def _speed(name: str) -> Iterator[str]:
+    table = record.read(name)
     rows, means = [], []
     for one in table["results"]:
         speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]

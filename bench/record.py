@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from edgecnn.environment import Environment
 from edgecnn.errors import RunError
 from edgecnn.run import Run, open_run
 
+KERNELS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", environment.CPUINFO)
+"""Environment variables that make a CPU compute as an older one: part of a command, where they are set."""
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -23,12 +26,18 @@ def write(output: Path, found: dict[str, Any]) -> None:
     files.write_json(
         output,
         {
-            "command": shlex.join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+            "command": " ".join(
+                [*_kernels(), shlex.join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]])]
+            ),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "environment": environment.to_table(environment.here()),
             **found,
         },
     )
+
+
+def _kernels() -> list[str]:
+    return [f"{name}={shlex.quote(os.environ[name])}" for name in KERNELS if name in os.environ]
 
 
 def read(name: str) -> dict[str, Any]:

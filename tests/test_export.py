@@ -124,13 +124,15 @@ def test_the_same_run_gives_the_same_bytes_twice(exported: tuple[Run, list[Artif
     assert snapshot(again.artifacts) == before
 
 
+@pytest.mark.parametrize(("key", "value"), [("target", "dotprod"), ("weight_range", "full")])
 def test_what_is_not_the_default_has_its_own_name_and_overwrites_nothing(
-    exported: tuple[Run, list[Artifact]], tmp_path: Path
+    exported: tuple[Run, list[Artifact]], key: str, value: str, tmp_path: Path
 ) -> None:
     run = copy_of(exported[0], tmp_path)
     before = snapshot(run.artifacts)
-    (made,) = export(run, dataclasses.replace(ONNX_ONLY, precision=("int8",), target="dotprod"))
-    assert (made.name, made.target) == ("dscnn-digits-int8-dotprod.onnx", "dotprod")
+    plan = dataclasses.replace(ONNX_ONLY, precision=("int8",), **{key: value})  # type: ignore[arg-type]
+    (made,) = export(run, plan)
+    assert (made.name, made.target) == (f"dscnn-digits-int8-{value}.onnx", plan.target)
     after = snapshot(run.artifacts)
     assert {name: after[name] for name in before if name != "golden.npz"} == {
         name: digest for name, digest in before.items() if name != "golden.npz"

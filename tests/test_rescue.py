@@ -203,6 +203,7 @@ def test_a_run_without_a_rescue_has_no_price_list(textures_run: Run) -> None:
         (["rescue=first", "rungs.equalisation={}"], "leave out either rungs or rescue"),
         (["rescue=some"], "rescue cannot be 'some'"),
         (["qat_epochs=-1"], "qat_epochs = -1 should not be negative"),
+        (["weight_range=full", "target=dotprod"], "goes with target = "),
     ],
 )
 def test_a_plan_that_contradicts_itself_is_refused(settings: list[str], sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,14 @@ def test_the_int8_file_gets_as_many_test_pictures_right_as_its_card_says(name: s
 @pytest.mark.parametrize("name", MODELS)
 def test_its_golden_vectors_are_replayed_here(name: str) -> None:
     selftest.judge(selftest.selftest(ROOT / "models" / "zoo" / name))
+
+
+@pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="qemu-user emulates the older CPU")
+@pytest.mark.parametrize("name", MODELS)
+def test_its_onnx_file_answers_the_same_with_avx2_and_no_vnni(name: str) -> None:
+    path = ROOT / "models" / "zoo" / name / "artifacts" / f"{name}-int8.onnx"
+    result = selftest.selftest(path, board="emulated:x86-64-v3")
+    assert [one.comparison.verdict for one in result.replayed] == ["identical"]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -18,13 +18,12 @@ def findings(machine: Environment) -> Iterator[Finding]:
             subject="int8 ONNX",
             evidence="no VNNI: onnxruntime adds two products in 16 bits here and cuts off what does not fit, so "
             "files of uint8 activations and full-range int8 weights (U8S8) can give wrong answers",
-            mend="edgecnn export keeps weights small enough; files of others are exact with uint8 weights (U8U8)",
+            mend="edgecnn doctor FILE says which layers of a file do; those of edgecnn export leave room for it",
         )
     if machine.arch in isa.X86 and "avx512_bf16" not in machine.features:
         yield Finding(
             level="note",
             subject="bf16",
-            evidence="not among this CPU's instructions: training in bf16 is emulated, and took 8 to 15 times as "
-            "long as in fp32 where that was measured (AVX2)",
-            mend="train with -s precision=fp32",
+            evidence="not among this CPU's instructions, so training takes fp32: in bf16, emulated, it took 8 to 15 "
+            "times as long where that was measured (AVX2)",
         )
