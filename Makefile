@@ -7,6 +7,8 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
+AVX2_TESTS := $(foreach name,c_array export formats layers nets parity_layers qat quantize rescue resolution rungs \
+	scheme start teacher train,tests/test_$(name).py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test avx2-test board-test lint readme clean

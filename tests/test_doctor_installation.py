@@ -174,7 +174,7 @@ def test_outside_of_any_installation_it_says_how_to_make_one(tmp_path: Path) -> 
         "for one in installation._packages(''): print(one.level, one.mend)"
     )
     root = Path(doctor.__file__).parent.parent.parent
-    paths = [path for path in sys.path if "site-packages" in path]
+    paths = [path for path in sys.path if Path(path).name == "site-packages"]
     bare = tmp_path / "site"
     bare.mkdir()
     for path in paths:  # everything but our own metadata

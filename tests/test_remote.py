@@ -210,10 +210,16 @@ def test_two_benches_on_one_board_are_one_too_many(lending: Sshd, job: Job) -> N
         assert second.run(job).window is not None
 
 
+def kill_agents(lending: Sshd) -> None:
+    """Kill them all; one that ends with another is gone already."""
+    for agent in lending.processes("agent.py"):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            agent.kill()
+
+
 def test_a_lock_of_the_dead_is_taken_over(lending: Sshd, job: Job) -> None:
     with opened(lending):
-        for agent in lending.processes("agent.py"):
-            agent.kill()
+        kill_agents(lending)
         with opened(lending) as other:
             assert other.run(job).window is not None
     lending.cache.joinpath("lock").write_text(json.dumps({"host": "gone", "pid": 1, "agent": 1, "token": "x"}))
@@ -225,8 +231,7 @@ def test_a_killed_agent_takes_its_worker_along(lending: Sshd, job: Job) -> None:
     with opened(lending) as one, concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(one._attempt, "run", dataclasses.replace(job, window=ENDLESS))
         until(lambda: workers(lending))
-        for agent in lending.processes("agent.py"):
-            agent.kill()
+        kill_agents(lending)
         with pytest.raises(LinkError):
             running.result()
         assert_nothing_runs(lending)

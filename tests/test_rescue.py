@@ -163,7 +163,11 @@ def test_the_table_is_80_columns_wide_and_holds_every_row(wide: Run) -> None:
     for row in prices_of(wide).rows:
         marked = f"{'+ ' if row.on else ''}{row.label}{' *' if row.taken else ''}  "
         assert sum(line.startswith(marked) for line in lines) == 1
-    assert "+: on top of percentile 99.9" in lines
+    beneath = [row.on for row in prices_of(wide).rows if row.on]  # which rungs they are, the machine's numbers decide
+    assert beneath
+    for on in beneath:
+        labels = [rungs.get(name).label(options) for name, options in on.items()]
+        assert f"{'+' * len(on)}: on top of {' and '.join(labels)}" in lines
 
 
 def test_the_picture_and_the_markdown_are_written(wide: Run) -> None:
