@@ -44,6 +44,8 @@ def _speed(name: str) -> Iterator[str]:
     ]  # fmt: skip
     yield console.markdown_table(head, rows)
     names = [name for name in first["ratios"] if name != "plain"]
+    if not names:
+        return
     yield console.markdown_table(["times the time [95 %]", *names], means)
 
 

@@ -9,9 +9,10 @@ The same net on the same pictures, each loop a process of its own, all taking tu
     without   the same less one of its means each: what that is worth
     with      the same and one more thing that could help, and is not taken
 
-Each round gives one ratio; stated are their median and the interval of the rounds. Where a recipe shows small pictures
-first, a round holds as large a share of them as a whole training does. That the quicker loop learns as much is measured
-by bench/train_equal.py.
+Between two turns is a pause, for the workers of the first loop fill their queue when its turn is over; and turns are
+long beside that queue, which the next turn begins with. Each round gives one ratio; stated are their median and the
+interval of the rounds. Where a recipe shows small pictures first, a round holds as large a share of them as a whole
+training does. That the quicker loop learns as much is measured by bench/train_equal.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -36,30 +37,32 @@ from torch import nn
 from training_loops import CYCLE, PARTS, net_of, ours, plain, settled, task_of
 
 from edgecnn import allocator, anatomy, console, data, plans
-from edgecnn.errors import EdgecnnError
+from edgecnn.errors import EdgecnnError, UsageError
 from edgecnn.recipes import Recipe
 from edgecnn.stats import median_interval
 
 WARM_UP_STEPS = 5
+PAUSE_S = 1.0
+"""After each turn: the workers of a DataLoader go on until their queue is full, which the next loop would pay for."""
 LOOPS = (
     "plain", "edgecnn", "without small pictures", "without kept pages", "without bf16", "without channels-last",
     "with ReLU in place", "with batches of 64",
 )  # fmt: skip
 
 
-def race(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
+def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
     """Pictures/s of every loop in every round, and what follows."""
     net, shape = net_of(recipe, data.load(recipe.data))
     context = multiprocessing.get_context("spawn")
     ends: dict[str, Connection] = {}
     processes = []
-    for name in LOOPS:
+    for name in loops:
         ends[name], other = context.Pipe()
         processes.append(context.Process(target=_run, args=(name, recipe, other)))
         processes[-1].start()
         other.close()
         ends[name].recv()  # it is warm, and from now on idle
-    speeds: dict[str, list[float]] = {name: [] for name in LOOPS}
+    speeds: dict[str, list[float]] = {name: [] for name in loops}
     spent_s: Counter[str] = Counter()
     for number in range(rounds):
         for name, end in ends.items():
@@ -67,6 +70,7 @@ def race(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
             speed, spent = end.recv()
             speeds[name].append(speed)
             spent_s.update(spent if name == "edgecnn" else {})
+            time.sleep(PAUSE_S)
         console.note(
             f"{recipe.name}, round {number + 1}: " + ", ".join(f"{k} {v[-1]:,.0f}/s" for k, v in speeds.items())
         )
@@ -82,7 +86,7 @@ def race(recipe: Recipe, rounds: int, seconds: float) -> dict[str, Any]:
         "input_shape": list(shape),
         "rounds": rounds,
         "pictures_per_s": speeds,
-        "ratios": {name: _ratio(speeds[name], speeds["edgecnn"]) for name in LOOPS if name != "edgecnn"},
+        "ratios": {name: _ratio(speeds[name], speeds["edgecnn"]) for name in loops if name != "edgecnn"},
         "shares_percent": {part: 100 * spent_s[part] / whole for part in PARTS},
     }
 
@@ -140,6 +144,9 @@ def _ratio(slower: list[float], faster: list[float]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("recipes", nargs="+", help="recipes by name or .toml file")
+    parser.add_argument(
+        "--loops", default=",".join(LOOPS), help="which, with commas between; plain and edgecnn at least"
+    )
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=10, help="of each loop in each round")
     parser.add_argument("--data", help="a data set's name or a folder, in place of the recipes' own")
@@ -148,7 +155,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         found = [settled(plans.load_recipe(name, options.set, options.data)) for name in options.recipes]
-        results = [race(recipe, options.rounds, options.seconds) for recipe in found]
+        loops = _loops(options.loops)
+        results = [race(recipe, loops, options.rounds, options.seconds) for recipe in found]
         record.write(options.output, {"results": results})
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
@@ -156,9 +164,18 @@ def main() -> int:
     head = ("recipe", "parameters", *LOOPS[:2], "ratio [95 %]", *(f"{part} %" for part in PARTS))
     console.table(head, [_row(one) for one in results])
     print()
-    head = ("recipe", *(f"{name}: times the time [95 %]" for name in LOOPS[2:]))
-    console.table(head, [[one["name"], *(_words(one["ratios"][name]) for name in LOOPS[2:])] for one in results])
+    if means := [name for name in loops if name not in LOOPS[:2]]:
+        head = ("recipe", *(f"{name}: times the time [95 %]" for name in means))
+        console.table(head, [[one["name"], *(_words(one["ratios"][name]) for name in means)] for one in results])
     return 0
+
+
+def _loops(text: str) -> list[str]:
+    """The loops that --loops names. Raises UsageError for one that is not known, or without the two that race."""
+    loops = text.split(",")
+    if unknown := sorted(set(loops) - set(LOOPS)) or sorted(set(LOOPS[:2]) - set(loops)):
+        raise UsageError(f"--loops {text} is not right: {unknown[0]}.", f"plain, edgecnn, and any of {LOOPS[2:]}")
+    return loops
 
 
 def _row(one: dict[str, Any]) -> list[str]:

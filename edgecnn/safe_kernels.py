@@ -32,7 +32,7 @@ class SafeConvolutions(TorchFunctionMode):
     """While it is entered, a convolution of one pixel with a stride is rewritten on the CPU, whoever calls it.
 
     Modules, torch's functions and graphs all pass here, and the backward pass follows from what was called. Enter it
-    for the forward pass of a training alone: what is exported is to hold the convolution as its net has it.
+    while a net trains, forward and back, and not to export it: a file is to hold the convolution as the net has it.
     """
 
     def __torch_function__(
