@@ -59,7 +59,29 @@ def without_stride(call: dict[str, Any]) -> dict[str, Any]:
         height, width = _both(padding)
         x = F.pad(x, (width, width, height, height)) if height or width else x
         call = {**call, "padding": (0, 0)}
-    return {**call, "input": x[..., :: stride[0], :: stride[1]], "stride": (1, 1)}
+    seen: Tensor = _Every.apply(x, *stride)  # type: ignore[no-untyped-call]
+    return {**call, "input": seen, "stride": (1, 1)}
+
+
+class _Every(torch.autograd.Function):
+    """(..., H, W) -> (..., ceil(H / rows), ceil(W / columns)), as a slice with steps.
+
+    A slice's own gradient lies channels-first in memory, and all layers before it would then be computed so.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: int, columns: int) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.steps = rows, columns
+        return x[..., ::rows, ::columns].clone()  # as x lies in memory
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        rows, columns = ctx.steps
+        gradient = torch.zeros_like(x)
+        gradient[..., ::rows, ::columns] = gradients[0]
+        return gradient, None, None
 
 
 def _both(value: int | Sequence[int]) -> tuple[int, int]:

@@ -183,6 +183,15 @@ def test_values_and_gradients_are_those_of_the_convolution_itself(
         torch.testing.assert_close(after, before)
 
 
+def test_gradients_stay_channels_last() -> None:
+    x = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
+    with SafeConvolutions():
+        outputs = nn.Conv2d(4, 6, 1, stride=2).to(memory_format=torch.channels_last)(x * 1)  # type: ignore[call-overload]
+    (gradient,) = torch.autograd.grad(outputs.sum(), x)
+    assert outputs.is_contiguous(memory_format=torch.channels_last)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_a_file_holds_the_strided_convolution() -> None:
     graph = as_graph(nn.Conv2d(3, 6, 1, stride=2))
     (convolution,) = [node for node in graph.graph.nodes if "conv2d" in str(node.target)]  # type: ignore[union-attr]
