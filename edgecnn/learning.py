@@ -19,7 +19,6 @@ from edgecnn.data import Split
 from edgecnn.errors import GateFailed
 from edgecnn.processes import ALONE, Team
 from edgecnn.recipes import Recipe
-from edgecnn.safe_kernels import SafeConvolutions
 from edgecnn.schedule import learning_rate
 from edgecnn.teacher import Teacher
 
@@ -111,7 +110,7 @@ def batch(
 def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """(loss, logits float32 (N, K)) of step `number` of all; a teacher sees whole pictures always."""
     recipe = given.recipe
-    with SafeConvolutions(), torch.autocast(given.where.type, torch.bfloat16, enabled=given.precision == "bf16"):
+    with torch.autocast(given.where.type, torch.bfloat16, enabled=given.precision == "bf16"):
         outputs = net(resolution.at(recipe.small, inputs, number, given.all_steps))
         taught = given.teacher.logits(inputs, given.mean, given.std) if given.teacher else None
     outputs = outputs.float()
@@ -123,8 +122,7 @@ def forward(net: nn.Module, given: Task, inputs: Tensor, targets: Tensor, number
 
 def backward(state: State, loss: Tensor) -> None:
     state.optimizer.zero_grad(set_to_none=True)
-    with SafeConvolutions():  # a net may compute some of itself once more on the way back
-        loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call]
 
 
 def seed_of(seed: int, epoch: int) -> int:

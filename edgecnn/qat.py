@@ -21,7 +21,6 @@ from edgecnn import augment, console, resources
 from edgecnn.errors import GateFailed
 from edgecnn.layers import Normalise
 from edgecnn.recipes import OptimPlan
-from edgecnn.safe_kernels import SafeConvolutions
 from edgecnn.schedule import learning_rate
 from edgecnn.scheme import BATCH, Scheme, normalised, prepared
 
@@ -66,8 +65,7 @@ def train(scheme: Scheme, epochs: int) -> GraphModule:
                     group["lr"] = learning_rate(OPTIM, step, steps)
                 with torch.no_grad():
                     target = F.softmax(scheme.net(inputs), 1)
-                with SafeConvolutions():
-                    outputs = graph(inputs)
+                outputs = graph(inputs)
                 loss = F.kl_div(F.log_softmax(outputs, 1), target, reduction="batchmean")
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn import anatomy, layers
-from edgecnn.safe_kernels import SafeConvolutions
 
 ABOVE = 1 - 0.9545
 """Share of the largest gradient from which a pixel counts as seen: two standard deviations of a Gaussian (Luo et al.,
@@ -96,8 +95,7 @@ def random_share(depth: int, seed: int) -> float:
 
 
 def _centre_gradient(features: nn.Module, x: Tensor, mix: Tensor | None = None) -> Tensor:
-    with SafeConvolutions():
-        y = features(x)  # (N, K, h, w)
+    y = features(x)  # (N, K, h, w)
     centre = y[:, :, y.shape[2] // 2, y.shape[3] // 2]  # (N, K)
     (gradient,) = torch.autograd.grad((centre if mix is None else centre * mix).sum(), x)
     return gradient  # (N, C, H, W)

@@ -37,7 +37,10 @@ def get(name: str) -> Net:
 
 
 def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The net a recipe's [net] table describes."""
+    """The net a recipe's [net] table describes; from here on no training overflows (`edgecnn.safe_kernels`)."""
+    from edgecnn import safe_kernels
+
+    safe_kernels.protect()
     return plugins.call(get(plan.name).build, plan.options, "[net]", input_shape=input_shape, classes=classes)
 
 
