@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from edgecnn import stats
+from edgecnn import isa, stats
 from edgecnn.report import Measurement, Warning, WarningKind, Window, p50
 from edgecnn.units import duration
 from edgecnn.validity import FOREIGN_CORES, STOLEN_CORES, disturbance
@@ -16,7 +16,6 @@ FREQUENCY_PERCENT = 5.0
 LEAST_ROUNDS = 6
 """The fewest whose extremes hold the median with 95 % (`stats.median_interval`)."""
 LEAST_SAMPLES = 50
-X86 = ("x86_64", "AMD64")
 
 
 def warnings(
@@ -157,7 +156,7 @@ def _int8_slower(one: Measurement, measurements: Sequence[Measurement], arch: st
 
 def _why(one: Measurement, arch: str) -> str:
     """What the file alone says of it; operator by operator only a profile can tell."""
-    if one.format == "onnx" and one.target == "dotprod" and arch in X86:
+    if one.format == "onnx" and one.target == "dotprod" and arch in isa.X86:
         return "Its int8 activations are for ARM with dot product, whose kernels x86 lacks: `edgecnn export`."
     where = "`edgecnn bench --profile` says which operators."
     return f"Some of its operators stayed float; {where}" if one.precision == "int8-mixed" else where

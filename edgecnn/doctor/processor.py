@@ -24,6 +24,6 @@ def findings(machine: Environment) -> Iterator[Finding]:
         yield Finding(
             level="note",
             subject="bf16",
-            evidence="not among this CPU's instructions, so training takes fp32: in bf16, emulated, it took 8 to 15 "
+            evidence="not among this CPU's instructions, so training takes fp32: in bf16, emulated, it took 8 to 14 "
             "times as long where that was measured (AVX2)",
         )

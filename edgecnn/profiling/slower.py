@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from edgecnn.diagnose import X86, family_of
+from edgecnn.diagnose import family_of
+from edgecnn.isa import X86
 from edgecnn.operators import CODERS, MOVES, WEIGHTED
 from edgecnn.profiling import rows as r
 from edgecnn.profiling.results import Advice, Profile, Row
