@@ -111,15 +111,8 @@ def _seven_bits(weight: Tensor) -> Tensor:
 
 
 def job(one: Artifact, **parts: Any) -> Job:
-    return Job(
-        model=str(one.path),
-        input=one.description.input,
-        output=one.description.output,
-        preprocessing=one.preprocessing,
-        runtime=runtimes.for_format(one.description.format)[0],
-        num_threads=1,
-        **parts,
-    )
+    runtime = runtimes.for_format(one.description.format)[0]
+    return dataclasses.replace(measure.job_of(one, runtime), **parts)
 
 
 def exactness(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board | None) -> dict[str, float]:

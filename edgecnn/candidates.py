@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn import artifact, console, formats, plugins, runtimes, validity
+from edgecnn import artifact, console, formats, measure, plugins, runtimes, validity
 from edgecnn.artifact import Artifact
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
@@ -81,14 +81,7 @@ def installed(candidates: list[Candidate], machine: Environment, suite: Suite) -
 
 def job_of(one: Candidate, suite: Suite) -> Job:
     """A job without its parts."""
-    return Job(
-        model=str(one.artifact.path.resolve()),
-        input=one.artifact.description.input,
-        output=one.artifact.description.output,
-        preprocessing=one.artifact.preprocessing,
-        runtime=one.runtime,
-        num_threads=suite.num_threads,
-    )
+    return measure.job_of(one.artifact, one.runtime, suite.num_threads)
 
 
 def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measurement:

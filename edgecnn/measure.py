@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact, counters, environment, pictures, runtimes, steps
-from edgecnn.artifact import Preprocessing, TensorSpec
+from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
 from edgecnn.errors import DataError
 from edgecnn.report import Accuracy, Count, EndToEnd, Window
 from edgecnn.runtimes import Runtime, Session
@@ -89,6 +89,18 @@ class Job:
     end_to_end: Pictures | None = None
     lower: Lowering | None = None
     prefixes: Prefixes | None = None
+
+
+def job_of(file: Artifact, runtime: str, num_threads: int = 1) -> Job:
+    """A job for a file as its card or the file itself describes it, without its parts."""
+    return Job(
+        model=str(file.path.resolve()),
+        input=file.description.input,
+        output=file.description.output,
+        preprocessing=file.preprocessing,
+        runtime=runtime,
+        num_threads=num_threads,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding, Level
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
-from edgecnn.measure import Job
+from edgecnn.measure import job_of
 from edgecnn.saturation import fused, rates
 from edgecnn.saturation.rates import Rate
 
@@ -150,15 +150,7 @@ def _rates(counted: tuple[Rate, ...]) -> str:
 def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) -> npt.NDArray[np.float32]:
     """The logits (N, K) on a board. Raises what opening it and running there raises."""
     np.save(shown, pixels)
-    job = Job(
-        model=str(model.path.resolve()),
-        input=model.description.input,
-        output=model.description.output,
-        preprocessing=model.preprocessing,
-        runtime="onnxruntime",
-        num_threads=1,
-        replay=str(shown),
-    )
+    job = dataclasses.replace(job_of(model, "onnxruntime"), replay=str(shown))
     with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:
         outputs: Any = there.run(job).replay
         advance(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError
-from edgecnn.measure import Job
+from edgecnn.measure import job_of
 from edgecnn.runner import selftest
 from edgecnn.runtimes import for_format, get
 
@@ -44,15 +45,7 @@ def _run(one: Artifact, there: boards.Board, packages: Mapping[str, str]) -> Ite
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         shown = Path(folder, "images.npy")
         np.save(shown, images)
-        job = Job(
-            model=str(one.path.resolve()),
-            input=one.description.input,
-            output=one.description.output,
-            preprocessing=size,
-            runtime=runtime,
-            num_threads=1,
-            replay=str(shown),
-        )
+        job = dataclasses.replace(job_of(one, runtime), replay=str(shown))
         try:
             answers = np.array(there.run(job).replay)
         except EdgecnnError as error:

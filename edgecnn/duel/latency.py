@@ -26,7 +26,7 @@ from edgecnn.data import Split, Splits
 from edgecnn.duel import families
 from edgecnn.duel.plan import DuelPlan
 from edgecnn.errors import PlanError, RunError, UsageError
-from edgecnn.measure import Job, Timing
+from edgecnn.measure import Job, Timing, job_of
 from edgecnn.plans import ExportPlan
 from edgecnn.recipes import NetPlan
 from edgecnn.run import Run
@@ -186,15 +186,7 @@ def _in_turns(board: Board, a: Artifact, b: Artifact) -> tuple[list[float], list
 
 
 def _job(one: Artifact) -> Job:
-    return Job(
-        model=str(one.path),
-        input=one.description.input,
-        output=one.description.output,
-        preprocessing=one.preprocessing,
-        runtime=runtimes.for_format(FORMAT)[0],
-        num_threads=1,
-        window=TIMING,
-    )
+    return dataclasses.replace(job_of(one, runtimes.for_format(FORMAT)[0]), window=TIMING)
 
 
 def question(plan: DuelPlan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,16 +46,8 @@ class Seat:
             return self._run(self._job(path, images), tensor.dtype)
 
     def _job(self, model: Path, images: Path) -> Job:
-        description = self.candidate.artifact.description
-        return Job(
-            model=str(model.resolve()),
-            input=description.input,
-            output=description.output,
-            preprocessing=self.candidate.artifact.preprocessing,
-            runtime=self.candidate.runtime,
-            num_threads=1,
-            replay=str(images),
-        )
+        job = measure.job_of(self.candidate.artifact, self.candidate.runtime)
+        return dataclasses.replace(job, model=str(model.resolve()), replay=str(images))
 
     def _run(self, job: Job, dtype: str) -> npt.NDArray[Any]:
         outcome = measure.run(job) if self.board is None else self.board.run(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from edgecnn import boards, console, runtimes
@@ -9,7 +10,7 @@ from edgecnn.artifact import Artifact
 from edgecnn.boards import Board
 from edgecnn.environment import Environment
 from edgecnn.errors import MissingPackage, UsageError
-from edgecnn.measure import Counting, Job, Timing
+from edgecnn.measure import Counting, Timing, job_of
 from edgecnn.report import Count, Summary, Window
 from edgecnn.summary import summarise
 
@@ -51,13 +52,8 @@ def price(files: Sequence[Artifact], board: str, runtime: str) -> list[Summary]:
 
 
 def _measure(machine: Board, file: Artifact, runtime: str, windows: list[Window], counts: list[Count]) -> None:
-    job = Job(
-        model=str(file.path.resolve()),
-        input=file.description.input,
-        output=file.description.output,
-        preprocessing=file.preprocessing,
-        runtime=runtime,
-        num_threads=1,
+    job = dataclasses.replace(
+        job_of(file, runtime),
         window=TIMING if machine.keeps_time else None,
         count=None if machine.keeps_time else COUNTING,
     )

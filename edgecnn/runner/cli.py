@@ -92,14 +92,7 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     here, card = environment.here(), bundle.artifact
     if here.model == EMULATED:
         raise EnvironmentUnfit("An emulated machine has no time of its own, so it cannot tell a latency.")
-    job = measure.Job(
-        model=str(card.path),
-        input=card.description.input,
-        output=card.description.output,
-        preprocessing=card.preprocessing,
-        runtime=bundle.manifest.runtime,
-        num_threads=options.num_threads,
-    )
+    job = measure.job_of(card, bundle.manifest.runtime, options.num_threads)
     timing = measure.Timing(warmup_runs=options.warmup_runs, num_runs=options.num_runs, min_secs=options.min_secs)
     window = measure.window(job, timing)
     if options.json:
