@@ -1,7 +1,7 @@
 """`edgecnn export`: a Run in, Artifacts out, each described as it is and checked against the run.
 
 runs/<name>/artifacts/
-    <name>-<precision>.<onnx|tflite>    the files; `-dotprod` and `-uint8io`, `-float32io` name what is not the default
+    <name>-<precision>.<onnx|tflite>    the files; what is not the default is named: `-full`, `-dotprod`, `-uint8io`
     <file>.json                         the card of each, with the verdict of its check
     labels.txt                          one class a line
     calibration.json                    which training pictures the int8 ranges come from

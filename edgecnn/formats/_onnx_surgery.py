@@ -102,22 +102,15 @@ def weights_to_float16(model: Any) -> None:
 
 def activations_to_uint8(model: Any) -> None:
     """int8 activations with zero point z become uint8 with zero point z + 128: the same real numbers."""
-    from onnx import TensorProto, numpy_helper
+    from onnx import TensorProto
 
     graph, constants = model.graph, _constants(model)
     for node in graph.node:
         of_activation = node.op_type == "QuantizeLinear" or (
             node.op_type == "DequantizeLinear" and node.input[0] not in constants
         )
-        if not of_activation:
-            continue
-        zero_point = numpy_helper.to_array(constants[node.input[2]])
-        name = f"{node.input[2]}_uint8"
-        if name not in constants:
-            shifted = (zero_point.astype(np.int16) + 128).astype(np.uint8)
-            graph.initializer.append(numpy_helper.from_array(shifted, name))
-            constants = _constants(model)
-        node.input[2] = name
+        if of_activation:
+            node.input[2] = _raised(graph, constants, node.input[2])
     for value in (*graph.input, *graph.output):
         if value.type.tensor_type.elem_type == TensorProto.INT8:
             value.type.tensor_type.elem_type = TensorProto.UINT8
@@ -128,25 +121,29 @@ def weights_to_uint8(model: Any) -> None:
 
     Those of depthwise convolutions stay: their kernels add no two products before they are widened.
     """
-    from onnx import numpy_helper
-
     graph, constants = model.graph, _constants(model)
     dequantised = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
     for node in graph.node:
         coder = dequantised.get(node.input[1]) if node.op_type in WEIGHTED else None
         if coder is None or coder.input[0] not in constants:
             continue
-        weight, zero_point = (numpy_helper.to_array(constants[name]) for name in (coder.input[0], coder.input[2]))
+        weight = _value(constants, coder.input[0])
         depthwise = node.op_type == "Conv" and weight.shape[1] == 1 and _groups(node) == len(weight) != 1
-        if weight.dtype != np.int8 or depthwise:
-            continue
-        for place, value in ((0, weight), (2, zero_point)):
-            name = f"{coder.input[place]}_uint8"
-            if name not in constants:
-                shifted = (value.astype(np.int16) + 128).astype(np.uint8)
-                graph.initializer.append(numpy_helper.from_array(shifted, name))
-                constants = _constants(model)
-            coder.input[place] = name
+        if weight.dtype == np.int8 and not depthwise:
+            for place in (0, 2):
+                coder.input[place] = _raised(graph, constants, coder.input[place])
+
+
+def _raised(graph: Any, constants: dict[str, Any], name: str) -> str:
+    """The name of an int8 constant as the uint8 that is 128 higher; it is added to both, once."""
+    from onnx import numpy_helper
+
+    raised = f"{name}_uint8"
+    if raised not in constants:
+        value = (_value(constants, name).astype(np.int16) + 128).astype(np.uint8)
+        graph.initializer.append(numpy_helper.from_array(value, raised))
+        constants[raised] = graph.initializer[-1]
+    return raised
 
 
 def _groups(node: Any) -> int:
