@@ -12,8 +12,8 @@ import record
 from edgecnn import console
 from edgecnn.stats import mean_interval
 
-SPEEDS = ("train-speed.json", "train-speed-zen4.json")
-"""One machine each."""
+SPEEDS = ("train-speed.json", "train-speed-avx2.json", "train-speed-zen4.json")
+"""A CPU with bf16, the same with the kernels of one that has AVX2 alone, and another with bf16."""
 EQUAL = tuple(f"train-equal-{name}.json" for name in ("dscnn", "dscnn-weights", "resnet8", "resnet8-20"))
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
