@@ -36,7 +36,8 @@ def benches() -> str:
         parts.append(
             f"**{heading}** (all anew: `{command}`; measured by `{found.command}`; "
             f"{found.date[:10]}, {_machine(found.environment)}, {packages}; {present.how(found)}; "
-            f"all samples in `bench/results/{name}`)\n\n{table}"
+            f"all samples in `bench/results/{name}`; on an AMD Zen 4 before: "
+            f"`bench/results/{name.removesuffix('.json')}-zen4.md`)\n\n{table}"
         )
     return "\n".join(parts)
 
