@@ -46,8 +46,8 @@ def bench(
     with boards.open(suite.board) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         machine = board.facts()
         found = candidates.installed(found, machine, suite)
-        shelf = Shelf(Path(scratch), suite.limit)
-        shown = [shelf.take(one.data, one.artifact) if one.data else None for one in found]
+        shelf = Shelf(Path(scratch), suite.limit, suite.only_unseen)
+        shown = [shelf.take(one.data, one.artifact, one.runs) if one.data else None for one in found]
         golden = [golden_vectors(one.artifact, Path(scratch)) for one in found]
         rounds = suite.rounds if board.keeps_time else 0  # the rest repeats, so a second process says nothing new
         with console.progress("measuring", (rounds + 2) * len(found)) as advance:

@@ -6,7 +6,6 @@ calibrated on a test picture has seen the test.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data import Pictures, Split, Splits, blocks
+from edgecnn.data import Pictures, Split, Splits, blocks, digest
 from edgecnn.errors import DataError
 
 
@@ -93,8 +92,3 @@ def refuse_overlap(images: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64]
 def digests(pictures: Pictures) -> Iterator[str]:
     """Of every picture, its `digest`."""
     return (digest(image) for block in blocks(pictures) for image in block)
-
-
-def digest(image: npt.NDArray[np.uint8]) -> str:
-    """The sha256 of a picture's pixels, row by row."""
-    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()

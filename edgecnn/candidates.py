@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn import artifact, console, formats, measure, plugins, runtimes, validity
+from edgecnn import artifact, console, formats, measure, plugins, runtimes, seen, validity
 from edgecnn.artifact import Artifact
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
@@ -14,7 +14,7 @@ from edgecnn.measure import Job
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
 from edgecnn.report import Accuracy, Count, EndToEnd, Golden, Measurement, Window
-from edgecnn.run import open_run
+from edgecnn.run import Run, is_run, open_run
 from edgecnn.stimuli import assumed_preprocessing
 from edgecnn.summary import summarise
 
@@ -28,6 +28,8 @@ class Candidate:
     runtime: str
     carded: bool
     data: DataPlan | None
+    runs: tuple[Run, ...] = ()
+    """The run in whose folder it lies; none for a file that lies elsewhere."""
     windows: list[Window] = field(default_factory=list)
     accuracy: Accuracy | None = None
     end_to_end: EndToEnd | None = None
@@ -47,9 +49,9 @@ def find(targets: Sequence[Path], suite: Suite, data: DataPlan | None) -> list[C
     for name in suite.runtime:
         runtimes.get(name)
     found = [item for target in targets for item in _artifacts(target, data)]
-    names = [one.name for one, _, _ in found]
+    names = [one.name for one, *_ in found]
     candidates = []
-    for one, carded, plan in found:
+    for one, carded, plan, runs in found:
         readers = [name for name in runtimes.for_format(one.description.format) if name in (suite.runtime or (name,))]
         if not readers:
             raise UsageError(
@@ -58,7 +60,7 @@ def find(targets: Sequence[Path], suite: Suite, data: DataPlan | None) -> list[C
             )
         # Two files of one name from two folders are told apart by their paths.
         name = one.name if names.count(one.name) == 1 else str(one.path)
-        candidates += [Candidate(name, one, reader, carded, plan) for reader in readers]
+        candidates += [Candidate(name, one, reader, carded, plan, runs) for reader in readers]
     return candidates
 
 
@@ -113,11 +115,13 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
     )
 
 
-def _artifacts(target: Path, data: DataPlan | None) -> Iterator[tuple[Artifact, bool, DataPlan | None]]:
-    """(artifact, whether it has a card, the pictures to score it on) of a run folder or a file."""
+def _artifacts(
+    target: Path, data: DataPlan | None
+) -> Iterator[tuple[Artifact, bool, DataPlan | None, tuple[Run, ...]]]:
+    """(artifact, whether it has a card, the pictures to score it on, its run) of a run folder or a file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
-        yield card or _uncarded(target), card is not None, data
+        yield card or _uncarded(target), card is not None, data, _run_around(target)
         return
     run = open_run(target)
     on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
@@ -131,7 +135,13 @@ def _artifacts(target: Path, data: DataPlan | None) -> Iterator[tuple[Artifact, 
         raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")
     for path in paths:
         card = artifact.read_card(path)
-        yield card or _uncarded(path), card is not None, data or run.recipe.data
+        yield card or _uncarded(path), card is not None, data or seen.data_of(run), (run,)
+
+
+def _run_around(path: Path) -> tuple[Run, ...]:
+    """The run in whose artifacts/ the file lies, if it lies in one."""
+    folder = path.resolve().parent.parent
+    return (open_run(folder),) if is_run(folder) and (folder / "run.json").is_file() else ()
 
 
 def _uncarded(path: Path) -> Artifact:

@@ -76,6 +76,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | N
         print("  ".join(cells).rstrip(), file=stream)
 
 
+def note_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of what is going on, on stderr."""
+    if not _quiet:
+        table(head, rows, sys.stderr)
+
+
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The same table in GitHub's Markdown; a later column of words alone stands to the left."""
     columns = [[row[i] for row in rows] for i in range(len(head))]

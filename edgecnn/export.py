@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, data, files, formats, nets, quantize, verdicts, verify, written
+from edgecnn import console, files, formats, nets, quantize, seen, verdicts, verify, written
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
 from edgecnn.errors import GateFailed, RunError
@@ -48,13 +48,15 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
     for name in plan.format:
         formats.get(name).check()
     plan = _with_last_epochs(plan, run)
-    splits = data.load(run.recipe.data)
+    splits = seen.splits_of(run, plan.only_unseen)
     if splits.test.classes != run.labels or splits.test.input_shape != tuple(run.input_shape):
         raise RunError(
             f"The data set {run.recipe.data.name!r} is not the one {run.name} was trained on.",
             "its classes or its picture size differ",
         )
     files.make_folder(run.artifacts)
+    if "int8" in plan.precision:
+        seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
     with _staging(run.artifacts) as folder:
         exportable, prices = _prepared(run, splits, plan)
         reference = verify.reference_logits(run, splits.test.pictures)

@@ -53,6 +53,8 @@ class ExportPlan:
     """Of the ladder's last rung, quantisation-aware training; 0 leaves it out."""
     board: str = "local"
     """Where the ladder's price list is timed."""
+    only_unseen: bool = False
+    """Check on the test pictures that the run has not seen, where it has seen some (`edgecnn.seen`)."""
 
     def __post_init__(self) -> None:
         unknown = set(self.precision) - {"fp32", "fp16", "int8"}
@@ -97,6 +99,8 @@ class Suite:
     """Least timed seconds over all rounds."""
     limit: int | None = None
     """Test pictures for accuracy; all of them by default."""
+    only_unseen: bool = False
+    """Score a run's files on the test pictures that it has not seen, where it has seen some (`edgecnn.seen`)."""
     max_ms: float | None = None
     """Gate: largest p50 latency in ms."""
     min_acc: float | None = None

@@ -26,6 +26,9 @@ class DataPlan:
     """Share of the training pictures that are left to learn from, per class; validation and test stay whole."""
     fraction_seed: int = 0
     """Of that draw."""
+    only_unseen: bool = False
+    """Leave out of validation and test what the run that a training starts from, or its teachers, have seen; without
+    it such a training is refused."""
     options: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ runs/<name>/
     metrics.csv         one line an epoch
     curves.png          loss and accuracy against epoch
     environment.json    machine and versions
+    pictures.npz        digests of the pictures it has seen (`edgecnn.seen`)
     checkpoint.pt       to resume from; gone when the run is complete
     artifacts/          what `edgecnn export` wrote
     bench/              what `edgecnn bench` measured

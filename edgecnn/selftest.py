@@ -87,7 +87,7 @@ def record(target: Path, golden: Path, plan: DataPlan | None = None) -> int:
         raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, boards.open("local") as here:
         if plan is not None:
-            images = np.load(Shelf(Path(scratch), PICTURES).take(plan, one.artifact).test.images)
+            images = np.load(Shelf(Path(scratch), PICTURES).take(plan, one.artifact, one.runs).test.images)
         else:
             images = _random_pictures(one)
         path = Path(scratch, "golden.npy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, files, pictures
+from edgecnn import data, files, pictures, seen
 from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
 from edgecnn.data import Split
 from edgecnn.errors import DataError
 from edgecnn.measure import LabelledSet, Pictures, Timing
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
+from edgecnn.run import Run
 
 PHOTOGRAPHS = 32
 PHOTOGRAPH_SIZE = (640, 480)
@@ -58,17 +60,31 @@ class GoldenVectors:
 class Shelf:
     """The test splits of one bench, each loaded and written under `folder` once."""
 
-    def __init__(self, folder: Path, limit: int | None) -> None:
+    def __init__(self, folder: Path, limit: int | None, only_unseen: bool = False) -> None:
         self._folder = folder
         self._limit = limit
+        self._only_unseen = only_unseen
+        self._loaded: dict[str, Split] = {}
         self._kept: dict[str, tuple[Split, Stimuli]] = {}
 
-    def take(self, plan: DataPlan, one: Artifact) -> Stimuli:
-        """The test split of `plan`. Raises DataError if it does not fit the artifact's input and output."""
-        key = repr(plan)
+    def take(self, plan: DataPlan, one: Artifact, runs: Sequence[Run] = ()) -> Stimuli:
+        """The test split of `plan`, of which the `runs` must have seen nothing, or what they have not seen.
+
+        Raises DataError if it does not fit the artifact's input and output, or as `edgecnn.seen.unseen` does.
+        """
+        key = repr((plan, [run.folder for run in runs]))
         if key not in self._kept:
-            test = data.load(plan).test
-            self._kept[key] = test, self._write(test, plan.name, self._folder / f"data-{len(self._kept)}")
+            if repr(plan) not in self._loaded:
+                self._loaded[repr(plan)] = data.load(plan).test
+            whole = test = self._loaded[repr(plan)]
+            for run in runs:
+                test = seen.unseen(run, test, self._only_unseen)
+            if test is whole and repr(plan) in self._kept:  # written already, for runs that have seen nothing either
+                self._kept[key] = self._kept[repr(plan)]
+            else:
+                self._kept[key] = test, self._write(test, plan.name, self._folder / f"data-{len(self._kept)}")
+            if test is whole:
+                self._kept[repr(plan)] = self._kept[key]
         test, stimuli = self._kept[key]
         _check_fit(test, plan, one)
         return stimuli

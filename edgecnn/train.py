@@ -35,6 +35,7 @@ from edgecnn import (
     processes,
     resolution,
     resources,
+    seen,
     start,
 )
 from edgecnn.data import Pictures
@@ -75,7 +76,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
         resolution.check(recipe.small, recipe.net)
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
     with team.leader_first():  # all have looked into the folder before the leader makes it its own
-        splits = data.load(recipe.data)
+        splits = seen.held_out(recipe, data.load(recipe.data))
     team.check(min(recipe.batch_size, len(splits.train)))
     shape, classes = splits.train.input_shape, splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
@@ -107,6 +108,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
             _agree(team, taken)
             if not resume and team.leads:
                 _claim(recipe, folder)
+            console.note_table(*data.class_counts(splits))
             console.note(
                 f"{recipe.name}: {recipe.net.name} with {params:,} parameters and {macs:,} MACs, "
                 f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
@@ -145,6 +147,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
         processes=team.count,
         training=taken,
     )
+    seen.record(folder, recipe, splits)
     write_facts(run)
     checkpoint.remove(folder)
     team.wait()

@@ -54,13 +54,12 @@ def test_train_and_test_folders_are_the_two_splits(tmp_path: Path) -> None:
         assert all(np.array_equal(a, np.asarray(Image.open(p))) for a, p in zip(split.images, paths, strict=True))
 
 
-def test_one_folder_is_split_by_the_seed_the_same_share_of_every_class(tmp_path: Path) -> None:
-    data_samples.class_folders(tmp_path, count=10)
+def test_one_folder_is_split_by_the_seed_about_the_same_share_of_every_class(tmp_path: Path) -> None:
+    data_samples.class_folders(tmp_path, count=40)
     train, test = folder.load(str(tmp_path), size=12, test=0.3, seed=1)
-    assert np.bincount(test.labels).tolist() == [3, 3]
-    assert np.bincount(train.labels).tolist() == [7, 7]
+    assert all(6 <= count <= 18 for count in np.bincount(test.labels))  # 12, and two deviations to either side
     all_images = {image.tobytes() for split in (train, test) for image in split.images}
-    assert len(all_images) == 20
+    assert len(all_images) == 80
     _, other = folder.load(str(tmp_path), size=12, test=0.3, seed=2)
     assert not np.array_equal(test.images, other.images)
 
@@ -115,9 +114,9 @@ def test_a_folder_beside_train_and_test_is_said_to_be_unread(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data_samples.train_and_test(tmp_path)
-    (tmp_path / "val").mkdir()
+    (tmp_path / "more").mkdir()
     folder.load(str(tmp_path))
-    assert f"warning: only train/ and test/ of {tmp_path} are read, not val\n" in capsys.readouterr().err
+    assert f"warning: only test/, train/ of {tmp_path} are read, not more\n" in capsys.readouterr().err
 
 
 # --- what is refused, in one sentence
@@ -163,7 +162,7 @@ def test_train_without_test(tmp_path: Path) -> None:
 def test_other_classes_in_test_than_in_train(tmp_path: Path) -> None:
     data_samples.train_and_test(tmp_path)
     (tmp_path / "test" / "dog").rename(tmp_path / "test" / "wolf")
-    assert refused(tmp_path).sentence == f"train/ and test/ in {tmp_path} differ in classes: dog, wolf."
+    assert refused(tmp_path).sentence == f"{tmp_path}/train and {tmp_path}/test differ in classes: dog, wolf."
 
 
 @pytest.mark.parametrize("options", [{"size": 0}, {"channels": 2}, {"test": 0.0}, {"test": 1.0}])
@@ -187,7 +186,7 @@ def test_more_leaks_are_counted(tmp_path: Path) -> None:
     data_samples.train_and_test(tmp_path)
     for i in range(3):
         shutil.copy(tmp_path / "train" / "cat" / f"{i:03}.png", tmp_path / "test" / "cat" / f"copy{i}.png")
-    assert refused(tmp_path).sentence.endswith("and so are 2 more in both train/ and test/.")
+    assert refused(tmp_path).sentence.endswith("and so are 2 more in test/ and beside it.")
 
 
 @settings(deadline=None, max_examples=10)
@@ -199,7 +198,8 @@ def test_copies_of_a_picture_stay_on_one_side_of_the_split(tmp_path_factory: pyt
             shutil.copy(root / name / f"{i:03}.png", root / name / f"{i:03} copy.png")
     train, test = folder.load(str(root), size=12, test=0.4, seed=seed)
     assert not {image.tobytes() for image in train.images} & {image.tobytes() for image in test.images}
-    assert (len(train), len(test)) == (12, 8)
+    assert len(train) + len(test) == 20
+    assert min(len(train), len(test)) >= 4
 
 
 # --- broken pictures
@@ -251,7 +251,7 @@ def decoding_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(_decoded, "_decode_all", never)
+    monkeypatch.setattr(_decoded, "in_processes", never)
 
 
 def test_pictures_are_decoded_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,14 +293,15 @@ def test_a_picture_replaced_under_its_old_size_and_time_is_seen(tmp_path: Path) 
     for path in tmp_path.glob("*/*.png"):
         Image.open(path).save(path.with_suffix(".bmp"))  # uncompressed: all of one size
         path.unlink()
-    before, _ = folder.load(str(tmp_path), size=12)
+    before = [split.images for split in folder.load(str(tmp_path), size=12)]
     for path in tmp_path.glob("*/*.bmp"):
         stat = path.stat()
         Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-    after, _ = folder.load(str(tmp_path), size=12)
-    assert np.array_equal(after.images, before.images[:, ::-1, ::-1])
+    after = [split.images for split in folder.load(str(tmp_path), size=12)]
+    turned = {image[::-1, ::-1].tobytes() for images in before for image in images}
+    assert {image.tobytes() for images in after for image in images} == turned
 
 
 def test_writing_into_the_pictures_does_not_reach_the_cache(tmp_path: Path) -> None:

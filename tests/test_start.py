@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 from typer.testing import CliRunner
 
-from edgecnn import plans
+from edgecnn import plans, seen
 from edgecnn.cli import app
 from edgecnn.errors import RunError
 from edgecnn.recipes import Recipe
@@ -87,7 +87,7 @@ def test_another_net_is_refused_before_anything_is_written(digits_run: Run, tmp_
 
 def test_a_run_that_learnt_the_pictures_held_out_now_is_refused(animals_run: Run, tmp_path: Path) -> None:
     for cut in ("data.seed=1", "data.validation=0.3", "data.test=0.4"):
-        with pytest.raises(RunError, match=r"was trained on [1-9]"):
+        with pytest.raises(RunError, match=r"has seen [1-9]"):
             train(again(animals_run, cut), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -95,7 +95,7 @@ def test_a_run_that_learnt_the_pictures_held_out_now_is_refused(animals_run: Run
 def test_so_is_one_that_began_with_the_weights_of_such_a_run(animals_run: Run, tmp_path: Path) -> None:
     birds = class_folders(tmp_path / "birds", ("hen", "owl"), count=10, seed=9000)
     between = train(again(animals_run, data=birds), tmp_path / "between")
-    with pytest.raises(RunError, match=r"runs/animals was trained on [1-9]"):
+    with pytest.raises(RunError, match=r"which it starts from, has seen [1-9]"):
         train(again(between, "data.seed=1", data=Path(animals_run.recipe.data.options["path"])), tmp_path / "run")
 
 
@@ -117,6 +117,7 @@ def test_where_the_runs_pictures_are_gone_it_is_said_that_nobody_can_tell(
 ) -> None:
     alone = tmp_path / "animals run"
     shutil.copytree(animals_run.folder, alone)
+    (alone / seen.FILE).unlink()  # as before there was a record
     text = (alone / "recipe.toml").read_text()
     (alone / "recipe.toml").write_text(text.replace("/animals", "/gone"))
     birds = class_folders(tmp_path / "birds", ("hen", "owl"), count=10, seed=9000)

@@ -18,6 +18,7 @@ def verify(
     board: Annotated[list[str] | None, typer.Option("--board", help="Ask on this board too; may be repeated.")] = None,
     data: o.DATA = None,
     limit: o.LIMIT = None,
+    only_unseen: o.ONLY_UNSEEN = False,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of floats, relative to a layer's largest.")] = 1e-5,
     tolerance_lsb: Annotated[int, typer.Option("--tolerance-lsb", help="Of integers, in steps.")] = 0,
     max_drop: o.MAX_DROP = None,
@@ -32,7 +33,7 @@ def verify(
 
     plan = o.data_plan(data)
     result, folder = parity.verify(
-        targets, board or [], plan, limit, Tolerance(lsb=tolerance_lsb, relative=tolerance), output
+        targets, board or [], plan, limit, Tolerance(lsb=tolerance_lsb, relative=tolerance), output, only_unseen
     )
     if as_json:
         print(json.dumps(matrix.to_table(result), indent=1))

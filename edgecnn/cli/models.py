@@ -79,13 +79,14 @@ def export(
     rescue: Annotated[bool, typer.Option("--rescue", help="If int8 misses --max-drop, find what mends it.")] = False,
     rescue_all: Annotated[bool, typer.Option("--rescue-all", help="The same, and price every rung.")] = False,
     board: o.BOARD = None,
+    only_unseen: o.ONLY_UNSEEN = False,
     settings: o.SET = None,
     as_json: o.JSON = False,
 ) -> None:
     """Write ONNX and TFLite files from a run, fp32 and int8, and check each against the run."""
     keys = {
         "format": format, "precision": precision, "io": io, "target": target, "onnx_for": onnx_for,
-        "calib_samples": calib_samples, "max_drop": max_drop, "board": board,
+        "calib_samples": calib_samples, "max_drop": max_drop, "board": board, "only_unseen": only_unseen or None,
         "rescue": "all" if rescue_all else "first" if rescue else None,
     }  # fmt: skip
     made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
@@ -108,6 +109,7 @@ def bench(
     num_runs: o.NUM_RUNS = None,
     min_secs: o.MIN_SECS = None,
     limit: o.LIMIT = None,
+    only_unseen: o.ONLY_UNSEEN = False,
     max_ms: o.MAX_MS = None,
     min_acc: o.MIN_ACC = None,
     settings: o.SET = None,
@@ -121,6 +123,7 @@ def bench(
     keys = {
         "board": board, "runtime": runtime, "num_threads": num_threads, "rounds": rounds, "warmup_runs": warmup_runs,
         "num_runs": num_runs, "min_secs": min_secs, "limit": limit, "max_ms": max_ms, "min_acc": min_acc,
+        "only_unseen": only_unseen or None,
     }  # fmt: skip
     plan = _suite(suite, o.changes(settings, keys))
     if profile:

@@ -39,6 +39,7 @@ WARMUP_RUNS = Annotated[int | None, typer.Option("--warmup-runs", help="Untimed 
 NUM_RUNS = Annotated[int | None, typer.Option("--num-runs", help="Least timed runs.")]
 MIN_SECS = Annotated[float | None, typer.Option("--min-secs", help="Least timed seconds.")]
 LIMIT = Annotated[int | None, typer.Option("--limit", help="Test pictures for accuracy; all by default.")]
+ONLY_UNSEEN = Annotated[bool, typer.Option("--only-unseen", help="Leave out test pictures that the run has seen.")]
 MAX_MS = Annotated[float | None, typer.Option("--max-ms", help="Gate: largest p50 latency in ms.")]
 MIN_ACC = Annotated[float | None, typer.Option("--min-acc", help="Gate: smallest top-1 in percent.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

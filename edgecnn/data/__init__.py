@@ -6,6 +6,7 @@ through a split picture by picture reads `Split.pictures`, `blocks` of it, or `p
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import plugins
+from edgecnn.data._cut import Texts, by_key, stratified
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
 from edgecnn.recipes import DataPlan
@@ -32,9 +34,21 @@ class Split:
     pictures: Pictures
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
+    contents: Texts | None = None
+    """(N,) The sha256 of each picture's file; None where pictures are not files."""
+    keys: Texts | None = None
+    """(N,) What decides the side of a cut on which a picture lies; equal ones stay together. None: a draw decides."""
+    held_out: npt.NDArray[np.bool_] | None = None
+    """(N,) Of a training set: which pictures its author set apart for validation. None leaves that to the plan."""
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def digests(self) -> list[str]:
+        """Of every picture a sha256: of its file, or of its pixels row by row where it is none."""
+        if self.contents is not None:
+            return [str(content) for content in self.contents]
+        return [digest(image) for block in blocks(self.pictures) for image in block]
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
@@ -51,7 +65,14 @@ class Split:
         """Those of the pictures, in that order; what is in a file stays there."""
         held = self.pictures
         chosen = held.part(indices) if isinstance(held, Stored) else held[indices]
-        return Split(chosen, self.labels[indices], self.classes)
+        return Split(
+            chosen,
+            self.labels[indices],
+            self.classes,
+            None if self.contents is None else self.contents[indices],
+            None if self.keys is None else self.keys[indices],
+            None if self.held_out is None else self.held_out[indices],
+        )
 
 
 @dataclass(frozen=True)
@@ -90,13 +111,14 @@ def get(name: str) -> DataSet:
 def load(plan: DataPlan) -> Splits:
     """The three splits; validation is cut from train, the same share of every class, by plan.seed.
 
-    With plan.fraction below 1 that share of what is left to train on is kept, of every class at least one
-    picture; the smaller of two fractions of one fraction_seed is a part of the larger.
+    It is what the data set itself holds out, if it does. With plan.fraction below 1 that share of what is left to
+    train on is kept, of every class at least one picture; the smaller of two fractions of one fraction_seed is a part
+    of the larger.
     """
     whole, test = plugins.call(get(plan.name).load, plan.options, "[data]")
     check(whole, "training")
     check(test, "test")
-    held_out = stratified(whole.labels, plan.validation, plan.seed)
+    held_out = whole.held_out if whole.held_out is not None else _cut_off(whole, plan.validation, plan.seed)
     train_indices = np.flatnonzero(~held_out)
     if plan.fraction < 1:
         train_indices = train_indices[stratified(whole.labels[train_indices], plan.fraction, plan.fraction_seed)]
@@ -104,25 +126,32 @@ def load(plan: DataPlan) -> Splits:
     return Splits(train, validation, test, train_indices.astype(np.int64))
 
 
+def class_counts(splits: Splits) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """A table of how many pictures each class has in each split: its head and its rows, the whole last."""
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    classes = splits.train.classes
+    counts = [np.bincount(part.labels, minlength=len(classes)).tolist() for part in parts.values()]
+    rows = [(name, *(f"{count:,}" for count in row)) for name, *row in zip(classes, *counts, strict=True)]
+    return ("class", *parts), [*rows, ("all", *(f"{sum(count):,}" for count in counts))]
+
+
+def _cut_off(whole: Split, share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which pictures (N,) to validate with: by their keys if the data set has keys, by a draw from each class if not."""
+    if whole.keys is None:
+        return stratified(whole.labels, share, seed)
+    return by_key(whole.labels, whole.keys, share, f"validation {seed}")
+
+
+def digest(image: npt.NDArray[np.uint8]) -> str:
+    """The sha256 of a picture's pixels, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
 def blocks(pictures: Pictures) -> Iterator[npt.NDArray[np.uint8]]:
     """All pictures in order, uint8 (n, H, W, C), about BLOCK_BYTES at a time."""
     size = max(1, BLOCK_BYTES // prod(pictures.shape[1:]))
     for start in range(0, len(pictures), size):
         yield pictures[start : start + size]
-
-
-def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which of the labelled pictures to set apart, (N,): the same share of every class, drawn by the seed.
-
-    Of each class at least one picture is set apart and at least one is left; of a single one, it is left.
-    """
-    rng = np.random.default_rng(seed)
-    apart = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(len(members) - 1, max(1, round(share * len(members))))
-        apart[rng.permutation(members)[:count]] = True
-    return apart
 
 
 def check(split: Split, name: str) -> None:

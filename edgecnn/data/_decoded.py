@@ -16,10 +16,11 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from edgecnn.data import _stored
 from edgecnn.data._stored import Pixels, Stored
 from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.places import cache_folder
+
+T = TypeVar("T")
 
 CHUNK = 16
 """Pictures a process decodes at a time: few enough that Ctrl-C is not kept waiting by large ones."""
@@ -100,7 +103,7 @@ def _parts(
     count, size, _, channels = shape
     done = 0
     with (
-        contextlib.closing(_decode_all(paths, size, channels)) as decoded,
+        contextlib.closing(in_processes(functools.partial(_decode, size=size, channels=channels), paths)) as decoded,
         console.progress("decoding pictures", count) as advance,
     ):
         for pixels, sentences in decoded:
@@ -113,17 +116,16 @@ def _parts(
     files.write_json(broken_path, broken)
 
 
-def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Generator[tuple[Pixels, dict[int, str]]]:
-    """Every chunk's `_decode`, in order, by one process a core.
+def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> Generator[T]:
+    """What `work` makes of every CHUNK of the paths, in order, by one process a core.
 
     Processes, since threads take turns at the interpreter: 10,000 JPEGs of 32 x 32 on two cores took 1.7 s
     in one process, 2.1 s in two threads and 1.1 s in two processes (Pillow 13). Spawned, since a fork of a
     process with PyTorch's threads in it may hang.
     """
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
-    decode = functools.partial(_decode, size=size, channels=channels)
     if len(chunks) == 1:
-        yield decode(paths)
+        yield work(paths)
         return
     pool = ProcessPoolExecutor(
         min(len(chunks), os.cpu_count() or 1),
@@ -133,7 +135,7 @@ def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Generator[tu
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
     try:
-        yield from pool.map(decode, chunks)
+        yield from pool.map(work, chunks)
     except BrokenProcessPool as error:
         raise EnvironmentUnfit(
             "A process that decoded pictures died.",

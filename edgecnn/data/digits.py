@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgecnn.data import Split, stratified
+from edgecnn.data import Split
+from edgecnn.data._cut import stratified
 from edgecnn.errors import MissingPackage
 
 LICENCE = "CC BY 4.0 (UCI Machine Learning Repository)"

@@ -1,21 +1,26 @@
-"""Your own pictures: `train/<class>/*` and `test/<class>/*`, or `<class>/*` that is split by a stated seed.
+"""Your own pictures: `train/<class>/*` with `test/` and `validation/` beside it, or `<class>/*` that is cut for you.
 
-The class names are the folders' names, sorted. Pictures are found in a class folder at any depth, by
-their suffix; hidden files and folders are passed over, and links to folders are followed for a class
-folder only, so no loop of links can trap the search. A picture must not be in both splits.
+The class names are the folders' names, sorted. Splits go by many names (`edgecnn.data._layout`). Pictures are found in
+a class folder at any depth; hidden files and folders are passed over, and links to folders are followed for a class
+folder only, so no loop of links can trap the search.
+
+What is cut is cut by content: a picture's digest decides its side, so that pictures which are added, renamed, moved or
+copied move no other one. Copies, near-copies and pictures of one `group` stay together; a near-copy that joins them may
+take them with it. A picture must not be in test/ and in another split.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, pictures
-from edgecnn.data import Split, _decoded, stratified
+from edgecnn import console
+from edgecnn.data import Split, _copies, _decoded, _layout, _near_copies, _remarks
+from edgecnn.data._cut import Texts, by_key, stratified
+from edgecnn.data._layout import Layout
 from edgecnn.errors import DataError, PlanError
 
 LICENCE = "that of your pictures"
@@ -30,20 +35,26 @@ def load(
     test: float = 0.2,
     seed: int = 0,
     skip_broken: bool = False,
+    group: str = "",
+    near_copies: bool = True,
+    split: str = "content",
 ) -> tuple[Split, Split]:
     """(train, test), uint8 (N, size, size, channels), decoded once and then read from a cache.
 
     path: the folder.
     size: side in pixels, reached by pictures.RESIZE_RULE.
     channels: 1 for grey, 3 for RGB.
-    test: share of every class that becomes the test split, if there is no train/ and test/ pair;
-        copies of one picture stay on one side.
+    test: share of every class that becomes the test split, if there is no test/.
     seed: of that split.
     skip_broken: leave out the pictures that cannot be read, and say how many.
+    group: a pattern (Python's `re`) of a picture's path below its class folder; pictures for which its groups, or else
+        the whole match, are the same stay on one side: one subject, one video.
+    near_copies: keep the same frame, re-encoded, resized or shifted by a few pixels, on one side.
+    split: "content", or "drawn", as runs before that was had it: with one picture more every side is drawn anew.
 
     Raises PlanError for an option out of range, DataError for a folder that cannot be learnt from: no
-    such folder, fewer than two classes, a class without pictures, other classes in test/ than in
-    train/, the same picture in both, or one that cannot be read.
+    such folder, fewer than two classes, a class without pictures, other classes in one split than in
+    another, the same picture in test/ and beside it, or one that cannot be read.
     """
     if not path:
         raise PlanError("[data] lacks the key 'path'.", "name the folder of your pictures: --data path/to/folder")
@@ -51,29 +62,22 @@ def load(
         raise PlanError(f"[data]: size = {size}, channels = {channels} is no shape of a picture.", "channels: 1 or 3")
     if not 0 < test < 1:
         raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
-    root = Path(path).expanduser()
-    parts = _parts(root)
-    found = {part: _classes(part) for part in parts}
-    classes = tuple(found[parts[0]])
-    if len(parts) == 2 and (other := sorted(set(classes) ^ set(found[parts[1]]))):
-        raise DataError(f"train/ and test/ in {root} differ in classes: {', '.join(other)}.", "they need the same ones")
-    if len(classes) < 2:
-        raise DataError(f"{parts[0]} has one class only ({classes[0]!r}).", "a classifier needs at least two")
-
-    listed = [
-        (picture, label, part is not parts[0])
-        for part in parts
-        for label, name in enumerate(classes)
-        for picture in found[part][name]
-    ]
-    paths = [picture for picture, _, _ in listed]
-    labels = np.array([label for _, label, _ in listed], dtype=np.int64)
+    if split not in ("content", "drawn"):
+        raise PlanError(f"[data]: split = {split!r} is unknown.", 'split = "content"')
+    layout = _layout.find(Path(path).expanduser())
+    classes, paths, labels, roles = _files(layout)
     contents = _decoded.digests(paths)
-    in_test = np.array([is_test for _, _, is_test in listed])
-    if len(parts) == 2:
-        _refuse_leak(paths, contents, int(np.argmax(in_test)))
-    else:
-        in_test = _split(labels, contents, test, seed)
+    _copies.refuse_leak(paths, contents, roles)
+    looked = _near_copies.look(paths, contents) if near_copies and split == "content" else None
+    _remarks.say(paths, labels, contents, classes, looked)
+    keys = None
+    if split == "content":
+        keys = _copies.keys(_names(paths, layout), contents, looked, group)
+        _copies.say(keys, contents, labels, classes, bool(group))
+        _copies.say_parted(paths, keys, roles)
+    if layout.test is None:
+        roles[_to_test(labels, roles, contents, keys, test, seed)] = "test"
+        console.note(f"there is no test/: {100 * test:g} % of the pictures of {layout.train} are cut off to test with")
 
     images, broken = _decoded.images(paths, contents, size=size, channels=channels, skip_broken=skip_broken)
     kept = np.ones(len(paths), dtype=bool)
@@ -82,84 +86,62 @@ def load(
         console.warn(
             f"left out {len(broken):,} of {len(paths):,} pictures that cannot be read, {paths[broken[0]]} first"
         )
-    whole = Split(images, labels, classes)
-    return whole.take(np.flatnonzero(kept & ~in_test)), whole.take(np.flatnonzero(kept & in_test))
+    held_out = None if layout.validation is None else roles == "validation"
+    whole = Split(images, labels, classes, np.array(contents, dtype=np.str_), keys, held_out)
+    return whole.take(np.flatnonzero(kept & (roles != "test"))), whole.take(np.flatnonzero(kept & (roles == "test")))
 
 
-def _parts(root: Path) -> list[Path]:
-    """[train/, test/] of the folder, or the folder alone."""
-    if not root.is_dir():
-        problem = "is a file, not a folder" if root.exists() else "does not exist"
-        raise DataError(f"{root} {problem}.", "name a folder with one folder of pictures per class")
-    pair = [root / "train", root / "test"]
-    present = [part for part in pair if part.is_dir()]
-    if len(present) == 1:
-        missing = next(part for part in pair if part not in present)
-        raise DataError(
-            f"{root} has {present[0].name}/ but no {missing.name}/.", f"add {missing.name}/, or name {present[0]}"
-        )
-    if present and (
-        unread := sorted(p.name for p in root.iterdir() if p.is_dir() and p not in pair and p.name[0] != ".")
-    ):
-        console.warn(f"only train/ and test/ of {root} are read, not {', '.join(unread)}")
-    return present or [root]
-
-
-def _classes(part: Path) -> dict[str, list[Path]]:
-    """Class name -> its pictures; both sorted."""
-    real = part.resolve()
-    try:
-        entries = sorted(part.iterdir())
-    except OSError as error:
-        raise DataError(f"Cannot read {part}: {error.strerror}.") from error
-    folders = [
-        entry
-        for entry in entries
-        if entry.is_dir() and not entry.name.startswith(".") and not real.is_relative_to(entry.resolve())
-    ]
-    if not folders:
-        raise DataError(f"{part} holds no class folders.", "put the pictures of each class into a folder of its name")
-    found = {folder.name: _pictures(folder) for folder in folders}
-    for name, paths in found.items():
-        if not paths:
+def _files(layout: Layout) -> tuple[tuple[str, ...], list[Path], npt.NDArray[np.int64], npt.NDArray[np.str_]]:
+    """(class names, every picture's path, its label (N,), the split it lies in (N,)), split after split."""
+    found = {role: _layout.classes(part) for role, part in layout.parts}
+    classes = tuple(found["train"])
+    for role, part in layout.parts:
+        if other := sorted(set(classes) ^ set(found[role])):
             raise DataError(
-                f"The class folder {part / name} holds no pictures.",
-                f"remove it, or add pictures ({' '.join(sorted(pictures.SUFFIXES))})",
+                f"{layout.train} and {part} differ in classes: {', '.join(other)}.", "they need the same ones"
             )
-    return found
+    if len(classes) < 2:
+        raise DataError(f"{layout.train} has one class only ({classes[0]!r}).", "a classifier needs at least two")
+    listed = [
+        (path, label, role)
+        for role, of_part in found.items()
+        for label, name in enumerate(classes)
+        for path in of_part[name]
+    ]
+    paths, labels, roles = zip(*listed, strict=True)
+    return classes, list(paths), np.array(labels, dtype=np.int64), np.array(roles, dtype=np.str_)
 
 
-def _pictures(folder: Path) -> list[Path]:
-    found = []
-    for place, subfolders, names in os.walk(folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in pictures.SUFFIXES:  # noqa: PTH122
-                found.append(Path(place, name))
-    return sorted(found)
+def _names(paths: list[Path], layout: Layout) -> list[str]:
+    """Every picture's path below its class folder, with / between its parts."""
+    parts = [part for _, part in layout.parts]
+    below = (path.relative_to(next(part for part in parts if path.is_relative_to(part))) for path in paths)
+    return ["/".join(path.parts[1:]) for path in below]
 
 
-def _split(labels: npt.NDArray[np.int64], contents: list[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which pictures are for test, (N,); a picture goes where the first of its copies went."""
+def _to_test(
+    labels: npt.NDArray[np.int64],
+    roles: npt.NDArray[np.str_],
+    contents: list[str],
+    keys: Texts | None,
+    share: float,
+    seed: int,
+) -> npt.NDArray[np.bool_]:
+    """Which pictures (N,) are cut off to test with; none that validation/ holds, nor what belongs to one of those."""
+    if keys is None:
+        return _drawn(labels, contents, share, seed)
+    validation = np.unique(keys[roles == "validation"])
+    free = np.flatnonzero(~np.isin(keys, validation))
+    in_test = np.zeros(len(labels), dtype=bool)
+    in_test[free] = by_key(labels[free], keys[free], share, f"test {seed}")
+    return in_test
+
+
+def _drawn(labels: npt.NDArray[np.int64], contents: list[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which pictures are for test, (N,), by a draw; a picture goes where the first of its copies went."""
     _, first, copy_of = np.unique(np.array(contents, dtype="S64"), return_index=True, return_inverse=True)
     original = first[copy_of]  # (N,)
     originals = np.unique(original)
     in_test = np.zeros(len(labels), dtype=bool)
     in_test[originals] = stratified(labels[originals], share, seed)
     return in_test[original]
-
-
-def _refuse_leak(paths: list[Path], contents: list[str], n_train: int) -> None:
-    """DataError if one of the first `n_train` pictures is, byte for byte, among the rest."""
-    learnt = dict(zip(contents[:n_train], paths[:n_train], strict=True))
-    leaks = [
-        (learnt[content], path)
-        for content, path in zip(contents[n_train:], paths[n_train:], strict=True)
-        if content and content in learnt
-    ]
-    if leaks:
-        raise DataError(
-            f"{leaks[0][0]} and {leaks[0][1]} are the same picture"
-            + (f", and so are {len(leaks) - 1:,} more in both train/ and test/." if len(leaks) > 1 else "."),
-            "remove it from one of them: a test picture must not be learnt from",
-        )

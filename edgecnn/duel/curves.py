@@ -38,7 +38,7 @@ def measure(
     share = min(plan.recipe.data.validation, plan.watch_pictures / len(labels))
     watched = dataclasses.replace(plan.recipe.data, validation=share)
     shared = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, data=watched))
-    labels = labels[~data.stratified(labels, share, watched.seed)]
+    labels = data.load(watched).train.labels
     keys = [
         (one, fraction, repeat) for repeat in range(plan.repeats) for fraction in plan.fractions for one in contenders
     ]

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import console, data, files, plans, verify
+from edgecnn import console, files, plans, seen, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_run, open_run
@@ -85,7 +85,7 @@ def score(run: Run) -> Score:
     """The run on its whole test split, counted once and kept in its folder."""
     path = run.folder / SCORE
     if not path.is_file():
-        test = data.load(run.recipe.data).test
+        test = seen.splits_of(run).test
         right = verify.reference_logits(run, test.pictures).argmax(1) == test.labels
         files.write_json(path, {"correct": int(right.sum()), "n": len(test)})
     try:

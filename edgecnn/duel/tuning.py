@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import config, data
+from edgecnn import config
+from edgecnn.data._cut import stratified
 from edgecnn.duel import families, trainings
 from edgecnn.duel.families import Setting
 from edgecnn.duel.plan import DuelPlan, epochs
@@ -92,4 +93,4 @@ def recipe(
 
 def drawn(labels: npt.NDArray[np.int64], fraction: float) -> int:
     """Training pictures in a share of the labelled ones, (N,); every draw of it has as many."""
-    return int(data.stratified(labels, fraction, 0).sum()) if fraction < 1 else len(labels)
+    return int(stratified(labels, fraction, 0).sum()) if fraction < 1 else len(labels)

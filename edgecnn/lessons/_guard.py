@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, stats
+from edgecnn import seen, stats
 from edgecnn.findings import Number
 from edgecnn.lessons import _predictions
 from edgecnn.run import Run
@@ -51,7 +51,7 @@ class Shown:
     """A net that was trained without any change, and what it calls its validation pictures changed."""
 
     def __init__(self, run: Run) -> None:
-        self.split = data.load(run.recipe.data).validation
+        self.split = seen.splits_of(run).validation
         self.before = _predictions.float_classes(run, self.split.images)
         self.after = {
             name: _predictions.float_classes(run, np.ascontiguousarray(change(self.split.images)))

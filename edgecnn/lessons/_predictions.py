@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import data
+from edgecnn import seen
 from edgecnn.artifact import Artifact
 from edgecnn.plans import ExportPlan
 from edgecnn.run import Run
@@ -49,7 +49,7 @@ def file_classes(artifact: Artifact, images: Images) -> Classes:
 
 def hits(run: Run) -> npt.NDArray[np.bool_]:
     """Which pictures of its data set's test split the run's net gets right, (N,)."""
-    test = data.load(run.recipe.data).test
+    test = seen.splits_of(run).test
     right: npt.NDArray[np.bool_] = float_classes(run, test.images) == test.labels
     return right
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, drawing
+from edgecnn import drawing, seen
 from edgecnn.data import Split
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _guard, _predictions, _seeds, _words
@@ -39,7 +39,7 @@ def measure(setting: Setting) -> Found:
         name: [trained(recipe(name, plan, setting.quick, seed), setting.runs) for seed in seeds]
         for name, plan in plans.items()
     }
-    validation = data.load(runs["none"][0].recipe.data).validation
+    validation = seen.splits_of(runs["none"][0]).validation
     hits = {name: [_hits(run, validation) for run in ran] for name, ran in runs.items()}
     top1 = {name: _seeds.share(f"validation top-1, {name}", found) for name, found in hits.items()}
     ahead = {name: _seeds.lead(f"{name} ahead of none", hits[name], hits["none"]) for name in plans if name != "none"}

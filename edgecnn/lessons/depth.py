@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecnn import data, drawing, nets
+from edgecnn import drawing, nets, seen
 from edgecnn.data import Split
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _seeds, _words
@@ -45,7 +45,7 @@ def measure(setting: Setting) -> Found:
         kind: [trained(recipe(*kind, setting.quick, seed), setting.runs) for seed in seeds] for kind in kinds
     }
     losses = {kind: [_curves.curve(run, "train_loss")[-1] for run in ran] for kind, ran in runs.items()}
-    batch = data.load(runs[True, 8][0].recipe.data).train.take(np.arange(BATCH))
+    batch = seen.splits_of(runs[True, 8][0]).train.take(np.arange(BATCH))
     fresh = {
         kind: [gradient_norms(_fresh(ran[0], seed), ran[0], batch) for seed in range(FRESH)]
         for kind, ran in runs.items()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import anatomy, data, drawing, nets
+from edgecnn import anatomy, data, drawing, nets, seen
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _families, _operators, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
@@ -60,7 +60,7 @@ def measure(setting: Setting) -> Found:
     }
     cnn = runs["dscnn"][0]
     deep, total_stride = map_errors(cnn)
-    test = data.load(cnn.recipe.data).test.images[:SHOWN]
+    test = seen.splits_of(cnn).test.images[:SHOWN]
     moves = (1, 2) if setting.quick else (1, 2, 3)
     kept = {
         (family, precision, pixels): [_kept(run, precision, test, pixels) for run in ran]
@@ -194,7 +194,7 @@ def map_errors(run: Run) -> tuple[Errors, int]:
     field, stride = last.receptive_field or 1, last.stride or 1
     # So wide that what is left inside it lies a field and a shift away from the border.
     around = stride * (1 + -(-(field + 2 * SHIFTS[-1]) // (2 * stride)))
-    images = data.load(run.recipe.data).test.images[:PICTURES]
+    images = seen.splits_of(run).test.images[:PICTURES]
     canvas = np.pad(images, ((0, 0), (around, around), (around, around), (0, 0)))
     x = torch.from_numpy(canvas).permute(0, 3, 1, 2).double()
     features = nn.Sequential(Normalise(run.mean, run.std), net.get_submodule("stem"), net.get_submodule("blocks"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, drawing, plans
+from edgecnn import drawing, plans, seen
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _gabor, _growth, _seeds, _words
 from edgecnn.lessons._gabor import Filters, PerFilter
@@ -220,7 +220,7 @@ def _draw_maps(run: Run, path: Path) -> None:
 
     from edgecnn import nets, quantize
 
-    test, net = data.load(run.recipe.data).test, nets.restore(run)
+    test, net = seen.splits_of(run).test, nets.restore(run)
     chosen = [int(np.argmax(test.labels == label)) for label in range(3)]
     with torch.inference_mode():
         maps = net.get_submodule("stem")(quantize.normalised(test.images[chosen], run)).numpy()  # (3, F, H, W)

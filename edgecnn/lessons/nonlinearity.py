@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, drawing, nets
+from edgecnn import drawing, nets, seen
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
@@ -144,7 +144,7 @@ def composition_error(run: Run) -> float:
     import torch
 
     product, offset = weights(run)
-    pixels = _pixels(data.load(run.recipe.data).test.images, run)
+    pixels = _pixels(seen.splits_of(run).test.images, run)
     net = nets.restore(run).double()
     with torch.inference_mode():
         shown = torch.from_numpy(pixels.reshape(-1, *run.input_shape))
@@ -157,7 +157,7 @@ def logistic_hits(run: Run) -> tuple[npt.NDArray[np.bool_], float]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    splits = data.load(run.recipe.data)
+    splits = seen.splits_of(run)
     training, validation, test = (
         _pixels(split.images, run) for split in (splits.train, splits.validation, splits.test)
     )

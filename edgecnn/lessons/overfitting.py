@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, drawing
+from edgecnn import drawing, seen
 from edgecnn.data import Split
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _curves, _growth, _seeds, _words
@@ -38,7 +38,7 @@ def measure(setting: Setting) -> Found:
         name: [_growth.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
         for name in (NOTHING, *REMEDIES)
     }
-    test = data.load(runs[NOTHING][0].recipe.data).test
+    test = seen.splits_of(runs[NOTHING][0]).test
     hits = {name: [hits_at(run, run.recipe.epochs, test) for run in ran] for name, ran in runs.items()}
     turns = [turning_epoch(run) for run in runs[NOTHING]]
     hits[STOPPED] = [hits_at(run, turn, test) for run, turn in zip(runs[NOTHING], turns, strict=True)]
@@ -99,7 +99,7 @@ def measure(setting: Setting) -> Found:
         settings={
             "recipe": _words.settings(runs[NOTHING][0].recipe),
             "remedies": {name: _changed(runs[name][0].recipe, runs[NOTHING][0].recipe) for name in REMEDIES},
-            "pictures": {name: round(len(data.load(ran[0].recipe.data).train)) for name, ran in runs.items()},
+            "pictures": {name: round(len(seen.splits_of(ran[0]).train)) for name, ran in runs.items()},
             "seeds": len(seeds),
         },
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import bench, data, drawing, stats
+from edgecnn import bench, drawing, seen, stats
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
@@ -49,7 +49,7 @@ def measure(setting: Setting) -> Found:
     jumps = {name: jump for name in POOLS if (jump := _edges.jump(name)) is not None}
     seeds = range(1 if setting.quick else 3)
     runs = {name: [trained(_recipe(name, setting.quick, seed), setting.runs) for seed in seeds] for name in POOLS}
-    test = data.load(runs["max"][0].recipe.data).test.images[:SHOWN]
+    test = seen.splits_of(runs["max"][0]).test.images[:SHOWN]
     hits = {name: [_predictions.hits(run) for run in ran] for name, ran in runs.items()}
     kept = {name: [_kept(run, test) for run in ran] for name, ran in runs.items()}
     top1 = {name: _seeds.share(f"top-1, {POOLS[name]}", found) for name, found in hits.items()}
@@ -68,7 +68,7 @@ def measure(setting: Setting) -> Found:
     times = {name: _times(f"p50, {POOLS[name]} by max pool", timed["max"], timed[name]) for name in ("stride", "blur")}
 
     strides, sizes = (1, 4), ("small", "large")
-    seen = {
+    shares = {
         (size, stride): [
             _predictions.hits(trained(_early(size, stride, setting.quick, seed), setting.runs)) for seed in seeds
         ]
@@ -76,14 +76,14 @@ def measure(setting: Setting) -> Found:
         for stride in strides
     }
     early = {
-        key: _seeds.share(f"top-1 on {key[0]} objects, stem stride {key[1]}", found) for key, found in seen.items()
+        key: _seeds.share(f"top-1 on {key[0]} objects, stem stride {key[1]}", found) for key, found in shares.items()
     }
     costs = {
-        size: _seeds.lead(f"stem stride 4 costs on {size} objects", seen[size, 1], seen[size, 4]) for size in sizes
+        size: _seeds.lead(f"stem stride 4 costs on {size} objects", shares[size, 1], shares[size, 4]) for size in sizes
     }
     dearer = _seeds.contrast(
         "small objects pay more than large ones",
-        [(1, seen["small", 1]), (-1, seen["small", 4]), (-1, seen["large", 1]), (1, seen["large", 4])],
+        [(1, shares["small", 1]), (-1, shares["small", 4]), (-1, shares["large", 1]), (1, shares["large", 4])],
     )
     claims = (
         Claim(
@@ -151,7 +151,8 @@ def measure(setting: Setting) -> Found:
         settings={
             "recipes": {name: _words.settings(ran[0].recipe) for name, ran in runs.items()},
             "early": {
-                f"{size}-stem{stride}": _words.settings(_early(size, stride, setting.quick, 0)) for size, stride in seen
+                f"{size}-stem{stride}": _words.settings(_early(size, stride, setting.quick, 0))
+                for size, stride in shares
             },
             "seeds": len(seeds),
         },

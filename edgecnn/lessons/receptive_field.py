@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import anatomy, data, drawing, nets
+from edgecnn import anatomy, drawing, nets, seen
 from edgecnn.findings import Claim, Number
 from edgecnn.lessons import Found, Setting, _predictions, _seeds, _words
 from edgecnn.lessons._training import trained
@@ -213,7 +213,7 @@ def _effective(run: Run, fresh: bool) -> torch.Tensor:
         torch.manual_seed(run.recipe.seed)
         drawn = nets.build(run.recipe.net, _shape(run), len(run.labels)).eval()
     net = drawn if fresh else nets.restore(run)
-    images = data.load(run.recipe.data).test.images[:100]
+    images = seen.splits_of(run).test.images[:100]
     return _fields.effective(_features(net), quantize.normalised(images, run).double())
 
 
@@ -246,7 +246,7 @@ def _draw_fields(
     from matplotlib.patches import Rectangle
 
     figure, axes = drawing.panels(3, width=10, height=3.3)
-    test = data.load(run.recipe.data).test.images
+    test = seen.splits_of(run).test.images
     side = test.shape[1]
     stride = next(layer.stride for layer in reversed(anatomy.layers(nets.restore(run), _shape(run))) if layer.stride)
     centre = stride * (side // stride // 2) + (stride - 1) / 2

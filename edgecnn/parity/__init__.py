@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, console, environment, files, saturation
+from edgecnn import boards, candidates, config, console, environment, files, saturation, seen
 from edgecnn.candidates import Candidate
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
@@ -44,13 +44,15 @@ def verify(
     limit: int | None = None,
     tolerance: Tolerance | None = None,
     output: Path | None = None,
+    only_unseen: bool = False,
 ) -> tuple[Matrix, Path | None]:
     """Ask all targets the same test pictures here and on the boards `on`; returns the Matrix and where it was written.
 
     A target is a run folder, whose files are all asked, or a model file of any make. The first run's net is what
     all others are held against; without a run, the first file. Pictures are `data`'s or else the first run's,
-    `limit` of them at random. The matrix goes to `output`, or into the run's parity/ folder; for loose files
-    without `output` it is not written. Gates are `judge`'s.
+    `limit` of them at random; no run must have seen one of them, or with `only_unseen` those are left out. The matrix
+    goes to `output`, or into the run's parity/ folder; for loose files without `output` it is not written. Gates are
+    `judge`'s.
 
     Raises UsageError, RunError, ModelFileError or DataError for a target that cannot be asked, before anything is;
     OutputError for an unwritable output; EnvironmentUnfit or LinkError when a board fails.
@@ -61,15 +63,16 @@ def verify(
     suite = config.build(Suite, {"name": "verify", "limit": limit}, "--limit")
     runs = [open_run(target) for target in targets if is_run(target)]
     found = candidates.find(targets, suite, data)
-    plan = data or (runs[0].recipe.data if runs else None)
+    plan = data or (seen.data_of(runs[0]) if runs else None)
     if plan is None:
         raise UsageError("Nobody knows which pictures these files are for.", "name --data, a data set or a folder")
     folder = output or (runs[0].folder / "parity" if runs else None)
     if folder:
         files.make_folder(folder)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, contextlib.ExitStack() as opened:
-        shelf = Shelf(Path(scratch), limit)
-        (shown, *_) = [shelf.take(plan, one.artifact).test for one in found]
+        shelf = Shelf(Path(scratch), limit, only_unseen)
+        around = list({run.folder: run for one in found for run in one.runs}.values())
+        (shown, *_) = [shelf.take(plan, one.artifact, around).test for one in found]
         images, labels = np.load(shown.images), np.load(shown.labels)
         machines = {HERE: environment.here()}
         asked = [_net(runs[0], images, labels, machines[HERE])] if runs else []
@@ -93,7 +96,7 @@ def verify(
                 differences.append(_drawn(apart, before, after, images, labels, _classes(runs, found), folder))
                 advance(1)
     matrix = Matrix(
-        command=_command(targets, on, data, limit, tolerance),
+        command=_command(targets, on, data, limit, tolerance, only_unseen),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         data=plan.name,
         n=len(labels),
@@ -202,7 +205,12 @@ def _safe(name: str) -> str:
 
 
 def _command(
-    targets: Sequence[Path], on: Sequence[str], data: DataPlan | None, limit: int | None, tolerance: Tolerance
+    targets: Sequence[Path],
+    on: Sequence[str],
+    data: DataPlan | None,
+    limit: int | None,
+    tolerance: Tolerance,
+    only_unseen: bool,
 ) -> str:
     """The command line that measures this again."""
     words = ["edgecnn", "verify", *map(str, targets)]
@@ -212,6 +220,8 @@ def _command(
         words += ["--data", str(data.options.get("path", data.name))]
     if limit is not None:
         words += ["--limit", str(limit)]
+    if only_unseen:
+        words += ["--only-unseen"]
     usual = Tolerance()
     if tolerance.relative != usual.relative:
         words += ["--tolerance", f"{tolerance.relative:g}"]
