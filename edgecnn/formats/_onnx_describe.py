@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn import model_files
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.errors import ModelFileError
 from edgecnn.formats import _arena, _precision
@@ -29,9 +29,9 @@ BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range"}
 
 def describe(path: Path) -> Description:
     """Open the file and say what it is. Raises ModelFileError if it is not ONNX."""
-    data = path.read_bytes()
+    data = model_files.whole(path)
     try:
-        return _describe(data)
+        return _describe(path, data)
     except ModelFileError as error:
         raise ModelFileError(f"{path} is not a readable ONNX file: {error.sentence}", error.hint) from error
     except Exception as error:  # a broken file makes the parser raise anything
@@ -39,7 +39,7 @@ def describe(path: Path) -> Description:
         raise ModelFileError(f"{path} is not a readable ONNX file: {reason}.", "export it again") from error
 
 
-def _describe(data: bytes) -> Description:
+def _describe(path: Path, data: bytes) -> Description:
     import onnx
 
     model = onnx.load_model_from_string(data)
@@ -59,8 +59,8 @@ def _describe(data: bytes) -> Description:
     return Description(
         format="onnx",
         format_version=f"opset {opset}, IR {model.ir_version}",
-        bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=model_files.size(path),
+        sha256=model_files.sha256(path),
         input=source,
         output=result,
         precision=_precision.word(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import model_files
 from edgecnn.errors import MissingPackage, ModelFileError
 from edgecnn.runtimes import Kernel
 
@@ -42,7 +43,8 @@ def lower(path: Path, target: Path) -> None:
     """Fused, in its own operators and layouts; it fits this CPU only."""
     options = _options(1, lowered=False)
     options.optimized_model_filepath = str(target)
-    _load(path, options)
+    # ONNX Runtime writes the places of weights that lie in other files, and `target` lies elsewhere.
+    _load(path, options, model_files.whole(path))
 
 
 def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
@@ -89,11 +91,12 @@ def _options(num_threads: int, lowered: bool) -> Any:
     return options
 
 
-def _load(path: Path, options: Any) -> Any:
+def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
+    """A session of a file, or of these bytes of it."""
     import onnxruntime
 
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class of their own
         reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
         raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.") from error
