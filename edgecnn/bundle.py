@@ -112,9 +112,9 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
             raise RunError(f"{target} is not a run folder: it holds no recipe.toml.", "name a run or a model file")
         if not target.is_file():
             raise UsageError(f"There is neither a run nor a file {target}.", "`edgecnn train` makes runs under runs/")
-        formats.of(target)
         found = artifact.read_card(target)
         if found is None:
+            formats.describe(target)  # what is no model is named as what it is
             raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "deploy an exported file")
         return found
     run = open_run(target)

@@ -54,7 +54,7 @@ def read(path: Path) -> Graph:
             sorted({f"{node.domain}.{node.op_type}" for node in graph.nodes if node.domain not in OWN_DOMAINS})
         ),
         depthwise=tuple(_depthwise(graph)),
-        opset=max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        opset=max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=None),
         ir_version=model.ir_version,
     )
 

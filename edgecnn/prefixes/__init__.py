@@ -60,7 +60,7 @@ def get(format_name: str) -> Cutter:
 
 def can_cut(path: Path) -> bool:
     """Whether there is a cutter for the file's format."""
-    return formats.of(path) in plugins.names("prefixes")
+    return path.suffix in {formats.get(name).SUFFIX for name in plugins.names("prefixes")}
 
 
 def tensors(path: Path) -> tuple[Inner, ...]:

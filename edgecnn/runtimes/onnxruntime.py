@@ -99,7 +99,8 @@ def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
         return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class of their own
         reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
-        raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.") from error
+        hint = "save it with tensors under 1,024 bytes inside" if "external" in reason else None
+        raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.", hint) from error
 
 
 class OnnxRuntimeSession:
