@@ -83,20 +83,31 @@ def view(path: Path) -> Iterator[Data]:
 def format_of(path: Path) -> str:
     """The format plug-in a file belongs to. Raises ModelFileError that says what it is instead."""
     with view(path) as data:
-        if data[4:8] == b"TFL3":
-            return "tflite"
-        if data[:2] == b"/*" and data.find(C_ARRAY) >= 0:
-            return "c"
-        if is_onnx(data):
-            return "onnx"
+        if name := _format(data):
+            return name
         other = _other(path, data)
     raise ModelFileError(f"{path} is no model file: it is {other.words}.", other.hint)
+
+
+def words(path: Path) -> str:
+    """What a file is, behind "it is"."""
+    with view(path) as data:
+        name = _format(data)
+        return f"a model ({name})" if name else _other(path, data).words
 
 
 def is_onnx(data: Data) -> bool:
     """Whether the bytes are a whole ModelProto with a graph."""
     held = _onnx(data)
     return ONNX_GRAPH in held.numbers and held.needed is None
+
+
+def _format(data: Data) -> str | None:
+    if data[4:8] == b"TFL3":
+        return "tflite"
+    if data[:2] == b"/*" and data.find(C_ARRAY) >= 0:
+        return "c"
+    return "onnx" if is_onnx(data) else None
 
 
 @dataclass(frozen=True)

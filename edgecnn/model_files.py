@@ -150,10 +150,17 @@ def _of_tensor(data: wire.Data, start: int, end: int) -> Outside | None:
     bits = BITS.get(data_type)
     return Outside(
         location=entries.get("location", ""),
-        offset=int(entries.get("offset") or 0),
-        length=int(entries["length"]) if entries.get("length") else None,
+        offset=_number(entries, "offset") or 0,
+        length=_number(entries, "length"),
         needed=None if bits is None else -(-math.prod(dims) * bits // 8),
     )
+
+
+def _number(entries: dict[str, str], key: str) -> int | None:
+    text = entries.get(key, "")
+    if text and not text.isdecimal():
+        raise ValueError(f"a tensor outside has the {key} {text!r}")
+    return int(text) if text else None
 
 
 def _inside(data: bytes, start: int, end: int, kind: str, held: dict[str, bytes]) -> bytes:
