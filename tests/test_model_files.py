@@ -253,7 +253,10 @@ def test_doctor_and_the_cutters_see_the_same_model_from_any_folder(
         description, _ = file.open_model(named)
         assert description.precision == "int8"
         found = {finding.subject: finding for finding in file.findings(named, description)}
-        assert "answers" in found
+        if least_bytes:
+            assert found["answers"].level == "ok"
+        else:  # of a Reshape whose shape lies outside, ONNX Runtime says so
+            assert "size_threshold" in (found["loading"].mend or "")
         assert set(model_files.beside(named)) <= set(found["weights"].evidence.replace(",", "").split())
         assert prefixes.tensors(named) == prefixes.tensors(one)
         assert prefixes.prefix(named, prefixes.tensors(one)[0].name) == prefixes.prefix(

@@ -21,6 +21,8 @@ ON_BOARDS = True
 ERRORS_ONLY = 3
 KERNEL_MARK = "_kernel_time"
 SETTLING_RUNS = 3
+SMALL_INSIDE = "save it with tensors under 1,024 bytes inside: onnx.save(..., size_threshold=1024)"
+"""What it needs of a model in several files: shapes that are constants."""
 DTYPES = {"float": "float32", "double": "float64"}
 """Its words for NumPy's types, where they differ."""
 
@@ -99,7 +101,7 @@ def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
         return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class of their own
         reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
-        hint = "save it with tensors under 1,024 bytes inside" if "external" in reason else None
+        hint = SMALL_INSIDE if "external tensors" in reason else None
         raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.", hint) from error
 
 
