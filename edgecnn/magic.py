@@ -69,15 +69,17 @@ CORE_ML_NETS = 200
 
 @contextlib.contextmanager
 def view(path: Path) -> Iterator[Data]:
-    """A file's bytes, of which only those that are looked at are read."""
-    with path.open("rb") as stream:
-        try:
+    """A file's bytes, of which only those that are looked at are read. Raises ModelFileError if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:  # an empty file cannot be mapped
-            yield b""
-            return
-        with data:
-            yield data
+    except ValueError:  # an empty file cannot be mapped
+        yield b""
+        return
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+    with data:
+        yield data
 
 
 def format_of(path: Path) -> str:
