@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import config, files
+from edgecnn import config, files, magic, model_files
 from edgecnn.errors import ModelFileError, PlanError
 
 CARD_VERSION = 1
@@ -166,7 +166,8 @@ def read_card(path: Path) -> Artifact | None:
         artifact = config.build(Artifact, _without_none(table), card.name)
     except (ValueError, KeyError, PlanError) as error:
         raise ModelFileError(f"{card} is not a card this tool wrote: {error}.", "export it again") from error
-    if path.is_file() and files.sha256(path) != artifact.description.sha256:
+    if path.is_file() and model_files.sha256(path) != artifact.description.sha256:
+        magic.format_of(path)  # what is no model at all is named as what it is
         raise ModelFileError(f"{path} is not the file its card describes (sha256 differs).", "export it again")
     return artifact
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import __version__, artifact, files, formats, runtimes, saturation, ship
+from edgecnn import __version__, artifact, files, formats, model_files, runtimes, saturation, ship
 from edgecnn.artifact import Artifact
 from edgecnn.errors import GateFailed, ModelFileError, OutputError, RunError, UsageError
 from edgecnn.run import is_run, open_run
@@ -55,7 +55,7 @@ class Bundle:
         Raises OutputError if the folder holds other things than a bundle.
         """
         files.make_folder(folder)
-        strange = sorted({path.name for path in folder.iterdir()} - self.files.keys())
+        strange = sorted({path.name for path in folder.iterdir()} - {name.partition("/")[0] for name in self.files})
         if strange and not (folder / contents.MANIFEST).is_file():
             raise OutputError(f"{folder} holds {strange[0]}, which is no part of a bundle.", "name an empty --output")
         (folder / contents.MANIFEST).unlink(missing_ok=True)
@@ -63,6 +63,7 @@ class Bundle:
             if (folder / name).is_file():
                 (folder / name).unlink()
         for name in sorted(self.files, key=lambda name: name == contents.MANIFEST):
+            files.make_folder((folder / name).parent)
             files.write_bytes(folder / name, self.files[name])
 
 
@@ -82,6 +83,7 @@ def make(one: Artifact) -> Bundle:
     card = artifact.card_path(one.path)
     held = {
         one.name: one.path.read_bytes(),
+        **{place: (one.path.parent / place).read_bytes() for place in model_files.beside(one.path)},
         card.name: card.read_bytes(),
         contents.LABELS: "".join(f"{label}\n" for label in one.labels).encode(),
         contents.GOLDEN: _golden(one),
@@ -110,9 +112,9 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
             raise RunError(f"{target} is not a run folder: it holds no recipe.toml.", "name a run or a model file")
         if not target.is_file():
             raise UsageError(f"There is neither a run nor a file {target}.", "`edgecnn train` makes runs under runs/")
-        formats.of(target)
         found = artifact.read_card(target)
         if found is None:
+            formats.describe(target)  # what is no model is named as what it is
             raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "deploy an exported file")
         return found
     run = open_run(target)

@@ -1,19 +1,20 @@
 """What a board keeps for us: files and folders under the sha256 of what they hold, each sent once.
 
 ~/.cache/edgecnn/
-    files/<sha256>/<name>     a file
+    files/<sha256>/<name>     a file, or a model's several
     folders/<sha256>/         an unpacked archive
     lock                      who is using the board (`edgecnn.agent`)
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from edgecnn import console, files
+from edgecnn import console, files, model_files
 from edgecnn.complaints import last_line
 from edgecnn.errors import BoardUnfit
 from edgecnn.link import Link
@@ -75,6 +76,14 @@ class Depot:
         target = f"{self._facts.cache}/files/{digest}/{name}"
         self._ensure(target, "-f", lambda: self._push(source, target))
         return target
+
+    def put_model(self, model: Path) -> str:
+        """The path there of a model, with all files it reads where it expects them. Raises as `put` does."""
+        folder = f"{self._facts.cache}/files/{model_files.sha256(model)}"
+        for place in (*model_files.beside(model), model.name):
+            source, target = model.parent / place, f"{folder}/{place}"
+            self._ensure(target, "-f", functools.partial(self._push, source, target))
+        return f"{folder}/{model.name}"
 
     def unpack(self, archive: Path) -> str:
         """The folder there that a zip file unpacks to. Raises LinkError or BoardUnfit."""

@@ -94,7 +94,7 @@ class Job:
 def job_of(file: Artifact, runtime: str, num_threads: int = 1) -> Job:
     """A job for a file as its card or the file itself describes it, without its parts."""
     return Job(
-        model=str(file.path.resolve()),
+        model=str(file.path.absolute()),  # not where a link leads: its further files lie beside the link
         input=file.description.input,
         output=file.description.output,
         preprocessing=file.preprocessing,

@@ -139,8 +139,7 @@ class RemoteBoard:
 
     def _sent(self, job: Job) -> Job:
         """The job with every path a path there, and every file in its place."""
-        model = Path(job.model)
-        there = dataclasses.replace(job, model=self._depot.put(model, model.name))
+        there = dataclasses.replace(job, model=self._depot.put_model(Path(job.model)))
         if job.accuracy:
             images, labels = Path(job.accuracy.images), Path(job.accuracy.labels)
             sent = LabelledSet(images=self._depot.put(images, images.name), labels=self._depot.put(labels, labels.name))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn import config, environment, files
+from edgecnn import config, environment, files, magic
 from edgecnn.artifact import Verdict
 from edgecnn.environment import Condition, Environment
 from edgecnn.errors import PlanError, UsageError
@@ -281,6 +281,10 @@ def read(path: Path) -> Report:
         return from_table(table, path.name)
     except FileNotFoundError as error:
         raise UsageError(f"There is no report {path}.", "`edgecnn bench` writes one") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} is not a report of `edgecnn bench`: it is {magic.words(path)}.", "`edgecnn bench` writes one"
+        ) from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
         raise UsageError(f"{path} is not a report of `edgecnn bench`: {error}.") from error
 

@@ -165,7 +165,7 @@ def _vectors(target: Path, one: Candidate, golden: Path | None, scratch: Path) -
         kind = RunError if one.carded else UsageError
         reason = f"there is no {path}" if not path.is_file() else f"{path} holds none"
         raise kind(f"{name} has no golden vectors: {reason}.", hint) from error
-    shown = scratch / f"golden-{files.sha256(one.artifact.path)[:12]}.npy"
+    shown = scratch / f"golden-{one.artifact.description.sha256[:12]}.npy"
     np.save(shown, images)
     return GoldenVectors(images=shown, outputs=outputs)
 

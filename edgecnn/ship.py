@@ -22,12 +22,15 @@ MODULES = (
     "errors",
     "files",
     "isa",
+    "magic",
     "measure",
+    "model_files",
     "pictures",
     "plugins",
     "report",
     "steps",
     "throttling",
+    "wire",
     "worker",
 )
 PACKAGES = ("runtimes",)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, files, pictures, seen
+from edgecnn import data, pictures, seen
 from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
 from edgecnn.data import Split
 from edgecnn.errors import DataError
@@ -112,7 +112,7 @@ def golden_vectors(one: Artifact, folder: Path) -> GoldenVectors | None:
             images, outputs = held["images"], held[one.name]
     except (OSError, ValueError, KeyError):
         return None
-    path = folder / f"golden-{files.sha256(one.path)[:12]}.npy"
+    path = folder / f"golden-{one.description.sha256[:12]}.npy"
     np.save(path, images)
     return GoldenVectors(images=path, outputs=outputs)
 

@@ -15,16 +15,14 @@ import onnx
 import pytest
 import small_runs
 import tiny_models
-from hypothesis import given
-from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn import artifact as artifacts
 from edgecnn import doctor
 from edgecnn.artifact import TensorSpec
-from edgecnn.doctor import file, magic, tflite_graph
+from edgecnn.doctor import file, tflite_graph
 from edgecnn.doctor.finding import Finding, Level
-from edgecnn.errors import GateFailed, ModelFileError
+from edgecnn.errors import GateFailed
 from edgecnn.formats import _tflite_model
 
 KERNEL = tiny_models.weights(4, 4, 3, 5)
@@ -90,29 +88,6 @@ def test_a_file_of_another_format_than_its_name_says_is_recognised(name: str, su
     found = looked_at(writer(tmp_path / f"model{suffix}", KERNEL))
     assert (found["format"].level, found["answers"].level) == ("wrong", "ok")
     assert f"it is {name}" in found["format"].evidence
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "empty"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(99), "Keras"),
-        (b"PK\x03\x04" + bytes(99), "PyTorch"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"<!DOCTYPE html><html>", "failed download"),
-        (b"hello", "no format known"),
-    ],
-)
-def test_what_is_no_model_is_told_by_its_first_bytes(content: bytes, words: str, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(content)
-    with pytest.raises(ModelFileError, match=words):
-        file.open_model(path)
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_put_into_words(data: bytes) -> None:
-    assert magic.format_of(data) is not None or magic.words(data)
 
 
 @pytest.mark.parametrize(

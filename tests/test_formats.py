@@ -587,7 +587,7 @@ def test_what_is_no_model_is_refused_in_one_sentence(name: str, content: bytes, 
     path.write_bytes(content)
     with pytest.raises(ModelFileError) as caught:
         formats.describe(path)
-    assert caught.value.sentence.startswith(f"{path} is not a readable")
+    assert caught.value.sentence.startswith(f"{path} is no model file: it is ")
     assert "\n" not in caught.value.sentence
 
 

@@ -142,7 +142,7 @@ def test_long_facts_are_wrapped():
         ("nowhere.toml", PlanError, r"no file nowhere\.toml"),
         ("runs/nowhere", RunError, "no run folder runs/nowhere"),
         ("nowhere.onnx", ModelFileError, r"no file nowhere\.onnx"),
-        ("picture.jpg", ModelFileError, "not a model file by its name"),
+        ("picture.jpg", ModelFileError, r"no file picture\.jpg"),
         (".", RunError, "not a run folder"),
     ],
 )

@@ -135,5 +135,5 @@ def test_a_broken_file_is_named(suffix: str, tmp_path: Path) -> None:
     whole = small_runs.written("mlp", suffix[1:], "fp32").path.read_bytes()
     broken = tmp_path / f"broken{suffix}"
     broken.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelFileError, match=r"broken.* cannot be read"):
+    with pytest.raises(ModelFileError, match=r"broken\.(onnx is no model file|tflite cannot be read)"):
         prefixes.tensors(broken)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn import artifact as artifacts
-from edgecnn import c_array, formats
+from edgecnn import c_array, formats, magic
 from edgecnn.artifact import Artifact, Description, TensorSpec
-from edgecnn.doctor import answers, magic, onnx_graph, tflite_graph
+from edgecnn.doctor import answers, onnx_graph, tflite_graph
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding
 from edgecnn.doctor.graph import Graph, Operator
@@ -40,10 +40,7 @@ def open_model(path: Path) -> tuple[Description, list[Finding]]:
     """What the file is, by its first bytes rather than by its name. Raises ModelFileError if it is no model."""
     if not path.is_file():
         raise ModelFileError(f"There is no file {path}.", "name an .onnx, a .tflite or a C array's .h file")
-    data = path.read_bytes()
-    name = magic.format_of(data)
-    if name is None:
-        raise ModelFileError(f"{path} is no model file: it is {magic.words(data)}.", "is it complete?")
+    name = magic.format_of(path)
     suffix = formats.get(name).SUFFIX
     description = formats.get(name).describe(path)
     if path.suffix == suffix:

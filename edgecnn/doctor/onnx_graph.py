@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn import model_files
 from edgecnn.doctor.graph import Depthwise, Graph, Operator
 from edgecnn.formats import _onnx_graph
 from edgecnn.formats._onnx_describe import computes_in_float, runs_as_coder
@@ -21,9 +22,9 @@ def read(path: Path) -> Graph:
     """The graph of a file that `formats.describe` could read."""
     import onnx
 
-    model = onnx.load(path, load_external_data=False)
+    model = onnx.load_model_from_string(model_files.whole(path))
     dynamic = tuple(_dynamic(model))
-    external = [one for one in model.graph.initializer if one.data_location == onnx.TensorProto.EXTERNAL]
+    outside = model_files.beside(path)
     graph = _onnx_graph.read(model)
     absorbed = Absorbed(graph)
     names: Counter[str] = Counter()
@@ -47,13 +48,13 @@ def read(path: Path) -> Graph:
         inputs=tuple(graph.inputs),
         outputs=tuple(graph.outputs),
         dynamic=dynamic,
-        outside_bytes=sum(_external_bytes(one) for one in external),
-        outside_files=tuple(sorted({_entry(one, "location") for one in external})),
+        outside_bytes=sum((path.parent / place).stat().st_size for place in outside),
+        outside_files=outside,
         foreign=tuple(
             sorted({f"{node.domain}.{node.op_type}" for node in graph.nodes if node.domain not in OWN_DOMAINS})
         ),
         depthwise=tuple(_depthwise(graph)),
-        opset=max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        opset=max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=None),
         ir_version=model.ir_version,
     )
 
@@ -95,12 +96,3 @@ def _depthwise(graph: _onnx_graph.Graph) -> list[Depthwise]:
         count = int(np.prod(graph.shapes[scale], dtype=int))
         found.append(Depthwise(name=node.name or node.output[0], scales=count, largest=tuple(largest.tolist())))
     return found
-
-
-def _entry(constant: Any, key: str) -> str:
-    return next((one.value for one in constant.external_data if one.key == key), "")
-
-
-def _external_bytes(constant: Any) -> int:
-    length = _entry(constant, "length")
-    return int(length) if length.isdigit() else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edgecnn import plugins
+from edgecnn import magic, plugins
 from edgecnn.artifact import Description
 from edgecnn.errors import ModelFileError
 
@@ -38,17 +38,19 @@ def get(name: str) -> Format:
 
 
 def of(path: Path) -> str:
-    """The name of the format of a file, by its suffix."""
-    for name in plugins.names("formats"):
-        if path.suffix == get(name).SUFFIX:
-            return name
-    known = ", ".join(get(name).SUFFIX for name in plugins.names("formats"))
-    raise ModelFileError(f"{path} is not a model file by its name.", f"known endings: {known}")
+    """The name of the format of a file. Raises ModelFileError if its content is no model's, or its name another's."""
+    if not path.is_file():
+        known = ", ".join(get(name).SUFFIX for name in plugins.names("formats"))
+        raise ModelFileError(f"There is no file {path}.", f"`edgecnn export` writes {known} files under RUN/artifacts")
+    name = magic.format_of(path)
+    suffix = get(name).SUFFIX
+    if path.suffix != suffix:
+        raise ModelFileError(
+            f"{path} is a {suffix} file by its content, and its name does not say so.", f"call it {path.stem}{suffix}"
+        )
+    return name
 
 
 def describe(path: Path) -> Description:
     """What a model file of any known format says of itself."""
-    format_name = of(path)
-    if not path.is_file():
-        raise ModelFileError(f"There is no file {path}.", "`edgecnn export` writes them under RUN/artifacts")
-    return get(format_name).describe(path)
+    return get(of(path)).describe(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn import model_files
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.errors import ModelFileError
 from edgecnn.formats import _arena, _precision
@@ -29,24 +29,27 @@ BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range"}
 
 def describe(path: Path) -> Description:
     """Open the file and say what it is. Raises ModelFileError if it is not ONNX."""
-    data = path.read_bytes()
+    data = model_files.whole(path)
     try:
-        return _describe(data)
+        return _describe(path, data)
     except ModelFileError as error:
-        raise ModelFileError(f"{path} is not a readable ONNX file: {error.sentence}", error.hint) from error
+        raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
     except Exception as error:  # a broken file makes the parser raise anything
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise ModelFileError(f"{path} is not a readable ONNX file: {reason}.", "export it again") from error
 
 
-def _describe(data: bytes) -> Description:
+def _describe(path: Path, data: bytes) -> Description:
     import onnx
 
     model = onnx.load_model_from_string(data)
     if not model.graph.node or not model.graph.input or not model.graph.output:
-        raise ModelFileError("it holds no graph.", "is it complete?")
-    opset = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        raise ModelFileError("its graph is empty.", "export it again")
     graph = read(model)
+    if not graph.inputs:
+        raise ModelFileError("it takes no input: all of them are constants.", "export it again")
+    _require_numbers(model, "input", graph.inputs[0])
+    _require_numbers(model, "output", graph.outputs[0])
     absorbed = Absorbed(graph)
     operators = Counter(node.op_type for node in graph.nodes)
     of_float = [node for node in graph.nodes if computes_in_float(node, graph, absorbed)]
@@ -58,9 +61,9 @@ def _describe(data: bytes) -> Description:
         int8_operators = 0
     return Description(
         format="onnx",
-        format_version=f"opset {opset}, IR {model.ir_version}",
-        bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
+        format_version=f"{_opset(model)}, IR {model.ir_version}",
+        bytes=model_files.size(path),
+        sha256=model_files.sha256(path),
         input=source,
         output=result,
         precision=_precision.word(
@@ -79,6 +82,33 @@ def _describe(data: bytes) -> Description:
         parameters=sum(math.prod(graph.shapes[name]) for name in weights),
         labels=_labels(model),
     )
+
+
+def _require_numbers(model: Any, side: str, name: str) -> None:
+    """The first input or output is a tensor of numbers; ModelFileError says what else it is."""
+    from onnx import TensorProto
+
+    value = next(value for value in (*model.graph.input, *model.graph.output) if value.name == name)
+    kind = value.type.WhichOneof("value")
+    if kind == "tensor_type" and value.type.tensor_type.elem_type != TensorProto.STRING:
+        return
+    words = "text" if kind == "tensor_type" else f"a {(kind or 'value of no type').removesuffix('_type')}"
+    if kind == "sequence_type" and value.type.sequence_type.elem_type.WhichOneof("value") == "map_type":
+        words = "a sequence of maps"
+    zipped = any(node.op_type == "ZipMap" and name in node.output for node in model.graph.node)
+    hint = (
+        "convert it with skl2onnx's options={'zipmap': False}" if zipped else f"export it with a tensor as its {side}"
+    )
+    made = ", which its ZipMap makes" if zipped else ""
+    raise ModelFileError(f"its first {side} {name!r} is {words}{made}, and no tensor of numbers.", hint)
+
+
+def _opset(model: Any) -> str:
+    """ONNX's own opset; of a file that imports other domains alone, theirs."""
+    versions = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    if "ai.onnx" in versions:
+        return f"opset {versions['ai.onnx']}"
+    return f"opset {', '.join(f'{version} of {domain}' for domain, version in versions.items()) or 'unknown'}"
 
 
 def runs_as_coder(node: Any, graph: Graph, absorbed: Absorbed) -> bool:

@@ -27,7 +27,7 @@ def describe(path: Path) -> Description:
     try:
         return _describe(data)
     except ModelFileError as error:
-        raise ModelFileError(f"{path} is not a readable TFLite file: {error.sentence}", error.hint) from error
+        raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
     except (Exception, RecursionError) as error:  # a broken file makes the parser raise anything
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise ModelFileError(f"{path} is not a readable TFLite file: {reason}.", "export it again") from error
@@ -37,7 +37,7 @@ def _describe(data: bytes) -> Description:
     model = load(data)
     graph = model.subgraphs[0]
     if not graph.operators or len(graph.inputs) == 0 or len(graph.outputs) == 0:
-        raise ModelFileError("it holds no graph.", "is it complete?")
+        raise ModelFileError("its graph is empty.", "export it again")
     operators = [operator for part in model.subgraphs for operator in part.operators]
     names = Counter(operator_name(model, operator) for operator in operators)
     float_operators, int8_operators = 0, 0

@@ -6,6 +6,7 @@ these for empty and compute garbage, so they are never written here.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,14 @@ def load(data: bytes) -> Any:
 
     if len(data) < 8 or data[4:8] != IDENTIFIER:
         raise ModelFileError("it lacks the identifier TFL3.", "is it complete, and a TFLite file?")
+    try:
+        return _load(data, schema)
+    except (struct.error, ValueError) as error:  # what flatbuffers' reader raises beyond the end
+        sentence = f"it is a damaged TFLite file, or a part of one: it points beyond its {len(data):,} bytes."
+        raise ModelFileError(sentence, "download or copy it again") from error
+
+
+def _load(data: bytes, schema: Any) -> Any:
     packed = schema.Model.GetRootAs(data, 0)
     room = len(data) // 4
     counts = [packed.BuffersLength(), packed.OperatorCodesLength(), packed.SubgraphsLength(), packed.MetadataLength()]
@@ -32,12 +41,12 @@ def load(data: bytes) -> Any:
         graph = packed.Subgraphs(place)
         counts += [graph.TensorsLength(), graph.OperatorsLength(), graph.InputsLength(), graph.OutputsLength()]
     if max(counts) > room:
-        raise ModelFileError("it counts more parts than it has bytes.", "is it complete?")
+        raise ModelFileError("it counts more parts than it has bytes.", "download or copy it again")
     model = schema.ModelT.InitFromObj(packed)
     for buffer in model.buffers:
         if buffer.offset > 1:
             if buffer.offset + buffer.size > len(data):
-                raise ModelFileError("a buffer lies beyond its end.", "is it complete?")
+                raise ModelFileError("a buffer lies beyond its end.", "download or copy it again")
             buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
     return model

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import formats, plugins
+from edgecnn import formats, model_files, plugins
 from edgecnn.errors import EdgecnnError, ModelFileError, UsageError, nearest
 
 
@@ -60,7 +60,7 @@ def get(format_name: str) -> Cutter:
 
 def can_cut(path: Path) -> bool:
     """Whether there is a cutter for the file's format."""
-    return formats.of(path) in plugins.names("prefixes")
+    return path.suffix in {formats.get(name).SUFFIX for name in plugins.names("prefixes")}
 
 
 def tensors(path: Path) -> tuple[Inner, ...]:
@@ -117,10 +117,7 @@ def dequantised(
 
 
 def _read(path: Path) -> tuple[Cutter, bytes]:
-    cutter = get(formats.of(path))
-    if not path.is_file():
-        raise ModelFileError(f"There is no file {path}.", "`edgecnn export` writes them under RUN/artifacts")
-    return cutter, path.read_bytes()
+    return get(formats.of(path)), model_files.whole(path)
 
 
 def _unreadable(path: Path, error: Exception) -> ModelFileError:

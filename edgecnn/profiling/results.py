@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn import config, environment, files
+from edgecnn import config, environment, files, magic
 from edgecnn.environment import Environment
 from edgecnn.errors import PlanError, UsageError
 from edgecnn.report import Failure, Validity
@@ -200,5 +200,10 @@ def read(path: Path) -> ProfileReport:
         return config.build(ProfileReport, table, path.name)
     except FileNotFoundError as error:
         raise UsageError(f"There is no profile {path}.", "`edgecnn bench --profile` writes one") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} is not a profile of `edgecnn bench --profile`: it is {magic.words(path)}.",
+            "`edgecnn bench --profile` writes one",
+        ) from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
         raise UsageError(f"{path} is not a profile of `edgecnn bench --profile`: {error}.") from error

@@ -1,6 +1,6 @@
 """What a bundle holds, and how a device opens it.
 
-dscnn-int8.tflite       the model
+dscnn-int8.tflite       the model, and what other files it reads
 dscnn-int8.tflite.json  its card
 labels.txt              one class a line
 golden.npz              pictures and the exact output tensor the model had for each where it was exported

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import model_files
 from edgecnn.errors import MissingPackage, ModelFileError
 from edgecnn.runtimes import Kernel
 
@@ -20,6 +21,8 @@ ON_BOARDS = True
 ERRORS_ONLY = 3
 KERNEL_MARK = "_kernel_time"
 SETTLING_RUNS = 3
+SMALL_INSIDE = "save it with tensors under 1,024 bytes inside: onnx.save(..., size_threshold=1024)"
+"""What it needs of a model in several files: shapes that are constants."""
 DTYPES = {"float": "float32", "double": "float64"}
 """Its words for NumPy's types, where they differ."""
 
@@ -42,7 +45,8 @@ def lower(path: Path, target: Path) -> None:
     """Fused, in its own operators and layouts; it fits this CPU only."""
     options = _options(1, lowered=False)
     options.optimized_model_filepath = str(target)
-    _load(path, options)
+    # ONNX Runtime writes the places of weights that lie in other files, and `target` lies elsewhere.
+    _load(path, options, model_files.whole(path))
 
 
 def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
@@ -89,14 +93,16 @@ def _options(num_threads: int, lowered: bool) -> Any:
     return options
 
 
-def _load(path: Path, options: Any) -> Any:
+def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
+    """A session of a file, or of these bytes of it."""
     import onnxruntime
 
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class of their own
         reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
-        raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.") from error
+        hint = SMALL_INSIDE if "external tensors" in reason else None
+        raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.", hint) from error
 
 
 class OnnxRuntimeSession:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn import runtimes
+from edgecnn import model_files, runtimes
 from edgecnn.errors import ModelFileError
 from edgecnn.saturation.kernels import raised
 
@@ -24,7 +24,8 @@ def read(path: Path) -> Any:
 
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         plain, whole = Path(folder, "plain.onnx"), Path(folder, "fused.onnx")
-        _write(path, plain, "ORT_ENABLE_BASIC")
+        # Whole: ONNX Runtime writes the places of weights that lie in other files, and `plain` lies elsewhere.
+        _write(model_files.whole(path), plain, "ORT_ENABLE_BASIC")
         model = onnx.load(plain)
         _as_on_x86(model)
         onnx.save(model, plain)
@@ -64,11 +65,11 @@ def session(model: Path | bytes, entries: Mapping[str, str] | None = None, **opt
         raise ModelFileError(f"ONNX Runtime refuses the file: {reason}.") from error
 
 
-def _write(path: Path, target: Path, level: str) -> None:
+def _write(source: Path | bytes, target: Path, level: str) -> None:
     import onnxruntime
 
     levels = onnxruntime.GraphOptimizationLevel
-    session(path, graph_optimization_level=getattr(levels, level), optimized_model_filepath=str(target))
+    session(source, graph_optimization_level=getattr(levels, level), optimized_model_filepath=str(target))
 
 
 def _as_on_x86(model: Any) -> None:
