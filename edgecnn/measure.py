@@ -220,7 +220,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     start = time.perf_counter()
     for first in range(0, len(images), ENCODE_AT_ONCE):
         encoded = artifact.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
-        outputs = np.concatenate([session(encoded[i : i + 1]) for i in range(len(encoded))])
+        outputs = np.concatenate([session(encoded[i : i + 1]).reshape(1, -1) for i in range(len(encoded))])
         digest.update(np.ascontiguousarray(outputs).tobytes())
         answers.append(artifact.decode(outputs, job.output).argmax(axis=1))
     predicted = np.concatenate(answers)

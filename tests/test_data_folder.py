@@ -345,7 +345,7 @@ def test_processes_decode_what_one_process_decodes(tmp_path: Path) -> None:
     data_samples.class_folders(tmp_path, count=3 * _decoded.CHUNK // 2 + 1)
     paths = sorted(tmp_path.glob("*/*.png"))
     (tmp_path / "cat" / "020.png").write_bytes(b"")
-    images, left_out = _decoded.images(paths, _decoded.digests(paths), size=9, channels=3, skip_broken=True)
+    images, left_out = _decoded.images(paths, _decoded.digests(paths), shape=(9, 9, 3), skip_broken=True)
     assert left_out == [20]
     assert not images[20].any()
     for path, image in zip(paths, images, strict=True):

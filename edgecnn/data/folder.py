@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgecnn import console, pictures
 from edgecnn.data import Split, _decoded, stratified
 from edgecnn.errors import DataError, PlanError
+from edgecnn.labels import composed
 
 LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
@@ -26,15 +27,17 @@ FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 def load(
     path: str = "",
     size: int = 32,
+    width: int = 0,
     channels: int = 3,
     test: float = 0.2,
     seed: int = 0,
     skip_broken: bool = False,
 ) -> tuple[Split, Split]:
-    """(train, test), uint8 (N, size, size, channels), decoded once and then read from a cache.
+    """(train, test), uint8 (N, size, width, channels), decoded once and then read from a cache.
 
     path: the folder.
-    size: side in pixels, reached by pictures.RESIZE_RULE.
+    size: height in pixels, reached by pictures.RESIZE_RULE.
+    width: in pixels; 0 for square pictures.
     channels: 1 for grey, 3 for RGB.
     test: share of every class that becomes the test split, if there is no train/ and test/ pair;
         copies of one picture stay on one side.
@@ -47,7 +50,7 @@ def load(
     """
     if not path:
         raise PlanError("[data] lacks the key 'path'.", "name the folder of your pictures: --data path/to/folder")
-    if size < 1 or channels not in (1, 3):
+    if size < 1 or width < 0 or channels not in (1, 3):
         raise PlanError(f"[data]: size = {size}, channels = {channels} is no shape of a picture.", "channels: 1 or 3")
     if not 0 < test < 1:
         raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
@@ -75,7 +78,9 @@ def load(
     else:
         in_test = _split(labels, contents, test, seed)
 
-    images, broken = _decoded.images(paths, contents, size=size, channels=channels, skip_broken=skip_broken)
+    images, broken = _decoded.images(
+        paths, contents, shape=(size, width or size, channels), skip_broken=skip_broken
+    )
     kept = np.ones(len(paths), dtype=bool)
     kept[broken] = False
     if broken:
@@ -119,7 +124,10 @@ def _classes(part: Path) -> dict[str, list[Path]]:
     ]
     if not folders:
         raise DataError(f"{part} holds no class folders.", "put the pictures of each class into a folder of its name")
-    found = {folder.name: _pictures(folder) for folder in folders}
+    found: dict[str, list[Path]] = {}
+    for folder in folders:  # two spellings of one name, composed and decomposed, are one class
+        found.setdefault(composed(folder.name), []).extend(_pictures(folder))
+    found = dict(sorted(found.items()))
     for name, paths in found.items():
         if not paths:
             raise DataError(

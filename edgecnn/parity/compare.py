@@ -38,11 +38,24 @@ class Asked:
     """None for the run's net."""
 
 
-def ask(seat: Seat, name: str, board: str, machine: Environment, images: Path, labels: npt.NDArray[np.int64]) -> Asked:
-    """Run a file on all pictures of a .npy file, uint8 (N, H, W, C). Raises what `Seat.outputs` does."""
+def ask(
+    seat: Seat,
+    name: str,
+    board: str,
+    machine: Environment,
+    images: Path,
+    labels: npt.NDArray[np.int64],
+    order: Sequence[int],
+) -> Asked:
+    """Run a file on all pictures of a .npy file, uint8 (N, H, W, C), and put its classes in `order`.
+
+    Raises what `Seat.outputs` does.
+    """
     one, runtime = seat.candidate.artifact, seat.candidate.runtime
     raw = seat.outputs(images)
-    logits = artifacts.decode(raw, one.description.output)
+    logits = artifacts.decode(raw, one.description.output)[:, order]
+    if one.description.output.reading == "scores":
+        raw = raw[:, order]
     described = {
         "name": name,
         "board": board,
