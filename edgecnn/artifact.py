@@ -203,7 +203,7 @@ def encode(images: npt.NDArray[np.uint8], spec: TensorSpec, preprocessing: Prepr
     elif spec.dtype == "uint8":
         values = images
     elif spec.dtype == "float32":
-        values = (images.astype(np.float32) - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+        values = (images.astype(np.float32) - _channels(preprocessing.mean)) / _channels(preprocessing.std)
     else:
         raise ModelFileError(f"Input tensor {spec.name!r} has type {spec.dtype}: int8, uint8 or float32 is known.")
     if spec.layout == "NCHW":
@@ -220,11 +220,17 @@ def decode(outputs: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[np.float3
     """
     values = outputs.reshape(len(outputs), -1)
     if spec.reading == "number":
-        return (values[:, :1] == np.arange(spec.classes)).astype(np.float32)
+        numbers = np.arange(class_count(spec))
+        return np.asarray(values[:, :1] == numbers, dtype=np.float32)
     scores = values.astype(np.float32)
     if spec.scale is not None and np.issubdtype(outputs.dtype, np.integer):
         scores = (scores - np.float32(spec.zero_point or 0)) * np.float32(spec.scale)
     return np.concatenate([1 - scores, scores], axis=1) if spec.reading == "probability" else scores
+
+
+def _channels(numbers: float | tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """One number for all channels, or one for each."""
+    return np.array(numbers, dtype=np.float32)
 
 
 def values_per_picture(spec: TensorSpec) -> int:

@@ -16,7 +16,7 @@ from edgecnn import c_array, foreign, formats
 from edgecnn.artifact import Artifact, Description, TensorSpec, class_count, values_per_picture
 from edgecnn.doctor import answers, magic, onnx_graph, tflite_graph
 from edgecnn.doctor.answers import Model
-from edgecnn.doctor.finding import Finding
+from edgecnn.doctor.finding import Finding, Level
 from edgecnn.doctor.graph import Graph, Operator
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
 from edgecnn.formats import _onnx_versions
@@ -149,11 +149,11 @@ def _card(path: Path, description: Description) -> Iterator[Finding]:
     except ModelFileError as error:
         yield Finding(level="wrong", subject="card", evidence=error.sentence, mend=error.hint)
         return
-    labels, whose = foreign.class_names(path, description) if card is None else (card.labels, "")
-    known = None if card is not None else foreign.known(path, description)
-    if known is not None and known.whose is not None:
+    known = foreign.carded(card) if card is not None else foreign.known(path, description)
+    labels = known.artifact.labels
+    if card is None and known.whose is not None:
         words = foreign.fed_words(description.input, known.artifact.preprocessing)
-        yield Finding(level="ok", subject="card", evidence=f"none, and {known.whose} says what to feed: {words}")
+        yield Finding(level="ok", subject="card", evidence=f"none; what to feed, by {known.whose}: {words}")
     elif card is None:
         evidence = "none: nobody knows what its pixels should be"
         mend = "edgecnn doctor FILE --pictures FOLDER finds out"
@@ -169,8 +169,9 @@ def _card(path: Path, description: Description) -> Iterator[Finding]:
         evidence = f"{len(labels)} labels for {classes} outputs"
         yield Finding(level="wrong", subject="labels", evidence=evidence, mend="export it again with the right ones")
     elif card is None and not description.labels:
-        mend = None if labels else "ship a labels.txt with it"
-        yield Finding(level="ok" if labels else "note", subject="labels", evidence=whose, mend=mend)
+        shipped = "ship a labels.txt with all its classes beside it"
+        level: Level = "ok" if labels else "note"
+        yield Finding(level=level, subject="labels", evidence=known.names, mend=None if labels else shipped)
 
 
 def _reading(spec: TensorSpec) -> Iterator[Finding]:

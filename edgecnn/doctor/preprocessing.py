@@ -248,6 +248,5 @@ def _tried(laboratory: Laboratory, target: Target, one: Hypothesis, same: Hypoth
 def _assumed_words(laboratory: Laboratory) -> str:
     """The way that is taken for right, from the card or by default."""
     spec, size = laboratory.model.description.input, laboratory.preprocessing
-    return (
-        f"{fed_words(spec, size)}, {size.colour_order}, {spec.layout or 'flat'}, centre crop, bilinear with antialias"
-    )
+    shape = f"{size.colour_order}, {spec.layout or 'flat'}"
+    return f"{fed_words(spec, size)}, {shape}, centre crop, bilinear with antialias"

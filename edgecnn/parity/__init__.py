@@ -52,9 +52,9 @@ def verify(
 
     A target is a run folder, whose files are all asked, or a model file of any make. The first run's net is what
     all others are held against; without a run, the first file. Pictures are `data`'s or else the first run's,
-    `limit` of them at random, fed as `pictures` says. Classes are those of the first run or file that names them, and
-    the answers of a file that has them in another order are put in theirs. The matrix goes to `output`, or into the run's parity/ folder; for loose files
-    without `output` it is not written. Gates are `judge`'s.
+    `limit` of them at random, fed as `pictures` says. Classes are numbered as the first run or file numbers them, and
+    the answers of a file that has them in another order are put in that one. The matrix goes to `output`, or into the
+    run's parity/ folder; for loose files without `output` it is not written. Gates are `judge`'s.
 
     Raises UsageError, RunError, ModelFileError or DataError for a target that cannot be asked, before anything is;
     OutputError for an unwritable output; EnvironmentUnfit or LinkError when a board fails.
