@@ -12,8 +12,8 @@ from PIL import Image
 from edgecnn import boards, counters, formats, measure, plugins
 from edgecnn.artifact import Preprocessing, TensorSpec
 from edgecnn.errors import DataError, ModelFileError
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.measure import Counting, Job, LabelledSet, Pictures, Timing
-from edgecnn.stimuli import assumed_preprocessing
 
 KERNEL = tiny_models.weights(6, 5, 3, 7)
 WRITERS = {

@@ -8,9 +8,10 @@ from PIL import Image
 from edgecnn import data, formats
 from edgecnn.artifact import Artifact, TensorSpec
 from edgecnn.errors import DataError
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
-from edgecnn.stimuli import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf, assumed_preprocessing
+from edgecnn.stimuli import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf
 
 DIGITS = DataPlan(name="digits")
 

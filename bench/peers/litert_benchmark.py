@@ -25,7 +25,7 @@ from edgecnn import boards, console, environment, files, formats, stats
 from edgecnn.boards import Board
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.measure import Job, Timing
-from edgecnn.stimuli import assumed_preprocessing
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.units import duration
 
 LEAST_MS = 0.05
