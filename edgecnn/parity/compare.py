@@ -117,6 +117,9 @@ def compare(
     )
     if before.seat is None or after.seat is None or not _should_equal(before.answer, after.answer):
         return result
+    outputs = [seat.candidate.artifact.description.output for seat in (before.seat, after.seat)]
+    if outputs[0].reading != outputs[1].reading:  # scores and a class number: different answers have no layer
+        return result
     if not (prefixes.can_cut(before.seat.path) and prefixes.can_cut(after.seat.path)):
         return result
     chosen = _most_apart(before, after, tolerance, parity is not None)
