@@ -232,7 +232,10 @@ def test_a_file_that_puts_out_the_class_itself_is_held_against_one_that_puts_out
     assert not difference.searched
 
 
-def test_files_of_different_sizes_cannot_be_asked_the_same_pictures(tmp_path: Path) -> None:
+def test_files_of_different_sizes_cannot_be_asked_the_same_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = data_samples.class_folders(tmp_path / "pictures")
     plan = DataPlan(name="folder", options={"path": str(root)})
     files = [
