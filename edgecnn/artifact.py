@@ -93,6 +93,8 @@ class Description:
     macs: int | None
     parameters: int
     labels: tuple[str, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    """All of them, where a file has several; `output` is the one that names the classes."""
     image: ImageNote | None = None
     micro_arena_bytes: int | None = None
     """Tensor arena a C array needs on a microcontroller; None for other formats."""

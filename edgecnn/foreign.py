@@ -27,6 +27,8 @@ class PictureOptions:
     channels: int | None = None
     mean: Number | None = None
     std: Number | None = None
+    logits: str | None = None
+    """The output that names the classes."""
 
     def words(self) -> list[str]:
         """The options of the command line that say the same."""
@@ -35,6 +37,7 @@ class PictureOptions:
             "--channels": self.channels,
             "--mean": _listed(self.mean),
             "--std": _listed(self.std),
+            "--logits": self.logits,
         }
         return [word for option, value in said.items() if value is not None for word in (option, str(value))]
 
@@ -68,7 +71,7 @@ def known(path: Path, description: Description) -> Known:
         if image.mean is not None and image.std is not None:
             preprocessing = dataclasses.replace(preprocessing, mean=image.mean, std=image.std)
             whose = image.source
-    called, names = class_names(path, description)
+    description, called, names = _classes(path, description)
     one = Artifact(path=path, description=description, preprocessing=preprocessing, labels=called)
     return Known(artifact=one, names=names, whose=whose)
 
@@ -83,6 +86,15 @@ def with_options(before: Known, options: PictureOptions) -> Known:
     if options == PictureOptions():
         return before
     one, size = before.artifact, before.artifact.preprocessing
+    if options.logits is not None:
+        one = dataclasses.replace(one, description=_read_by(one, options.logits))
+        if not one.labels:
+            called, names = class_names(one.path, one.description, class_count(one.description.output))
+            one = dataclasses.replace(one, labels=called)
+            before = dataclasses.replace(before, names=names)
+        before = dataclasses.replace(
+            before, names=f"{before.names}; {options.logits} is its output for them, as you say"
+        )
     height, width = options.size or (size.height, size.width)
     wanted = dataclasses.replace(size, height=height, width=width, channels=options.channels or size.channels)
     description = dataclasses.replace(one.description, input=_resized(one, wanted))
@@ -103,9 +115,28 @@ def with_options(before: Known, options: PictureOptions) -> Known:
     return dataclasses.replace(before, artifact=one, whose=whose)
 
 
-def class_names(path: Path, description: Description) -> tuple[tuple[str, ...], str]:
-    """(class names, whose they are), from the file itself or from a label file beside it that fits its outputs."""
-    count = class_count(description.output)
+def _classes(path: Path, description: Description) -> tuple[Description, tuple[str, ...], str]:
+    """(the file read by the output that names its classes, their names, whose they are).
+
+    Of several outputs it is the only one with a value for each name; where the names do not tell, it is the first.
+    """
+    found, said = class_names(path, description, class_count(description.output))
+    if len(description.outputs) < 2:
+        return description, found, said
+    fits = []
+    for output in description.outputs:
+        names, words = class_names(path, description, class_count(output))
+        if len(names) == class_count(output):
+            fits.append((output, names, words))
+    if len(fits) == 1:
+        (output, found, said) = fits[0]
+        description = dataclasses.replace(description, output=output)
+    several = ", ".join(output.name for output in description.outputs)
+    return description, found, f"{said}; of its outputs ({several}) {description.output.name} is taken for the classes"
+
+
+def class_names(path: Path, description: Description, count: int) -> tuple[tuple[str, ...], str]:
+    """(names of `count` classes, whose they are), from the file itself or a label file beside it with as many."""
     if description.labels:
         return description.labels, f"classes {labels.listed(description.labels)}, by the file itself"
     misfits = []
@@ -140,6 +171,16 @@ def fed_words(spec: TensorSpec, size: Preprocessing) -> str:
         return "raw pixels"
     mean, std = _listed(size.mean), _listed(size.std)
     return f"pixel / {std}" if size.mean == 0 else f"(pixel - {mean}) / {std}"
+
+
+def _read_by(one: Artifact, name: str) -> Description:
+    """The file read by the output of that name. Raises UsageError if it has none."""
+    outputs = one.description.outputs or (one.description.output,)
+    for output in outputs:
+        if output.name == name:
+            return dataclasses.replace(one.description, output=output)
+    known = ", ".join(output.name for output in outputs)
+    raise UsageError(f"{one.path} has no output {name!r}.", f"its outputs: {known}")
 
 
 def _resized(one: Artifact, wanted: Preprocessing) -> TensorSpec:

@@ -160,10 +160,16 @@ def class_places(classes: Sequence[str], plan: DataPlan, one: Artifact) -> tuple
             f"and an answer that is another ({labels.listed(left_out)}) counts as wrong."
         )
     if len(classes) != count:
-        raise DataError(
-            f"{plan.name} has {len(classes)} classes, {one.path} puts out {count} values ({output.dtype}).",
-            "name other --data, or put a labels.txt with all the model's class names beside it",
-        )
+        hint = "name other --data, or put a labels.txt with all the model's class names beside it"
+        if one.description.outputs:
+            several = ", ".join(f"{spec.name} of {class_count(spec)}" for spec in one.description.outputs)
+            hint = f"--logits names the output for the classes, of these: {several}"
+        elif count == 1:
+            hint = (
+                "one value that no sigmoid and no ArgMax ends names no class: export it with a sigmoid, or two outputs"
+            )
+        values = f"{count} value{'' if count == 1 else 's'} ({output.dtype})"
+        raise DataError(f"{plan.name} has {len(classes)} classes, {one.path} puts out {values}.", hint)
     names = f"{one.name} names {len(one.labels)} classes for {count} outputs" if one.labels else ""
     sentence = f"{names or f'{one.name} names no classes'}: the order of the folders' names is assumed"
     if output.reading == "probability":

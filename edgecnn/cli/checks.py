@@ -21,6 +21,7 @@ def verify(
     channels: o.CHANNELS = None,
     mean: o.MEAN = None,
     std: o.STD = None,
+    logits: o.LOGITS = None,
     limit: o.LIMIT = None,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of floats, relative to a layer's largest.")] = 1e-5,
     tolerance_lsb: Annotated[int, typer.Option("--tolerance-lsb", help="Of integers, in steps.")] = 0,
@@ -35,7 +36,7 @@ def verify(
     from edgecnn.parity.layers import Tolerance
 
     plan = o.data_plan(data)
-    allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std)
+    allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
     result, folder = parity.verify(targets, board or [], plan, limit, allowed, output, pictures)
     if as_json:
         print(json.dumps(matrix.to_table(result), indent=1))
@@ -56,13 +57,14 @@ def selftest(
     channels: o.CHANNELS = None,
     mean: o.MEAN = None,
     std: o.STD = None,
+    logits: o.LOGITS = None,
     as_json: o.JSON = False,
 ) -> None:
     """Replay golden vectors: the same answers as where the model was made?"""
     from edgecnn import selftest as verb
     from edgecnn.environment import machine_name
 
-    pictures = o.pictures(size, channels, mean, std)
+    pictures = o.pictures(size, channels, mean, std, logits)
     if record:
         if board or golden:
             raise UsageError("--record writes new vectors, on this machine.", "without --board and --golden")

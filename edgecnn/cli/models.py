@@ -105,6 +105,7 @@ def bench(
     channels: o.CHANNELS = None,
     mean: o.MEAN = None,
     std: o.STD = None,
+    logits: o.LOGITS = None,
     board: o.BOARD = None,
     runtime: o.RUNTIME = None,
     num_threads: o.NUM_THREADS = None,
@@ -128,7 +129,7 @@ def bench(
         "num_runs": num_runs, "min_secs": min_secs, "limit": limit, "max_ms": max_ms, "min_acc": min_acc,
     }  # fmt: skip
     plan = _suite(suite, o.changes(settings, keys))
-    pictures = o.pictures(size, channels, mean, std)
+    pictures = o.pictures(size, channels, mean, std, logits)
     if profile:
         from edgecnn import profiling
 

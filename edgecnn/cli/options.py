@@ -22,6 +22,7 @@ SIZE = Annotated[str | None, typer.Option("--size", help="Of a picture: 96, or 9
 CHANNELS = Annotated[int | None, typer.Option("--channels", help="Of a picture: 1 grey, 3 colour.")]
 MEAN = Annotated[str | None, typer.Option("--mean", help="Taken off a pixel of 0..255: 127.5, or one a channel.")]
 STD = Annotated[str | None, typer.Option("--std", help="What the rest is divided by: 127.5, or one a channel.")]
+LOGITS = Annotated[str | None, typer.Option("--logits", help="Output for the classes, of a file with several.")]
 EPOCHS = Annotated[int | None, typer.Option("--epochs", help="Passes over the training pictures.")]
 BATCH_SIZE = Annotated[int | None, typer.Option("--batch-size", help="Pictures in one step.")]
 LR = Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")]
@@ -59,8 +60,10 @@ def data_plan(data: str | None) -> DataPlan | None:
     return plans.data_plan(data) if data else None
 
 
-def pictures(size: str | None, channels: int | None, mean: str | None, std: str | None) -> PictureOptions | None:
-    """What --size, --channels, --mean and --std say; None without them. Raises UsageError for no such numbers."""
+def pictures(
+    size: str | None, channels: int | None, mean: str | None, std: str | None, logits: str | None
+) -> PictureOptions | None:
+    """What these options say of a file, against itself; None without them. Raises UsageError for no such numbers."""
     from edgecnn.foreign import PictureOptions
 
     if channels not in (None, 1, 3):
@@ -70,6 +73,7 @@ def pictures(size: str | None, channels: int | None, mean: str | None, std: str 
         channels=channels,
         mean=_numbers("--mean", mean) if mean else None,
         std=_numbers("--std", std) if std else None,
+        logits=logits,
     )
     return None if said == PictureOptions() else said
 

@@ -27,7 +27,8 @@ class Model:
 
     def __init__(self, path: Path, description: Description) -> None:
         self.description = description
-        self._session = runtimes.get(runtimes.for_format(description.format)[0]).open(path, num_threads=1)
+        runtime = runtimes.get(runtimes.for_format(description.format)[0])
+        self._session = runtime.open(path, num_threads=1, output=description.output.name)
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:

@@ -54,7 +54,7 @@ def _describe(data: bytes) -> Description:
     of_float = [node for node in graph.nodes if computes_in_float(node, graph, absorbed)]
     own_coders = [node for node in graph.nodes if runs_as_coder(node, graph, absorbed)]
     weights = _weights(graph)
-    source, result = _input(graph), _output(graph)
+    source, result = _input(graph), _output(graph, graph.outputs[0])
     notes = {entry.key: entry.value for entry in model.metadata_props}
     int8_operators = len(absorbed.operators) + sum(node.op_type in NATIVE for node in graph.nodes)
     if "DynamicQuantizeLinear" in operators and "QuantizeLinear" not in operators:
@@ -82,6 +82,7 @@ def _describe(data: bytes) -> Description:
         parameters=sum(math.prod(graph.shapes[name]) for name in weights),
         labels=_onnx_notes.labels(notes),
         image=_onnx_notes.image(notes),
+        outputs=tuple(_output(graph, name) for name in graph.outputs) if len(graph.outputs) > 1 else (),
     )
 
 
@@ -176,8 +177,8 @@ def _input(graph: Graph) -> TensorSpec:
     return _spec(graph, name, coder)
 
 
-def _output(graph: Graph) -> TensorSpec:
-    name = graph.outputs[0]
+def _output(graph: Graph, name: str) -> TensorSpec:
+    """An output, and how it names a class."""
     writer = graph.producer.get(name)
     spec = _spec(graph, name, writer if writer is not None and writer.op_type == "QuantizeLinear" else None)
     for _ in graph.nodes:  # a broken file may have a ring

@@ -50,7 +50,7 @@ def _describe(data: bytes) -> Description:
             int8_operators += _computes_in(_precision.EIGHT_BIT, model, part, operator)
     weights = _weights(model)
     weight_types = {dtype_name(tensor) for tensor in weights}
-    source, result = _spec(graph.tensors[graph.inputs[0]]), _output(model, graph)
+    source, result = _spec(graph.tensors[graph.inputs[0]]), _output(model, graph, int(graph.outputs[0]))
     labels, image = _tflite_notes.read(model, data)
     return Description(
         format="tflite",
@@ -77,6 +77,7 @@ def _describe(data: bytes) -> Description:
         parameters=sum(math.prod(shape(tensor)) for tensor in weights),
         labels=labels,
         image=image,
+        outputs=tuple(_output(model, graph, int(i)) for i in graph.outputs) if len(graph.outputs) > 1 else (),
     )
 
 
@@ -161,10 +162,9 @@ def _peak_bytes(model: Any, graph: Any) -> int:
     return _arena.peak_bytes(steps, sizes, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
 
 
-def _output(model: Any, graph: Any) -> TensorSpec:
-    """The first output, and how it names a class."""
+def _output(model: Any, graph: Any, index: int) -> TensorSpec:
+    """An output, and how it names a class."""
     producer = {int(index): operator for operator in graph.operators for index in operator.outputs}
-    index = int(graph.outputs[0])
     spec, writer = _spec(graph.tensors[index]), producer.get(index)
     for _ in graph.operators:  # a broken file may have a ring
         if writer is not None and operator_name(model, writer) in PASSED_ON:
