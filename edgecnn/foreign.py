@@ -88,13 +88,9 @@ def with_options(before: Known, options: PictureOptions) -> Known:
     one, size = before.artifact, before.artifact.preprocessing
     if options.logits is not None:
         one = dataclasses.replace(one, description=_read_by(one, options.logits))
-        if not one.labels:
-            called, names = class_names(one.path, one.description, class_count(one.description.output))
-            one = dataclasses.replace(one, labels=called)
-            before = dataclasses.replace(before, names=names)
-        before = dataclasses.replace(
-            before, names=f"{before.names}; {options.logits} is its output for them, as you say"
-        )
+        called, names = class_names(one.path, one.description, class_count(one.description.output))
+        one = dataclasses.replace(one, labels=called)
+        before = dataclasses.replace(before, names=f"{names}; {options.logits} is taken for the classes, as you say")
     height, width = options.size or (size.height, size.width)
     wanted = dataclasses.replace(size, height=height, width=width, channels=options.channels or size.channels)
     description = dataclasses.replace(one.description, input=_resized(one, wanted))

@@ -165,9 +165,7 @@ def class_places(classes: Sequence[str], plan: DataPlan, one: Artifact) -> tuple
             several = ", ".join(f"{spec.name} of {class_count(spec)}" for spec in one.description.outputs)
             hint = f"--logits names the output for the classes, of these: {several}"
         elif count == 1:
-            hint = (
-                "one value that no sigmoid and no ArgMax ends names no class: export it with a sigmoid, or two outputs"
-            )
+            hint = "no sigmoid and no ArgMax ends it, so it names no class: export it with a sigmoid, or two outputs"
         values = f"{count} value{'' if count == 1 else 's'} ({output.dtype})"
         raise DataError(f"{plan.name} has {len(classes)} classes, {one.path} puts out {values}.", hint)
     names = f"{one.name} names {len(one.labels)} classes for {count} outputs" if one.labels else ""

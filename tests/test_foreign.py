@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tiny_models
 
-from edgecnn import foreign, formats
+from edgecnn import foreign, formats, runtimes
 from edgecnn.artifact import Preprocessing, TensorSpec, decode, encode
 from edgecnn.errors import UsageError
 from edgecnn.foreign import Known, PictureOptions
@@ -191,3 +192,40 @@ def test_a_probability_and_a_number_are_decoded_to_a_score_for_each_class() -> N
     assert decode(np.array([[64], [192]], np.uint8), sigmoid).tolist() == [[0.75, 0.25], [0.25, 0.75]]
     number = TensorSpec(name="y", shape=(1,), dtype="int64", layout="", reading="number", classes=3)
     assert decode(np.array([2, 0], np.int64), number).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def with_two_outputs(path: Path) -> Path:
+    """The file with its flat picture, 48 numbers, as the first output and the logits as the second."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(tiny_models.linear_onnx(path, KERNEL))
+    model.graph.output.insert(0, helper.make_tensor_value_info("flat", TensorProto.FLOAT, [1, 48]))
+    onnx.save(model, path)
+    return path
+
+
+def answer(one: Known) -> npt.NDArray[np.float32]:
+    description = one.artifact.description
+    session = runtimes.get("onnxruntime").open(one.artifact.path, 1, output=description.output.name)
+    return session(np.zeros(description.input.shape, np.float32))
+
+
+def test_of_several_outputs_the_one_with_a_value_for_each_name_is_taken(tmp_path: Path) -> None:
+    path = with_two_outputs(tmp_path / "net.onnx")
+    (tmp_path / "labels.txt").write_text("red\ngreen\n")
+    one = known(path)
+    assert one.artifact.labels == ("red", "green")
+    assert "of its outputs (flat, y) y is taken for the classes" in one.sentence
+    assert answer(one).shape == (1, 2)
+
+
+def test_where_names_do_not_tell_the_first_output_is_taken_and_the_user_can_name_another(tmp_path: Path) -> None:
+    one = known(with_two_outputs(tmp_path / "net.onnx"))
+    assert "of its outputs (flat, y) flat is taken for the classes" in one.sentence
+    assert answer(one).shape == (1, 48)
+    said = foreign.with_options(one, PictureOptions(logits="y"))
+    assert "y is taken for the classes, as you say" in said.sentence
+    assert answer(said).shape == (1, 2)
+    with pytest.raises(UsageError, match="has no output 'z'"):
+        foreign.with_options(one, PictureOptions(logits="z"))

@@ -165,6 +165,26 @@ def test_where_a_file_names_no_classes_the_assumed_order_is_said_once(
     assert capsys.readouterr().err.count("the order of the folders' names is assumed (blue, green, red)") == 1
 
 
+def test_one_value_that_is_no_sigmoid_is_refused_with_a_way_on(tmp_path: Path, folder: DataPlan) -> None:
+    model = named(tmp_path, (), tiny_models.weights(6, 9, 3, 1))
+    with pytest.raises(DataError, match=r"has 3 classes, .* puts out 1 value \(float32\)") as caught:
+        Shelf(tmp_path / "shelf", None).take(folder, model)
+    assert "no sigmoid and no ArgMax ends it" in str(caught.value.hint)
+
+
+def test_an_output_above_a_half_is_the_second_folder_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = data_samples.class_folders(tmp_path / "pictures")
+    plan = DataPlan(name="folder", options={"path": str(root)})
+    path = tiny_models.linear_onnx(tmp_path / "net.onnx", tiny_models.weights(6, 9, 3, 1), [("Sigmoid", {})])
+    shelf = Shelf(tmp_path / "shelf", None)
+    assert shelf.take(plan, artifact_of(path)).places == (0, 1)
+    assert "an output above 0.5 is 'dog'" in capsys.readouterr().err
+    assert shelf.take(plan, dataclasses.replace(artifact_of(path), labels=("dog", "cat"))).places == (1, 0)
+
+
 def test_what_is_no_picture_or_leaves_its_size_open_is_said(folder: DataPlan, tmp_path: Path) -> None:
     one = named(tmp_path, COLOURS)
     size = one.preprocessing

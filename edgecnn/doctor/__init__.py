@@ -72,7 +72,8 @@ def of_file(
     if board is not None:
         facts, on_board = there.look(one, board)
         found += on_board
-    found += file.findings(path, one.description, facts.packages if facts else None)
+    description = dataclasses.replace(description, output=one.description.output)
+    found += file.findings(path, description, facts.packages if facts else None)
     machines = saturation.machines(board, facts)
     exposed = list(saturation.findings(one, machines)) if description.format == "onnx" else []
     found += exposed

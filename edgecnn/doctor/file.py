@@ -213,9 +213,8 @@ def _places(graph: Graph, description: Description) -> Iterator[Finding]:
         evidence = f"nobody reads {_list(unread)}"
         yield Finding(level="warn", subject="unused", evidence=evidence, mend="export it without them: they cost time")
     if len(graph.outputs) > 1:
-        evidence = (
-            f"{len(graph.outputs)} outputs ({_list(graph.outputs)}); {description.output.name} is taken for the classes"
-        )
+        evidence = f"{len(graph.outputs)} outputs ({_list(graph.outputs)})"
+        evidence += f"; {description.output.name} is taken for the classes"
         yield Finding(level="note", subject="outputs", evidence=evidence, mend="export it with the logits alone")
     if len(graph.inputs) > 1:
         evidence = f"{len(graph.inputs)} inputs ({_list(graph.inputs)}); a picture fills one"
