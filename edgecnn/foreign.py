@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgecnn import labels, pictures
 from edgecnn.artifact import Artifact, Description, Preprocessing, TensorSpec, class_count
-from edgecnn.errors import UsageError
+from edgecnn.errors import DataError, UsageError
 
 Number = float | tuple[float, ...]
 """One for all channels, or one for each."""
@@ -137,7 +137,11 @@ def class_names(path: Path, description: Description, count: int) -> tuple[tuple
         return description.labels, f"classes {labels.listed(description.labels)}, by the file itself"
     misfits = []
     for beside in labels.beside(path):
-        names = labels.read(beside)
+        try:
+            names = labels.read(beside)
+        except DataError as error:
+            misfits.append(error.sentence.rstrip("."))
+            continue
         if len(names) == count:
             return names, f"classes {labels.listed(names)}, by {beside.name} beside it"
         misfits.append(f"{beside.name} beside it names {len(names)} and it puts out {count}")

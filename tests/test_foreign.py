@@ -114,6 +114,13 @@ def test_a_label_file_beside_it_is_taken_or_said_why_not(tmp_path: Path) -> None
     assert known(path).names == "it names no classes; labels.txt beside it names 3 and it puts out 2"
 
 
+def test_a_label_file_that_cannot_be_read_is_said_and_no_error(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes(b"\xff\xfe")
+    one = onnx_with(tmp_path)
+    assert one.artifact.labels == ()
+    assert "Cannot read the class names in" in one.names
+
+
 def test_names_inside_a_file_go_before_those_beside_it(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("x\ny\n")
     assert onnx_with(tmp_path, labels='["a", "b"]').artifact.labels == ("a", "b")
