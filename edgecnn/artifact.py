@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,11 @@ class TensorSpec:
     """"NHWC", "NCHW", "NK" (logits), or "" when the file does not tell."""
     scale: float | None = None
     zero_point: int | None = None
+    reading: Literal["scores", "probability", "number"] = "scores"
+    """How an output names the class: a score for each, the second class's probability alone (a sigmoid), or the
+    class's number (ArgMax)."""
+    classes: int | None = None
+    """How many classes a "number" is one of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +49,23 @@ class Preprocessing:
     width: int
     channels: int
     colour_order: str
-    """"RGB" or "grey"."""
+    """"RGB", "BGR" or "grey"."""
     resize: str
-    mean: float = 0.0
-    """Subtracted by the caller from float input; 0 when normalisation is inside the graph."""
-    std: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    """Subtracted by the caller from float input, a number or one for each channel; 0 when normalisation is inside the
+    graph."""
+    std: float | tuple[float, ...] = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNote:
+    """What a file's own metadata say of the pictures it takes; None for what they leave open."""
+
+    source: str
+    """Whose words they are, such as "its TFLite metadata"."""
+    colour_order: str | None = None
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +93,9 @@ class Description:
     macs: int | None
     parameters: int
     labels: tuple[str, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    """All of them, where a file has several; `output` is the one that names the classes."""
+    image: ImageNote | None = None
     micro_arena_bytes: int | None = None
     """Tensor arena a C array needs on a microcontroller; None for other formats."""
 
@@ -178,25 +199,53 @@ def encode(images: npt.NDArray[np.uint8], spec: TensorSpec, preprocessing: Prepr
     Integer input takes the bytes themselves: a quantised input's scale and zero point are the
     normalisation. Float input takes (pixel - mean) / std.
     """
+    if preprocessing.colour_order == "BGR":
+        images = images[..., ::-1]
     if spec.dtype == "int8":
         values: npt.NDArray[Any] = (images ^ np.uint8(0x80)).view(np.int8)  # x - 128, without widening
     elif spec.dtype == "uint8":
         values = images
     elif spec.dtype == "float32":
-        values = (images.astype(np.float32) - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+        values = (images.astype(np.float32) - _channels(preprocessing.mean)) / _channels(preprocessing.std)
     else:
         raise ModelFileError(f"Input tensor {spec.name!r} has type {spec.dtype}: int8, uint8 or float32 is known.")
     if spec.layout == "NCHW":
         values = values.transpose(0, 3, 1, 2)
+    elif len(spec.shape) == 2:
+        values = values.reshape(len(values), -1)
     return np.ascontiguousarray(values)
 
 
 def decode(outputs: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[np.float32]:
-    """The output tensor as float logits (N, K)."""
-    logits = outputs.reshape(len(outputs), -1).astype(np.float32)
+    """The output tensor as a float score for each class (N, K), the largest of which is the answer.
+
+    Those of an output that puts out the class's number are 1 for that class and 0 for the others.
+    """
+    values = outputs.reshape(len(outputs), -1)
+    if spec.reading == "number":
+        numbers = np.arange(class_count(spec))
+        return np.asarray(values[:, :1] == numbers, dtype=np.float32)
+    scores = values.astype(np.float32)
     if spec.scale is not None and np.issubdtype(outputs.dtype, np.integer):
-        logits = (logits - np.float32(spec.zero_point or 0)) * np.float32(spec.scale)
-    return logits
+        scores = (scores - np.float32(spec.zero_point or 0)) * np.float32(spec.scale)
+    return np.concatenate([1 - scores, scores], axis=1) if spec.reading == "probability" else scores
+
+
+def _channels(numbers: float | tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """One number for all channels, or one for each."""
+    return np.array(numbers, dtype=np.float32)
+
+
+def values_per_picture(spec: TensorSpec) -> int:
+    """How many values an output tensor has for one picture; a file may leave the batch out of its shape."""
+    return math.prod(spec.shape[1:] if len(spec.shape) > 1 else spec.shape)
+
+
+def class_count(spec: TensorSpec) -> int:
+    """How many classes an output tells apart."""
+    if spec.reading == "probability":
+        return 2
+    return values_per_picture(spec) if spec.classes is None else spec.classes
 
 
 def _without_none(value: Any) -> Any:

@@ -16,6 +16,7 @@ from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, LinkError, MissingPackage, UsageError
+from edgecnn.foreign import PictureOptions
 from edgecnn.measure import Counting, Job, Outcome, Timing
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
@@ -29,19 +30,24 @@ COUNTING = Counting(num_counts=10, least_instructions=1_000_000)
 
 
 def bench(
-    targets: Sequence[Path], suite: Suite, data: DataPlan | None = None, output: Path | None = None
+    targets: Sequence[Path],
+    suite: Suite,
+    data: DataPlan | None = None,
+    output: Path | None = None,
+    pictures: PictureOptions | None = None,
 ) -> tuple[Report, Path | None]:
     """Measure all targets and write the Report; returns it with the path of its JSON.
 
     A target is a run folder, whose files are all measured, on its recipe's pictures unless `data`
-    names others, or a model file of any make, which is scored only with `data`. The report goes to
+    names others, or a model file of any make, which is scored only with `data`; `pictures` says how they are fed,
+    against what the file says. The report goes to
     `output`, or into the run's (or the runs' parent's) bench/ folder; for loose files without
     `output` it is not written. Gates are `judge`'s.
 
     Raises UsageError for a target that cannot be measured, before anything is; OutputError for an
     unwritable output; when no file at all could be measured, what the first one raised.
     """
-    found = candidates.find(targets, suite, data)
+    found = candidates.find(targets, suite, data, pictures)
     path = benches.destination(targets, suite, output)
     with boards.open(suite.board) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         machine = board.facts()
@@ -68,7 +74,7 @@ def bench(
     result = Report(
         board=board.name,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=benches.command(targets, suite, data),
+        command=benches.command(targets, suite, data, *(pictures.words() if pictures else ())),
         environment=machine,
         suite=config.table_of(suite),
         measurements=measurements,

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn import artifact, console, formats, measure, plugins, runtimes, seen, validity
+from edgecnn import artifact, console, foreign, formats, measure, plugins, runtimes, seen, validity
 from edgecnn.artifact import Artifact
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
+from edgecnn.foreign import Known, PictureOptions
 from edgecnn.measure import Job
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
 from edgecnn.report import Accuracy, Count, EndToEnd, Golden, Measurement, Window
 from edgecnn.run import Run, is_run, open_run
-from edgecnn.stimuli import assumed_preprocessing
 from edgecnn.summary import summarise
 
 
@@ -30,6 +30,8 @@ class Candidate:
     data: DataPlan | None
     runs: tuple[Run, ...] = ()
     """The run in whose folder it lies; none for a file that lies elsewhere."""
+    assumed: bool = False
+    """Nobody said what stands for a pixel."""
     windows: list[Window] = field(default_factory=list)
     accuracy: Accuracy | None = None
     end_to_end: EndToEnd | None = None
@@ -42,16 +44,25 @@ class Candidate:
         return bool(self.windows or self.counts)
 
 
-def find(targets: Sequence[Path], suite: Suite, data: DataPlan | None) -> list[Candidate]:
-    """All of the targets' files. Raises UsageError, RunError or ModelFileError for one that cannot be measured."""
+def find(
+    targets: Sequence[Path], suite: Suite, data: DataPlan | None, pictures: PictureOptions | None = None
+) -> list[Candidate]:
+    """All of the targets' files, to be fed as `pictures` says.
+
+    Raises UsageError, RunError, ModelFileError or DataError for one that cannot be measured.
+    """
     if not targets:
         raise UsageError("There is nothing to measure.", "name a run folder or model files")
     for name in suite.runtime:
         runtimes.get(name)
-    found = [item for target in targets for item in _artifacts(target, data)]
-    names = [one.name for one, *_ in found]
+    found = [item for target in targets for item in _files(target, data)]
+    names = [file.artifact.name for file, *_ in found]
     candidates = []
-    for one, carded, plan, runs in found:
+    for file, carded, plan, runs in found:
+        file = foreign.with_options(file, pictures or PictureOptions())
+        one = file.artifact
+        if data is not None or pictures:
+            console.note(f"{file.sentence}.")
         readers = [name for name in runtimes.for_format(one.description.format) if name in (suite.runtime or (name,))]
         if not readers:
             raise UsageError(
@@ -60,7 +71,7 @@ def find(targets: Sequence[Path], suite: Suite, data: DataPlan | None) -> list[C
             )
         # Two files of one name from two folders are told apart by their paths.
         name = one.name if names.count(one.name) == 1 else str(one.path)
-        candidates += [Candidate(name, one, reader, carded, plan, runs) for reader in readers]
+        candidates += [Candidate(name, one, reader, carded, plan, runs, file.whose is None) for reader in readers]
     return candidates
 
 
@@ -102,7 +113,7 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
         runtime=one.runtime,
         runtime_version=machine.packages[runtimes.get(one.runtime).PACKAGE],
         num_threads=suite.num_threads,
-        preprocessing_assumed=not one.carded,
+        preprocessing_assumed=one.assumed,
         verdict=one.artifact.verdict,
         summary=summarise(one.windows, one.accuracy, one.end_to_end, one.counts),
         accuracy=one.accuracy,
@@ -115,13 +126,11 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
     )
 
 
-def _artifacts(
-    target: Path, data: DataPlan | None
-) -> Iterator[tuple[Artifact, bool, DataPlan | None, tuple[Run, ...]]]:
-    """(artifact, whether it has a card, the pictures to score it on, its run) of a run folder or a file."""
+def _files(target: Path, data: DataPlan | None) -> Iterator[tuple[Known, bool, DataPlan | None, tuple[Run, ...]]]:
+    """(file, whether it has a card, the pictures to score it on, its run) of a run folder or a file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
-        yield card or _uncarded(target), card is not None, data, _run_around(target)
+        yield _known(target, card), card is not None, data, _run_around(target)
         return
     run = open_run(target)
     on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
@@ -135,7 +144,7 @@ def _artifacts(
         raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")
     for path in paths:
         card = artifact.read_card(path)
-        yield card or _uncarded(path), card is not None, data or seen.data_of(run), (run,)
+        yield _known(path, card), card is not None, data or seen.data_of(run), (run,)
 
 
 def _run_around(path: Path) -> tuple[Run, ...]:
@@ -144,12 +153,5 @@ def _run_around(path: Path) -> tuple[Run, ...]:
     return (open_run(folder),) if is_run(folder) and (folder / "run.json").is_file() else ()
 
 
-def _uncarded(path: Path) -> Artifact:
-    """An Artifact of a file made elsewhere: what it says of itself, and raw pixels for what it does not."""
-    description = formats.describe(path)
-    return Artifact(
-        path=path,
-        description=description,
-        preprocessing=assumed_preprocessing(description.input),
-        labels=description.labels,
-    )
+def _known(path: Path, card: Artifact | None) -> Known:
+    return foreign.carded(card) if card else foreign.known(path, formats.describe(path))

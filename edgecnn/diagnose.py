@@ -126,8 +126,8 @@ def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[Warn
             kind="assumed-preprocessing",
             file=None,
             runtime=None,
-            sentence=f"{', '.join(names)}: without a card, raw pixel values 0 to 255 were fed; "
-            "a file that expects others has a better accuracy than this.",
+            sentence=f"{', '.join(names)}: nobody says what stands for a pixel, so raw values 0 to 255 were fed; "
+            "a file that expects others has a better accuracy than this (--mean and --std set them).",
             numbers={"files": len(names)},
         )
 

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, files, formats, nets, quantize, seen, verdicts, verify, written
+from edgecnn import console, files, formats, labels, nets, quantize, seen, verdicts, verify, written
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
 from edgecnn.errors import GateFailed, RunError
@@ -49,7 +49,7 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         formats.get(name).check()
     plan = _with_last_epochs(plan, run)
     splits = seen.splits_of(run, plan.only_unseen)
-    if splits.test.classes != run.labels or splits.test.input_shape != tuple(run.input_shape):
+    if not labels.same(splits.test.classes, run.labels) or splits.test.input_shape != tuple(run.input_shape):
         raise RunError(
             f"The data set {run.recipe.data.name!r} is not the one {run.name} was trained on.",
             "its classes or its picture size differ",

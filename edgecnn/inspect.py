@@ -180,6 +180,9 @@ def file_lines(name: str, description: Description) -> list[str]:
 def tensor_words(spec: TensorSpec) -> str:
     """One tensor in words: "x: int8 1x28x28x1 NHWC, real = 0.0039 * (stored + 128)"."""
     words = f"{spec.name}: {spec.dtype} {'x'.join(str(size) for size in spec.shape)} {spec.layout}".rstrip()
+    words += {"probability": ", a sigmoid for two classes", "number": f", the class itself, of {spec.classes}"}.get(
+        spec.reading, ""
+    )
     if spec.scale is None:
         return words
     zero_point = spec.zero_point or 0

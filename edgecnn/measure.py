@@ -147,7 +147,7 @@ def window(job: Job, timing: Timing) -> Window:
     gc.collect()
     environment.reset_peak_rss()
     baseline_rss_bytes = environment.rss_bytes()
-    session, init_ms = _timed(lambda: runtime.open(Path(job.model), job.num_threads))
+    session, init_ms = _timed(lambda: runtime.open(Path(job.model), job.num_threads, output=job.output.name))
     session.load(x)
     _, first_ms = _timed(session.invoke)
     for _ in range(timing.warmup_runs):
@@ -190,7 +190,7 @@ def count(job: Job, counting: Counting) -> Count | None:
     if counter is None:
         return None
     with counter:
-        session = runtime.open(Path(job.model), job.num_threads)
+        session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
         session.load(x)
         session.invoke()
         runs = math.ceil(counting.least_instructions / counter.count(session.invoke))
@@ -215,12 +215,12 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
     images = np.load(test.images, mmap_mode="r")  # (N, H, W, C)
     labels = np.load(test.labels)  # (N,)
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads)
+    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
     digest, answers = hashlib.sha256(), []
     start = time.perf_counter()
     for first in range(0, len(images), ENCODE_AT_ONCE):
         encoded = artifact.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
-        outputs = np.concatenate([session(encoded[i : i + 1]) for i in range(len(encoded))])
+        outputs = np.concatenate([session(encoded[i : i + 1]).reshape(1, -1) for i in range(len(encoded))])
         digest.update(np.ascontiguousarray(outputs).tobytes())
         answers.append(artifact.decode(outputs, job.output).argmax(axis=1))
     predicted = np.concatenate(answers)
@@ -235,7 +235,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
     """The raw output (K) of every picture of a .npy file, as numbers."""
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads)
+    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
     encoded = artifact.encode(np.load(images), job.input, job.preprocessing)
     return tuple(tuple(session(encoded[i : i + 1]).ravel().tolist()) for i in range(len(encoded)))
 
@@ -246,7 +246,7 @@ def end_to_end(job: Job, task: Pictures) -> EndToEnd:
     if not encoded:
         raise DataError(f"There are no pictures in {task.folder}.")
     size = {name: getattr(job.preprocessing, name) for name in ("height", "width", "channels")}
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads)
+    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
 
     def classify(picture: bytes) -> tuple[int, int]:
         start = time.perf_counter_ns()

@@ -22,6 +22,7 @@ from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EnvironmentUnfit, GateFailed, RunError, UsageError
+from edgecnn.foreign import PictureOptions
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
 from edgecnn.runner import contents
@@ -56,7 +57,9 @@ class Selftest:
     replayed: tuple[Replayed, ...]
 
 
-def selftest(target: Path, board: str = "local", golden: Path | None = None) -> Selftest:
+def selftest(
+    target: Path, board: str = "local", golden: Path | None = None, pictures: PictureOptions | None = None
+) -> Selftest:
     """Replay the golden vectors of a run's files, of a bundle, or of one file, on every runtime that reads it.
 
     `golden` is the .npz file that holds them; by default the one beside the file. Raises RunError or UsageError
@@ -64,7 +67,7 @@ def selftest(target: Path, board: str = "local", golden: Path | None = None) -> 
     """
     suite = Suite(name="selftest")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-        found = candidates.find([_model(target)], suite, None)
+        found = candidates.find([_model(target)], suite, None, pictures)
         vectors = {one.artifact.path: _vectors(target, one, golden, Path(scratch)) for one in found}
         with boards.open(board) as machine:
             facts = machine.facts()
@@ -73,14 +76,14 @@ def selftest(target: Path, board: str = "local", golden: Path | None = None) -> 
             return Selftest(board=machine.name, environment=facts, replayed=replayed)
 
 
-def record(target: Path, golden: Path, plan: DataPlan | None = None) -> int:
+def record(target: Path, golden: Path, plan: DataPlan | None = None, pictures: PictureOptions | None = None) -> int:
     """Write golden vectors of a model file of any make, as this machine computes them; returns how many pictures.
 
     The pictures are test pictures of `plan`, or random ones, the same every time. Raises UsageError if the file
     brings its own, or if `golden` exists already.
     """
     suite = config.build(Suite, {"name": "selftest", "limit": PICTURES}, "selftest")
-    (one, *_) = candidates.find([target], suite, plan)
+    (one, *_) = candidates.find([target], suite, plan, pictures)
     if target.is_dir() or one.carded:
         raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
     if golden.exists():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from edgecnn import nets
+from edgecnn import labels, nets
 from edgecnn.data import Splits
 from edgecnn.errors import RunError
 from edgecnn.recipes import NetPlan, Recipe
@@ -23,7 +23,7 @@ def weights(recipe: Recipe, net: nn.Module, splits: Splits) -> dict[str, Tensor]
     """
     run = open_run(Path(recipe.start))
     own, taken = net.state_dict(), nets.restore(run).state_dict()
-    drawn = set() if run.labels == splits.train.classes else _of_classes(recipe.net, splits)
+    drawn = set() if labels.same(run.labels, splits.train.classes) else _of_classes(recipe.net, splits)
     own_shapes, taken_shapes = _shapes(own), _shapes(taken)
     for name in own_shapes | taken_shapes:
         if name not in drawn and own_shapes.get(name) != taken_shapes.get(name):

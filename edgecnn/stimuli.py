@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, pictures, seen
-from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
+from edgecnn import console, data, labels, seen
+from edgecnn.artifact import Artifact, class_count
 from edgecnn.data import Split
 from edgecnn.errors import DataError
 from edgecnn.measure import LabelledSet, Pictures, Timing
@@ -36,6 +38,8 @@ class Stimuli:
     folder: Path
     """Of the photographs."""
     kind: str
+    places: tuple[int, ...] = ()
+    """Where each class of the data set stands among the artifact's."""
 
     def pictures(self, suite: Suite) -> Pictures:
         """The end-to-end task of a suite."""
@@ -66,12 +70,15 @@ class Shelf:
         self._only_unseen = only_unseen
         self._loaded: dict[str, Split] = {}
         self._kept: dict[str, tuple[Split, Stimuli]] = {}
+        self._said: set[str] = set()
 
     def take(self, plan: DataPlan, one: Artifact, runs: Sequence[Run] = ()) -> Stimuli:
-        """The test split of `plan`, of which the `runs` must have seen nothing, or what they have not seen.
+        """The test split of `plan`, its labels numbered as the artifact numbers its classes.
 
-        Raises DataError if it does not fit the artifact's input and output, or as `edgecnn.seen.unseen` does.
+        The `runs` must have seen nothing of it; with `only_unseen` what they have seen is left out. Raises DataError if
+        it does not fit the artifact's input, output or classes, or as `edgecnn.seen.unseen` does.
         """
+        plan = sized(plan, one)
         key = repr((plan, [run.folder for run in runs]))
         if key not in self._kept:
             if repr(plan) not in self._loaded:
@@ -86,8 +93,21 @@ class Shelf:
             if test is whole:
                 self._kept[repr(plan)] = self._kept[key]
         test, stimuli = self._kept[key]
-        _check_fit(test, plan, one)
-        return stimuli
+        _check_size(test, plan, one)
+        places, sentence = class_places(test.classes, plan, one)
+        if sentence and sentence not in self._said:
+            self._said.add(sentence)
+            console.warn(sentence)
+        stimuli = dataclasses.replace(stimuli, places=tuple(places))
+        return stimuli if places == list(range(len(places))) else self._renumbered(stimuli, places)
+
+    def _renumbered(self, stimuli: Stimuli, places: list[int]) -> Stimuli:
+        """The same pictures, class i of the data set labelled `places[i]`."""
+        path = Path(stimuli.test.labels)
+        digest = hashlib.sha256(repr(places).encode()).hexdigest()[:12]
+        renumbered = path.with_name(f"labels-{digest}.npy")
+        np.save(renumbered, np.array(places, dtype=np.int64)[np.load(path)])
+        return dataclasses.replace(stimuli, test=dataclasses.replace(stimuli.test, labels=str(renumbered)))
 
     def _write(self, test: Split, name: str, folder: Path) -> Stimuli:
         photographs = folder / "photographs"
@@ -117,33 +137,71 @@ def golden_vectors(one: Artifact, folder: Path) -> GoldenVectors | None:
     return GoldenVectors(images=path, outputs=outputs)
 
 
-def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
-    """What a file without a card is fed: raw pixel values, in the shape its input has."""
-    shape = tuple(max(1, size) for size in spec.shape)
-    if len(shape) == 4 and spec.layout == "NHWC":
-        _, height, width, channels = shape
-    elif len(shape) == 4 and spec.layout == "NCHW":
-        _, channels, height, width = shape
-    else:
-        height, width, channels = 1, int(np.prod(shape[1:], dtype=int)), 1
-    colour_order = "grey" if channels == 1 else "RGB"
-    return Preprocessing(
-        height=height, width=width, channels=channels, colour_order=colour_order, resize=pictures.RESIZE_RULE
+def sized(plan: DataPlan, one: Artifact) -> DataPlan:
+    """The plan of a folder, its pictures brought to what the artifact takes where the plan does not say itself.
+
+    Raises DataError if no picture is what the artifact takes, or if it leaves the size open.
+    """
+    size = one.preprocessing
+    if plan.name != "folder" or "size" in plan.options:
+        return plan
+    if size.channels not in (1, 3):
+        raise DataError(f"{one.path} takes {size.channels} channels; a picture has 1 or 3.", "name other --data")
+    if size.height == 1 or size.width == 1:
+        shape = " x ".join(map(str, one.description.input.shape))
+        raise DataError(f"The input of {one.path}, {shape}, does not say how large a picture is.", "name its --size")
+    return dataclasses.replace(
+        plan, options={"size": size.height, "width": size.width, "channels": size.channels, **plan.options}
     )
 
 
-def _check_fit(test: Split, plan: DataPlan, one: Artifact) -> None:
+def class_places(classes: Sequence[str], plan: DataPlan, one: Artifact) -> tuple[list[int], str]:
+    """(where each class of a data set stands among the artifact's, what a user should know of that).
+
+    Classes are matched by their names; where the file names none, the order of the data set's names is assumed.
+    Raises DataError for classes that the artifact does not know, or another number of them.
+    """
+    output, whose = one.description.output, str(plan.options.get("path", plan.name))
+    count = class_count(output)
+    if len(one.labels) == count:
+        places = labels.places(classes, one.labels, whose, one.name)
+        if len(classes) == count:
+            return places, ""
+        left_out = [name for place, name in enumerate(one.labels) if place not in places]
+        return places, (
+            f"{whose} has {len(classes)} of the {count} classes of {one.name}: it is scored on those, "
+            f"and an answer that is another ({labels.listed(left_out)}) counts as wrong."
+        )
+    if len(classes) != count:
+        hint = "name other --data, or put a labels.txt with all the model's class names beside it"
+        if one.description.outputs:
+            several = ", ".join(f"{spec.name} of {class_count(spec)}" for spec in one.description.outputs)
+            hint = f"--logits names the output for the classes, of these: {several}"
+        elif count == 1:
+            hint = "no sigmoid and no ArgMax ends it, so it names no class: export it with a sigmoid, or two outputs"
+        values = f"{count} value{'' if count == 1 else 's'} ({output.dtype})"
+        raise DataError(f"{plan.name} has {len(classes)} classes, {one.path} puts out {values}.", hint)
+    names = f"{one.name} names {len(one.labels)} classes for {count} outputs" if one.labels else ""
+    sentence = f"{names or f'{one.name} names no classes'}: the order of the folders' names is assumed"
+    if output.reading == "probability":
+        sentence += f", so an output above 0.5 is {classes[1]!r}"
+    return list(range(count)), f"{sentence} ({labels.listed(classes)}); a labels.txt beside it tells its own."
+
+
+def same_order(first: Artifact, of_first: Stimuli, other: Artifact, of_other: Stimuli) -> list[int]:
+    """Where each class of `first` stands among those of `other`, whose pictures are of one data set."""
+    if len(of_first.places) == class_count(first.description.output):  # the data set has every class
+        return [of_other.places[number] for number in np.argsort(of_first.places)]
+    return labels.places(first.labels, other.labels, first.name, other.name)
+
+
+def _check_size(test: Split, plan: DataPlan, one: Artifact) -> None:
     wanted = (one.preprocessing.height, one.preprocessing.width, one.preprocessing.channels)
-    given = test.pictures.shape[1:]
-    if given != wanted:
-        sizes = [" x ".join(map(str, shape)) for shape in (given, wanted)]
+    shape = test.pictures.shape[1:]
+    if shape != wanted:
+        sizes = [" x ".join(map(str, size)) for size in (shape, wanted)]
         raise DataError(
             f"The pictures of {plan.name} are {sizes[0]}, {one.path} takes {sizes[1]}.", "name other --data"
-        )
-    outputs = int(np.prod(one.description.output.shape[1:], dtype=int))
-    if outputs != len(test.classes):
-        raise DataError(
-            f"{plan.name} has {len(test.classes)} classes, {one.path} puts out {outputs} values.", "name other --data"
         )
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgecnn import device, layers, nets
+from edgecnn import device, labels, layers, nets
 from edgecnn.errors import RunError
 from edgecnn.recipes import DistillPlan
 from edgecnn.run import open_run
@@ -29,7 +29,7 @@ class Teacher:
         self._nets: list[tuple[nn.Module, float, float]] = []  # with the mean and deviation of its own pixels
         for folder in plan.teacher:
             run = open_run(Path(folder))
-            if run.labels != classes or tuple(run.input_shape) != input_shape:
+            if not labels.same(run.labels, classes) or tuple(run.input_shape) != input_shape:
                 raise RunError(
                     f"The teacher {folder} was trained on other pictures or classes than its student's.",
                     "train it on the same data set",

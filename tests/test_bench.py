@@ -11,11 +11,11 @@ from edgecnn import artifact, bench, benches, data, formats, plans, report
 from edgecnn.artifact import Artifact
 from edgecnn.candidates import Candidate
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, OutputError, RunError, UsageError
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
 from edgecnn.report import Report
 from edgecnn.run import Run
-from edgecnn.stimuli import assumed_preprocessing
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 QUICK = Suite(name="quick", rounds=2, warmup_runs=1, num_runs=20, min_secs=0.0, limit=100)

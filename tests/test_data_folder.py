@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import data_samples
@@ -52,6 +53,24 @@ def test_train_and_test_folders_are_the_two_splits(tmp_path: Path) -> None:
     for split, part in ((train, "train"), (test, "test")):
         paths = sorted((tmp_path / part).glob("*/*.png"))
         assert all(np.array_equal(a, np.asarray(Image.open(p))) for a, p in zip(split.images, paths, strict=True))
+
+
+def test_a_name_composed_and_decomposed_is_one_class(tmp_path: Path) -> None:
+    names = ("Grün", "Äpfel")
+    for part, form, seed in (("train", "NFC", 0), ("train", "NFD", 100), ("test", "NFD", 200)):
+        data_samples.class_folders(
+            tmp_path / part, classes=[unicodedata.normalize(form, name) for name in names], count=3, seed=seed
+        )
+    train, test = folder.load(str(tmp_path), size=12)
+    assert train.classes == test.classes == names
+    assert np.bincount(train.labels).tolist() == [6, 6]
+    assert np.bincount(test.labels).tolist() == [3, 3]
+
+
+def test_pictures_are_as_wide_as_asked_for(tmp_path: Path) -> None:
+    data_samples.class_folders(tmp_path, count=3)
+    train, test = folder.load(str(tmp_path), size=6, width=10)
+    assert train.pictures.shape[1:] == test.pictures.shape[1:] == (6, 10, 3)
 
 
 def test_one_folder_is_split_by_the_seed_about_the_same_share_of_every_class(tmp_path: Path) -> None:
@@ -346,7 +365,7 @@ def test_processes_decode_what_one_process_decodes(tmp_path: Path) -> None:
     data_samples.class_folders(tmp_path, count=3 * _decoded.CHUNK // 2 + 1)
     paths = sorted(tmp_path.glob("*/*.png"))
     (tmp_path / "cat" / "020.png").write_bytes(b"")
-    images, left_out = _decoded.images(paths, _decoded.digests(paths), size=9, channels=3, skip_broken=True)
+    images, left_out = _decoded.images(paths, _decoded.digests(paths), shape=(9, 9, 3), skip_broken=True)
     assert left_out == [20]
     assert not images[20].any()
     for path, image in zip(paths, images, strict=True):

@@ -312,7 +312,7 @@ def test_a_card_of_another_file_and_labels_of_another_count_are_wrong(tmp_path: 
     path = tmp_path / "a.tflite"
     shutil.copyfile(small_runs.written("dscnn", "tflite", "int8").path, path)
     one = small_runs.artifact(path, small_runs.exportable("dscnn").preprocessing)
-    assert looked_at(path)["card"].level == "note"
+    assert looked_at(path)["card"].level == "ok"  # its own metadata say what to feed
     artifacts.write_card(one)
     assert looked_at(path)["card"].level == "ok"
     table = json.loads(artifacts.card_path(path).read_text())
@@ -345,3 +345,26 @@ def test_files_with_a_bias_of_another_maker_are_well(tmp_path: Path) -> None:
     path = centroid_models.tflite_file(tmp_path / "c.tflite", weights, np.ones(5), 1.0, -128, 5000.0)
     assert looked_at(path)["answers"].level == "ok"
     assert looked_at(centroid_models.onnx_file(tmp_path / "c.onnx", weights, np.ones(5)))["answers"].level == "ok"
+
+
+def test_how_an_output_names_the_class_is_said(tmp_path: Path) -> None:
+    kernel = tiny_models.weights(4, 4, 3, 3)
+    number = tiny_models.linear_onnx(tmp_path / "n.onnx", kernel, [("ArgMax", {"axis": 1, "keepdims": 0})], [1])
+    assert "the class itself (ArgMax, int64), one of 3" in looked_at(number)["output"].evidence
+    sigmoid = tiny_models.linear_onnx(tmp_path / "s.onnx", kernel[:1], [("Sigmoid", {})])
+    assert looked_at(sigmoid)["output"].level == "ok"
+    assert (
+        "no class can be told"
+        in looked_at(tiny_models.linear_onnx(tmp_path / "one.onnx", kernel[:1]))["output"].evidence
+    )
+
+
+def test_labels_beside_a_file_and_what_its_metadata_say_of_pixels_are_taken(tmp_path: Path) -> None:
+    notes = {"Image.NominalPixelRange": "Normalized_0_1"}
+    path = tiny_models.linear_onnx(tmp_path / "net.onnx", tiny_models.weights(4, 4, 3, 2), notes=notes)
+    assert looked_at(path)["labels"].level == "note"
+    (tmp_path / "labels.txt").write_text("0 red\n1 green\n")
+    seen = looked_at(path)
+    assert (seen["labels"].level, seen["card"].level) == ("ok", "ok")
+    assert "red, green, by labels.txt beside it" in seen["labels"].evidence
+    assert "by its ONNX metadata: pixel / 255" in seen["card"].evidence

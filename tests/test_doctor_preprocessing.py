@@ -23,7 +23,7 @@ from edgecnn.doctor.mistakes import MISTAKES, Mistake
 from edgecnn.doctor.preprocessing import Diagnosis
 from edgecnn.doctor.trial import Laboratory, Target
 from edgecnn.errors import DataError, GateFailed, UsageError
-from edgecnn.stimuli import assumed_preprocessing
+from edgecnn.foreign import assumed_preprocessing
 
 CLASSES = centroid_models.CLASSES
 SIDE = centroid_models.SIDE

@@ -25,13 +25,13 @@ from edgecnn.doctor.finding import Finding
 from edgecnn.doctor.saturation import Machine
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit, GateFailed
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.parity import show
 from edgecnn.recipes import DataPlan
 from edgecnn.report import Golden
 from edgecnn.runner import contents
 from edgecnn.runner import selftest as replay
 from edgecnn.saturation import rates
-from edgecnn.stimuli import assumed_preprocessing
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from PIL import Image
 from edgecnn import boards, counters, formats, measure, plugins
 from edgecnn.artifact import Preprocessing, TensorSpec
 from edgecnn.errors import DataError, ModelFileError
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.measure import Counting, Job, LabelledSet, Pictures, Timing
-from edgecnn.stimuli import assumed_preprocessing
 
 KERNEL = tiny_models.weights(6, 5, 3, 7)
 WRITERS = {
@@ -210,3 +210,24 @@ def test_raw_outputs_of_pictures_are_given_exactly(job: Job, tmp_path: Path) -> 
     np.save(tmp_path / "images.npy", images)
     given = measure.run(dataclasses.replace(job, replay=str(tmp_path / "images.npy"))).replay
     assert np.array_equal(np.array(given, dtype=np.float32), tiny_models.logits(KERNEL, images).astype(np.float32))
+
+
+def test_a_sigmoid_is_scored_at_a_half_and_a_class_number_as_it_is(tmp_path: Path) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)
+    kernel = tiny_models.weights(6, 5, 3, 3)
+    one = kernel[1:2] - kernel[:1]
+    is_second = (tiny_models.logits(one, images)[:, 0] > 0).astype(np.int64)
+    best = tiny_models.logits(kernel, images).argmax(1)
+    number = [("ArgMax", {"axis": 1, "keepdims": 0})]
+    squeezed = tiny_models.linear_onnx(tmp_path / "b.onnx", kernel, [*number, ("Squeeze", {})], [])
+    sigmoid = tiny_models.with_sigmoid(tiny_models.linear_tflite(tmp_path / "s.tflite", one))
+    jobs = [
+        (job_of(tiny_models.linear_onnx(tmp_path / "s.onnx", one, [("Sigmoid", {})]), "onnxruntime"), is_second),
+        (job_of(sigmoid, "litert"), is_second),
+        (job_of(tiny_models.linear_onnx(tmp_path / "n.onnx", kernel, number, [1]), "onnxruntime"), best),
+        (job_of(squeezed, "onnxruntime"), best),
+    ]
+    for place, (job, labels) in enumerate(jobs):
+        (tmp_path / str(place)).mkdir()
+        assert labels.sum() > 0
+        assert measure.accuracy(job, written(images, labels, tmp_path / str(place))).correct == 30

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import altered
+import data_samples
 import numpy as np
 import pytest
 import tiny_models
@@ -16,7 +17,7 @@ from PIL import Image
 from edgecnn import artifact as artifacts
 from edgecnn import data, environment, files, parity, quantize
 from edgecnn.artifact import Artifact
-from edgecnn.errors import EnvironmentUnfit, GateFailed, OutputError, PlanError, UsageError
+from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, OutputError, PlanError, UsageError
 from edgecnn.formats import onnx as onnx_format
 from edgecnn.parity import matrix, sheet, show
 from edgecnn.plans import ExportPlan
@@ -203,3 +204,42 @@ def test_the_surest_flips_come_first(rows: list[tuple[int, ...]]) -> None:
     assert set(found) == {i for i in range(len(rows)) if before[i].argmax() != after[i].argmax()}
     sureness = (sheet.margins(before) + sheet.margins(after))[found]
     assert (np.diff(sureness) <= 0).all()
+
+
+def test_two_files_with_their_classes_in_another_order_give_one_answer(tmp_path: Path) -> None:
+    names = [str(digit) for digit in range(10)]
+    order = np.random.default_rng(0).permutation(10)
+    files = [
+        tiny_models.linear_onnx(tmp_path / "a.onnx", KERNEL, notes={"labels": json.dumps(names)}),
+        tiny_models.linear_onnx(
+            tmp_path / "b.onnx", KERNEL[order], notes={"labels": json.dumps([names[i] for i in order])}
+        ),
+    ]
+    for targets in (files, files[::-1]):
+        result, _ = parity.verify(targets, data=DIGITS, limit=50)
+        (difference,) = result.differences
+        assert difference.verdict.agreement_percent == 100.0
+        assert difference.identical
+
+
+def test_a_file_that_puts_out_the_class_itself_is_held_against_one_that_puts_out_scores(tmp_path: Path) -> None:
+    tail = [("ArgMax", {"axis": 1, "keepdims": 0})]
+    scores = tiny_models.linear_onnx(tmp_path / "scores.onnx", KERNEL)
+    number = tiny_models.linear_onnx(tmp_path / "number.onnx", KERNEL, tail, [1])
+    result, _ = parity.verify([scores, number], data=DIGITS, limit=50)
+    (difference,) = result.differences
+    assert difference.verdict.agreement_percent == 100.0
+    assert not difference.searched
+
+
+def test_files_of_different_sizes_cannot_be_asked_the_same_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = data_samples.class_folders(tmp_path / "pictures")
+    plan = DataPlan(name="folder", options={"path": str(root)})
+    files = [
+        tiny_models.linear_onnx(tmp_path / f"{side}.onnx", tiny_models.weights(side, side, 3, 2)) for side in (8, 9)
+    ]
+    with pytest.raises(DataError, match="take pictures of different sizes"):
+        parity.verify(files, data=plan)

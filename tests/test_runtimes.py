@@ -23,7 +23,7 @@ def tiny_file(runtime: str, folder: Path) -> Path:
 
 
 def encoded(path: Path, images: np.ndarray) -> np.ndarray:
-    from edgecnn.stimuli import assumed_preprocessing
+    from edgecnn.foreign import assumed_preprocessing
 
     spec = formats.describe(path).input
     return artifact.encode(images, spec, assumed_preprocessing(spec))

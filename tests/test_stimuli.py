@@ -1,5 +1,7 @@
+import dataclasses
 from pathlib import Path
 
+import data_samples
 import numpy as np
 import pytest
 import tiny_models
@@ -8,9 +10,10 @@ from PIL import Image
 from edgecnn import data, formats
 from edgecnn.artifact import Artifact, TensorSpec
 from edgecnn.errors import DataError
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
-from edgecnn.stimuli import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf, assumed_preprocessing
+from edgecnn.stimuli import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf
 
 DIGITS = DataPlan(name="digits")
 
@@ -94,3 +97,100 @@ def test_without_a_card_the_inputs_shape_tells_the_picture(
     one = assumed_preprocessing(TensorSpec(name="x", shape=shape, dtype="float32", layout=layout))
     assert (one.height, one.width, one.channels, one.colour_order) == expected
     assert (one.mean, one.std) == (0.0, 1.0)
+
+
+COLOURS = ("blue", "green", "red")
+KERNEL = tiny_models.weights(6, 9, 3, 3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataPlan:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = data_samples.class_folders(tmp_path / "pictures", classes=COLOURS)
+    return DataPlan(name="folder", options={"path": str(root)})
+
+
+def named(tmp_path: Path, labels: tuple[str, ...], kernel: tiny_models.Weights = KERNEL) -> Artifact:
+    one = artifact_of(tiny_models.linear_onnx(tmp_path / "net.onnx", kernel))
+    return dataclasses.replace(one, labels=labels)
+
+
+def test_a_folders_pictures_are_brought_to_the_size_of_the_model(folder: DataPlan, tmp_path: Path) -> None:
+    for number, shape in enumerate([(6, 9, 3), (12, 12, 1)]):
+        model = named(tmp_path, COLOURS, tiny_models.weights(*shape, 3))
+        stimuli = Shelf(tmp_path / f"shelf-{number}", None).take(folder, model)
+        assert np.load(stimuli.test.images).shape[1:] == shape
+
+
+def test_a_size_in_the_plan_stands(folder: DataPlan, tmp_path: Path) -> None:
+    plan = dataclasses.replace(folder, options={**folder.options, "size": 7})
+    with pytest.raises(DataError, match=r"are 7 x 7 x 3, .* takes 6 x 9 x 3"):
+        Shelf(tmp_path / "shelf", None).take(plan, named(tmp_path, COLOURS))
+
+
+@pytest.mark.parametrize("labels", [("red", "green", "blue"), ("Green", "RED", "Blue")])
+def test_classes_in_another_order_are_matched_by_name(
+    labels: tuple[str, ...], folder: DataPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(tmp_path / "shelf", None)
+    in_order = shelf.take(folder, named(tmp_path, COLOURS))
+    other = shelf.take(folder, named(tmp_path, labels))
+    assert other.test.images == in_order.test.images
+    called = [COLOURS[place] for place in np.load(in_order.test.labels)]
+    assert called == [labels[place].lower() for place in np.load(other.test.labels)]
+    assert "assumed" not in capsys.readouterr().err
+
+
+def test_a_class_the_model_does_not_know_is_refused_with_both_lists(folder: DataPlan, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no class 'blue': .* has blue, green, red; net.onnx has red, green, cyan"):
+        Shelf(tmp_path / "shelf", None).take(folder, named(tmp_path, ("red", "green", "cyan")))
+
+
+def test_a_folder_with_some_of_the_classes_is_scored_on_those_and_it_is_said(
+    folder: DataPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ("pink", "red", "green", "blue")
+    model = named(tmp_path, labels, tiny_models.weights(6, 9, 3, 4))
+    stimuli = Shelf(tmp_path / "shelf", None).take(folder, model)
+    assert set(np.load(stimuli.test.labels).tolist()) == {1, 2, 3}
+    assert "has 3 of the 4 classes of net.onnx: it is scored on those" in capsys.readouterr().err
+
+
+def test_where_a_file_names_no_classes_the_assumed_order_is_said_once(
+    folder: DataPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(tmp_path / "shelf", None)
+    for _ in range(2):
+        assert shelf.take(folder, named(tmp_path, ())).places == (0, 1, 2)
+    assert capsys.readouterr().err.count("the order of the folders' names is assumed (blue, green, red)") == 1
+
+
+def test_one_value_that_is_no_sigmoid_is_refused_with_a_way_on(tmp_path: Path, folder: DataPlan) -> None:
+    model = named(tmp_path, (), tiny_models.weights(6, 9, 3, 1))
+    with pytest.raises(DataError, match=r"has 3 classes, .* puts out 1 value \(float32\)") as caught:
+        Shelf(tmp_path / "shelf", None).take(folder, model)
+    assert "no sigmoid and no ArgMax ends it" in str(caught.value.hint)
+
+
+def test_an_output_above_a_half_is_the_second_folder_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = data_samples.class_folders(tmp_path / "pictures")
+    plan = DataPlan(name="folder", options={"path": str(root)})
+    path = tiny_models.linear_onnx(tmp_path / "net.onnx", tiny_models.weights(6, 9, 3, 1), [("Sigmoid", {})])
+    shelf = Shelf(tmp_path / "shelf", None)
+    assert shelf.take(plan, artifact_of(path)).places == (0, 1)
+    assert "an output above 0.5 is 'dog'" in capsys.readouterr().err
+    assert shelf.take(plan, dataclasses.replace(artifact_of(path), labels=("dog", "cat"))).places == (1, 0)
+
+
+def test_what_is_no_picture_or_leaves_its_size_open_is_said(folder: DataPlan, tmp_path: Path) -> None:
+    one = named(tmp_path, COLOURS)
+    size = one.preprocessing
+    flat = dataclasses.replace(one, preprocessing=dataclasses.replace(size, height=1, width=162, channels=1))
+    with pytest.raises(DataError, match="does not say how large a picture is"):
+        Shelf(tmp_path / "shelf", None).take(folder, flat)
+    four = dataclasses.replace(one, preprocessing=dataclasses.replace(size, channels=4))
+    with pytest.raises(DataError, match="takes 4 channels; a picture has 1 or 3"):
+        Shelf(tmp_path / "shelf", None).take(folder, four)

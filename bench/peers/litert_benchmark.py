@@ -24,8 +24,8 @@ from typing import Any
 from edgecnn import boards, console, environment, files, formats, stats
 from edgecnn.boards import Board
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.measure import Job, Timing
-from edgecnn.stimuli import assumed_preprocessing
 from edgecnn.units import duration
 
 LEAST_MS = 0.05

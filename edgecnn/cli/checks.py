@@ -17,6 +17,11 @@ def verify(
     targets: Annotated[list[Path], typer.Argument(help="Run folders, or .onnx and .tflite files of any make.")],
     board: Annotated[list[str] | None, typer.Option("--board", help="Ask on this board too; may be repeated.")] = None,
     data: o.DATA = None,
+    size: o.SIZE = None,
+    channels: o.CHANNELS = None,
+    mean: o.MEAN = None,
+    std: o.STD = None,
+    logits: o.LOGITS = None,
     limit: o.LIMIT = None,
     only_unseen: o.ONLY_UNSEEN = False,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of floats, relative to a layer's largest.")] = 1e-5,
@@ -32,9 +37,8 @@ def verify(
     from edgecnn.parity.layers import Tolerance
 
     plan = o.data_plan(data)
-    result, folder = parity.verify(
-        targets, board or [], plan, limit, Tolerance(lsb=tolerance_lsb, relative=tolerance), output, only_unseen
-    )
+    allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
+    result, folder = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen)
     if as_json:
         print(json.dumps(matrix.to_table(result), indent=1))
     else:
@@ -50,18 +54,24 @@ def selftest(
     golden: Annotated[Path | None, typer.Option("--golden", help="Vectors; golden.npz beside the file.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Make vectors of a file here, into this.")] = None,
     data: o.DATA = None,
+    size: o.SIZE = None,
+    channels: o.CHANNELS = None,
+    mean: o.MEAN = None,
+    std: o.STD = None,
+    logits: o.LOGITS = None,
     as_json: o.JSON = False,
 ) -> None:
     """Replay golden vectors: the same answers as where the model was made?"""
     from edgecnn import selftest as verb
     from edgecnn.environment import machine_name
 
+    pictures = o.pictures(size, channels, mean, std, logits)
     if record:
         if board or golden:
             raise UsageError("--record writes new vectors, on this machine.", "without --board and --golden")
-        console.note(f"{record}: {verb.record(target, record, o.data_plan(data))} pictures")
+        console.note(f"{record}: {verb.record(target, record, o.data_plan(data), pictures)} pictures")
         return
-    result = verb.selftest(target, board or "local", golden)
+    result = verb.selftest(target, board or "local", golden, pictures)
     if as_json:
         print(json.dumps(verb.to_table(result), indent=1))
     else:

@@ -14,6 +14,7 @@ from edgecnn.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.artifact import Artifact
+    from edgecnn.foreign import PictureOptions
     from edgecnn.plans import ExportPlan, Suite
     from edgecnn.recipes import DataPlan, Recipe
 
@@ -101,6 +102,11 @@ def bench(
     targets: Annotated[list[Path], typer.Argument(help="Run folders, or .onnx and .tflite files of any make.")],
     suite: Annotated[str, typer.Option("--suite", help="A suite by name (bench/) or a .toml file.")] = "default",
     data: o.DATA = None,
+    size: o.SIZE = None,
+    channels: o.CHANNELS = None,
+    mean: o.MEAN = None,
+    std: o.STD = None,
+    logits: o.LOGITS = None,
     board: o.BOARD = None,
     runtime: o.RUNTIME = None,
     num_threads: o.NUM_THREADS = None,
@@ -126,12 +132,13 @@ def bench(
         "only_unseen": only_unseen or None,
     }  # fmt: skip
     plan = _suite(suite, o.changes(settings, keys))
+    pictures = o.pictures(size, channels, mean, std, logits)
     if profile:
         from edgecnn import profiling
 
-        profiling.main(targets, plan, o.data_plan(data), output, as_json)
+        profiling.main(targets, plan, o.data_plan(data), output, as_json, pictures)
         return
-    _bench(targets, plan, o.data_plan(data), output, as_json)
+    _bench(targets, plan, o.data_plan(data), output, as_json, pictures)
 
 
 def run(
@@ -246,11 +253,18 @@ def _judge(made: list[Artifact]) -> None:
     verb.judge(made)
 
 
-def _bench(targets: list[Path], suite: Suite, data: DataPlan | None, output: Path | None, as_json: bool) -> None:
+def _bench(
+    targets: list[Path],
+    suite: Suite,
+    data: DataPlan | None,
+    output: Path | None,
+    as_json: bool,
+    pictures: PictureOptions | None = None,
+) -> None:
     from edgecnn import bench as verb
     from edgecnn import present, report
 
-    result, path = verb.bench(targets, suite, data, output)
+    result, path = verb.bench(targets, suite, data, output, pictures)
     if as_json:
         print(report.to_json(result), end="")
     else:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgecnn.errors import UsageError
+
 if TYPE_CHECKING:
+    from edgecnn.foreign import PictureOptions
     from edgecnn.recipes import DataPlan, Recipe
 
 RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
 DATA = Annotated[str | None, typer.Option("--data", help="A data set's name, or a folder of class folders.")]
+SIZE = Annotated[str | None, typer.Option("--size", help="Of a picture: 96, or 96x128 (height x width).")]
+CHANNELS = Annotated[int | None, typer.Option("--channels", help="Of a picture: 1 grey, 3 colour.")]
+MEAN = Annotated[str | None, typer.Option("--mean", help="Taken off a pixel of 0..255: 127.5, or one a channel.")]
+STD = Annotated[str | None, typer.Option("--std", help="What the rest is divided by: 127.5, or one a channel.")]
+LOGITS = Annotated[str | None, typer.Option("--logits", help="Output for the classes, of a file with several.")]
 EPOCHS = Annotated[int | None, typer.Option("--epochs", help="Passes over the training pictures.")]
 BATCH_SIZE = Annotated[int | None, typer.Option("--batch-size", help="Pictures in one step.")]
 LR = Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")]
@@ -50,6 +59,46 @@ def data_plan(data: str | None) -> DataPlan | None:
     from edgecnn import plans
 
     return plans.data_plan(data) if data else None
+
+
+def pictures(
+    size: str | None, channels: int | None, mean: str | None, std: str | None, logits: str | None
+) -> PictureOptions | None:
+    """What these options say of a file, against itself; None without them. Raises UsageError for no such numbers."""
+    from edgecnn.foreign import PictureOptions
+
+    if channels not in (None, 1, 3):
+        raise UsageError(f"--channels {channels} is no picture's.", "1 for grey, 3 for colour")
+    said = PictureOptions(
+        size=_size(size) if size else None,
+        channels=channels,
+        mean=_numbers("--mean", mean) if mean else None,
+        std=_numbers("--std", std) if std else None,
+        logits=logits,
+    )
+    return None if said == PictureOptions() else said
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    try:
+        size = int(height), int(width or height)
+    except ValueError:
+        size = 0, 0
+    if min(size) < 1:
+        raise UsageError(f"--size {text!r} is not a picture's size.", "write it as 96, or 96x128: height x width")
+    return size
+
+
+def _numbers(option: str, text: str) -> float | tuple[float, ...]:
+    """One number, or one for each channel; a deviation is never 0."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(map(math.isfinite, numbers)) or (option == "--std" and 0 in numbers):
+        raise UsageError(f"{option} {text!r} is no number to feed a pixel with.", f"{option} 127.5, or one a channel")
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:

@@ -32,7 +32,8 @@ from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.places import cache_folder
 
 T = TypeVar("T")
-
+Shape = tuple[int, int, int]
+"""(H, W, C) of one picture."""
 CHUNK = 16
 """Pictures a process decodes at a time: few enough that Ctrl-C is not kept waiting by large ones."""
 
@@ -52,32 +53,33 @@ def digests(paths: Sequence[Path]) -> list[str]:
 
 
 def images(
-    paths: Sequence[Path], contents: Sequence[str], *, size: int, channels: int, skip_broken: bool
+    paths: Sequence[Path], contents: Sequence[str], *, shape: Shape, skip_broken: bool
 ) -> tuple[Pixels | Stored, list[int]]:
-    """All pictures, uint8 (N, size, size, channels), and the indices of those that cannot be read.
+    """All pictures, uint8 (N, *shape), and the indices of those that cannot be read.
 
     contents: the `digests` of the paths. The rows of broken pictures are black. Without `skip_broken`
     the first broken one raises a DataError that names it, and nothing is kept.
     """
-    key = _key(contents, size, channels)
+    key = _key(contents, shape)
     pixels_path = cache_folder() / "decoded" / f"{key}.npy"
     broken_path = pixels_path.with_suffix(".json")
-    shape = (len(paths), size, size, channels)
-    cached = _open_cache(pixels_path, broken_path, shape)
+    cached = _open_cache(pixels_path, broken_path, (len(paths), *shape))
     if cached is None:
         broken: list[int] = []
         with contextlib.closing(_parts(paths, shape, broken, broken_path, skip_broken)) as parts:
-            cached = _stored.made(pixels_path, shape, parts), broken
+            cached = _stored.made(pixels_path, (len(paths), *shape), parts), broken
         console.note(f"decoded {len(paths):,} pictures into {pixels_path}")
     elif cached[1] and not skip_broken:
-        pictures.decode(paths[cached[1][0]], height=size, width=size, channels=channels)
+        pictures.decode(paths[cached[1][0]], height=shape[0], width=shape[1], channels=shape[2])
     return cached
 
 
-def _key(contents: Sequence[str], size: int, channels: int) -> str:
+def _key(contents: Sequence[str], shape: Shape) -> str:
     import PIL
 
     versions = [PIL.__version__, edgecnn.__version__]
+    height, width, channels = shape
+    size = height if height == width else [height, width]
     decided_by = json.dumps([pictures.RESIZE_RULE, versions, size, channels, list(contents)])
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
@@ -94,17 +96,16 @@ def _open_cache(
 
 
 def _parts(
-    paths: Sequence[Path], shape: tuple[int, ...], broken: list[int], broken_path: Path, skip_broken: bool
+    paths: Sequence[Path], shape: Shape, broken: list[int], broken_path: Path, skip_broken: bool
 ) -> Generator[Pixels]:
     """Every picture in order, a chunk at a time; fills `broken`, and writes it at the end.
 
     The pixels' file appears after that, so that it says both are whole.
     """
-    count, size, _, channels = shape
     done = 0
     with (
-        contextlib.closing(in_processes(functools.partial(_decode, size=size, channels=channels), paths)) as decoded,
-        console.progress("decoding pictures", count) as advance,
+        contextlib.closing(in_processes(functools.partial(_decode, shape=shape), paths)) as decoded,
+        console.progress("decoding pictures", len(paths)) as advance,
     ):
         for pixels, sentences in decoded:
             if sentences and not skip_broken:
@@ -145,13 +146,14 @@ def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(paths: Sequence[Path], size: int, channels: int) -> tuple[Pixels, dict[int, str]]:
-    """The pictures (N, size, size, channels), and what is wrong with the broken ones by index."""
-    pixels = np.zeros((len(paths), size, size, channels), dtype=np.uint8)
+def _decode(paths: Sequence[Path], shape: Shape) -> tuple[Pixels, dict[int, str]]:
+    """The pictures (N, *shape), and what is wrong with the broken ones by index."""
+    height, width, channels = shape
+    pixels = np.zeros((len(paths), *shape), dtype=np.uint8)
     sentences = {}
     for index, path in enumerate(paths):
         try:
-            pixels[index] = pictures.decode(path, height=size, width=size, channels=channels)
+            pixels[index] = pictures.decode(path, height=height, width=width, channels=channels)
         except DataError as error:
             sentences[index] = error.sentence
     return pixels, sentences

@@ -31,6 +31,7 @@ FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 def load(
     path: str = "",
     size: int = 32,
+    width: int = 0,
     channels: int = 3,
     test: float = 0.2,
     seed: int = 0,
@@ -39,10 +40,11 @@ def load(
     near_copies: bool = True,
     split: str = "content",
 ) -> tuple[Split, Split]:
-    """(train, test), uint8 (N, size, size, channels), decoded once and then read from a cache.
+    """(train, test), uint8 (N, size, width, channels), decoded once and then read from a cache.
 
     path: the folder.
-    size: side in pixels, reached by pictures.RESIZE_RULE.
+    size: height in pixels, reached by pictures.RESIZE_RULE.
+    width: in pixels; 0 for square pictures.
     channels: 1 for grey, 3 for RGB.
     test: share of every class that becomes the test split, if there is no test/.
     seed: of that split.
@@ -58,7 +60,7 @@ def load(
     """
     if not path:
         raise PlanError("[data] lacks the key 'path'.", "name the folder of your pictures: --data path/to/folder")
-    if size < 1 or channels not in (1, 3):
+    if size < 1 or width < 0 or channels not in (1, 3):
         raise PlanError(f"[data]: size = {size}, channels = {channels} is no shape of a picture.", "channels: 1 or 3")
     if not 0 < test < 1:
         raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
@@ -79,7 +81,9 @@ def load(
         roles[_to_test(labels, roles, contents, keys, test, seed)] = "test"
         console.note(f"there is no test/: {100 * test:g} % of the pictures of {layout.train} are cut off to test with")
 
-    images, broken = _decoded.images(paths, contents, size=size, channels=channels, skip_broken=skip_broken)
+    images, broken = _decoded.images(
+        paths, contents, shape=(size, width or size, channels), skip_broken=skip_broken
+    )
     kept = np.ones(len(paths), dtype=bool)
     kept[broken] = False
     if broken:

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console
-from edgecnn.artifact import Artifact, Description
+from edgecnn import console, foreign, labels
+from edgecnn.artifact import Artifact, Description, class_count
 from edgecnn.doctor import album, conclusions, device_log, file, installation, preprocessing, saturation, show, there
 from edgecnn.doctor.album import Album, Labelled
 from edgecnn.doctor.answers import Model
@@ -28,7 +28,7 @@ from edgecnn.doctor.finding import Finding, wrong
 from edgecnn.doctor.preprocessing import Diagnosis
 from edgecnn.doctor.trial import Target
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
-from edgecnn.stimuli import assumed_preprocessing
+from edgecnn.foreign import Known
 
 LIMIT = 500
 """Pictures that are tried, of a folder with more."""
@@ -66,18 +66,20 @@ def of_file(
     if limit < 1:
         raise UsageError(f"--limit {limit} should be at least 1.")
     description, found = file.open_model(path)
-    one = _artifact(path, description)
+    known = _known(path, description)
+    one = known.artifact
     facts = None
     if board is not None:
         facts, on_board = there.look(one, board)
         found += on_board
+    description = dataclasses.replace(description, output=one.description.output)
     found += file.findings(path, description, facts.packages if facts else None)
     machines = saturation.machines(board, facts)
     exposed = list(saturation.findings(one, machines)) if description.format == "onnx" else []
     found += exposed
     diagnosis = None
     if pictures is not None:
-        diagnosis, about = _preprocessing(one, pictures, log, limit)
+        diagnosis, about = _preprocessing(known, pictures, log, limit)
         found += about
         if any(finding.level != "ok" for finding in exposed):
             found += saturation.price(one, *_some(one, pictures, log is None), machines)
@@ -87,69 +89,59 @@ def of_file(
         raise GateFailed(f"Something is wrong with {path}: {subjects}.", failed[0].mend)
 
 
-def _preprocessing(one: Artifact, folder: Path, log: Path | None, limit: int) -> tuple[Diagnosis, list[Finding]]:
+def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> tuple[Diagnosis, list[Finding]]:
     """What the pictures say. Raises DataError if they cannot be used."""
-    outputs = int(np.prod(one.description.output.shape[1:], dtype=int))
+    one = known.artifact
     if len(one.description.input.shape) != 4:
         raise DataError(f"{one.path} takes no picture: its input is {one.description.input.shape}.")
     if log is None:
         shown = album.labelled(folder, limit)
-        names, target = _classes(one, shown, outputs)
+        names, target = _classes(one, shown, folder)
         paths: Sequence[Path] = shown.paths
     else:
         everything = album.labelled(folder, limit=1 << 40)
-        names = one.labels or everything.classes or tuple(map(str, range(outputs)))
+        names = one.labels or everything.classes or tuple(map(str, range(class_count(one.description.output))))
         said = device_log.read(log, everything.paths, names)
         paths, target = said.paths[:limit], Target(classes=said.called[:limit])
         if said.scores is not None:
             target = dataclasses.replace(target, scores=said.scores[:limit])
     where = preprocessing.laboratory(Model(one.path, one.description), paths, one.preprocessing)
     diagnosis = preprocessing.diagnose(where, target, names, of_device=log is not None)
-    carded = artifacts.card_path(one.path).is_file()
-    return diagnosis, list(conclusions.of(diagnosis, carded))
+    return diagnosis, list(conclusions.of(diagnosis, known.whose))
 
 
 def _some(one: Artifact, folder: Path, labelled: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
     """Pictures (N, H, W, C), brought to size as they should be, and the right output of each, (N,), if it is known."""
     shown, size = album.labelled(folder, saturation.PICTURES), one.preprocessing
     pixels = Album(shown.paths, size.height, size.width, size.channels).pixels(None, None)
-    outputs = int(np.prod(one.description.output.shape[1:], dtype=int))
-    return pixels, _classes(one, shown, outputs)[1].classes if labelled else None
+    return pixels, _classes(one, shown, folder)[1].classes if labelled else None
 
 
-def _classes(one: Artifact, shown: Labelled, outputs: int) -> tuple[Sequence[str], Target]:
+def _classes(one: Artifact, shown: Labelled, folder: Path) -> tuple[Sequence[str], Target]:
     """(names of the outputs, the right output of every picture). Raises DataError if the two do not fit."""
     if not shown.classes or (shown.labels < 0).any():
         raise DataError(
             "Pictures of known classes are needed, each in the folder of its class.",
             "FOLDER/<class>/*.jpg; or --device-log with a device's answers",
         )
-    if len(shown.classes) > outputs:
-        raise DataError(f"There are {len(shown.classes)} class folders, {one.path} puts out {outputs} values.")
-    own = {album.plain(label): number for number, label in enumerate(one.labels)}
-    folders = [album.plain(name) for name in shown.classes]
-    known = [name in own for name in folders]
-    if len(one.labels) == outputs and all(known):
-        place = np.array([own[name] for name in folders], dtype=np.int64)
-        return one.labels, Target(classes=place[shown.labels])
-    if len(one.labels) == outputs and any(known):
-        strange = shown.classes[known.index(False)]
-        raise DataError(f"{one.path} knows no class {strange!r}.", f"its classes: {', '.join(one.labels)}")
+    count = class_count(one.description.output)
+    if len(one.labels) == count:
+        places = labels.places(shown.classes, one.labels, str(folder), one.name)
+        return one.labels, Target(classes=np.array(places, dtype=np.int64)[shown.labels])
+    if len(shown.classes) > count:
+        raise DataError(f"There are {len(shown.classes)} class folders, {one.path} puts out {count} values.")
     console.warn("The class folders are taken in the order of their names: the file does not name its classes.")
-    further = (f"output {number}" for number in range(len(shown.classes), outputs))
+    further = (f"output {number}" for number in range(len(shown.classes), count))
     return (*shown.classes, *further), Target(classes=shown.labels)
 
 
-def _artifact(path: Path, description: Description) -> Artifact:
-    """By its card if it has one that fits, else by what the file says, fed with raw pixels."""
+def _known(path: Path, description: Description) -> Known:
+    """By its card if it has one that fits, else by what the file says and a label file beside it."""
     try:
         card = artifacts.read_card(path)
     except ModelFileError:
         card = None  # `file` says what is wrong with it
-    if card is not None:
-        return card
-    assumed = assumed_preprocessing(description.input)
-    return Artifact(path=path, description=description, preprocessing=assumed, labels=description.labels)
+    return foreign.carded(card) if card is not None else foreign.known(path, description)
 
 
 def _print(title: str, found: Sequence[Finding], diagnosis: Diagnosis | None, as_json: bool) -> None:

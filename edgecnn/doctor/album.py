@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from edgecnn import console, pictures
 from edgecnn.errors import DataError
+from edgecnn.labels import composed
 
 Way = Callable[..., Any]
 Pixels = npt.NDArray[np.uint8]
@@ -42,17 +42,12 @@ def labelled(folder: Path, limit: int) -> Labelled:
     found = sorted(path for path in root.rglob("*") if path.suffix.lower() in pictures.SUFFIXES and path.is_file())
     if not found:
         raise DataError(f"There are no pictures in {root}.", f"known endings: {' '.join(sorted(pictures.SUFFIXES))}")
-    names = [path.relative_to(root).parts for path in found]
+    names = [tuple(map(composed, path.relative_to(root).parts)) for path in found]
     classes = tuple(sorted({parts[0] for parts in names if len(parts) > 1}))
     place = {name: number for number, name in enumerate(classes)}
     labels = np.array([place.get(parts[0], -1) if len(parts) > 1 else -1 for parts in names], dtype=np.int64)
     chosen = np.sort(np.random.default_rng(SEED).permutation(len(found))[:limit])
     return Labelled(tuple(found[i] for i in chosen), labels[chosen], classes)
-
-
-def plain(name: str) -> str:
-    """A class's name as a folder may have it: "T-shirt/top" is the folder T-shirt_top."""
-    return re.sub(r"\W+", "_", name).casefold()
 
 
 @dataclass

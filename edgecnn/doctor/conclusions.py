@@ -8,8 +8,11 @@ from edgecnn.doctor.finding import Finding, Level
 from edgecnn.doctor.preprocessing import Diagnosis
 
 
-def of(diagnosis: Diagnosis, carded: bool) -> Iterator[Finding]:
-    """What the pictures or the device's answers say; `carded` if a card states the assumed way."""
+def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
+    """What the pictures or the device's answers say.
+
+    whose: Who states the assumed way, such as "its card"; None if nobody does.
+    """
     best, assumed, n = diagnosis.best, diagnosis.tried[0], diagnosis.n
     share = f"{best.percent:.2f} % [{best.low_percent:.1f}, {best.high_percent:.1f}]"
     was = f"{assumed.percent:.2f} % [{assumed.low_percent:.1f}, {assumed.high_percent:.1f}]"
@@ -42,16 +45,16 @@ def of(diagnosis: Diagnosis, carded: bool) -> Iterator[Finding]:
         mend = f"feed {diagnosis.assumed}"
         yield Finding(level="wrong", subject="preprocessing", evidence=evidence, mend=mend)
     elif not diagnosis.named:
-        what = "the card's preprocessing fits" if carded else "probably trained with raw pixels"
+        what = f"the preprocessing by {whose} fits" if whose else "probably trained with raw pixels"
         evidence = f"{what}: top-1 {share}, n {n}.{also}"
-        yield Finding(level="ok" if carded else "note", subject="preprocessing", evidence=evidence)
+        yield Finding(level="ok" if whose else "note", subject="preprocessing", evidence=evidence)
     else:
-        against = "its card says another way" if carded else "raw pixels"
+        against = f"{diagnosis.assumed}, by {whose}" if whose else "raw pixels"
         evidence = (
             f"probably trained with: {diagnosis.named_words}. Top-1 {share} so, {was} otherwise ({against}); "
             f"{best.gained} pictures gained and {best.lost} lost, p {best.p_value:.2g}, n {n}.{also}"
         )
         mend = "feed it so on the device" + (
-            "; its card is wrong: export it again" if carded else ", and write it down"
+            f"; what it says of itself is wrong ({whose}): export it again" if whose else ", and write it down"
         )
-        yield Finding(level="wrong" if carded else "note", subject="preprocessing", evidence=evidence, mend=mend)
+        yield Finding(level="wrong" if whose else "note", subject="preprocessing", evidence=evidence, mend=mend)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.doctor.album import plain
 from edgecnn.errors import DataError, nearest
+from edgecnn.labels import plain
 
 HEADS = {"picture", "file", "filename", "image", "name", "path"}
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn import artifact as artifacts
-from edgecnn import c_array, formats, magic
-from edgecnn.artifact import Artifact, Description, TensorSpec
+from edgecnn import c_array, foreign, formats, magic
+from edgecnn.artifact import Artifact, Description, TensorSpec, class_count, values_per_picture
 from edgecnn.doctor import answers, onnx_graph, tflite_graph
 from edgecnn.doctor.answers import Model
-from edgecnn.doctor.finding import Finding
+from edgecnn.doctor.finding import Finding, Level
 from edgecnn.doctor.graph import Graph, Operator
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
 from edgecnn.formats import _onnx_versions
@@ -65,6 +65,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
     yield from _islands(graph, description)
     yield from _depthwise(graph)
     yield from _input(description.input)
+    yield from _reading(description.output)
     try:
         yield from answers.findings(Model(path, description))
     except MissingPackage as error:
@@ -145,8 +146,12 @@ def _card(path: Path, description: Description) -> Iterator[Finding]:
     except ModelFileError as error:
         yield Finding(level="wrong", subject="card", evidence=error.sentence, mend=error.hint)
         return
-    labels = card.labels if card is not None else description.labels
-    if card is None:
+    known = foreign.carded(card) if card is not None else foreign.known(path, description)
+    labels = known.artifact.labels
+    if card is None and known.whose is not None:
+        words = foreign.fed_words(description.input, known.artifact.preprocessing)
+        yield Finding(level="ok", subject="card", evidence=f"none; what to feed, by {known.whose}: {words}")
+    elif card is None:
         evidence = "none: nobody knows what its pixels should be"
         mend = "edgecnn doctor FILE --pictures FOLDER finds out"
         yield Finding(level="note", subject="card", evidence=evidence, mend=mend)
@@ -156,13 +161,29 @@ def _card(path: Path, description: Description) -> Iterator[Finding]:
         )
     else:
         yield Finding(level="ok", subject="card", evidence=_verdict_words(card))
-    classes = math.prod(description.output.shape[1:])
+    classes = class_count(description.output)
     if labels and len(labels) != classes:
         evidence = f"{len(labels)} labels for {classes} outputs"
         yield Finding(level="wrong", subject="labels", evidence=evidence, mend="export it again with the right ones")
-    elif not labels:
-        mend = "ship a labels.txt with it"
-        yield Finding(level="note", subject="labels", evidence="none inside, and no card", mend=mend)
+    elif card is None and not description.labels:
+        shipped = "ship a labels.txt with all its classes beside it"
+        level: Level = "ok" if labels else "note"
+        yield Finding(level=level, subject="labels", evidence=known.names, mend=None if labels else shipped)
+
+
+def _reading(spec: TensorSpec) -> Iterator[Finding]:
+    """An output that is no score for each class."""
+    if spec.reading == "probability":
+        evidence = f"one sigmoid for two classes ({spec.dtype}): above 0.5 is the second"
+        yield Finding(level="ok", subject="output", evidence=evidence)
+    elif spec.reading == "number":
+        evidence = f"it puts out the class itself (ArgMax, {spec.dtype}), one of {spec.classes}, and no scores"
+        mend = "cut the ArgMax off to have scores: quantisation can then be checked, and ties are seen"
+        yield Finding(level="note", subject="output", evidence=evidence, mend=mend)
+    elif values_per_picture(spec) == 1:
+        evidence = f"one value ({spec.dtype}), and neither a sigmoid nor an ArgMax ends it: no class can be told"
+        mend = "a classifier of two classes needs its sigmoid, or two outputs"
+        yield Finding(level="note", subject="output", evidence=evidence, mend=mend)
 
 
 def _places(graph: Graph, description: Description) -> Iterator[Finding]:
@@ -189,7 +210,8 @@ def _places(graph: Graph, description: Description) -> Iterator[Finding]:
         evidence = f"nobody reads {_list(unread)}"
         yield Finding(level="warn", subject="unused", evidence=evidence, mend="export it without them: they cost time")
     if len(graph.outputs) > 1:
-        evidence = f"{len(graph.outputs)} outputs ({_list(graph.outputs)}); the first is taken for the logits"
+        evidence = f"{len(graph.outputs)} outputs ({_list(graph.outputs)})"
+        evidence += f"; {description.output.name} is taken for the classes"
         yield Finding(level="note", subject="outputs", evidence=evidence, mend="export it with the logits alone")
     if len(graph.inputs) > 1:
         evidence = f"{len(graph.inputs)} inputs ({_list(graph.inputs)}); a picture fills one"

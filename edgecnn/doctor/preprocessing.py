@@ -22,6 +22,7 @@ from edgecnn.doctor.album import Album
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.mistakes import MISTAKES, Mistake
 from edgecnn.doctor.trial import Answers, Hypothesis, Laboratory, Target, with_one, words
+from edgecnn.foreign import fed_words
 
 ALPHA = 0.05
 WELL_EXPLAINED = 0.9
@@ -247,7 +248,5 @@ def _tried(laboratory: Laboratory, target: Target, one: Hypothesis, same: Hypoth
 def _assumed_words(laboratory: Laboratory) -> str:
     """The way that is taken for right, from the card or by default."""
     spec, size = laboratory.model.description.input, laboratory.preprocessing
-    fed = {"int8": "bytes less 128", "uint8": "bytes"}.get(spec.dtype, "raw pixels")
-    if spec.dtype.startswith("float") and (size.mean, size.std) != (0.0, 1.0):
-        fed = f"(pixel - {size.mean:g}) / {size.std:g}"
-    return f"{fed}, {size.colour_order}, {spec.layout or 'flat'}, centre crop, bilinear with antialias"
+    shape = f"{size.colour_order}, {spec.layout or 'flat'}"
+    return f"{fed_words(spec, size)}, {shape}, centre crop, bilinear with antialias"

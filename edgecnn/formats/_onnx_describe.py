@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 from collections import Counter
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edgecnn import model_files
-from edgecnn.artifact import Description, TensorSpec
+from edgecnn.artifact import Description, TensorSpec, values_per_picture
 from edgecnn.errors import ModelFileError
-from edgecnn.formats import _arena, _precision
+from edgecnn.formats import _arena, _onnx_notes, _precision
 from edgecnn.formats._onnx_graph import CODERS, Absorbed, Graph, read
 
 WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
@@ -24,6 +24,8 @@ NATIVE = {
     "ConvInteger": (0, 1),
     "MatMulInteger": (0, 1),
 }
+PASSED_ON = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", *CODERS}
+"""Operators that leave an output's meaning as it is."""
 BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range"}
 
 
@@ -55,7 +57,8 @@ def _describe(path: Path, data: bytes) -> Description:
     of_float = [node for node in graph.nodes if computes_in_float(node, graph, absorbed)]
     own_coders = [node for node in graph.nodes if runs_as_coder(node, graph, absorbed)]
     weights = _weights(graph)
-    source, result = _input(graph), _output(graph)
+    source, result = _input(graph), _output(graph, graph.outputs[0])
+    notes = {entry.key: entry.value for entry in model.metadata_props}
     int8_operators = len(absorbed.operators) + sum(node.op_type in NATIVE for node in graph.nodes)
     if "DynamicQuantizeLinear" in operators and "QuantizeLinear" not in operators:
         int8_operators = 0
@@ -80,7 +83,9 @@ def _describe(path: Path, data: bytes) -> Description:
         planned_activation_peak_bytes=_peak_bytes(graph, absorbed),
         macs=_macs(graph),
         parameters=sum(math.prod(graph.shapes[name]) for name in weights),
-        labels=_labels(model),
+        labels=_onnx_notes.labels(notes),
+        image=_onnx_notes.image(notes),
+        outputs=tuple(_output(graph, name) for name in graph.outputs) if len(graph.outputs) > 1 else (),
     )
 
 
@@ -202,10 +207,21 @@ def _input(graph: Graph) -> TensorSpec:
     return _spec(graph, name, coder)
 
 
-def _output(graph: Graph) -> TensorSpec:
-    name = graph.outputs[0]
+def _output(graph: Graph, name: str) -> TensorSpec:
+    """An output, and how it names a class."""
     writer = graph.producer.get(name)
-    return _spec(graph, name, writer if writer is not None and writer.op_type == "QuantizeLinear" else None)
+    spec = _spec(graph, name, writer if writer is not None and writer.op_type == "QuantizeLinear" else None)
+    for _ in graph.nodes:  # a broken file may have a ring
+        if writer is not None and writer.op_type in PASSED_ON:
+            writer = graph.producer.get(writer.input[0])
+    if writer is None or values_per_picture(spec) != 1:
+        return spec
+    if writer.op_type == "Sigmoid":
+        return dataclasses.replace(spec, reading="probability")
+    if writer.op_type == "ArgMax" and (scores := graph.shapes.get(writer.input[0])):
+        axis = next((attribute.i for attribute in writer.attribute if attribute.name == "axis"), 0)
+        return dataclasses.replace(spec, reading="number", classes=scores[axis])
+    return spec
 
 
 def _spec(graph: Graph, name: str, coder: Any) -> TensorSpec:
@@ -218,12 +234,3 @@ def _spec(graph: Graph, name: str, coder: Any) -> TensorSpec:
         layout = "NK"
     scale, zero_point = numbers if numbers is not None else (None, None)
     return TensorSpec(name=name, shape=shape, dtype=dtype, layout=layout, scale=scale, zero_point=zero_point)
-
-
-def _labels(model: Any) -> tuple[str, ...]:
-    notes = {entry.key: entry.value for entry in model.metadata_props}
-    try:
-        labels = json.loads(notes.get("labels", "[]"))
-    except ValueError:
-        return ()
-    return tuple(map(str, labels)) if isinstance(labels, list) else ()

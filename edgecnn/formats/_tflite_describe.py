@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections import Counter
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.artifact import Description, TensorSpec
+from edgecnn.artifact import Description, TensorSpec, values_per_picture
 from edgecnn.errors import ModelFileError
-from edgecnn.formats import _arena, _precision, _tflite_metadata
-from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, shape
+from edgecnn.formats import _arena, _precision, _tflite_notes
+from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, shape, values
 
 CODERS = {"QUANTIZE", "DEQUANTIZE"}
+PASSED_ON = {"CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CODERS}
+"""Operators that leave an output's meaning as it is."""
 FLOATS = {"float32", "float16", "float64"}
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
 
@@ -47,7 +50,8 @@ def _describe(data: bytes) -> Description:
             int8_operators += _computes_in(_precision.EIGHT_BIT, model, part, operator)
     weights = _weights(model)
     weight_types = {dtype_name(tensor) for tensor in weights}
-    source, result = _spec(graph.tensors[graph.inputs[0]]), _spec(graph.tensors[graph.outputs[0]])
+    source, result = _spec(graph.tensors[graph.inputs[0]]), _output(model, graph, int(graph.outputs[0]))
+    labels, image = _tflite_notes.read(model, data)
     return Description(
         format="tflite",
         format_version=f"schema {model.version}",
@@ -71,7 +75,9 @@ def _describe(data: bytes) -> Description:
         planned_activation_peak_bytes=_peak_bytes(model, graph),
         macs=sum(_macs(model, part, operator) for part in model.subgraphs for operator in part.operators),
         parameters=sum(math.prod(shape(tensor)) for tensor in weights),
-        labels=_tflite_metadata.read_labels(data),
+        labels=labels,
+        image=image,
+        outputs=tuple(_output(model, graph, int(i)) for i in graph.outputs) if len(graph.outputs) > 1 else (),
     )
 
 
@@ -154,6 +160,23 @@ def _peak_bytes(model: Any, graph: Any) -> int:
         for operator in graph.operators
     ]
     return _arena.peak_bytes(steps, sizes, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
+
+
+def _output(model: Any, graph: Any, index: int) -> TensorSpec:
+    """An output, and how it names a class."""
+    producer = {int(index): operator for operator in graph.operators for index in operator.outputs}
+    spec, writer = _spec(graph.tensors[index]), producer.get(index)
+    for _ in graph.operators:  # a broken file may have a ring
+        if writer is not None and operator_name(model, writer) in PASSED_ON:
+            writer = producer.get(int(writer.inputs[0]))
+    if writer is None or values_per_picture(spec) != 1:
+        return spec
+    kind = operator_name(model, writer)
+    if kind == "LOGISTIC":
+        return dataclasses.replace(spec, reading="probability")
+    if kind == "ARG_MAX" and (axis := values(model, graph.tensors[writer.inputs[1]], np.int32)) is not None:
+        return dataclasses.replace(spec, reading="number", classes=shape(graph.tensors[writer.inputs[0]])[int(axis[0])])
+    return spec
 
 
 def _spec(tensor: Any) -> TensorSpec:

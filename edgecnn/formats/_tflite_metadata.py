@@ -84,19 +84,6 @@ def append_labels(model: bytes, labels: Sequence[str]) -> bytes:
     return stream.getvalue()
 
 
-def read_labels(data: bytes) -> tuple[str, ...]:
-    """The lines of the label file behind a model; () if there is none."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".txt")]
-            name = LABELS if LABELS in names else names[0] if len(names) == 1 else None
-            if name is None or archive.getinfo(name).file_size > 1 << 20:
-                return ()
-            return tuple(archive.read(name).decode().splitlines())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        return ()
-
-
 def _tensor(builder: Any, name: str, description: str) -> dict[int, tuple[str, int]]:
     return {
         0: ("Offset", builder.CreateString(name)),

@@ -19,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, console, environment, files, saturation, seen
+from edgecnn import boards, candidates, config, console, environment, files, labels, saturation, seen
+from edgecnn.artifact import class_count
 from edgecnn.candidates import Candidate
 from edgecnn.environment import Environment
-from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.foreign import PictureOptions
 from edgecnn.parity import sheet
 from edgecnn.parity.compare import HERE, Asked, answer, ask, compare, pairs
 from edgecnn.parity.layers import Tolerance
@@ -31,7 +33,7 @@ from edgecnn.parity.replay import Seat
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
 from edgecnn.run import Run, is_run, open_run
-from edgecnn.stimuli import Shelf
+from edgecnn.stimuli import Shelf, same_order
 
 NET = "PyTorch"
 """Name of the answer of the run's own net."""
@@ -44,15 +46,17 @@ def verify(
     limit: int | None = None,
     tolerance: Tolerance | None = None,
     output: Path | None = None,
+    pictures: PictureOptions | None = None,
     only_unseen: bool = False,
 ) -> tuple[Matrix, Path | None]:
     """Ask all targets the same test pictures here and on the boards `on`; returns the Matrix and where it was written.
 
     A target is a run folder, whose files are all asked, or a model file of any make. The first run's net is what
     all others are held against; without a run, the first file. Pictures are `data`'s or else the first run's,
-    `limit` of them at random; no run must have seen one of them, or with `only_unseen` those are left out. The matrix
-    goes to `output`, or into the run's parity/ folder; for loose files without `output` it is not written. Gates are
-    `judge`'s.
+    `limit` of them at random, fed as `pictures` says; no run must have seen one of them, or with `only_unseen` those
+    are left out. Classes are numbered as the first run or file numbers them, and the answers of a file that has them in
+    another order are put in that one. The matrix goes to `output`, or into the run's parity/ folder; for loose files
+    without `output` it is not written. Gates are `judge`'s.
 
     Raises UsageError, RunError, ModelFileError or DataError for a target that cannot be asked, before anything is;
     OutputError for an unwritable output; EnvironmentUnfit or LinkError when a board fails.
@@ -62,7 +66,7 @@ def verify(
         raise UsageError("A tolerance should not be negative.", "--tolerance 1e-5 --tolerance-lsb 0")
     suite = config.build(Suite, {"name": "verify", "limit": limit}, "--limit")
     runs = [open_run(target) for target in targets if is_run(target)]
-    found = candidates.find(targets, suite, data)
+    found = candidates.find(targets, suite, data, pictures)
     plan = data or (seen.data_of(runs[0]) if runs else None)
     if plan is None:
         raise UsageError("Nobody knows which pictures these files are for.", "name --data, a data set or a folder")
@@ -72,10 +76,18 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, contextlib.ExitStack() as opened:
         shelf = Shelf(Path(scratch), limit, only_unseen)
         around = list({run.folder: run for one in found for run in one.runs}.values())
-        (shown, *_) = [shelf.take(plan, one.artifact, around).test for one in found]
-        images, labels = np.load(shown.images), np.load(shown.labels)
+        stimuli = {one.artifact.path: shelf.take(plan, one.artifact, around) for one in found}
+        first = _first(runs, found).artifact
+        shown, classes = stimuli[first.path].test, _classes(runs, found)
+        for one in found:
+            if stimuli[one.artifact.path].test.images != shown.images:
+                raise DataError(
+                    f"{first.path} and {one.artifact.path} take pictures of different sizes.",
+                    "verify asks all files the same pictures: name those of one size",
+                )
+        images, truth = np.load(shown.images), np.load(shown.labels)
         machines = {HERE: environment.here()}
-        asked = [_net(runs[0], images, labels, machines[HERE])] if runs else []
+        asked = [_net(runs[0], images, truth, machines[HERE])] if runs else []
         for name in dict.fromkeys((HERE, *on)):
             board = None
             if name != HERE:
@@ -85,21 +97,22 @@ def verify(
             with console.progress(f"asking on {name}", len(ready)) as advance:
                 for one in ready:
                     seat, title = Seat(one, board), _title(one, found, name)
-                    asked.append(ask(seat, title, name, machines[name], Path(shown.images), labels))
+                    order = same_order(first, stimuli[first.path], one.artifact, stimuli[one.artifact.path])
+                    asked.append(ask(seat, title, name, machines[name], Path(shown.images), truth, order))
                     advance(1)
         chosen = list(pairs(asked))
         with console.progress("comparing", len(chosen)) as advance:
             differences = []
             for before, after in chosen:
-                apart = compare(before, after, images, labels, tolerance)
+                apart = compare(before, after, images, truth, tolerance)
                 apart = dataclasses.replace(apart, cause=_cause(apart, (before, after), machines))
-                differences.append(_drawn(apart, before, after, images, labels, _classes(runs, found), folder))
+                differences.append(_drawn(apart, before, after, images, truth, classes, folder))
                 advance(1)
     matrix = Matrix(
-        command=_command(targets, on, data, limit, tolerance, only_unseen),
+        command=_command(targets, on, data, limit, tolerance, pictures, only_unseen),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         data=plan.name,
-        n=len(labels),
+        n=len(truth),
         environments=machines,
         tolerance=tolerance,
         answers=tuple(one.answer for one in asked),
@@ -130,14 +143,14 @@ def judge(matrix: Matrix, max_drop: float | None = None, max_lsb: int | None = N
         raise EnvironmentUnfit("No two of the files share an output scale, so --max-lsb says nothing.")
 
 
-def _net(run: Run, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], machine: Environment) -> Asked:
+def _net(run: Run, images: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], machine: Environment) -> Asked:
     """The run's own net."""
     from edgecnn.verify import reference_logits  # torch
 
     logits = reference_logits(run, images)
     said = answer(
         logits,
-        labels,
+        truth,
         name=NET,
         board=HERE,
         file=run.name,
@@ -157,9 +170,14 @@ def _title(one: Candidate, found: Sequence[Candidate], board: str) -> str:
 
 def _classes(runs: Sequence[Run], found: Sequence[Candidate]) -> Sequence[str]:
     """Names of the classes; their numbers where no run and no file has them."""
-    named = (labels for labels in (*(run.labels for run in runs), *(one.artifact.labels for one in found)) if labels)
-    count = int(np.prod(found[0].artifact.description.output.shape[1:], dtype=int))
-    return next(named, tuple(map(str, range(count))))
+    named = (names for names in (*(run.labels for run in runs), *(one.artifact.labels for one in found)) if names)
+    return next(named, tuple(map(str, range(class_count(found[0].artifact.description.output)))))
+
+
+def _first(runs: Sequence[Run], found: Sequence[Candidate]) -> Candidate:
+    """The file whose order of the classes is that of all answers: the first run's, or else the first."""
+    own = (one for one in found if runs and labels.same(one.artifact.labels, runs[0].labels))
+    return next(own, found[0])
 
 
 def _cause(apart: Difference, pair: tuple[Asked, Asked], machines: Mapping[str, Environment]) -> str | None:
@@ -176,7 +194,7 @@ def _drawn(
     before: Asked,
     after: Asked,
     images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
+    truth: npt.NDArray[np.int64],
     classes: Sequence[str],
     folder: Path | None,
 ) -> Difference:
@@ -185,7 +203,7 @@ def _drawn(
         return one
     name = f"flips-{_safe(one.after)}-against-{_safe(one.before)}.png"
     drawn = sheet.write(
-        folder / name, (one.before, one.after), images, labels, (before.logits, after.logits), classes
+        folder / name, (one.before, one.after), images, truth, (before.logits, after.logits), classes
     )  # fmt: skip
     return dataclasses.replace(one, sheet=name if drawn else None)
 
@@ -210,6 +228,7 @@ def _command(
     data: DataPlan | None,
     limit: int | None,
     tolerance: Tolerance,
+    pictures: PictureOptions | None,
     only_unseen: bool,
 ) -> str:
     """The command line that measures this again."""
@@ -220,6 +239,7 @@ def _command(
         words += ["--data", str(data.options.get("path", data.name))]
     if limit is not None:
         words += ["--limit", str(limit)]
+    words += pictures.words() if pictures else []
     if only_unseen:
         words += ["--only-unseen"]
     usual = Tolerance()

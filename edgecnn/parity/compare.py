@@ -38,11 +38,24 @@ class Asked:
     """None for the run's net."""
 
 
-def ask(seat: Seat, name: str, board: str, machine: Environment, images: Path, labels: npt.NDArray[np.int64]) -> Asked:
-    """Run a file on all pictures of a .npy file, uint8 (N, H, W, C). Raises what `Seat.outputs` does."""
+def ask(
+    seat: Seat,
+    name: str,
+    board: str,
+    machine: Environment,
+    images: Path,
+    labels: npt.NDArray[np.int64],
+    order: Sequence[int],
+) -> Asked:
+    """Run a file on all pictures of a .npy file, uint8 (N, H, W, C), and put its classes in `order`.
+
+    Raises what `Seat.outputs` does.
+    """
     one, runtime = seat.candidate.artifact, seat.candidate.runtime
     raw = seat.outputs(images)
-    logits = artifacts.decode(raw, one.description.output)
+    logits = artifacts.decode(raw, one.description.output)[:, order]
+    if one.description.output.reading == "scores":
+        raw = raw[:, order]
     described = {
         "name": name,
         "board": board,
@@ -103,6 +116,9 @@ def compare(
         layer=None,
     )
     if before.seat is None or after.seat is None or not _should_equal(before.answer, after.answer):
+        return result
+    outputs = [seat.candidate.artifact.description.output for seat in (before.seat, after.seat)]
+    if outputs[0].reading != outputs[1].reading:  # scores and a class number: different answers have no layer
         return result
     if not (prefixes.can_cut(before.seat.path) and prefixes.can_cut(after.seat.path)):
         return result

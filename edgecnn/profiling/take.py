@@ -17,6 +17,7 @@ from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
+from edgecnn.foreign import PictureOptions
 from edgecnn.measure import Job, Outcome, Timing
 from edgecnn.operators import CODERS, MOVES, Operator
 from edgecnn.plans import Suite
@@ -61,17 +62,21 @@ class Taken:
 
 
 def profile(
-    targets: Sequence[Path], suite: Suite, data: DataPlan | None = None, output: Path | None = None
+    targets: Sequence[Path],
+    suite: Suite,
+    data: DataPlan | None = None,
+    output: Path | None = None,
+    pictures: PictureOptions | None = None,
 ) -> tuple[ProfileReport, Path | None]:
     """Profile all targets' files; returns the report with the path of its JSON, beside a bench's.
 
-    Targets and `output` are those of `bench`. A board that keeps no time counts instructions instead.
+    Targets, `output` and `pictures` are those of `bench`. A board that keeps no time counts instructions instead.
     A file whose parts do not add up has no rows, and the reason.
 
     Raises what `bench` raises: UsageError before anything is measured, OutputError, and when no file
     at all could be measured, what the first one raised.
     """
-    found = _readable(candidates.find(targets, suite, data))
+    found = _readable(candidates.find(targets, suite, data, pictures))
     path = benches.destination(targets, suite, output, "-profile")
     with boards.open(suite.board) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         if not board.keeps_time and not board.counts_instructions:
@@ -100,7 +105,7 @@ def profile(
     report = ProfileReport(
         board=board.name,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=benches.command(targets, suite, data, "--profile"),
+        command=benches.command(targets, suite, data, "--profile", *(pictures.words() if pictures else ())),
         environment=machine,
         suite=config.table_of(suite),
         profiles=slower.explained([_profile(one, suite, machine) for one in done], machine.arch),
@@ -121,9 +126,10 @@ def main(
     data: DataPlan | None = None,
     output: Path | None = None,
     as_json: bool = False,
+    pictures: PictureOptions | None = None,
 ) -> None:
     """Profile, print and write: what `edgecnn bench --profile` does. Raises EnvironmentUnfit for a file that failed."""
-    report, path = profile(targets, suite, data, output)
+    report, path = profile(targets, suite, data, output, pictures)
     if as_json:
         print(results.to_json(report), end="")
     else:

@@ -59,8 +59,11 @@ class Runtime(Protocol):
         """Import the engine, so that `open` can be timed without it. Raises MissingPackage."""
         ...
 
-    def open(self, path: Path, num_threads: int, lowered: bool = False) -> Session:
+    def open(self, path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> Session:
         """Load a model file; a lowered one is run as it is, with nothing left to optimise.
+
+        `output` names the one of several outputs that is fetched; without it, or if there is none of that name (a
+        part of a file ends elsewhere), it is the first.
 
         Raises ModelFileError if the engine refuses it, MissingPackage without an engine.
         """

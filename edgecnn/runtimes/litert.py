@@ -25,7 +25,7 @@ def import_engine() -> None:
         raise MissingPackage(PACKAGE, None, "Running .tflite files") from error
 
 
-def open(path: Path, num_threads: int, lowered: bool = False) -> LiteRTSession:
+def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> LiteRTSession:
     import_engine()
     from ai_edge_litert.interpreter import Interpreter
 
@@ -38,7 +38,7 @@ def open(path: Path, num_threads: int, lowered: bool = False) -> LiteRTSession:
         raise ModelFileError(f"LiteRT refuses {path}: {reason}.") from error
     if len(interpreter.get_input_details()) != 1:
         raise ModelFileError(f"{path} has {len(interpreter.get_input_details())} inputs; a picture fills one.")
-    return LiteRTSession(interpreter)
+    return LiteRTSession(interpreter, output)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -54,10 +54,11 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
 class LiteRTSession:
     """One interpreter. It runs every operator XNNPACK knows there and the others on its own kernels."""
 
-    def __init__(self, interpreter: Any) -> None:
+    def __init__(self, interpreter: Any, output: str | None = None) -> None:
         self._interpreter = interpreter
         self._input = interpreter.get_input_details()[0]["index"]
-        self._output = interpreter.get_output_details()[0]["index"]
+        details = interpreter.get_output_details()
+        self._output = next((one for one in details if one["name"] == output), details[0])["index"]
 
     def load(self, x: npt.NDArray[Any]) -> None:
         self._interpreter.set_tensor(self._input, x)

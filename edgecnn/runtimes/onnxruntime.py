@@ -34,11 +34,11 @@ def import_engine() -> None:
         raise MissingPackage(PACKAGE, None, "Running .onnx files") from error
 
 
-def open(path: Path, num_threads: int, lowered: bool = False) -> OnnxRuntimeSession:
+def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> OnnxRuntimeSession:
     session = _load(path, _options(num_threads, lowered))
     if len(session.get_inputs()) != 1:
         raise ModelFileError(f"{path} has {len(session.get_inputs())} inputs; a picture fills one.")
-    return OnnxRuntimeSession(session)
+    return OnnxRuntimeSession(session, output)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -108,11 +108,12 @@ def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
 class OnnxRuntimeSession:
     """One inference session whose input stays bound to one buffer, so that `invoke` copies nothing."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, output: str | None = None) -> None:
         self._session = session
         self._binding = session.io_binding()
         self._input = session.get_inputs()[0].name
-        self._output = session.get_outputs()[0].name
+        names = [one.name for one in session.get_outputs()]
+        self._output = output if output in names else names[0]
         self._buffer: npt.NDArray[Any] | None = None
 
     def load(self, x: npt.NDArray[Any]) -> None:

@@ -34,8 +34,8 @@ def import_engine() -> None:
         raise MissingPackage(PACKAGE, None, "Running C arrays as a microcontroller does") from error
 
 
-def open(path: Path, num_threads: int, lowered: bool = False) -> MicroSession:
-    """In the very arena the header states; there is one thread, whatever `num_threads` says."""
+def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> MicroSession:
+    """In the very arena the header states; there is one thread and one output, whatever else is asked for."""
     import_engine()
     try:
         array = c_array.read(path)
