@@ -21,9 +21,11 @@ MODULES = (
     "environment",
     "errors",
     "files",
+    "foreign_pictures",
     "isa",
     "measure",
     "pictures",
+    "pixel_types",
     "plugins",
     "report",
     "steps",
@@ -33,7 +35,7 @@ MODULES = (
 PACKAGES = ("runtimes",)
 """Carried whole, so that a new runtime is on the board without a word here."""
 
-RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "stats", "units")
+RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "picture_files", "stats", "units")
 RUNNER_PACKAGES = (*PACKAGES, "runner")
 
 MAIN = """import sys

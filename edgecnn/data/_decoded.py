@@ -1,10 +1,10 @@
 """Encoded pictures decoded once: in parallel, into a cache that the next load reads.
 
 The cache is keyed by what decides its pixels: the content of every file in order, the size, the number
-of channels, the resize rule, and the versions of Pillow and of this package. The files are read and
-hashed on every load. Their times and sizes would be quicker to look at, but a picture replaced by
-another of the same size under a kept time (rsync, tar) would go unseen, and with it the claim that a
-number belongs to its pictures.
+of channels, the rules of pixels and resizing, the formats that are read, and the versions of Pillow and
+of this package. The files are read and hashed on every load. Their times and sizes would be quicker to
+look at, but a picture replaced by another of the same size under a kept time (rsync, tar) would go
+unseen, and with it the claim that a number belongs to its pictures.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def _key(contents: Sequence[str], size: int, channels: int) -> str:
     import PIL
 
     versions = [PIL.__version__, edgecnn.__version__]
-    decided_by = json.dumps([pictures.RESIZE_RULE, versions, size, channels, list(contents)])
+    rules = [pictures.RESIZE_RULE, pictures.PIXEL_RULE, pictures.formats()]
+    decided_by = json.dumps([rules, versions, size, channels, list(contents)])
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 
@@ -103,17 +104,18 @@ def _parts(
         contextlib.closing(_decode_all(paths, size, channels)) as decoded,
         console.progress("decoding pictures", count) as advance,
     ):
-        for pixels, sentences in decoded:
-            if sentences and not skip_broken:
-                raise DataError(next(iter(sentences.values())), "remove or replace it, or set skip_broken = true")
-            broken.extend(done + index for index in sentences)
+        for pixels, errors in decoded:
+            if errors and not skip_broken:
+                first = next(iter(errors.values()))
+                raise DataError(first.sentence, f"{first.hint}, or set skip_broken = true")
+            broken.extend(done + index for index in errors)
             yield pixels
             done += len(pixels)
             advance(len(pixels))
     files.write_json(broken_path, broken)
 
 
-def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Generator[tuple[Pixels, dict[int, str]]]:
+def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Generator[tuple[Pixels, dict[int, DataError]]]:
     """Every chunk's `_decode`, in order, by one process a core.
 
     Processes, since threads take turns at the interpreter: 10,000 JPEGs of 32 x 32 on two cores took 1.7 s
@@ -143,13 +145,13 @@ def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Generator[tu
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(paths: Sequence[Path], size: int, channels: int) -> tuple[Pixels, dict[int, str]]:
+def _decode(paths: Sequence[Path], size: int, channels: int) -> tuple[Pixels, dict[int, DataError]]:
     """The pictures (N, size, size, channels), and what is wrong with the broken ones by index."""
     pixels = np.zeros((len(paths), size, size, channels), dtype=np.uint8)
-    sentences = {}
+    errors = {}
     for index, path in enumerate(paths):
         try:
             pixels[index] = pictures.decode(path, height=size, width=size, channels=channels)
         except DataError as error:
-            sentences[index] = error.sentence
-    return pixels, sentences
+            errors[index] = error
+    return pixels, errors

@@ -1,20 +1,20 @@
 """Your own pictures: `train/<class>/*` and `test/<class>/*`, or `<class>/*` that is split by a stated seed.
 
-The class names are the folders' names, sorted. Pictures are found in a class folder at any depth, by
-their suffix; hidden files and folders are passed over, and links to folders are followed for a class
-folder only, so no loop of links can trap the search. A picture must not be in both splits.
+The class names are the folders' names, sorted. Pictures are found in a class folder at any depth, as
+`picture_files.walk` says; what is left out is counted by kind, and links to folders are followed for a
+class folder only, so no loop of links can trap the search. A picture must not be in both splits.
 """
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, pictures
+from edgecnn import console, picture_files
 from edgecnn.data import Split, _decoded, stratified
 from edgecnn.errors import DataError, PlanError
 
@@ -105,8 +105,8 @@ def _parts(root: Path) -> list[Path]:
     return present or [root]
 
 
-def _classes(part: Path) -> dict[str, list[Path]]:
-    """Class name -> its pictures; both sorted."""
+def _classes(part: Path) -> dict[str, tuple[Path, ...]]:
+    """Class name -> its pictures; both sorted. Says what lies there and is no picture that can be read."""
     real = part.resolve()
     try:
         entries = sorted(part.iterdir())
@@ -115,28 +115,21 @@ def _classes(part: Path) -> dict[str, list[Path]]:
     folders = [
         entry
         for entry in entries
-        if entry.is_dir() and not entry.name.startswith(".") and not real.is_relative_to(entry.resolve())
+        if entry.is_dir()
+        and not picture_files.is_passed_over(entry.name)
+        and not real.is_relative_to(entry.resolve())
     ]
     if not folders:
         raise DataError(f"{part} holds no class folders.", "put the pictures of each class into a folder of its name")
-    found = {folder.name: _pictures(folder) for folder in folders}
-    for name, paths in found.items():
-        if not paths:
-            raise DataError(
-                f"The class folder {part / name} holds no pictures.",
-                f"remove it, or add pictures ({' '.join(sorted(pictures.SUFFIXES))})",
-            )
-    return found
-
-
-def _pictures(folder: Path) -> list[Path]:
-    found = []
-    for place, subfolders, names in os.walk(folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in pictures.SUFFIXES:  # noqa: PTH122
-                found.append(Path(place, name))
-    return sorted(found)
+    listings = {folder.name: picture_files.walk(folder) for folder in folders}
+    for name, listing in listings.items():
+        if not listing.pictures:
+            raise picture_files.none_in(f"The class folder {part / name}", listing)
+    left_out = sum((listing.left_out for listing in listings.values()), Counter[str]())
+    if left_out:
+        say = console.warn if picture_files.is_loss(left_out) else console.note
+        say(f"left out {picture_files.told(left_out)} in {part}")
+    return {name: listing.pictures for name, listing in listings.items()}
 
 
 def _split(labels: npt.NDArray[np.int64], contents: list[str], share: float, seed: int) -> npt.NDArray[np.bool_]:

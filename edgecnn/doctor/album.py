@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, pictures
+from edgecnn import console, picture_files, pictures
 from edgecnn.errors import DataError
 
 Way = Callable[..., Any]
@@ -29,6 +30,8 @@ class Labelled:
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     """Names of the class folders, sorted."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Files beside the pictures, by kind: `picture_files.told`."""
 
 
 def labelled(folder: Path, limit: int) -> Labelled:
@@ -39,15 +42,16 @@ def labelled(folder: Path, limit: int) -> Labelled:
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.", "name a folder of pictures: <class>/*.jpg")
     root = folder / "test" if (folder / "test").is_dir() else folder
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in pictures.SUFFIXES and path.is_file())
+    listing = picture_files.walk(root)
+    found = listing.pictures
     if not found:
-        raise DataError(f"There are no pictures in {root}.", f"known endings: {' '.join(sorted(pictures.SUFFIXES))}")
+        raise picture_files.none_in(str(root), listing)
     names = [path.relative_to(root).parts for path in found]
     classes = tuple(sorted({parts[0] for parts in names if len(parts) > 1}))
     place = {name: number for number, name in enumerate(classes)}
     labels = np.array([place.get(parts[0], -1) if len(parts) > 1 else -1 for parts in names], dtype=np.int64)
     chosen = np.sort(np.random.default_rng(SEED).permutation(len(found))[:limit])
-    return Labelled(tuple(found[i] for i in chosen), labels[chosen], classes)
+    return Labelled(tuple(found[i] for i in chosen), labels[chosen], classes, listing.left_out)
 
 
 def plain(name: str) -> str:
@@ -88,10 +92,7 @@ class Album:
 
     def _open(self, path: Path) -> Any:
         """RGB, upright, as large as it is."""
-        from PIL import Image, ImageOps
-
-        with Image.open(path, formats=pictures.FORMATS) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB")
+        return pictures.upright(path).convert("RGB")
 
     def _one(self, opened: Any, read: Way | None, resize: Way | None) -> Pixels:
         mode = "L" if self.channels == 1 else "RGB"
