@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,13 +51,14 @@ def walk(folder: Path) -> Listing:
     """
     paths: list[Path] = []
     left_out: Counter[str] = Counter()
+    read_here = frozenset(pictures.suffixes())
     for place, folders, names in os.walk(folder, onerror=_refuse):
         kinds = {name: _kind_of_folder(Path(place, name)) for name in folders}
         left_out.update(kind for kind in kinds.values() if kind)
         folders[:] = [name for name in folders if not kinds[name]]
         for name in names:
             path = Path(place, name)
-            if kind := _kind_of_file(path):
+            if kind := _kind_of_file(path, read_here):
                 left_out[kind] += 1
             else:
                 paths.append(path)
@@ -67,6 +68,12 @@ def walk(folder: Path) -> Listing:
 def is_passed_over(folder: str) -> bool:
     """Whether a folder of this name holds nothing that its owner put there as pictures."""
     return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
+
+
+def loose(folder: Path) -> list[Path]:
+    """The pictures in the folder itself, sorted, none of those below."""
+    read_here = frozenset(pictures.suffixes())
+    return sorted(path for path in folder.iterdir() if path.is_file() and not _kind_of_file(path, read_here))
 
 
 def told(left_out: Mapping[str, int]) -> str:
@@ -104,8 +111,8 @@ def _kind_of_folder(path: Path) -> str:
     return LINK if path.is_symlink() else ""
 
 
-def _kind_of_file(path: Path) -> str:
-    """What it is left out as; "" for a picture."""
+def _kind_of_file(path: Path, read_here: Set[str]) -> str:
+    """What it is left out as; "" for a picture. `read_here` are the suffixes of pictures."""
     name = path.name
     if name.startswith("._"):
         return APPLE_DOUBLE
@@ -114,7 +121,7 @@ def _kind_of_file(path: Path) -> str:
     if name.startswith("."):
         return HIDDEN
     suffix = path.suffix.lower()
-    is_known = suffix in pictures.suffixes()
+    is_known = suffix in read_here
     if not is_known and SUFFIX.fullmatch(suffix):
         return suffix
     try:

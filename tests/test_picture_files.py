@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import data_samples
+import numpy as np
 import pytest
+from PIL import Image
 
 from edgecnn import picture_files, pictures
 from edgecnn.data import folder
@@ -164,9 +166,9 @@ class TestPhonePictures:
         holds = "holds no pictures that can be read here, only 2 .heic, 1 ._*."
         assert caught.value.sentence == f"The class folder {phone / 'ripe'} {holds}"
         assert caught.value.hint == "pip install pillow-heif, or convert them to JPEG"
-        with pytest.raises(DataError, match="only 2 .heic"):
+        with pytest.raises(DataError, match=r"only 2 \.heic"):
             classify.sources(str(phone / "ripe"))
-        with pytest.raises(DataError, match="only 2 .heic"):
+        with pytest.raises(DataError, match=r"only 2 \.heic"):
             album.labelled(phone / "ripe", limit=9)
 
 
@@ -184,6 +186,29 @@ def test_a_systems_folder_is_no_class(tmp_path: Path) -> None:
     put(tmp_path / "@eaDir" / "cat.jpg")
     put(tmp_path / "__MACOSX" / "cat" / "._000.png")
     assert folder.load(str(tmp_path))[0].classes == ("cat", "dog")
+
+
+def test_pictures_in_no_class_folder_are_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data_samples.class_folders(tmp_path)
+    for name in ("loose.png", "more.jpg"):
+        picture(tmp_path / name)
+    folder.load(str(tmp_path))
+    line = f"warning: left out 2 pictures that lie in no class folder, {tmp_path / 'loose.png'} first\n"
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("brightest", "is_said"), [(4095, True), (65535, False)])
+def test_12_bits_in_files_of_16_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], brightest: int, is_said: bool
+) -> None:
+    data_samples.class_folders(tmp_path, count=10)
+    for i in range(10):
+        pixels = np.random.default_rng(i).integers(0, brightest + 1, (12, 12), dtype=np.uint16)
+        Image.fromarray(pixels).save(tmp_path / "cat" / f"{i:03}.png")
+    folder.load(str(tmp_path))
+    assert ("10 of 20 pictures hold no value above 15 of 255" in capsys.readouterr().err) == is_said
 
 
 def test_pictures_of_an_iphone_are_read_with_the_plug_in(tmp_path: Path) -> None:

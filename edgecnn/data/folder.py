@@ -16,11 +16,18 @@ import numpy.typing as npt
 
 from edgecnn import console, picture_files
 from edgecnn.data import Split, _decoded, stratified
+from edgecnn.data._stored import Pixels, Stored
 from edgecnn.errors import DataError, PlanError
 
 LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 """Nobody but you knows what your labels mean: flip no letters, and no left and right hands."""
+
+DARK = 15
+"""What is left of 12 bits in a file of 16."""
+DARK_SHARE = 0.1
+DARK_SAMPLE = 500
+"""Pictures that are looked at, evenly spread, of a folder with more."""
 
 
 def load(
@@ -82,6 +89,7 @@ def load(
         console.warn(
             f"left out {len(broken):,} of {len(paths):,} pictures that cannot be read, {paths[broken[0]]} first"
         )
+    _warn_of_dark(images)
     whole = Split(images, labels, classes)
     return whole.take(np.flatnonzero(kept & ~in_test)), whole.take(np.flatnonzero(kept & in_test))
 
@@ -129,7 +137,20 @@ def _classes(part: Path) -> dict[str, tuple[Path, ...]]:
     if left_out:
         say = console.warn if picture_files.is_loss(left_out) else console.note
         say(f"left out {picture_files.told(left_out)} in {part}")
+    if loose := picture_files.loose(part):
+        console.warn(f"left out {len(loose):,} pictures that lie in no class folder, {loose[0]} first")
     return {name: listing.pictures for name, listing in listings.items()}
+
+
+def _warn_of_dark(images: Pixels | Stored) -> None:
+    """Say so if many pictures hardly leave black, as numbers do that stop short of their file's white."""
+    shown = np.asarray(images[np.unique(np.linspace(0, len(images) - 1, DARK_SAMPLE).astype(np.int64))])
+    dark = shown.reshape(len(shown), -1).max(axis=1) <= DARK
+    if dark.mean() > DARK_SHARE:
+        console.warn(
+            f"{dark.sum():,} of {len(shown):,} pictures hold no value above {DARK} of 255: if they are 12 bits in files"
+            " of 16, or class numbers, scale them to the white of their files"
+        )
 
 
 def _split(labels: npt.NDArray[np.int64], contents: list[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
