@@ -14,23 +14,29 @@ from edgecnn import foreign_pictures, pictures
 from edgecnn.errors import DataError
 
 SYSTEM_FOLDERS = frozenset(
-    {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "system volume information", "lost+found"}
+    {
+        "@eadir",
+        "__macosx",
+        "#recycle",
+        "@recycle",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "thumbnails",
+    }
 )
 """Folders that a file server, an archive or a system makes among pictures, in lower case."""
-THUMBNAILS = frozenset({"thumbnails", "_thumbnails"})
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 SUFFIX = re.compile(r"\.[a-z][a-z0-9]{0,9}")
 """What counts as a suffix: frame.0001 and photo.jpg?size=large have none."""
 
-EMPTY, NO_SUFFIX, HIDDEN, APPLE_DOUBLE, LINK, SPECIAL = (
-    "empty",
-    "without a known content",
-    "hidden",
-    "._*",
-    "link to a folder",
-    "pipe or device",
-)
-"""Kinds that are no suffix or name. A Mac puts the second half of a file into ._NAME on a foreign disk."""
+EMPTY = "empty"
+HIDDEN = "hidden"
+NO_SUFFIX = "without a suffix"
+LINK = "link to a folder"
+SPECIAL = "pipe or device"
+APPLE_DOUBLE = "._*"
+"""The second half of a file, which a Mac puts into ._NAME on a foreign disk."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def none_in(place: str, listing: Listing) -> DataError:
 def _kind_of_folder(path: Path) -> str:
     """What it is passed over as; "" if it is not."""
     name = path.name
-    if is_passed_over(name) or name.lower() in THUMBNAILS:
+    if is_passed_over(name):
         return name
     return LINK if path.is_symlink() else ""
 

@@ -149,7 +149,7 @@ def _explained(error: Exception, source: Path | bytes) -> tuple[str, str]:
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
         foreign = foreign_pictures.of_content(stream.read(foreign_pictures.HEAD_BYTES))
         if foreign:
-            return f"it holds {foreign.name}", foreign.mend.replace("them", "it")
+            return f"it holds {foreign.name}", foreign.mend.replace("them", "it")  # which speaks of many files
         stream.seek(0)
         try:
             pixel_types.refuse_unidentified_tiff(stream)

@@ -18,7 +18,7 @@ GREYS = {"L;2": 85, "L;4": 17}
 
 
 class UnfitPixels(ValueError):
-    """A sentence's end about pixels that are not read."""
+    """Why a picture's pixels are not read."""
 
     hint = "save it as 8 or 16 bits a channel"
 
@@ -62,7 +62,7 @@ def scale_transparency(image: Any) -> None:
 
 
 def eight_bits(image: Any) -> Any:
-    """A loaded picture as L or RGB; of deeper pixels the upper 8 bits, and transparency laid on black."""
+    """A loaded picture of at most 8 bits a channel, the upper ones of deeper pixels, and transparency laid on black."""
     from PIL import Image
 
     if image.mode.startswith("I"):

@@ -64,7 +64,7 @@ def test_a_name_without_a_suffix_is_known_by_its_content(tmp_path: Path, name: s
     picture(tmp_path / name, "png")
     put(tmp_path / "LICENSE", b"You may do so.")
     assert names(tmp_path) == [name]
-    assert picture_files.walk(tmp_path).left_out == {"without a known content": 1}
+    assert picture_files.walk(tmp_path).left_out == {"without a suffix": 1}
 
 
 LEFT_OUT = {
@@ -181,11 +181,13 @@ def test_what_nobody_takes_for_a_picture_is_a_note_and_no_warning(
     assert f"\nleft out 1 .txt in {tmp_path}\n" in "\n" + capsys.readouterr().err
 
 
-def test_a_systems_folder_is_no_class(tmp_path: Path) -> None:
+def test_a_systems_folder_is_no_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_samples.class_folders(tmp_path)
     put(tmp_path / "@eaDir" / "cat.jpg")
     put(tmp_path / "__MACOSX" / "cat" / "._000.png")
     assert folder.load(str(tmp_path))[0].classes == ("cat", "dog")
+    assert "left out 1 @eaDir, 1 __MACOSX in" in capsys.readouterr().err
+    assert album.labelled(tmp_path, limit=99).classes == ("cat", "dog")
 
 
 def test_pictures_in_no_class_folder_are_said_to_be_left_out(

@@ -133,7 +133,9 @@ def _classes(part: Path) -> dict[str, tuple[Path, ...]]:
     for name, listing in listings.items():
         if not listing.pictures:
             raise picture_files.none_in(f"The class folder {part / name}", listing)
-    left_out = sum((listing.left_out for listing in listings.values()), Counter[str]())
+    left_out = Counter(entry.name for entry in entries if entry.is_dir() and picture_files.is_passed_over(entry.name))
+    for listing in listings.values():
+        left_out += listing.left_out
     if left_out:
         say = console.warn if picture_files.is_loss(left_out) else console.note
         say(f"left out {picture_files.told(left_out)} in {part}")

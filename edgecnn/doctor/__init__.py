@@ -94,7 +94,8 @@ def _preprocessing(one: Artifact, folder: Path, log: Path | None, limit: int) ->
         raise DataError(f"{one.path} takes no picture: its input is {one.description.input.shape}.")
     shown = album.labelled(folder, limit if log is None else 1 << 40)
     if shown.left_out:
-        console.warn(f"left out {picture_files.told(shown.left_out)} in {folder}")
+        say = console.warn if picture_files.is_loss(shown.left_out) else console.note
+        say(f"left out {picture_files.told(shown.left_out)} in {folder}")
     if log is None:
         names, target = _classes(one, shown, outputs)
         paths: Sequence[Path] = shown.paths

@@ -199,7 +199,8 @@ def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes |
             yield word, error
             continue
         if listing.left_out:
-            print(f"warning: left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
+            level = "warning: " if picture_files.is_loss(listing.left_out) else ""
+            print(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
         for path in listing.pictures:
             yield str(path), path
 
