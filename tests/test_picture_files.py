@@ -213,6 +213,16 @@ def test_12_bits_in_files_of_16_are_said(
     assert ("10 of 20 pictures hold no value above 15 of 255" in capsys.readouterr().err) == is_said
 
 
+def test_broken_pictures_that_are_left_out_are_not_called_dark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data_samples.class_folders(tmp_path)
+    for name in ("000.png", "001.png"):
+        put(tmp_path / "cat" / name, b"no picture")
+    folder.load(str(tmp_path), skip_broken=True)
+    assert "of 255" not in capsys.readouterr().err
+
+
 def test_pictures_of_an_iphone_are_read_with_the_plug_in(tmp_path: Path) -> None:
     pytest.importorskip("pillow_heif")
     assert "HEIF" in pictures.formats()

@@ -89,7 +89,7 @@ def load(
         console.warn(
             f"left out {len(broken):,} of {len(paths):,} pictures that cannot be read, {paths[broken[0]]} first"
         )
-    _warn_of_dark(images)
+    _warn_of_dark(images, np.flatnonzero(kept))
     whole = Split(images, labels, classes)
     return whole.take(np.flatnonzero(kept & ~in_test)), whole.take(np.flatnonzero(kept & in_test))
 
@@ -144,9 +144,12 @@ def _classes(part: Path) -> dict[str, tuple[Path, ...]]:
     return {name: listing.pictures for name, listing in listings.items()}
 
 
-def _warn_of_dark(images: Pixels | Stored) -> None:
-    """Say so if many pictures hardly leave black, as numbers do that stop short of their file's white."""
-    shown = np.asarray(images[np.unique(np.linspace(0, len(images) - 1, DARK_SAMPLE).astype(np.int64))])
+def _warn_of_dark(images: Pixels | Stored, kept: npt.NDArray[np.int64]) -> None:
+    """Say so if many of the kept pictures hardly leave black, as numbers do that stop short of their file's white."""
+    if not len(kept):
+        return
+    sample = kept[np.unique(np.linspace(0, len(kept) - 1, DARK_SAMPLE).astype(np.int64))]
+    shown = np.asarray(images[sample])
     dark = shown.reshape(len(shown), -1).max(axis=1) <= DARK
     if dark.mean() > DARK_SHARE:
         console.warn(
