@@ -21,7 +21,7 @@ import numpy as np
 import record
 from PIL import Image
 
-from edgecnn import console, pictures
+from edgecnn import console, picture_files
 from edgecnn.data import _decoded, _near_copies
 from edgecnn.errors import EdgecnnError
 from edgecnn.stats import wilson
@@ -56,7 +56,7 @@ WAYS: dict[str, Way] = {
 
 def measure(folder: Path, count: int) -> dict[str, Any]:
     """What is found among `count` pictures of the folder and their copies."""
-    listed = sorted(path for path in folder.rglob("*") if path.suffix.lower() in pictures.SUFFIXES)
+    listed = list(picture_files.walk(folder).pictures)
     drawn = np.sort(np.random.default_rng(SEED).permutation(len(listed))[:count])
     chosen = [listed[index] for index in drawn]
     looked = _near_copies.look(listed, _decoded.digests(listed))

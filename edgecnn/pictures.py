@@ -2,24 +2,65 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import foreign_pictures, pixel_types
 from edgecnn.errors import DataError, MissingPackage
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
-
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
-"""What is read, in Pillow's words: the formats of SUFFIXES. It knows more, some of which start other programs."""
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif", ".hif"),
+}
+"""What is read, in Pillow's words, and its suffixes. Pillow knows more, some of which start other programs."""
 
 RESIZE_RULE = (
     "the largest centred crop of the target's aspect ratio, in whole pixels rounded down, is resized by Pillow's"
     " BILINEAR: a triangle filter that reaches one target pixel to each side, or one source pixel when enlarging"
 )
+
+PIXEL_RULE = (
+    "of 16 or 12 bits a channel the upper 8 are kept; float, signed and deeper pixels are refused; transparency is"
+    " laid on black"
+)
+"""Part of what decides the pixels that a cache keeps: another rule is another text."""
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """The FORMATS that this installation reads: AVIF if Pillow was built with it, HEIF with its plug-in."""
+    here = [name for name in FORMATS if name not in ("AVIF", "HEIF")]
+    try:
+        from PIL import AvifImagePlugin
+    except ImportError:  # before Pillow 11.3
+        pass
+    else:
+        here += ["AVIF"] if AvifImagePlugin.SUPPORTED else []
+    if importlib.util.find_spec("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        here.append("HEIF")
+    return tuple(here)
+
+
+def suffixes() -> tuple[str, ...]:
+    """The suffixes of `formats()`, sorted."""
+    return tuple(sorted(suffix for name in formats() for suffix in FORMATS[name]))
 
 
 def decode(
@@ -29,25 +70,21 @@ def decode(
 
     EXIF orientation is applied; palettes and CMYK become RGB; transparency is laid on black; of 16
     bits a channel the upper 8 are kept; of an animation the first frame. Resizing follows RESIZE_RULE.
-    Grey is ITU-R BT.601 luma. Raises DataError that names the picture if it cannot be read whole, or
-    if it declares more than `max_pixels`, before they are unpacked.
+    Grey is ITU-R BT.601 luma. Raises DataError that names the picture if it cannot be read whole, if
+    its pixels have no stated white (float, signed), or if it declares more than `max_pixels`, before
+    they are unpacked.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise MissingPackage("pillow", None, "Reading pictures") from error
     if channels not in (1, 3):
         raise DataError(f"A picture has 1 or 3 channels, not {channels}.")
     label = str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes"
     try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS) as opened:
-            if max_pixels is not None and opened.width * opened.height > max_pixels:
-                raise ValueError(f"it declares {opened.width} x {opened.height} pixels, {max_pixels:,} are allowed")
-            opened.load()
-            ImageOps.exif_transpose(opened, in_place=True)
-            image, mode = _flat(opened), "L" if channels == 1 else "RGB"
-            if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
-                image = image.convert(mode)
+        image, mode = upright(source, max_pixels), "L" if channels == 1 else "RGB"
+        if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
+            image = image.convert(mode)
         if image.size != (width, height):
             box = _centre(image.size, width, height)
             if box != (0, 0, *image.size):
@@ -59,21 +96,36 @@ def decode(
     except Exception as error:
         # Pillow's readers meet hostile bytes with whatever the parser tripped over: OSError, ValueError,
         # SyntaxError, struct.error, IndexError, EOFError … All of them mean the same here.
-        raise DataError(f"Cannot read {label}: {_reason(error)}.", "remove or replace it") from error
+        reason, hint = _explained(error, source)
+        raise DataError(f"Cannot read {label}: {reason}.", hint) from error
     return pixels.reshape(height, width, channels)
 
 
-def _flat(image: Any) -> Any:
-    """The picture with 8 bits a channel and without transparency."""
+def upright(source: Path | bytes, max_pixels: int | None = None) -> Any:
+    """A Pillow image as large as it is, of 8 bits a channel, EXIF orientation applied; raises whatever Pillow does."""
+    from PIL import Image, ImageOps
+
+    with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=formats()) as opened:
+        if max_pixels is not None and opened.width * opened.height > max_pixels:
+            raise ValueError(f"it declares {opened.width} x {opened.height} pixels, {max_pixels:,} are allowed")
+        pixel_types.refuse(opened)
+        pixel_types.scale_transparency(opened)
+        opened.load()
+        ImageOps.exif_transpose(opened, in_place=True)
+        return pixel_types.eight_bits(opened)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file begins as a picture of one of `formats()`, whatever its name."""
     from PIL import Image
 
-    if image.mode.startswith("I"):
-        # Pillow's own conversion would clip at 255 instead of scaling.
-        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image
+    try:
+        with Image.open(path, formats=formats()):
+            return True
+    except Image.DecompressionBombError:
+        return True  # and decode refuses it by name
+    except Exception:
+        return False
 
 
 def _centre(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
@@ -85,10 +137,24 @@ def _centre(size: tuple[int, int], width: int, height: int) -> tuple[int, int, i
     return left, top, left + crop_width, top + crop_height
 
 
-def _reason(error: Exception) -> str:
+def _explained(error: Exception, source: Path | bytes) -> tuple[str, str]:
+    """(reason, hint) of a picture that could not be read."""
+    name, hint = type(error).__name__, "remove or replace it"
+    if isinstance(error, pixel_types.UnfitPixels):
+        return str(error), error.hint
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    name = type(error).__name__
-    if name == "UnidentifiedImageError":
-        return "no picture format that Pillow knows"
-    return str(error).rstrip(".") or name
+        return error.strerror, hint
+    if name != "UnidentifiedImageError":
+        return str(error).rstrip(".") or name, hint
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+        foreign = foreign_pictures.of_content(stream.read(foreign_pictures.HEAD_BYTES))
+        if foreign:
+            return f"it holds {foreign.name}", foreign.mend.replace("them", "it")  # which speaks of many files
+        stream.seek(0)
+        try:
+            pixel_types.refuse_unidentified_tiff(stream)
+        except pixel_types.UnfitPixels as unfit:
+            return str(unfit), unfit.hint
+        except Exception:  # a TIFF too broken to say what it is
+            pass
+    return "no picture format that Pillow knows", hint

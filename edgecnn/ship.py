@@ -21,11 +21,13 @@ MODULES = (
     "environment",
     "errors",
     "files",
+    "foreign_pictures",
     "isa",
     "magic",
     "measure",
     "model_files",
     "pictures",
+    "pixel_types",
     "plugins",
     "report",
     "steps",
@@ -36,7 +38,7 @@ MODULES = (
 PACKAGES = ("runtimes",)
 """Carried whole, so that a new runtime is on the board without a word here."""
 
-RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "stats", "units")
+RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "picture_files", "stats", "units")
 RUNNER_PACKAGES = (*PACKAGES, "runner")
 
 MAIN = """import sys

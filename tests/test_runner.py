@@ -110,6 +110,14 @@ def test_one_bad_picture_does_not_stop_the_others(folder: Path, tmp_path: Path) 
     assert "1.png" in lines(stdout)[1]["error"]
 
 
+def test_what_is_left_out_of_a_folder_is_counted_beside_the_answers(folder: Path, tmp_path: Path) -> None:
+    shown = save(tmp_path / "shown", 2)
+    (shown / "IMG_0001.NEF").write_bytes(b"raw")
+    code, stdout, stderr = call(folder, "classify", str(shown))
+    assert (code, len(lines(stdout))) == (0, 2)
+    assert stderr == f"warning: left out 1 .nef (convert them to JPEG) in {shown}\n"
+
+
 @pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (12_000, 12_000)])
 def test_a_picture_that_declares_too_many_pixels_is_not_unpacked(width: int, height: int, folder: Path) -> None:
     code, stdout, stderr = call(folder, "classify", "-", stdin=small_bundles.bomb(width, height))

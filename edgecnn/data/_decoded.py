@@ -1,10 +1,10 @@
 """Encoded pictures decoded once: in parallel, into a cache that the next load reads.
 
 The cache is keyed by what decides its pixels: the content of every file in order, the size, the number
-of channels, the resize rule, and the versions of Pillow and of this package. The files are read and
-hashed on every load. Their times and sizes would be quicker to look at, but a picture replaced by
-another of the same size under a kept time (rsync, tar) would go unseen, and with it the claim that a
-number belongs to its pictures.
+of channels, the rules of pixels and resizing, the formats that are read, and the versions of Pillow and
+of this package. The files are read and hashed on every load. Their times and sizes would be quicker to
+look at, but a picture replaced by another of the same size under a kept time (rsync, tar) would go
+unseen, and with it the claim that a number belongs to its pictures.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def _key(contents: Sequence[str], shape: Shape) -> str:
     versions = [PIL.__version__, edgecnn.__version__]
     height, width, channels = shape
     size = height if height == width else [height, width]
-    decided_by = json.dumps([pictures.RESIZE_RULE, versions, size, channels, list(contents)])
+    rules = [pictures.RESIZE_RULE, pictures.PIXEL_RULE, pictures.formats()]
+    decided_by = json.dumps([rules, versions, size, channels, list(contents)])
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 
@@ -107,10 +108,11 @@ def _parts(
         contextlib.closing(in_processes(functools.partial(_decode, shape=shape), paths)) as decoded,
         console.progress("decoding pictures", len(paths)) as advance,
     ):
-        for pixels, sentences in decoded:
-            if sentences and not skip_broken:
-                raise DataError(next(iter(sentences.values())), "remove or replace it, or set skip_broken = true")
-            broken.extend(done + index for index in sentences)
+        for pixels, errors in decoded:
+            if errors and not skip_broken:
+                first = next(iter(errors.values()))
+                raise DataError(first.sentence, f"{first.hint}, or set skip_broken = true")
+            broken.extend(done + index for index in errors)
             yield pixels
             done += len(pixels)
             advance(len(pixels))
@@ -146,14 +148,14 @@ def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(paths: Sequence[Path], shape: Shape) -> tuple[Pixels, dict[int, str]]:
+def _decode(paths: Sequence[Path], shape: Shape) -> tuple[Pixels, dict[int, DataError]]:
     """The pictures (N, *shape), and what is wrong with the broken ones by index."""
     height, width, channels = shape
     pixels = np.zeros((len(paths), *shape), dtype=np.uint8)
-    sentences = {}
+    errors = {}
     for index, path in enumerate(paths):
         try:
             pixels[index] = pictures.decode(path, height=height, width=width, channels=channels)
         except DataError as error:
-            sentences[index] = error.sentence
-    return pixels, sentences
+            errors[index] = error
+    return pixels, errors

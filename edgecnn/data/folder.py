@@ -1,8 +1,8 @@
 """Your own pictures: `train/<class>/*` with `test/` and `validation/` beside it, or `<class>/*` that is cut for you.
 
-The class names are the folders' names, sorted. Splits go by many names (`edgecnn.data._layout`). Pictures are found in
-a class folder at any depth; hidden files and folders are passed over, and links to folders are followed for a class
-folder only, so no loop of links can trap the search.
+The class names are the folders' names, sorted. Splits go by many names (`edgecnn.folder_layout`). Pictures are found in
+a class folder at any depth, as `picture_files.walk` says; what is left out is counted by kind, and links to folders are
+followed for a class folder only, so no loop of links can trap the search.
 
 What is cut is cut by content: a picture's digest decides its side, so that pictures which are added, renamed, moved or
 copied move no other one. Copies, near-copies and pictures of one `group` stay together; a near-copy that joins them may
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console
-from edgecnn.data import Split, _copies, _decoded, _layout, _near_copies, _remarks
+from edgecnn import console, folder_layout
+from edgecnn.data import Split, _copies, _decoded, _near_copies, _remarks
 from edgecnn.data._cut import Texts, by_key, stratified
-from edgecnn.data._layout import Layout
 from edgecnn.errors import DataError, PlanError
+from edgecnn.folder_layout import Layout
 
 LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
@@ -66,7 +66,7 @@ def load(
         raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
     if split not in ("content", "drawn"):
         raise PlanError(f"[data]: split = {split!r} is unknown.", 'split = "content"')
-    layout = _layout.find(Path(path).expanduser())
+    layout = folder_layout.find(Path(path).expanduser())
     classes, paths, labels, roles = _files(layout)
     contents = _decoded.digests(paths)
     _copies.refuse_leak(paths, contents, roles)
@@ -90,6 +90,7 @@ def load(
         console.warn(
             f"left out {len(broken):,} of {len(paths):,} pictures that cannot be read, {paths[broken[0]]} first"
         )
+    _remarks.say_dark(images, np.flatnonzero(kept))
     held_out = None if layout.validation is None else roles == "validation"
     whole = Split(images, labels, classes, np.array(contents, dtype=np.str_), keys, held_out)
     return whole.take(np.flatnonzero(kept & (roles != "test"))), whole.take(np.flatnonzero(kept & (roles == "test")))
@@ -97,7 +98,7 @@ def load(
 
 def _files(layout: Layout) -> tuple[tuple[str, ...], list[Path], npt.NDArray[np.int64], npt.NDArray[np.str_]]:
     """(class names, every picture's path, its label (N,), the split it lies in (N,)), split after split."""
-    found = {role: _layout.classes(part) for role, part in layout.parts}
+    found = {role: folder_layout.classes(part) for role, part in layout.parts}
     classes = tuple(found["train"])
     for role, part in layout.parts:
         if other := sorted(set(classes) ^ set(found[role])):
@@ -132,11 +133,13 @@ def _to_test(
     seed: int,
 ) -> npt.NDArray[np.bool_]:
     """Which pictures (N,) are cut off to test with; none that validation/ holds, nor what belongs to one of those."""
+    in_test = np.zeros(len(labels), dtype=bool)
     if keys is None:
-        return _drawn(labels, contents, share, seed)
+        free = np.flatnonzero(roles != "validation")
+        in_test[free] = _drawn(labels[free], [contents[index] for index in free], share, seed)
+        return in_test
     validation = np.unique(keys[roles == "validation"])
     free = np.flatnonzero(~np.isin(keys, validation))
-    in_test = np.zeros(len(labels), dtype=bool)
     in_test[free] = by_key(labels[free], keys[free], share, f"test {seed}")
     return in_test
 

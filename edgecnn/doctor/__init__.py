@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, foreign, labels
+from edgecnn import console, foreign, labels, picture_files
 from edgecnn.artifact import Artifact, Description, class_count
 from edgecnn.doctor import album, conclusions, device_log, file, installation, preprocessing, saturation, show, there
 from edgecnn.doctor.album import Album, Labelled
@@ -94,14 +94,16 @@ def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> 
     one = known.artifact
     if len(one.description.input.shape) != 4:
         raise DataError(f"{one.path} takes no picture: its input is {one.description.input.shape}.")
+    shown = album.labelled(folder, limit if log is None else 1 << 40)
+    if shown.left_out:
+        say = console.warn if picture_files.is_loss(shown.left_out) else console.note
+        say(f"left out {picture_files.told(shown.left_out)} in {folder}")
     if log is None:
-        shown = album.labelled(folder, limit)
         names, target = _classes(one, shown, folder)
         paths: Sequence[Path] = shown.paths
     else:
-        everything = album.labelled(folder, limit=1 << 40)
-        names = one.labels or everything.classes or tuple(map(str, range(class_count(one.description.output))))
-        said = device_log.read(log, everything.paths, names)
+        names = one.labels or shown.classes or tuple(map(str, range(class_count(one.description.output))))
+        said = device_log.read(log, shown.paths, names)
         paths, target = said.paths[:limit], Target(classes=said.called[:limit])
         if said.scores is not None:
             target = dataclasses.replace(target, scores=said.scores[:limit])

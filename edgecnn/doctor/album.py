@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, pictures
+from edgecnn import console, folder_layout, picture_files, pictures
 from edgecnn.errors import DataError
 from edgecnn.labels import composed
 
@@ -29,25 +30,28 @@ class Labelled:
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     """Names of the class folders, sorted."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Files beside the pictures, by kind: `picture_files.told`."""
 
 
 def labelled(folder: Path, limit: int) -> Labelled:
-    """Pictures below `folder`: `test/<class>/*` if there is a test/, else `<class>/*`, else all without a class.
+    """Pictures below `folder`, or of the test split it names: `<class>/*`, or all without a class.
 
     Of more than `limit` a share is drawn by SEED. Raises DataError if there are none.
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.", "name a folder of pictures: <class>/*.jpg")
-    root = folder / "test" if (folder / "test").is_dir() else folder
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in pictures.SUFFIXES and path.is_file())
+    root = folder_layout.test_of(folder)
+    listing = picture_files.walk(root)
+    found = listing.pictures
     if not found:
-        raise DataError(f"There are no pictures in {root}.", f"known endings: {' '.join(sorted(pictures.SUFFIXES))}")
+        raise picture_files.none_in(str(root), listing)
     names = [tuple(map(composed, path.relative_to(root).parts)) for path in found]
     classes = tuple(sorted({parts[0] for parts in names if len(parts) > 1}))
     place = {name: number for number, name in enumerate(classes)}
     labels = np.array([place.get(parts[0], -1) if len(parts) > 1 else -1 for parts in names], dtype=np.int64)
     chosen = np.sort(np.random.default_rng(SEED).permutation(len(found))[:limit])
-    return Labelled(tuple(found[i] for i in chosen), labels[chosen], classes)
+    return Labelled(tuple(found[i] for i in chosen), labels[chosen], classes, listing.left_out)
 
 
 @dataclass
@@ -83,10 +87,7 @@ class Album:
 
     def _open(self, path: Path) -> Any:
         """RGB, upright, as large as it is."""
-        from PIL import Image, ImageOps
-
-        with Image.open(path, formats=pictures.FORMATS) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB")
+        return pictures.upright(path).convert("RGB")
 
     def _one(self, opened: Any, read: Way | None, resize: Way | None) -> Pixels:
         mode = "L" if self.channels == 1 else "RGB"

@@ -23,7 +23,7 @@ from edgecnn.emulator import machine, tools, user_mode
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 
 PROJECT = "edgecnn"
-EXTRAS = {"": "bench, inspect and deploy", "train": "train and export", "micro": "write C arrays"}
+EXTRAS = {"": "bench, inspect and deploy", "train": "train and export", "micro": "write C arrays", "heif": "read HEIC"}
 """Extra -> what cannot be done without it."""
 IMPORTS = {
     "": ("numpy", "PIL", "onnx", "onnxruntime", "ai_edge_litert.interpreter"),

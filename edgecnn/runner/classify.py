@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import artifact, pictures, runtimes
-from edgecnn.errors import DataError, EnvironmentUnfit, MissingPackage, ModelFileError
+from edgecnn import artifact, picture_files, pictures, runtimes
+from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
+from edgecnn.picture_files import Listing
 from edgecnn.runner.contents import Contents
 
 TOP = 5
@@ -83,19 +83,18 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def sources(word: str) -> Iterator[Path]:
-    """The files a word of the command line names: itself, or every picture below a folder, in order.
+def sources(word: str) -> Listing:
+    """The files a word of the command line names: itself, or the pictures below a folder.
 
-    Raises DataError if nothing is there.
+    Raises DataError for a folder without any.
     """
     path = Path(word)
     if not path.is_dir():
-        yield path
-        return
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in pictures.SUFFIXES and file.is_file())
-    if not found:
-        raise DataError(f"There are no pictures in {word}.", f"known endings: {' '.join(sorted(pictures.SUFFIXES))}")
-    yield from found
+        return Listing((path,))
+    listing = picture_files.walk(path)
+    if not listing.pictures:
+        raise picture_files.none_in(word, listing)
+    return listing
 
 
 CAMERA = """

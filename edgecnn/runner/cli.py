@@ -181,6 +181,7 @@ def _port(text: str) -> int:
 
 def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes | EdgecnnError]]:
     """(name, picture) of every source the command line names; an error stands for a source without one."""
+    from edgecnn import picture_files
     from edgecnn.errors import UsageError
     from edgecnn.runner.classify import STDIN, photograph, sources
 
@@ -193,10 +194,15 @@ def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes |
             yield STDIN, sys.stdin.buffer.read()
             continue
         try:
-            for path in sources(word):
-                yield str(path), path
+            listing = sources(word)
         except EdgecnnError as error:
             yield word, error
+            continue
+        if listing.left_out:
+            level = "warning: " if picture_files.is_loss(listing.left_out) else ""
+            print(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
+        for path in listing.pictures:
+            yield str(path), path
 
 
 def _refuse_bombs() -> None:

@@ -1,0 +1,111 @@
+"""What a picture's numbers mean: which pixels state their white and become 8 bits, and which are refused by name."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+
+# Tags and values of TIFF 6.0.
+BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, PLANAR, SAMPLE_FORMAT = 258, 259, 262, 284, 339
+UNCOMPRESSED, WHITE_IS_ZERO, SEPARATE_PLANES = 1, 0, 2
+SIGNED, FLOAT = 2, 3
+COMPLEX = (5, 6)
+STORED_BITS = 16
+"""Bits of a pixel of Pillow's modes I;16 and, of a PNG or PGM picture, I: white is all of them."""
+GREYS = {"L;2": 85, "L;4": 17}
+"""Pillow's raw modes of a PNG's few greys, and the step between two of them."""
+
+
+class UnfitPixels(ValueError):
+    """Why a picture's pixels are not read."""
+
+    hint = "save it as 8 or 16 bits a channel"
+
+
+def refuse(image: Any) -> None:
+    """Raise UnfitPixels if an opened picture's pixels have no white that the file or its format states.
+
+    It is not loaded yet: a float picture may be large.
+    """
+    if image.format == "TIFF":
+        _refuse_tiff(image.tag_v2)
+    elif image.mode == "F":
+        raise UnfitPixels("32-bit float pixels have no stated white")
+
+
+def refuse_unidentified_tiff(stream: BinaryIO) -> None:
+    """Raise UnfitPixels if it is a TIFF whose pixels are of a type that Pillow does not know; else do nothing."""
+    from PIL import TiffImagePlugin
+
+    head = stream.read(8)
+    if not head.startswith(tuple(TiffImagePlugin.PREFIXES)):
+        return
+    if b"\x2b" in head[2:4]:  # BigTIFF
+        head += stream.read(8)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+    stream.seek(tags.next)
+    tags.load(stream)
+    _refuse_tiff(tags)
+    bits, photometric = _tuple(tags, BITS_PER_SAMPLE), tags.get(PHOTOMETRIC)
+    raise UnfitPixels(
+        f"Pillow does not know a TIFF of {' + '.join(map(str, bits))} bits a pixel, photometric interpretation"
+        f" {photometric}, in this byte order"
+    )
+
+
+def scale_transparency(image: Any) -> None:
+    """Put the transparent grey of an opened PNG of 2 or 4 bits on the scale of its pixels, which Pillow forgets."""
+    clear, raw = image.info.get("transparency"), image.tile[0][3] if image.tile else None
+    if image.format == "PNG" and isinstance(clear, int) and raw in GREYS:
+        image.info["transparency"] = clear * GREYS[raw]
+
+
+def eight_bits(image: Any) -> Any:
+    """A loaded picture of at most 8 bits a channel, the upper ones of deeper pixels, and transparency laid on black."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return _of_deep_grey(image)
+    if image.mode == "LAB":
+        return image.convert("RGB")  # Pillow knows no other way out
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image
+
+
+def _of_deep_grey(image: Any) -> Any:
+    """Scaled to 8 bits by the file's own white, for Pillow's conversion would clip at 255."""
+    from PIL import Image
+
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    values = np.asarray(image).astype(np.uint32)
+    bits = _tuple(tags, BITS_PER_SAMPLE, STORED_BITS)[0]
+    pixels = (values >> (bits - 8)).astype(np.uint8)
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # which Pillow minds for 8 bits only
+        pixels = 255 - pixels
+    if isinstance(clear := image.info.get("transparency"), int):
+        pixels[values == clear] = 0
+    return Image.fromarray(pixels)
+
+
+def _refuse_tiff(tags: Any) -> None:
+    bits, formats = _tuple(tags, BITS_PER_SAMPLE), _tuple(tags, SAMPLE_FORMAT)
+    if FLOAT in formats:
+        raise UnfitPixels(f"{max(bits)}-bit float pixels have no stated white")
+    if SIGNED in formats:
+        raise UnfitPixels(f"{max(bits)}-bit signed pixels have no stated white")
+    if set(COMPLEX) & set(formats):
+        raise UnfitPixels("complex pixels have no stated white")
+    if max(bits) > STORED_BITS:
+        raise UnfitPixels(f"{max(bits)}-bit pixels are more than the 16 bits that are read")
+    if max(bits) > 8 and tags.get(PLANAR) == SEPARATE_PLANES and tags.get(COMPRESSION, 1) == UNCOMPRESSED:
+        raise UnfitPixels(f"Pillow mixes up {max(bits)}-bit channels that are stored as separate planes")
+
+
+def _tuple(tags: Any, tag: int, default: int = 1) -> tuple[int, ...]:
+    value = tags.get(tag, default)
+    return value if isinstance(value, tuple) else (value,)
