@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import __version__, artifact, files, formats, runtimes, saturation, ship, verdicts
+from edgecnn import __version__, artifact, files, formats, runtimes, saturation, settling, ship, verdicts
 from edgecnn.artifact import Artifact
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
 from edgecnn.run import is_run, open_run

@@ -66,8 +66,9 @@ def deploy(
     """Write the bundle of a run's file (or of a model file) into `output`, put it on `board`, or both.
 
     max_lsb: largest difference from the golden vectors that is let through, in steps of an integer
-    output; 0 wants every bit. strict: refuse a file whose check cannot tell. Raises UsageError when there is no such file, GateFailed when the model
-    answers differently there, LinkError and BoardUnfit for the board; none of them touches what works.
+    output; 0 wants every bit. strict: a file whose check cannot tell is refused. Raises UsageError when there is no
+    such file, GateFailed when it failed its check or answers differently there, Undecided with `strict`, LinkError
+    and BoardUnfit for the board; none of them touches what works.
     """
     if board is None and output is None:
         raise UsageError("There is nowhere to deploy to.", "--board ssh://user@host, or --output FOLDER")

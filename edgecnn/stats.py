@@ -166,7 +166,7 @@ def ratio_interval(a: Sequence[float], b: Sequence[float], percent: float = 95.0
 
 
 def typical_ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float, float]:
-    """(ratio, low, high, held) as `ratio_interval` has it, and of fewer values than hold 95 % Student's t on logarithms.
+    """(ratio, low, high, held) as `ratio_interval` has it; of fewer values than hold 95 %, Student's t on logarithms.
 
     One value on each side has no interval: `held` is 0.
     """

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, console, environment, files, gates, saturation, verdicts
+from edgecnn import boards, candidates, config, console, environment, files, saturation, settling, verdicts
 from edgecnn.candidates import Candidate
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit, UsageError
