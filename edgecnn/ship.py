@@ -21,6 +21,7 @@ MODULES = (
     "environment",
     "errors",
     "files",
+    "gates",
     "isa",
     "measure",
     "pictures",
