@@ -56,7 +56,8 @@ def export(folder: Path, model: Path, passed: bool = True, outcome: Outcome | No
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.read_bytes())
     verdict = Verdict(
-        passed=passed, outcome=outcome, reason="so", n=360, top1_percent=70.0, top1_low_percent=65.0, top1_high_percent=74.5,
+        passed=passed, outcome=outcome, reason="so", n=360,
+        top1_percent=70.0, top1_low_percent=65.0, top1_high_percent=74.5,
         reference_top1_percent=71.25, drop_pp=1.25, drop_low_pp=0.25, drop_high_pp=2.5, p_value=0.03125,
         agreement_percent=97.5, gained=1, lost=6, max_logit_difference=0.5, max_drop_pp=1.0,
     )  # fmt: skip
