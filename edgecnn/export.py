@@ -93,7 +93,7 @@ def judge(made: Sequence[Artifact], strict: bool = False) -> None:
         [verdicts.gate(one.name, one.verdict) for one in made if one.verdict is not None],
         strict,
         "--rescue looks for what mends int8; a larger --max-drop accepts it",
-        "more test pictures would tell, or a --max-drop further from the drop",
+        "more pictures would tell: a larger test split",
     )
 
 

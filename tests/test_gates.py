@@ -308,7 +308,7 @@ def test_an_export_that_cannot_tell_points_to_more_pictures_and_not_to_rescue(
     export.judge([one])
     said = capsys.readouterr()
     assert "cannot tell" in said.out
-    assert "more test pictures" in said.err
+    assert "more pictures would tell: a larger test split" in said.err
     assert "rescue" not in said.err
     with pytest.raises(Undecided) as caught:
         export.judge([one], strict=True)

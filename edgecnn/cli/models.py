@@ -165,7 +165,10 @@ def run(
             _judge(_export(folder, export_plan, show=not as_json), strict)
         except (GateFailed, Undecided) as gate:  # the bench is still worth having; the exit code keeps the failure
             failed = failed if isinstance(failed, GateFailed) else gate
-    _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json, strict)
+    try:
+        _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json, strict)
+    except Undecided as gate:
+        failed = failed or gate
     if failed:
         raise failed
 

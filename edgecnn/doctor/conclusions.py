@@ -26,11 +26,10 @@ def of(diagnosis: Diagnosis, carded: bool) -> Iterator[Finding]:
         mend = "give the device the file's own labels.txt" if diagnosis.of_device else "give the file its right labels"
         yield Finding(level="wrong", subject="classes", evidence=evidence, mend=mend)
     if not diagnosis.above_chance and not diagnosis.is_poor:
-        evidence = (
-            f"cannot tell with n {n} whether anything fits better than chance ({diagnosis.chance_percent:.1f} %):"
-        )
+        chance = f"chance ({diagnosis.chance_percent:.1f} %)"
+        evidence = f"cannot tell with n {n} whether anything tried fits better than {chance}: the best is {share}"
         mend = "try it with more pictures, of every class"
-        yield Finding(level="note", subject="preprocessing", evidence=f"{evidence} the best is {share}", mend=mend)
+        yield Finding(level="note", subject="preprocessing", evidence=evidence, mend=mend)
     elif not diagnosis.above_chance:
         evidence = f"nothing tried fits better than chance ({diagnosis.chance_percent:.1f} %): the best is {share}"
         mend = "are these the pictures, and is this the model?"

@@ -87,11 +87,8 @@ class Diagnosis:
 
         Few pictures rule out nothing, nor do pictures of one class alone, which a constant answer fits as well.
         """
-        return (
-            not self.above_chance
-            and self.best.high_percent < (self.chance_percent + 100) / 2
-            and (self.chance_percent < 100)
-        )
+        halfway = (self.chance_percent + 100) / 2
+        return not self.above_chance and self.best.high_percent < halfway and self.chance_percent < 100
 
 
 def laboratory(model: Model, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
