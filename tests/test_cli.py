@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -296,7 +297,8 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback(tmp_path: Path) -> None
 
 
 def test_a_gate_that_cannot_tell_ends_with_0_and_with_2_if_asked(edgecnn: Cli, digits_run: Run) -> None:
-    asked = ("export", digits_run.folder, "--format", "onnx", "--precision", "int8", "--max-drop", "0.1")
+    shutil.copytree(digits_run.folder, "digits")
+    asked = ("export", "digits", "--format", "onnx", "--precision", "int8", "--max-drop", "0.1")
     code, out, err = edgecnn(*asked)
     assert (code, "cannot tell" in out) == (0, True)
     assert "warning: " in err
