@@ -45,8 +45,13 @@ HEAD = (
 
 
 def adopt(run: Run) -> Path:
-    """Copy a run into the zoo, in place of an older one of its name. Raises RunError if it has no int8 TFLite file."""
-    int8_file(run)
+    """Copy a run into the zoo, in place of an older one of its name.
+
+    Raises RunError if it has no int8 TFLite file that passes its check.
+    """
+    verdict = int8_file(run).verdict
+    if verdict is not None and verdict.check != "pass":
+        raise RunError(f"The int8 file of {run.folder} does not pass its check: {verdict.reason}.")
     target, fresh = ZOO / run.name, ZOO / f".{run.name}"
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "artifacts").mkdir(parents=True)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from edgecnn import config, files, magic, model_files
 from edgecnn.errors import ModelFileError, PlanError
+from edgecnn.gates import Outcome
 
 CARD_VERSION = 1
 
@@ -105,6 +106,7 @@ class Verdict:
     """The outcome of checking a file against the run it came from, on the same pictures."""
 
     passed: bool
+    """Whether the outcome is "pass"."""
     reason: str
     n: int
     top1_percent: float
@@ -121,6 +123,15 @@ class Verdict:
     lost: int
     max_logit_difference: float
     max_drop_pp: float
+    outcome: Outcome | None = None
+    """None in a card from before a check could not tell: `passed` says it all."""
+    exact: bool = False
+    """Every logit is the run's to the rounding of float32, so that the drop is no estimate."""
+
+    @property
+    def check(self) -> Outcome:
+        """The outcome, of a card of any age."""
+        return self.outcome or ("pass" if self.passed else "fail")
 
 
 @dataclass(frozen=True, kw_only=True)

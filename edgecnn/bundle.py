@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import __version__, artifact, files, formats, model_files, runtimes, saturation, ship
+from edgecnn import __version__, artifact, files, formats, model_files, runtimes, saturation, settling, ship, verdicts
 from edgecnn.artifact import Artifact
-from edgecnn.errors import GateFailed, ModelFileError, OutputError, RunError, UsageError
+from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
 from edgecnn.run import is_run, open_run
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Manifest
@@ -67,13 +67,15 @@ class Bundle:
             files.write_bytes(folder / name, self.files[name])
 
 
-def make(one: Artifact) -> Bundle:
+def make(one: Artifact, strict: bool = False) -> Bundle:
     """The bundle of an exported file, with the golden vectors that stand beside it.
 
-    Raises GateFailed for a file that did not pass its check, RunError if its golden vectors are missing.
+    Raises GateFailed for a file that failed its check, RunError if its golden vectors are missing; with `strict`
+    Undecided for one whose check cannot tell, which is a warning otherwise.
     """
-    if one.verdict is not None and not one.verdict.passed:
-        raise GateFailed(f"{one.name} did not pass its check: {one.verdict.reason}.", "export it again")
+    if one.verdict is not None:
+        checked = [verdicts.gate(one.name, one.verdict)]
+        settling.settle(checked, strict, "export it again", "more test pictures would tell: export it again with them")
     readers = runtimes.for_format(one.description.format)
     runtime = next((name for name in readers if runtimes.get(name).ON_BOARDS), None)
     if runtime is None:

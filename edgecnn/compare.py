@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgecnn import console, environment, isa, report, stats
+from edgecnn import console, environment, gates, isa, report, settling, stats
 from edgecnn.environment import Environment
-from edgecnn.errors import EnvironmentUnfit, GateFailed
+from edgecnn.errors import EnvironmentUnfit
+from edgecnn.gates import Gate, Outcome
 from edgecnn.report import Measurement, Report
+from edgecnn.summary import medians_ms
 from edgecnn.units import duration
 
 BETWEEN_BENCHES_PERCENT = 3.0
 """Two benches of one file on one quiet machine differ by up to this; the rounds of each cannot show it."""
+
+HELD_PERCENT = 95.0
+"""An interval that holds the ratio with less, as that of a single round does, finds no difference."""
 
 BETWEEN_BOOTS_PERCENT = 0.1
 """Counts of one file's instructions on two boots of one emulated board differ by less than this."""
@@ -38,6 +43,8 @@ class Latency:
     """What the interval holds the ratio with, drift between benches apart."""
     detectable_percent: float
     """The smallest slowdown that these rounds would have been told from none."""
+    rounds: int
+    """Of the report that has fewer."""
     answer: Answer
 
 
@@ -64,6 +71,8 @@ class Drop:
     high_pp: float
     identical: bool
     """Whether every output was equal to the last bit."""
+    n: int
+    """Pictures of the report that has fewer."""
     answer: Answer
 
 
@@ -127,19 +136,41 @@ def compare(a: Report, b: Report, across: bool = False) -> Comparison:
     )
 
 
-def judge(found: Comparison) -> None:
-    """Raises GateFailed that names every pair that is worse beyond the detectable difference."""
-    worse = []
-    for pair in found.pairs:
-        name = f"{pair.file} on {pair.runtime}"
-        if pair.latency and pair.latency.answer == "worse":
-            worse.append(f"{name} is {100 * (pair.latency.ratio - 1):.1f} % slower")
-        if pair.instructions and pair.instructions.answer == "worse" and not pair.latency:
-            worse.append(f"{name} takes {100 * (pair.instructions.ratio - 1):.2f} % more instructions")
-        if pair.drop and pair.drop.answer == "worse":
-            worse.append(f"{name} is {pair.drop.pp:.2f} pp less accurate")
-    if worse:
-        raise GateFailed(f"{'; '.join(worse)}.")
+def judge(found: Comparison, strict: bool = False) -> None:
+    """Raises GateFailed that names every pair that is worse beyond the detectable difference.
+
+    With `strict` Undecided for a pair that may be worse or not; the table says "no difference found" of it.
+    """
+    held = [gate for pair in found.pairs for gate in _gates(pair)]
+    if not strict:  # the table has said of each what could have been told
+        held = [gate for gate in held if gate.outcome == "fail"]
+    settling.settle(held, strict, None, "more --rounds tell latencies apart, more test pictures accuracies")
+
+
+def _gates(pair: Pair) -> Iterator[Gate]:
+    name, latency, counts, drop = f"{pair.file} on {pair.runtime}", pair.latency, pair.instructions, pair.drop
+    if latency:
+        slower, most = 100 * (latency.ratio - 1), 1 + BETWEEN_BENCHES_PERCENT / 100
+        outcome: Outcome = "fail" if latency.answer == "worse" else "pass"
+        sentence = f"{name} is {slower:.1f} % slower"
+        if outcome == "pass" and (latency.high > most or latency.held_percent < HELD_PERCENT):
+            outcome = "cannot tell"
+            needed = stats.needed_n(latency.rounds, latency.ratio, latency.low, latency.high, most)
+            interval = f"[{latency.low:.3f}, {latency.high:.3f}]"
+            sentence = f"{name} takes {latency.ratio:.3f} {interval} times as long, at most {most:.2f} allowed, "
+            sentence += gates.doubt(latency.rounds, needed, "rounds")
+        yield Gate(limit="latency", subject=name, outcome=outcome, sentence=sentence)
+    elif counts:
+        outcome = "fail" if counts.answer == "worse" else "pass"
+        sentence = f"{name} takes {100 * (counts.ratio - 1):.2f} % more instructions"
+        yield Gate(limit="instructions", subject=name, outcome=outcome, sentence=sentence)
+    if drop:
+        outcome = gates.at_most(drop.low_pp, drop.high_pp, 0.0)
+        sentence = f"{name} is {drop.pp:.2f} pp less accurate"
+        if outcome == "cannot tell":
+            needed = stats.needed_n(drop.n, drop.pp, drop.low_pp, drop.high_pp, 0.0)
+            sentence += f" [{drop.low_pp:+.2f}, {drop.high_pp:+.2f}], {gates.doubt(drop.n, needed)}"
+        yield Gate(limit="accuracy", subject=name, outcome=outcome, sentence=sentence)
 
 
 def show(found: Comparison) -> None:
@@ -157,14 +188,14 @@ def show(found: Comparison) -> None:
         console.warn(f"Only in one of the reports: {', '.join(sorted(found.unpaired))}.")
 
 
-def main(a: Path, b: Path, across: bool = False, as_json: bool = False) -> None:
+def main(a: Path, b: Path, across: bool = False, as_json: bool = False, strict: bool = False) -> None:
     """Read, compare, print and judge: what `edgecnn compare` does."""
     found = compare(report.read(a), report.read(b), across)
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=1))
     else:
         show(found)
-    judge(found)
+    judge(found, strict)
 
 
 def _instruction_set(machine: Environment) -> str:
@@ -200,11 +231,12 @@ def _pair(a: Measurement, b: Measurement) -> Pair:
 
 
 def _latency(a: Measurement, b: Measurement) -> Latency | None:
-    before, after = _medians(a), _medians(b)
+    before, after = medians_ms(a.windows), medians_ms(b.windows)
     if not before or not after:
         return None
-    ratio, low, high, held = stats.ratio_interval(before, after)
+    ratio, low, high, held = stats.typical_ratio_interval(before, after)
     drift = 1 + BETWEEN_BENCHES_PERCENT / 100
+    answer = _answer(low, high, 1 / drift, drift) if held >= HELD_PERCENT else "no difference found"
     return Latency(
         a_ms=stats.quantile(before, 0.5),
         b_ms=stats.quantile(after, 0.5),
@@ -213,13 +245,9 @@ def _latency(a: Measurement, b: Measurement) -> Latency | None:
         high=high,
         held_percent=held,
         detectable_percent=100 * (drift * ratio / low - 1),
-        answer="worse" if low > drift else "better" if high < 1 / drift else "no difference found",
+        answer=answer,
+        rounds=min(len(before), len(after)),
     )
-
-
-def _medians(one: Measurement) -> list[float]:
-    """Each round's median in ms, sorted: the rounds are what is independent, not the samples."""
-    return sorted(stats.quantile(sorted(window.times_ms), 0.5) for window in one.windows if window.times_ms)
 
 
 def _instructions(a: Measurement, b: Measurement) -> Instructions | None:
@@ -233,7 +261,7 @@ def _instructions(a: Measurement, b: Measurement) -> Instructions | None:
         b=after,
         ratio=ratio,
         detectable_percent=detectable_percent,
-        answer="worse" if ratio > least else "better" if ratio < 1 / least else "no difference found",
+        answer=_answer(ratio, ratio, 1 / least, least),
     )
 
 
@@ -258,8 +286,14 @@ def _drop(a: Measurement, b: Measurement) -> Drop | None:
         low_pp=low,
         high_pp=high,
         identical=identical,
-        answer="worse" if low > 0 else "better" if high < 0 else "no difference found",
+        answer=_answer(low, high, 0.0, 0.0),
+        n=min(before.n, after.n),
     )
+
+
+def _answer(low: float, high: float, least: float, most: float) -> Answer:
+    """What an interval of a cost or a loss says, when nothing between `least` and `most` is a difference."""
+    return "worse" if low > most else "better" if high < least else "no difference found"
 
 
 def _row(pair: Pair) -> Sequence[str]:

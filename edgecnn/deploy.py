@@ -60,17 +60,19 @@ def deploy(
     output: Path | None = None,
     service: bool = False,
     max_lsb: int = 0,
+    strict: bool = False,
     as_json: bool = False,
 ) -> Deployment | None:
     """Write the bundle of a run's file (or of a model file) into `output`, put it on `board`, or both.
 
     max_lsb: largest difference from the golden vectors that is let through, in steps of an integer
-    output; 0 wants every bit. Raises UsageError when there is no such file, GateFailed when the model
-    answers differently there, LinkError and BoardUnfit for the board; none of them touches what works.
+    output; 0 wants every bit. strict: a file whose check cannot tell is refused. Raises UsageError when there is no
+    such file, GateFailed when it failed its check or answers differently there, Undecided with `strict`, LinkError
+    and BoardUnfit for the board; none of them touches what works.
     """
     if board is None and output is None:
         raise UsageError("There is nowhere to deploy to.", "--board ssh://user@host, or --output FOLDER")
-    made = bundle.make(bundle.choose(target, format, precision))
+    made = bundle.make(bundle.choose(target, format, precision), strict)
     if output is not None:
         made.write(output)
         console.note(f"{output}: {len(made.files)} files, {sum(map(len, made.files.values())) / 1000:.1f} kB")

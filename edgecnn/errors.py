@@ -7,6 +7,7 @@
     │   ├── RunError             a run folder is missing, incomplete or another recipe's
     │   └── ModelFileError       a file is not a model this tool can read
     ├── GateFailed           1   everything ran, and a gate said no
+    ├── Undecided            2   everything ran, and a gate that had to tell cannot
     └── EnvironmentUnfit     2   this machine cannot do it, or cannot tell
         ├── MissingPackage       a package of an extra is not installed
         ├── OutputError          a result could not be written
@@ -65,6 +66,10 @@ class GateFailed(EdgecnnError):
     """Everything ran, and a gate said no."""
 
     exit_code = EXIT_GATE
+
+
+class Undecided(EdgecnnError):
+    """Everything ran, and a gate that had to tell (`--strict`) cannot: too few pictures or rounds."""
 
 
 class EnvironmentUnfit(EdgecnnError):

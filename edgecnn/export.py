@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, files, formats, labels, nets, quantize, seen, verdicts, verify, written
+from edgecnn import console, files, formats, gates, labels, nets, quantize, seen, settling, verdicts, verify, written
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
-from edgecnn.errors import GateFailed, RunError
+from edgecnn.errors import RunError
 from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
 from edgecnn.rescue import ladder, present, price_list
@@ -85,15 +85,18 @@ def _with_last_epochs(plan: ExportPlan, run: Run) -> ExportPlan:
     return dataclasses.replace(plan, rungs={"qat": {"epochs": run.recipe.qat_epochs}})
 
 
-def judge(made: Sequence[Artifact]) -> None:
-    """The gate, once the files are written and shown: GateFailed names every file that did not pass its check."""
-    failed = [one for one in made if one.verdict is not None and not one.verdict.passed]
-    if failed:
-        reasons = "; ".join(f"{one.name}: {one.verdict.reason}" for one in failed if one.verdict is not None)
-        raise GateFailed(
-            f"{len(failed)} of {len(made)} files did not pass their check. {reasons}.",
-            "--rescue looks for what mends int8; a larger --max-drop accepts it",
-        )
+def judge(made: Sequence[Artifact], strict: bool = False) -> None:
+    """The gate, once the files are written and shown.
+
+    Raises GateFailed that names every file that failed its check; with `strict` Undecided for one whose check cannot
+    tell, which is a warning otherwise.
+    """
+    settling.settle(
+        [verdicts.gate(one.name, one.verdict) for one in made if one.verdict is not None],
+        strict,
+        "--rescue looks for what mends int8; a larger --max-drop accepts it",
+        "more pictures would tell: a larger test split",
+    )
 
 
 def show(made: Sequence[Artifact]) -> None:
@@ -108,7 +111,7 @@ def show(made: Sequence[Artifact]) -> None:
             row += [
                 f"{verdict.top1_percent:.2f} [{verdict.top1_low_percent:.1f}, {verdict.top1_high_percent:.1f}]",
                 f"{verdict.drop_pp:+.2f} [{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}]",
-                "pass" if verdict.passed else "FAIL",
+                gates.word(verdict.check),
             ]
         rows.append(row)
     verdicts = [one.verdict for one in made if one.verdict is not None]

@@ -114,6 +114,8 @@ class Suite:
             raise ValueError("warmup_runs and min_secs should not be negative")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit = {self.limit} should be at least 1")
+        if self.max_ms is not None and self.max_ms <= 0:
+            raise ValueError(f"max_ms = {self.max_ms} should be above 0")
 
 
 FOLDERS: dict[type, str] = {Recipe: "models", ExportPlan: "export", Suite: "bench"}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from edgecnn import console, costs, environment, files
+from edgecnn import console, costs, environment, files, gates
 from edgecnn.report import Measurement, Report, p50
 from edgecnn.units import digits, duration, interval
 
@@ -184,6 +184,8 @@ def markdown(report: Report) -> str:
     notes = [f"- {failure.file} on {failure.runtime} failed: {failure.sentence}" for failure in report.failures]
     notes += [f"- {warning.kind}: {warning.sentence}" for warning in report.warnings]
     notes += [f"- {sentence}" for sentence in _doubts(report)]
+    held = [f"- {gates.word(gate.outcome)}: {gate.sentence}" for gate in report.gates]
+    lines += ["", "## Gates", "", *held] if held else []
     return "\n".join([*lines, *(["", "## Warnings", "", *notes] if notes else [])]) + "\n"
 
 

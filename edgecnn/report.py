@@ -20,6 +20,7 @@ from edgecnn import config, environment, files, magic
 from edgecnn.artifact import Verdict
 from edgecnn.environment import Condition, Environment
 from edgecnn.errors import PlanError, UsageError
+from edgecnn.gates import Gate
 
 SCHEMA_VERSION = 1
 
@@ -237,6 +238,8 @@ class Report:
     measurements: tuple[Measurement, ...]
     failures: tuple[Failure, ...]
     warnings: tuple[Warning, ...]
+    gates: tuple[Gate, ...] = ()
+    """How the suite's gates came out, one for each file and runtime that could be held against it."""
 
 
 def p50(one: Measurement) -> tuple[float, float, float]:

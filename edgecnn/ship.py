@@ -22,6 +22,7 @@ MODULES = (
     "errors",
     "files",
     "foreign_pictures",
+    "gates",
     "isa",
     "magic",
     "measure",

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from edgecnn.errors import UsageError
 
+FEWEST = 10
+"""Pictures or rounds whose spread foretells that of more."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Proportion:
@@ -60,7 +63,22 @@ def paired_drop_pp(gained: int, lost: int, n: int, z: float = 1.959963984540054)
     adjusted_n, a, b = n + 2, lost + 0.5, gained + 0.5
     centre = (a - b) / adjusted_n
     half = z * math.sqrt((a + b) - (a - b) ** 2 / adjusted_n) / adjusted_n
-    return 100 * (lost - gained) / n, 100 * (centre - half), 100 * (centre + half)
+    # A sum of few pictures can leave what a drop can be.
+    return 100 * (lost - gained) / n, max(-100.0, 100 * (centre - half)), min(100.0, 100 * (centre + half))
+
+
+def needed_n(n: int, estimate: float, low: float, high: float, limit: float) -> float:
+    """How many pictures or rounds would tell an estimate from a limit, if it and its spread stayed as n show them.
+
+    The N at which the half width of the interval, which narrows with the square root of N (the standard error of a
+    mean; for a paired drop that of the flips, Q. McNemar, 1947, Psychometrika 12:153; for a share the binomial one),
+    is the distance from the limit: n (half / distance)**2. Fewer than FEWEST are never named, for so few say little
+    of their own spread. Infinite where the estimate lies on the limit.
+    """
+    if math.isinf(high):
+        return FEWEST
+    half, distance = (high - low) / 2, abs(estimate - limit)
+    return max(FEWEST, n * (half / distance) ** 2) if distance > 1e-9 else math.inf
 
 
 def quantile(sorted_values: Sequence[float], q: float) -> float:
@@ -102,6 +120,21 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def typical_interval(sorted_values: Sequence[float]) -> tuple[float, float]:
+    """(low, high): 95 % of what positive values are typically, however few.
+
+    The distribution-free interval of the median where they are enough for 95 %; of two to five, Student's t on
+    logarithms; one alone says nothing of others.
+    """
+    low, high, held = median_interval(sorted_values)
+    if held >= 95:
+        return low, high
+    if len(sorted_values) == 1:
+        return 0.0, math.inf
+    _, low, high = mean_interval([math.log(value) for value in sorted_values])
+    return math.exp(low), math.exp(min(700.0, high))
+
+
 def t_quantile(freedom: int, percent: float = 95.0) -> float:
     """The t that |Student's t| with `freedom` degrees of freedom stays under with `percent`: 12.7, 4.30, 3.18 ..."""
     low, high = 0.0, 1.0
@@ -130,6 +163,23 @@ def ratio_interval(a: Sequence[float], b: Sequence[float], percent: float = 95.0
         outside, d = outside + counts[d], d + 1
     held = 100 * max(0.0, 1 - 2 * outside / total)
     return quantile(quotients, 0.5), quotients[d - 1], quotients[len(quotients) - d], held
+
+
+def typical_ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float, float]:
+    """(ratio, low, high, held) as `ratio_interval` has it; of fewer values than hold 95 %, Student's t on logarithms.
+
+    One value on each side has no interval: `held` is 0.
+    """
+    ratio, low, high, held = ratio_interval(a, b)
+    freedom = len(a) + len(b) - 2
+    if held >= 95 or freedom == 0:
+        return ratio, low, high, held
+    logs = [[math.log(value) for value in side] for side in (a, b)]
+    means = [sum(side) / len(side) for side in logs]
+    pooled = sum((x - mean) ** 2 for side, mean in zip(logs, means, strict=True) for x in side) / freedom
+    half = t_quantile(freedom) * math.sqrt(pooled * (1 / len(a) + 1 / len(b)))
+    shift = means[1] - means[0]
+    return math.exp(shift), math.exp(shift - half), math.exp(min(700.0, shift + half)), 95.0
 
 
 def unpaired_drop_pp(a: Proportion, b: Proportion) -> tuple[float, float, float]:

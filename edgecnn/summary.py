@@ -39,7 +39,7 @@ def summarise(
     )
     if not windows:
         return untimed
-    medians = sorted(stats.quantile(sorted(window.times_ms), 0.5) for window in windows)
+    medians = medians_ms(windows)
     samples = sorted(time for window in windows for time in window.times_ms)
     low, high, held = stats.median_interval(medians)
     return dataclasses.replace(
@@ -58,6 +58,11 @@ def summarise(
         end_to_end_p50_ms=_median(end_to_end.times_ms) if end_to_end else None,
         end_to_end_decode_p50_ms=_median(end_to_end.decode_ms) if end_to_end else None,
     )
+
+
+def medians_ms(windows: Sequence[Window]) -> list[float]:
+    """Each round's median, sorted: the rounds are what is independent, not the samples."""
+    return sorted(stats.quantile(sorted(window.times_ms), 0.5) for window in windows if window.times_ms)
 
 
 def _median(values: Sequence[float]) -> float:

@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import stats
+from edgecnn import gates, stats
 from edgecnn.artifact import Artifact, Parity, Verdict
+from edgecnn.gates import Gate, Outcome
+
+ROUNDING = 1e-5
+"""By how much of the largest logit two orders of the same float32 sums may differ."""
 
 
 def judge(
@@ -19,8 +23,9 @@ def judge(
 ) -> Verdict:
     """A file's logits (N, K) against the run's, on the same pictures.
 
-    It passes if its accuracy is at most max_drop_pp percentage points below the run's. A degenerate one (logits
-    that are no numbers, or one class for every picture) never passes.
+    It passes if the whole interval of its drop in accuracy is at most max_drop_pp percentage points, fails if none of
+    it is, and else cannot tell. Logits that are the run's to rounding have an exact drop of 0. A degenerate file
+    (logits that are no numbers, or one class for every picture) fails.
     """
     n = len(labels)
     predicted, expected = logits.argmax(1), reference.argmax(1)
@@ -30,16 +35,18 @@ def judge(
     drop, low, high = stats.paired_drop_pp(gained, lost, n)
     finite = np.isfinite(logits).all(1)
     difference = np.abs(logits[finite] - reference[finite])
-    reason = f"drop {drop:.2f} pp, at most {max_drop_pp:.2f} pp allowed"
-    degenerate = True
+    exact = bool(finite.all() and (predicted == expected).all() and np.isfinite(reference).all()) and float(
+        difference.max(initial=0.0)
+    ) <= ROUNDING * float(np.abs(reference).max(initial=0.0))
+    outcome: Outcome = "fail"
     if not finite.all():
         reason = f"the logits of {n - int(finite.sum())} pictures are not numbers"
     elif len(np.unique(predicted)) == 1 and len(np.unique(labels)) > 1:
         reason = f"every picture is called class {predicted[0]}"
     else:
-        degenerate = False
+        outcome, reason = hold(gained, lost, n, exact, max_drop_pp)
     return Verdict(
-        passed=not degenerate and drop <= max_drop_pp,
+        passed=outcome == "pass",
         reason=reason,
         n=n,
         top1_percent=accuracy.percent,
@@ -55,7 +62,28 @@ def judge(
         lost=lost,
         max_logit_difference=float(difference.max(initial=0.0)),
         max_drop_pp=max_drop_pp,
+        outcome=outcome,
+        exact=exact,
     )
+
+
+def hold(gained: int, lost: int, n: int, exact: bool, max_drop_pp: float) -> tuple[Outcome, str]:
+    """How a drop on n pictures comes out against the largest that passes, and the sentence that says why."""
+    drop, low, high = stats.paired_drop_pp(gained, lost, n)
+    allowed = f"at most {max_drop_pp:.2f} pp allowed"
+    if exact:
+        return gates.at_most(0.0, 0.0, max_drop_pp), f"drop 0.00 pp, exactly, {allowed}"
+    outcome = gates.at_most(low, high, max_drop_pp)
+    reason = f"drop {drop:.2f} pp [{low:+.2f}, {high:+.2f}], {allowed}"
+    if outcome == "cannot tell":
+        reason += f", {gates.doubt(n, stats.needed_n(n, drop, low, high, max_drop_pp))}"
+    return outcome, reason
+
+
+def gate(name: str, verdict: Verdict) -> Gate:
+    """The check of a file by that name, as it came out."""
+    how = f"{name} did not pass its check" if verdict.check == "fail" else name
+    return Gate(limit="max-drop", subject=name, outcome=verdict.check, sentence=f"{how}: {verdict.reason}")
 
 
 def parity(artifact: Artifact, other: Artifact, values: npt.NDArray[Any], others: npt.NDArray[Any]) -> Parity | None:

@@ -13,6 +13,7 @@ from PIL import Image
 from edgecnn import artifact, environment, files, findings, formats, plans, report
 from edgecnn.artifact import Artifact, Parity, Preprocessing, Verdict
 from edgecnn.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial
+from edgecnn.gates import Outcome
 from edgecnn.recipes import DataPlan, NetPlan, Recipe
 from edgecnn.report import Count, Measurement, Report, Validity
 from edgecnn.run import Run, write_facts
@@ -49,13 +50,14 @@ def run(folder: Path) -> Path:
     return folder
 
 
-def export(folder: Path, model: Path, passed: bool = True) -> Path:
+def export(folder: Path, model: Path, passed: bool = True, outcome: Outcome | None = None) -> Path:
     """A copy of `model` among the run's files, with the card of a check that went so."""
     path = folder / "artifacts" / f"{folder.name}-fp32{model.suffix}"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.read_bytes())
     verdict = Verdict(
-        passed=passed, reason="so", n=360, top1_percent=70.0, top1_low_percent=65.0, top1_high_percent=74.5,
+        passed=passed, outcome=outcome, reason="so", n=360,
+        top1_percent=70.0, top1_low_percent=65.0, top1_high_percent=74.5,
         reference_top1_percent=71.25, drop_pp=1.25, drop_low_pp=0.25, drop_high_pp=2.5, p_value=0.03125,
         agreement_percent=97.5, gained=1, lost=6, max_logit_difference=0.5, max_drop_pp=1.0,
     )  # fmt: skip

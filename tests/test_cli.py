@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -293,3 +294,14 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback(tmp_path: Path) -> None
     command = f"{sys.executable} -m edgecnn inspect dscnn-digits | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "Traceback" not in done.stderr
+
+
+def test_a_gate_that_cannot_tell_ends_with_0_and_with_2_if_asked(edgecnn: Cli, digits_run: Run) -> None:
+    shutil.copytree(digits_run.folder, "digits")
+    asked = ("export", "digits", "--format", "onnx", "--precision", "int8", "--max-drop", "0.1")
+    code, out, err = edgecnn(*asked)
+    assert (code, "cannot tell" in out) == (0, True)
+    assert "warning: " in err
+    assert "would settle it; more pictures would tell" in err
+    code, _, err = edgecnn(*asked, "--strict")
+    assert (code, "error: " in err, "rescue" in err) == (EXIT_UNFIT, True, False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgecnn import compare, report, stats
 from edgecnn.environment import Environment
-from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.errors import EnvironmentUnfit, GateFailed, Undecided, UsageError
 from edgecnn.report import Measurement, Report, Validity
 
 SIX = [1.00, 1.01, 0.99, 1.005, 0.995, 1.0]
@@ -81,6 +81,31 @@ def test_a_real_drop_in_accuracy_fails_and_a_small_one_does_not() -> None:
     compare.judge(found)
     assert found.pairs[0].drop is not None
     assert found.pairs[0].drop.low_pp < 0 < found.pairs[0].drop.high_pp
+
+
+def test_what_may_be_worse_or_not_ends_with_2_only_if_that_is_asked_for() -> None:
+    found = compare.compare(scored(900), scored(895, "b"))
+    compare.judge(found)
+    with pytest.raises(Undecided, match=r"0\.50 pp less accurate \[.*\], cannot tell with n 1,000: about ") as caught:
+        compare.judge(found, strict=True)
+    assert caught.value.exit_code == 2
+    compare.judge(compare.compare(scored(900), scored(900, factor=0.5)), strict=True)
+    close = compare.compare(times(1.0), times(1.02))
+    with pytest.raises(Undecided, match=r"at most 1\.03 allowed, cannot tell with n 6 rounds: about "):
+        compare.judge(close, strict=True)
+
+
+def test_one_round_each_finds_no_difference_and_two_that_agree_do() -> None:
+    def rounds(*medians_ms: float) -> Report:
+        return samples.report(samples.measurement(list(medians_ms)))
+
+    (alone,) = compare.compare(rounds(1.0), rounds(3.0)).pairs
+    assert alone.latency is not None
+    assert (alone.latency.answer, alone.latency.held_percent) == ("no difference found", 0)
+    (two,) = compare.compare(rounds(1.0, 1.01), rounds(3.0, 3.02)).pairs
+    assert two.latency is not None
+    assert (two.latency.answer, two.latency.held_percent) == ("worse", 95)
+    assert two.latency.low < 3 < two.latency.high
 
 
 def unfit(a: Report, b: Report, across: bool = False) -> str:

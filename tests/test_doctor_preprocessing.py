@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from edgecnn import artifact as artifacts
-from edgecnn import doctor, formats, pictures
+from edgecnn import doctor, formats, pictures, stats
 from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
-from edgecnn.doctor import album, device_log, mistakes, order, preprocessing
+from edgecnn.doctor import album, conclusions, device_log, mistakes, order, preprocessing
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.mistakes import MISTAKES, Mistake
 from edgecnn.doctor.preprocessing import Diagnosis
@@ -154,6 +154,49 @@ def test_answers_that_come_from_elsewhere_are_explained_by_nothing() -> None:
     drawn = np.random.default_rng(5).integers(0, len(CLASSES), N)
     diagnosis = preprocessing.diagnose(laboratory("onnx fp32", 3), Target(classes=drawn), CLASSES, of_device=True)
     assert (diagnosis.named, diagnosis.above_chance, diagnosis.order) == ((), False, None)
+
+
+def fitted(hits: int, n: int, chance_percent: float, classes_answered: int = 2) -> Diagnosis:
+    """What is known when the assumed way, the best of all, gives so many right answers."""
+    share = stats.wilson(hits, n)
+    tried = preprocessing.Tried(
+        names=(), words="as assumed", percent=share.percent, low_percent=share.low_percent,
+        high_percent=share.high_percent, gained=0, lost=0, p_value=1.0, agreement_percent=100.0,
+        classes_answered=classes_answered, score_distance=None, same_tensors_as=None,
+    )  # fmt: skip
+    return Diagnosis(
+        of_device=False, n=n, assumed="raw pixels", named=(), named_words="", tied=(), suspected=(), order=None,
+        above_chance=share.low_percent > chance_percent, chance_percent=chance_percent, tried=(tried,),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "chance_percent", "level"),
+    [
+        (1, 1, 100.0, "note"),  # one picture of one class
+        (2, 3, 33.3, "note"),
+        (1, 2, 50.0, "note"),
+        (30, 30, 100.0, "note"),  # many, and a constant answer fits them as well
+        (250, 500, 50.0, "wrong"),
+        (11, 100, 10.0, "wrong"),
+        (90, 100, 50.0, "ok"),
+    ],
+)
+def test_too_few_pictures_cannot_tell_an_answer_from_chance(
+    hits: int, n: int, chance_percent: float, level: str
+) -> None:
+    (found,) = conclusions.of(fitted(hits, n, chance_percent), carded=True)
+    assert (found.subject, found.level) == ("preprocessing", level)
+    assert (f"cannot tell with n {n}" in found.evidence) == (level == "note")
+
+
+def test_one_answer_for_all_pictures_is_wrong_only_where_they_are_of_several_classes() -> None:
+    def levels(hits: int, n: int, chance_percent: float) -> dict[str, str]:
+        found = conclusions.of(fitted(hits, n, chance_percent, classes_answered=1), carded=True)
+        return {one.subject: one.level for one in found}
+
+    assert levels(20, 100, 20.0) == {"answers": "wrong", "preprocessing": "wrong"}
+    assert levels(1, 1, 100.0) == {"preprocessing": "note"}
 
 
 # What a file was trained with

@@ -126,6 +126,14 @@ def test_a_file_that_failed_its_check_is_marked_and_named_first_of_all(text: Tex
     assert "0 of 1 exported files pass their check against their run; net-fp32.onnx do not." in text.words
 
 
+def test_a_file_whose_check_cannot_tell_is_neither_passed_nor_failed(tmp_path: Path, model: Path) -> None:
+    samples.export(samples.run(tmp_path / "runs" / "net"), model, outcome="cannot tell")
+    shown = Text(page(tmp_path, "net"))
+    assert shown.column("files-table", "check") == ["cannot tell"]
+    words = "0 of 1 exported files pass their check against their run; of net-fp32.onnx too few test pictures cannot"
+    assert words in shown.words
+
+
 def test_a_degraded_measurement_carries_its_mark_wherever_it_stands(text: Text, html: str) -> None:
     assert text.column("bench-1-times", "verdict") == ["VALID", "DEGRADED"]
     assert "1 of the 2 measurements of bench 1 are DEGRADED." in text.words

@@ -17,7 +17,7 @@ from PIL import Image
 from edgecnn import artifact as artifacts
 from edgecnn import data, environment, files, parity, quantize
 from edgecnn.artifact import Artifact
-from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, OutputError, PlanError, UsageError
+from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, OutputError, PlanError, Undecided, UsageError
 from edgecnn.formats import onnx as onnx_format
 from edgecnn.parity import matrix, sheet, show
 from edgecnn.plans import ExportPlan
@@ -84,8 +84,10 @@ def test_a_changed_weight_is_found_and_the_flips_are_drawn(tmp_path: Path, capsy
     assert "the files differ: 1 of its 640 weights" in printed
     assert f"\non {environment.machine_name(environment.here())}\n" in printed
     assert max(map(len, printed.splitlines())) <= 80
-    with pytest.raises(GateFailed, match="drop"):
-        parity.judge(result, max_drop=0.0)
+    parity.judge(result, max_drop=0.0)
+    assert f"cannot tell with n {result.n}" in capsys.readouterr().err  # so few flips may be chance
+    with pytest.raises(Undecided, match="drop"):
+        parity.judge(result, max_drop=0.0, strict=True)
 
 
 def test_a_run_is_held_against_its_own_net(exported_run: Path) -> None:

@@ -154,6 +154,15 @@ def test_when_no_rung_passes_the_gate_fails_and_the_list_is_there(
         judge(made)
 
 
+def test_what_validation_cannot_tell_is_not_rescued(textures_run: Run, tmp_path: Path) -> None:
+    run = broken_nets.broken(textures_run, broken_nets.nothing, tmp_path / "sound")
+    export(run, dataclasses.replace(RESCUE, max_drop=0.0))
+    prices = prices_of(run)
+    (plain,) = prices.rows
+    assert (plain.rung, plain.outcome, dict(prices.chosen)) == (PLAIN, "cannot tell", {})
+    assert "plain int8 on validation: cannot tell with n 1,500: " in " ".join(present.sentences(prices))
+
+
 def test_the_table_is_80_columns_wide_and_holds_every_row(wide: Run) -> None:
     text = io.StringIO()
     with redirect_stdout(text):

@@ -42,12 +42,13 @@ def test_flips_are_counted_both_ways() -> None:
     assert verdict.max_logit_difference == 1.0
 
 
-def test_the_gate_is_the_drop_and_its_bound_passes() -> None:
+def test_the_gate_is_the_drops_interval_and_its_bound_passes() -> None:
     labels = labels_of([0, 1] * 50)
     reference = logits_of([0, 1] * 50)
     file = logits_of([1, 0, *[0, 1] * 49])  # two of a hundred lost
-    assert not verdicts.judge(file, reference, labels, max_drop_pp=1.99).passed
-    assert verdicts.judge(file, reference, labels, max_drop_pp=2.0).passed
+    bound = verdicts.judge(file, reference, labels, max_drop_pp=100.0).drop_high_pp
+    assert verdicts.judge(file, reference, labels, max_drop_pp=bound).check == "pass"
+    assert verdicts.judge(file, reference, labels, max_drop_pp=bound - 0.01).check == "cannot tell"
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -56,7 +57,7 @@ def test_logits_that_are_no_numbers_never_pass(number: float) -> None:
     file = reference.copy()
     file[1, 2] = number
     verdict = verdicts.judge(file, reference, labels_of([0, 1, 2]), max_drop_pp=100.0)
-    assert not verdict.passed
+    assert verdict.check == "fail"
     assert "1 pictures are not numbers" in verdict.reason
     json.dumps(verdict.max_logit_difference, allow_nan=False)
 
@@ -64,7 +65,7 @@ def test_logits_that_are_no_numbers_never_pass(number: float) -> None:
 def test_one_class_for_every_picture_never_passes() -> None:
     reference = logits_of([1, 1, 1, 1])
     verdict = verdicts.judge(reference, reference, labels_of([0, 1, 2, 1]), max_drop_pp=100.0)
-    assert not verdict.passed
+    assert verdict.check == "fail"
     assert "every picture is called class 1" in verdict.reason
 
 

@@ -23,6 +23,7 @@ def deploy(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the bundle into this folder.")] = None,
     service: Annotated[bool, typer.Option("--service", help="Serve over HTTP as a systemd unit.")] = False,
     max_lsb: Annotated[int, typer.Option("--max-lsb", help="Largest difference from the golden vectors.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a file whose check cannot tell.")] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the release before.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Say what is on the board.")] = False,
     as_json: o.JSON = False,
@@ -43,6 +44,7 @@ def deploy(
         output=output,
         service=service,
         max_lsb=max_lsb,
+        strict=strict,
         as_json=as_json,
     )
 

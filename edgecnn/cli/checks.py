@@ -28,6 +28,7 @@ def verify(
     tolerance_lsb: Annotated[int, typer.Option("--tolerance-lsb", help="Of integers, in steps.")] = 0,
     max_drop: o.MAX_DROP = None,
     max_lsb: Annotated[int | None, typer.Option("--max-lsb", help="Gate: largest step between int8 files.")] = None,
+    strict: o.STRICT = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of parity.json and flips.")] = None,
     as_json: o.JSON = False,
 ) -> None:
@@ -45,7 +46,7 @@ def verify(
         show.show(result)
     if folder:
         console.note(f"{folder / matrix.FILE} holds all of it, the flips lie beside it")
-    parity.judge(result, max_drop, max_lsb)
+    parity.judge(result, max_drop, max_lsb, strict)
 
 
 def selftest(

@@ -10,7 +10,7 @@ import typer
 
 from edgecnn import console
 from edgecnn.cli import options as o
-from edgecnn.errors import GateFailed, UsageError
+from edgecnn.errors import GateFailed, Undecided, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.artifact import Artifact
@@ -77,6 +77,7 @@ def export(
     onnx_for: o.ONNX_FOR = None,
     calib_samples: o.CALIB_SAMPLES = None,
     max_drop: o.MAX_DROP = None,
+    strict: o.STRICT = False,
     rescue: Annotated[bool, typer.Option("--rescue", help="If int8 misses --max-drop, find what mends it.")] = False,
     rescue_all: Annotated[bool, typer.Option("--rescue-all", help="The same, and price every rung.")] = False,
     board: o.BOARD = None,
@@ -95,7 +96,7 @@ def export(
         from edgecnn import artifact
 
         print(json.dumps([artifact.to_table(one) for one in made], indent=1))
-    _judge(made)
+    _judge(made, strict)
 
 
 def bench(
@@ -118,6 +119,7 @@ def bench(
     only_unseen: o.ONLY_UNSEEN = False,
     max_ms: o.MAX_MS = None,
     min_acc: o.MIN_ACC = None,
+    strict: o.STRICT = False,
     settings: o.SET = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Time per operator and thread, and what to change.")
@@ -138,7 +140,7 @@ def bench(
 
         profiling.main(targets, plan, o.data_plan(data), output, as_json, pictures)
         return
-    _bench(targets, plan, o.data_plan(data), output, as_json, pictures)
+    _bench(targets, plan, o.data_plan(data), output, as_json, strict, pictures)
 
 
 def run(
@@ -156,6 +158,7 @@ def run(
     output: o.OUTPUT = Path("runs"),
     plan: Annotated[str, typer.Option("--plan", help="An export plan.")] = "default",
     suite: Annotated[str, typer.Option("--suite", help="A suite.")] = "default",
+    strict: o.STRICT = False,
     as_json: o.JSON = False,
 ) -> None:
     """Train, export and bench: all three, for one recipe or several that are then benched together."""
@@ -165,14 +168,17 @@ def run(
     chosen = [o.recipe(recipe, data, changes, output, None) for recipe in recipes]
     from edgecnn.train import train as verb
 
-    failed: GateFailed | None = None
+    failed: GateFailed | Undecided | None = None
     for folder, recipe in chosen:
         verb(recipe, folder, resume)
         try:
-            _judge(_export(folder, export_plan, show=not as_json))
-        except GateFailed as gate:  # the bench is still worth having; the exit code keeps the failure
-            failed = gate
-    _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json)
+            _judge(_export(folder, export_plan, show=not as_json), strict)
+        except (GateFailed, Undecided) as gate:  # the bench is still worth having; the exit code keeps the failure
+            failed = failed if isinstance(failed, GateFailed) else gate
+    try:
+        _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json, strict)
+    except Undecided as gate:
+        failed = failed or gate
     if failed:
         raise failed
 
@@ -199,12 +205,13 @@ def compare(
     a: Annotated[Path, typer.Argument(help="The report before.")],
     b: Annotated[Path, typer.Argument(help="The report after.")],
     across: Annotated[bool, typer.Option("--across", help="Compare different machines all the same.")] = False,
+    strict: o.STRICT = False,
     as_json: o.JSON = False,
 ) -> None:
     """Compare two bench reports: what is worse, by how much, and what could have been told at all."""
     from edgecnn import compare as verb
 
-    verb.main(a, b, across, as_json)
+    verb.main(a, b, across, as_json, strict)
 
 
 def _training_keys(
@@ -247,10 +254,10 @@ def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
     return made
 
 
-def _judge(made: list[Artifact]) -> None:
+def _judge(made: list[Artifact], strict: bool) -> None:
     from edgecnn import export as verb
 
-    verb.judge(made)
+    verb.judge(made, strict)
 
 
 def _bench(
@@ -259,6 +266,7 @@ def _bench(
     data: DataPlan | None,
     output: Path | None,
     as_json: bool,
+    strict: bool,
     pictures: PictureOptions | None = None,
 ) -> None:
     from edgecnn import bench as verb
@@ -271,4 +279,4 @@ def _bench(
         present.show(result)
     if path:
         console.note(f"{path} holds every sample, {path.with_suffix('.md')} the whole table")
-    verb.judge(result, suite)
+    verb.judge(result, suite, strict)

@@ -51,6 +51,7 @@ LIMIT = Annotated[int | None, typer.Option("--limit", help="Test pictures for ac
 ONLY_UNSEEN = Annotated[bool, typer.Option("--only-unseen", help="Leave out test pictures that the run has seen.")]
 MAX_MS = Annotated[float | None, typer.Option("--max-ms", help="Gate: largest p50 latency in ms.")]
 MIN_ACC = Annotated[float | None, typer.Option("--min-acc", help="Gate: smallest top-1 in percent.")]
+STRICT = Annotated[bool, typer.Option("--strict", help="Exit with 2 if a gate cannot tell.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -20,7 +20,7 @@ def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
     also += f" and {len(diagnosis.tied) - 4} more." if len(diagnosis.tied) > 4 else "." if also else ""
     if diagnosis.suspected:
         also += f" Better still, though not beyond chance among so many: {'; '.join(diagnosis.suspected[:4])}."
-    if best.classes_answered == 1 and not diagnosis.of_device:
+    if best.classes_answered == 1 and not diagnosis.of_device and diagnosis.is_poor:
         evidence = f"however it is fed, it calls every one of {n} pictures the same"
         yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again")
     if diagnosis.order is not None:
@@ -28,7 +28,12 @@ def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
         evidence = f"{diagnosis.order.words}, {where}: {diagnosis.order.evidence}"
         mend = "give the device the file's own labels.txt" if diagnosis.of_device else "give the file its right labels"
         yield Finding(level="wrong", subject="classes", evidence=evidence, mend=mend)
-    if not diagnosis.above_chance:
+    if not diagnosis.above_chance and not diagnosis.is_poor:
+        chance = f"chance ({diagnosis.chance_percent:.1f} %)"
+        evidence = f"cannot tell with n {n} whether anything tried fits better than {chance}: the best is {share}"
+        mend = "try it with more pictures, of every class"
+        yield Finding(level="note", subject="preprocessing", evidence=evidence, mend=mend)
+    elif not diagnosis.above_chance:
         evidence = f"nothing tried fits better than chance ({diagnosis.chance_percent:.1f} %): the best is {share}"
         mend = "are these the pictures, and is this the model?"
         yield Finding(level="wrong", subject="preprocessing", evidence=evidence, mend=mend)

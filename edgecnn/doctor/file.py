@@ -155,10 +155,13 @@ def _card(path: Path, description: Description) -> Iterator[Finding]:
         evidence = "none: nobody knows what its pixels should be"
         mend = "edgecnn doctor FILE --pictures FOLDER finds out"
         yield Finding(level="note", subject="card", evidence=evidence, mend=mend)
-    elif card.verdict is not None and not card.verdict.passed:
+    elif card.verdict is not None and card.verdict.check == "fail":
         yield Finding(
             level="wrong", subject="card", evidence=f"its check failed: {card.verdict.reason}", mend="export it again"
         )
+    elif card.verdict is not None and card.verdict.check == "cannot tell":
+        mend = "export it again with more test pictures"
+        yield Finding(level="note", subject="card", evidence=f"its check: {card.verdict.reason}", mend=mend)
     else:
         yield Finding(level="ok", subject="card", evidence=_verdict_words(card))
     classes = class_count(description.output)

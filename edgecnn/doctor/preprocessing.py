@@ -82,6 +82,15 @@ class Diagnosis:
     def best(self) -> Tried:
         return next(one for one in self.tried if one.names == self.named)
 
+    @property
+    def is_poor(self) -> bool:
+        """Whether these pictures rule out that the best fits even half as far above chance as it could.
+
+        Few pictures rule out nothing, nor do pictures of one class alone, which a constant answer fits as well.
+        """
+        halfway = (self.chance_percent + 100) / 2
+        return not self.above_chance and self.best.high_percent < halfway and self.chance_percent < 100
+
 
 def laboratory(model: Model, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
     """Where every mistake can be tried on the pictures; nothing is read yet."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn import files, present
+from edgecnn import files, gates, present
 from edgecnn.environment import Environment, fingerprint, machine_name
 from edgecnn.errors import MissingPackage
 from edgecnn.page import charts, duel, lesson, summary, tables
@@ -204,6 +204,8 @@ def _notes(found: Gathered, bench: Benched) -> Iterator[str]:
     for one in report.measurements:
         if one.validity.verdict != "VALID":
             yield f"{one.file} on {one.runtime} is {one.validity.verdict}: {'; '.join(one.validity.reasons)}."
+    for gate in report.gates:
+        yield f"Gate --{gate.limit}, {gates.word(gate.outcome)}: {gate.sentence}."
     for failure in report.failures:
         yield f"{failure.file} on {failure.runtime} failed: {failure.sentence}"
     for warning in report.warnings:

@@ -16,11 +16,13 @@ def sentences(found: Gathered) -> list[tuple[str, str]]:
 
 def _files(found: Gathered) -> Iterator[tuple[str, str]]:
     checked = [(one.name, one.verdict) for run in found.runs for one in run.artifacts if one.verdict]
-    failed = [name for name, verdict in checked if not verdict.passed]
+    failed, doubted = ([name for name, v in checked if v.check == word] for word in ("fail", "cannot tell"))
     if not checked:
         return
-    text = f"{len(checked) - len(failed)} of {len(checked)} exported files pass their check against their run"
-    text += f"; {', '.join(failed)} do not." if failed else "."
+    passed = len(checked) - len(failed) - len(doubted)
+    text = f"{passed} of {len(checked)} exported files pass their check against their run"
+    text += f"; {', '.join(failed)} do not" if failed else ""
+    text += f"; of {', '.join(doubted)} too few test pictures cannot tell." if doubted else "."
     worst, verdict = max(checked, key=lambda pair: pair[1].drop_pp)
     if verdict.drop_pp > 0:
         interval = f"[{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}], n = {verdict.n:,}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn import config, isa, present, stats
+from edgecnn import config, gates, isa, present, stats
 from edgecnn.environment import Environment, fingerprint
 from edgecnn.page.fronts import Group, top1
 from edgecnn.page.gather import Trained
@@ -87,7 +87,7 @@ def files(runs: Sequence[Trained]) -> Table:
                 f"{check.top1_percent:.2f} [{check.top1_low_percent:.1f}, {check.top1_high_percent:.1f}]",
                 f"{check.drop_pp:+.2f} [{check.drop_low_pp:+.2f}, {check.drop_high_pp:+.2f}]",
                 f"{check.agreement_percent:.2f}", f"+{check.gained} −{check.lost}", f"{check.p_value:.2g}",
-                f"{check.n:,}", "PASS" if check.passed else "FAIL",
+                f"{check.n:,}", gates.word(check.check),
             )
             if check
             else (NONE,) * 6 + ("not checked",)

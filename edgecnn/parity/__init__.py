@@ -19,12 +19,25 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, console, environment, files, labels, saturation, seen
+from edgecnn import (
+    boards,
+    candidates,
+    config,
+    console,
+    environment,
+    files,
+    labels,
+    saturation,
+    seen,
+    settling,
+    verdicts,
+)
 from edgecnn.artifact import class_count
 from edgecnn.candidates import Candidate
 from edgecnn.environment import Environment
-from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.errors import DataError, EnvironmentUnfit, UsageError
 from edgecnn.foreign import PictureOptions
+from edgecnn.gates import Gate
 from edgecnn.parity import sheet
 from edgecnn.parity.compare import HERE, Asked, answer, ask, compare, pairs
 from edgecnn.parity.layers import Tolerance
@@ -124,21 +137,35 @@ def verify(
     return matrix, folder
 
 
-def judge(matrix: Matrix, max_drop: float | None = None, max_lsb: int | None = None) -> None:
+def judge(matrix: Matrix, max_drop: float | None = None, max_lsb: int | None = None, strict: bool = False) -> None:
     """The gates, once the matrix is written and shown.
 
-    Raises GateFailed for a degenerate file always, for a drop against the first answer above `max_drop`
-    percentage points, and for two outputs more than `max_lsb` steps apart; EnvironmentUnfit when `max_lsb`
-    is asked for and no two files share an output scale.
+    Raises GateFailed for a degenerate file always, for a drop against the first answer that is above `max_drop`
+    percentage points beyond doubt, and for two outputs more than `max_lsb` steps apart; EnvironmentUnfit when
+    `max_lsb` is asked for and no two files share an output scale; with `strict` Undecided for a drop that may be above
+    `max_drop` or not, which is a warning otherwise.
     """
-    said = [f"{one.name}: {one.degenerate}" for one in matrix.answers if one.degenerate]
+    held = [
+        Gate(limit="finite", subject=one.name, outcome="fail", sentence=f"{one.name}: {one.degenerate}")
+        for one in matrix.answers
+        if one.degenerate
+    ]
     for one in matrix.differences:
-        if max_drop is not None and one.before == matrix.answers[0].name and one.verdict.drop_pp > max_drop:
-            said.append(f"{one.after}: drop {one.verdict.drop_pp:.2f} pp, at most {max_drop:.2f} pp allowed")
+        seen = one.verdict
+        if max_drop is not None and one.before == matrix.answers[0].name:
+            outcome, reason = verdicts.hold(seen.gained, seen.lost, seen.n, seen.exact, max_drop)
+            sentence = f"{one.after}: {reason}"
+            held.append(Gate(limit="max-drop", subject=one.after, outcome=outcome, sentence=sentence))
         if max_lsb is not None and one.parity is not None and one.parity.max_lsb > max_lsb:
-            said.append(f"{one.before} and {one.after}: {one.parity.max_lsb} steps apart, at most {max_lsb} allowed")
-    if said:
-        raise GateFailed(f"{'; '.join(said)}.", "the first layer that differs, if one was found, is named above")
+            pair = f"{one.before} and {one.after}"
+            sentence = f"{pair}: {one.parity.max_lsb} steps apart, at most {max_lsb} allowed"
+            held.append(Gate(limit="max-lsb", subject=pair, outcome="fail", sentence=sentence))
+    settling.settle(
+        held,
+        strict,
+        "the first layer that differs, if one was found, is named above",
+        "more pictures would tell: a larger --limit, or a larger test split",
+    )
     if max_lsb is not None and all(one.parity is None for one in matrix.differences):
         raise EnvironmentUnfit("No two of the files share an output scale, so --max-lsb says nothing.")
 

@@ -1,5 +1,9 @@
 """Climb: try the rungs on validation pictures, and stop at the first that passes.
 
+Plain int8 is rescued if it fails its gate beyond doubt; where the validation pictures cannot tell, nothing is known to
+be broken, and more pictures are the answer. A rung then passes if its drop is at most the limit: that is a choice among
+tries, and what it is worth is told by the test pictures, with an interval.
+
 A rung is tried on top of those that helped before it, and its best try is taken if it is right more often than what it
 stands on beyond doubt. One that passes is then tried alone: what it does not need is left out again. With `rescue =
 "all"` the rungs above the first that passes are priced too, on the same ground as that one: they are its alternatives.
@@ -121,7 +125,7 @@ def _choose(here: Climb) -> Scheme:
     """Climb from plain int8 to the scheme to export."""
     plain, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
     ground = plain
-    answer: Scheme | None = ground if standing.passed else None
+    answer: Scheme | None = ground if here.rows[0].outcome != "fail" else None
     for name in rungs.ORDER:
         if answer is not None and here.plan.rescue == "first":
             break
@@ -161,13 +165,14 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     made_s = time.perf_counter() - started
     logits = artifacts.decode(verify.outputs(one, validation.pictures), one.description.output)
     verdict = verdicts.judge(logits, here.reference, validation.labels, plan.max_drop)
+    passed = verdict.check != "fail" and verdict.drop_pp <= plan.max_drop
     *on, rung = tried.taken or [PLAIN]
     options = tried.taken.get(rung, {})
     outcome = Outcome(
         options=options,
         right=logits.argmax(1) == validation.labels,
         squared_error=float(np.mean((logits - here.reference) ** 2)),
-        passed=verdict.passed,
+        passed=passed,
     )
     here.outcomes.append(outcome)
     plain = here.outcomes[0]
@@ -194,7 +199,8 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
         bought_p_value=stats.mcnemar_exact(
             int((outcome.right & ~plain.right).sum()), int((~outcome.right & plain.right).sum())
         ),
-        passed=verdict.passed,
+        passed=passed,
+        outcome=verdict.check,
         made_s=made_s,
     )
     here.rows.append(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, environment, files, rungs, units
+from edgecnn import console, environment, files, gates, rungs, stats, units
 from edgecnn.report import Summary
 from edgecnn.rescue.price_list import PriceList, Row
 
@@ -65,7 +65,11 @@ def sentences(prices: PriceList) -> list[str]:
         lines.append(f"{'+' * len(ground)}: on top of {' and '.join(ground)}")
     if prices.passed_over:
         lines.append(f"does not apply to this net: {', '.join(prices.passed_over)}")
-    if prices.rows[0].passed:
+    plain = prices.rows[0]
+    if plain.outcome == "cannot tell":
+        needed = stats.needed_n(plain.n, plain.drop_pp, plain.drop_low_pp, plain.drop_high_pp, prices.max_drop_pp)
+        lines.append(f"plain int8 on validation: {gates.doubt(plain.n, needed)}, so nothing was rescued")
+    elif plain.passed:
         lines.append("plain int8 passed on validation: there was nothing to rescue")
     elif any(row.passed for row in prices.rows):
         lines.append(f"chosen on validation: {' + '.join(prices.chosen)}")
@@ -78,7 +82,7 @@ def verdicts(prices: PriceList) -> list[str]:
     """How what was exported came out on the test pictures, a line each."""
     return [
         f"{name}, on {one.n:,} test pictures that no choice has seen: drop {one.drop_pp:+.2f} "
-        f"[{one.drop_low_pp:+.2f}, {one.drop_high_pp:+.2f}] pp, {'pass' if one.passed else 'FAIL'}"
+        f"[{one.drop_low_pp:+.2f}, {one.drop_high_pp:+.2f}] pp, {gates.word(one.check)}"
         for name, one in prices.verdicts.items()
     ]
 

@@ -13,6 +13,7 @@ from edgecnn import config, environment, files
 from edgecnn.artifact import Verdict
 from edgecnn.environment import Environment
 from edgecnn.errors import PlanError, UsageError
+from edgecnn.gates import Outcome
 from edgecnn.report import Summary
 
 FILE = "rescue.json"
@@ -53,7 +54,9 @@ class Row:
     bought_p_value: float
     """Against PLAIN, paired; exact McNemar."""
     passed: bool
-    """The gate, on these pictures."""
+    """Whether its drop on these pictures is at most the gate's: what the ladder chooses by."""
+    outcome: Outcome | None = None
+    """Of the gate, by the drop's interval; None in a list from before a gate could not tell."""
     taken: bool = False
     """Part of what was exported."""
     made_s: float

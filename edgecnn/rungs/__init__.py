@@ -31,7 +31,7 @@ class Outcome:
     squared_error: float
     """Mean squared difference of its logits from the float net's: ranks tries of equal accuracy."""
     passed: bool
-    """The gate."""
+    """Whether its drop is at most the gate's."""
 
     @property
     def rank(self) -> tuple[int, float]:
