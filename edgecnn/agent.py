@@ -1,6 +1,6 @@
 """The program that stays on a board during a bench: it holds the board's lock and runs one worker at a time.
 
-    python3 -I agent.py LOCK OWNER
+    python3 -I -S -X utf8 agent.py LOCK OWNER
 
 It speaks lines of JSON. First it says {"held": null}, or {"held": who else} and ends. Then each line
 {"argv", "env", "stdin"} is answered by {"returncode", "stdout", "stderr"}. When its standard input

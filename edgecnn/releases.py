@@ -1,4 +1,6 @@
-"""The program that keeps a model's releases on a board: `python3 -I - COMMAND ROOT ...`, this text on its stdin.
+"""The program that keeps a model's releases on a board.
+
+    python3 -I -S -X utf8 - COMMAND ROOT ...        this text on its stdin
 
 ROOT/                   ~/edgecnn/<name>
     releases/<id>/      a bundle, its packages and `run`, which starts it
@@ -34,7 +36,7 @@ KEPT = 3
 # through every link, so a program that runs stays with its release when `current` moves on.
 RUN = """#!/bin/sh
 here=$(dirname -- "$(readlink -f -- "$0")")
-PYTHONPATH=$here/packages exec {python} -S -s "$here/edgecnn.pyz" "$@"
+PYTHONPATH=$here/packages exec {python} -X utf8 -S -s "$here/edgecnn.pyz" "$@"
 """
 
 
