@@ -17,7 +17,7 @@ from pathlib import Path
 from edgecnn import console, data, files, plans, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.recipes import Recipe
-from edgecnn.run import Run, is_run, open_run
+from edgecnn.run import Run, is_free, open_run
 from edgecnn.train import train
 
 SCORE = "test.json"
@@ -106,14 +106,14 @@ def _finished(recipe: Recipe, runs: Path, lock: int | None) -> Run | None:
             _in_a_process(recipe, folder, lock)
             return open_run(folder)
         with contextlib.redirect_stderr(io.StringIO()):  # hundreds of epochs, of which nobody reads any
-            return train(recipe, folder, resume=is_run(folder))
+            return train(recipe, folder, resume=not is_free(folder))
     except GateFailed:
         return None
 
 
 def _in_a_process(recipe: Recipe, folder: Path, lock: int) -> None:
     """`edgecnn train`, as anyone would type it. Raises GateFailed as it does, EnvironmentUnfit with its error."""
-    if is_run(folder):
+    if not is_free(folder):
         written = plans.load(Recipe, str(folder / "recipe.toml"))
         if written != recipe:
             raise RunError(f"{folder} holds a run of another duel.", "choose another --name or --output")
