@@ -106,7 +106,7 @@ def _expendable() -> None:
     """In the worker: die with the agent, and be the first to go when memory runs out."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
 
 
 def _kill_group(pid: int) -> None:

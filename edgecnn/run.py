@@ -134,7 +134,7 @@ def open_run(folder: Path) -> Run:
     if not (folder / "run.json").is_file():
         raise RunError(f"The training in {folder} did not finish.", f"edgecnn train {folder} --resume")
     try:
-        facts = json.loads((folder / "run.json").read_text())
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         facts.pop("device", None)  # where it stood before `training` did
         recipe = plans.load(Recipe, str(folder / "recipe.toml"))
         return config.build(Run, {"folder": folder, "recipe": recipe, **facts}, "run.json")

@@ -106,7 +106,7 @@ class Image:
     @property
     def host_key(self) -> str:
         """The public key the board shows, as known_hosts has it."""
-        return " ".join((self.folder / "host.pub").read_text().split()[:2])
+        return " ".join((self.folder / "host.pub").read_text(encoding="utf-8").split()[:2])
 
 
 def folder() -> Path:
@@ -150,7 +150,7 @@ def make(*, again: bool = False) -> Image:
 @contextlib.contextmanager
 def alone(lock: Path) -> Iterator[None]:
     """Hold a lock file: of several processes that make the same thing, one does and the others wait."""
-    with lock.open("w") as stream:
+    with lock.open("w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -168,7 +168,7 @@ def _build(work: Path) -> None:
     [vmlinuz] = kernel.glob("boot/vmlinuz-*")
     vmlinuz.rename(image / "kernel")
     (image / "initrd").write_bytes(initramfs.build(kernel / "lib/modules", root / "bin/busybox", INIT))
-    (image / "packages.txt").write_text(_packages(root / "var/lib/dpkg/status") + f"{vmlinuz.name}\n")
+    (image / "packages.txt").write_text(_packages(root / "var/lib/dpkg/status") + f"{vmlinuz.name}\n", encoding="utf-8")
     # Without root, our user stands for root in a namespace of its own, so the files on the disk are root's.
     as_root = [] if os.geteuid() == 0 else [tools.path("unshare"), "--user", "--map-root-user"]
     disk = image / "disk.img"
@@ -236,22 +236,22 @@ def _settle(root: Path, image: Path) -> None:
     for name, program in (("id", image / "id"), ("host", root / "etc/ssh/host")):
         _call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"edgecnn-{name}", "-f", str(program)])
     shutil.copy(root / "etc/ssh/host.pub", image / "host.pub")
-    master = (root / "usr/share/base-passwd/passwd.master").read_text().replace(":*:", ":x:")
+    master = (root / "usr/share/base-passwd/passwd.master").read_text(encoding="utf-8").replace(":*:", ":x:")
     contents = {
         "etc/passwd": master + "sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n",
-        "etc/group": (root / "usr/share/base-passwd/group.master").read_text(),
+        "etc/group": (root / "usr/share/base-passwd/group.master").read_text(encoding="utf-8"),
         "etc/shadow": "root:*:19000:0:99999:7:::\n",
         "etc/hostname": "board\n",
         "etc/hosts": "127.0.0.1 localhost board\n",
         "etc/ssh/sshd_board": SSHD,
-        "root/.ssh/authorized_keys": (image / "id.pub").read_text(),
+        "root/.ssh/authorized_keys": (image / "id.pub").read_text(encoding="utf-8"),
         "var/log/lastlog": "",
         INIT[1:]: BOARD,
     }
     for name, text in contents.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
     for name, mode in {
         "etc/shadow": 0o600,
@@ -271,18 +271,20 @@ def _settle(root: Path, image: Path) -> None:
 
 def _packages(status: Path) -> str:
     """ "name version" a line, of dpkg's status file."""
-    pairs = re.findall(r"^Package: (\S+)$(?:.|\n(?!\n))*?^Version: (\S+)$", status.read_text(), re.MULTILINE)
+    pairs = re.findall(
+        r"^Package: (\S+)$(?:.|\n(?!\n))*?^Version: (\S+)$", status.read_text(encoding="utf-8"), re.MULTILINE
+    )
     return "".join(f"{name} {version}\n" for name, version in sorted(pairs))
 
 
 def _output(command: Sequence[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False).stdout
 
 
 def _call(command: Sequence[str], stdin: IO[bytes] | None = None) -> None:
     """Run a program; EnvironmentUnfit with its last words if it fails."""
     given = stdin or subprocess.DEVNULL
-    done = subprocess.run(command, stdin=given, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(command, stdin=given, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
         name = Path(command[0]).name

@@ -104,9 +104,9 @@ class Machine:
         self._ask("qmp_capabilities")
         port = self._port()
         (self._folder / "config").write_text(
-            CONFIG.format(host=HOST, port=port, identity=image.identity, folder=self._folder)
+            CONFIG.format(host=HOST, port=port, identity=image.identity, folder=self._folder), encoding="utf-8"
         )
-        (self._folder / "known_hosts").write_text(f"{HOST} {image.host_key}\n")
+        (self._folder / "known_hosts").write_text(f"{HOST} {image.host_key}\n", encoding="utf-8")
         while not _greets(port):
             if self._process.poll() is not None:
                 raise EOFError(f"qemu ended with exit code {self._process.returncode}")
@@ -173,6 +173,8 @@ def _greets(port: int) -> bool:
 def _last_words(notes: IO[bytes], console: Path) -> str:
     """The last line of qemu, or of the machine's console."""
     notes.seek(0)
-    said = notes.read().decode(errors="replace") + (console.read_text(errors="replace") if console.is_file() else "")
+    said = notes.read().decode(errors="replace") + (
+        console.read_text(encoding="utf-8", errors="replace") if console.is_file() else ""
+    )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1].rstrip(".") if lines else ""
