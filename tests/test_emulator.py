@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn import boards, plugins
-from edgecnn.emulator import image, initramfs, leash, machine, tools
+from edgecnn.emulator import debian, image, initramfs, leash, machine, tools
 from edgecnn.emulator.image import Image
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit, UsageError
 
@@ -56,7 +56,7 @@ def test_a_module_is_loaded_after_all_it_depends_on(tmp_path: Path) -> None:
         "virtio_net": "net_failover",
         "net_failover": "failover",
     }
-    modules = {name: module(tmp_path, name, needs) for name, needs in depends.items()}
+    modules = {name: module(tmp_path, name, needs).read_bytes() for name, needs in depends.items()}
     order = initramfs.load_order(["virtio-net", "ext4", "built_in"], modules)
     assert order == ["net_failover", "virtio_net", "jbd2", "mbcache", "ext4"]
 
@@ -74,7 +74,7 @@ def test_an_initramfs_loads_what_it_carries_and_goes_on_with_the_disk(tmp_path: 
     subprocess.run(["sh", "-n", "-c", script], check=True)
 
 
-@pytest.mark.parametrize("script", [image.BOARD, image.FETCH_KERNEL])
+@pytest.mark.parametrize("script", [image.BOARD, debian.FETCH_KERNEL])
 def test_the_scripts_are_valid_sh(script: str) -> None:
     subprocess.run(["sh", "-n", "-c", script], check=True)
 
@@ -91,10 +91,11 @@ def test_all_missing_tools_are_named_with_the_line_that_installs_them(
 
 def test_an_image_that_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert image.find() is None
-    folder = tmp_path / "edgecnn/emulator" / f"image-{image.key()}"
+    assert image.find("trixie") is None
+    folder = tmp_path / "edgecnn/emulator" / f"image-trixie-{image.key()}"
     folder.mkdir(parents=True)
-    assert image.make() == Image(folder) == image.find()
+    assert image.make("trixie") == Image(folder) == image.find("trixie")
+    assert image.find("bookworm") is None
 
 
 def test_a_failed_build_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +107,7 @@ def test_a_failed_build_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(EnvironmentUnfit, match="mmdebstrap failed while making the board: E: no such release"):
-        image.make()
+        image.make("trixie")
     assert [path.name for path in image.folder().iterdir()] == ["lock"]
 
 

@@ -62,7 +62,7 @@ def findings() -> list[Finding]:
     for extra in present:
         found += _imports(extra)
     found += [_writes(name) for name in plugins.names("formats")]
-    arm, x86 = (", ".join(f"emulated:{name}" for name in names) for names in (machine.CPUS, user_mode.CORES))
+    arm, x86 = (", ".join(f"emulated:{name}" for name in names) for names in (machine.BOARDS, user_mode.CORES))
     return [
         *found,
         _ssh(),

@@ -13,12 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn.emulator import leash, tools
+from edgecnn.emulator import debian, leash, tools
 from edgecnn.emulator.image import Image
 from edgecnn.errors import EnvironmentUnfit
 
 CPUS = {"pi3": "cortex-a53", "pi4": "cortex-a72", "pi5": "cortex-a76"}
 """The cores of a Raspberry Pi 3, 4 and 5. Never qemu's own default, whose SME gives wrong int8 results."""
+BOARDS = {
+    core if release == debian.RELEASES[0] else f"{core}-{release}": (core, release)
+    for release in debian.RELEASES
+    for core in CPUS
+}
+"""(core, release of Debian) of each board's name."""
 MEMORY_MB = 1024
 BOOT_TIMEOUT_S = 180
 HOST = "board"

@@ -27,7 +27,7 @@ from edgecnn.bench import COUNTING, bench, job_of, judge
 from edgecnn.boards import emulated
 from edgecnn.boards.emulated import EmulatedBoard
 from edgecnn.candidates import find
-from edgecnn.emulator import image, machine, provisioned
+from edgecnn.emulator import debian, image, machine, provisioned
 from edgecnn.emulator.machine import Machine
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, ModelFileError
 from edgecnn.link import Link, connect
@@ -65,7 +65,7 @@ def guest(name: str) -> Iterator[Machine]:
 @pytest.fixture
 def board(guest: Machine, name: str) -> Iterator[EmulatedBoard]:
     with remote.open(machine.HOST, guest.ssh_options, f"emulated:{name}") as one:
-        yield EmulatedBoard(one, f"emulated {machine.CPUS[name]} ({name})")
+        yield EmulatedBoard(one, emulated.model(name))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_it_is_the_core_it_says(board: EmulatedBoard, name: str) -> None:
     facts = board.facts()
     assert (facts.arch, facts.cpu) == ("aarch64", machine.CPUS[name].title())
     assert (DOT in facts.features) == (name == "pi5")
-    assert facts.model == f"emulated {machine.CPUS[name]} ({name})"
+    assert facts.model == emulated.model(name)
     assert facts.packages["numpy"] == np.__version__
 
 
@@ -288,7 +288,7 @@ def test_no_machine_outlives_us(number: signal.Signals) -> None:
 
 
 def test_the_disk_is_made_once_and_is_whole() -> None:
-    made = image.make()
+    made = image.make(debian.RELEASES[0])
     disk = provisioned.make(made, remote.packages())
     before = disk.stat().st_mtime_ns
     assert provisioned.make(made, remote.packages()) == disk
