@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from edgecnn import boards, export, plans, remote, report
+from edgecnn import boards, environment, export, plans, remote, report
 from edgecnn.bench import COUNTING, bench, job_of, judge
 from edgecnn.boards import emulated
 from edgecnn.boards.emulated import EmulatedBoard
@@ -81,6 +81,18 @@ def test_it_is_the_core_it_says(board: EmulatedBoard, name: str) -> None:
     assert (DOT in facts.features) == (name == "pi5")
     assert facts.model == emulated.model(name)
     assert facts.packages["numpy"] == np.__version__
+    assert (debian.RELEASES[0] in facts.os, facts.python.rpartition(".")[0]) == (True, "3.13")
+
+
+def test_the_debian_before_it_is_a_board_of_its_own(board: EmulatedBoard, job: Job, name: str) -> None:
+    with boards.open(f"{board.name}-bookworm") as earlier:
+        facts = earlier.facts()
+        assert ("bookworm" in facts.os, facts.python.rpartition(".")[0]) == (True, "3.11")
+        assert any(line.startswith("model") for line in environment.differences(facts, board.facts()))
+        first, second = earlier.run(job).count, board.run(job).count
+    assert first is not None
+    assert second is not None
+    assert np.median(first.instructions) == pytest.approx(np.median(second.instructions), rel=0.05)
 
 
 def test_a_bench_tells_accuracy_memory_and_instructions_and_no_time(name: str, run: Run, tmp_path: Path) -> None:
