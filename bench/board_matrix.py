@@ -67,7 +67,7 @@ class Matrix:
 
     def part(self, board: str, boot: int, one: Candidate, pictures: int | None) -> Part | None:
         path = self._path(board, boot, one, pictures)
-        found = config.build(Part, json.loads(path.read_text()), path.name) if path.is_file() else None
+        found = config.build(Part, json.loads(path.read_text(encoding="utf-8")), path.name) if path.is_file() else None
         wanted = (one.artifact.description.sha256, pictures)
         return found if found and (found.sha256, found.pictures) == wanted else None
 
@@ -78,7 +78,7 @@ class Matrix:
         files.write_json(self._folder / f"{board}.json", environment.to_table(machine))
 
     def machine(self, board: str) -> Environment:
-        return environment.from_table(json.loads((self._folder / f"{board}.json").read_text()))
+        return environment.from_table(json.loads((self._folder / f"{board}.json").read_text(encoding="utf-8")))
 
     def _path(self, board: str, boot: int, one: Candidate, pictures: int | None) -> Path:
         shown = f"-{pictures}" if board == HERE and pictures else ""  # boards may be shown different numbers

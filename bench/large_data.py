@@ -70,7 +70,7 @@ def train(one: Recipe, folder: Path, cache: Path) -> dict[str, Any]:
     files.write_text(written, plans.dump(one))
     command = [sys.executable, "-m", "edgecnn", "train", str(written), "--output", str(folder)]
     started = time.perf_counter()
-    with (folder / f"{one.name}.log").open("w+") as said:
+    with (folder / f"{one.name}.log").open("w+", encoding="utf-8") as said:
         child = subprocess.Popen(
             command, env={**os.environ, "XDG_CACHE_HOME": str(cache)}, stdout=subprocess.DEVNULL, stderr=said
         )
@@ -83,8 +83,8 @@ def train(one: Recipe, folder: Path, cache: Path) -> dict[str, Any]:
         if child.returncode:
             said.seek(0)
             raise EnvironmentUnfit(f"The training ended with {child.returncode}: {said.read().strip()[-500:]}")
-    facts = json.loads((folder / one.name / "run.json").read_text())
-    with (folder / one.name / "metrics.csv").open() as stream:
+    facts = json.loads((folder / one.name / "run.json").read_text(encoding="utf-8"))
+    with (folder / one.name / "metrics.csv").open(encoding="utf-8") as stream:
         epoch = list(csv.DictReader(stream))[-1]
     return {
         "recipe": plans.dump(one),
@@ -101,7 +101,7 @@ def watch(child: subprocess.Popen[bytes]) -> dict[str, int]:
     """The peaks of a process, in bytes, followed to its end."""
     peaks = dict.fromkeys(PEAKS.values(), 0)
     while child.poll() is None:
-        for line in Path(f"/proc/{child.pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")
             if key in PEAKS:
                 peaks[PEAKS[key]] = max(peaks[PEAKS[key]], 1024 * int(value.split()[0]))

@@ -42,7 +42,7 @@ def code_map() -> str:
 
 
 def caption(path: Path) -> str:
-    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     first = docstring.split("\n\n")[0].replace("\n", " ")
     sentence = re.split(r"(?<![ (][A-Z])\. ", first)[0].rstrip(".")  # an initial ends no sentence
     return sentence if len(sentence) <= 100 else sentence[:97].rsplit(" ", 1)[0] + " ..."
@@ -53,7 +53,7 @@ def help_texts() -> str:
     for arguments in ([], ["train"], ["export"], ["bench"]):
         command = [sys.executable, "-m", "edgecnn", *arguments, "--help"]
         environment = {**os.environ, "COLUMNS": "80"}
-        text = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        text = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=environment).stdout
         shown = " ".join(["edgecnn", *arguments, "--help"])
         parts.append(f"```text\n$ {shown}\n{text.replace('python -m edgecnn', 'edgecnn').strip()}\n```\n")
     return "\n".join(parts)
@@ -81,14 +81,14 @@ def rendered(text: str) -> str:
 
 
 def main() -> int:
-    wanted = {README: rendered(README.read_text()), LESSONS: readme_results.lessons_in_full()}
-    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
+    wanted = {README: rendered(README.read_text(encoding="utf-8")), LESSONS: readme_results.lessons_in_full()}
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is out of date: make readme", file=sys.stderr)
         return int(bool(stale))
     for path in stale:
-        path.write_text(wanted[path])
+        path.write_text(wanted[path], encoding="utf-8")
     return 0
 
 

@@ -69,7 +69,7 @@ def boards() -> str:
 
 def rescue() -> str:
     """The price list of a real rescue, without its single layers; all of it is in the result."""
-    lines = (RESULTS / "rescue" / "rescue.md").read_text().splitlines()
+    lines = (RESULTS / "rescue" / "rescue.md").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if line.startswith("|") and not re.match(r"\| \+ float [a-z]+\.?\S* \|", line)]
     machine = next(line for line in lines if line.startswith("20"))
     verdicts = [line for line in lines if "test pictures" in line]

@@ -42,7 +42,7 @@ def _kernels() -> list[str]:
 
 def read(name: str) -> dict[str, Any]:
     """A result that stands in bench/results."""
-    found: dict[str, Any] = json.loads((RESULTS / name).read_text())
+    found: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
     return found
 
 

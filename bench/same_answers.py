@@ -166,7 +166,7 @@ def _kept(path: Path, run: Run, limit: int) -> Part | None:
     """What was measured before, if it was of these very files and so many pictures."""
     if not path.is_file():
         return None
-    table = json.loads(path.read_text())
+    table = json.loads(path.read_text(encoding="utf-8"))
     rows = [config.build(Row, row, path.name) for row in table["rows"]]
     if table.get("limit") != limit or any(files.sha256(run.artifacts / row.file) != row.sha256 for row in rows):
         return None

@@ -25,7 +25,7 @@ from edgecnn.stats import mean_interval
 
 def seconds_to(target: float, run: Run) -> tuple[int, float]:
     """(epoch, seconds). Raises RunError if the run never came so far."""
-    with (run.folder / "metrics.csv").open() as stream:
+    with (run.folder / "metrics.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     passed = list(itertools.accumulate(float(row["seconds"]) for row in rows))
     for number, row in enumerate(rows):

@@ -85,8 +85,8 @@ def card(run: Run) -> str:
     one = int8_file(run)
     verdict = one.verdict
     assert verdict is not None  # int8_file has seen to it
-    machine = environment.from_table(json.loads((run.folder / "environment.json").read_text()))
-    with (run.folder / "metrics.csv").open() as stream:
+    machine = environment.from_table(json.loads((run.folder / "environment.json").read_text(encoding="utf-8")))
+    with (run.folder / "metrics.csv").open(encoding="utf-8") as stream:
         epochs = list(csv.DictReader(stream))
     seconds = statistics.median(float(row["seconds"]) for row in epochs)
     recipe = run.recipe

@@ -1,6 +1,6 @@
 """The program that stays on a board during a bench: it holds the board's lock and runs one worker at a time.
 
-    python3 -I agent.py LOCK OWNER
+    python3 -I -S -X utf8 agent.py LOCK OWNER
 
 It speaks lines of JSON. First it says {"held": null}, or {"held": who else} and ends. Then each line
 {"argv", "env", "stdin"} is answered by {"returncode", "stdout", "stderr"}. When its standard input
@@ -106,7 +106,7 @@ def _expendable() -> None:
     """In the worker: die with the agent, and be the first to go when memory runs out."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
 
 
 def _kill_group(pid: int) -> None:

@@ -191,7 +191,7 @@ def read_card(path: Path) -> Artifact | None:
     if not card.is_file():
         return None
     try:
-        table = json.loads(card.read_text())
+        table = json.loads(card.read_text(encoding="utf-8"))
         table.pop("card_version")
         table = {key: value for key, value in table.items() if value is not None}
         table["path"] = path

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 from edgecnn import boards, console, depot, environment, plugins, preflight, remote
 from edgecnn.boards import _named
-from edgecnn.errors import LinkError, UsageError
+from edgecnn.errors import LinkError, UsageError, nearest
 from edgecnn.link import Link
 
 
@@ -16,7 +16,7 @@ def list_boards(as_json: bool = False) -> None:
     """Print every kind of board and every named one."""
     from edgecnn.emulator import machine, user_mode
 
-    emulated = f"emulated:{'|'.join((*machine.CPUS, *user_mode.CORES))}"
+    emulated = f"emulated:{'|'.join((*machine.BOARDS, *user_mode.CORES))}"
     kinds = {"emulated": emulated, "local": "local", "ssh": "ssh://user@host[:port]"}
     rows = [(kinds.get(name, f"{name}:…"), _caption(name)) for name in plugins.names("boards")]
     for name in _named.names():
@@ -30,18 +30,22 @@ def list_boards(as_json: bool = False) -> None:
             print(f"{name:<{width}}{what}".rstrip())
 
 
-def make(again: bool = False) -> None:
+def make(release: str | None = None, again: bool = False) -> None:
     """Make the image of the emulated ARM boards and put the packages on it, and print what there is.
 
-    `again` takes the packages as they are today. Raises EnvironmentUnfit where a tool is missing.
+    release: of Debian, the newest by default. `again` takes the packages as they are today. Raises UsageError for a
+    release that is not known, EnvironmentUnfit where a tool is missing.
     """
-    from edgecnn.emulator import image, machine, provisioned
+    from edgecnn.emulator import debian, image, machine, provisioned
 
-    made = image.make(again=again)
+    release = release or debian.RELEASES[0]
+    if release not in debian.RELEASES:
+        raise UsageError(f"There is no emulated board under Debian {release!r}.", nearest(release, debian.RELEASES))
+    made = image.make(release, again=again)
     disk = provisioned.make(made, remote.packages())
     used_bytes = sum(path.stat().st_blocks * 512 for path in made.folder.iterdir())
-    print(f"{made.folder}: {used_bytes / 1e6:.0f} MB, Debian {image.RELEASE}, {disk.name}")
-    print(" ".join(f"emulated:{name}" for name in machine.CPUS))
+    print(f"{made.folder}: {used_bytes / 1e6:.0f} MB, Debian {release}, {disk.name}")
+    print(" ".join(f"emulated:{name}" for name, (_, under) in machine.BOARDS.items() if under == release))
 
 
 def info(board: str, as_json: bool = False) -> None:

@@ -79,7 +79,7 @@ enum {{
 def read(path: Path) -> CArray:
     """What a header that `write` wrote holds. Raises ModelFileError for anything else, or if a byte has changed."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFileError(f"{path} is not a readable C array: it is no text.") from error
     found, labels = DECLARATION.search(text), LABELS.search(text)

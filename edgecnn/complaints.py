@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from edgecnn.errors import BoardUnfit, LinkError
 
+LONGEST_WORDS = 200
+"""Of what a login script printed, in characters."""
+
 
 def last_line(text: str) -> str:
-    """The last line that says something, without its full stop."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """The last line that says something, without its full stop and what a terminal would obey."""
+    plain = ("".join(letter for letter in line if letter.isprintable()).strip() for line in text.splitlines())
+    lines = [line for line in plain if line]
     return lines[-1].rstrip(".") if lines else ""
 
 
@@ -33,6 +37,16 @@ def refused(destination: str, notes: str) -> LinkError:
     return LinkError(
         f"{destination} cannot be reached: {reason.removeprefix('ssh: ')}.",
         "is the board on and on the network, is its name or address right, does sshd run there?",
+    )
+
+
+def shut(destination: str, what: str, said: str) -> LinkError:
+    """A login shell that `what`, with the last words of what it printed."""
+    words = last_line(said)[:LONGEST_WORDS]
+    return LinkError(
+        f"{destination} let us in, but its login shell {what}{f': {words}' if words else ''}.",
+        "the board must be a Linux that gives us a shell, and a login script there (~/.bashrc) must not end or wait "
+        "where nobody types: `case $- in *i*) ;; *) return ;; esac` as its first line",
     )
 
 

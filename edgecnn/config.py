@@ -23,7 +23,7 @@ REST = {"rest": True}
 def read(path: Path) -> dict[str, Any]:
     """The tables of a TOML file."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PlanError(f"There is no file {path}.", "name a plan, or a .toml file") from error
     except (OSError, UnicodeDecodeError) as error:

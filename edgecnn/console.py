@@ -25,7 +25,7 @@ def be_silent() -> None:
     """Nothing but errors is shown and stdout goes nowhere: for a process that another one speaks for."""
     global _quiet, _silent
     _quiet = _silent = True
-    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (a device, open as long as the process)
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (a device, open as long as the process)
 
 
 def note(message: str) -> None:

@@ -194,7 +194,7 @@ class _Root:
 
     def ask(self, command: str, *arguments: str, usage: bool = False) -> dict[str, Any]:
         """One command of `edgecnn.releases`. Raises BoardUnfit with its error, or UsageError if that is `usage`."""
-        argv = [self._python, "-I", "-", command, self.path, *arguments]
+        argv = [self._python, *preflight.STANDARD_LIBRARY_ONLY, "-", command, self.path, *arguments]
         answer = self._link.run(argv, stdin=self._program)
         try:
             table = cast(dict[str, Any], json.loads(answer.stdout))

@@ -212,7 +212,7 @@ def peak_rss_bytes() -> int:
 def reset_peak_rss() -> bool:
     """Make the current size the peak (proc(5), clear_refs); False where the kernel does not allow it."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         return False
     return True
@@ -233,7 +233,7 @@ def _status_bytes(key: str) -> int | None:
 def _text(path: str) -> str | None:
     """A small system file, without its trailing zero or newline; None where there is none."""
     try:
-        return Path(path).read_text(errors="replace").strip("\0\n ") or None
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ") or None
     except OSError:
         return None
 

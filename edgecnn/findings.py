@@ -181,7 +181,7 @@ def write(found: Lesson | Duel, path: Path) -> None:
 def read(kind: type[T], path: Path) -> T:
     """What `write` wrote. Raises UsageError if the file is something else."""
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text(encoding="utf-8"))
         return config.build(kind, {**table, "environment": environment.from_table(table["environment"])}, path.name)
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}.") from error

@@ -67,7 +67,7 @@ def main(names: Sequence[str], quick: bool, output: Path, as_json: bool) -> None
         lesson(names, quick, output, measured.append if as_json else lambda one: show(one, output))
     finally:
         if as_json:
-            written = [json.loads((output / f"{one.name}.json").read_text()) for one in measured]
+            written = [json.loads((output / f"{one.name}.json").read_text(encoding="utf-8")) for one in measured]
             print(json.dumps(written, indent=1))
 
 

@@ -2,7 +2,8 @@
 
 The first `ssh` is the master: it runs `cat` on the board for as long as this process holds its standard
 input, so it ends with this process however that ends. Every later call goes through its socket. Host
-keys are checked by the user's own rules; nothing here loosens them.
+keys are checked by the user's own rules; nothing here loosens them. What a login script prints around an
+answer is no part of it (`edgecnn.framing`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import select
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,36 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgecnn import files
+from edgecnn import files, openssh
 from edgecnn.complaints import last_line as last_line
-from edgecnn.complaints import refused, unwritten
-from edgecnn.errors import BoardUnfit, LinkError, UsageError
-
-CONNECT_TIMEOUT_S = 15
-ALIVE_INTERVAL_S = 10
-ALIVE_COUNT = 3
-"""A link that says nothing for the product of the two is taken for cut."""
-LONGEST_SOCKET_FOLDER = 60
-"""Of the 108 bytes of a Unix socket's path (unix(7)), ssh itself needs some 20."""
-
-READY = b"edgecnn-ready"
-MASTER = f"echo {READY.decode()}; exec cat"
-
-# Ours come first on the command line, and of two settings ssh takes the first.
-FIRM = (
-    "-T", "-a", "-x",
-    "-o", "BatchMode=yes",
-    "-o", f"ConnectTimeout={CONNECT_TIMEOUT_S}",
-    "-o", f"ServerAliveInterval={ALIVE_INTERVAL_S}",
-    "-o", f"ServerAliveCountMax={ALIVE_COUNT}",
-    "-o", "ClearAllForwardings=yes",
-    "-o", "PermitLocalCommand=no",
-    "-o", "RemoteCommand=none",
-    "-o", "LogLevel=ERROR",
-)  # fmt: skip
-
-# A second, unshared connection must not be opened behind our back when the master is gone.
-THROUGH_MASTER = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
+from edgecnn.complaints import refused, shut, unwritten
+from edgecnn.errors import BoardUnfit, LinkError
+from edgecnn.framing import Mark
 
 PUSH = """
 set -eu
@@ -66,6 +40,12 @@ actual=$(sha256sum < "$part")
 mv -f -- "$part" "$target"
 """
 """A push that is cut ends `cat` early; the digest then differs and the part is removed."""
+
+FETCH = """
+digest=$(sha256sum < "$1") || exit
+printf '%s\\n' "${digest%% *}"
+exec cat -- "$1"
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,24 +65,26 @@ def connect(destination: str, options: Sequence[str] = ()) -> Iterator[Link]:
     that is none; LinkError for a board that is not reached, does not let us in, or shows another host
     key than it did.
     """
-    arguments = _arguments(destination)
+    arguments = openssh.arguments(destination)
     if not shutil.which("ssh"):
         raise LinkError("This machine has no ssh.", "apt install openssh-client")
-    with _socket_folder() as folder, tempfile.TemporaryFile() as notes:
-        shared = ["ssh", *FIRM, "-o", f"ControlPath={folder}/s"]
+    mark = Mark()
+    with openssh.socket_folder() as folder, tempfile.TemporaryFile() as notes:
+        shared = ["ssh", *openssh.FIRM, "-o", f"ControlPath={folder}/s"]
+        leading = ["-o", "ControlMaster=yes", "-o", "ControlPersist=no"]
         master = subprocess.Popen(
-            [*shared, "-o", "ControlMaster=yes", "-o", "ControlPersist=no", *options, *arguments, MASTER],
+            [*shared, *leading, *options, *arguments, mark.announced(["cat"])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=notes,
             start_new_session=True,  # Ctrl-C is ours to handle; the master ends with our end of its pipe
         )
         try:
-            if not _is_ready(master):
-                master.kill()
-                master.wait()
-                raise refused(destination, _text(notes))
-            yield Link(destination, [*shared, *THROUGH_MASTER, *options, *arguments])
+            said = _read_to(mark.text, master)
+            if mark.text not in said:
+                asked = ["ssh", "-o", f"ControlPath={folder}/s", "-O", "check", *options, *arguments]
+                raise _not_ready(destination, master, asked, said, _text(notes))
+            yield Link(destination, [*shared, *openssh.THROUGH_MASTER, *options, *arguments])
         finally:
             _end(master)
 
@@ -124,19 +106,20 @@ class Link:
                 given.write(stdin)
                 given.seek(0)
                 stdin = given
-            command = [*self._command, shlex.join(argv)]
+            mark = Mark()
+            command = [*self._command, mark.framed(argv)]
             process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, start_new_session=True)
             try:
-                returncode = process.wait(timeout_s)
+                process.wait(timeout_s)
             except subprocess.TimeoutExpired as error:
                 raise LinkError(f"{self.destination} did not answer within {timeout_s:g} s.") from error
             finally:
                 _end(process)
-            out.seek(0)
-            answer = Answer(returncode=returncode, stdout=out.read(), stderr=_text(err))
-        if returncode == 255 and not self.is_open():  # ssh's own code, which a program may return too
-            raise self.cut()
-        return answer
+            stdout, stderr = _bytes(out), _bytes(err)
+        answer = mark.answer(stdout)
+        if answer is None:
+            raise self._unanswered(argv[0], mark.text in stdout, stdout + stderr)
+        return Answer(returncode=answer[0], stdout=answer[1], stderr=mark.within(stderr).decode(errors="replace"))
 
     def script(
         self,
@@ -166,32 +149,48 @@ class Link:
 
     def fetch(self, path: str) -> bytes:
         """The bytes of a file there. Raises BoardUnfit if it cannot be read, LinkError when the link is cut."""
-        answer = self.run(["cat", "--", path])
+        answer = self.script(FETCH, [path])
         if answer.returncode:
             raise BoardUnfit(f"Cannot read {path} on {self.destination}: {last_line(answer.stderr)}.")
-        return answer.stdout
+        digest, _, data = answer.stdout.partition(b"\n")
+        if hashlib.sha256(data).hexdigest() != digest.decode(errors="replace"):
+            raise LinkError(f"{path} came from {self.destination} damaged: its sha256 differs.", "try again")
+        return data
 
     @contextlib.contextmanager
     def session(self, argv: Sequence[str]) -> Iterator[Session]:
         """A program there that answers line by line; it is told to end by the end of its standard input."""
+        mark = Mark()
         with tempfile.TemporaryFile() as notes:
             process = subprocess.Popen(
-                [*self._command, shlex.join(argv)],
+                [*self._command, mark.announced(argv)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=notes,
                 start_new_session=True,
             )
             try:
-                yield Session(self, process, notes)
+                yield Session(self, process, notes, mark)
             finally:
                 _end(process)
 
     def is_open(self) -> bool:
         """Whether the board still answers through this link."""
-        command = [*self._command, "true"]
+        mark = Mark()
+        command = [*self._command, mark.framed(["true"])]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True)
-        return done.returncode == 0
+        return done.returncode != openssh.FAILED or mark.text in done.stdout
+
+    def _unanswered(self, program: str, has_begun: bool, said: bytes) -> LinkError:
+        """Why a command has no end mark."""
+        if not self.is_open():
+            return self.cut()
+        if has_begun:
+            return LinkError(
+                f"{program} on {self.destination} and the shell that ran it were ended before they were done.",
+                "`dmesg` there says if memory ran out",
+            )
+        return shut(self.destination, "ended before it ran a command", said.decode(errors="replace"))
 
     def cut(self) -> LinkError:
         return LinkError(f"The link to {self.destination} was cut.", "is the board still on, and on the network?")
@@ -200,10 +199,12 @@ class Link:
 class Session:
     """A program on the board that answers a line with a line."""
 
-    def __init__(self, link: Link, process: subprocess.Popen[bytes], notes: IO[bytes]) -> None:
+    def __init__(self, link: Link, process: subprocess.Popen[bytes], notes: IO[bytes], mark: Mark) -> None:
         self._link = link
         self._process = process
         self._notes = notes
+        self._mark = mark.text
+        self._has_begun = False
 
     def send(self, line: bytes) -> None:
         """Raises LinkError when nobody takes it."""
@@ -218,6 +219,11 @@ class Session:
         """The next line. Raises LinkError when the link is cut, or the program ended without a word."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
+        if not self._has_begun:
+            while line and self._mark not in line:  # a login script's
+                line = self._process.stdout.readline()
+            line = line.partition(self._mark)[2]
+            self._has_begun = True
         if not line.endswith(b"\n"):
             raise self._ended()
         return line.rstrip(b"\n")
@@ -229,43 +235,35 @@ class Session:
         return LinkError(f"The program on {self._link.destination} ended: {reason}.")
 
 
-def _arguments(destination: str) -> list[str]:
-    """ "user@host:port" as ssh takes it. What could be read as an option or by a shell is no destination."""
-    match = re.fullmatch(
-        r"(?:(?P<user>[\w.+-]+)@)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+)(?::(?P<port>\d{1,5}))?", destination
-    )
-    if not match or destination.startswith("-") or match["host"].startswith("-"):
-        raise UsageError(f"{destination!r} is not the address of a board.", "--board ssh://user@host[:port]")
-    port = ["-p", match["port"]] if match["port"] else []
-    host = match["host"].strip("[]")
-    return [*port, "--", f"{match['user']}@{host}" if match["user"] else host]
-
-
-@contextlib.contextmanager
-def _socket_folder() -> Iterator[str]:
-    """A private folder with a path short enough for a socket."""
-    folder = tempfile.gettempdir()
-    with tempfile.TemporaryDirectory(
-        prefix="edgecnn-", dir=folder if len(folder) <= LONGEST_SOCKET_FOLDER else "/tmp"
-    ) as short:
-        yield short
-
-
-def _is_ready(master: subprocess.Popen[bytes]) -> bool:
-    """Wait until the master has logged in; False when it gave up, or was not done in time."""
+def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
+    """What the master says up to the mark; without the mark it gave up, or was not done in time."""
     assert master.stdout is not None
-    end = time.monotonic() + 2 * CONNECT_TIMEOUT_S
-    seen = b""
-    while (left_s := end - time.monotonic()) > 0:
+    end = time.monotonic() + 2 * openssh.CONNECT_TIMEOUT_S
+    said = b""
+    while mark not in said and (left_s := end - time.monotonic()) > 0:
         if not select.select([master.stdout], [], [], left_s)[0]:
             break
-        block = os.read(master.stdout.fileno(), 4096)
-        seen += block  # a login script may have printed before us
-        if READY in seen:
-            return True
+        block = os.read(master.stdout.fileno(), 1 << 16)
         if not block:
             break
-    return False
+        said += block
+    return said
+
+
+def _not_ready(
+    destination: str, master: subprocess.Popen[bytes], asked: Sequence[str], said: bytes, notes: str
+) -> LinkError:
+    """Why the master runs nothing: ssh was refused, or the login shell came to no command."""
+    text = said.decode(errors="replace") + notes
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if (code := master.wait(1)) != openssh.FAILED:
+            return shut(destination, f"ended with exit code {code} before it ran a command", text)
+    is_in = master.poll() is None and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    master.kill()
+    master.wait()
+    if is_in:
+        return shut(destination, f"ran no command within {2 * openssh.CONNECT_TIMEOUT_S} s", text)
+    return refused(destination, notes)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -281,6 +279,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _text(stream: IO[bytes]) -> str:
+def _bytes(stream: IO[bytes]) -> bytes:
     stream.seek(0)
-    return stream.read().decode(errors="replace")
+    return stream.read()
+
+
+def _text(stream: IO[bytes]) -> str:
+    return _bytes(stream).decode(errors="replace")

@@ -19,6 +19,8 @@ LEAST_PYTHON = (3, 11)
 """Of the worker, and of the newest onnxruntime."""
 LEAST_GLIBC = {"ai-edge-litert": (2, 27), "numpy": (2, 27), "onnxruntime": (2, 28), "pillow": (2, 27)}
 """Of the aarch64 wheels, by their manylinux tags (PEP 600)."""
+STANDARD_LIBRARY_ONLY = ("-I", "-S", "-X", "utf8")
+"""Options of a Python there: none of the board's packages, start-up files and settings, and its text is UTF-8."""
 LEAST_MEMORY_BYTES = 100_000_000
 """A worker with NumPy and one runtime holds 60 to 90 MB."""
 
@@ -50,7 +52,7 @@ part throttled; command -v vcgencmd >/dev/null && vcgencmd get_throttled
 part tools; for tool in sha256sum mv; do command -v "$tool"; done
 part pythons
 for python in "$@" python3 python3.14 python3.13 python3.12 python3.11; do
-  path=$(command -v "$python") && "$path" -I -c '
+  path=$(command -v "$python") && "$path" -I -S -c '
 import os, platform, sys
 print(sys.version_info[0], sys.version_info[1], 64 if sys.maxsize > 2**32 else 32, sys.implementation.name,
       os.path.realpath(sys.executable), sys.executable)'

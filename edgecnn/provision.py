@@ -89,14 +89,14 @@ def _install(facts: BoardFacts, python: Python, packages: Sequence[str], site: P
     console.note(f"Fetching {', '.join(packages)} for Python {python} on {facts.arch}")
     pins, asked = pinned(packages), [_normal(package.partition("==")[0]) for package in packages]
     constraints = site.with_name("constraints.txt")
-    constraints.write_text("".join(f"{name}=={pins[name]}\n" for name in pins if name not in asked))
+    constraints.write_text("".join(f"{name}=={pins[name]}\n" for name in pins if name not in asked), encoding="utf-8")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-compile", "--only-binary=:all:", "--implementation", "cp", "--python-version", str(python)]
     for tag in platforms(facts):
         command += ["--platform", tag]
     command += ["--target", str(site), "--constraint", str(constraints)]
     command += [f"{name}=={pins[name]}" for name in asked]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         raise _failed(facts, python, done.stderr)
 

@@ -26,7 +26,7 @@ def quietly() -> Iterator[None]:
             os.dup2(sink, descriptor)
         logging.disable(logging.CRITICAL)
         with (
-            open(os.devnull, "w") as nowhere,  # noqa: PTH123 (a device, not a path)
+            open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123 (a device, not a path)
             contextlib.redirect_stdout(nowhere),
             contextlib.redirect_stderr(nowhere),
             warnings.catch_warnings(),

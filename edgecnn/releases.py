@@ -1,4 +1,6 @@
-"""The program that keeps a model's releases on a board: `python3 -I - COMMAND ROOT ...`, this text on its stdin.
+"""The program that keeps a model's releases on a board.
+
+    python3 -I -S -X utf8 - COMMAND ROOT ...        this text on its stdin
 
 ROOT/                   ~/edgecnn/<name>
     releases/<id>/      a bundle, its packages and `run`, which starts it
@@ -34,7 +36,7 @@ KEPT = 3
 # through every link, so a program that runs stays with its release when `current` moves on.
 RUN = """#!/bin/sh
 here=$(dirname -- "$(readlink -f -- "$0")")
-PYTHONPATH=$here/packages exec {python} -S -s "$here/edgecnn.pyz" "$@"
+PYTHONPATH=$here/packages exec {python} -X utf8 -S -s "$here/edgecnn.pyz" "$@"
 """
 
 
@@ -72,7 +74,7 @@ def unpack(root: Path, release: str, archive: str, packages: str, python: str) -
         # Hard links: no bytes are copied, and a cache that is emptied takes nothing away.
         shutil.copytree(packages, part / "packages", copy_function=_link)
         run = part / "run"
-        run.write_text(RUN.format(python=shlex.quote(python)))
+        run.write_text(RUN.format(python=shlex.quote(python)), encoding="utf-8")
         run.chmod(0o755)
         os.sync()
         if target.exists():
@@ -123,7 +125,7 @@ def drop(root: Path, release: str) -> dict[str, Any]:
 def _locked(root: Path) -> Iterator[None]:
     """Wait for our turn. The kernel frees the lock when its holder dies."""
     (root / "releases").mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as stream:
+    with (root / "lock").open("w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -138,7 +140,7 @@ def _history(root: Path) -> list[str]:
     """Releases that are still there, from the oldest to the current one."""
     current, lines = _current(root), []
     with contextlib.suppress(OSError):
-        lines = (root / "history").read_text().split()
+        lines = (root / "history").read_text(encoding="utf-8").split()
     if current in lines:
         lines = lines[: lines.index(current) + 1]
     elif current:
@@ -156,7 +158,7 @@ def _point(link: Path, target: Path) -> None:
 
 def _write(path: Path, lines: list[str]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("w") as stream:
+    with part.open("w", encoding="utf-8") as stream:
         stream.write("".join(f"{line}\n" for line in lines))
         stream.flush()
         os.fsync(stream.fileno())

@@ -13,8 +13,10 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from edgecnn import agent, answers, config, console, depot, preflight, runtimes, ship
+from edgecnn.complaints import LONGEST_WORDS, last_line
 from edgecnn.depot import Depot
 from edgecnn.environment import Environment
 from edgecnn.errors import BoardUnfit, LinkError
@@ -24,8 +26,8 @@ from edgecnn.preflight import BoardFacts
 from edgecnn.provision import provision
 
 # Nothing of the board's own Python packages and settings reaches the worker: no site, no user folder, no
-# current folder on its path; only the standard library and PYTHONPATH.
-ISOLATED = ("-S", "-s", "-P")
+# current folder on its path; only the standard library and PYTHONPATH. Its text is UTF-8 in any locale.
+ISOLATED = ("-S", "-s", "-P", "-X", "utf8")
 # Which names of a dict collide is drawn anew by every process, and shows in a small net's count of instructions.
 SAME_HASHES = {"PYTHONHASHSEED": "0"}
 
@@ -93,8 +95,9 @@ class RemoteBoard:
         self._depot = Depot(link, self._facts)
         source = self._depot.put(Path(agent.__file__), "agent.py")
         lock = f"{self._facts.cache}/lock"
-        self._session = self._stack.enter_context(link.session([self._interpreter, "-I", source, lock, self._owner]))
-        _check_ours(self._destination, json.loads(self._session.receive())["held"])
+        agent_argv = [self._interpreter, *preflight.STANDARD_LIBRARY_ONLY, source, lock, self._owner]
+        self._session = self._stack.enter_context(link.session(agent_argv))
+        _check_ours(self._destination, self._received()["held"])
         self._site = provision(link, self._facts, self._wanted)
         self._worker = self._depot.put(ship.archive(), "worker.pyz")
 
@@ -134,8 +137,20 @@ class RemoteBoard:
         argv = [self._interpreter, *ISOLATED, self._worker, command]
         env = {"PYTHONPATH": self._site, **SAME_HASHES}
         self._session.send(json.dumps({"argv": argv, "env": env, "stdin": stdin}).encode())
-        answer = json.loads(self._session.receive())
+        answer = self._received()
         return answer["returncode"], answer["stdout"], answer["stderr"]
+
+    def _received(self) -> dict[str, Any]:
+        """The agent's next answer."""
+        line = self._session.receive()
+        try:
+            return cast(dict[str, Any], json.loads(line))
+        except ValueError as error:
+            words = last_line(line.decode(errors="replace"))[:LONGEST_WORDS]
+            raise LinkError(
+                f"Something else on {self._destination} prints between the answers of ours: {words}.",
+                "what its login script leaves running must print elsewhere",
+            ) from error
 
     def _sent(self, job: Job) -> Job:
         """The job with every path a path there, and every file in its place."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgecnn import files, processes
 from edgecnn.errors import RunError
 from edgecnn.recipes import Recipe
-from edgecnn.run import Run, is_run
+from edgecnn.run import Run, is_free, is_run
 from edgecnn.stats import mean_interval
 from edgecnn.train import train
 
@@ -50,7 +50,7 @@ def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tu
     """
     folders = {seed: folder / f"seed-{seed}" for seed in range(recipe.seed, recipe.seed + count)}
     # Looked at before any is trained: of several processes none may find what another has just begun.
-    begun = {seed for seed, one in folders.items() if is_run(one)}
+    begun = {seed for seed, one in folders.items() if not is_free(one)}
     if is_run(folder):
         raise RunError(f"{folder} holds a run already.", "choose another --name or --output")
     if begun and not resume:

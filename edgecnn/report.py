@@ -277,7 +277,7 @@ def write(report: Report, path: Path) -> None:
 def read(path: Path) -> Report:
     """The report `write` wrote. Raises UsageError if the file is something else."""
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text(encoding="utf-8"))
         version = table["schema_version"]
         if version != SCHEMA_VERSION:
             raise UsageError(f"{path} has schema version {version}; this tool reads {SCHEMA_VERSION}.")

@@ -153,6 +153,8 @@ def _omp_num_threads() -> int | None:
 
 def _siblings(cpu: int) -> str | None:
     try:
-        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text().strip()
+        return (
+            Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(encoding="utf-8").strip()
+        )
     except OSError:
         return None

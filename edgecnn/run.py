@@ -15,8 +15,12 @@ runs/<name>/
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +28,10 @@ from typing import Any, Literal
 from edgecnn import config, files, plans
 from edgecnn.errors import PlanError, RunError
 from edgecnn.recipes import Recipe
+
+CLAIM = ("recipe.toml", "environment.json")
+"""What a training writes before its first epoch. Whoever writes more there names it here (`is_free`)."""
+OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +97,35 @@ def is_run(path: Path) -> bool:
     return (path / "recipe.toml").is_file()
 
 
+def is_free(folder: Path) -> bool:
+    """Whether a new training may have the folder: there is no run in it, or one that ended before its first epoch did.
+
+    Of such a run there are the files of CLAIM, and what was being written when it was killed; anything else is kept.
+    """
+    if not is_run(folder):
+        return True
+    parts = tuple(f".{name}." for name in (*CLAIM, *OF_AN_EPOCH))  # as `files.replacing` names them
+    return all(path.name in CLAIM or path.name.startswith(parts) for path in folder.iterdir())
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the folder for one training; RunError if another holds it. The kernel frees it when its holder dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                f"Another training is at work in {folder}.", "wait for its end, or choose another --name or --output"
+            ) from error
+        except OSError:  # a file system that locks no folders
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def open_run(folder: Path) -> Run:
     """The Run of a folder; RunError if there is none, or if its training did not finish."""
     if not folder.is_dir():
@@ -98,7 +135,7 @@ def open_run(folder: Path) -> Run:
     if not (folder / "run.json").is_file():
         raise RunError(f"The training in {folder} did not finish.", f"edgecnn train {folder} --resume")
     try:
-        facts = json.loads((folder / "run.json").read_text())
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         facts.pop("device", None)  # where it stood before `training` did
         recipe = plans.load(Recipe, str(folder / "recipe.toml"))
         return config.build(Run, {"folder": folder, "recipe": recipe, **facts}, "run.json")

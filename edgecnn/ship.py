@@ -39,7 +39,7 @@ MODULES = (
 PACKAGES = ("runtimes",)
 """Carried whole, so that a new runtime is on the board without a word here."""
 
-RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "picture_files", "stats", "units")
+RUNNER_MODULES = (*(name for name in MODULES if name != "worker"), "picture_files", "stats", "units", "utf8")
 RUNNER_PACKAGES = (*PACKAGES, "runner")
 
 MAIN = """import sys
@@ -60,8 +60,10 @@ if sys.version_info < (3, 11):
 
 from pathlib import Path
 
+from edgecnn import utf8
 from edgecnn.runner.cli import main
 
+utf8.insist()
 # The folder this release is in, though a link may have led here and change while we run.
 sys.exit(main(Path(__file__).parent.resolve().parent))
 """
@@ -89,7 +91,9 @@ def _zipapp(modules: Sequence[str], packages: Sequence[str], main: str) -> bytes
     sources = [root / f"{name}.py" for name in modules]
     for package in packages:
         sources += sorted((root / package).glob("*.py"))
-    texts = {"__main__.py": main} | {f"edgecnn/{path.relative_to(root)}": path.read_text() for path in sources}
+    texts = {"__main__.py": main} | {
+        f"edgecnn/{path.relative_to(root)}": path.read_text(encoding="utf-8") for path in sources
+    }
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in sorted(texts.items()):

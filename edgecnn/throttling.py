@@ -54,7 +54,9 @@ def _ask(*words: str) -> str:
     if not program:
         return ""
     try:
-        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(
+            [program, *words], capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout

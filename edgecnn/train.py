@@ -7,8 +7,10 @@ was killed and resumed ends with the very weights of a run that was not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import shlex
 import time
 from pathlib import Path
 
@@ -44,7 +46,7 @@ from edgecnn.errors import EnvironmentUnfit, RunError
 from edgecnn.learning import Task
 from edgecnn.processes import Team
 from edgecnn.recipes import OF_THE_MACHINE, Recipe
-from edgecnn.run import Run, Taken, is_run, open_run, write_facts
+from edgecnn.run import Run, Taken, alone, is_free, is_run, open_run, write_facts
 from edgecnn.teacher import Teacher
 
 
@@ -55,22 +57,29 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     one writes (`edgecnn.processes`). The recipe's "auto" is what this machine has (`edgecnn.device`,
     `edgecnn.resources`); on a resume precision, threads and device may be others than the recipe said at first.
 
-    Raises RunError if the folder holds a run already, or the checkpoint is another recipe's; GateFailed if the loss
-    stops being a number; EnvironmentUnfit if the device is not here or the processes take different precisions;
-    UsageError if they cannot share a batch evenly, PeerLost if one of them ends.
+    Raises RunError if the folder holds a run already, or the checkpoint is another recipe's, or another training is at
+    work in it; GateFailed if the loss stops being a number; EnvironmentUnfit if the device is not here or the processes
+    take different precisions; UsageError if they cannot share a batch evenly, PeerLost if one of them ends.
     """
     if resume and is_run(folder):
         recipe = _as_begun(recipe, folder)
     where = device.choose(processes.here(), recipe.device)
-    with processes.joined(where.type) as team, allocator.kept_pages():
-        return _train(recipe, folder, resume, watch, team, where)
+    with processes.joined(where.type) as team, allocator.kept_pages(), contextlib.ExitStack() as held:
+        return _train(recipe, folder, resume, watch, team, where, held)
 
 
-def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team: Team, where: torch.device) -> Run:
-    if is_run(folder) and not resume:
-        raise RunError(
-            f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
-        )
+def _train(
+    recipe: Recipe,
+    folder: Path,
+    resume: bool,
+    watch: Watch | None,
+    team: Team,
+    where: torch.device,
+    held: contextlib.ExitStack,
+) -> Run:
+    """The training; until `held` is closed the folder is its own."""
+    if not resume:
+        _refuse_a_run(folder)
     data_set = data.get(recipe.data.name)
     if recipe.small is not None:
         resolution.check(recipe.small, recipe.net)
@@ -102,11 +111,15 @@ def _train(recipe: Recipe, folder: Path, resume: bool, watch: Watch | None, team
             params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
             state = optimise.fresh_state(device.put(net, where), recipe.optim)
             digest = checkpoint.digest(splits.train)
+            if resume and team.leads:
+                held.enter_context(alone(folder))
             earlier = checkpoint.load(folder, state, digest) if resume else checkpoint.Earlier()
             if earlier.taken:
                 taken = resources.resumed(wanted, taken, earlier.taken)
             _agree(team, taken)
             if not resume and team.leads:
+                held.enter_context(alone(files.make_folder(folder)))
+                _refuse_a_run(folder)  # another may have come and gone since we looked
                 _claim(recipe, folder)
             console.note_table(*data.class_counts(splits))
             console.note(
@@ -189,9 +202,32 @@ def _same(recipe: Recipe, folder: Path) -> Recipe:
     if changed:
         raise RunError(
             f"What was trained in {folder} is of another recipe: {', '.join(changed)} differ.",
-            "resume it with its own recipe, or train under another --name",
+            _way_on(folder, recipe, changed),
         )
     return written
+
+
+def _way_on(folder: Path, recipe: Recipe, changed: list[str]) -> str:
+    """What to do about a folder that was begun with another recipe."""
+    if is_free(folder):
+        return "nothing has been learnt there yet: train without --resume"
+    hint = "resume it with its own recipe, or train under another --name"
+    if changed != ["epochs"]:
+        return hint
+    words = ["edgecnn", "train", folder / "recipe.toml", "--epochs", recipe.epochs, "-s", f"start={folder}"]
+    words += ["--output", folder.parent, "--name", f"{folder.name}-{recipe.epochs}"]
+    command = f"`{shlex.join(map(str, words))}`"
+    if (folder / "run.json").is_file():
+        return f"{command} goes on from its weights"
+    return f"{hint}; once it is finished, {command} goes on from its weights"
+
+
+def _refuse_a_run(folder: Path) -> None:
+    """Raise RunError if a new training in `folder` would lose what another has learnt."""
+    if not is_free(folder):
+        raise RunError(
+            f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
+        )
 
 
 def _agree(team: Team, taken: Taken) -> None:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgecnnError as error:
         code = error.exit_code
         answer = {"error": {"kind": type(error).__name__, "sentence": error.sentence, "hint": error.hint}}
-    with os.fdopen(answer_fd, "w") as stream:
+    with os.fdopen(answer_fd, "w", encoding="utf-8") as stream:
         stream.write(json.dumps(answer, allow_nan=False) + "\n")
     return code
 

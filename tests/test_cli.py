@@ -240,7 +240,7 @@ BAD_INPUT: dict[str, tuple[list[str] | Callable[[], list[str]], str, str, int]] 
         "augment.flip",
         EXIT_USAGE,
     ),
-    "a checkpoint of another recipe": (other_recipe, "another recipe: optim differ", "--name", EXIT_USAGE),
+    "a checkpoint of another recipe": (other_recipe, "another recipe: optim differ", "without --resume", EXIT_USAGE),
     "nothing to resume": (["train", "dscnn-digits", "--resume"], "nothing to resume", "without --resume", EXIT_USAGE),
     "output under a file": (output_under_a_file, "Cannot write taken/runs", "--output", EXIT_UNFIT),
     "no such run": (["export", "runs/none"], "no run folder runs/none", "edgecnn train", EXIT_USAGE),

@@ -1,6 +1,7 @@
 """What needs no emulated machine; the rest is in tests/boards."""
 
 import gzip
+import lzma
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn import boards, plugins
-from edgecnn.emulator import image, initramfs, leash, machine, tools
+from edgecnn.emulator import debian, image, initramfs, leash, machine, tools
 from edgecnn.emulator.image import Image
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit, UsageError
 
@@ -56,7 +57,7 @@ def test_a_module_is_loaded_after_all_it_depends_on(tmp_path: Path) -> None:
         "virtio_net": "net_failover",
         "net_failover": "failover",
     }
-    modules = {name: module(tmp_path, name, needs) for name, needs in depends.items()}
+    modules = {name: module(tmp_path, name, needs).read_bytes() for name, needs in depends.items()}
     order = initramfs.load_order(["virtio-net", "ext4", "built_in"], modules)
     assert order == ["net_failover", "virtio_net", "jbd2", "mbcache", "ext4"]
 
@@ -74,7 +75,55 @@ def test_an_initramfs_loads_what_it_carries_and_goes_on_with_the_disk(tmp_path: 
     subprocess.run(["sh", "-n", "-c", script], check=True)
 
 
-@pytest.mark.parametrize("script", [image.BOARD, image.FETCH_KERNEL])
+def test_a_module_that_is_compressed_is_loaded_as_it_was(tmp_path: Path) -> None:
+    for name in initramfs.MODULES:
+        plain = module(tmp_path, name, "")
+        (tmp_path / f"{name}.ko.xz").write_bytes(lzma.compress(plain.read_bytes()))
+        plain.unlink()
+    (tmp_path / "busybox").write_bytes(b"box")
+    found = entries(gzip.decompress(initramfs.build(tmp_path, tmp_path / "busybox", "/sbin/board")))
+    assert found["modules/ext4.ko"][1].startswith(b"\x7fELF")
+
+
+def test_every_board_has_a_release_and_a_name_in_reports_of_its_own() -> None:
+    from edgecnn.boards import emulated
+
+    assert machine.BOARDS["pi5"] == ("pi5", "trixie")
+    assert machine.BOARDS["pi5-bookworm"] == ("pi5", "bookworm")
+    assert emulated.model("pi5") == "emulated cortex-a76 (pi5, trixie)"
+    assert emulated.model("pi5-bookworm") == "emulated cortex-a76 (pi5)"  # as reports had it before there were two
+    assert len({emulated.model(name) for name in machine.BOARDS}) == len(machine.BOARDS) == 6
+
+
+def test_packages_come_from_where_this_machine_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = [
+        "http://mirror/debian/ bookworm main Debian",
+        "http://mirror/debian/ bookworm contrib Debian",
+        "http://mirror/debian/ bookworm-updates main Debian",
+        "http://mirror/debian/ bookworm-backports main Debian Backports",
+        "http://mirror/security/ bookworm-security main Debian",
+        "http://elsewhere/ stable main Docker",
+    ]
+    monkeypatch.setattr(tools, "output", lambda command: "\n".join(listing))
+    for release in debian.RELEASES:
+        assert debian._mirrors(release) == [
+            f"deb http://mirror/debian/ {release} main",
+            f"deb http://mirror/debian/ {release}-updates main",
+            f"deb http://mirror/security/ {release}-security main",
+        ]
+    monkeypatch.setattr(tools, "output", lambda command: "http://archive/ubuntu noble main Ubuntu\n")
+    assert debian._mirrors("trixie") == []
+
+
+def test_a_release_that_is_not_known_is_refused() -> None:
+    from edgecnn import board
+
+    with pytest.raises(UsageError, match="no emulated board under Debian 'trixi'") as caught:
+        board.make("trixi")
+    assert "did you mean 'trixie'" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("script", [image.BOARD, debian.FETCH_KERNEL])
 def test_the_scripts_are_valid_sh(script: str) -> None:
     subprocess.run(["sh", "-n", "-c", script], check=True)
 
@@ -91,10 +140,11 @@ def test_all_missing_tools_are_named_with_the_line_that_installs_them(
 
 def test_an_image_that_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert image.find() is None
-    folder = tmp_path / "edgecnn/emulator" / f"image-{image.key()}"
+    assert image.find("trixie") is None
+    folder = tmp_path / "edgecnn/emulator" / f"image-trixie-{image.key()}"
     folder.mkdir(parents=True)
-    assert image.make() == Image(folder) == image.find()
+    assert image.make("trixie") == Image(folder) == image.find("trixie")
+    assert image.find("bookworm") is None
 
 
 def test_a_failed_build_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +156,7 @@ def test_a_failed_build_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(EnvironmentUnfit, match="mmdebstrap failed while making the board: E: no such release"):
-        image.make()
+        image.make("trixie")
     assert [path.name for path in image.folder().iterdir()] == ["lock"]
 
 
@@ -118,7 +168,7 @@ def test_a_machine_is_never_qemus_default_core_and_is_reached_from_here_only(nam
     assert f"file={tmp_path}/a,,b.img,format=raw,if=none,id=disk,snapshot=on" in command
 
 
-@pytest.mark.parametrize("name", ["emulated:", "emulated", "emulated:pi6"])
+@pytest.mark.parametrize("name", ["emulated:", "emulated", "emulated:pi6", "emulated:pi5-trixie"])
 def test_an_unknown_emulated_board_is_refused_before_anything_is_made(name: str) -> None:
     with pytest.raises(UsageError, match="no emulated board") as caught, boards.open(name):
         pass

@@ -66,11 +66,11 @@ def theirs_ms(model: Path, timing: Timing, num_threads: int) -> float:
             "--result_json": result,
         }
         words = [str(word) for pair in options.items() for word in pair]
-        done = subprocess.run([sys.executable, "-c", THEIR_PROGRAM, *words], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", THEIR_PROGRAM, *words], capture_output=True, encoding="utf-8")
         if done.returncode or not result.is_file():
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise EnvironmentUnfit(f"litert-benchmark failed on {model}: {last}")
-        return float(json.loads(result.read_text())["latency"]["median_ms"])
+        return float(json.loads(result.read_text(encoding="utf-8"))["latency"]["median_ms"])
 
 
 def compare(board: Board, model: Path, timing: Timing, rounds: int, num_threads: int) -> dict[str, Any]:

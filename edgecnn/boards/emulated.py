@@ -1,6 +1,7 @@
 """A core emulated here: a Raspberry Pi's under Debian, or that of an older PC.
 
-    emulated:pi3, pi4, pi5    a Cortex-A53, A72 or A76
+    emulated:pi3, pi4, pi5    a Cortex-A53, A72 or A76 under Debian trixie, as Raspberry Pi OS is today
+    emulated:pi4-bookworm     the same under the Debian before it
     emulated:x86-64-v2        SSE4.2 and no AVX
     emulated:x86-64-v3        AVX2, no VNNI and no AVX-512
 
@@ -39,7 +40,7 @@ def open(address: str) -> Iterator[EmulatedBoard]:
         boot(address) as guest,
         remote.open(machine.HOST, guest.ssh_options, f"emulated:{address}") as board,
     ):
-        yield EmulatedBoard(board, f"emulated {machine.CPUS[address]} ({address})")
+        yield EmulatedBoard(board, model(address))
 
 
 def connect(address: str) -> AbstractContextManager[Link] | None:
@@ -56,13 +57,24 @@ def _connect(address: str) -> Iterator[Link]:
 @contextlib.contextmanager
 def boot(address: str) -> Iterator[Machine]:
     """The ARM board with its packages on it, fresh from its image: what it writes is gone with it."""
-    if address not in machine.CPUS:
-        known = (*machine.CPUS, *user_mode.CORES)
-        raise UsageError(f"There is no emulated board {address!r}.", nearest(address, known))
-    made = image.make()
+    if address not in machine.BOARDS:
+        raise UsageError(
+            f"There is no emulated board {address!r}.", nearest(address, (*machine.BOARDS, *user_mode.CORES))
+        )
+    core, release = machine.BOARDS[address]
+    made = image.make(release)
     disk = provisioned.make(made, remote.packages())
-    with machine.boot(made, disk, address) as guest:
+    with machine.boot(made, disk, core) as guest:
         yield guest
+
+
+def model(address: str) -> str:
+    """What the board is called in reports, so that counts under different releases are not compared.
+
+    Reports of bookworm were written before there was another, and go without its name.
+    """
+    core, release = machine.BOARDS[address]
+    return f"emulated {machine.CPUS[core]} ({core}{'' if release == 'bookworm' else f', {release}'})"
 
 
 class EmulatedBoard:

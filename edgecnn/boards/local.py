@@ -46,6 +46,11 @@ class LocalBoard:
         """(return code, stdout, stderr). An interrupt ends the worker too: `run` kills it on the way out."""
         # The archive comes first on the worker's path, so no other edgecnn can stand in for it.
         done = subprocess.run(
-            [sys.executable, str(self._worker), command], input=stdin, capture_output=True, text=True, check=False
+            [sys.executable, str(self._worker), command],
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         return done.returncode, done.stdout, done.stderr

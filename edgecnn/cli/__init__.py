@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, console, processes
+from edgecnn import __version__, console, processes, utf8
 from edgecnn.cli import boards, checks, models, studies
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 
@@ -67,6 +67,7 @@ app.add_typer(boards.board, name="board")
 
 def main() -> None:
     """The console script: every error becomes one sentence, a hint and an exit code."""
+    utf8.insist()
     try:
         if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
             raise KeyboardInterrupt

@@ -83,9 +83,12 @@ def clean(name: NAME) -> None:
 
 @board.command()
 def make(
+    release: Annotated[
+        str | None, typer.Option("--release", help="Of Debian: trixie, which is the default, or bookworm.")
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Make it anew from today's packages.")] = False,
 ) -> None:
     """Make the disk image of the emulated ARM boards now, not at their first use."""
     from edgecnn import board as verb
 
-    verb.make(again)
+    verb.make(release, again)

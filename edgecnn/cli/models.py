@@ -49,7 +49,7 @@ def train(
     run = verb(plan, folder, resume)
     console.note(f"{run.folder}: {run.train_seconds:.0f} s")
     if as_json:
-        print((run.folder / "run.json").read_text(), end="")
+        print((run.folder / "run.json").read_text(encoding="utf-8"), end="")
     else:
         from edgecnn.stats import wilson
 
@@ -62,7 +62,7 @@ def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool)
 
     _, found = repeats.repeat(plan, folder, count, resume)
     if as_json:
-        print((folder / repeats.SUMMARY).read_text(), end="")
+        print((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
     else:
         print(f"{folder}  {found}")
 

@@ -50,7 +50,7 @@ def duel(
     folder = output / (name or f"{plan.name}-{budget}")
     result = verb.run(asked, folder, shlex.join(["edgecnn", *sys.argv[1:]]), jobs)
     if as_json:
-        print((folder / verb.RESULT).read_text(), end="")
+        print((folder / verb.RESULT).read_text(encoding="utf-8"), end="")
     else:
         verb.show(result)
     console.note(f"{folder / verb.RESULT} holds every number, {folder / verb.PICTURE} the picture")

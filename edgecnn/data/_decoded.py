@@ -89,7 +89,7 @@ def _open_cache(
     pixels_path: Path, broken_path: Path, shape: tuple[int, ...]
 ) -> tuple[Pixels | Stored, list[int]] | None:
     try:
-        broken = json.loads(broken_path.read_text())
+        broken = json.loads(broken_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # missing, or damaged: decoded anew
     found = _stored.opened(pixels_path, shape)

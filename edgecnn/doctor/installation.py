@@ -62,7 +62,7 @@ def findings() -> list[Finding]:
     for extra in present:
         found += _imports(extra)
     found += [_writes(name) for name in plugins.names("formats")]
-    arm, x86 = (", ".join(f"emulated:{name}" for name in names) for names in (machine.CPUS, user_mode.CORES))
+    arm, x86 = (", ".join(f"emulated:{name}" for name in names) for names in (machine.BOARDS, user_mode.CORES))
     return [
         *found,
         _ssh(),
@@ -76,7 +76,7 @@ def proven() -> dict[str, str]:
     package = Path(__file__).parent.parent
     for path in (package / "_plans" / "constraints.txt", package.parent / "constraints.txt"):
         if path.is_file():
-            lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
+            lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
             pairs = (line.split("==") for line in lines if "==" in line)
             return {_canonical(name): version for name, version in pairs}
     return {}
@@ -192,7 +192,9 @@ def _import_all(names: Sequence[str]) -> tuple[list[dict[str, str]], str]:
     """(what the process said, how it ended if it did not come to its end)."""
     command = [sys.executable, "-c", TRY_IMPORTS, *names]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=IMPORT_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired as error:
         text = error.stdout.decode() if isinstance(error.stdout, bytes) else ""
         return [json.loads(line) for line in text.splitlines()], f"it takes longer than {IMPORT_TIMEOUT_S:.0f} s"

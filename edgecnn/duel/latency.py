@@ -206,7 +206,7 @@ def question(plan: DuelPlan) -> dict[str, Any]:
 
 def _read(path: Path, asked: dict[str, Any]) -> tuple[float, list[Timed]]:
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text(encoding="utf-8"))
         if table["asked"] != asked:
             raise RunError(f"{path.parent} holds another duel's nets.", "choose another --name or --output")
         return table["target_ms"], [config.build(Timed, one, path.name) for one in table["found"]]

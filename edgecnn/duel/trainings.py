@@ -17,7 +17,7 @@ from pathlib import Path
 from edgecnn import console, files, plans, seen, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.recipes import Recipe
-from edgecnn.run import Run, is_run, open_run
+from edgecnn.run import Run, is_free, open_run
 from edgecnn.train import train
 
 SCORE = "test.json"
@@ -39,7 +39,7 @@ class Score:
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[int]:
     """Hold `folder` for one duel, and for the trainings that get the lock; RunError if another one is at work there."""
-    with (files.make_folder(folder) / ".lock").open("w") as lock:
+    with (files.make_folder(folder) / ".lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -89,7 +89,7 @@ def score(run: Run) -> Score:
         right = verify.reference_logits(run, test.pictures).argmax(1) == test.labels
         files.write_json(path, {"correct": int(right.sum()), "n": len(test)})
     try:
-        return Score(**json.loads(path.read_text()))
+        return Score(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {error}.", "remove it, and it is counted again") from error
 
@@ -106,14 +106,14 @@ def _finished(recipe: Recipe, runs: Path, lock: int | None) -> Run | None:
             _in_a_process(recipe, folder, lock)
             return open_run(folder)
         with contextlib.redirect_stderr(io.StringIO()):  # hundreds of epochs, of which nobody reads any
-            return train(recipe, folder, resume=is_run(folder))
+            return train(recipe, folder, resume=not is_free(folder))
     except GateFailed:
         return None
 
 
 def _in_a_process(recipe: Recipe, folder: Path, lock: int) -> None:
     """`edgecnn train`, as anyone would type it. Raises GateFailed as it does, EnvironmentUnfit with its error."""
-    if is_run(folder):
+    if not is_free(folder):
         written = plans.load(Recipe, str(folder / "recipe.toml"))
         if written != recipe:
             raise RunError(f"{folder} holds a run of another duel.", "choose another --name or --output")
@@ -123,12 +123,13 @@ def _in_a_process(recipe: Recipe, folder: Path, lock: int) -> None:
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         if text:
             plan = Path(scratch, f"{recipe.name}.toml")
-            plan.write_text(text)
+            plan.write_text(text, encoding="utf-8")
             words = [str(plan), *words]
         done = subprocess.run(
             [sys.executable, "-m", "edgecnn", "--quiet", "train", *words],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             pass_fds=(lock,),  # an orphan of a duel that was killed keeps the folder until it ends
         )

@@ -1,10 +1,10 @@
 """The disk, kernel and keys of an emulated board, made once from Debian's packages and kept in the cache.
 
 The packages are only unpacked: no script of theirs runs, so nothing is emulated while building, and the
-little such scripts would have done (users, a host key) is done here. The three boards share one image;
-they differ in the core alone.
+little such scripts would have done (users, a host key) is done here. The three boards share the image of a
+release of Debian; they differ in the core alone.
 
-image-<key>/
+image-<release>-<key>/
     kernel, initrd     what qemu starts
     disk.img           the root file system, without Python packages
     id, host.pub       the key that lets us in, the key the board shows
@@ -17,42 +17,20 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from edgecnn import console, files
-from edgecnn.emulator import initramfs, tools
-from edgecnn.errors import EnvironmentUnfit
+from edgecnn.emulator import debian, initramfs, tools
 from edgecnn.places import cache_folder
 
-RELEASE = "bookworm"
-"""Of Debian, and so of Raspberry Pi OS: Python 3.11, glibc 2.36."""
-PACKAGES = (
-    "base-files", "base-passwd", "bash", "busybox-static", "coreutils", "dash", "grep", "gzip", "libc-bin", "libc6",
-    "libstdc++6", "openssh-server", "procps", "python3", "sed", "tar",
-)  # fmt: skip
-KERNEL = "linux-image-cloud-arm64"
-"""Debian's smallest: virtual devices only."""
 DISK_BYTES = 4_000_000_000
 """As the board sees it; the file is sparse."""
-LEFT_OUT = ("./dev/*", "./usr/share/doc/*", "./usr/share/locale/*", "./usr/share/man/*", "./var/lib/apt/*")
 APPLETS = ("free", "ip", "mount", "ping", "ps", "top", "umount", "uptime", "vi", "which")
 INIT = "/sbin/board"
-
-# The kernel's own package; the one that names the newest drags in perl and udev.
-FETCH_KERNEL = f"""
-set -e
-export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
-cd "$1"
-newest=$(apt-cache depends {KERNEL} | sed -n 's/.*Depends: \\(linux-image-[0-9].*\\)/\\1/p' | head -n 1)
-apt-get download -qq "$newest"
-"""
 
 BOARD = """#!/bin/sh
 mkdir -p /dev/pts /dev/shm
@@ -106,7 +84,7 @@ class Image:
     @property
     def host_key(self) -> str:
         """The public key the board shows, as known_hosts has it."""
-        return " ".join((self.folder / "host.pub").read_text().split()[:2])
+        return " ".join((self.folder / "host.pub").read_text(encoding="utf-8").split()[:2])
 
 
 def folder() -> Path:
@@ -116,31 +94,31 @@ def folder() -> Path:
 
 def key() -> str:
     """Of everything here that decides what is in an image."""
-    sources = (Path(__file__), Path(initramfs.__file__))
+    sources = (Path(__file__), Path(debian.__file__), Path(initramfs.__file__))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
-def find() -> Image | None:
-    """The image, if it has been made."""
-    image = Image(folder() / f"image-{key()}")
+def find(release: str) -> Image | None:
+    """The image of a release, if it has been made."""
+    image = Image(folder() / f"image-{release}-{key()}")
     return image if image.folder.is_dir() else None
 
 
-def make(*, again: bool = False) -> Image:
-    """The image, made now unless it is there; `again` takes the packages as they are today.
+def make(release: str, *, again: bool = False) -> Image:
+    """The image of a release, made now unless it is there; `again` takes the packages as they are today.
 
-    Raises EnvironmentUnfit when a tool is missing, or the packages cannot be had.
+    release: one of `debian.RELEASES`. Raises EnvironmentUnfit when a tool is missing, or the packages cannot be had.
     """
-    if (image := find()) and not again:
+    if (image := find(release)) and not again:
         return image
     tools.require(tools.TO_BUILD)
     files.make_folder(folder())
     with alone(folder() / "lock"):
-        if (image := find()) and not again:  # another process was quicker
+        if (image := find(release)) and not again:  # another process was quicker
             return image
-        made = Image(folder() / f"image-{key()}")
+        made = Image(folder() / f"image-{release}-{key()}")
         with tempfile.TemporaryDirectory(prefix=".making-", dir=folder()) as name:
-            _build(Path(name))
+            _build(release, Path(name))
             if made.folder.exists():
                 made.folder.rename(Path(name) / "old")
             (Path(name) / "image").rename(made.folder)
@@ -150,25 +128,26 @@ def make(*, again: bool = False) -> Image:
 @contextlib.contextmanager
 def alone(lock: Path) -> Iterator[None]:
     """Hold a lock file: of several processes that make the same thing, one does and the others wait."""
-    with lock.open("w") as stream:
+    with lock.open("w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
-def _build(work: Path) -> None:
+def _build(release: str, work: Path) -> None:
     root, kernel, image = work / "root", work / "kernel", work / "image"
     for place in (root, kernel, image):
         place.mkdir()
-    console.note(f"unpacking Debian {RELEASE} for arm64 ...")
-    _unpack(work / "root.tar", root)
+    console.note(f"unpacking Debian {release} for arm64 ...")
+    debian.unpack(release, work / "root.tar", root)
     [package] = root.glob("linux-image-*.deb")
-    _extract_kernel(package.rename(work / "kernel.deb"), kernel)
+    debian.extract_kernel(package.rename(work / "kernel.deb"), kernel)
     console.note("making the disk ...")
     _settle(root, image)
     [vmlinuz] = kernel.glob("boot/vmlinuz-*")
     vmlinuz.rename(image / "kernel")
-    (image / "initrd").write_bytes(initramfs.build(kernel / "lib/modules", root / "bin/busybox", INIT))
-    (image / "packages.txt").write_text(_packages(root / "var/lib/dpkg/status") + f"{vmlinuz.name}\n")
+    (image / "initrd").write_bytes(initramfs.build(kernel, root / "bin/busybox", INIT))
+    packages = debian.versions(root / "var/lib/dpkg/status") + f"{vmlinuz.name}\n"
+    (image / "packages.txt").write_text(packages, encoding="utf-8")
     # Without root, our user stands for root in a namespace of its own, so the files on the disk are root's.
     as_root = [] if os.geteuid() == 0 else [tools.path("unshare"), "--user", "--map-root-user"]
     disk = image / "disk.img"
@@ -185,73 +164,30 @@ def _build(work: Path) -> None:
         "-d",
         str(root),
     ]
-    _call([*as_root, tools.path("mke2fs"), *options, str(disk), str(DISK_BYTES // 1024)])
-
-
-def _unpack(archive: Path, root: Path) -> None:
-    mode = "root" if os.geteuid() == 0 else "unshare"
-    settings = [f"--aptopt={line}" for line in ('Apt::Install-Recommends "0"', *_network_settings())]
-    command = ["mmdebstrap", "--quiet", f"--mode={mode}", "--architectures=arm64", "--variant=extract", *settings]
-    command += [f"--include={','.join(PACKAGES)}", f"--extract-hook={FETCH_KERNEL}", RELEASE, str(archive)]
-    try:
-        _call([*command, *_mirrors()])
-    except EnvironmentUnfit as error:
-        if mode == "unshare":
-            error.hint = (
-                "without root it needs `apt-get install uidmap` and a line for you in /etc/subuid and /etc/subgid"
-            )
-        raise
-    _call(["tar", "-xf", str(archive), "-C", str(root), "--no-same-owner", *(f"--exclude={name}" for name in LEFT_OUT)])
-    archive.unlink()
-
-
-def _mirrors() -> list[str]:
-    """The machine's own sources of the release, as sources.list has them; empty for mmdebstrap's default."""
-    wanted = (RELEASE, f"{RELEASE}-updates", f"{RELEASE}-security")
-    form = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
-    found: list[str] = []
-    for line in _output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"]).splitlines():
-        uri, release, component, origin = (*line.split(maxsplit=3), "", "", "", "")[:4]
-        # Before the first `apt-get update` the origin is not known.
-        if release in wanted and component == "main" and (origin == "Debian" or origin.startswith("$")):
-            found.append(f"deb {uri} {release} main")
-    return list(dict.fromkeys(found))
-
-
-def _network_settings() -> list[str]:
-    """The machine's proxies and the like: mmdebstrap runs apt with a configuration of its own."""
-    lines = _output(["apt-config", "dump", "Acquire"]).splitlines()
-    return [line.rstrip(";") for line in lines if re.match(r'Acquire::(?:https?|ftp)(?:::\S+)? "[^"]+";$', line)]
-
-
-def _extract_kernel(package: Path, target: Path) -> None:
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as archive:
-        _call(["tar", "-xf", "-", "-C", str(target), "--no-same-owner", "./boot", "./lib/modules"], archive.stdout)
-    if archive.returncode:
-        raise EnvironmentUnfit(f"{package.name} cannot be unpacked.", "edgecnn board make --again")
+    tools.call([*as_root, tools.path("mke2fs"), *options, str(disk), str(DISK_BYTES // 1024)])
 
 
 def _settle(root: Path, image: Path) -> None:
     """What the packages' scripts would have done, and how the board is let into."""
     for name, program in (("id", image / "id"), ("host", root / "etc/ssh/host")):
-        _call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"edgecnn-{name}", "-f", str(program)])
+        tools.call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"edgecnn-{name}", "-f", str(program)])
     shutil.copy(root / "etc/ssh/host.pub", image / "host.pub")
-    master = (root / "usr/share/base-passwd/passwd.master").read_text().replace(":*:", ":x:")
+    master = (root / "usr/share/base-passwd/passwd.master").read_text(encoding="utf-8").replace(":*:", ":x:")
     contents = {
         "etc/passwd": master + "sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n",
-        "etc/group": (root / "usr/share/base-passwd/group.master").read_text(),
+        "etc/group": (root / "usr/share/base-passwd/group.master").read_text(encoding="utf-8"),
         "etc/shadow": "root:*:19000:0:99999:7:::\n",
         "etc/hostname": "board\n",
         "etc/hosts": "127.0.0.1 localhost board\n",
         "etc/ssh/sshd_board": SSHD,
-        "root/.ssh/authorized_keys": (image / "id.pub").read_text(),
+        "root/.ssh/authorized_keys": (image / "id.pub").read_text(encoding="utf-8"),
         "var/log/lastlog": "",
         INIT[1:]: BOARD,
     }
     for name, text in contents.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
     for name, mode in {
         "etc/shadow": 0o600,
@@ -267,23 +203,3 @@ def _settle(root: Path, image: Path) -> None:
     for applet in APPLETS:
         if not (root / "bin" / applet).exists() and not (root / "usr/bin" / applet).exists():
             (root / "bin" / applet).symlink_to("busybox")
-
-
-def _packages(status: Path) -> str:
-    """ "name version" a line, of dpkg's status file."""
-    pairs = re.findall(r"^Package: (\S+)$(?:.|\n(?!\n))*?^Version: (\S+)$", status.read_text(), re.MULTILINE)
-    return "".join(f"{name} {version}\n" for name, version in sorted(pairs))
-
-
-def _output(command: Sequence[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
-def _call(command: Sequence[str], stdin: IO[bytes] | None = None) -> None:
-    """Run a program; EnvironmentUnfit with its last words if it fails."""
-    given = stdin or subprocess.DEVNULL
-    done = subprocess.run(command, stdin=given, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
-        name = Path(command[0]).name
-        raise EnvironmentUnfit(f"{name} failed while making the board: {lines[-1] if lines else 'it said nothing'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,21 +36,27 @@ _FOLDER, _FILE, _PROGRAM = 0o040755, 0o100644, 0o100755
 def build(modules_folder: Path, busybox: Path, init: str) -> bytes:
     """A gzipped initramfs that mounts the disk and goes on with `init` there.
 
-    modules_folder: the kernel's lib/modules, unpacked.
+    modules_folder: where the kernel's modules are, unpacked; Debian compresses them from trixie on.
     """
-    files = {path.stem.replace("-", "_"): path for path in modules_folder.rglob("*.ko")}
-    order = load_order(MODULES, files)
+    files = {path.name.partition(".")[0].replace("-", "_"): path for path in modules_folder.rglob("*.ko*")}
+    modules = {name: _content(path) for name, path in files.items()}
+    order = load_order(MODULES, modules)
     script = INIT.format(modules=" ".join(order), init=init)
     entries = [(name, _FOLDER, b"") for name in ("bin", "modules", "proc", "sys", "dev", "disk")]
     entries += [("bin/busybox", _PROGRAM, busybox.read_bytes()), ("init", _PROGRAM, script.encode())]
-    entries += [(f"modules/{name}.ko", _FILE, files[name].read_bytes()) for name in order]
+    entries += [(f"modules/{name}.ko", _FILE, modules[name]) for name in order]
     return gzip.compress(cpio(entries), 1, mtime=0)
 
 
-def load_order(wanted: Sequence[str], modules: Mapping[str, Path]) -> list[str]:
+def _content(module: Path) -> bytes:
+    """Unpacked: the busybox that loads it takes no other."""
+    return lzma.decompress(module.read_bytes()) if module.suffix == ".xz" else module.read_bytes()
+
+
+def load_order(wanted: Sequence[str], modules: Mapping[str, bytes]) -> list[str]:
     """`wanted` and what they depend on, each after all of its own; a module built into the kernel is left out.
 
-    A module names its dependencies itself, in its .modinfo section.
+    modules: name -> content. A module names its dependencies itself, in its .modinfo section.
     """
     order: list[str] = []
 
@@ -57,7 +64,7 @@ def load_order(wanted: Sequence[str], modules: Mapping[str, Path]) -> list[str]:
         name = name.replace("-", "_")
         if name in order or name not in modules:
             return
-        found = re.search(rb"\0depends=([^\0]*)\0", modules[name].read_bytes())
+        found = re.search(rb"\0depends=([^\0]*)\0", modules[name])
         for dependency in found[1].decode().split(",") if found and found[1] else []:
             visit(dependency)
         order.append(name)

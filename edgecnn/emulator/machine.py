@@ -13,12 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn.emulator import leash, tools
+from edgecnn.emulator import debian, leash, tools
 from edgecnn.emulator.image import Image
 from edgecnn.errors import EnvironmentUnfit
 
 CPUS = {"pi3": "cortex-a53", "pi4": "cortex-a72", "pi5": "cortex-a76"}
 """The cores of a Raspberry Pi 3, 4 and 5. Never qemu's own default, whose SME gives wrong int8 results."""
+BOARDS = {
+    core if release == debian.RELEASES[0] else f"{core}-{release}": (core, release)
+    for release in debian.RELEASES
+    for core in CPUS
+}
+"""(core, release of Debian) of each board's name."""
 MEMORY_MB = 1024
 BOOT_TIMEOUT_S = 180
 HOST = "board"
@@ -104,9 +110,9 @@ class Machine:
         self._ask("qmp_capabilities")
         port = self._port()
         (self._folder / "config").write_text(
-            CONFIG.format(host=HOST, port=port, identity=image.identity, folder=self._folder)
+            CONFIG.format(host=HOST, port=port, identity=image.identity, folder=self._folder), encoding="utf-8"
         )
-        (self._folder / "known_hosts").write_text(f"{HOST} {image.host_key}\n")
+        (self._folder / "known_hosts").write_text(f"{HOST} {image.host_key}\n", encoding="utf-8")
         while not _greets(port):
             if self._process.poll() is not None:
                 raise EOFError(f"qemu ended with exit code {self._process.returncode}")
@@ -173,6 +179,8 @@ def _greets(port: int) -> bool:
 def _last_words(notes: IO[bytes], console: Path) -> str:
     """The last line of qemu, or of the machine's console."""
     notes.seek(0)
-    said = notes.read().decode(errors="replace") + (console.read_text(errors="replace") if console.is_file() else "")
+    said = notes.read().decode(errors="replace") + (
+        console.read_text(encoding="utf-8", errors="replace") if console.is_file() else ""
+    )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1].rstrip(".") if lines else ""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
 
 from edgecnn.errors import EnvironmentUnfit
 
@@ -39,6 +42,20 @@ def require(programs: Sequence[str]) -> None:
             f"An emulated board needs {', '.join(missing)}, which this machine does not have.",
             f"on Debian: sudo apt-get install --no-install-recommends {' '.join(packages)}",
         )
+
+
+def output(command: Sequence[str]) -> str:
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False).stdout
+
+
+def call(command: Sequence[str], stdin: IO[bytes] | None = None) -> None:
+    """Run a program; EnvironmentUnfit with its last words if it fails."""
+    given = stdin or subprocess.DEVNULL
+    done = subprocess.run(command, stdin=given, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
+        name = Path(command[0]).name
+        raise EnvironmentUnfit(f"{name} failed while making the board: {lines[-1] if lines else 'it said nothing'}")
 
 
 def _which(program: str) -> str | None:

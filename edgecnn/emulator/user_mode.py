@@ -66,7 +66,7 @@ def open(level: str) -> Iterator[UserMode]:
         worker, cpuinfo = Path(folder, "worker.pyz"), Path(folder, "cpuinfo")
         ship.write(worker)
         core = CORES[level]
-        cpuinfo.write_text(f"model name\t: {core.name}\nflags\t\t: {core.flags}\n")
+        cpuinfo.write_text(f"model name\t: {core.name}\nflags\t\t: {core.flags}\n", encoding="utf-8")
         yield UserMode(level, worker, cpuinfo)
 
 
@@ -100,7 +100,8 @@ class UserMode:
             leash.command([*emulator, sys.executable, str(self._worker), command]),
             input=stdin,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             env={**os.environ, environment.CPUINFO: str(self._cpuinfo)},
         )

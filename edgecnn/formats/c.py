@@ -57,7 +57,7 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
         arena_bytes=tflite_micro.arena_bytes(data),
         labels=model.run.labels,
     )
-    path.write_text(c_array.write(array, _card(model, said, array)))
+    path.write_text(c_array.write(array, _card(model, said, array)), encoding="utf-8")
 
 
 def describe(path: Path) -> Description:

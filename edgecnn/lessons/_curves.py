@@ -11,7 +11,7 @@ from edgecnn.run import Run
 
 def curve(run: Run, column: str) -> list[float]:
     """One column of the run's metrics.csv, a value an epoch."""
-    with (run.folder / "metrics.csv").open() as stream:
+    with (run.folder / "metrics.csv").open(encoding="utf-8") as stream:
         return [float(row[column]) for row in csv.DictReader(stream)]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgecnn import console, plans
 from edgecnn.errors import PlanError, RunError
 from edgecnn.recipes import Recipe
-from edgecnn.run import Run, is_run, open_run
+from edgecnn.run import Run, is_free, open_run
 
 if TYPE_CHECKING:
     from edgecnn.epochs import Watch
@@ -30,7 +30,7 @@ def trained(recipe: Recipe, runs: Path, watch: Watch | None = None) -> Run:
     if (folder / "run.json").is_file():
         return open_run(folder)
     console.note(f"training {recipe.name}")
-    return train(recipe, folder, resume=is_run(folder), watch=watch)
+    return train(recipe, folder, resume=not is_free(folder), watch=watch)
 
 
 def _is_of(recipe: Recipe, folder: Path) -> bool:

@@ -97,7 +97,7 @@ def html(found: Gathered, command: str) -> str:
     template = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).get_template("template.html.j2")
-    style = Markup((HERE / "style.css").read_text())
+    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
     return template.render(style=style, command=command, **_view(found))
 
 

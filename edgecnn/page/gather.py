@@ -95,7 +95,7 @@ def _history(path: Path) -> dict[str, tuple[float, ...]]:
     if not path.is_file():
         return {}
     try:
-        with path.open(newline="") as stream:
+        with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         return {name: tuple(float(row[name]) for row in rows) for name in (rows[0] if rows else ())}
     except (OSError, ValueError, TypeError) as error:
@@ -106,7 +106,7 @@ def _environment(path: Path) -> Environment | None:
     if not path.is_file():
         return None
     try:
-        return environment.from_table(json.loads(path.read_text()))
+        return environment.from_table(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, AttributeError, PlanError) as error:
         raise RunError(f"{path} does not describe a machine: {error}.", "train it again") from error
 

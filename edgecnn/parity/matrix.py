@@ -94,7 +94,7 @@ def write(matrix: Matrix, folder: Path) -> None:
 def read(path: Path) -> Matrix:
     """What `write` wrote. Raises UsageError if the file is something else."""
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text(encoding="utf-8"))
         for machine in table["environments"].values():
             machine.pop("fingerprint")
         return config.build(Matrix, table, path.name)

@@ -192,7 +192,7 @@ def write(report: ProfileReport, path: Path) -> None:
 def read(path: Path) -> ProfileReport:
     """The report `write` wrote. Raises UsageError if the file is something else."""
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text(encoding="utf-8"))
         version = table.pop("schema_version")
         if version != SCHEMA_VERSION:
             raise UsageError(f"{path} has schema version {version}; this tool reads {SCHEMA_VERSION}.")

@@ -103,7 +103,7 @@ def write(prices: PriceList, path: Path) -> None:
 def read(path: Path) -> PriceList:
     """What `write` wrote. Raises UsageError if the file is something else."""
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text(encoding="utf-8"))
         table["environment"].pop("fingerprint")
         verdicts = {name: config.build(Verdict, one, path.name) for name, one in table.pop("verdicts").items()}
         return dataclasses.replace(config.build(PriceList, table, path.name), verdicts=verdicts)

@@ -68,7 +68,7 @@ class Contents:
 def open(folder: Path) -> Contents:
     """The bundle in `folder`. Raises ModelFileError if it is none, or if model and card do not match."""
     try:
-        manifest = config.build(Manifest, json.loads((folder / MANIFEST).read_text()), MANIFEST)
+        manifest = config.build(Manifest, json.loads((folder / MANIFEST).read_text(encoding="utf-8")), MANIFEST)
     except (OSError, ValueError, TypeError, PlanError) as error:
         raise ModelFileError(f"{folder} is not a bundle: {error}.", f"{PROGRAM} stands beside {MANIFEST}") from error
     if manifest.bundle_version != BUNDLE_VERSION:

@@ -60,7 +60,7 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
         session.load(x)
         for _ in range(num_runs + SETTLING_RUNS):
             session.invoke()
-        events = json.loads(Path(engine.end_profiling()).read_text())
+        events = json.loads(Path(engine.end_profiling()).read_text(encoding="utf-8"))
     found: dict[int, list[Any]] = {}
     for event in events:
         if event["name"].endswith(KERNEL_MARK) and event.get("cat") == "Node":

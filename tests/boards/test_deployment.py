@@ -22,7 +22,7 @@ import small_runs
 
 from edgecnn import artifact, bundle, counters, deploy, link, remote
 from edgecnn.bundle import Bundle
-from edgecnn.emulator import image, machine, provisioned
+from edgecnn.emulator import debian, image, machine, provisioned
 from edgecnn.errors import GateFailed
 from edgecnn.link import Link
 from edgecnn.runner import classify, contents
@@ -74,7 +74,7 @@ def answer_here(made: Bundle, picture: bytes) -> Any:
 @pytest.fixture(scope="module", params=["pi4", "pi5"])
 def board(request: pytest.FixtureRequest) -> Iterator[tuple[str, Link]]:
     """(its name, a link to it): booted, with the packages a bench would have sent."""
-    made = image.make()
+    made = image.make(debian.RELEASES[0])
     disk = provisioned.make(made, remote.packages())
     with (
         machine.boot(made, disk, request.param) as guest,

@@ -22,12 +22,12 @@ import numpy as np
 import pytest
 import tiny_models
 
-from edgecnn import boards, export, plans, remote, report
+from edgecnn import boards, environment, export, plans, remote, report
 from edgecnn.bench import COUNTING, bench, job_of, judge
 from edgecnn.boards import emulated
 from edgecnn.boards.emulated import EmulatedBoard
 from edgecnn.candidates import find
-from edgecnn.emulator import image, machine, provisioned
+from edgecnn.emulator import debian, image, machine, provisioned
 from edgecnn.emulator.machine import Machine
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, ModelFileError
 from edgecnn.link import Link, connect
@@ -65,7 +65,7 @@ def guest(name: str) -> Iterator[Machine]:
 @pytest.fixture
 def board(guest: Machine, name: str) -> Iterator[EmulatedBoard]:
     with remote.open(machine.HOST, guest.ssh_options, f"emulated:{name}") as one:
-        yield EmulatedBoard(one, f"emulated {machine.CPUS[name]} ({name})")
+        yield EmulatedBoard(one, emulated.model(name))
 
 
 @pytest.fixture
@@ -79,8 +79,20 @@ def test_it_is_the_core_it_says(board: EmulatedBoard, name: str) -> None:
     facts = board.facts()
     assert (facts.arch, facts.cpu) == ("aarch64", machine.CPUS[name].title())
     assert (DOT in facts.features) == (name == "pi5")
-    assert facts.model == f"emulated {machine.CPUS[name]} ({name})"
+    assert facts.model == emulated.model(name)
     assert facts.packages["numpy"] == np.__version__
+    assert (debian.RELEASES[0] in facts.os, facts.python.rpartition(".")[0]) == (True, "3.13")
+
+
+def test_the_debian_before_it_is_a_board_of_its_own(board: EmulatedBoard, job: Job, name: str) -> None:
+    with boards.open(f"{board.name}-bookworm") as earlier:
+        facts = earlier.facts()
+        assert ("bookworm" in facts.os, facts.python.rpartition(".")[0]) == (True, "3.11")
+        assert any(line.startswith("model") for line in environment.differences(facts, board.facts()))
+        first, second = earlier.run(job).count, board.run(job).count
+    assert first is not None
+    assert second is not None
+    assert np.median(first.instructions) == pytest.approx(np.median(second.instructions), rel=0.05)
 
 
 def test_a_bench_tells_accuracy_memory_and_instructions_and_no_time(name: str, run: Run, tmp_path: Path) -> None:
@@ -288,7 +300,7 @@ def test_no_machine_outlives_us(number: signal.Signals) -> None:
 
 
 def test_the_disk_is_made_once_and_is_whole() -> None:
-    made = image.make()
+    made = image.make(debian.RELEASES[0])
     disk = provisioned.make(made, remote.packages())
     before = disk.stat().st_mtime_ns
     assert provisioned.make(made, remote.packages()) == disk
