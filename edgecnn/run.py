@@ -32,6 +32,8 @@ from edgecnn.recipes import Recipe
 CLAIM = ("recipe.toml", "environment.json")
 """What a training writes before its first epoch. Whoever writes more there names it here (`is_free`)."""
 OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
+DIVERGED = "diverged.txt"
+"""How a training ended whose loss stopped being a number; to resume it ends in the same way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +100,16 @@ def is_run(path: Path) -> bool:
 
 
 def is_free(folder: Path) -> bool:
-    """Whether a new training may have the folder: there is no run in it, or one that ended before its first epoch did.
+    """Whether a new training may have the folder: no run is in it, or one that learnt nothing.
 
-    Of such a run there are the files of CLAIM, and what was being written when it was killed; anything else is kept.
+    It ended before its first epoch did: there are the files of CLAIM, and what was being written when it was killed. Or
+    its loss stopped being a number: there are those of its epochs too. Anything else is kept.
     """
     if not is_run(folder):
         return True
     parts = tuple(f".{name}." for name in (*CLAIM, *OF_AN_EPOCH))  # as `files.replacing` names them
-    return all(path.name in CLAIM or path.name.startswith(parts) for path in folder.iterdir())
+    own = {*CLAIM, *OF_AN_EPOCH, DIVERGED} if (folder / DIVERGED).is_file() else set(CLAIM)
+    return all(path.name in own or path.name.startswith(parts) for path in folder.iterdir())
 
 
 @contextlib.contextmanager

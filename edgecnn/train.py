@@ -42,11 +42,11 @@ from edgecnn import (
 )
 from edgecnn.data import Pictures
 from edgecnn.epochs import Watch
-from edgecnn.errors import EnvironmentUnfit, RunError
+from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.learning import Task
 from edgecnn.processes import Team
 from edgecnn.recipes import OF_THE_MACHINE, Recipe
-from edgecnn.run import Run, Taken, alone, is_free, is_run, open_run, write_facts
+from edgecnn.run import DIVERGED, OF_AN_EPOCH, Run, Taken, alone, is_free, is_run, open_run, write_facts
 from edgecnn.teacher import Teacher
 
 
@@ -136,7 +136,13 @@ def _train(
             if watch is not None and not state.history and team.leads:
                 watch(0, device.on_cpu(net.eval()))
             given = Task(recipe, splits.train, mean, std, teacher, team, where, taken.precision)
-            epochs.fit(state, given, splits.validation, folder, digest, earlier.seconds, taken, watch)
+            try:
+                epochs.fit(state, given, splits.validation, folder, digest, earlier.seconds, taken, watch)
+            except GateFailed as diverged:
+                if team.leads:
+                    files.write_text(folder / DIVERGED, f"{diverged.sentence}\n")
+                raise
+            (folder / DIVERGED).unlink(missing_ok=True)  # resumed in another precision, it did not
     finally:
         torch.set_num_threads(threads)
 
@@ -241,8 +247,10 @@ def _agree(team: Team, taken: Taken) -> None:
 
 
 def _claim(recipe: Recipe, folder: Path) -> None:
-    """Make `folder` this recipe's."""
+    """Make `folder` this recipe's, and rid it of what a diverged training left."""
     files.make_folder(folder)
+    for name in (*OF_AN_EPOCH, DIVERGED):
+        (folder / name).unlink(missing_ok=True)
     files.write_text(folder / "recipe.toml", plans.dump(recipe))
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))
 

@@ -158,3 +158,17 @@ def test_more_epochs_of_an_unfinished_run_say_what_comes_first(digits_run: Run, 
         train(plans.load_recipe(str(tmp_path / "recipe.toml"), ["epochs=9"]), tmp_path, resume=True)
     assert "resume it with its own recipe" in (caught.value.hint or "")
     assert "once it is finished, `edgecnn train" in (caught.value.hint or "")
+
+
+def test_a_training_that_diverged_after_some_epochs_leaves_the_name_free_too(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(GateFailed, match="became"):
+        train(
+            recipe("epochs=400", "optim.name=sgd", "optim.lr=1000", "optim.warmup=0.99", "data.fraction=0.05"), folder
+        )
+    assert (folder / "metrics.csv").is_file()  # epochs were finished
+    assert is_free(folder)
+    train(recipe(), folder)
+    assert open_run(folder).recipe == recipe()
+    assert not (folder / "diverged.txt").exists()
+    assert not is_free(folder)
