@@ -1,0 +1,95 @@
+"""What a folder of pictures should make its owner look twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import console
+from edgecnn.data._near_copies import Looked
+from edgecnn.data._stored import Pixels, Stored
+
+FEW = 5
+"""A class with fewer than a FEWth of the median class's pictures is said to be small."""
+DARK = 15
+"""What is left of 12 bits in a file of 16."""
+DARK_SHARE = 0.1
+DARK_SAMPLE = 500
+"""Pictures that are looked at, evenly spread, of a folder with more."""
+
+
+def say(
+    paths: Sequence[Path],
+    labels: npt.NDArray[np.int64],
+    contents: Sequence[str],
+    classes: Sequence[str],
+    looked: Looked | None,
+) -> None:
+    """Warn of what is seen in all pictures of a data set together."""
+    for remark in (_two_classes(paths, labels, contents), _small(labels, classes)):
+        if remark:
+            console.warn(remark)
+    if looked is not None:
+        for remark in (_one_colour(paths, looked), _sizes(labels, looked)):
+            if remark:
+                console.warn(remark)
+
+
+def say_dark(images: Pixels | Stored, kept: npt.NDArray[np.int64]) -> None:
+    """Warn if many of the kept pictures hardly leave black, as numbers do that stop short of their file's white."""
+    if not len(kept):
+        return
+    sample = kept[np.unique(np.linspace(0, len(kept) - 1, DARK_SAMPLE).astype(np.int64))]
+    shown = np.asarray(images[sample])
+    dark = shown.reshape(len(shown), -1).max(axis=1) <= DARK
+    if dark.mean() > DARK_SHARE:
+        console.warn(
+            f"{dark.sum():,} of {len(shown):,} pictures hold no value above {DARK} of 255: if they are 12 bits in files"
+            " of 16, or class numbers, scale them to the white of their files"
+        )
+
+
+def _two_classes(paths: Sequence[Path], labels: npt.NDArray[np.int64], contents: Sequence[str]) -> str | None:
+    first: dict[str, int] = {}
+    twice = [
+        (first[content], number)
+        for number, content in enumerate(contents)
+        if content and labels[first.setdefault(content, number)] != labels[number]
+    ]
+    if not twice:
+        return None
+    a, b = twice[0]
+    more = f", and {len(twice) - 1:,} more" if len(twice) > 1 else ""
+    return f"one picture lies in two classes: {paths[a]} and {paths[b]}{more}; a net cannot learn both"
+
+
+def _small(labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str | None:
+    counts = np.bincount(labels, minlength=len(classes))
+    median = float(np.median(counts))
+    small = [f"{classes[label]} {counts[label]:,}" for label in np.flatnonzero(counts * FEW < median).tolist()]
+    if not small:
+        return None
+    return f"far fewer pictures than the other classes' {median:,.0f} (median): {', '.join(small)}"
+
+
+def _one_colour(paths: Sequence[Path], looked: Looked) -> str | None:
+    count = len(looked.one_colour)
+    if not count:
+        return None
+    if count == np.count_nonzero(looked.sizes[:, 0]):
+        return f"all {count:,} pictures are of one colour all over, such as {paths[looked.one_colour[0]]}"
+    return f"{count:,} of {len(paths):,} pictures are of one colour all over, such as {paths[looked.one_colour[0]]}"
+
+
+def _sizes(labels: npt.NDArray[np.int64], looked: Looked) -> str | None:
+    """A remark if every class has a size of its own: a net may then learn the size."""
+    readable = looked.sizes[:, 0] > 0
+    sizes = [np.unique(looked.sizes[readable & (labels == label)], axis=0) for label in np.unique(labels)]
+    own = {tuple(size[0].tolist()) for size in sizes if len(size) == 1}
+    if len(sizes) < 2 or len(own) < len(sizes):
+        return None
+    shown = ", ".join(f"{width} x {height}" for width, height in sorted(own)[:3])
+    return f"the size of a picture tells its class, for each has its own ({shown} ...): what is learnt may be that"
