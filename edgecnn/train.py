@@ -139,7 +139,7 @@ def _train(
             try:
                 epochs.fit(state, given, splits.validation, folder, digest, earlier.seconds, taken, watch)
             except GateFailed as diverged:
-                if team.leads:
+                if team.leads and state.history:
                     files.write_text(folder / DIVERGED, f"{diverged.sentence}\n")
                 raise
             (folder / DIVERGED).unlink(missing_ok=True)  # resumed in another precision, it did not

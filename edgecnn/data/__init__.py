@@ -136,7 +136,7 @@ def class_counts(splits: Splits) -> tuple[tuple[str, ...], list[tuple[str, ...]]
 
 
 def _cut_off(whole: Split, share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which pictures (N,) to validate with: by their keys if the data set has keys, by a draw from each class if not."""
+    """Which pictures (N,) to validate with: by their keys if they have some, by a draw from each class if not."""
     if whole.keys is None:
         return stratified(whole.labels, share, seed)
     return by_key(whole.labels, whole.keys, share, f"validation {seed}")

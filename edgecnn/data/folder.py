@@ -81,9 +81,7 @@ def load(
         roles[_to_test(labels, roles, contents, keys, test, seed)] = "test"
         console.note(f"there is no test/: {100 * test:g} % of the pictures of {layout.train} are cut off to test with")
 
-    images, broken = _decoded.images(
-        paths, contents, shape=(size, width or size, channels), skip_broken=skip_broken
-    )
+    images, broken = _decoded.images(paths, contents, shape=(size, width or size, channels), skip_broken=skip_broken)
     kept = np.ones(len(paths), dtype=bool)
     kept[broken] = False
     if broken:
