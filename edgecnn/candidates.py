@@ -46,7 +46,7 @@ def find(targets: Sequence[Path], suite: Suite, data: DataPlan | None) -> list[C
         raise UsageError("There is nothing to measure.", "name a run folder or model files")
     for name in suite.runtime:
         runtimes.get(name)
-    found = [item for target in targets for item in _artifacts(target, data)]
+    found = [item for target in targets for item in _artifacts(target, data, suite.input_shape)]
     names = [one.name for one, _, _ in found]
     candidates = []
     for one, carded, plan in found:
@@ -87,6 +87,8 @@ def job_of(one: Candidate, suite: Suite) -> Job:
 def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measurement:
     """All that was measured of it."""
     description = one.artifact.description
+    peak_bytes = description.planned_activation_peak_bytes
+    assert peak_bytes is not None  # a file that leaves sizes open is not measured
     return Measurement(
         file=one.name,
         run=one.artifact.run,
@@ -94,9 +96,10 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
         format=description.format,
         precision=description.precision,
         bytes=description.bytes,
-        planned_activation_peak_bytes=description.planned_activation_peak_bytes,
+        planned_activation_peak_bytes=peak_bytes,
         parameters=description.parameters,
         macs=description.macs,
+        input_shape=description.input.shape,
         runtime=one.runtime,
         runtime_version=machine.packages[runtimes.get(one.runtime).PACKAGE],
         num_threads=suite.num_threads,
@@ -113,11 +116,13 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
     )
 
 
-def _artifacts(target: Path, data: DataPlan | None) -> Iterator[tuple[Artifact, bool, DataPlan | None]]:
+def _artifacts(
+    target: Path, data: DataPlan | None, input_shape: Sequence[int]
+) -> Iterator[tuple[Artifact, bool, DataPlan | None]]:
     """(artifact, whether it has a card, the pictures to score it on) of a run folder or a file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
-        yield card or _uncarded(target), card is not None, data
+        yield _of_file(target, card, input_shape), card is not None, data
         return
     run = open_run(target)
     on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
@@ -131,12 +136,19 @@ def _artifacts(target: Path, data: DataPlan | None) -> Iterator[tuple[Artifact, 
         raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")
     for path in paths:
         card = artifact.read_card(path)
-        yield card or _uncarded(path), card is not None, data or run.recipe.data
+        yield _of_file(path, card, input_shape), card is not None, data or run.recipe.data
 
 
-def _uncarded(path: Path) -> Artifact:
-    """An Artifact of a file made elsewhere: what it says of itself, and raw pixels for what it does not."""
-    description = formats.describe(path)
+def _of_file(path: Path, card: Artifact | None, input_shape: Sequence[int]) -> Artifact:
+    """By its card, or of a file made elsewhere: what it says of itself, and raw pixels for what it does not.
+
+    Raises UsageError for a file that leaves a size of its input open, or that `input_shape` contradicts.
+    """
+    if card is not None and not input_shape:
+        return card
+    description = formats.require_sizes(path, formats.describe(path, input_shape))
+    if card is not None:
+        return card
     return Artifact(
         path=path,
         description=description,

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import tomli_w
 
-from edgecnn import config
+from edgecnn import config, sizes
 from edgecnn.errors import PlanError, nearest
 from edgecnn.recipes import DataPlan, Recipe
 
@@ -95,6 +95,8 @@ class Suite:
     """Least timed runs over all rounds."""
     min_secs: float = 2.0
     """Least timed seconds over all rounds."""
+    input: str | None = None
+    """Sizes of an input that a file leaves open, such as "1x3x224x224", or "224x224" for height and width."""
     limit: int | None = None
     """Test pictures for accuracy; all of them by default."""
     max_ms: float | None = None
@@ -110,6 +112,12 @@ class Suite:
             raise ValueError("warmup_runs and min_secs should not be negative")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit = {self.limit} should be at least 1")
+        sizes.parse(self.input or "1")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """What `input` says; () if it says nothing."""
+        return sizes.parse(self.input) if self.input else ()
 
 
 FOLDERS: dict[type, str] = {Recipe: "models", ExportPlan: "export", Suite: "bench"}

@@ -18,6 +18,7 @@ def verify(
     board: Annotated[list[str] | None, typer.Option("--board", help="Ask on this board too; may be repeated.")] = None,
     data: o.DATA = None,
     limit: o.LIMIT = None,
+    input: o.INPUT = None,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of floats, relative to a layer's largest.")] = 1e-5,
     tolerance_lsb: Annotated[int, typer.Option("--tolerance-lsb", help="Of integers, in steps.")] = 0,
     max_drop: o.MAX_DROP = None,
@@ -32,7 +33,7 @@ def verify(
 
     plan = o.data_plan(data)
     result, folder = parity.verify(
-        targets, board or [], plan, limit, Tolerance(lsb=tolerance_lsb, relative=tolerance), output
+        targets, board or [], plan, limit, Tolerance(lsb=tolerance_lsb, relative=tolerance), output, input
     )
     if as_json:
         print(json.dumps(matrix.to_table(result), indent=1))
@@ -49,6 +50,7 @@ def selftest(
     golden: Annotated[Path | None, typer.Option("--golden", help="Vectors; golden.npz beside the file.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Make vectors of a file here, into this.")] = None,
     data: o.DATA = None,
+    input: o.INPUT = None,
     as_json: o.JSON = False,
 ) -> None:
     """Replay golden vectors: the same answers as where the model was made?"""
@@ -58,9 +60,9 @@ def selftest(
     if record:
         if board or golden:
             raise UsageError("--record writes new vectors, on this machine.", "without --board and --golden")
-        console.note(f"{record}: {verb.record(target, record, o.data_plan(data))} pictures")
+        console.note(f"{record}: {verb.record(target, record, o.data_plan(data), input)} pictures")
         return
-    result = verb.selftest(target, board or "local", golden)
+    result = verb.selftest(target, board or "local", golden, input)
     if as_json:
         print(json.dumps(verb.to_table(result), indent=1))
     else:
@@ -77,14 +79,15 @@ def doctor(
     ] = None,
     board: Annotated[str | None, typer.Option("--board", help="Load and run the file there too.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="Pictures to try.")] = 500,
+    input: o.INPUT = None,
     as_json: o.JSON = False,
 ) -> None:
     """Say what is wrong with this installation, a model file, or its pictures."""
     from edgecnn import doctor as verb
 
     if file is None:
-        if pictures or device_log or board:
+        if pictures or device_log or board or input:
             raise UsageError("These options are about a model file.", "edgecnn doctor FILE; edgecnn board doctor BOARD")
         verb.of_installation(as_json)
     else:
-        verb.of_file(file, pictures, device_log, board, limit, as_json)
+        verb.of_file(file, pictures, device_log, board, limit, as_json, input)

@@ -41,6 +41,9 @@ MIN_SECS = Annotated[float | None, typer.Option("--min-secs", help="Least timed 
 LIMIT = Annotated[int | None, typer.Option("--limit", help="Test pictures for accuracy; all by default.")]
 MAX_MS = Annotated[float | None, typer.Option("--max-ms", help="Gate: largest p50 latency in ms.")]
 MIN_ACC = Annotated[float | None, typer.Option("--min-acc", help="Gate: smallest top-1 in percent.")]
+INPUT = Annotated[
+    str | None, typer.Option("--input", help="Sizes that a file leaves open: 1x3x224x224, or 224x224.", metavar="SIZE")
+]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

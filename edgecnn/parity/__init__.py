@@ -44,13 +44,14 @@ def verify(
     limit: int | None = None,
     tolerance: Tolerance | None = None,
     output: Path | None = None,
+    input_size: str | None = None,
 ) -> tuple[Matrix, Path | None]:
     """Ask all targets the same test pictures here and on the boards `on`; returns the Matrix and where it was written.
 
     A target is a run folder, whose files are all asked, or a model file of any make. The first run's net is what
     all others are held against; without a run, the first file. Pictures are `data`'s or else the first run's,
     `limit` of them at random. The matrix goes to `output`, or into the run's parity/ folder; for loose files
-    without `output` it is not written. Gates are `judge`'s.
+    without `output` it is not written. `input_size` is that of an input which a file leaves open. Gates are `judge`'s.
 
     Raises UsageError, RunError, ModelFileError or DataError for a target that cannot be asked, before anything is;
     OutputError for an unwritable output; EnvironmentUnfit or LinkError when a board fails.
@@ -58,7 +59,9 @@ def verify(
     tolerance = tolerance or Tolerance()
     if tolerance.lsb < 0 or not tolerance.relative >= 0:
         raise UsageError("A tolerance should not be negative.", "--tolerance 1e-5 --tolerance-lsb 0")
-    suite = config.build(Suite, {"name": "verify", "limit": limit}, "--limit")
+    keys = {"limit": limit, "input": input_size}
+    table = {"name": "verify", **{key: value for key, value in keys.items() if value is not None}}
+    suite = config.build(Suite, table, "--limit" if limit is not None else "verify")
     runs = [open_run(target) for target in targets if is_run(target)]
     found = candidates.find(targets, suite, data)
     plan = data or (runs[0].recipe.data if runs else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,13 @@ def open(path: Path, num_threads: int, lowered: bool = False) -> LiteRTSession:
     try:
         with notes_apart():
             interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
-            interpreter.allocate_tensors()
+            inputs = interpreter.get_input_details()
+            is_resizable = len(inputs) == 1 and -1 in inputs[0]["shape_signature"][1:]
+            if not is_resizable:
+                interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise ModelFileError(f"LiteRT refuses {path}: {reason}.") from error
-    if len(interpreter.get_input_details()) != 1:
-        raise ModelFileError(f"{path} has {len(interpreter.get_input_details())} inputs; a picture fills one.")
-    return LiteRTSession(interpreter)
+        raise ModelFileError(f"LiteRT refuses {path}: {reason(error)}.") from error
+    return LiteRTSession(interpreter, path, is_resizable)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -51,19 +52,45 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
     return ()
 
 
-class LiteRTSession:
-    """One interpreter. It runs every operator XNNPACK knows there and the others on its own kernels."""
+def reason(error: Exception) -> str:
+    """The engine's own words, less its advice to build it with other operators, and the operator they are about."""
+    said = re.split(r"\n| Make sure | See instructions: ", str(error).strip())[0].rstrip(". ")
+    node = re.search(r"Node number \d+ \((.+?)\) failed to", str(error))
+    return f"{said} ({node[1]})" if node and node[1] not in said else said
 
-    def __init__(self, interpreter: Any) -> None:
+
+class LiteRTSession:
+    """One interpreter. It runs every operator XNNPACK knows there and the others on its own kernels.
+
+    One whose input has open sizes gets its memory with the first input, and anew with one of another size.
+    """
+
+    def __init__(self, interpreter: Any, path: Path, is_resizable: bool) -> None:
         self._interpreter = interpreter
+        self._path = path
+        self._is_resizable = is_resizable
+        self._shape: tuple[int, ...] | None = None
         self._input = interpreter.get_input_details()[0]["index"]
         self._output = interpreter.get_output_details()[0]["index"]
 
     def load(self, x: npt.NDArray[Any]) -> None:
-        self._interpreter.set_tensor(self._input, x)
+        try:
+            if len(self._interpreter.get_input_details()) != 1:
+                raise ValueError(f"it has {len(self._interpreter.get_input_details())} inputs, and a picture fills one")
+            if self._is_resizable and x.shape != self._shape:
+                with notes_apart():
+                    self._interpreter.resize_tensor_input(self._input, x.shape, strict=True)
+                    self._interpreter.allocate_tensors()
+                self._shape = x.shape
+            self._interpreter.set_tensor(self._input, x)
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
 
     def invoke(self) -> None:
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
 
     def fetch(self) -> npt.NDArray[Any]:
         return np.asarray(self._interpreter.get_tensor(self._output))
@@ -72,3 +99,6 @@ class LiteRTSession:
         self.load(x)
         self.invoke()
         return self.fetch()
+
+    def _failed(self, error: Exception) -> ModelFileError:
+        return ModelFileError(f"LiteRT cannot run {self._path.name}: {reason(error)}.")
