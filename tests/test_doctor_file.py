@@ -135,7 +135,7 @@ def test_a_mixed_file_called_int8_is_told_by_the_operators_that_stayed_float(tmp
     path = tmp_path / "vit-int8.tflite"
     shutil.copyfile(small_runs.written("vit", "tflite", "int8").path, path)
     found = looked_at(path)
-    assert found["precision"].level == "wrong"
+    assert found["precision"].level == "warn"  # the name promises int8, and not that all of it is
     assert "it is int8-mixed" in found["precision"].evidence
     assert "islands compute in float" in found["float islands"].evidence
     assert "only quantise or dequantise" in found["coders"].evidence

@@ -231,8 +231,8 @@ class Absorbed:
         )
 
     def _has_8_bits(self, name: str) -> bool:
-        """No kernel of ONNX Runtime's CPU provider takes over what is stored in 16 bits, or in 4."""
-        return self.graph.types.get(name, "uint8") in ("int8", "uint8")
+        """No kernel of ONNX Runtime's CPU provider takes over what is stored in 16 bits, or in 4; a bias has 32."""
+        return self.graph.types.get(name, "uint8") in ("int8", "uint8", "int32")
 
     def _chain_to_int8(self, name: str) -> list[str] | None:
         """From a value through an activation to the quantised tensor, the last; None if it leads elsewhere."""
