@@ -88,9 +88,14 @@ def pictures_for(macs: int | None) -> int:
 def _judge(answers: Sequence[Tensor], count: int, outputs: int) -> Iterator[Finding]:
     everything = np.concatenate(answers)
     k = everything.shape[1]
-    if not np.isfinite(everything.astype(np.float64)).all():
+    finite = [bool(np.isfinite(answer.astype(np.float64)).all()) for answer in answers]
+    if not any(finite):
         evidence = f"on {len(everything)} inputs: {_not_numbers(everything)}"
         yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again; look for a division")
+        return
+    if not all(finite):  # a net may be right that takes one range of values and overflows in the other
+        evidence = f"on pixels as they are or divided by 255, {_not_numbers(everything)}; on the other all are"
+        yield Finding(level="note", subject="answers", evidence=evidence, mend="feed it the range it was trained on")
         return
     if all((one == one[0]).all() for one in answers):
         evidence = f"the same {k} numbers for {count} different inputs"
