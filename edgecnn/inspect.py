@@ -183,7 +183,8 @@ def file_lines(name: str, description: Description) -> list[str]:
 
 def tensor_words(spec: TensorSpec) -> str:
     """One tensor in words: "x: int8 1x28x28x1 NHWC, real = 0.0039 * (stored + 128)"."""
-    words = f"{spec.name}: {spec.dtype} {sizes.words(spec.shape)} {spec.layout}".rstrip()
+    size = sizes.words(spec.shape) if spec.shape or spec.open else ""
+    words = f"{spec.name}: {spec.dtype} {size} {spec.layout}".rstrip()
     if spec.scale is None:
         return words
     zero_point = spec.zero_point or 0

@@ -297,12 +297,14 @@ def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[
 
 
 def _of_one_shape(outputs: Sequence[npt.NDArray[Any]], job: Job) -> npt.NDArray[Any]:
-    """The outputs of several pictures, one below the other. Raises ModelFileError if their sizes differ."""
-    shapes = list(dict.fromkeys(output.shape for output in outputs))
-    if len(shapes) > 1 or not shapes[0]:
-        sizes = " to one picture and ".join("x".join(map(str, shape)) or "one number" for shape in shapes[:2])
-        raise ModelFileError(f"{Path(job.model).name} answers {sizes}{' to another' * (len(shapes) > 1)}: no scores.")
-    return np.concatenate(outputs)
+    """The outputs of several pictures, (N, ...). Raises ModelFileError if their sizes differ."""
+    counts = sorted({output.size for output in outputs})
+    if len(counts) > 1:
+        name = Path(job.model).name
+        raise ModelFileError(
+            f"{name} answers {counts[0]} values to one picture and {counts[-1]} to another: no scores."
+        )
+    return np.stack(outputs)
 
 
 def _on_random_input(job: Job, part: Callable[[Runtime, Path, T, int, npt.NDArray[Any]], U], task: T) -> U:

@@ -247,3 +247,17 @@ def test_an_input_without_a_batch_is_looked_at_too(tmp_path: Path) -> None:
     model = Model(path, formats.describe(path))
     assert model.answers(np.zeros((2, 3, 4, 4), np.float32)).shape == (2, 48)
     doctor.of_file(path)
+
+
+def test_one_open_size_is_filled_where_it_is_the_only_one(tmp_path: Path) -> None:
+    path = resizable(tmp_path / "row.tflite")
+    model = _tflite_model.load(path.read_bytes())
+    sound = model.subgraphs[0].tensors[0]
+    sound.shape, sound.shapeSignature = np.array([1], np.int32), np.array([-1], np.int32)
+    axes = np.array([0], np.int32)
+    model.buffers[1].data, model.subgraphs[0].tensors[1].shape = axes.view(np.uint8), np.array([1], np.int32)
+    model.subgraphs[0].tensors[2].shape = np.array([], np.int32)
+    path.write_bytes(_tflite_model.dump(model))
+    assert formats.describe(path).input.open == ("0",)
+    assert formats.describe(path, (160,)).input.shape == (160,)
+    assert runtimes.get("litert").open(path, 1)(np.full(160, 3, np.float32)) == 3

@@ -113,14 +113,14 @@ def _integer_operators(graph: Graph, absorbed: Absorbed) -> Counter[str]:
     operators = {node.op_type for node in graph.nodes}
     if "DynamicQuantizeLinear" in operators and "QuantizeLinear" not in operators:
         return Counter()
-    found = Counter(graph.types.get(absorbed.storage(name), "uint8") for name in absorbed.operators)
-    found["uint8"] += sum(node.op_type in NATIVE for node in graph.nodes)
+    counts = Counter(graph.types.get(absorbed.storage(name), "uint8") for name in absorbed.operators)
+    counts["uint8"] += sum(node.op_type in NATIVE for node in graph.nodes)
     for node in graph.nodes:
         writer = graph.producer.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
         if writer is not None and writer.op_type == "QuantizeLinear":
             dtype = graph.types.get(node.input[0], "uint8")
-            found[dtype] += dtype in _precision.WIDTHS and dtype not in _precision.EIGHT_BIT
-    return Counter({dtype: count for dtype, count in found.items() if dtype in _precision.WIDTHS})
+            counts[dtype] += dtype in _precision.WIDTHS and dtype not in _precision.EIGHT_BIT
+    return Counter({dtype: count for dtype, count in counts.items() if dtype in _precision.WIDTHS})
 
 
 def _by_type(weights: Mapping[str, tuple[str, int]]) -> Counter[str]:

@@ -34,12 +34,11 @@ def open(path: Path, num_threads: int, lowered: bool = False) -> LiteRTSession:
         with notes_apart():
             interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
             inputs = interpreter.get_input_details()
-            is_resizable = len(inputs) == 1 and -1 in inputs[0]["shape_signature"][1:]
-            if not is_resizable:
+            if not _waits(inputs):
                 interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ModelFileError(f"LiteRT refuses {path}: {reason(error)}.") from error
-    return LiteRTSession(interpreter, path, is_resizable)
+        raise ModelFileError(f"LiteRT refuses {path}: {_reason(error)}.") from error
+    return LiteRTSession(interpreter, path)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -52,7 +51,13 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
     return ()
 
 
-def reason(error: Exception) -> str:
+def _waits(inputs: Any) -> bool:
+    """Whether a file gets its memory with its first input, for more than its batch is open."""
+    signature = inputs[0]["shape_signature"]
+    return len(inputs) == 1 and -1 in (signature[1:] if len(signature) > 1 else signature)
+
+
+def _reason(error: Exception) -> str:
     """The engine's own words, less its advice to build it with other operators, and the operator they are about."""
     said = re.split(r"\n| Make sure | See instructions: ", str(error).strip())[0].rstrip(". ")
     node = re.search(r"Node number \d+ \((.+?)\) failed to", str(error))
@@ -65,11 +70,12 @@ class LiteRTSession:
     One whose input has open sizes gets its memory with the first input, and anew with one of another size.
     """
 
-    def __init__(self, interpreter: Any, path: Path, is_resizable: bool) -> None:
+    def __init__(self, interpreter: Any, path: Path) -> None:
         self._interpreter = interpreter
         self._path = path
-        self._is_resizable = is_resizable
-        self._shape: tuple[int, ...] | None = None
+        inputs = interpreter.get_input_details()
+        self._is_resizable = -1 in inputs[0]["shape_signature"]
+        self._shape = None if _waits(inputs) else tuple(inputs[0]["shape"])
         self._input = interpreter.get_input_details()[0]["index"]
         self._output = interpreter.get_output_details()[0]["index"]
 
@@ -101,4 +107,4 @@ class LiteRTSession:
         return self.fetch()
 
     def _failed(self, error: Exception) -> ModelFileError:
-        return ModelFileError(f"LiteRT cannot run {self._path.name}: {reason(error)}.")
+        return ModelFileError(f"LiteRT cannot run {self._path.name}: {_reason(error)}.")
