@@ -25,7 +25,7 @@ class Here:
     version: str | None
     """None if it is not installed."""
     refusal: str | None
-    """Its sentence; None if it loads the file, or cannot be asked."""
+    """Its sentence; None if it loads the file, or was not asked."""
 
     @property
     def loads(self) -> bool:
@@ -37,7 +37,7 @@ class Here:
 
 
 def ask(path: Path, description: Description, graph: Graph) -> Here:
-    """Load the file in the first runtime that reads its format."""
+    """Load the file in the first runtime that reads its format, where that settles something: it takes its time."""
     runtime = runtimes.get(runtimes.for_format(description.format)[0])
     try:
         runtime.import_engine()
@@ -45,6 +45,8 @@ def ask(path: Path, description: Description, graph: Graph) -> Here:
     except (MissingPackage, importlib.metadata.PackageNotFoundError):
         return Here(package=runtime.PACKAGE, version=None, refusal=None)
     spec, refusal = description.input, None
+    if not graph.foreign and not _is_newer(graph, version):
+        return Here(package=runtime.PACKAGE, version=version, refusal=None)
     try:
         session = runtime.open(path, num_threads=1)
         if len(graph.inputs) == 1:
@@ -54,6 +56,14 @@ def ask(path: Path, description: Description, graph: Graph) -> Here:
     except TypeError:  # NumPy has no such type: it is loaded, and cannot be fed
         pass
     return Here(package=runtime.PACKAGE, version=version, refusal=refusal)
+
+
+def _is_newer(graph: Graph, version: str) -> bool:
+    """Whether an ONNX file is of a later release than the runtime, as far as releases are known."""
+    if graph.opset is None or graph.ir_version is None:
+        return False
+    needed = _onnx_versions.needed(graph.opset, graph.ir_version)
+    return needed is None or _onnx_versions.released(version) < needed
 
 
 def findings(graph: Graph, here: Here) -> Iterator[Finding]:
