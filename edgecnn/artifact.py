@@ -22,6 +22,8 @@ from edgecnn.errors import ModelFileError, PlanError
 from edgecnn.gates import Outcome
 
 CARD_VERSION = 1
+FLOATS = ("float32", "float16", "float64")
+INTEGERS = ("int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class TensorSpec:
     class's number (ArgMax)."""
     classes: int | None = None
     """How many classes a "number" is one of."""
+    open: tuple[str, ...] = ()
+    """Sizes that the file leaves open and nobody has said yet, as in "2 (height)"; they stand as 0 in `shape`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +93,10 @@ class Description:
     transposes: int
     quantize_pairs: int
     """Quantise and dequantise operators that run as operators of their own."""
-    planned_activation_peak_bytes: int
-    """Largest sum of activation tensors alive at once, in the file's own operator order."""
+    planned_activation_peak_bytes: int | None
+    """Largest sum of activation tensors alive at once, in the file's own operator order; None while a size is open."""
     macs: int | None
+    """None where a size is open, or the file does not tell one inside."""
     parameters: int
     labels: tuple[str, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
@@ -207,8 +212,9 @@ def read_card(path: Path) -> Artifact | None:
 def encode(images: npt.NDArray[np.uint8], spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[Any]:
     """uint8 pictures (N, H, W, C) -> what the input tensor takes, in its dtype and layout.
 
-    Integer input takes the bytes themselves: a quantised input's scale and zero point are the
-    normalisation. Float input takes (pixel - mean) / std.
+    8-bit input takes the bytes themselves: a quantised input's scale and zero point are the
+    normalisation. Float input takes (pixel - mean) / std, one quantised to 16 bits the same in its steps, and
+    other integers the pixels.
     """
     if preprocessing.colour_order == "BGR":
         images = images[..., ::-1]
@@ -216,10 +222,19 @@ def encode(images: npt.NDArray[np.uint8], spec: TensorSpec, preprocessing: Prepr
         values: npt.NDArray[Any] = (images ^ np.uint8(0x80)).view(np.int8)  # x - 128, without widening
     elif spec.dtype == "uint8":
         values = images
-    elif spec.dtype == "float32":
-        values = (images.astype(np.float32) - _channels(preprocessing.mean)) / _channels(preprocessing.std)
+    elif spec.dtype in FLOATS:
+        values = _normalised(images, preprocessing).astype(spec.dtype, copy=False)
+    elif spec.dtype in ("int16", "uint16") and spec.scale:
+        span = np.iinfo(spec.dtype)
+        steps = np.rint(_normalised(images, preprocessing) / np.float32(spec.scale)) + np.float32(spec.zero_point or 0)
+        values = steps.clip(span.min, span.max).astype(spec.dtype)
+    elif spec.dtype in INTEGERS:
+        values = images.astype(spec.dtype)
     else:
-        raise ModelFileError(f"Input tensor {spec.name!r} has type {spec.dtype}: int8, uint8 or float32 is known.")
+        raise ModelFileError(
+            f"Input tensor {spec.name!r} has type {spec.dtype}, which takes no pixels.",
+            f"these do: {', '.join(('int8', 'uint8', *FLOATS, *INTEGERS))}",
+        )
     if spec.layout == "NCHW":
         values = values.transpose(0, 3, 1, 2)
     elif len(spec.shape) == 2:
@@ -240,6 +255,11 @@ def decode(outputs: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[np.float3
     if spec.scale is not None and np.issubdtype(outputs.dtype, np.integer):
         scores = (scores - np.float32(spec.zero_point or 0)) * np.float32(spec.scale)
     return np.concatenate([1 - scores, scores], axis=1) if spec.reading == "probability" else scores
+
+
+def _normalised(images: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """(pixel - mean) / std, float32 (N, H, W, C)."""
+    return (images.astype(np.float32) - _channels(preprocessing.mean)) / _channels(preprocessing.std)
 
 
 def _channels(numbers: float | tuple[float, ...]) -> npt.NDArray[np.float32]:

@@ -50,6 +50,8 @@ def command(targets: Sequence[Path], suite: Suite, data: DataPlan | None, *optio
     usual = {**config.table_of(plans.load(Suite, "default")), "name": suite.name}
     changed = {key: value for key, value in config.table_of(suite).items() if value != usual.get(key)}
     words = ["edgecnn", "bench", *(str(target) for target in targets), *options]
+    if suite.input:
+        words += ["--input", changed.pop("input")]  # as a setting, "16000" would be a number
     for key, value in changed.items():
         words += ["-s", f"{key}={','.join(value) if isinstance(value, list) else value}"]
     if data:

@@ -55,7 +55,8 @@ def find(
         raise UsageError("There is nothing to measure.", "name a run folder or model files")
     for name in suite.runtime:
         runtimes.get(name)
-    found = [item for target in targets for item in _files(target, data)]
+    wanted = pictures or PictureOptions()
+    found = [item for target in targets for item in _files(target, data, suite.input_shape, wanted)]
     names = [file.artifact.name for file, *_ in found]
     candidates = []
     for file, carded, plan, runs in found:
@@ -100,6 +101,8 @@ def job_of(one: Candidate, suite: Suite) -> Job:
 def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measurement:
     """All that was measured of it."""
     description = one.artifact.description
+    peak_bytes = description.planned_activation_peak_bytes
+    assert peak_bytes is not None  # a file that leaves sizes open is not measured
     return Measurement(
         file=one.name,
         run=one.artifact.run,
@@ -107,9 +110,10 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
         format=description.format,
         precision=description.precision,
         bytes=description.bytes,
-        planned_activation_peak_bytes=description.planned_activation_peak_bytes,
+        planned_activation_peak_bytes=peak_bytes,
         parameters=description.parameters,
         macs=description.macs,
+        input_shape=description.input.shape,
         runtime=one.runtime,
         runtime_version=machine.packages[runtimes.get(one.runtime).PACKAGE],
         num_threads=suite.num_threads,
@@ -126,11 +130,13 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
     )
 
 
-def _files(target: Path, data: DataPlan | None) -> Iterator[tuple[Known, bool, DataPlan | None, tuple[Run, ...]]]:
+def _files(
+    target: Path, data: DataPlan | None, input_shape: Sequence[int], pictures: PictureOptions
+) -> Iterator[tuple[Known, bool, DataPlan | None, tuple[Run, ...]]]:
     """(file, whether it has a card, the pictures to score it on, its run) of a run folder or a file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
-        yield _known(target, card), card is not None, data, _run_around(target)
+        yield _known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
         return
     run = open_run(target)
     on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
@@ -144,7 +150,7 @@ def _files(target: Path, data: DataPlan | None) -> Iterator[tuple[Known, bool, D
         raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")
     for path in paths:
         card = artifact.read_card(path)
-        yield _known(path, card), card is not None, data or seen.data_of(run), (run,)
+        yield _known(path, card, input_shape, pictures), card is not None, data or seen.data_of(run), (run,)
 
 
 def _run_around(path: Path) -> tuple[Run, ...]:
@@ -153,5 +159,15 @@ def _run_around(path: Path) -> tuple[Run, ...]:
     return (open_run(folder),) if is_run(folder) and (folder / "run.json").is_file() else ()
 
 
-def _known(path: Path, card: Artifact | None) -> Known:
-    return foreign.carded(card) if card else foreign.known(path, formats.describe(path))
+def _known(path: Path, card: Artifact | None, input_shape: Sequence[int], pictures: PictureOptions) -> Known:
+    """By its card, or of a file made elsewhere; sizes that it leaves open are `input_shape`'s, or the pictures'.
+
+    Raises UsageError for a file that leaves a size of its input open, or that `input_shape` contradicts.
+    """
+    if card is not None and not input_shape:
+        return foreign.carded(card)
+    description = formats.describe(path, input_shape)
+    if description.input.open and pictures.size:
+        description = formats.describe(path, pictures.size)
+    formats.require_sizes(path, description)
+    return foreign.carded(card) if card is not None else foreign.known(path, description)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgecnn import console, formats, plans
+from edgecnn import console, formats, plans, sizes
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.errors import UsageError
 from edgecnn.recipes import Recipe
@@ -47,19 +47,23 @@ def show(
     overrides: Sequence[str] = (),
     dense_input: tuple[int, int, int] = (3, 224, 224),
     as_json: bool = False,
+    input_shape: Sequence[int] = (),
 ) -> None:
     """Print what is known of `target`: a recipe by name or .toml, a run folder, or a model file.
 
     dense_input: (C, H, W) of the picture whose dense first layer is priced beside a net.
+    input_shape: sizes of the input that a model file leaves open; of a net (H, W, C), in place of dense_input.
     Raises UsageError or one of its kinds if there is no such thing, or it cannot be read.
     """
+    kind = _kind(target)
+    if input_shape and kind != "file":
+        dense_input = _picture(input_shape)
     if min(dense_input) < 1:
         raise UsageError("A picture needs at least one pixel and one channel.", "write it as 224x224x3")
-    kind = _kind(target)
     if overrides and kind != "recipe":
         raise UsageError(f"{target} is finished: nothing in it can be set.", "settings change a recipe")
     if kind == "file":
-        description = formats.describe(Path(target))
+        description = formats.describe(Path(target), input_shape)
         print(_json(description) if as_json else "\n".join(file_lines(Path(target).name, description)))
         return
     anatomy = of_run(Path(target), dense_input) if kind == "run" else of_recipe(target, overrides, dense_input)
@@ -161,12 +165,12 @@ def file_lines(name: str, description: Description) -> list[str]:
         "input": tensor_words(description.input),
         "output": tensor_words(description.output),
         "parameters": f"{description.parameters:,}",
-        "MACs": "unknown" if description.macs is None else f"{description.macs:,}",
+        "MACs": _count(description.macs, description),
         "operators": f"{count}: {operators}",
         "in float": f"{description.float_operators} of {count} operators",
         "quantise pairs": f"{description.quantize_pairs} operators that only quantise or dequantise",
         "transposes": str(description.transposes),
-        "planned peak": f"{description.planned_activation_peak_bytes:,} bytes of activations at once",
+        "planned peak": _count(description.planned_activation_peak_bytes, description, " bytes of activations at once"),
         "labels": ", ".join(description.labels) or "none inside",
     }
     if description.micro_arena_bytes is not None:
@@ -179,7 +183,8 @@ def file_lines(name: str, description: Description) -> list[str]:
 
 def tensor_words(spec: TensorSpec) -> str:
     """One tensor in words: "x: int8 1x28x28x1 NHWC, real = 0.0039 * (stored + 128)"."""
-    words = f"{spec.name}: {spec.dtype} {'x'.join(str(size) for size in spec.shape)} {spec.layout}".rstrip()
+    size = sizes.words(spec.shape) if spec.shape or spec.open else ""
+    words = f"{spec.name}: {spec.dtype} {size} {spec.layout}".rstrip()
     words += {"probability": ", a sigmoid for two classes", "number": f", the class itself, of {spec.classes}"}.get(
         spec.reading, ""
     )
@@ -188,6 +193,23 @@ def tensor_words(spec: TensorSpec) -> str:
     zero_point = spec.zero_point or 0
     sign = "+" if zero_point < 0 else "-"
     return f"{words}, real = {spec.scale:.6g} * (stored {sign} {abs(zero_point)})"
+
+
+def _count(number: int | None, description: Description, unit: str = "") -> str:
+    if number is not None:
+        return f"{number:,}{unit}"
+    spec = description.input
+    if not spec.open:
+        return "unknown"
+    return f"open, as the input's size is: say it with --input {sizes.example(spec.shape or None)}"
+
+
+def _picture(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(C, H, W) of height x width x channels."""
+    if len(shape) != 3:
+        raise UsageError(f"--input {sizes.words(shape)} is not a picture size.", "write it as 224x224x3")
+    height, width, channels = shape
+    return channels, height, width
 
 
 def _kind(target: str) -> Literal["file", "run", "recipe"]:

@@ -9,7 +9,7 @@ import gc
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact, counters, environment, pictures, runtimes, steps
-from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
-from edgecnn.errors import DataError
+from edgecnn.artifact import INTEGERS, Artifact, Preprocessing, TensorSpec
+from edgecnn.errors import DataError, ModelFileError
 from edgecnn.report import Accuracy, Count, EndToEnd, Window
 from edgecnn.runtimes import Runtime, Session
 from edgecnn.steps import Lowered, Lowering, Prefixes, Steps
@@ -147,8 +147,13 @@ def window(job: Job, timing: Timing) -> Window:
     gc.collect()
     environment.reset_peak_rss()
     baseline_rss_bytes = environment.rss_bytes()
-    session, init_ms = _timed(lambda: runtime.open(Path(job.model), job.num_threads, output=job.output.name))
-    session.load(x)
+
+    def ready() -> Session:
+        session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
+        session.load(x)  # a file whose input has open sizes gets its memory here
+        return session
+
+    session, init_ms = _timed(ready)
     _, first_ms = _timed(session.invoke)
     for _ in range(timing.warmup_runs):
         session.invoke()
@@ -220,7 +225,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     start = time.perf_counter()
     for first in range(0, len(images), ENCODE_AT_ONCE):
         encoded = artifact.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
-        outputs = np.concatenate([session(encoded[i : i + 1]).reshape(1, -1) for i in range(len(encoded))])
+        outputs = _of_one_shape([session(encoded[i : i + 1]) for i in range(len(encoded))], job)
         digest.update(np.ascontiguousarray(outputs).tobytes())
         answers.append(artifact.decode(outputs, job.output).argmax(axis=1))
     predicted = np.concatenate(answers)
@@ -237,7 +242,8 @@ def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
     """The raw output (K) of every picture of a .npy file, as numbers."""
     session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
     encoded = artifact.encode(np.load(images), job.input, job.preprocessing)
-    return tuple(tuple(session(encoded[i : i + 1]).ravel().tolist()) for i in range(len(encoded)))
+    outputs = _of_one_shape([session(encoded[i : i + 1]) for i in range(len(encoded))], job)
+    return tuple(tuple(row.tolist()) for row in outputs.reshape(len(encoded), -1))
 
 
 def end_to_end(job: Job, task: Pictures) -> EndToEnd:
@@ -274,12 +280,31 @@ def end_to_end(job: Job, task: Pictures) -> EndToEnd:
 
 
 def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[Any]:
-    """Random bytes as the input tensor takes them; the same ones every time. Open dimensions are 1."""
-    shape = [max(1, size) for size in spec.shape]
+    """Random pixels as the input tensor takes them; the same ones every time.
+
+    Of a type that takes no bytes, random values that are valid for any use: zeros and ones where they may be places.
+    """
+    shape = list(spec.shape)
+    if spec.dtype in ("bool", *INTEGERS) and spec.scale is None:
+        return np.random.default_rng(0).integers(0, 2, shape).astype(spec.dtype)
+    if spec.dtype in INTEGERS:
+        span = np.iinfo(spec.dtype)
+        return np.random.default_rng(0).integers(span.min, span.max, shape, dtype=spec.dtype, endpoint=True)
     if spec.layout == "NCHW":
         shape = [shape[0], *shape[2:], shape[1]]
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     return artifact.encode(images, spec, preprocessing)
+
+
+def _of_one_shape(outputs: Sequence[npt.NDArray[Any]], job: Job) -> npt.NDArray[Any]:
+    """The outputs of several pictures, (N, ...). Raises ModelFileError if their sizes differ."""
+    counts = sorted({output.size for output in outputs})
+    if len(counts) > 1:
+        name = Path(job.model).name
+        raise ModelFileError(
+            f"{name} answers {counts[0]} values to one picture and {counts[-1]} to another: no scores."
+        )
+    return np.stack(outputs)
 
 
 def _on_random_input(job: Job, part: Callable[[Runtime, Path, T, int, npt.NDArray[Any]], U], task: T) -> U:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import tomli_w
 
-from edgecnn import config
+from edgecnn import config, sizes
 from edgecnn.errors import PlanError, nearest
 from edgecnn.recipes import DataPlan, Recipe
 
@@ -97,6 +97,8 @@ class Suite:
     """Least timed runs over all rounds."""
     min_secs: float = 2.0
     """Least timed seconds over all rounds."""
+    input: str | None = None
+    """Sizes of an input that a file leaves open, such as "1x3x224x224", or "224x224" for height and width."""
     limit: int | None = None
     """Test pictures for accuracy; all of them by default."""
     only_unseen: bool = False
@@ -116,6 +118,12 @@ class Suite:
             raise ValueError(f"limit = {self.limit} should be at least 1")
         if self.max_ms is not None and self.max_ms <= 0:
             raise ValueError(f"max_ms = {self.max_ms} should be above 0")
+        sizes.parse(self.input or "1")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """What `input` says; () if it says nothing."""
+        return sizes.parse(self.input) if self.input else ()
 
 
 FOLDERS: dict[type, str] = {Recipe: "models", ExportPlan: "export", Suite: "bench"}

@@ -242,7 +242,8 @@ def how(report: Report) -> str:
         if _is_counted(report)
         else "answers alone"
     )
-    return f"{threads} thread{'s' if threads > 1 else ''}, batch 1, {how}{scored}"
+    size = f"input {report.suite['input']}" if report.suite.get("input") else "batch 1"
+    return f"{threads} thread{'s' if threads > 1 else ''}, {size}, {how}{scored}"
 
 
 def _shared_prefix(names: Sequence[str]) -> str:

@@ -194,6 +194,8 @@ class Measurement:
     """Whose int8 kernels an ONNX file was written for: "any" or "dotprod"."""
     golden: Golden | None = None
     """None for a file without golden vectors."""
+    input_shape: tuple[int, ...] = ()
+    """Of the input it ran with; () in a report of an earlier version."""
 
     @property
     def is_timed(self) -> bool:

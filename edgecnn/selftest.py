@@ -58,14 +58,19 @@ class Selftest:
 
 
 def selftest(
-    target: Path, board: str = "local", golden: Path | None = None, pictures: PictureOptions | None = None
+    target: Path,
+    board: str = "local",
+    golden: Path | None = None,
+    pictures: PictureOptions | None = None,
+    input_size: str | None = None,
 ) -> Selftest:
     """Replay the golden vectors of a run's files, of a bundle, or of one file, on every runtime that reads it.
 
-    `golden` is the .npz file that holds them; by default the one beside the file. Raises RunError or UsageError
+    `golden` is the .npz file that holds them; by default the one beside the file. `input_size` is the size of an
+    input that a file leaves open. Raises RunError or UsageError
     if there are none, ModelFileError for a damaged bundle, what the board raises if it fails.
     """
-    suite = Suite(name="selftest")
+    suite = _suite({"input": input_size})
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         found = candidates.find([_model(target)], suite, None, pictures)
         vectors = {one.artifact.path: _vectors(target, one, golden, Path(scratch)) for one in found}
@@ -76,13 +81,19 @@ def selftest(
             return Selftest(board=machine.name, environment=facts, replayed=replayed)
 
 
-def record(target: Path, golden: Path, plan: DataPlan | None = None, pictures: PictureOptions | None = None) -> int:
+def record(
+    target: Path,
+    golden: Path,
+    plan: DataPlan | None = None,
+    pictures: PictureOptions | None = None,
+    input_size: str | None = None,
+) -> int:
     """Write golden vectors of a model file of any make, as this machine computes them; returns how many pictures.
 
     The pictures are test pictures of `plan`, or random ones, the same every time. Raises UsageError if the file
     brings its own, or if `golden` exists already.
     """
-    suite = config.build(Suite, {"name": "selftest", "limit": PICTURES}, "selftest")
+    suite = _suite({"limit": PICTURES, "input": input_size})
     (one, *_) = candidates.find([target], suite, plan, pictures)
     if target.is_dir() or one.carded:
         raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
@@ -101,6 +112,11 @@ def record(target: Path, golden: Path, plan: DataPlan | None = None, pictures: P
     np.savez(stream, allow_pickle=False, **arrays)
     files.write_bytes(golden, stream.getvalue())
     return len(images)
+
+
+def _suite(keys: dict[str, Any]) -> Suite:
+    table = {"name": "selftest", **{key: value for key, value in keys.items() if value is not None}}
+    return config.build(Suite, table, "selftest")
 
 
 def judge(result: Selftest) -> None:
@@ -192,7 +208,7 @@ def _replay(board: Board, facts: Environment, one: Candidate, vectors: GoldenVec
 def _random_pictures(one: Candidate) -> npt.NDArray[np.uint8]:
     """uint8 (N, H, W, C), or (N, ...) for an input that is no picture; the same ones every time."""
     spec = one.artifact.description.input
-    shape = [max(1, size) for size in spec.shape[1:]]
+    shape = list(spec.shape[1:])
     if spec.layout == "NCHW":
         shape = [*shape[1:], shape[0]]
     return np.random.default_rng(SEED).integers(0, 256, (PICTURES, *shape), dtype=np.uint8)

@@ -250,7 +250,7 @@ BAD_INPUT: dict[str, tuple[list[str] | Callable[[], list[str]], str, str, int]] 
     "a file of another kind": (["inspect", "picture.jpg"], "picture.jpg", "", EXIT_USAGE),
     "not a picture size": (
         ["inspect", "dscnn-digits", "--input", "big"],
-        "'big' is not a picture size",
+        "'big' is not a size",
         "224x224x3",
         EXIT_USAGE,
     ),

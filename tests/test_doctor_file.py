@@ -18,11 +18,11 @@ import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn import artifact as artifacts
-from edgecnn import doctor
+from edgecnn import doctor, runtimes
 from edgecnn.artifact import TensorSpec
-from edgecnn.doctor import file, tflite_graph
+from edgecnn.doctor import answers, file, operators, promises, tflite_graph
 from edgecnn.doctor.finding import Finding, Level
-from edgecnn.errors import GateFailed
+from edgecnn.errors import GateFailed, MissingPackage
 from edgecnn.formats import _tflite_model
 
 KERNEL = tiny_models.weights(4, 4, 3, 5)
@@ -110,7 +110,7 @@ def test_a_mixed_file_called_int8_is_told_by_the_operators_that_stayed_float(tmp
     path = tmp_path / "vit-int8.tflite"
     shutil.copyfile(small_runs.written("vit", "tflite", "int8").path, path)
     found = looked_at(path)
-    assert found["precision"].level == "wrong"
+    assert found["precision"].level == "warn"  # the name promises int8, and not that all of it is
     assert "it is int8-mixed" in found["precision"].evidence
     assert "islands compute in float" in found["float islands"].evidence
     assert "only quantise or dequantise" in found["coders"].evidence
@@ -368,3 +368,149 @@ def test_labels_beside_a_file_and_what_its_metadata_say_of_pixels_are_taken(tmp_
     assert (seen["labels"].level, seen["card"].level) == ("ok", "ok")
     assert "red, green, by labels.txt beside it" in seen["labels"].evidence
     assert "by its ONNX metadata: pixel / 255" in seen["card"].evidence
+
+
+# What a name does not promise, and what a runtime is asked
+
+
+@pytest.mark.parametrize(
+    "name", ["mixed_fruits", "half-ripe", "dynamic_gestures", "best-dynamic-batch", "filters_f32", "quant_finance"]
+)
+@pytest.mark.parametrize("writer", [tiny_models.linear_onnx, tiny_models.linear_tflite])
+def test_everyday_words_in_a_name_promise_nothing(
+    writer: Callable[[Path, Any], Path], name: str, tmp_path: Path
+) -> None:
+    path = writer(tmp_path / name, KERNEL)
+    assert looked_at(path)["precision"].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "promised"),
+    [
+        ("net-int8", ("int8",)),
+        ("net_fp16", ("fp16",)),
+        ("net_full_integer_quant", ("full_integer_quant", "integer_quant")),
+        ("mobilenet_v1_0.25_uint8", ("uint8",)),
+        ("print8", ()),
+        ("fp16ish", ()),
+    ],
+)
+def test_a_mark_is_a_promise_where_it_stands_alone(name: str, promised: tuple[str, ...]) -> None:
+    assert promises.marks(name) == promised
+
+
+def detector(path: Path, custom: str) -> Path:
+    """Boxes and scores (1, 6, 4 and 2) sliced off the input, through a custom operator to boxes, classes and scores."""
+    from ai_edge_litert import schema_py_generated as schema
+    from flatbuffers import flexbuffers
+
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.buffers, graph.tensors, graph.operators = 3, [schema.BufferT()], [], []
+    graph.name = "main"
+
+    def tensor(name: str, shape: list[int], values: Any = None) -> int:
+        made = schema.TensorT()
+        made.name, made.shape, made.buffer, made.type = name, np.array(shape, np.int32), 0, schema.TensorType.FLOAT32
+        if values is not None:
+            made.type = schema.TensorType.INT32 if values.dtype == np.int32 else made.type
+            made.buffer = len(model.buffers)
+            model.buffers.append(schema.BufferT())
+            model.buffers[-1].data = np.frombuffer(values.tobytes(), np.uint8)
+        graph.tensors.append(made)
+        return len(graph.tensors) - 1
+
+    def operator(code: int, inputs: list[int], outputs: list[int]) -> Any:
+        made = schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = code, np.array(inputs, np.int32), np.array(outputs, np.int32)
+        graph.operators.append(made)
+        return made
+
+    anchors = np.tile(np.array([0.5, 0.5, 0.2, 0.2], np.float32), (6, 1))
+    boxes = tensor("boxes", [1, 6, 4])
+    begin, size = (tensor(f"{i}", [3], np.array(values, np.int32)) for i, values in enumerate(([0, 0, 0], [1, 6, 2])))
+    scores, held = tensor("scores", [1, 6, 2]), tensor("anchors", [6, 4], anchors)
+    found = [tensor(f"found {i}", shape) for i, shape in enumerate(([1, 3, 4], [1, 3], [1, 3], [1]))]
+    cut = operator(0, [boxes, begin, size], [scores])
+    cut.builtinOptionsType, cut.builtinOptions = schema.BuiltinOptions.SliceOptions, schema.SliceOptionsT()
+    options = flexbuffers.Builder()
+    with options.Map():
+        for key, value in {"max_detections": 3, "max_classes_per_detection": 1, "num_classes": 1}.items():
+            options.Int(key, value)
+        for key in ("y_scale", "x_scale", "h_scale", "w_scale", "nms_iou_threshold", "nms_score_threshold"):
+            options.Float(key, 0.5)
+    last = operator(1, [boxes, scores, held], found)
+    last.customOptions = np.frombuffer(bytes(options.Finish()), np.uint8)
+    model.operatorCodes = [schema.OperatorCodeT(), schema.OperatorCodeT()]
+    codes = (schema.BuiltinOperator.SLICE, schema.BuiltinOperator.CUSTOM)
+    for code, builtin in zip(model.operatorCodes, codes, strict=True):
+        code.builtinCode, code.deprecatedBuiltinCode, code.version = builtin, builtin, 1
+    model.operatorCodes[1].customCode = custom
+    graph.inputs, graph.outputs, model.subgraphs = [boxes], found, [graph]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def test_a_custom_operator_that_the_runtime_here_has_is_not_missing(tmp_path: Path) -> None:
+    found = looked_at(detector(tmp_path / "detect.tflite", "TFLite_Detection_PostProcess"))
+    assert found["operators"].level == "ok"
+    assert "has them" in found["operators"].evidence
+    assert [one.subject for one in found.values() if one.level == "wrong"] == []
+
+
+@pytest.mark.parametrize("custom", ["FlexErf", "edgetpu-custom-op"])
+def test_a_custom_operator_that_it_lacks_is_named(custom: str, tmp_path: Path) -> None:
+    found = looked_at(detector(tmp_path / "lacking.tflite", custom))["operators"]
+    assert found.level == "wrong"
+    assert custom in found.evidence
+
+
+def test_without_a_runtime_here_nobody_says_whether_it_has_an_operator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = detector(tmp_path / "detect.tflite", "TFLite_Detection_PostProcess")
+    description, _ = file.open_model(path)
+    graph = tflite_graph.read(path)
+
+    def missing() -> None:
+        raise MissingPackage("ai-edge-litert", None, "Running .tflite files")
+
+    monkeypatch.setattr(runtimes.get("litert"), "import_engine", missing)
+    (found,) = operators.findings(graph, operators.ask(path, description, graph))
+    assert found.level == "note"
+    assert "no ai-edge-litert here to ask" in found.evidence
+
+
+def test_labels_of_a_map_of_classes_are_no_fault(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    path = onnx_model(tmp_path / "map.onnx", nodes, {"w": np.ones((3, 1, 1, 1), np.float32)}, [1, 1, 8, 8])
+    model = onnx.load(path)
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 8, 8]))
+    helper.set_model_props(model, {"labels": json.dumps(["sky", "road", "car"])})
+    onnx.save(model, path)
+    assert "labels" not in looked_at(path)
+
+
+def test_a_file_of_several_inputs_is_told_and_not_called_wrong(tmp_path: Path) -> None:
+    pair = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("a", "b", "c")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "two", pair[:2], pair[2:])
+    path = tmp_path / "two.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    found = looked_at(path)
+    assert found["inputs"].level == "note"
+    assert [one.subject for one in found.values() if one.level == "wrong"] == []
+
+
+def test_a_large_net_is_shown_fewer_pictures() -> None:
+    assert answers.pictures_for(1_000_000) == answers.NOISE
+    assert answers.pictures_for(4_000_000_000) == 5
+    assert answers.pictures_for(10**12) == answers.pictures_for(None) == answers.FEWEST
+
+
+def test_the_scale_of_16_bit_input_is_symmetric_by_nature() -> None:
+    spec = TensorSpec(name="x", shape=(1, 8, 8, 1), dtype="int16", layout="NHWC", scale=0.0078, zero_point=0)
+    (found,) = file._input(spec)
+    assert found.level == "ok"
+    assert "-255" in found.evidence

@@ -23,6 +23,7 @@ def verify(
     std: o.STD = None,
     logits: o.LOGITS = None,
     limit: o.LIMIT = None,
+    input: o.INPUT = None,
     only_unseen: o.ONLY_UNSEEN = False,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of floats, relative to a layer's largest.")] = 1e-5,
     tolerance_lsb: Annotated[int, typer.Option("--tolerance-lsb", help="Of integers, in steps.")] = 0,
@@ -39,7 +40,7 @@ def verify(
 
     plan = o.data_plan(data)
     allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
-    result, folder = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen)
+    result, folder = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen, input)
     if as_json:
         print(json.dumps(matrix.to_table(result), indent=1))
     else:
@@ -55,6 +56,7 @@ def selftest(
     golden: Annotated[Path | None, typer.Option("--golden", help="Vectors; golden.npz beside the file.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Make vectors of a file here, into this.")] = None,
     data: o.DATA = None,
+    input: o.INPUT = None,
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
     mean: o.MEAN = None,
@@ -70,9 +72,9 @@ def selftest(
     if record:
         if board or golden:
             raise UsageError("--record writes new vectors, on this machine.", "without --board and --golden")
-        console.note(f"{record}: {verb.record(target, record, o.data_plan(data), pictures)} pictures")
+        console.note(f"{record}: {verb.record(target, record, o.data_plan(data), pictures, input)} pictures")
         return
-    result = verb.selftest(target, board or "local", golden, pictures)
+    result = verb.selftest(target, board or "local", golden, pictures, input)
     if as_json:
         print(json.dumps(verb.to_table(result), indent=1))
     else:
@@ -89,14 +91,15 @@ def doctor(
     ] = None,
     board: Annotated[str | None, typer.Option("--board", help="Load and run the file there too.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="Pictures to try.")] = 500,
+    input: o.INPUT = None,
     as_json: o.JSON = False,
 ) -> None:
     """Say what is wrong with this installation, a model file, or its pictures."""
     from edgecnn import doctor as verb
 
     if file is None:
-        if pictures or device_log or board:
+        if pictures or device_log or board or input:
             raise UsageError("These options are about a model file.", "edgecnn doctor FILE; edgecnn board doctor BOARD")
         verb.of_installation(as_json)
     else:
-        verb.of_file(file, pictures, device_log, board, limit, as_json)
+        verb.of_file(file, pictures, device_log, board, limit, as_json, input)

@@ -10,7 +10,7 @@ import typer
 
 from edgecnn import console
 from edgecnn.cli import options as o
-from edgecnn.errors import GateFailed, Undecided, UsageError
+from edgecnn.errors import GateFailed, Undecided
 
 if TYPE_CHECKING:
     from edgecnn.artifact import Artifact
@@ -116,6 +116,7 @@ def bench(
     num_runs: o.NUM_RUNS = None,
     min_secs: o.MIN_SECS = None,
     limit: o.LIMIT = None,
+    input: o.INPUT = None,
     only_unseen: o.ONLY_UNSEEN = False,
     max_ms: o.MAX_MS = None,
     min_acc: o.MIN_ACC = None,
@@ -131,7 +132,7 @@ def bench(
     keys = {
         "board": board, "runtime": runtime, "num_threads": num_threads, "rounds": rounds, "warmup_runs": warmup_runs,
         "num_runs": num_runs, "min_secs": min_secs, "limit": limit, "max_ms": max_ms, "min_acc": min_acc,
-        "only_unseen": only_unseen or None,
+        "input": input, "only_unseen": only_unseen or None,
     }  # fmt: skip
     plan = _suite(suite, o.changes(settings, keys))
     pictures = o.pictures(size, channels, mean, std, logits)
@@ -185,20 +186,18 @@ def run(
 
 def inspect(
     target: Annotated[str, typer.Argument(help="A recipe, a run folder, or an .onnx or .tflite file.")],
-    dense_input: Annotated[
-        str, typer.Option("--input", help="Picture for the dense first layer, height x width x channels.")
-    ] = "224x224x3",
+    input: Annotated[
+        str | None,
+        typer.Option("--input", help="Sizes a file leaves open; of a net, height x width x channels priced dense."),
+    ] = None,
     settings: o.SET = None,
     as_json: o.JSON = False,
 ) -> None:
     """Show a net layer by layer, or what a model file says of itself."""
-    try:
-        height, width, channels = (int(part) for part in dense_input.lower().split("x"))
-    except ValueError as error:
-        raise UsageError(f"--input {dense_input!r} is not a picture size.", "write it as 224x224x3") from error
     from edgecnn import inspect as verb
+    from edgecnn import sizes
 
-    verb.show(target, settings or [], (channels, height, width), as_json)
+    verb.show(target, settings or [], as_json=as_json, input_shape=sizes.parse(input) if input is not None else ())
 
 
 def compare(

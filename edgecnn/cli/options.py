@@ -52,6 +52,9 @@ ONLY_UNSEEN = Annotated[bool, typer.Option("--only-unseen", help="Leave out test
 MAX_MS = Annotated[float | None, typer.Option("--max-ms", help="Gate: largest p50 latency in ms.")]
 MIN_ACC = Annotated[float | None, typer.Option("--min-acc", help="Gate: smallest top-1 in percent.")]
 STRICT = Annotated[bool, typer.Option("--strict", help="Exit with 2 if a gate cannot tell.")]
+INPUT = Annotated[
+    str | None, typer.Option("--input", help="Sizes that a file leaves open: 1x3x224x224, or 224x224.", metavar="SIZE")
+]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

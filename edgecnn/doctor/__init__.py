@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, foreign, labels, picture_files
+from edgecnn import console, foreign, formats, labels, picture_files, sizes
 from edgecnn.artifact import Artifact, Description, class_count
 from edgecnn.doctor import album, conclusions, device_log, file, installation, preprocessing, saturation, show, there
 from edgecnn.doctor.album import Album, Labelled
@@ -51,6 +51,7 @@ def of_file(
     board: str | None = None,
     limit: int = LIMIT,
     as_json: bool = False,
+    input_size: str | None = None,
 ) -> None:
     """Print what is known of a model file, whoever made it.
 
@@ -58,14 +59,16 @@ def of_file(
     log: a device's answers to pictures of that folder; then the mistake that explains them is looked for.
     board: where it is loaded and run too.
     limit: pictures that are tried.
-    Raises ModelFileError if it is no model, DataError for pictures or a log that cannot be used, and GateFailed
-    if something is wrong with it.
+    input_size: of an input that the file leaves open.
+    Raises UsageError for a file whose input is open without it, ModelFileError if it is no model, DataError for
+    pictures or a log that cannot be used, and GateFailed if something is wrong with it.
     """
     if log is not None and pictures is None:
         raise UsageError("--device-log needs the pictures it is about.", "name their folder with --pictures")
     if limit < 1:
         raise UsageError(f"--limit {limit} should be at least 1.")
-    description, found = file.open_model(path)
+    description, found = file.open_model(path, sizes.parse(input_size) if input_size is not None else ())
+    formats.require_sizes(path, description)
     known = _known(path, description)
     one = known.artifact
     facts = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import runtimes
+from edgecnn import console, runtimes, sizes
 from edgecnn.artifact import Description
 from edgecnn.doctor.finding import Finding
+from edgecnn.errors import ModelFileError
 
-NOISE = 32
-"""Random pictures it is shown."""
+NOISE, FEWEST = 32, 4
+"""Random pictures it is shown: as many as MOST_MACS allow, within these."""
+MOST_MACS = 20_000_000_000
+"""Of the pictures of one range of values: some seconds of a core."""
 MOST_SATURATED_PERCENT = 20.0
 """Of an 8-bit output's values at the ends of its range; a logit that is cut off says less than it should."""
 
@@ -26,26 +30,26 @@ class Model:
     """A file in its runtime, one picture a call. Raises ModelFileError if the runtime refuses it."""
 
     def __init__(self, path: Path, description: Description) -> None:
-        self.description = description
+        self.path, self.description = path, description
         runtime = runtimes.get(runtimes.for_format(description.format)[0])
         self._session = runtime.open(path, num_threads=1, output=description.output.name)
 
-    @property
-    def picture_shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of one picture."""
-        shape = tuple(max(1, size) for size in self.description.input.shape[1:])
-        if len(shape) != 3:
-            return 1, int(np.prod(shape, dtype=int)), 1
-        return (
-            (shape[1], shape[2], shape[0])
-            if self.description.input.layout == "NCHW"
-            else (shape[0], shape[1], shape[2])
-        )
-
     def outputs(self, stored: Tensor) -> Tensor:
         """What it puts out (N, K) for what its input tensor holds, (N, H, W, C) in the tensor's own type."""
-        raw = [np.asarray(self._session(x)) for x in inputs(stored, self.description)]
-        return np.concatenate([one.reshape(1, -1) for one in raw])
+        return self.answers(inputs(stored, self.description))
+
+    def answers(self, tensors: Tensor, advance: Callable[[int], None] = lambda n: None) -> Tensor:
+        """What it puts out (N, K) for so many input tensors. Raises ModelFileError if the sizes of that differ."""
+        raw = []
+        for x in tensors:
+            raw.append(np.asarray(self._session(x)).reshape(1, -1))
+            advance(1)
+        counts = sorted({answer.size for answer in raw})
+        if len(counts) > 1:
+            raise ModelFileError(
+                f"{self.path.name} answers {counts[0]} values to one picture and {counts[-1]} to another: no scores."
+            )
+        return np.concatenate(raw)
 
     def logits(self, stored: Tensor) -> npt.NDArray[np.float32]:
         """The same as real numbers."""
@@ -56,32 +60,54 @@ def inputs(stored: Tensor, description: Description) -> Tensor:
     """One input tensor for each picture, (N, *its shape), of what it holds, (N, H, W, C)."""
     if description.input.layout == "NCHW":
         stored = stored.transpose(0, 3, 1, 2)
-    shape = tuple(max(1, size) for size in description.input.shape)
-    return np.ascontiguousarray(stored).reshape(len(stored), *shape)
+    spec = description.input
+    if stored[0].size != math.prod(spec.shape):
+        raise ModelFileError(
+            f"Input tensor {spec.name!r} is {sizes.words(spec.shape)}, and one picture {sizes.words(stored.shape[1:])}."
+        )
+    return np.ascontiguousarray(stored).reshape(len(stored), *spec.shape)
 
 
-def findings(model: Model) -> Iterator[Finding]:
-    """Whether what it puts out depends on what it is shown: noise, a black and a white picture."""
+def findings(model: Model, outputs: int = 1) -> Iterator[Finding]:
+    """Whether what it puts out depends on what it is shown: noise, a black and a white picture.
+
+    outputs: how many it has; the first is looked at.
+    """
     shown = [_noise(model, largest) for largest in _ranges(model)]
-    answers = [model.outputs(stored) for stored in shown]
-    count = len(shown[0])
-    yield from _judge(answers, count, model)
+    with console.progress("asking the file", sum(map(len, shown))) as advance:
+        answers = [model.answers(tensors, advance) for tensors in shown]
+    yield from _judge(answers, len(shown[0]), outputs)
 
 
-def _judge(answers: Sequence[Tensor], count: int, model: Model) -> Iterator[Finding]:
+def pictures_for(macs: int | None) -> int:
+    """How many random pictures a net of so many MACs is shown, so that a large one takes seconds."""
+    if macs is None:
+        return FEWEST
+    return min(NOISE, max(FEWEST, MOST_MACS // max(1, macs)))
+
+
+def _judge(answers: Sequence[Tensor], count: int, outputs: int) -> Iterator[Finding]:
     everything = np.concatenate(answers)
     k = everything.shape[1]
-    if not np.isfinite(everything.astype(np.float64)).all():
+    finite = [bool(np.isfinite(answer.astype(np.float64)).all()) for answer in answers]
+    if not any(finite):
         evidence = f"on {len(everything)} inputs: {_not_numbers(everything)}"
         yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again; look for a division")
         return
+    if not all(finite):  # a net may be right that takes one range of values and overflows in the other
+        evidence = f"on pixels as they are or divided by 255, {_not_numbers(everything)}; on the other all are"
+        yield Finding(level="note", subject="answers", evidence=evidence, mend="feed it the range it was trained on")
+        return
     if all((one == one[0]).all() for one in answers):
-        if model.description.output.reading == "number":
-            evidence = f"the same class for {count} different inputs of noise, which a class number may well be"
-            yield Finding(level="note", subject="answers", evidence=evidence)
-            return
-        evidence = f"the same {k} numbers for {count} different inputs: it does not look at the picture"
-        yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again, and check it there")
+        evidence = f"the same {k} numbers for {count} different inputs"
+        if k > 1 and outputs == 1 and not _is_cut_off(everything):
+            evidence += ": it does not look at the picture"
+            yield Finding(
+                level="wrong", subject="answers", evidence=evidence, mend="export it again, and check it there"
+            )
+        else:
+            evidence += " of noise, which may be right: such an output can stand still where there is nothing to see"
+            yield Finding(level="note", subject="answers", evidence=evidence, mend="show it pictures")
         return
     yield Finding(level="ok", subject="answers", evidence=f"{k} finite numbers that depend on the input, n {count}")
     if np.issubdtype(everything.dtype, np.integer):
@@ -93,19 +119,34 @@ def _judge(answers: Sequence[Tensor], count: int, model: Model) -> Iterator[Find
             yield Finding(level="warn", subject="output scale", evidence=evidence, mend=mend)
 
 
+def _is_cut_off(values: Tensor) -> bool:
+    """Whether integers all stand at an end of their range, where a sure answer does too."""
+    if not np.issubdtype(values.dtype, np.integer):
+        return False
+    span = np.iinfo(values.dtype)
+    return bool(np.isin(values, (span.min, span.max)).all())
+
+
 def _noise(model: Model, largest: float) -> Tensor:
     """Random pictures, a black and a white one, as the input tensor holds them."""
     rng = np.random.default_rng(0)
-    dtype = np.dtype(model.description.input.dtype)
-    shape = (NOISE, *model.picture_shape)
-    if np.issubdtype(dtype, np.integer):
+    spec = model.description.input
+    try:
+        dtype = np.dtype(spec.dtype)
+    except TypeError as error:
+        raise ModelFileError(f"Input tensor {spec.name!r} has type {spec.dtype}, which NumPy does not know.") from error
+    shape = (pictures_for(model.description.macs), *spec.shape)
+    if np.issubdtype(dtype, np.bool_) or (spec.dtype in artifacts.INTEGERS and spec.scale is None):
+        low, high = 0.0, 1.0  # places in a table, perhaps: these two are in every one
+    elif np.issubdtype(dtype, np.integer):
         span = np.iinfo(dtype)
         low, high = float(span.min), float(span.max)
     else:
         low, high = 0.0, largest
     drawn = rng.uniform(low, high, shape)
     ends = np.stack([np.full(shape[1:], low), np.full(shape[1:], high)])
-    return np.concatenate([drawn, ends]).astype(dtype)
+    drawn = np.concatenate([drawn, ends])
+    return (np.rint(drawn) if high == 1.0 and dtype.kind in "iub" else drawn).astype(dtype)
 
 
 def _ranges(model: Model) -> tuple[float, ...]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,36 +11,24 @@ import numpy as np
 
 from edgecnn import artifact as artifacts
 from edgecnn import c_array, foreign, formats, magic
-from edgecnn.artifact import Artifact, Description, TensorSpec, class_count, values_per_picture
-from edgecnn.doctor import answers, onnx_graph, tflite_graph
+from edgecnn.artifact import Artifact, Description, TensorSpec, values_per_picture
+from edgecnn.doctor import answers, onnx_graph, operators, promises, tflite_graph
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding, Level
-from edgecnn.doctor.graph import Graph, Operator
+from edgecnn.doctor.graph import Graph, listed, named
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
-from edgecnn.formats import _onnx_versions
 
-SHOWN = 4
-"""Operators named before the rest is counted."""
 FEWEST_STEPS = 8
 """A channel whose largest int8 weight is below it is left with less than 4 bits."""
 
-# What a word of a file's name promises of its precision.
-PROMISES = {
-    "fp32": {"fp32"}, "float32": {"fp32"}, "f32": {"fp32"},
-    "fp16": {"fp16"}, "float16": {"fp16"}, "f16": {"fp16"}, "half": {"fp16"},
-    "int8": {"int8"}, "i8": {"int8"}, "uint8": {"int8"}, "edgetpu": {"int8"},
-    "quant": {"int8", "int8-mixed", "dynamic"}, "quantized": {"int8", "int8-mixed", "dynamic"},
-    "dynamic": {"dynamic"}, "mixed": {"int8-mixed"},
-}  # fmt: skip
 
-
-def open_model(path: Path) -> tuple[Description, list[Finding]]:
+def open_model(path: Path, input_shape: Sequence[int] = ()) -> tuple[Description, list[Finding]]:
     """What the file is, by its first bytes rather than by its name. Raises ModelFileError if it is no model."""
     if not path.is_file():
         raise ModelFileError(f"There is no file {path}.", "name an .onnx, a .tflite or a C array's .h file")
     name = magic.format_of(path)
     suffix = formats.get(name).SUFFIX
-    description = formats.get(name).describe(path)
+    description = formats.get(name).describe(path, input_shape)
     if path.suffix == suffix:
         return description, [Finding(level="ok", subject="format", evidence=f"{name}, {description.format_version}")]
     evidence = f"it is {name} by its first bytes, and its name ends in {path.suffix or 'nothing'}"
@@ -57,17 +43,21 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
     board: the packages of a board and their versions, if the file is meant for one.
     """
     graph = _graph(path, description)
-    yield from _precision(path, description, graph)
-    yield from _versions(graph, board)
-    yield from _card(path, description)
+    here = operators.ask(path, description, graph)
+    yield from promises.findings(path, description, graph)
+    yield from operators.findings(graph, here)
+    yield from operators.versions(graph, here, board)
+    yield from _card(path, description, len(graph.outputs))
     yield from _places(graph, description)
     yield from _cost(graph)
     yield from _islands(graph, description)
     yield from _depthwise(graph)
     yield from _input(description.input)
+    if len(graph.inputs) != 1:
+        return  # it was said that nothing here feeds them
     yield from _reading(description.output)
     try:
-        yield from answers.findings(Model(path, description))
+        yield from answers.findings(Model(path, description), len(graph.outputs))
     except MissingPackage as error:
         yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=error.hint)
     except EdgecnnError as error:
@@ -85,61 +75,7 @@ def _graph(path: Path, description: Description) -> Graph:
         return tflite_graph.read(inner)
 
 
-def _precision(path: Path, description: Description, graph: Graph) -> Iterator[Finding]:
-    """The name's promise against operators and tensor types."""
-    words = set(re.split(r"[^a-z0-9]+", path.stem.lower()))
-    promised = [PROMISES[word] for word in words if word in PROMISES]
-    if {"int8", "mixed"} <= words:
-        promised = [PROMISES["mixed"]]
-    is_, total = description.precision, sum(description.operators.values())
-    facts = (
-        f"{is_}: {description.float_operators} of {total} operators compute in float, input {description.input.dtype}"
-    )
-    facts += f", output {description.output.dtype}"
-    if all(is_ in words for words in promised):
-        yield Finding(level="ok", subject="precision", evidence=facts)
-        return
-    of_float = [one for one in graph.operators if one.is_float]
-    evidence = f"its name says {' and '.join(sorted(min(one) for one in promised))}, it is {facts}"
-    if of_float and is_ != "fp32":
-        evidence += f" ({_named(of_float)})"
-    yield Finding(level="wrong", subject="precision", evidence=evidence, mend=f"export it again, or call it {is_}")
-
-
-def _versions(graph: Graph, board: Mapping[str, str] | None) -> Iterator[Finding]:
-    """Opset and IR version against the runtimes at hand, and operators no runtime has."""
-    if graph.foreign:
-        evidence = f"{', '.join(graph.foreign)}: no runtime has them by itself"
-        mend = "export without them, or bring the library that has them to the device"
-        yield Finding(level="wrong", subject="operators", evidence=evidence, mend=mend)
-    if graph.opset is None or graph.ir_version is None:
-        return
-    needed = _onnx_versions.needed(graph.opset, graph.ir_version)
-    numbers = f"opset {graph.opset}, IR {graph.ir_version}"
-    if needed is None:
-        evidence = f"{numbers}: newer than every ONNX Runtime known here"
-        yield Finding(level="wrong", subject="runtime", evidence=evidence, mend="export it with an older opset")
-        return
-    least = _onnx_versions.dotted(needed)
-    evidence = f"{numbers}: read by ONNX Runtime {least} and newer"
-    for where, version in (("here", _installed("onnxruntime")), ("the board", (board or {}).get("onnxruntime"))):
-        if version is None:
-            continue
-        if _onnx_versions.released(version) < needed:
-            mend = f"install onnxruntime>={least}, or write it for {version} (`edgecnn export --onnx-for`)"
-            yield Finding(level="wrong", subject="runtime", evidence=f"{numbers}, and {where} has {version}", mend=mend)
-            return
-        evidence += f"; {where} has {version}"
-    too_old = [python for python, oldest in _onnx_versions.OLDEST_WHEEL.items() if oldest < needed]
-    if too_old:
-        mend = "fine for boards that are kept up to date; else export it with an older opset"
-        evidence += f". A board's Python {_onnx_versions.dotted(too_old[0])} may have one that is older"
-        yield Finding(level="note", subject="runtime", evidence=evidence, mend=mend)
-    else:
-        yield Finding(level="ok", subject="runtime", evidence=f"{evidence}. Any that Python 3.11 can install will do")
-
-
-def _card(path: Path, description: Description) -> Iterator[Finding]:
+def _card(path: Path, description: Description, outputs: int) -> Iterator[Finding]:
     """Whether anybody knows what it takes and what its classes are called."""
     try:
         card = artifacts.read_card(path)
@@ -164,8 +100,8 @@ def _card(path: Path, description: Description) -> Iterator[Finding]:
         yield Finding(level="note", subject="card", evidence=f"its check: {card.verdict.reason}", mend=mend)
     else:
         yield Finding(level="ok", subject="card", evidence=_verdict_words(card))
-    classes = class_count(description.output)
-    if labels and len(labels) != classes:
+    classes = _classes(description, outputs)
+    if labels and classes is not None and len(labels) != classes:
         evidence = f"{len(labels)} labels for {classes} outputs"
         yield Finding(level="wrong", subject="labels", evidence=evidence, mend="export it again with the right ones")
     elif card is None and not description.labels:
@@ -189,6 +125,14 @@ def _reading(spec: TensorSpec) -> Iterator[Finding]:
         yield Finding(level="note", subject="output", evidence=evidence, mend=mend)
 
 
+def _classes(description: Description, outputs: int) -> int | None:
+    """How many scores the output holds; None for one that is no list of scores, such as a map or a list of boxes."""
+    sizes = [size for size in description.output.shape[1:] if size != 1]
+    if outputs > 1 or len(sizes) > 1 or description.output.dtype in ("int32", "int64"):
+        return None
+    return math.prod(sizes)
+
+
 def _places(graph: Graph, description: Description) -> Iterator[Finding]:
     """Weights outside the file, sizes that are not fixed, values nobody reads, more than one output."""
     if graph.outside_files:
@@ -210,29 +154,29 @@ def _places(graph: Graph, description: Description) -> Iterator[Finding]:
         )
         yield Finding(level="note", subject="shape", evidence=f"not fixed: {', '.join(graph.dynamic)}", mend=mend)
     if unread := graph.unread():
-        evidence = f"nobody reads {_list(unread)}"
+        evidence = f"nobody reads {listed(unread)}"
         yield Finding(level="warn", subject="unused", evidence=evidence, mend="export it without them: they cost time")
     if len(graph.outputs) > 1:
-        evidence = f"{len(graph.outputs)} outputs ({_list(graph.outputs)})"
+        evidence = f"{len(graph.outputs)} outputs ({listed(graph.outputs)})"
         evidence += f"; {description.output.name} is taken for the classes"
         yield Finding(level="note", subject="outputs", evidence=evidence, mend="export it with the logits alone")
     if len(graph.inputs) > 1:
-        evidence = f"{len(graph.inputs)} inputs ({_list(graph.inputs)}); a picture fills one"
-        yield Finding(level="wrong", subject="inputs", evidence=evidence, mend="export it with one input")
+        evidence = f"{len(graph.inputs)} inputs ({listed(graph.inputs)}); a picture fills one, so it is not run here"
+        yield Finding(level="note", subject="inputs", evidence=evidence, mend="export it with one input to measure it")
 
 
 def _cost(graph: Graph) -> Iterator[Finding]:
     """Operators that compute nothing."""
     if graph.transposes:
         first = graph.transposes[0]
-        evidence = f"{len(graph.transposes)} ({_named(graph.transposes)})"
+        evidence = f"{len(graph.transposes)} ({named(graph.transposes)})"
         at_input = not {*first.reads}.isdisjoint(graph.inputs)
         mend = "the first turns the input: export it with the runtime's own layout (NHWC for TFLite)"
         mend = mend if at_input else "attention has some by nature; between convolutions each costs a pass over memory"
         yield Finding(level="warn" if at_input else "note", subject="transposes", evidence=evidence, mend=mend)
     if graph.coders:
         doubled = _back_to_back(graph)
-        evidence = f"{len(graph.coders)} operators only quantise or dequantise ({_named(graph.coders)})"
+        evidence = f"{len(graph.coders)} operators only quantise or dequantise ({named(graph.coders)})"
         if doubled:
             evidence += f"; {doubled} directly behind another"
         mend = "at the edges the price of another type there; inside, keep the operators between them in int8"
@@ -248,7 +192,7 @@ def _islands(graph: Graph, description: Description) -> Iterator[Finding]:
     kinds = sorted({one.kind for island in islands for one in island})
     evidence = (
         f"{sum(map(len, islands))} operators in {len(islands)} islands compute in float; the largest has {len(largest)}"
-        f" ({_named(largest)}). Kinds: {_list(kinds)}"
+        f" ({named(largest)}). Kinds: {listed(kinds)}"
     )
     mend = "normal for LayerNorm and softmax; else see which of these kinds the quantiser leaves out"
     yield Finding(level="note", subject="float islands", evidence=evidence, mend=mend)
@@ -282,6 +226,10 @@ def _input(spec: TensorSpec) -> Iterator[Finding]:
         return
     black, white = spec.scale * (span.min - zero_point), spec.scale * (span.max - zero_point)
     evidence = f"stands for {black:.4g} .. {white:.4g}: (pixel - {zero_point - span.min}) / {1 / spec.scale:.4g}"
+    if spec.dtype == "int16":
+        evidence = f"stands for {black:.4g} .. {white:.4g} in steps of {spec.scale:.4g}, symmetric as 16 bits are"
+        yield Finding(level="ok", subject="input scale", evidence=evidence)
+        return
     width = white - black
     suspicion = None
     if width < 0.9:
@@ -315,19 +263,3 @@ def _verdict_words(card: Artifact) -> str:
         f"{checked.top1_percent:.2f} % [{checked.top1_low_percent:.2f}, {checked.top1_high_percent:.2f}] of "
         f"{checked.n:,} test pictures where it was exported"
     )
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _named(operators: Sequence[Operator]) -> str:
-    return _list([one.name for one in operators])
-
-
-def _list(words: Sequence[str]) -> str:
-    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + rest

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SHOWN = 4
+"""Names in a sentence before the rest is counted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
@@ -46,7 +49,7 @@ class Graph:
     outside_files: tuple[str, ...]
     """Names of these files; () if they lie in the model file."""
     foreign: tuple[str, ...]
-    """Operators that no runtime has by itself: custom ones, TensorFlow's, other domains'."""
+    """Operators that are not the format's own: custom ones, TensorFlow's, other domains'."""
     depthwise: tuple[Depthwise, ...]
     opset: int | None = None
     """Of an ONNX file."""
@@ -79,3 +82,14 @@ class Graph:
 def _touch(one: Operator, group: Sequence[Operator]) -> bool:
     values = {*one.reads, *one.writes}
     return any(not values.isdisjoint((*member.reads, *member.writes)) for member in group)
+
+
+def named(operators: Sequence[Operator]) -> str:
+    """The first few by name, and how many more there are."""
+    return listed([one.name for one in operators])
+
+
+def listed(words: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + rest

@@ -88,7 +88,7 @@ def _contender(one: Tuned, made: Artifact, run: Run, reports: Sequence[Report]) 
         p50_low_ms=first.p50_low_ms,
         p50_high_ms=first.p50_high_ms,
         peak_rss_bytes=first.peak_rss_bytes,
-        planned_activation_peak_bytes=made.description.planned_activation_peak_bytes,
+        planned_activation_peak_bytes=seen[0].planned_activation_peak_bytes,
         instructions={
             result.board: round(m.summary.instructions_p50)
             for result, m in zip(reports, seen, strict=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edgecnn import magic, plugins
+from edgecnn import magic, plugins, sizes
 from edgecnn.artifact import Description
-from edgecnn.errors import ModelFileError
+from edgecnn.errors import ModelFileError, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.plans import ExportPlan
@@ -27,8 +28,11 @@ class Format(Protocol):
         """Write `model` to `path`, labels and card inside."""
         ...
 
-    def describe(self, path: Path) -> Description:
-        """Open the file and say what it is. Raises ModelFileError if it is not of this format."""
+    def describe(self, path: Path, input_shape: Sequence[int] = ()) -> Description:
+        """Open the file and say what it is, with `input_shape` for the sizes of its input that are open.
+
+        Raises ModelFileError if it is not of this format, UsageError if `input_shape` contradicts the file.
+        """
         ...
 
 
@@ -51,6 +55,19 @@ def of(path: Path) -> str:
     return name
 
 
-def describe(path: Path) -> Description:
-    """What a model file of any known format says of itself."""
-    return get(of(path)).describe(path)
+def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
+    """What a model file of any known format says of itself, with `input_shape` for sizes that it leaves open."""
+    return get(of(path)).describe(path, input_shape)
+
+
+def require_sizes(path: Path, description: Description) -> Description:
+    """The description of a file that is to be run. Raises UsageError while a size of its input is open."""
+    spec = description.input
+    if spec.open:
+        tensor = f"its input {spec.name!r}"
+        what = f"{' and '.join(spec.open)} of {tensor}, {sizes.words(spec.shape)}," if spec.shape else tensor
+        raise UsageError(
+            f"{path} leaves the size of {what} open.",
+            f"say how large it is, as in --input {sizes.example(spec.shape or None)}",
+        )
+    return description

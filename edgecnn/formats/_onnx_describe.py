@@ -5,51 +5,55 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecnn import model_files
+from edgecnn import model_files, runtimes, sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
-from edgecnn.errors import ModelFileError
+from edgecnn.errors import EdgecnnError, ModelFileError, UsageError
 from edgecnn.formats import _arena, _onnx_notes, _precision
-from edgecnn.formats._onnx_graph import CODERS, Absorbed, Graph, read
+from edgecnn.formats._onnx_graph import CODERS, NATIVE, Absorbed, Graph, entry, read, stated
 
-WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
-NATIVE = {
-    # operator -> places of its operands; the other inputs are scales and zero points
-    "QLinearConv": (0, 3, 8),
-    "QLinearMatMul": (0, 3),
-    "ConvInteger": (0, 1),
-    "MatMulInteger": (0, 1),
+WEIGHTED = {
+    *("Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+    *("QGemm", "MatMulNBits"),
 }
 PASSED_ON = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", *CODERS}
 """Operators that leave an output's meaning as it is."""
+PACKED = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
+"""ONNX Runtime's operators on weights of a few bits, several in a byte -> place of these."""
 BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range"}
 
 
-def describe(path: Path) -> Description:
-    """Open the file and say what it is. Raises ModelFileError if it is not ONNX."""
+def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
+    """Open the file and say what it is. Raises ModelFileError if it is not ONNX, or `input_shape` contradicts it."""
     data = model_files.whole(path)
     try:
-        return _describe(path, data)
+        description = _describe(path, data, input_shape)
+        return description if all(description.output.shape) else _asked(path, description)
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
+    except UsageError as error:  # of the size that is wanted
+        raise UsageError(f"{path} {error.sentence}", error.hint) from error
     except Exception as error:  # a broken file makes the parser raise anything
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise ModelFileError(f"{path} is not a readable ONNX file: {reason}.", "export it again") from error
 
 
-def _describe(path: Path, data: bytes) -> Description:
+def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
     import onnx
 
     model = onnx.load_model_from_string(data)
     if not model.graph.node or not model.graph.input or not model.graph.output:
         raise ModelFileError("its graph is empty.", "export it again")
-    graph = read(model)
-    if not graph.inputs:
+    constants = {entry.name for entry in model.graph.initializer}
+    if all(value.name in constants for value in model.graph.input):
         raise ModelFileError("it takes no input: all of them are constants.", "export it again")
+    graph = read(model, _settled(model, wanted))
     _require_numbers(model, "input", graph.inputs[0])
     _require_numbers(model, "output", graph.outputs[0])
     absorbed = Absorbed(graph)
@@ -57,11 +61,8 @@ def _describe(path: Path, data: bytes) -> Description:
     of_float = [node for node in graph.nodes if computes_in_float(node, graph, absorbed)]
     own_coders = [node for node in graph.nodes if runs_as_coder(node, graph, absorbed)]
     weights = _weights(graph)
-    source, result = _input(graph), _output(graph, graph.outputs[0])
+    source, result = _input(model, graph), _output(graph, graph.outputs[0])
     notes = {entry.key: entry.value for entry in model.metadata_props}
-    int8_operators = len(absorbed.operators) + sum(node.op_type in NATIVE for node in graph.nodes)
-    if "DynamicQuantizeLinear" in operators and "QuantizeLinear" not in operators:
-        int8_operators = 0
     return Description(
         format="onnx",
         format_version=f"{_opset(model)}, IR {model.ir_version}",
@@ -71,18 +72,17 @@ def _describe(path: Path, data: bytes) -> Description:
         output=result,
         precision=_precision.word(
             float_operators=len(of_float),
-            int8_operators=int8_operators,
-            int8_weights=any(graph.types[name] in _precision.EIGHT_BIT for name in weights),
-            fp16_weights=any(graph.types[name] == "float16" for name in weights),
+            integer_operators=_integer_operators(graph, absorbed),
+            weights=_by_type(weights),
             io=(source.dtype, result.dtype),
         ),
         operators=dict(sorted(operators.items())),
         float_operators=len(of_float),
         transposes=operators["Transpose"],
         quantize_pairs=len(own_coders),
-        planned_activation_peak_bytes=_peak_bytes(graph, absorbed),
-        macs=_macs(graph),
-        parameters=sum(math.prod(graph.shapes[name]) for name in weights),
+        planned_activation_peak_bytes=None if source.open else _peak_bytes(graph, absorbed),
+        macs=None if source.open else _macs(graph),
+        parameters=sum(count for _, count in weights.values()),
         labels=_onnx_notes.labels(notes),
         image=_onnx_notes.image(notes),
         outputs=tuple(_output(graph, name) for name in graph.outputs) if len(graph.outputs) > 1 else (),
@@ -138,14 +138,46 @@ def _operands(node: Any) -> list[str]:
     return [name for place, name in enumerate(node.input) if name and (places is None or place in places)]
 
 
-def _weights(graph: Graph) -> set[str]:
-    """Names of the constants that were learnt: float or 8-bit, or the int32 bias of an int8 operator.
+def _integer_operators(graph: Graph, absorbed: Absorbed) -> Counter[str]:
+    """How many operators compute with activations of each quantised type.
+
+    Activations of 16 bits count where they are quantised, for no kernel of ONNX Runtime takes their operators over;
+    int8 that is made for one product alone and given back as float is the "dynamic" way of int8 weights.
+    """
+    operators = {node.op_type for node in graph.nodes}
+    if "DynamicQuantizeLinear" in operators and "QuantizeLinear" not in operators:
+        return Counter()
+    counts = Counter(graph.types.get(absorbed.storage(name), "uint8") for name in absorbed.operators)
+    counts["uint8"] += sum(node.op_type in NATIVE for node in graph.nodes)
+    for node in graph.nodes:
+        writer = graph.producer.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if writer is not None and writer.op_type == "QuantizeLinear":
+            dtype = graph.types.get(node.input[0], "uint8")
+            counts[dtype] += dtype in _precision.WIDTHS and dtype not in _precision.EIGHT_BIT
+    return Counter({dtype: count for dtype, count in counts.items() if dtype in _precision.WIDTHS})
+
+
+def _by_type(weights: Mapping[str, tuple[str, int]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for dtype, count in weights.values():
+        counts[dtype] += count
+    return counts
+
+
+def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
+    """Type and number of values of the constants that were learnt: float, quantised, or an integer operator's bias.
 
     A single number counts only as the operand of a weighted operator: elsewhere it belongs to a formula.
     """
-    found = set()
+    found = {}
     for node in graph.nodes:
         if node.op_type in CODERS:
+            continue
+        if node.op_type in PACKED and node.input[PACKED[node.op_type]] in graph.constants:
+            name = node.input[PACKED[node.op_type]]
+            bits = _attribute(node, "bits", 4)
+            stored = math.prod(graph.shapes[name]) * np.dtype(graph.types[name]).itemsize * 8 // bits
+            found[name] = (f"int{bits}", stored)
             continue
         for name in _operands(node):
             writer = graph.producer.get(name)
@@ -156,8 +188,9 @@ def _weights(graph: Graph) -> set[str]:
                 continue
             bias = graph.types[constant] == "int32" and (through or node.op_type in NATIVE)
             value = graph.is_float(constant) or graph.types[constant] in _precision.EIGHT_BIT
+            value |= through and graph.types[constant] in _precision.WIDTHS
             if (value or bias) and (node.op_type in WEIGHTED or math.prod(graph.shapes[constant]) > 1):
-                found.add(constant)
+                found[constant] = (graph.types[constant], math.prod(graph.shapes[constant]))
     return found
 
 
@@ -166,6 +199,12 @@ def _macs(graph: Graph) -> int | None:
     total = 0
     for node in graph.nodes:
         if node.op_type not in WEIGHTED:
+            continue
+        if node.op_type == "MatMulNBits":
+            source = graph.shapes.get(node.input[0])
+            if source is None:
+                return None
+            total += math.prod(source) * _attribute(node, "N", 0)
             continue
         operands = _operands(node)
         shapes = [graph.shapes.get(name) for name in (operands[0], operands[1], node.output[0])]
@@ -184,7 +223,7 @@ def _macs(graph: Graph) -> int | None:
 
 def _peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
     steps: list[_arena.Step] = []
-    sizes: dict[str, int] = {}
+    bytes_of: dict[str, int] = {}
     for node in graph.nodes:
         if node.output[0] in absorbed.inside:
             continue
@@ -195,16 +234,43 @@ def _peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
         steps.append((read, written))
     for name in {name for step in steps for names in step for name in names} | set(graph.inputs):
         if name in graph.shapes:
-            sizes[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
+            bytes_of[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
     outputs = [absorbed.storage(name) for name in graph.outputs]
-    return _arena.peak_bytes(steps, sizes, graph.inputs, outputs)
+    return _arena.peak_bytes(steps, bytes_of, graph.inputs, outputs)
 
 
-def _input(graph: Graph) -> TensorSpec:
+def _settled(model: Any, wanted: Sequence[int]) -> tuple[int, ...]:
+    """All sizes of the first input as `wanted` has them; () if nothing is wanted."""
+    value = entry(model)
+    if not wanted or value is None:
+        return ()
+    known = stated(value) if value.type.tensor_type.HasField("shape") else None
+    return sizes.require_settled(wanted, known, _layout(known or ()))
+
+
+def _asked(path: Path, description: Description) -> Description:
+    """The output's sizes from ONNX Runtime where the file leaves them open; as it is where nobody can be asked."""
+    source, result = description.input, description.output
+    if source.open or not all(source.shape):
+        return description
+    try:
+        session = runtimes.get("onnxruntime").open(path, num_threads=1)
+        shape = session(np.zeros(source.shape, source.dtype)).shape
+    except (EdgecnnError, TypeError):  # no engine here, or none that runs it: other checks say so
+        return description
+    return replace(description, output=replace(result, shape=shape, layout=_layout(shape)))
+
+
+def _input(model: Any, graph: Graph) -> TensorSpec:
     name = graph.inputs[0]
     readers = graph.consumers.get(name, [])
     coder = next((node for node in readers if node.op_type == "DequantizeLinear"), None)
-    return _spec(graph, name, coder)
+    spec = _spec(graph, name, coder)
+    if name not in graph.edges:
+        return replace(spec, open=("all of them",))
+    names = [dimension.dim_param for dimension in entry(model).type.tensor_type.shape.dim]
+    places = [place for place, size in enumerate(spec.shape) if not size]
+    return replace(spec, open=tuple(f"{place} ({names[place]})" if names[place] else str(place) for place in places))
 
 
 def _output(graph: Graph, name: str) -> TensorSpec:
@@ -225,12 +291,17 @@ def _output(graph: Graph, name: str) -> TensorSpec:
 
 
 def _spec(graph: Graph, name: str, coder: Any) -> TensorSpec:
-    shape, dtype = graph.shapes.get(name, ()), graph.types.get(name, "float32")
+    shape, dtype = graph.edges.get(name, ()), graph.types.get(name, "float32")
     numbers = graph.scale(coder) if coder is not None else None
-    layout = ""
-    if len(shape) == 4:
-        layout = "NHWC" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "NCHW"
-    elif len(shape) == 2:
-        layout = "NK"
     scale, zero_point = numbers if numbers is not None else (None, None)
-    return TensorSpec(name=name, shape=shape, dtype=dtype, layout=layout, scale=scale, zero_point=zero_point)
+    return TensorSpec(name=name, shape=shape, dtype=dtype, layout=_layout(shape), scale=scale, zero_point=zero_point)
+
+
+def _layout(shape: Sequence[int]) -> str:
+    if len(shape) == 4:
+        return "NHWC" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "NCHW"
+    return "NK" if len(shape) == 2 else ""
+
+
+def _attribute(node: Any, name: str, default: int) -> int:
+    return next((int(entry.i) for entry in node.attribute if entry.name == name), default)

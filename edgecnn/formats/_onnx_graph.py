@@ -7,11 +7,13 @@ Runtime's transformers (onnxruntime/core/optimizer/qdq_transformer, 1.31).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from edgecnn import sizes
 from edgecnn.errors import ModelFileError
 
 SHUFFLES = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "Identity", "MaxPool"}
@@ -30,6 +32,24 @@ POINTWISE = {
 PAIRED = {"Conv", "Gemm", "MatMul", "Add", "Mul"}
 """Both operands must be quantised."""
 KERNELS = SHUFFLES | POINTWISE | PAIRED
+NATIVE = {
+    # operator on integers -> places of its operands; the other inputs are scales and zero points
+    "QLinearConv": (0, 3, 8),
+    "QLinearMatMul": (0, 3),
+    "ConvInteger": (0, 1),
+    "MatMulInteger": (0, 1),
+    # of ONNX Runtime's own domain
+    "QGemm": (0, 3, 6),
+    "QLinearAdd": (0, 3),
+    "QLinearMul": (0, 3),
+    "QLinearAveragePool": (0,),
+    "QLinearGlobalAveragePool": (0,),
+    "QLinearReduceMean": (0,),
+    "QLinearSigmoid": (0,),
+    "QLinearLeakyRelu": (0,),
+    "QLinearSoftmax": (0,),
+    "QLinearConcat": (2,),
+}
 CODERS = {"QuantizeLinear", "DequantizeLinear"}
 
 
@@ -43,9 +63,11 @@ class Graph:
     types: dict[str, str]
     """NumPy dtype name of a value, where it is known."""
     shapes: dict[str, tuple[int, ...]]
-    """Unknown sizes stand as 1."""
+    """Of every value whose sizes are known; a batch that is open counts as 1."""
     inputs: list[str]
     outputs: list[str]
+    edges: dict[str, tuple[int, ...]]
+    """Sizes of every input and output, 0 for one that is open."""
     producer: dict[str, Any] = field(init=False)
     consumers: dict[str, list[Any]] = field(init=False)
 
@@ -74,16 +96,16 @@ class Graph:
         return float(scale[0]), int(zero_point[0])
 
 
-def read(model: Any) -> Graph:
-    """The Graph of a ModelProto, shapes inferred; a size that is not fixed, such as a free batch, counts as 1."""
+def read(model: Any, input_shape: Sequence[int] = ()) -> Graph:
+    """The Graph of a ModelProto, shapes inferred.
+
+    input_shape: the sizes of its first input, all of them, where the file leaves some open.
+    """
     import onnx
 
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    for value in model.graph.input:
-        for dimension in value.type.tensor_type.shape.dim:
-            if not dimension.dim_value > 0:
-                dimension.dim_value = 1
+    _fix_sizes(model, input_shape)
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     constants = {constant.name: constant for constant in graph.initializer}
     nodes = []
@@ -94,6 +116,8 @@ def read(model: Any) -> Graph:
             nodes.append(node)
     types: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
+    edges: dict[str, tuple[int, ...]] = {}
+    ends = {value.name for value in (*graph.input, *graph.output)}
     for name, constant in constants.items():
         types[name] = _dtype(constant.data_type)
         shapes[name] = tuple(constant.dims)
@@ -102,10 +126,49 @@ def read(model: Any) -> Graph:
         if tensor.elem_type:
             types[value.name] = _dtype(tensor.elem_type)
         if tensor.HasField("shape"):
-            shapes[value.name] = tuple(max(1, dimension.dim_value) for dimension in tensor.shape.dim)
+            shape = sizes.with_batch(stated(value), [dimension.dim_param for dimension in tensor.shape.dim])
+            shapes.update({value.name: shape} if all(shape) else {})
+            edges.update({value.name: shape} if value.name in ends else {})
+    for node in nodes:  # shape inference knows no type of ONNX Runtime's own operators
+        if node.op_type in NATIVE.keys() | SHUFFLES and node.output[0] not in types:
+            source = node.input[NATIVE.get(node.op_type, (0,))[0]]
+            types.update({node.output[0]: types[source]} if source in types else {})
     inputs = [value.name for value in graph.input if value.name not in constants]
     _require_sources(nodes, {*constants, *inputs}, [value.name for value in graph.output])
-    return Graph(nodes, constants, types, shapes, inputs, [value.name for value in graph.output])
+    return Graph(nodes, constants, types, shapes, inputs, [value.name for value in graph.output], edges)
+
+
+def stated(value: Any) -> tuple[int, ...]:
+    """The sizes of an input or output as the file has them, 0 for one that is open."""
+    return tuple(max(0, dimension.dim_value) for dimension in value.type.tensor_type.shape.dim)
+
+
+def entry(model: Any) -> Any:
+    """The first input that no constant stands for."""
+    constants = {constant.name for constant in model.graph.initializer}
+    return next((value for value in model.graph.input if value.name not in constants), None)
+
+
+def _fix_sizes(model: Any, input_shape: Sequence[int]) -> None:
+    """Write the first input's sizes and every open batch into the graph, wherever their names stand."""
+    first = entry(model)
+    named: dict[str, int] = {}
+    for value in model.graph.input:
+        tensor = value.type.tensor_type
+        if not tensor.HasField("shape") and not (value is first and input_shape):
+            continue
+        names = [dimension.dim_param for dimension in tensor.shape.dim]
+        fixed = tuple(input_shape) if value is first and input_shape else sizes.with_batch(stated(value), names)
+        while len(tensor.shape.dim) < len(fixed):
+            tensor.shape.dim.add()
+        for dimension, size in zip(tensor.shape.dim, fixed, strict=True):
+            if size:
+                named.setdefault(dimension.dim_param, size)
+                dimension.dim_value = size
+    for value in (*model.graph.value_info, *model.graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param and dimension.dim_param in named:
+                dimension.dim_value = named[dimension.dim_param]
 
 
 def _require_sources(nodes: list[Any], known: set[str], outputs: list[str]) -> None:
@@ -162,7 +225,14 @@ class Absorbed:
         if node.op_type in PAIRED:
             needed.extend(node.input[:2])
         writers = [graph.producer.get(name) for name in needed]
-        return bool(needed) and all(writer is not None and writer.op_type == "DequantizeLinear" for writer in writers)
+        return bool(needed) and all(
+            writer is not None and writer.op_type == "DequantizeLinear" and self._has_8_bits(writer.input[0])
+            for writer in writers
+        )
+
+    def _has_8_bits(self, name: str) -> bool:
+        """No kernel of ONNX Runtime's CPU provider takes over what is stored in 16 bits, or in 4; a bias has 32."""
+        return self.graph.types.get(name, "uint8") in ("int8", "uint8", "int32")
 
     def _chain_to_int8(self, name: str) -> list[str] | None:
         """From a value through an activation to the quantised tensor, the last; None if it leads elsewhere."""
@@ -171,7 +241,7 @@ class Absorbed:
             return None
         (reader,) = readers
         if reader.op_type == "QuantizeLinear":
-            return [name, reader.output[0]]
+            return [name, reader.output[0]] if self._has_8_bits(reader.output[0]) else None
         if reader.op_type == "Add" and self.graph.producer[name].op_type == "MatMul":
             if self.graph.constants.keys().isdisjoint(reader.input):
                 return None

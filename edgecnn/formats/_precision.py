@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import EnvironmentUnfit
 
 EIGHT_BIT = frozenset({"int8", "uint8"})
+WIDTHS = {f"{sign}int{width}": width for sign in ("", "u") for width in (2, 4, 8, 16)}
+"""Bits of the types that numbers are quantised to; int32 and int64 hold sums, places and sizes."""
+FLOATS = {"float16": "fp16", "bfloat16": "bf16", "float64": "fp64", "float32": "fp32"}
 
 
 def word(
-    *, float_operators: int, int8_operators: int, int8_weights: bool, fp16_weights: bool, io: tuple[str, str]
+    *, float_operators: int, integer_operators: Mapping[str, int], weights: Mapping[str, int], io: tuple[str, str]
 ) -> str:
-    """fp32, fp16, int8, int8-mixed or dynamic.
+    """How a file computes and stores, in one word.
 
-    "int8" is earned when no operator computes in float and input and output are 8-bit integers;
-    "dynamic" is int8 weights with float activations; "fp16" is float with half-precision weights.
+    integer_operators: how many operators compute with activations of each quantised type.
+    weights: how many learnt values there are of each type.
+    "int8" is earned when no operator computes in float and input and output are 8-bit integers, else it is
+    "int8-mixed"; "int16x8" has 16-bit activations and 8-bit weights, "int8x4" 4-bit weights. "dynamic" is int8
+    weights with float activations, "int4-weights" and "int2-weights" narrower ones; of weights of several widths the
+    narrowest counts. Without integers it is the float type of most weights: fp32, fp16, bf16, fp64 or fp8.
     """
-    if int8_operators == 0:
-        if int8_weights:
-            return "dynamic"
-        return "fp16" if fp16_weights else "fp32"
-    if float_operators == 0 and EIGHT_BIT.issuperset(io):
-        return "int8"
-    return "int8-mixed"
+    stored = min((WIDTHS[dtype] for dtype in weights if dtype in WIDTHS), default=None)
+    computed = Counter[int]()
+    for dtype, count in integer_operators.items():
+        computed[WIDTHS[dtype]] += count
+    if not computed.total():
+        if stored is not None:
+            return "dynamic" if stored == 8 else f"int{stored}-weights"
+        return _float_word(weights)
+    width = computed.most_common(1)[0][0]
+    base = f"int{width}" if stored in (None, width) else f"int{width}x{stored}"
+    pure = float_operators == 0 and len(computed) == 1 and all(WIDTHS.get(dtype) == width for dtype in io)
+    return base if pure else f"{base}-mixed"
 
 
 def halved(values: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float16]:
@@ -35,3 +50,9 @@ def halved(values: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float16
             f"{name!r} holds {largest:.6g}, and half precision ends at 65504.", "export fp32 or int8 instead of fp16"
         )
     return values.astype(np.float16)
+
+
+def _float_word(weights: Mapping[str, int]) -> str:
+    floats = {dtype: count for dtype, count in weights.items() if dtype.startswith(("float", "bfloat"))}
+    most = max(floats, key=lambda dtype: floats[dtype], default="float32")
+    return FLOATS.get(most, "fp8" if most.startswith("float8") else "fp4" if most.startswith("float4") else "fp32")

@@ -6,16 +6,18 @@ import dataclasses
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgecnn import sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
-from edgecnn.errors import ModelFileError
-from edgecnn.formats import _arena, _precision, _tflite_notes
-from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, shape, values
+from edgecnn.errors import MissingPackage, ModelFileError, UsageError
+from edgecnn.formats import _arena, _precision, _tflite_notes, _tflite_sizes
+from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, values
+from edgecnn.formats._tflite_model import shape as sizes_of
 
 CODERS = {"QUANTIZE", "DEQUANTIZE"}
 PASSED_ON = {"CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CODERS}
@@ -24,33 +26,39 @@ FLOATS = {"float32", "float16", "float64"}
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
 
 
-def describe(path: Path) -> Description:
-    """Open the file and say what it is. Raises ModelFileError if it is not TFLite."""
+def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
+    """Open the file and say what it is. Raises ModelFileError if it is not TFLite, or `input_shape` contradicts it."""
     data = path.read_bytes()
     try:
-        return _describe(data)
+        return _describe(data, input_shape)
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
+    except MissingPackage:
+        raise
+    except UsageError as error:  # of the size that is wanted
+        raise UsageError(f"{path} {error.sentence}", error.hint) from error
     except (Exception, RecursionError) as error:  # a broken file makes the parser raise anything
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise ModelFileError(f"{path} is not a readable TFLite file: {reason}.", "export it again") from error
 
 
-def _describe(data: bytes) -> Description:
+def _describe(data: bytes, wanted: Sequence[int]) -> Description:
     model = load(data)
     graph = model.subgraphs[0]
     if not graph.operators or len(graph.inputs) == 0 or len(graph.outputs) == 0:
         raise ModelFileError("its graph is empty.", "export it again")
+    shape = _settle(model, data, wanted)
     operators = [operator for part in model.subgraphs for operator in part.operators]
     names = Counter(operator_name(model, operator) for operator in operators)
-    float_operators, int8_operators = 0, 0
+    float_operators, integer_operators = 0, Counter[str]()
     for part in model.subgraphs:
         for operator in part.operators:
             float_operators += computes_in_float(model, part, operator)
-            int8_operators += _computes_in(_precision.EIGHT_BIT, model, part, operator)
-    weights = _weights(model)
-    weight_types = {dtype_name(tensor) for tensor in weights}
-    source, result = _spec(graph.tensors[graph.inputs[0]]), _output(model, graph, int(graph.outputs[0]))
+            integer_operators.update(_quantised_types(model, part, operator))
+    weights, weight_types = _weights(model), Counter[str]()
+    for tensor in weights:
+        weight_types[dtype_name(tensor)] += math.prod(sizes_of(tensor))
+    source, result = _spec(graph.tensors[graph.inputs[0]], shape), _output(model, graph, int(graph.outputs[0]))
     labels, image = _tflite_notes.read(model, data)
     return Description(
         format="tflite",
@@ -61,9 +69,8 @@ def _describe(data: bytes) -> Description:
         output=result,
         precision=_precision.word(
             float_operators=float_operators,
-            int8_operators=int8_operators,
-            int8_weights=not _precision.EIGHT_BIT.isdisjoint(weight_types),
-            fp16_weights="float16" in weight_types,
+            integer_operators=integer_operators,
+            weights=weight_types,
             io=(source.dtype, result.dtype),
         ),
         operators=dict(sorted(names.items())),
@@ -72,9 +79,11 @@ def _describe(data: bytes) -> Description:
         quantize_pairs=sum(
             runs_as_coder(model, part, operator) for part in model.subgraphs for operator in part.operators
         ),
-        planned_activation_peak_bytes=_peak_bytes(model, graph),
-        macs=sum(_macs(model, part, operator) for part in model.subgraphs for operator in part.operators),
-        parameters=sum(math.prod(shape(tensor)) for tensor in weights),
+        planned_activation_peak_bytes=None if source.open else _peak_bytes(model, graph),
+        macs=None
+        if source.open
+        else sum(_macs(model, part, operator) for part in model.subgraphs for operator in part.operators),
+        parameters=weight_types.total(),
         labels=labels,
         image=image,
         outputs=tuple(_output(model, graph, int(i)) for i in graph.outputs) if len(graph.outputs) > 1 else (),
@@ -88,12 +97,27 @@ def runs_as_coder(model: Any, graph: Any, operator: Any) -> bool:
 
 def computes_in_float(model: Any, graph: Any, operator: Any) -> bool:
     """Whether an operator reads or writes float activations and is no mere change of type."""
-    return _computes_in(FLOATS, model, graph, operator)
-
-
-def _computes_in(kinds: Collection[str], model: Any, graph: Any, operator: Any) -> bool:
     types = {dtype_name(tensor) for tensor in _activations(model, graph, operator)}
-    return operator_name(model, operator) not in CODERS and not types.isdisjoint(kinds)
+    return operator_name(model, operator) not in CODERS and not types.isdisjoint(FLOATS)
+
+
+def _quantised_types(model: Any, graph: Any, operator: Any) -> list[str]:
+    """The one type of an operator's quantised activations, of its output before its inputs; [] if there is none.
+
+    A state inside may be wider; a scale tells such numbers from pixels or places that are integers by nature.
+    """
+    if operator_name(model, operator) in CODERS:
+        return []
+    activations = reversed(_activations(model, graph, operator))
+    types = [dtype_name(tensor) for tensor in activations if _is_scaled(tensor)]
+    return [dtype for dtype in types if dtype in _precision.WIDTHS][:1]
+
+
+def _is_scaled(tensor: Any) -> bool:
+    numbers = tensor.quantization
+    if numbers is None:
+        return False
+    return numbers.details is not None or (numbers.scale is not None and len(numbers.scale) > 0)
 
 
 def _activations(model: Any, graph: Any, operator: Any) -> list[Any]:
@@ -115,9 +139,9 @@ def _weights(model: Any) -> list[Any]:
                     continue
                 tensor = graph.tensors[index]
                 kind = dtype_name(tensor)
-                scaled = tensor.quantization is not None and tensor.quantization.scale is not None
-                value = kind in FLOATS or kind in _precision.EIGHT_BIT | {"int4"} or (kind.startswith("int") and scaled)
-                if value and (operator_name(model, operator) in WEIGHTED or math.prod(shape(tensor)) > 1):
+                integer = kind in _precision.WIDTHS or kind.startswith("int")
+                value = kind in FLOATS or (integer and _is_scaled(tensor))
+                if value and (operator_name(model, operator) in WEIGHTED or math.prod(sizes_of(tensor)) > 1):
                     found[tensor.buffer] = tensor
     return list(found.values())
 
@@ -127,14 +151,14 @@ def _macs(model: Any, graph: Any, operator: Any) -> int:
     name = operator_name(model, operator)
     if name not in WEIGHTED:
         return 0
-    x, weight = shape(graph.tensors[operator.inputs[0]]), shape(graph.tensors[operator.inputs[1]])
-    out = shape(graph.tensors[operator.outputs[0]])
+    x, weight = sizes_of(graph.tensors[operator.inputs[0]]), sizes_of(graph.tensors[operator.inputs[1]])
+    out = sizes_of(graph.tensors[operator.outputs[0]])
     if name == "CONV_2D":
         return math.prod(out) * math.prod(weight[1:])  # weight (K, kh, kw, C / groups)
     if name == "DEPTHWISE_CONV_2D":
         return math.prod(out) * math.prod(weight[1:3])  # weight (1, kh, kw, K)
     if name == "TRANSPOSE_CONV":
-        pixels = shape(graph.tensors[operator.inputs[2]])
+        pixels = sizes_of(graph.tensors[operator.inputs[2]])
         return math.prod(pixels) * math.prod(weight[:3])  # weight (K, kh, kw, C)
     if name == "FULLY_CONNECTED":
         return math.prod(out) * weight[-1]  # weight (K, C)
@@ -149,17 +173,34 @@ def _peak_bytes(model: Any, graph: Any) -> int:
         for operator in graph.operators
         if operator_name(model, operator) in CODERS and constant(model, graph.tensors[operator.inputs[0]])
     }
-    sizes = {}
+    bytes_of = {}
     for index, tensor in enumerate(graph.tensors):
         if index not in unpacked and not constant(model, tensor):
             kind = dtype_name(tensor)
             width = 1 if kind == "bool" else np.dtype(kind).itemsize if kind in np.sctypeDict else 4
-            sizes[str(index)] = math.prod(shape(tensor)) * width
+            bytes_of[str(index)] = math.prod(sizes_of(tensor)) * width
     steps = [
         ([str(i) for i in operator.inputs if i >= 0], [str(i) for i in operator.outputs])
         for operator in graph.operators
     ]
-    return _arena.peak_bytes(steps, sizes, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
+    return _arena.peak_bytes(steps, bytes_of, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
+
+
+def _settle(model: Any, data: bytes, wanted: Sequence[int]) -> tuple[int, ...] | None:
+    """The input's sizes, 0 for one that is open; where some had been, they follow through the whole of `model`.
+
+    None where the file fixes them all.
+    """
+    tensor = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+    fixed, layout = _tflite_sizes.stated(tensor), _layout(_tflite_sizes.by_default(tensor))
+    shape = sizes.with_batch(_tflite_sizes.by_default(tensor))
+    if wanted:
+        shape = sizes.require_settled(wanted, fixed, layout)
+    if all(fixed):
+        return None
+    if all(shape) and shape != sizes_of(tensor):
+        _tflite_sizes.settle(model, data, shape)
+    return shape
 
 
 def _output(model: Any, graph: Any, index: int) -> TensorSpec:
@@ -175,24 +216,30 @@ def _output(model: Any, graph: Any, index: int) -> TensorSpec:
     if kind == "LOGISTIC":
         return dataclasses.replace(spec, reading="probability")
     if kind == "ARG_MAX" and (axis := values(model, graph.tensors[writer.inputs[1]], np.int32)) is not None:
-        return dataclasses.replace(spec, reading="number", classes=shape(graph.tensors[writer.inputs[0]])[int(axis[0])])
+        return dataclasses.replace(
+            spec, reading="number", classes=sizes_of(graph.tensors[writer.inputs[0]])[int(axis[0])]
+        )
     return spec
 
 
-def _spec(tensor: Any) -> TensorSpec:
+def _spec(tensor: Any, shape: tuple[int, ...] | None = None) -> TensorSpec:
+    """`shape`: with 0 for a size that is open."""
     numbers, scale, zero_point = tensor.quantization, None, None
     if numbers is not None and numbers.scale is not None and len(numbers.scale) == 1:
         scale, zero_point = float(numbers.scale[0]), int(numbers.zeroPoint[0]) if len(numbers.zeroPoint) else 0
-    sizes, layout = shape(tensor), ""
-    if len(sizes) == 4:
-        layout = "NCHW" if sizes[1] in (1, 3) and sizes[3] not in (1, 3) else "NHWC"
-    elif len(sizes) == 2:
-        layout = "NK"
+    shape = sizes_of(tensor) if shape is None else shape
     return TensorSpec(
-        name=tensor.name.decode(),
-        shape=sizes,
+        name=tensor.name.decode() if tensor.name else "",
+        shape=shape,
         dtype=dtype_name(tensor),
-        layout=layout,
+        layout=_layout(shape),
         scale=scale,
         zero_point=zero_point,
+        open=tuple(str(place) for place, size in enumerate(shape) if not size),
     )
+
+
+def _layout(shape: Sequence[int]) -> str:
+    if len(shape) == 4:
+        return "NCHW" if shape[1] in (1, 3) and shape[3] not in (1, 3) else "NHWC"
+    return "NK" if len(shape) == 2 else ""

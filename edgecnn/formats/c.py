@@ -11,6 +11,7 @@ import importlib.metadata
 import platform
 import tempfile
 import textwrap
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,11 +61,11 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
     path.write_text(c_array.write(array, _card(model, said, array)), encoding="utf-8")
 
 
-def describe(path: Path) -> Description:
+def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
     """Read the header and say what its array is. Raises ModelFileError if it is not one that `write` wrote."""
     array = c_array.read(path)
     return dataclasses.replace(
-        _described(array.data),
+        _described(array.data, input_shape),
         format="c",
         sha256=files.sha256(path),
         labels=array.labels,
@@ -72,11 +73,11 @@ def describe(path: Path) -> Description:
     )
 
 
-def _described(data: bytes) -> Description:
+def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         inner = Path(folder, "array.tflite")
         inner.write_bytes(data)
-        return _tflite_describe.describe(inner)
+        return _tflite_describe.describe(inner, input_shape)
 
 
 def _card(model: Exportable, said: Description, array: CArray) -> list[str]:

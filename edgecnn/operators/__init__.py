@@ -51,11 +51,14 @@ class Operator:
 class Reader(Protocol):
     """What a file of this folder provides. `data` is a model file."""
 
-    def read(self, data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]]) -> tuple[Operator, ...]:
+    def read(
+        self, data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]], input_shape: Shape = ()
+    ) -> tuple[Operator, ...]:
         """The operators in the file's order.
 
         outputs: operator's place in the file -> (dtype, shape) of each of its outputs, where a runtime has told;
-        a format that holds them itself needs none. Raises ModelFileError for what cannot be read.
+        a format that holds them itself needs none. input_shape: of the input it ran with, where the file leaves
+        sizes open. Raises ModelFileError for what cannot be read.
         """
         ...
 

@@ -47,10 +47,13 @@ Values = dict[str, tuple[str, Shape]]
 """Value's name -> (dtype, shape)."""
 
 
-def read(data: bytes, outputs: Outputs) -> tuple[Operator, ...]:
+def read(data: bytes, outputs: Outputs, input_shape: Shape = ()) -> tuple[Operator, ...]:
     model = _model(data)
     values = _values(model, outputs)
     constants = {one.name for one in model.graph.initializer}
+    entry = next((value.name for value in model.graph.input if value.name not in constants), None)
+    if entry in values and input_shape:
+        values[entry] = values[entry][0], input_shape
     return tuple(_operator(node, values, constants, place) for place, node in enumerate(model.graph.node))
 
 

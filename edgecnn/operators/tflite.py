@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.formats import _tflite_sizes
 from edgecnn.formats._tflite_model import constant, dtype_name, dump, load, operator_name, shape
 from edgecnn.operators import Operator, Shape, convolution_kind, convolution_label
 
@@ -23,9 +24,13 @@ KINDS = {
 """The others are called as in the file, in small letters."""
 
 
-def read(data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]]) -> tuple[Operator, ...]:
+def read(
+    data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]], input_shape: Shape = ()
+) -> tuple[Operator, ...]:
     model = load(data)
     graph = model.subgraphs[0]
+    if input_shape and input_shape != shape(graph.tensors[graph.inputs[0]]):
+        _tflite_sizes.settle(model, data, input_shape)
     _, run = _parted(graph)
     return tuple(_operator(model, graph, operator, place) for place, operator in enumerate(run))
 

@@ -61,6 +61,7 @@ def verify(
     output: Path | None = None,
     pictures: PictureOptions | None = None,
     only_unseen: bool = False,
+    input_size: str | None = None,
 ) -> tuple[Matrix, Path | None]:
     """Ask all targets the same test pictures here and on the boards `on`; returns the Matrix and where it was written.
 
@@ -68,8 +69,8 @@ def verify(
     all others are held against; without a run, the first file. Pictures are `data`'s or else the first run's,
     `limit` of them at random, fed as `pictures` says; no run must have seen one of them, or with `only_unseen` those
     are left out. Classes are numbered as the first run or file numbers them, and the answers of a file that has them in
-    another order are put in that one. The matrix goes to `output`, or into the run's parity/ folder; for loose files
-    without `output` it is not written. Gates are `judge`'s.
+    another order are put in that one. `input_size` is that of an input which a file leaves open. The matrix goes to
+    `output`, or into the run's parity/ folder; for loose files without `output` it is not written. Gates are `judge`'s.
 
     Raises UsageError, RunError, ModelFileError or DataError for a target that cannot be asked, before anything is;
     OutputError for an unwritable output; EnvironmentUnfit or LinkError when a board fails.
@@ -77,7 +78,9 @@ def verify(
     tolerance = tolerance or Tolerance()
     if tolerance.lsb < 0 or not tolerance.relative >= 0:
         raise UsageError("A tolerance should not be negative.", "--tolerance 1e-5 --tolerance-lsb 0")
-    suite = config.build(Suite, {"name": "verify", "limit": limit}, "--limit")
+    keys = {"limit": limit, "input": input_size}
+    table = {"name": "verify", **{key: value for key, value in keys.items() if value is not None}}
+    suite = config.build(Suite, table, "--limit" if limit is not None else "verify")
     runs = [open_run(target) for target in targets if is_run(target)]
     found = candidates.find(targets, suite, data, pictures)
     plan = data or (seen.data_of(runs[0]) if runs else None)

@@ -163,7 +163,7 @@ def _lower(board: Board, one: Taken, suite: Suite, folder: Path) -> None:
         data = base64.b64decode(found.lowered.model)
         reader = operators.get(one.candidate.artifact.description.format)
         told = {kernel.place: list(zip(kernel.dtypes, kernel.shapes, strict=True)) for kernel in found.lowered.kernels}
-        one.operators = reader.read(data, told)
+        one.operators = reader.read(data, told, one.candidate.artifact.description.input.shape)
         folder.mkdir()
         suffix = one.candidate.artifact.path.suffix
         for place, prefix in enumerate(reader.prefixes(data)):

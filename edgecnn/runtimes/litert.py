@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,12 @@ def open(path: Path, num_threads: int, lowered: bool = False, output: str | None
     try:
         with notes_apart():
             interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
-            interpreter.allocate_tensors()
+            inputs = interpreter.get_input_details()
+            if not _waits(inputs):
+                interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise ModelFileError(f"LiteRT refuses {path}: {reason}.") from error
-    if len(interpreter.get_input_details()) != 1:
-        raise ModelFileError(f"{path} has {len(interpreter.get_input_details())} inputs; a picture fills one.")
-    return LiteRTSession(interpreter, output)
+        raise ModelFileError(f"LiteRT refuses {path}: {_reason(error)}.") from error
+    return LiteRTSession(interpreter, path, output)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -51,20 +51,53 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
     return ()
 
 
-class LiteRTSession:
-    """One interpreter. It runs every operator XNNPACK knows there and the others on its own kernels."""
+def _waits(inputs: Any) -> bool:
+    """Whether a file gets its memory with its first input, for more than its batch is open."""
+    signature = inputs[0]["shape_signature"]
+    return len(inputs) == 1 and -1 in (signature[1:] if len(signature) > 1 else signature)
 
-    def __init__(self, interpreter: Any, output: str | None = None) -> None:
+
+def _reason(error: Exception) -> str:
+    """The engine's own words, less its advice to build it with other operators, and the operator they are about."""
+    said = re.split(r"\n| Make sure | See instructions: ", str(error).strip())[0].rstrip(". ")
+    node = re.search(r"Node number \d+ \((.+?)\) failed to", str(error))
+    return f"{said} ({node[1]})" if node and node[1] not in said else said
+
+
+class LiteRTSession:
+    """One interpreter. It runs every operator XNNPACK knows there and the others on its own kernels.
+
+    One whose input has open sizes gets its memory with the first input, and anew with one of another size.
+    """
+
+    def __init__(self, interpreter: Any, path: Path, output: str | None = None) -> None:
         self._interpreter = interpreter
+        self._path = path
+        inputs = interpreter.get_input_details()
+        self._is_resizable = -1 in inputs[0]["shape_signature"]
+        self._shape = None if _waits(inputs) else tuple(inputs[0]["shape"])
         self._input = interpreter.get_input_details()[0]["index"]
         details = interpreter.get_output_details()
         self._output = next((one for one in details if one["name"] == output), details[0])["index"]
 
     def load(self, x: npt.NDArray[Any]) -> None:
-        self._interpreter.set_tensor(self._input, x)
+        try:
+            if len(self._interpreter.get_input_details()) != 1:
+                raise ValueError(f"it has {len(self._interpreter.get_input_details())} inputs, and a picture fills one")
+            if self._is_resizable and x.shape != self._shape:
+                with notes_apart():
+                    self._interpreter.resize_tensor_input(self._input, x.shape, strict=True)
+                    self._interpreter.allocate_tensors()
+                self._shape = x.shape
+            self._interpreter.set_tensor(self._input, x)
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
 
     def invoke(self) -> None:
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
 
     def fetch(self) -> npt.NDArray[Any]:
         return np.asarray(self._interpreter.get_tensor(self._output))
@@ -73,3 +106,6 @@ class LiteRTSession:
         self.load(x)
         self.invoke()
         return self.fetch()
+
+    def _failed(self, error: Exception) -> ModelFileError:
+        return ModelFileError(f"LiteRT cannot run {self._path.name}: {_reason(error)}.")

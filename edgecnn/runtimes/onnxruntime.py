@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ FORMATS = ("onnx",)
 PACKAGE = "onnxruntime"
 ON_BOARDS = True
 
-ERRORS_ONLY = 3
+SILENT = 4
+"""Below fatal: what goes wrong is in the error it raises."""
 KERNEL_MARK = "_kernel_time"
 SETTLING_RUNS = 3
 SMALL_INSIDE = "save it with tensors under 1,024 bytes inside: onnx.save(..., size_threshold=1024)"
@@ -35,10 +37,7 @@ def import_engine() -> None:
 
 
 def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> OnnxRuntimeSession:
-    session = _load(path, _options(num_threads, lowered))
-    if len(session.get_inputs()) != 1:
-        raise ModelFileError(f"{path} has {len(session.get_inputs())} inputs; a picture fills one.")
-    return OnnxRuntimeSession(session, output)
+    return OnnxRuntimeSession(_load(path, _options(num_threads, lowered)), path, output)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -56,7 +55,7 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         options.profile_file_prefix = str(Path(folder, "profile"))
         engine = _load(lowered, options)
-        session = OnnxRuntimeSession(engine)
+        session = OnnxRuntimeSession(engine, lowered)
         session.load(x)
         for _ in range(num_runs + SETTLING_RUNS):
             session.invoke()
@@ -87,7 +86,7 @@ def _options(num_threads: int, lowered: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = SILENT
     if lowered:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options
@@ -100,16 +99,25 @@ def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
     try:
         return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class of their own
-        reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
+        reason = _reason(error)
         hint = SMALL_INSIDE if "external tensors" in reason else None
         raise ModelFileError(f"ONNX Runtime refuses {path}: {reason}.", hint) from error
+
+
+def _reason(error: Exception) -> str:
+    """The engine's own words: the part that says what is wrong, on one line."""
+    said = str(error).strip().partition("\n Please fix")[0].removeprefix("Error in execution: ")
+    said = re.sub(r"^Non-zero status code returned while running (\S+) node\. .*?Status Message: ", r"in \1: ", said)
+    said = re.sub(r"(\S*/)?\w+\.(cc|h):\d+ (.*?\) )?", "", said)
+    return " ".join(said.rpartition(" : ")[2].split()).rstrip(".")
 
 
 class OnnxRuntimeSession:
     """One inference session whose input stays bound to one buffer, so that `invoke` copies nothing."""
 
-    def __init__(self, session: Any, output: str | None = None) -> None:
+    def __init__(self, session: Any, path: Path, output: str | None = None) -> None:
         self._session = session
+        self._path = path
         self._binding = session.io_binding()
         self._input = session.get_inputs()[0].name
         names = [one.name for one in session.get_outputs()]
@@ -117,6 +125,14 @@ class OnnxRuntimeSession:
         self._buffer: npt.NDArray[Any] | None = None
 
     def load(self, x: npt.NDArray[Any]) -> None:
+        try:
+            self._load(x)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _load(self, x: npt.NDArray[Any]) -> None:
+        if len(self._session.get_inputs()) != 1:
+            raise ValueError(f"it has {len(self._session.get_inputs())} inputs, and a picture fills one")
         if self._buffer is None or self._buffer.shape != x.shape or self._buffer.dtype != x.dtype:
             import onnxruntime
 
@@ -128,7 +144,10 @@ class OnnxRuntimeSession:
             np.copyto(self._buffer, x)
 
     def invoke(self) -> None:
-        self._session.run_with_iobinding(self._binding)
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:
+            raise self._failed(error) from error
 
     def fetch(self) -> npt.NDArray[Any]:
         return np.asarray(self._binding.copy_outputs_to_cpu()[0])
@@ -137,3 +156,6 @@ class OnnxRuntimeSession:
         self.load(x)
         self.invoke()
         return self.fetch()
+
+    def _failed(self, error: Exception) -> ModelFileError:
+        return ModelFileError(f"ONNX Runtime cannot run {self._path.name}: {_reason(error)}.")

@@ -39,7 +39,7 @@ def open(path: Path, num_threads: int, lowered: bool = False, output: str | None
     import_engine()
     try:
         array = c_array.read(path)
-        return _start(array.data, array.arena_bytes)
+        return _start(array.data, array.arena_bytes, path.name)
     except (ModelFileError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelFileError(f"TensorFlow Lite for Microcontrollers refuses {path}: {reason}.") from error
@@ -92,15 +92,22 @@ def _least_arena_bytes(data: bytes) -> int:
 class MicroSession:
     """One interpreter in one arena."""
 
-    def __init__(self, interpreter: Any, data: bytes) -> None:
+    def __init__(self, interpreter: Any, data: bytes, name: str) -> None:
         self._interpreter = interpreter
+        self._name = name
         self._data = data  # the engine reads weights from here
 
     def load(self, x: npt.NDArray[Any]) -> None:
-        self._interpreter.set_input(x, 0)
+        try:
+            self._interpreter.set_input(x, 0)
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
 
     def invoke(self) -> None:
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
 
     def fetch(self) -> npt.NDArray[Any]:
         return np.array(self._interpreter.get_output(0))
@@ -110,12 +117,16 @@ class MicroSession:
         self.invoke()
         return self.fetch()
 
+    def _failed(self, error: Exception) -> ModelFileError:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        return ModelFileError(f"TensorFlow Lite for Microcontrollers cannot run {self._name}: {reason}.")
 
-def _start(data: bytes, arena: int) -> MicroSession:
+
+def _start(data: bytes, arena: int, name: str = "the model") -> MicroSession:
     from tflite_micro import runtime
 
     with notes_apart():
-        return MicroSession(runtime.Interpreter.from_bytes(data, arena_size=arena), data)
+        return MicroSession(runtime.Interpreter.from_bytes(data, arena_size=arena), data, name)
 
 
 def _runs(data: bytes, arena: int) -> bool:
@@ -123,7 +134,7 @@ def _runs(data: bytes, arena: int) -> bool:
         session = _start(data, arena)
         with notes_apart():
             session.invoke()
-    except RuntimeError:
+    except (ModelFileError, RuntimeError):
         return False
     return True
 
