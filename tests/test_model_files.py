@@ -23,10 +23,10 @@ from test_measure import job_of
 from edgecnn import artifact, bundle, files, formats, measure, model_files, prefixes, remote, runtimes, saturation
 from edgecnn.doctor import file
 from edgecnn.errors import ModelFileError
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.measure import Timing
 from edgecnn.runner import contents
 from edgecnn.steps import Lowering
-from edgecnn.stimuli import assumed_preprocessing
 
 __all__ = ["board", "lending"]
 

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn import bench, doctor, formats, inspect, measure, plans, runtimes, selftest, sizes
 from edgecnn.doctor.answers import Model
 from edgecnn.errors import GateFailed, ModelFileError, UsageError
+from edgecnn.foreign import assumed_preprocessing
 from edgecnn.formats import _tflite_model
-from edgecnn.stimuli import assumed_preprocessing
 
 SUITE = ["rounds=1", "num_runs=2", "warmup_runs=0", "min_secs=0.0"]
 
