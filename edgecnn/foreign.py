@@ -165,8 +165,10 @@ def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
 
 def fed_words(spec: TensorSpec, size: Preprocessing) -> str:
     """What an input tensor holds for a pixel, such as "(pixel - 127.5) / 127.5"."""
-    if not spec.dtype.startswith("float"):
+    if spec.dtype in ("int8", "uint8"):
         return "bytes less 128" if spec.dtype == "int8" else "bytes"
+    if not spec.dtype.startswith("float") and not spec.scale:
+        return "raw pixels"
     if (size.mean, size.std) == (0.0, 1.0):
         return "raw pixels"
     mean, std = _listed(size.mean), _listed(size.std)
