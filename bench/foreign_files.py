@@ -1,0 +1,237 @@
+"""What do `inspect` and `doctor` say of files from other makers? How bench/results/foreign-files.json and .md are made.
+
+    python bench/foreign_files.py WHEELS -o bench/results/foreign-files.json
+
+Every .onnx, .tflite and .task (a zip of TFLite files) in packages (.whl, .zip, .tar.gz) or folders is asked for its
+description and its findings, each in a process of its own with a limit of time. Of equal files the first counts. A file
+that leaves sizes open is run with `SIZES` or, if it has none there, with what `--input`'s hint names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import record
+
+from edgecnn import console, files, sizes
+from edgecnn.errors import EdgecnnError, UsageError
+
+MODELS = (".onnx", ".tflite", ".task")
+PACKAGES = (".whl", ".zip", ".gz", ".task")
+LIMIT_S = 300
+SIZES: dict[str, str] = {}
+"""Pattern of a file's name -> the sizes its maker runs it with."""
+
+JUDGED: dict[str, str] = {}
+"""Pattern of a file's name -> why what is called wrong in it is."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model file on the disk, and where it came from."""
+
+    maker: str
+    """A package and its version."""
+    name: str
+    """In the package; one in an archive in it stands behind "!"."""
+    path: Path
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one command said of a file."""
+
+    exit_code: int | None
+    """None: it was ended at the limit of time."""
+    seconds: float
+    answer: Any
+    """Its JSON; None if it printed none."""
+    error: str | None
+    is_traceback: bool
+
+
+def unpacked(archive: Path, folder: Path) -> Iterator[PurePosixPath]:
+    """Names of the model files in an archive, after everything in their folders was laid below `folder`.
+
+    What lies beside a model may belong to it: its labels, or weights of its own file.
+    """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            names = [name for name in opened.namelist() if not name.endswith("/")]
+            wanted = beside_models(names)
+            opened.extractall(folder, wanted)
+    else:
+        with tarfile.open(archive) as opened:
+            members = {member.name: member for member in opened.getmembers() if member.isfile()}
+            wanted = beside_models(list(members))
+            opened.extractall(folder, [members[name] for name in wanted], filter="data")
+    yield from (PurePosixPath(name) for name in wanted if name.endswith(MODELS))
+
+
+def beside_models(names: Sequence[str]) -> list[str]:
+    """Those in a folder that holds a model file."""
+    folders = {PurePosixPath(name).parent for name in names if name.endswith(MODELS)}
+    return [name for name in names if PurePosixPath(name).parent in folders]
+
+
+def sources(place: Path, scratch: Path) -> Iterator[Source]:
+    """The model files of a package, or of all packages and files in a folder."""
+    if place.is_dir():
+        for path in sorted(place.iterdir()):
+            if path.is_dir() or path.name.endswith((*PACKAGES, *MODELS)):
+                yield from sources(path, scratch)
+    elif place.name.endswith(PACKAGES):
+        maker = " ".join(place.name.removesuffix(".tar.gz").removesuffix(".whl").split("-")[:2])
+        yield from packed(place, maker, "", scratch)
+    else:
+        yield Source(place.parent.name, place.name, place)
+
+
+def packed(archive: Path, maker: str, outer: str, scratch: Path) -> Iterator[Source]:
+    """The model files of an archive and of the archives in it; a .task that is no zip is a model file."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    for name in unpacked(archive, folder):
+        path = folder / name
+        if path.suffix == ".task" and zipfile.is_zipfile(path):
+            yield from packed(path, maker, f"{outer}{name}!", scratch)
+        else:
+            yield Source(maker, f"{outer}{name}", path)
+
+
+def ask(verb: str, path: Path, size: str | None) -> Said:
+    """One command about one file."""
+    command = [sys.executable, "-m", "edgecnn", verb, "--json", path.name, *(["--input", size] if size else [])]
+    start = time.perf_counter()
+    try:
+        done = subprocess.run(
+            command, cwd=path.parent, capture_output=True, encoding="utf-8", timeout=LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Said(None, LIMIT_S, None, f"not done after {LIMIT_S} s", is_traceback=False)
+    seconds = time.perf_counter() - start
+    answer = json.loads(done.stdout) if done.stdout.startswith("{") else None
+    is_traceback = "Traceback" in done.stderr or "bug" in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    error = done.stderr if is_traceback else " ".join(errors)
+    return Said(done.returncode, seconds, answer, error or None, is_traceback)
+
+
+def size_for(source: Source, description: Any) -> str | None:
+    """An --input for a file that leaves sizes open; None for another."""
+    spec = (description or {}).get("input", {})
+    if not spec.get("open"):
+        return None
+    said = [size for pattern, size in SIZES.items() if fnmatch.fnmatch(source.name, pattern)]
+    return said[0] if said else sizes.example(spec["shape"] or None)
+
+
+def survey(source: Source) -> dict[str, Any]:
+    """What both commands say of one file."""
+    described = ask("inspect", source.path, None)
+    size = size_for(source, described.answer)
+    examined = ask("doctor", source.path, size)
+    return {
+        "maker": source.maker,
+        "file": source.name,
+        "bytes": source.path.stat().st_size,
+        "sha256": files.sha256(source.path),
+        "input": size,
+        "inspect": asdict(described),
+        "doctor": asdict(examined),
+    }
+
+
+def levels(row: dict[str, Any], level: str) -> list[dict[str, Any]]:
+    """A file's findings of one level."""
+    return [one for one in (row["doctor"]["answer"] or {}).get("findings", []) if one["level"] == level]
+
+
+def verdict(row: dict[str, Any]) -> str:
+    """The doctor's, with every finding that is no mere "ok" by its subject."""
+    if row["doctor"]["answer"] is None:
+        return row["doctor"]["error"] or f"exit code {row['doctor']['exit_code']}"
+    words = [f"**wrong: {one['subject']}**, {one['evidence']}" for one in levels(row, "wrong")]
+    for level in ("warn", "note"):
+        subjects = ", ".join(dict.fromkeys(one["subject"] for one in levels(row, level)))
+        words += [f"{level}: {subjects}"] if subjects else []
+    return "; ".join(words) or "ok"
+
+
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """The result as Markdown."""
+    makers = {row["maker"].partition(" ")[0] for row in rows}
+    wrong = [row for row in rows if levels(row, "wrong")]
+    broken = [row for row in rows if row["inspect"]["is_traceback"] or row["doctor"]["is_traceback"]]
+    slowest = max(rows, key=lambda row: row["doctor"]["seconds"])
+    precisions = Counter((row["inspect"]["answer"] or {}).get("precision", "not read") for row in rows)
+    lines = [
+        "# Files from other makers",
+        f"{len(rows)} different model files out of {len(makers)} packages, as `inspect` and `doctor` read them: "
+        f"{', '.join(f'{count} {word}' for word, count in precisions.most_common())}. Tracebacks: {len(broken)}. "
+        f"`doctor` took {slowest['doctor']['seconds']:.1f} s at most ({slowest['file']}), beside other work.",
+        f"{len(wrong)} have something wrong. Each was looked at by hand, in the file's operators, types and answers:",
+        "\n".join(f"- {judgement(row)}" for row in wrong),
+    ]
+    head = ["maker", "file", "kB", "precision", "--input", "doctor", "s"]
+    return "\n\n".join([*lines, console.markdown_table(head, [cells(row) for row in rows])])
+
+
+def judgement(row: dict[str, Any]) -> str:
+    said = [words for pattern, words in JUDGED.items() if fnmatch.fnmatch(row["file"], pattern)]
+    return f"`{row['file']}`: {said[0] if said else 'not judged yet'}"
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    description = row["inspect"]["answer"] or {}
+    return [
+        row["maker"],
+        f"`{row['file']}`",
+        f"{row['bytes'] / 1000:,.0f}",
+        description.get("precision") or row["inspect"]["error"] or "not read",
+        row["input"] or "",
+        verdict(row),
+        f"{row['doctor']['seconds']:.1f}",
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("places", nargs="+", type=Path, help="packages, model files, or folders of them")
+    parser.add_argument("--skip", nargs="*", default=[], help="patterns of names that are left out")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file; a .md file goes beside it")
+    options = parser.parse_args()
+    rows: dict[str, dict[str, Any]] = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+            for source in (one for place in options.places for one in sources(place, Path(scratch))):
+                is_left_out = any(fnmatch.fnmatch(source.name, pattern) for pattern in options.skip)
+                if is_left_out or (digest := files.sha256(source.path)) in rows:
+                    continue
+                rows[digest] = survey(source)
+                console.note(f"{source.maker}: {source.name}: {verdict(rows[digest])}")
+        if not rows:
+            raise UsageError("There is no model file in these places.")
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        return error.exit_code
+    found = list(rows.values())
+    record.write(options.output, {"files": found})
+    files.write_text(options.output.with_suffix(".md"), page(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
