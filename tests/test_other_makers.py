@@ -10,7 +10,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import formats, runtimes
+from edgecnn import formats, runtimes, sizes
+from edgecnn.doctor import file
+from edgecnn.doctor.finding import Finding
+
+
+def looked_at(path: Path, size: str | None = None) -> dict[str, Finding]:
+    """The last finding of each subject."""
+    description, found = file.open_model(path, sizes.parse(size) if size else ())
+    return {one.subject: one for one in [*found, *file.findings(path, description)]}
 
 
 def saved(
@@ -58,3 +66,67 @@ def test_an_output_of_the_declared_size_is_written_where_it_was(tmp_path: Path) 
     assert session._binding.get_outputs()[0].data_ptr() == place
     assert session.fetch().tolist() == [[2, 2, 2, 2]]
     assert formats.describe(path).output.shape == (1, 4)
+
+
+def branching(path: Path) -> Path:
+    """A convolution of four channels if the brightest pixel is above 0.5, else one of eight that are averaged away."""
+
+    def branch(name: str, channels: int) -> Any:
+        weight = numpy_helper.from_array(np.ones((channels, 3, 3, 3), np.float32), f"{name} weight")
+        nodes = [
+            helper.make_node("Conv", ["x", f"{name} weight"], [f"{name} map"]),
+            helper.make_node("ReduceMean", [f"{name} map"], [f"{name} mean"]),
+        ]
+        ends = [helper.make_tensor_value_info(f"{name} mean", TensorProto.FLOAT, None)]
+        return helper.make_graph(nodes, name, [], ends, [weight])
+
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["brightest"], keepdims=0),
+        helper.make_node("Greater", ["brightest", "half"], ["is bright"]),
+        helper.make_node("If", ["is bright"], ["y"], then_branch=branch("bright", 4), else_branch=branch("dark", 8)),
+    ]
+    return saved(path, nodes, {"half": np.float32(0.5)}, {"x": [1, 3, 8, 8]}, output=[1, 1, 1, 1])
+
+
+def test_what_stands_in_branches_is_counted(tmp_path: Path) -> None:
+    found = formats.describe(branching(tmp_path / "branches.onnx"))
+    assert found.parameters == (4 + 8) * 3 * 3 * 3
+    assert found.operators == {"Conv": 2, "Greater": 1, "If": 1, "ReduceMax": 1, "ReduceMean": 2}
+    assert found.float_operators == 6
+    assert found.macs is None  # which branch is taken decides
+    map_of_eight, picture, mean = 8 * 6 * 6 * 4, 3 * 8 * 8 * 4, 4
+    # the map beside its mean, the picture and the result; and the condition, one byte
+    assert found.planned_activation_peak_bytes == map_of_eight + mean + picture + mean + 1
+
+
+def test_the_precision_word_looks_into_branches(tmp_path: Path) -> None:
+    path = branching(tmp_path / "branches.onnx")
+    model = onnx.load(path)
+    for attribute in model.graph.node[2].attribute:
+        (weight,) = attribute.g.initializer
+        half = numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(half, "half weight"))
+        cast = helper.make_node("Cast", ["half weight"], [attribute.g.node[0].input[1]], to=TensorProto.FLOAT)
+        attribute.g.node.insert(0, cast)
+    onnx.save(model, path)
+    assert formats.describe(path).precision == "fp16"
+
+
+def test_what_a_branch_reads_from_around_it_is_read(tmp_path: Path) -> None:
+    path = branching(tmp_path / "branches.onnx")
+    model = onnx.load(path)
+    nodes = [helper.make_node("Mul", ["x", "half"], ["dimmed"]), helper.make_node("Exp", ["x"], ["idle"])]
+    for node in reversed(nodes):
+        model.graph.node.insert(0, node)
+    for attribute in model.graph.node[4].attribute:
+        attribute.g.node[0].input[0] = "dimmed"
+    onnx.save(model, path)
+    assert looked_at(path)["unused"].evidence == "nobody reads idle"
+    assert looked_at(path)["answers"].level == "ok"
+
+
+def test_a_file_that_forgets_to_import_a_domain_is_read_all_the_same(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Quant", ["x"], ["q"], domain="maker.custom"), helper.make_node("Relu", ["q"], ["y"])]
+    path = saved(tmp_path / "forgot.onnx", nodes, output=[1, 4])
+    assert formats.describe(path).operators == {"Quant": 1, "Relu": 1}
+    assert looked_at(path)["operators"].level == "wrong"

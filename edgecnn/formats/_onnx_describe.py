@@ -16,7 +16,8 @@ from edgecnn import model_files, runtimes, sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
 from edgecnn.errors import EdgecnnError, ModelFileError, UsageError
 from edgecnn.formats import _arena, _onnx_notes, _precision
-from edgecnn.formats._onnx_graph import CODERS, NATIVE, Absorbed, Graph, entry, read, stated
+from edgecnn.formats._onnx_absorbed import Absorbed
+from edgecnn.formats._onnx_graph import CODERS, NATIVE, Graph, entry, read, reads, stated
 
 WEIGHTED = {
     *("Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
@@ -26,7 +27,7 @@ PASSED_ON = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", *
 """Operators that leave an output's meaning as it is."""
 PACKED = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 """ONNX Runtime's operators on weights of a few bits, several in a byte -> place of these."""
-BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range"}
+BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range", "If", "Loop", "Scan"}
 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
@@ -56,11 +57,14 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
     graph = read(model, _settled(model, wanted))
     _require_numbers(model, "input", graph.inputs[0])
     _require_numbers(model, "output", graph.outputs[0])
-    absorbed = Absorbed(graph)
-    operators = Counter(node.op_type for node in graph.nodes)
-    of_float = [node for node in graph.nodes if computes_in_float(node, graph, absorbed)]
-    own_coders = [node for node in graph.nodes if runs_as_coder(node, graph, absorbed)]
-    weights = _weights(graph)
+    parts = [(part, Absorbed(part)) for part in (graph, *graph.inside)]
+    operators = Counter(node.op_type for part, _ in parts for node in part.nodes)
+    float_operators = sum(computes_in_float(node, *part) for part in parts for node in part[0].nodes)
+    integer_operators, weights = Counter[str](), {}
+    for part, absorbed in parts:
+        integer_operators += _integer_operators(part, absorbed)
+        # by what they are, not by name: two branches may use a name each, and a branch what lies around it
+        weights.update({id(part.constants[name]): held for name, held in _weights(part).items()})
     source, result = _input(model, graph), _output(graph, graph.outputs[0])
     notes = {entry.key: entry.value for entry in model.metadata_props}
     return Description(
@@ -71,16 +75,16 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
         input=source,
         output=result,
         precision=_precision.word(
-            float_operators=len(of_float),
-            integer_operators=_integer_operators(graph, absorbed),
+            float_operators=float_operators,
+            integer_operators=integer_operators,
             weights=_by_type(weights),
             io=(source.dtype, result.dtype),
         ),
         operators=dict(sorted(operators.items())),
-        float_operators=len(of_float),
+        float_operators=float_operators,
         transposes=operators["Transpose"],
-        quantize_pairs=len(own_coders),
-        planned_activation_peak_bytes=None if source.open else _peak_bytes(graph, absorbed),
+        quantize_pairs=sum(runs_as_coder(node, *part) for part in parts for node in part[0].nodes),
+        planned_activation_peak_bytes=None if source.open else _peak_bytes(*parts[0]),
         macs=None if source.open else _macs(graph),
         parameters=sum(count for _, count in weights.values()),
         labels=_onnx_notes.labels(notes),
@@ -157,7 +161,7 @@ def _integer_operators(graph: Graph, absorbed: Absorbed) -> Counter[str]:
     return Counter({dtype: count for dtype, count in counts.items() if dtype in _precision.WIDTHS})
 
 
-def _by_type(weights: Mapping[str, tuple[str, int]]) -> Counter[str]:
+def _by_type(weights: Mapping[int, tuple[str, int]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for dtype, count in weights.values():
         counts[dtype] += count
@@ -195,7 +199,12 @@ def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
 
 
 def _macs(graph: Graph) -> int | None:
-    """Multiply-accumulates of convolutions and matrix products; None if a shape cannot be told."""
+    """Multiply-accumulates of convolutions and matrix products.
+
+    None if a shape cannot be told, or which branch is taken and how often decides.
+    """
+    if any(node.op_type in WEIGHTED for part in graph.inside for node in part.nodes):
+        return None
     total = 0
     for node in graph.nodes:
         if node.op_type not in WEIGHTED:
@@ -222,18 +231,23 @@ def _macs(graph: Graph) -> int | None:
 
 
 def _peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
+    """While a branch or a loop runs, what it holds itself comes to what is alive around it."""
+    own = {*graph.inputs, *(name for node in graph.nodes for name in node.output)}
     steps: list[_arena.Step] = []
     bytes_of: dict[str, int] = {}
     for node in graph.nodes:
         if node.output[0] in absorbed.inside:
             continue
-        read = [absorbed.storage(name) for name in node.input if name and name not in graph.constants]
+        read = [absorbed.storage(name) for name in reads(node) if name and name not in graph.constants]
         written = [absorbed.storage(name) for name in node.output if name]
+        if bodies := graph.bodies.get(node.output[0]):
+            bytes_of[f"in {node.output[0]}"] = max(_peak_bytes(body, Absorbed(body)) for body in bodies)
+            written.append(f"in {node.output[0]}")
         if node.op_type in ("DequantizeLinear", "Cast") and node.input[0] in graph.constants:
             continue  # a weight
         steps.append((read, written))
     for name in {name for step in steps for names in step for name in names} | set(graph.inputs):
-        if name in graph.shapes:
+        if name in graph.shapes and name in own:
             bytes_of[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
     outputs = [absorbed.storage(name) for name in graph.outputs]
     return _arena.peak_bytes(steps, bytes_of, graph.inputs, outputs)

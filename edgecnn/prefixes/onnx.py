@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.formats._onnx_graph import SHUFFLES, Absorbed, Graph, read
+from edgecnn.formats._onnx_absorbed import Absorbed
+from edgecnn.formats._onnx_graph import SHUFFLES, Graph, read
 from edgecnn.prefixes import Inner, dequantised
 
 OLDEST_IR = 4
