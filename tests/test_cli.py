@@ -251,7 +251,7 @@ BAD_INPUT: dict[str, tuple[list[str] | Callable[[], list[str]], str, str, int]] 
     "not a picture size": (
         ["inspect", "dscnn-digits", "--input", "big"],
         "'big' is not a size",
-        "224x224x3",
+        "224x224",
         EXIT_USAGE,
     ),
 }

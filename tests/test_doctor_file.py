@@ -514,3 +514,22 @@ def test_the_scale_of_16_bit_input_is_symmetric_by_nature() -> None:
     (found,) = file._input(spec)
     assert found.level == "ok"
     assert "-255" in found.evidence
+
+
+def test_a_net_of_filled_weights_is_called_a_stand_in_and_not_wrong(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ConstantOfShape", ["s"], ["w"], value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0.5])),
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("GlobalAveragePool", ["c"], ["p"]),
+        helper.make_node("Sub", ["p", "p"], ["y"]),
+    ]
+    shape = helper.make_tensor("s", TensorProto.INT64, [4], [3, 1, 1, 1])
+    sizes = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, d) for n, d in (("x", [1, 1, 8, 8]), ("y", [1, 3, 1, 1]))
+    ]
+    graph = helper.make_graph(nodes, "light", sizes[:1], sizes[1:], [shape])
+    path = tmp_path / "light.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    found = looked_at(path)["answers"]
+    assert found.level == "note"
+    assert "filled with one number each" in found.evidence

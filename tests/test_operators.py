@@ -37,8 +37,12 @@ def lowered(path: Path, folder: Path) -> tuple[bytes, tuple[Operator, ...], runt
     return target.read_bytes(), operators.get(name).read(target.read_bytes(), told), runtime
 
 
-def test_every_reader_is_of_a_format() -> None:
-    assert {formats.of(Path(name)) for name in MADE} == set(plugins.names("operators")) <= set(plugins.names("formats"))
+def test_every_reader_is_of_a_format(tmp_path: Path) -> None:
+    assert (
+        {formats.of(make(tmp_path / name)) for name, make in MADE.items()}
+        == set(plugins.names("operators"))
+        <= set(plugins.names("formats"))
+    )
 
 
 @pytest.mark.parametrize("name", MADE)

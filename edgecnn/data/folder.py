@@ -70,25 +70,24 @@ def load(
     classes, paths, labels, roles = _files(layout)
     contents = _decoded.digests(paths)
     _copies.refuse_leak(paths, contents, roles)
+    shape = size, width or size, channels
+    images, broken = _decoded.images(paths, contents, shape=shape, skip_broken=skip_broken)
     looked = _near_copies.look(paths, contents) if near_copies and split == "content" else None
-    _remarks.say(paths, labels, contents, classes, looked)
-    keys = None
-    if split == "content":
-        keys = _copies.keys(_names(paths, layout), contents, looked, group)
-        _copies.say(keys, contents, labels, classes, bool(group))
-        _copies.say_parted(paths, keys, roles)
-    if layout.test is None:
-        roles[_to_test(labels, roles, contents, keys, test, seed)] = "test"
-        console.note(f"there is no test/: {100 * test:g} % of the pictures of {layout.train} are cut off to test with")
-
-    images, broken = _decoded.images(paths, contents, shape=(size, width or size, channels), skip_broken=skip_broken)
+    keys = _copies.keys(_names(paths, layout), contents, looked, group) if split == "content" else None
     kept = np.ones(len(paths), dtype=bool)
     kept[broken] = False
     if broken:
         console.warn(
             f"left out {len(broken):,} of {len(paths):,} pictures that cannot be read, {paths[broken[0]]} first"
         )
+    _remarks.say(paths, labels, contents, classes, looked)
     _remarks.say_dark(images, np.flatnonzero(kept))
+    if keys is not None:
+        _copies.say(keys, contents, labels, classes, bool(group))
+        _copies.say_parted(paths, keys, roles)
+    if layout.test is None:
+        roles[_to_test(labels, roles, contents, keys, test, seed)] = "test"
+        console.note(f"there is no test/: {100 * test:g} % of the pictures of {layout.train} are cut off to test with")
     held_out = None if layout.validation is None else roles == "validation"
     whole = Split(images, labels, classes, np.array(contents, dtype=np.str_), keys, held_out)
     return whole.take(np.flatnonzero(kept & (roles != "test"))), whole.take(np.flatnonzero(kept & (roles == "test")))

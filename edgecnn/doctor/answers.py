@@ -68,15 +68,15 @@ def inputs(stored: Tensor, description: Description) -> Tensor:
     return np.ascontiguousarray(stored).reshape(len(stored), *spec.shape)
 
 
-def findings(model: Model, outputs: int = 1) -> Iterator[Finding]:
+def findings(model: Model, outputs: int = 1, is_stand_in: bool = False) -> Iterator[Finding]:
     """Whether what it puts out depends on what it is shown: noise, a black and a white picture.
 
-    outputs: how many it has; the first is looked at.
+    outputs: how many it has; the first is looked at. is_stand_in: its weights are no learnt ones.
     """
     shown = [_noise(model, largest) for largest in _ranges(model)]
     with console.progress("asking the file", sum(map(len, shown))) as advance:
         answers = [model.answers(tensors, advance) for tensors in shown]
-    yield from _judge(answers, len(shown[0]), outputs)
+    yield from _judge(answers, len(shown[0]), outputs, is_stand_in)
 
 
 def pictures_for(macs: int | None) -> int:
@@ -86,7 +86,7 @@ def pictures_for(macs: int | None) -> int:
     return min(NOISE, max(FEWEST, MOST_MACS // max(1, macs)))
 
 
-def _judge(answers: Sequence[Tensor], count: int, outputs: int) -> Iterator[Finding]:
+def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: bool) -> Iterator[Finding]:
     everything = np.concatenate(answers)
     k = everything.shape[1]
     finite = [bool(np.isfinite(answer.astype(np.float64)).all()) for answer in answers]
@@ -100,7 +100,10 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int) -> Iterator[Find
         return
     if all((one == one[0]).all() for one in answers):
         evidence = f"the same {k} numbers for {count} different inputs"
-        if k > 1 and outputs == 1 and not _is_cut_off(everything):
+        if is_stand_in:
+            evidence += ": its weights are filled with one number each (ConstantOfShape), in place of learnt ones"
+            yield Finding(level="note", subject="answers", evidence=evidence)
+        elif k > 1 and outputs == 1 and not _is_cut_off(everything):
             evidence += ": it does not look at the picture"
             yield Finding(
                 level="wrong", subject="answers", evidence=evidence, mend="export it again, and check it there"

@@ -57,11 +57,22 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
         return  # it was said that nothing here feeds them
     yield from _reading(description.output)
     try:
-        yield from answers.findings(Model(path, description), len(graph.outputs))
+        model = Model(path, description)
     except MissingPackage as error:
         yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=error.hint)
+        return
     except EdgecnnError as error:
         yield Finding(level="wrong", subject="loading", evidence=error.sentence, mend=error.hint or "export it again")
+        return
+    try:
+        yield from answers.findings(model, len(graph.outputs), graph.is_stand_in)
+    except EdgecnnError as error:
+        if len(description.input.shape) == 4 and not graph.dynamic:  # it promises to take any picture
+            mend = error.hint or "export it again"
+            yield Finding(level="wrong", subject="answers", evidence=error.sentence, mend=mend)
+        else:
+            mend = "noise may be no input for it; or it takes another size: --input"
+            yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=mend)
 
 
 def _graph(path: Path, description: Description) -> Graph:

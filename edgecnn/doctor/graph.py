@@ -54,6 +54,8 @@ class Graph:
     opset: int | None = None
     """Of an ONNX file."""
     ir_version: int | None = None
+    is_stand_in: bool = False
+    """Its weights are filled with one number each, in place of learnt ones: a file to test a runtime with."""
 
     @property
     def transposes(self) -> tuple[Operator, ...]:

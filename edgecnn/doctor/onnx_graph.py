@@ -12,7 +12,7 @@ from edgecnn import model_files
 from edgecnn.doctor.graph import Depthwise, Graph, Operator
 from edgecnn.formats import _onnx_graph
 from edgecnn.formats._onnx_absorbed import Absorbed
-from edgecnn.formats._onnx_describe import computes_in_float, runs_as_coder
+from edgecnn.formats._onnx_describe import WEIGHTED, computes_in_float, runs_as_coder
 
 OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"}
 """What ONNX Runtime brings kernels for."""
@@ -58,6 +58,7 @@ def read(path: Path) -> Graph:
         depthwise=tuple(_depthwise(graph)),
         opset=max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=None),
         ir_version=model.ir_version,
+        is_stand_in=_is_stand_in(graph),
     )
 
 
@@ -70,6 +71,13 @@ def _dynamic(model: Any) -> list[str]:
         for place, size in enumerate(value.type.tensor_type.shape.dim)
         if not size.dim_value > 0
     ]
+
+
+def _is_stand_in(graph: _onnx_graph.Graph) -> bool:
+    """Whether every weighted operator's weights are filled with one number when the file is loaded."""
+    weights = [node.input[1] for node in graph.nodes if node.op_type in WEIGHTED and len(node.input) > 1]
+    writers = [graph.producer.get(name) for name in weights]
+    return bool(writers) and all(writer is not None and writer.op_type == "ConstantOfShape" for writer in writers)
 
 
 def _of_constants(node: Any, graph: _onnx_graph.Graph) -> bool:
