@@ -10,8 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import formats, runtimes, sizes
-from edgecnn.doctor import file
+from edgecnn import foreign, formats, runtimes, sizes
+from edgecnn.artifact import TensorSpec
+from edgecnn.doctor import answers, file
 from edgecnn.doctor.finding import Finding
 
 
@@ -130,3 +131,61 @@ def test_a_file_that_forgets_to_import_a_domain_is_read_all_the_same(tmp_path: P
     path = saved(tmp_path / "forgot.onnx", nodes, output=[1, 4])
     assert formats.describe(path).operators == {"Quant": 1, "Relu": 1}
     assert "No opset import for domain 'maker.custom'" in looked_at(path)["loading"].evidence
+
+
+def test_a_recurrent_layer_costs_its_weights_at_every_step(tmp_path: Path) -> None:
+    """Of a GRU: three gates, each a product with what comes in and one with what it remembers."""
+    steps, features, hidden = 7, 5, 4
+    weights = {
+        "w": np.ones((1, 3 * hidden, features), np.float32),
+        "r": np.ones((1, 3 * hidden, hidden), np.float32),
+    }
+    nodes = [helper.make_node("GRU", ["x", "w", "r"], ["y"], hidden_size=hidden)]
+    path = saved(tmp_path / "gru.onnx", nodes, weights, {"x": [steps, 1, features]}, output=[steps, 1, 1, hidden])
+    assert formats.describe(path).macs == steps * 3 * hidden * (features + hidden)
+
+
+@pytest.mark.parametrize(("dtype", "word"), [("DOUBLE", "fp64"), ("FLOAT16", "fp16"), ("INT64", "int64")])
+def test_a_file_that_learnt_nothing_has_the_type_it_computes_with(dtype: str, word: str, tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
+    path = saved(tmp_path / "sum.onnx", nodes, output=[1, 4], dtype=getattr(TensorProto, dtype))
+    assert formats.describe(path).precision == word
+
+
+def test_names_that_nobody_gave_choose_no_output(tmp_path: Path) -> None:
+    """An output whose size is open has as many values as there are names: none."""
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("NonZero", ["x"], ["state"])]
+    path = saved(tmp_path / "state.onnx", nodes, output=[1, 4])
+    model = onnx.load(path)
+    model.graph.output.append(helper.make_tensor_value_info("state", TensorProto.INT64, [2, "n"]))
+    onnx.save(model, path)
+    assert foreign.known(path, formats.describe(path)).artifact.description.output.name == "y"
+
+
+def test_an_opset_that_onnx_runtime_never_promised_is_told(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
+    found = looked_at(saved(tmp_path / "old.onnx", nodes, output=[1, 4], opset=6))
+    assert found["runtime"].level == "note"
+    assert "opset 7 and newer" in found["runtime"].evidence
+    assert "Could not find an implementation for Add(6)" in found["loading"].evidence
+    found = looked_at(saved(tmp_path / "oldest.onnx", nodes, output=[1, 4], opset=7))
+    assert (found["runtime"].level, found["answers"].level) == ("ok", "ok")
+
+
+def test_what_is_no_picture_is_not_judged_as_one(tmp_path: Path) -> None:
+    """Features of sound: no normalisation of pixels, no layout of theirs, no folder of pictures that finds it out."""
+    spec = TensorSpec(name="x", shape=(1, 3, 40), dtype="int8", layout="", scale=26 / 255, zero_point=-128)
+    (found,) = file._input(spec)
+    assert (found.level, "pixel" in found.evidence) == ("ok", False)
+    assert "0 .. 26" in found.evidence
+    nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]), helper.make_node("Relu", ["t"], ["y"])]
+    seen = looked_at(saved(tmp_path / "sound.onnx", nodes, inputs={"x": [1, 3, 40]}, output=[1, 40, 3]))
+    assert seen["transposes"].level == "note"
+    assert (seen["card"].level, seen["card"].mend) == ("note", None)
+
+
+@pytest.mark.parametrize(("scale", "zero_point", "is_told"), [(1 / 256, 0, False), (4.0, 128, True)])
+def test_probabilities_at_the_end_of_their_range_are_no_fault(scale: float, zero_point: int, is_told: bool) -> None:
+    spec = TensorSpec(name="y", shape=(1, 2), dtype="uint8", layout="NK", scale=scale, zero_point=zero_point)
+    sure = np.array([[0, 255], [255, 0], [3, 252]], np.uint8)
+    assert [one.subject for one in answers._range(sure, spec)] == ["output scale"] * is_told

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
 from edgecnn import console, runtimes, sizes
-from edgecnn.artifact import Description
+from edgecnn.artifact import Description, TensorSpec
 from edgecnn.doctor.finding import Finding
 from edgecnn.errors import ModelFileError
 
@@ -77,6 +77,7 @@ def findings(model: Model, outputs: int = 1, is_stand_in: bool = False) -> Itera
     with console.progress("asking the file", sum(map(len, shown))) as advance:
         answers = [model.answers(tensors, advance) for tensors in shown]
     yield from _judge(answers, len(shown[0]), outputs, is_stand_in)
+    yield from _range(np.concatenate(answers), model.description.output)
 
 
 def pictures_for(macs: int | None) -> int:
@@ -99,7 +100,7 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
         yield Finding(level="note", subject="answers", evidence=evidence, mend="feed it the range it was trained on")
         return
     if all((one == one[0]).all() for one in answers):
-        evidence = f"the same {k} numbers for {count} different inputs"
+        evidence = f"the same {k} {'number' if k == 1 else 'numbers'} for {count} different inputs"
         if is_stand_in:
             evidence += ": its weights are filled with one number each (ConstantOfShape), in place of learnt ones"
             yield Finding(level="note", subject="answers", evidence=evidence)
@@ -112,14 +113,21 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
             evidence += " of noise, which may be right: such an output can stand still where there is nothing to see"
             yield Finding(level="note", subject="answers", evidence=evidence, mend="show it pictures")
         return
-    yield Finding(level="ok", subject="answers", evidence=f"{k} finite numbers that depend on the input, n {count}")
-    if np.issubdtype(everything.dtype, np.integer):
-        span = np.iinfo(everything.dtype)
-        cut = 100 * float(np.isin(everything, (span.min, span.max)).mean())
-        if cut > MOST_SATURATED_PERCENT:
-            evidence = f"{cut:.0f} % of the {everything.dtype} outputs on noise stand at the end of their range"
-            mend = "calibrate with pictures as the model will see them"
-            yield Finding(level="warn", subject="output scale", evidence=evidence, mend=mend)
+    evidence = "1 finite number that depends" if k == 1 else f"{k} finite numbers that depend"
+    yield Finding(level="ok", subject="answers", evidence=f"{evidence} on the input, n {count}")
+
+
+def _range(values: Tensor, spec: TensorSpec) -> Iterator[Finding]:
+    """Whether integers that stand for more than probabilities, which end at 0 and 1 by nature, are cut off."""
+    if not np.issubdtype(values.dtype, np.integer) or spec.scale is None or (values == values[0]).all():
+        return
+    span = np.iinfo(values.dtype)
+    low, high = (spec.scale * (end - (spec.zero_point or 0)) for end in (span.min, span.max))
+    cut = 100 * float(np.isin(values, (span.min, span.max)).mean())
+    if cut > MOST_SATURATED_PERCENT and not (low == 0 and high < 1.01):
+        evidence = f"{cut:.0f} % of the {values.dtype} outputs on noise stand at the end of their range"
+        mend = "calibrate with pictures as the model will see them"
+        yield Finding(level="warn", subject="output scale", evidence=evidence, mend=mend)
 
 
 def _is_cut_off(values: Tensor) -> bool:

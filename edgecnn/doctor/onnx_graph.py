@@ -12,7 +12,8 @@ from edgecnn import model_files
 from edgecnn.doctor.graph import Depthwise, Graph, Operator
 from edgecnn.formats import _onnx_graph
 from edgecnn.formats._onnx_absorbed import Absorbed
-from edgecnn.formats._onnx_describe import WEIGHTED, computes_in_float, runs_as_coder
+from edgecnn.formats._onnx_cost import WEIGHTED
+from edgecnn.formats._onnx_describe import computes_in_float, runs_as_coder
 
 OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"}
 """What ONNX Runtime brings kernels for."""

@@ -15,14 +15,11 @@ import numpy as np
 from edgecnn import model_files, runtimes, sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
 from edgecnn.errors import EdgecnnError, ModelFileError, UsageError
-from edgecnn.formats import _arena, _onnx_notes, _precision
+from edgecnn.formats import _onnx_notes, _precision
 from edgecnn.formats._onnx_absorbed import Absorbed
-from edgecnn.formats._onnx_graph import CODERS, NATIVE, Graph, entry, read, reads, stated
+from edgecnn.formats._onnx_cost import WEIGHTED, attribute, macs, operands, peak_bytes
+from edgecnn.formats._onnx_graph import CODERS, NATIVE, Graph, entry, read, stated
 
-WEIGHTED = {
-    *("Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
-    *("QGemm", "MatMulNBits"),
-}
 PASSED_ON = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", *CODERS}
 """Operators that leave an output's meaning as it is."""
 PACKED = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
@@ -84,8 +81,8 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
         float_operators=float_operators,
         transposes=operators["Transpose"],
         quantize_pairs=sum(runs_as_coder(node, *part) for part in parts for node in part[0].nodes),
-        planned_activation_peak_bytes=None if source.open else _peak_bytes(*parts[0]),
-        macs=None if source.open else _macs(graph),
+        planned_activation_peak_bytes=None if source.open else peak_bytes(*parts[0]),
+        macs=None if source.open else macs(graph),
         parameters=sum(count for _, count in weights.values()),
         labels=_onnx_notes.labels(notes),
         image=_onnx_notes.image(notes),
@@ -137,11 +134,6 @@ def computes_in_float(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
     return any(graph.is_float(name) for name in values)
 
 
-def _operands(node: Any) -> list[str]:
-    places = NATIVE.get(node.op_type)
-    return [name for place, name in enumerate(node.input) if name and (places is None or place in places)]
-
-
 def _integer_operators(graph: Graph, absorbed: Absorbed) -> Counter[str]:
     """How many operators compute with activations of each quantised type.
 
@@ -179,11 +171,11 @@ def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
             continue
         if node.op_type in PACKED and node.input[PACKED[node.op_type]] in graph.constants:
             name = node.input[PACKED[node.op_type]]
-            bits = _attribute(node, "bits", 4)
+            bits = attribute(node, "bits", 4)
             stored = math.prod(graph.shapes[name]) * np.dtype(graph.types[name]).itemsize * 8 // bits
             found[name] = (f"int{bits}", stored)
             continue
-        for name in _operands(node):
+        for name in operands(node):
             writer = graph.producer.get(name)
             through = writer is not None and writer.op_type == "DequantizeLinear"
             stored = writer is not None and writer.op_type in ("DequantizeLinear", "Cast")
@@ -196,61 +188,6 @@ def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
             if (value or bias) and (node.op_type in WEIGHTED or math.prod(graph.shapes[constant]) > 1):
                 found[constant] = (graph.types[constant], math.prod(graph.shapes[constant]))
     return found
-
-
-def _macs(graph: Graph) -> int | None:
-    """Multiply-accumulates of convolutions and matrix products.
-
-    None if a shape cannot be told, or which branch is taken and how often decides.
-    """
-    if any(node.op_type in WEIGHTED for part in graph.inside for node in part.nodes):
-        return None
-    total = 0
-    for node in graph.nodes:
-        if node.op_type not in WEIGHTED:
-            continue
-        if node.op_type == "MatMulNBits":
-            source = graph.shapes.get(node.input[0])
-            if source is None:
-                return None
-            total += math.prod(source) * _attribute(node, "N", 0)
-            continue
-        operands = _operands(node)
-        shapes = [graph.shapes.get(name) for name in (operands[0], operands[1], node.output[0])]
-        if any(shape is None for shape in shapes):
-            return None
-        x, weight, out = (shape or () for shape in shapes)
-        if node.op_type == "ConvTranspose":
-            total += math.prod(x) * math.prod(weight[1:])  # weight (C, K / groups, kh, kw)
-        elif "Conv" in node.op_type:
-            total += math.prod(out) * math.prod(weight[1:])  # weight (K, C / groups, kh, kw)
-        else:
-            transposed = any(a.name == "transA" and a.i for a in node.attribute)
-            total += math.prod(out) * (x[0] if transposed else x[-1])
-    return total
-
-
-def _peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
-    """While a branch or a loop runs, what it holds itself comes to what is alive around it."""
-    own = {*graph.inputs, *(name for node in graph.nodes for name in node.output)}
-    steps: list[_arena.Step] = []
-    bytes_of: dict[str, int] = {}
-    for node in graph.nodes:
-        if node.output[0] in absorbed.inside:
-            continue
-        read = [absorbed.storage(name) for name in reads(node) if name and name not in graph.constants]
-        written = [absorbed.storage(name) for name in node.output if name]
-        if bodies := graph.bodies.get(node.output[0]):
-            bytes_of[f"in {node.output[0]}"] = max(_peak_bytes(body, Absorbed(body)) for body in bodies)
-            written.append(f"in {node.output[0]}")
-        if node.op_type in ("DequantizeLinear", "Cast") and node.input[0] in graph.constants:
-            continue  # a weight
-        steps.append((read, written))
-    for name in {name for step in steps for names in step for name in names} | set(graph.inputs):
-        if name in graph.shapes and name in own:
-            bytes_of[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
-    outputs = [absorbed.storage(name) for name in graph.outputs]
-    return _arena.peak_bytes(steps, bytes_of, graph.inputs, outputs)
 
 
 def _settled(model: Any, wanted: Sequence[int]) -> tuple[int, ...]:
@@ -299,7 +236,7 @@ def _output(graph: Graph, name: str) -> TensorSpec:
     if writer.op_type == "Sigmoid":
         return dataclasses.replace(spec, reading="probability")
     if writer.op_type == "ArgMax" and (scores := graph.shapes.get(writer.input[0])):
-        axis = next((attribute.i for attribute in writer.attribute if attribute.name == "axis"), 0)
+        axis = next((entry.i for entry in writer.attribute if entry.name == "axis"), 0)
         return dataclasses.replace(spec, reading="number", classes=scores[axis])
     return spec
 
@@ -315,7 +252,3 @@ def _layout(shape: Sequence[int]) -> str:
     if len(shape) == 4:
         return "NHWC" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "NCHW"
     return "NK" if len(shape) == 2 else ""
-
-
-def _attribute(node: Any, name: str, default: int) -> int:
-    return next((int(entry.i) for entry in node.attribute if entry.name == name), default)
