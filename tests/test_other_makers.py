@@ -14,6 +14,8 @@ from edgecnn import foreign, formats, runtimes, sizes
 from edgecnn.artifact import TensorSpec
 from edgecnn.doctor import answers, file
 from edgecnn.doctor.finding import Finding
+from edgecnn.errors import ModelFileError
+from edgecnn.runtimes import litert
 
 
 def looked_at(path: Path, size: str | None = None) -> dict[str, Finding]:
@@ -189,3 +191,27 @@ def test_probabilities_at_the_end_of_their_range_are_no_fault(scale: float, zero
     spec = TensorSpec(name="y", shape=(1, 2), dtype="uint8", layout="NK", scale=scale, zero_point=zero_point)
     sure = np.array([[0, 255], [255, 0], [3, 252]], np.uint8)
     assert [one.subject for one in answers._range(sure, spec)] == ["output scale"] * is_told
+
+
+def test_filled_weights_stay_filled_in_another_shape(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ConstantOfShape", ["eight"], ["flat"], value=numpy_helper.from_array(np.float32([0.5]))),
+        helper.make_node("Reshape", ["flat", "shape"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["y"]),
+    ]
+    constants = {"eight": np.int64([8]), "shape": np.int64([4, 2])}
+    found = looked_at(saved(tmp_path / "light.onnx", nodes, constants, output=[1, 2]))["answers"]
+    assert found.level == "note"
+    assert "filled with one number each" in found.evidence
+
+
+def test_what_engines_say_is_told_apart(tmp_path: Path) -> None:
+    """ONNX Runtime lists the values of a node before it says what is wrong; LiteRT joins sentences without a space."""
+    nodes = [helper.make_node("Quant", ["x"], ["y"], domain="maker.custom")]
+    with pytest.raises(ModelFileError, match=r"refuses \S+forgot.onnx: No opset import for domain 'maker.custom'"):
+        runtimes.get("onnxruntime").open(saved(tmp_path / "forgot.onnx", nodes, output=[1, 4]), 1)
+    joined = RuntimeError("XNNPack delegate failed to reshape runtimeNode number 27 (Delegate) failed to prepare.")
+    assert litert._reason(joined) == (
+        "XNNPack delegate failed to reshape runtime: Node number 27 (Delegate) failed to prepare"
+    )

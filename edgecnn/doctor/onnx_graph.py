@@ -77,8 +77,15 @@ def _dynamic(model: Any) -> list[str]:
 def _is_stand_in(graph: _onnx_graph.Graph) -> bool:
     """Whether every weighted operator's weights are filled with one number when the file is loaded."""
     weights = [node.input[1] for node in graph.nodes if node.op_type in WEIGHTED and len(node.input) > 1]
-    writers = [graph.producer.get(name) for name in weights]
-    return bool(writers) and all(writer is not None and writer.op_type == "ConstantOfShape" for writer in writers)
+    return bool(weights) and all(_is_filled(name, graph) for name in weights)
+
+
+def _is_filled(name: str, graph: _onnx_graph.Graph) -> bool:
+    """Whether a value is one number all over, in whatever shape it is brought."""
+    writer = graph.producer.get(name)
+    if writer is not None and writer.op_type in _onnx_graph.SHUFFLES:
+        return _is_filled(writer.input[0], graph)
+    return writer is not None and writer.op_type == "ConstantOfShape"
 
 
 def _of_constants(node: Any, graph: _onnx_graph.Graph) -> bool:

@@ -108,6 +108,7 @@ def _reason(error: Exception) -> str:
     """The engine's own words: the part that says what is wrong, on one line."""
     said = str(error).strip().partition("\n Please fix")[0].removeprefix("Error in execution: ")
     said = re.sub(r"^Non-zero status code returned while running (\S+) node\. .*?Status Message: ", r"in \1: ", said)
+    said = re.sub(r"^.*\) -> \(.*\) , Error ", "", said, flags=re.DOTALL)  # names and types of a node's values
     said = re.sub(r"(\S*/)?\w+\.(cc|h):\d+ (.*?\) )?", "", said)
     return " ".join(said.rpartition(" : ")[2].split()).rstrip(".")
 
