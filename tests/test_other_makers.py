@@ -215,3 +215,29 @@ def test_what_engines_say_is_told_apart(tmp_path: Path) -> None:
     assert litert._reason(joined) == (
         "XNNPack delegate failed to reshape runtime: Node number 27 (Delegate) failed to prepare"
     )
+
+
+def test_a_detector_may_find_more_in_one_picture_than_in_another(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Greater", ["x", "half"], ["is bright"]),
+        helper.make_node("NonZero", ["is bright"], ["places"]),
+        helper.make_node("Cast", ["places"], ["y"], to=TensorProto.FLOAT),
+    ]
+    path = saved(tmp_path / "d.onnx", nodes, {"half": np.float32(0.5)}, {"x": [1, 3, 4, 4]}, output=[4, "found"])
+    found = looked_at(path)["answers"]
+    assert found.level == "note"
+    assert "0 to 192 values" in found.evidence  # four places of each of 48 values
+
+
+def test_an_even_input_that_is_divided_by_its_deviation_is_no_broken_file(tmp_path: Path) -> None:
+    """As of nets that normalise each sound or picture by itself: what is black, or silent, has no deviation."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"]),
+        helper.make_node("Sub", ["x", "mean"], ["off"]),
+        helper.make_node("Abs", ["off"], ["distance"]),
+        helper.make_node("ReduceMean", ["distance"], ["deviation"]),
+        helper.make_node("Div", ["off", "deviation"], ["y"]),
+    ]
+    found = looked_at(saved(tmp_path / "even.onnx", nodes, inputs={"x": [1, 64]}, output=[1, 64]))["answers"]
+    assert found.level == "warn"
+    assert "4 of 68 outputs are not numbers, all for inputs of one value" in found.evidence

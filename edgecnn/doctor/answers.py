@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from edgecnn.errors import ModelFileError
 
 NOISE, FEWEST = 32, 4
 """Random pictures it is shown: as many as MOST_MACS allow, within these."""
+EVEN = 2
+"""Inputs after these that have one value all over: the lowest and the highest."""
 MOST_MACS = 20_000_000_000
 """Of the pictures of one range of values: some seconds of a core."""
 MOST_SATURATED_PERCENT = 20.0
@@ -38,12 +40,13 @@ class Model:
         """What it puts out (N, K) for what its input tensor holds, (N, H, W, C) in the tensor's own type."""
         return self.answers(inputs(stored, self.description))
 
-    def answers(self, tensors: Tensor, advance: Callable[[int], None] = lambda n: None) -> Tensor:
+    def answer(self, tensor: Tensor) -> Tensor:
+        """What it puts out (1, K) for one input tensor."""
+        return np.asarray(self._session(tensor)).reshape(1, -1)
+
+    def answers(self, tensors: Tensor) -> Tensor:
         """What it puts out (N, K) for so many input tensors. Raises ModelFileError if the sizes of that differ."""
-        raw = []
-        for x in tensors:
-            raw.append(np.asarray(self._session(x)).reshape(1, -1))
-            advance(1)
+        raw = [self.answer(x) for x in tensors]
         counts = sorted({answer.size for answer in raw})
         if len(counts) > 1:
             raise ModelFileError(
@@ -74,8 +77,19 @@ def findings(model: Model, outputs: int = 1, is_stand_in: bool = False) -> Itera
     outputs: how many it has; the first is looked at. is_stand_in: its weights are no learnt ones.
     """
     shown = [_noise(model, largest) for largest in _ranges(model)]
+    raw: list[list[Tensor]] = []
     with console.progress("asking the file", sum(map(len, shown))) as advance:
-        answers = [model.answers(tensors, advance) for tensors in shown]
+        for tensors in shown:
+            raw.append([])
+            for x in tensors:
+                raw[-1].append(model.answer(x))
+                advance(1)
+    counts = sorted({answer.size for of_range in raw for answer in of_range})
+    if len(counts) > 1:
+        evidence = f"{counts[0]} to {counts[-1]} values, by what it is shown: things that it found, and no scores"
+        yield Finding(level="note", subject="answers", evidence=evidence)
+        return
+    answers = [np.concatenate(of_range) for of_range in raw]
     yield from _judge(answers, len(shown[0]), outputs, is_stand_in)
     yield from _range(np.concatenate(answers), model.description.output)
 
@@ -91,6 +105,11 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
     everything = np.concatenate(answers)
     k = everything.shape[1]
     finite = [bool(np.isfinite(answer.astype(np.float64)).all()) for answer in answers]
+    if not all(finite) and all(np.isfinite(answer[:-EVEN].astype(np.float64)).all() for answer in answers):
+        evidence = f"{_not_numbers(everything)}, all for inputs of one value, such as black or silence"
+        mend = "look for a logarithm of the input, or a division by its mean or deviation: add something small there"
+        yield Finding(level="warn", subject="answers", evidence=evidence, mend=mend)
+        return
     if not any(finite):
         evidence = f"on {len(everything)} inputs: {_not_numbers(everything)}"
         yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again; look for a division")
