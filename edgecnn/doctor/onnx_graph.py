@@ -38,9 +38,7 @@ def read(path: Path) -> Graph:
             Operator(
                 name=node.name or f"{node.op_type}_{names[node.op_type]}",
                 kind=node.op_type,
-                reads=tuple(
-                    absorbed.storage(name) for name in _onnx_graph.reads(node) if name and name not in graph.constants
-                ),
+                reads=tuple(absorbed.storage(name) for name in _onnx_graph.reads(node) if name not in graph.constants),
                 writes=tuple(absorbed.storage(name) for name in node.output if name),
                 is_float=computes_in_float(node, graph, absorbed),
                 is_coder=runs_as_coder(node, graph, absorbed),
@@ -90,7 +88,7 @@ def _is_filled(name: str, graph: _onnx_graph.Graph) -> bool:
 
 def _of_constants(node: Any, graph: _onnx_graph.Graph) -> bool:
     """Whether a node computes from constants alone: a runtime does that once, when it loads the file."""
-    return all(name in graph.constants for name in _onnx_graph.reads(node) if name)
+    return all(name in graph.constants for name in _onnx_graph.reads(node))
 
 
 def _depthwise(graph: _onnx_graph.Graph) -> list[Depthwise]:

@@ -65,7 +65,7 @@ def peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
     for node in graph.nodes:
         if node.output[0] in absorbed.inside:
             continue
-        read = [absorbed.storage(name) for name in reads(node) if name and name not in graph.constants]
+        read = [absorbed.storage(name) for name in reads(node) if name not in graph.constants]
         written = [absorbed.storage(name) for name in node.output if name]
         if bodies := graph.bodies.get(node.output[0]):
             bytes_of[f"in {node.output[0]}"] = max(peak_bytes(body, Absorbed(body)) for body in bodies)

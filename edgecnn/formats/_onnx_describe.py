@@ -236,7 +236,7 @@ def _output(graph: Graph, name: str) -> TensorSpec:
     if writer.op_type == "Sigmoid":
         return dataclasses.replace(spec, reading="probability")
     if writer.op_type == "ArgMax" and (scores := graph.shapes.get(writer.input[0])):
-        axis = next((entry.i for entry in writer.attribute if entry.name == "axis"), 0)
+        axis = attribute(writer, "axis", 0)
         return dataclasses.replace(spec, reading="number", classes=scores[axis])
     return spec
 

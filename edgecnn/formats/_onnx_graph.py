@@ -102,7 +102,7 @@ def read(model: Any, input_shape: Sequence[int] = ()) -> Graph:
 
 def reads(node: Any) -> list[str]:
     """What a node reads: its inputs, and what the graphs in it take from around them."""
-    names = list(node.input)
+    names = [name for name in node.input if name]
     for body in _bodies(node):
         own = {value.name for value in (*body.input, *body.initializer)}
         own.update(name for inner in body.node for name in inner.output)
