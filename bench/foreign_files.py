@@ -36,12 +36,15 @@ LIMIT_S = 300
 KEPT = ("precision", "format_version", "input", "output", "operators", "float_operators", "parameters", "macs")
 """Of what `inspect` answers."""
 SIZES = {
+    "trueocr/*/rec.onnx": "1x1x96x320",
     "*_rec_*": "1x3x48x320",
     "*/rec/*": "1x3x48x320",
     "*recognition.onnx": "1x3x48x320",
     "*/rec.onnx": "1x3x48x320",
     "*_cls_*": "1x3x48x192",
     "*/melspectrogram.*": "1x16000",
+    "*silero_vad_v6.onnx": "1x576",
+    "*silero_vad*_sequence.onnx": "1x576",
     "*silero_vad*": "1x512",
 }
 """Pattern of a file's name -> the sizes its maker runs it with."""
