@@ -96,7 +96,7 @@ class Description:
     planned_activation_peak_bytes: int | None
     """Largest sum of activation tensors alive at once, in the file's own operator order; None while a size is open."""
     macs: int | None
-    """None where a size is open, or the file does not tell one inside."""
+    """None where a size is open, the file does not tell one inside, or branches or loops decide."""
     parameters: int
     labels: tuple[str, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()

@@ -122,7 +122,7 @@ def _classes(path: Path, description: Description) -> tuple[Description, tuple[s
     fits = []
     for output in description.outputs:
         names, words = class_names(path, description, class_count(output))
-        if len(names) == class_count(output):
+        if names and len(names) == class_count(output):
             fits.append((output, names, words))
     if len(fits) == 1:
         (output, found, said) = fits[0]

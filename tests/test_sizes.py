@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn import bench, doctor, formats, inspect, measure, plans, runtimes, selftest, sizes
 from edgecnn.doctor.answers import Model
-from edgecnn.errors import GateFailed, ModelFileError, UsageError
+from edgecnn.errors import ModelFileError, UsageError
 from edgecnn.foreign import assumed_preprocessing
 from edgecnn.formats import _tflite_model
 
@@ -214,10 +214,10 @@ def test_what_an_engine_raises_when_it_runs_is_one_sentence(tmp_path: Path, caps
     with pytest.raises(ModelFileError, match=r"ONNX Runtime cannot run head.onnx: in MatMul: .*") as refused:
         bench.bench([path], plans.load(plans.Suite, "default", [*SUITE, 'input="16x16"']))
     assert "\n" not in refused.value.sentence
-    with pytest.raises(GateFailed, match="loading"):
-        doctor.of_file(path, as_json=True, input_size="16x16")
+    doctor.of_file(path, as_json=True, input_size="16x16")
     said = {one["subject"]: one for one in json.loads(capsys.readouterr().out)["findings"]}
-    assert "cannot run head.onnx" in said["loading"]["evidence"]
+    assert said["answers"]["level"] == "warn"  # the size may be to blame, and no fault of the file
+    assert "cannot run head.onnx" in said["answers"]["evidence"]
     bench.bench([path], plans.load(plans.Suite, "default", [*SUITE, 'input="8x8"']))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
 from edgecnn import console, runtimes, sizes
-from edgecnn.artifact import Description
+from edgecnn.artifact import Description, TensorSpec
 from edgecnn.doctor.finding import Finding
 from edgecnn.errors import ModelFileError
 
 NOISE, FEWEST = 32, 4
 """Random pictures it is shown: as many as MOST_MACS allow, within these."""
+EVEN = 2
+"""Inputs after these that have one value all over: the lowest and the highest."""
 MOST_MACS = 20_000_000_000
 """Of the pictures of one range of values: some seconds of a core."""
 MOST_SATURATED_PERCENT = 20.0
@@ -38,12 +40,13 @@ class Model:
         """What it puts out (N, K) for what its input tensor holds, (N, H, W, C) in the tensor's own type."""
         return self.answers(inputs(stored, self.description))
 
-    def answers(self, tensors: Tensor, advance: Callable[[int], None] = lambda n: None) -> Tensor:
+    def answer(self, tensor: Tensor) -> Tensor:
+        """What it puts out (1, K) for one input tensor."""
+        return np.asarray(self._session(tensor)).reshape(1, -1)
+
+    def answers(self, tensors: Tensor) -> Tensor:
         """What it puts out (N, K) for so many input tensors. Raises ModelFileError if the sizes of that differ."""
-        raw = []
-        for x in tensors:
-            raw.append(np.asarray(self._session(x)).reshape(1, -1))
-            advance(1)
+        raw = [self.answer(x) for x in tensors]
         counts = sorted({answer.size for answer in raw})
         if len(counts) > 1:
             raise ModelFileError(
@@ -74,9 +77,21 @@ def findings(model: Model, outputs: int = 1, is_stand_in: bool = False) -> Itera
     outputs: how many it has; the first is looked at. is_stand_in: its weights are no learnt ones.
     """
     shown = [_noise(model, largest) for largest in _ranges(model)]
+    raw: list[list[Tensor]] = []
     with console.progress("asking the file", sum(map(len, shown))) as advance:
-        answers = [model.answers(tensors, advance) for tensors in shown]
+        for tensors in shown:
+            raw.append([])
+            for x in tensors:
+                raw[-1].append(model.answer(x))
+                advance(1)
+    counts = sorted({answer.size for of_range in raw for answer in of_range})
+    if len(counts) > 1:
+        evidence = f"{counts[0]} to {counts[-1]} values, by what it is shown: things that it found, and no scores"
+        yield Finding(level="note", subject="answers", evidence=evidence)
+        return
+    answers = [np.concatenate(of_range) for of_range in raw]
     yield from _judge(answers, len(shown[0]), outputs, is_stand_in)
+    yield from _range(np.concatenate(answers), model.description.output)
 
 
 def pictures_for(macs: int | None) -> int:
@@ -90,6 +105,11 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
     everything = np.concatenate(answers)
     k = everything.shape[1]
     finite = [bool(np.isfinite(answer.astype(np.float64)).all()) for answer in answers]
+    if not all(finite) and all(np.isfinite(answer[:-EVEN].astype(np.float64)).all() for answer in answers):
+        evidence = f"{_not_numbers(everything)}, all for inputs of one value, such as black or silence"
+        mend = "look for a logarithm of the input, or a division by its mean or deviation: add something small there"
+        yield Finding(level="warn", subject="answers", evidence=evidence, mend=mend)
+        return
     if not any(finite):
         evidence = f"on {len(everything)} inputs: {_not_numbers(everything)}"
         yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again; look for a division")
@@ -99,7 +119,7 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
         yield Finding(level="note", subject="answers", evidence=evidence, mend="feed it the range it was trained on")
         return
     if all((one == one[0]).all() for one in answers):
-        evidence = f"the same {k} numbers for {count} different inputs"
+        evidence = f"the same {k} {'number' if k == 1 else 'numbers'} for {count} different inputs"
         if is_stand_in:
             evidence += ": its weights are filled with one number each (ConstantOfShape), in place of learnt ones"
             yield Finding(level="note", subject="answers", evidence=evidence)
@@ -112,14 +132,21 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
             evidence += " of noise, which may be right: such an output can stand still where there is nothing to see"
             yield Finding(level="note", subject="answers", evidence=evidence, mend="show it pictures")
         return
-    yield Finding(level="ok", subject="answers", evidence=f"{k} finite numbers that depend on the input, n {count}")
-    if np.issubdtype(everything.dtype, np.integer):
-        span = np.iinfo(everything.dtype)
-        cut = 100 * float(np.isin(everything, (span.min, span.max)).mean())
-        if cut > MOST_SATURATED_PERCENT:
-            evidence = f"{cut:.0f} % of the {everything.dtype} outputs on noise stand at the end of their range"
-            mend = "calibrate with pictures as the model will see them"
-            yield Finding(level="warn", subject="output scale", evidence=evidence, mend=mend)
+    evidence = "1 finite number that depends" if k == 1 else f"{k} finite numbers that depend"
+    yield Finding(level="ok", subject="answers", evidence=f"{evidence} on the input, n {count}")
+
+
+def _range(values: Tensor, spec: TensorSpec) -> Iterator[Finding]:
+    """Whether integers that stand for more than probabilities, which end at 0 and 1 by nature, are cut off."""
+    if not np.issubdtype(values.dtype, np.integer) or spec.scale is None or (values == values[0]).all():
+        return
+    span = np.iinfo(values.dtype)
+    low, high = (spec.scale * (end - (spec.zero_point or 0)) for end in (span.min, span.max))
+    cut = 100 * float(np.isin(values, (span.min, span.max)).mean())
+    if cut > MOST_SATURATED_PERCENT and not (low == 0 and high < 1.01):
+        evidence = f"{cut:.0f} % of the {values.dtype} outputs on noise stand at the end of their range"
+        mend = "calibrate with pictures as the model will see them"
+        yield Finding(level="warn", subject="output scale", evidence=evidence, mend=mend)
 
 
 def _is_cut_off(values: Tensor) -> bool:

@@ -49,7 +49,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
     yield from operators.versions(graph, here, board)
     yield from _card(path, description, len(graph.outputs))
     yield from _places(graph, description)
-    yield from _cost(graph)
+    yield from _cost(graph, len(description.input.shape) == 4)
     yield from _islands(graph, description)
     yield from _depthwise(graph)
     yield from _input(description.input)
@@ -98,6 +98,8 @@ def _card(path: Path, description: Description, outputs: int) -> Iterator[Findin
     if card is None and known.whose is not None:
         words = foreign.fed_words(description.input, known.artifact.preprocessing)
         yield Finding(level="ok", subject="card", evidence=f"none; what to feed, by {known.whose}: {words}")
+    elif card is None and len(description.input.shape) != 4:
+        yield Finding(level="note", subject="card", evidence="none: nobody knows what its input should hold")
     elif card is None:
         evidence = "none: nobody knows what its pixels should be"
         mend = "edgecnn doctor FILE --pictures FOLDER finds out"
@@ -176,18 +178,18 @@ def _places(graph: Graph, description: Description) -> Iterator[Finding]:
         yield Finding(level="note", subject="inputs", evidence=evidence, mend="export it with one input to measure it")
 
 
-def _cost(graph: Graph) -> Iterator[Finding]:
+def _cost(graph: Graph, takes_pictures: bool) -> Iterator[Finding]:
     """Operators that compute nothing."""
     if graph.transposes:
         first = graph.transposes[0]
         evidence = f"{len(graph.transposes)} ({named(graph.transposes)})"
-        at_input = not {*first.reads}.isdisjoint(graph.inputs)
+        at_input = takes_pictures and not {*first.reads}.isdisjoint(graph.inputs)
         mend = "the first turns the input: export it with the runtime's own layout (NHWC for TFLite)"
         mend = mend if at_input else "attention has some by nature; between convolutions each costs a pass over memory"
         yield Finding(level="warn" if at_input else "note", subject="transposes", evidence=evidence, mend=mend)
     if graph.coders:
         doubled = _back_to_back(graph)
-        evidence = f"{len(graph.coders)} operators only quantise or dequantise ({named(graph.coders)})"
+        evidence = f"operators that only quantise or dequantise: {len(graph.coders)} ({named(graph.coders)})"
         if doubled:
             evidence += f"; {doubled} directly behind another"
         mend = "at the edges the price of another type there; inside, keep the operators between them in int8"
@@ -226,7 +228,7 @@ def _depthwise(graph: Graph) -> Iterator[Finding]:
 
 
 def _input(spec: TensorSpec) -> Iterator[Finding]:
-    """What the input's scale and zero point say of the pictures it was calibrated with."""
+    """What the input's scale and zero point say of what it was calibrated with: pictures, if it takes four axes."""
     if spec.scale is None:
         return
     span = np.iinfo(spec.dtype) if spec.dtype in ("int8", "uint8", "int16") else None
@@ -239,6 +241,10 @@ def _input(spec: TensorSpec) -> Iterator[Finding]:
     evidence = f"stands for {black:.4g} .. {white:.4g}: (pixel - {zero_point - span.min}) / {1 / spec.scale:.4g}"
     if spec.dtype == "int16":
         evidence = f"stands for {black:.4g} .. {white:.4g} in steps of {spec.scale:.4g}, symmetric as 16 bits are"
+        yield Finding(level="ok", subject="input scale", evidence=evidence)
+        return
+    if len(spec.shape) != 4:
+        evidence = f"stands for {black:.4g} .. {white:.4g} in steps of {spec.scale:.4g}"
         yield Finding(level="ok", subject="input scale", evidence=evidence)
         return
     width = white - black

@@ -11,15 +11,16 @@ import numpy as np
 from edgecnn import model_files
 from edgecnn.doctor.graph import Depthwise, Graph, Operator
 from edgecnn.formats import _onnx_graph
-from edgecnn.formats._onnx_describe import WEIGHTED, computes_in_float, runs_as_coder
-from edgecnn.formats._onnx_graph import Absorbed
+from edgecnn.formats._onnx_absorbed import Absorbed
+from edgecnn.formats._onnx_cost import WEIGHTED
+from edgecnn.formats._onnx_describe import computes_in_float, runs_as_coder
 
 OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"}
 """What ONNX Runtime brings kernels for."""
 
 
 def read(path: Path) -> Graph:
-    """The graph of a file that `formats.describe` could read."""
+    """The graph of a file that `formats.describe` could read; what stands in a branch or a loop is one operator."""
     import onnx
 
     model = onnx.load_model_from_string(model_files.whole(path))
@@ -28,7 +29,7 @@ def read(path: Path) -> Graph:
     graph = _onnx_graph.read(model)
     absorbed = Absorbed(graph)
     names: Counter[str] = Counter()
-    operators = []
+    operators, everywhere = [], [node for part in (graph, *graph.inside) for node in part.nodes]
     for node in graph.nodes:
         if node.output[0] in absorbed.inside or _of_constants(node, graph):
             continue
@@ -37,7 +38,7 @@ def read(path: Path) -> Graph:
             Operator(
                 name=node.name or f"{node.op_type}_{names[node.op_type]}",
                 kind=node.op_type,
-                reads=tuple(absorbed.storage(name) for name in node.input if name and name not in graph.constants),
+                reads=tuple(absorbed.storage(name) for name in _onnx_graph.reads(node) if name not in graph.constants),
                 writes=tuple(absorbed.storage(name) for name in node.output if name),
                 is_float=computes_in_float(node, graph, absorbed),
                 is_coder=runs_as_coder(node, graph, absorbed),
@@ -51,7 +52,7 @@ def read(path: Path) -> Graph:
         outside_bytes=sum((path.parent / place).stat().st_size for place in outside),
         outside_files=outside,
         foreign=tuple(
-            sorted({f"{node.domain}.{node.op_type}" for node in graph.nodes if node.domain not in OWN_DOMAINS})
+            sorted({f"{node.domain}.{node.op_type}" for node in everywhere if node.domain not in OWN_DOMAINS})
         ),
         depthwise=tuple(_depthwise(graph)),
         opset=max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=None),
@@ -74,13 +75,20 @@ def _dynamic(model: Any) -> list[str]:
 def _is_stand_in(graph: _onnx_graph.Graph) -> bool:
     """Whether every weighted operator's weights are filled with one number when the file is loaded."""
     weights = [node.input[1] for node in graph.nodes if node.op_type in WEIGHTED and len(node.input) > 1]
-    writers = [graph.producer.get(name) for name in weights]
-    return bool(writers) and all(writer is not None and writer.op_type == "ConstantOfShape" for writer in writers)
+    return bool(weights) and all(_is_filled(name, graph) for name in weights)
+
+
+def _is_filled(name: str, graph: _onnx_graph.Graph) -> bool:
+    """Whether a value is one number all over, in whatever shape it is brought."""
+    writer = graph.producer.get(name)
+    if writer is not None and writer.op_type in _onnx_graph.SHUFFLES:
+        return _is_filled(writer.input[0], graph)
+    return writer is not None and writer.op_type == "ConstantOfShape"
 
 
 def _of_constants(node: Any, graph: _onnx_graph.Graph) -> bool:
     """Whether a node computes from constants alone: a runtime does that once, when it loads the file."""
-    return all(name in graph.constants for name in node.input if name)
+    return all(name in graph.constants for name in _onnx_graph.reads(node))
 
 
 def _depthwise(graph: _onnx_graph.Graph) -> list[Depthwise]:

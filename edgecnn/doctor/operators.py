@@ -99,6 +99,11 @@ def versions(graph: Graph, here: Here, board: Mapping[str, str] | None) -> Itera
         mend = "export it with an older opset"
         yield Finding(level="wrong" if here.version else "warn", subject="runtime", evidence=evidence, mend=mend)
         return
+    if graph.opset < _onnx_versions.OLDEST_OPSET:
+        evidence = f"{numbers}: ONNX Runtime promises to read opset {_onnx_versions.OLDEST_OPSET} and newer"
+        mend = "write it anew: onnx.version_converter.convert_version(model, 13)"
+        yield Finding(level="note", subject="runtime", evidence=evidence, mend=mend)
+        return
     least = _onnx_versions.dotted(needed)
     evidence = f"{numbers}: read by ONNX Runtime {least} and newer"
     there = (board or {}).get("onnxruntime")

@@ -15,18 +15,16 @@ import numpy as np
 from edgecnn import model_files, runtimes, sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
 from edgecnn.errors import EdgecnnError, ModelFileError, UsageError
-from edgecnn.formats import _arena, _onnx_notes, _precision
-from edgecnn.formats._onnx_graph import CODERS, NATIVE, Absorbed, Graph, entry, read, stated
+from edgecnn.formats import _onnx_notes, _precision
+from edgecnn.formats._onnx_absorbed import Absorbed
+from edgecnn.formats._onnx_cost import WEIGHTED, attribute, macs, operands, peak_bytes
+from edgecnn.formats._onnx_graph import CODERS, NATIVE, Graph, entry, read, stated
 
-WEIGHTED = {
-    *("Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
-    *("QGemm", "MatMulNBits"),
-}
 PASSED_ON = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", *CODERS}
 """Operators that leave an output's meaning as it is."""
 PACKED = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 """ONNX Runtime's operators on weights of a few bits, several in a byte -> place of these."""
-BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range"}
+BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range", "If", "Loop", "Scan"}
 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
@@ -56,11 +54,14 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
     graph = read(model, _settled(model, wanted))
     _require_numbers(model, "input", graph.inputs[0])
     _require_numbers(model, "output", graph.outputs[0])
-    absorbed = Absorbed(graph)
-    operators = Counter(node.op_type for node in graph.nodes)
-    of_float = [node for node in graph.nodes if computes_in_float(node, graph, absorbed)]
-    own_coders = [node for node in graph.nodes if runs_as_coder(node, graph, absorbed)]
-    weights = _weights(graph)
+    parts = [(part, Absorbed(part)) for part in (graph, *graph.inside)]
+    operators = Counter(node.op_type for part, _ in parts for node in part.nodes)
+    float_operators = sum(computes_in_float(node, *part) for part in parts for node in part[0].nodes)
+    integer_operators, weights = Counter[str](), {}
+    for part, absorbed in parts:
+        integer_operators += _integer_operators(part, absorbed)
+        # by what they are, not by name: two branches may use a name each, and a branch what lies around it
+        weights.update({id(part.constants[name]): held for name, held in _weights(part).items()})
     source, result = _input(model, graph), _output(graph, graph.outputs[0])
     notes = {entry.key: entry.value for entry in model.metadata_props}
     return Description(
@@ -71,17 +72,17 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
         input=source,
         output=result,
         precision=_precision.word(
-            float_operators=len(of_float),
-            integer_operators=_integer_operators(graph, absorbed),
+            float_operators=float_operators,
+            integer_operators=integer_operators,
             weights=_by_type(weights),
             io=(source.dtype, result.dtype),
         ),
         operators=dict(sorted(operators.items())),
-        float_operators=len(of_float),
+        float_operators=float_operators,
         transposes=operators["Transpose"],
-        quantize_pairs=len(own_coders),
-        planned_activation_peak_bytes=None if source.open else _peak_bytes(graph, absorbed),
-        macs=None if source.open else _macs(graph),
+        quantize_pairs=sum(runs_as_coder(node, *part) for part in parts for node in part[0].nodes),
+        planned_activation_peak_bytes=None if source.open else peak_bytes(*parts[0]),
+        macs=None if source.open else macs(graph),
         parameters=sum(count for _, count in weights.values()),
         labels=_onnx_notes.labels(notes),
         image=_onnx_notes.image(notes),
@@ -133,11 +134,6 @@ def computes_in_float(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
     return any(graph.is_float(name) for name in values)
 
 
-def _operands(node: Any) -> list[str]:
-    places = NATIVE.get(node.op_type)
-    return [name for place, name in enumerate(node.input) if name and (places is None or place in places)]
-
-
 def _integer_operators(graph: Graph, absorbed: Absorbed) -> Counter[str]:
     """How many operators compute with activations of each quantised type.
 
@@ -157,7 +153,7 @@ def _integer_operators(graph: Graph, absorbed: Absorbed) -> Counter[str]:
     return Counter({dtype: count for dtype, count in counts.items() if dtype in _precision.WIDTHS})
 
 
-def _by_type(weights: Mapping[str, tuple[str, int]]) -> Counter[str]:
+def _by_type(weights: Mapping[int, tuple[str, int]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for dtype, count in weights.values():
         counts[dtype] += count
@@ -175,11 +171,11 @@ def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
             continue
         if node.op_type in PACKED and node.input[PACKED[node.op_type]] in graph.constants:
             name = node.input[PACKED[node.op_type]]
-            bits = _attribute(node, "bits", 4)
+            bits = attribute(node, "bits", 4)
             stored = math.prod(graph.shapes[name]) * np.dtype(graph.types[name]).itemsize * 8 // bits
             found[name] = (f"int{bits}", stored)
             continue
-        for name in _operands(node):
+        for name in operands(node):
             writer = graph.producer.get(name)
             through = writer is not None and writer.op_type == "DequantizeLinear"
             stored = writer is not None and writer.op_type in ("DequantizeLinear", "Cast")
@@ -192,51 +188,6 @@ def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
             if (value or bias) and (node.op_type in WEIGHTED or math.prod(graph.shapes[constant]) > 1):
                 found[constant] = (graph.types[constant], math.prod(graph.shapes[constant]))
     return found
-
-
-def _macs(graph: Graph) -> int | None:
-    """Multiply-accumulates of convolutions and matrix products; None if a shape cannot be told."""
-    total = 0
-    for node in graph.nodes:
-        if node.op_type not in WEIGHTED:
-            continue
-        if node.op_type == "MatMulNBits":
-            source = graph.shapes.get(node.input[0])
-            if source is None:
-                return None
-            total += math.prod(source) * _attribute(node, "N", 0)
-            continue
-        operands = _operands(node)
-        shapes = [graph.shapes.get(name) for name in (operands[0], operands[1], node.output[0])]
-        if any(shape is None for shape in shapes):
-            return None
-        x, weight, out = (shape or () for shape in shapes)
-        if node.op_type == "ConvTranspose":
-            total += math.prod(x) * math.prod(weight[1:])  # weight (C, K / groups, kh, kw)
-        elif "Conv" in node.op_type:
-            total += math.prod(out) * math.prod(weight[1:])  # weight (K, C / groups, kh, kw)
-        else:
-            transposed = any(a.name == "transA" and a.i for a in node.attribute)
-            total += math.prod(out) * (x[0] if transposed else x[-1])
-    return total
-
-
-def _peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
-    steps: list[_arena.Step] = []
-    bytes_of: dict[str, int] = {}
-    for node in graph.nodes:
-        if node.output[0] in absorbed.inside:
-            continue
-        read = [absorbed.storage(name) for name in node.input if name and name not in graph.constants]
-        written = [absorbed.storage(name) for name in node.output if name]
-        if node.op_type in ("DequantizeLinear", "Cast") and node.input[0] in graph.constants:
-            continue  # a weight
-        steps.append((read, written))
-    for name in {name for step in steps for names in step for name in names} | set(graph.inputs):
-        if name in graph.shapes:
-            bytes_of[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
-    outputs = [absorbed.storage(name) for name in graph.outputs]
-    return _arena.peak_bytes(steps, bytes_of, graph.inputs, outputs)
 
 
 def _settled(model: Any, wanted: Sequence[int]) -> tuple[int, ...]:
@@ -285,7 +236,7 @@ def _output(graph: Graph, name: str) -> TensorSpec:
     if writer.op_type == "Sigmoid":
         return dataclasses.replace(spec, reading="probability")
     if writer.op_type == "ArgMax" and (scores := graph.shapes.get(writer.input[0])):
-        axis = next((attribute.i for attribute in writer.attribute if attribute.name == "axis"), 0)
+        axis = attribute(writer, "axis", 0)
         return dataclasses.replace(spec, reading="number", classes=scores[axis])
     return spec
 
@@ -301,7 +252,3 @@ def _layout(shape: Sequence[int]) -> str:
     if len(shape) == 4:
         return "NHWC" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "NCHW"
     return "NK" if len(shape) == 2 else ""
-
-
-def _attribute(node: Any, name: str, default: int) -> int:
-    return next((int(entry.i) for entry in node.attribute if entry.name == name), default)

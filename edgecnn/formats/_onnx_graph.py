@@ -1,9 +1,4 @@
-"""An ONNX graph as its reader wants it: constants, types, who writes and who reads, and what int8 kernels take over.
-
-In a QDQ graph an operator between DequantizeLinear and QuantizeLinear runs in int8 if the runtime has a kernel
-for it; the float values in between then never exist. `Absorbed` finds these places, by the rules of ONNX
-Runtime's transformers (onnxruntime/core/optimizer/qdq_transformer, 1.31).
-"""
+"""An ONNX graph as its reader wants it: constants, types, who writes and who reads, and the graphs in its branches."""
 
 from __future__ import annotations
 
@@ -18,20 +13,6 @@ from edgecnn.errors import ModelFileError
 
 SHUFFLES = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "Identity", "MaxPool"}
 """They move int8 values about without computing."""
-POINTWISE = {
-    "LeakyRelu",
-    "Sigmoid",
-    "Softmax",
-    "AveragePool",
-    "GlobalAveragePool",
-    "Concat",
-    "Split",
-    "Resize",
-    "Where",
-}
-PAIRED = {"Conv", "Gemm", "MatMul", "Add", "Mul"}
-"""Both operands must be quantised."""
-KERNELS = SHUFFLES | POINTWISE | PAIRED
 NATIVE = {
     # operator on integers -> places of its operands; the other inputs are scales and zero points
     "QLinearConv": (0, 3, 8),
@@ -55,7 +36,7 @@ CODERS = {"QuantizeLinear", "DequantizeLinear"}
 
 @dataclass
 class Graph:
-    """The main graph of a model, its constants apart from its nodes."""
+    """A graph of a model, its constants apart from its nodes."""
 
     nodes: list[Any]
     constants: dict[str, Any]
@@ -68,6 +49,8 @@ class Graph:
     outputs: list[str]
     edges: dict[str, tuple[int, ...]]
     """Sizes of every input and output, 0 for one that is open."""
+    bodies: dict[str, list[Graph]] = field(default_factory=dict)
+    """First output of an If, a Loop or a Scan -> the graphs in it; the names of this one are known there too."""
     producer: dict[str, Any] = field(init=False)
     consumers: dict[str, list[Any]] = field(init=False)
 
@@ -75,8 +58,14 @@ class Graph:
         self.producer = {name: node for node in self.nodes for name in node.output if name}
         self.consumers = {}
         for node in self.nodes:
-            for name in dict.fromkeys(node.input):
+            for name in dict.fromkeys(reads(node)):
                 self.consumers.setdefault(name, []).append(node)
+
+    @property
+    def inside(self) -> list[Graph]:
+        """Every graph in its branches and loops, and in theirs."""
+        held = [body for bodies in self.bodies.values() for body in bodies]
+        return [part for body in held for part in (body, *body.inside)]
 
     def is_float(self, name: str) -> bool:
         return self.types.get(name, "float32").startswith(("float", "bfloat"))
@@ -106,16 +95,33 @@ def read(model: Any, input_shape: Sequence[int] = ()) -> Graph:
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     _fix_sizes(model, input_shape)
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    constants = {constant.name: constant for constant in graph.initializer}
+    graph = _graph(_inferred(model).graph, None)
+    _require_sources(graph.nodes, {*graph.constants, *graph.inputs}, graph.outputs)
+    return graph
+
+
+def reads(node: Any) -> list[str]:
+    """What a node reads: its inputs, and what the graphs in it take from around them."""
+    names = [name for name in node.input if name]
+    for body in _bodies(node):
+        own = {value.name for value in (*body.input, *body.initializer)}
+        own.update(name for inner in body.node for name in inner.output)
+        wanted = [*(name for inner in body.node for name in reads(inner)), *(value.name for value in body.output)]
+        names += [name for name in wanted if name and name not in own]
+    return names
+
+
+def _graph(graph: Any, around: Graph | None) -> Graph:
+    """The Graph of a GraphProto, `around` it the one whose node holds it."""
+    constants = {**(around.constants if around else {}), **{constant.name: constant for constant in graph.initializer}}
     nodes = []
     for node in graph.node:
         if node.op_type == "Constant" and len(node.attribute) == 1 and node.attribute[0].name == "value":
             constants[node.output[0]] = node.attribute[0].t
         else:
             nodes.append(node)
-    types: dict[str, str] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
+    types: dict[str, str] = dict(around.types if around else {})
+    shapes: dict[str, tuple[int, ...]] = dict(around.shapes if around else {})
     edges: dict[str, tuple[int, ...]] = {}
     ends = {value.name for value in (*graph.input, *graph.output)}
     for name, constant in constants.items():
@@ -134,8 +140,30 @@ def read(model: Any, input_shape: Sequence[int] = ()) -> Graph:
             source = node.input[NATIVE.get(node.op_type, (0,))[0]]
             types.update({node.output[0]: types[source]} if source in types else {})
     inputs = [value.name for value in graph.input if value.name not in constants]
-    _require_sources(nodes, {*constants, *inputs}, [value.name for value in graph.output])
-    return Graph(nodes, constants, types, shapes, inputs, [value.name for value in graph.output], edges)
+    found = Graph(nodes, constants, types, shapes, inputs, [value.name for value in graph.output], edges)
+    found.bodies = {node.output[0]: [_graph(body, found) for body in _bodies(node)] for node in nodes if _bodies(node)}
+    return found
+
+
+def _bodies(node: Any) -> list[Any]:
+    """The graphs in an If, a Loop or a Scan."""
+    import onnx
+
+    graph = onnx.AttributeProto.GRAPH
+    return [attribute.g for attribute in node.attribute if attribute.type == graph]
+
+
+def _inferred(model: Any) -> Any:
+    """The model with the shapes and types of its values, as far as they can be told.
+
+    A file that does not import the domain of one of its operators, as makers of custom ones forget, is read as it is.
+    """
+    import onnx
+
+    try:
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except onnx.shape_inference.InferenceError:
+        return model
 
 
 def stated(value: Any) -> tuple[int, ...]:
@@ -181,98 +209,6 @@ def _require_sources(nodes: list[Any], known: set[str], outputs: list[str]) -> N
     for name in outputs:
         if name not in known:
             raise ModelFileError(f"nothing writes its output {name!r}.", "is it complete?")
-
-
-@dataclass
-class Absorbed:
-    """What runs inside int8 kernels of a QDQ graph, and under which name its values are stored."""
-
-    graph: Graph
-    operators: list[str] = field(default_factory=list)
-    """First output of every operator that an int8 kernel takes over."""
-    inside: set[str] = field(default_factory=set)
-    """First output of every Relu, Clip, bias, QuantizeLinear and DequantizeLinear that vanishes into a kernel."""
-    alias: dict[str, str] = field(default_factory=dict)
-    """A float value that never exists -> the 8-bit tensor that stands for it."""
-
-    def __post_init__(self) -> None:
-        taken = set()
-        for node in self.graph.nodes:
-            if node.op_type in KERNELS and self._reads_int8(node):
-                chains = [self._chain_to_int8(output) for output in node.output if output]
-                if chains and all(chain is not None for chain in chains):
-                    taken.add(node.output[0])
-                    self.operators.append(node.output[0])
-                    for chain in chains:
-                        for name in (chain or [])[:-1]:
-                            self.alias[name] = (chain or [])[-1]
-                        self.inside.update((chain or [])[1:])
-        for node in self.graph.nodes:
-            if node.op_type == "DequantizeLinear":
-                readers = self.graph.consumers.get(node.output[0], [])
-                if readers and all(reader.output[0] in taken for reader in readers):
-                    self.inside.add(node.output[0])
-                    self.alias[node.output[0]] = node.input[0]
-
-    def storage(self, name: str) -> str:
-        while name in self.alias:
-            name = self.alias[name]
-        return name
-
-    def _reads_int8(self, node: Any) -> bool:
-        graph = self.graph
-        needed = [name for name in node.input if name and graph.is_float(name) and name not in graph.constants]
-        if node.op_type in PAIRED:
-            needed.extend(node.input[:2])
-        writers = [graph.producer.get(name) for name in needed]
-        return bool(needed) and all(
-            writer is not None and writer.op_type == "DequantizeLinear" and self._has_8_bits(writer.input[0])
-            for writer in writers
-        )
-
-    def _has_8_bits(self, name: str) -> bool:
-        """No kernel of ONNX Runtime's CPU provider takes over what is stored in 16 bits, or in 4; a bias has 32."""
-        return self.graph.types.get(name, "uint8") in ("int8", "uint8", "int32")
-
-    def _chain_to_int8(self, name: str) -> list[str] | None:
-        """From a value through an activation to the quantised tensor, the last; None if it leads elsewhere."""
-        readers = self.graph.consumers.get(name, [])
-        if len(readers) != 1 or name in self.graph.outputs:
-            return None
-        (reader,) = readers
-        if reader.op_type == "QuantizeLinear":
-            return [name, reader.output[0]] if self._has_8_bits(reader.output[0]) else None
-        if reader.op_type == "Add" and self.graph.producer[name].op_type == "MatMul":
-            if self.graph.constants.keys().isdisjoint(reader.input):
-                return None
-            rest = self._chain_to_int8(reader.output[0])  # the bias of a dense layer
-            return None if rest is None else [name, *rest]
-        if reader.op_type in ("Relu", "Clip"):
-            rest = self._chain_to_int8(reader.output[0])
-            if rest is not None and self._saturates(reader, self.graph.producer[rest[-1]]):
-                return [name, *rest]
-        return None
-
-    def _saturates(self, activation: Any, coder: Any) -> bool:
-        """Whether the quantised range ends where the activation does, so that storing a value applies it."""
-        from onnx import numpy_helper
-
-        numbers = self.graph.scale(coder)
-        if numbers is None:
-            return False
-        scale, zero_point = numbers
-        span = np.iinfo(self.graph.types.get(coder.output[0], "uint8"))
-        low, high = scale * (span.min - zero_point), scale * (span.max - zero_point)
-        bounds = [0.0, np.inf]
-        if activation.op_type == "Clip":
-            bounds = [-np.inf, np.inf]
-            for place, name in enumerate(activation.input[1:3]):
-                if name and name not in self.graph.constants:
-                    return False
-                if name:
-                    bounds[place] = float(numpy_helper.to_array(self.graph.constants[name]).reshape(()))
-        slack = scale * 1e-3
-        return bool(low >= bounds[0] - slack and high <= bounds[1] + slack)
 
 
 def _dtype(elem_type: int) -> str:

@@ -35,6 +35,8 @@ RELEASES = {
 }
 """Release of ONNX Runtime -> the newest opset and IR version it reads; those after the last read no less."""
 
+OLDEST_OPSET = 7
+"""Of what is older ONNX Runtime has kernels for some operators and none for others (its docs, Compatibility)."""
 OLDEST_WHEEL = {(3, 11): (1, 15), (3, 12): (1, 17), (3, 13): (1, 20), (3, 14): (1, 24)}
 """Python -> the oldest ONNX Runtime that has an aarch64 wheel for it."""
 

@@ -26,7 +26,8 @@ def word(
     "int8" is earned when no operator computes in float and input and output are 8-bit integers, else it is
     "int8-mixed"; "int16x8" has 16-bit activations and 8-bit weights, "int8x4" 4-bit weights. "dynamic" is int8
     weights with float activations, "int4-weights" and "int2-weights" narrower ones; of weights of several widths the
-    narrowest counts. Without integers it is the float type of most weights: fp32, fp16, bf16, fp64 or fp8.
+    narrowest counts. Without integers it is the float type of most weights: fp32, fp16, bf16, fp64 or fp8. A file that
+    learnt nothing has the type of what it takes and puts out, which may be "int64" or "bool".
     """
     stored = min((WIDTHS[dtype] for dtype in weights if dtype in WIDTHS), default=None)
     computed = Counter[int]()
@@ -35,7 +36,7 @@ def word(
     if not computed.total():
         if stored is not None:
             return "dynamic" if stored == 8 else f"int{stored}-weights"
-        return _float_word(weights)
+        return _float_word(weights) if _floats(weights) else _word_of(io)
     width = computed.most_common(1)[0][0]
     base = f"int{width}" if stored in (None, width) else f"int{width}x{stored}"
     pure = float_operators == 0 and len(computed) == 1 and all(WIDTHS.get(dtype) == width for dtype in io)
@@ -52,7 +53,16 @@ def halved(values: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float16
     return values.astype(np.float16)
 
 
+def _floats(weights: Mapping[str, int]) -> dict[str, int]:
+    return {dtype: count for dtype, count in weights.items() if dtype.startswith(("float", "bfloat"))}
+
+
+def _word_of(io: tuple[str, str]) -> str:
+    """Of a file without weights: its input's or output's float type, else the type of its input."""
+    return next((FLOATS[dtype] for dtype in io if dtype in FLOATS), io[0])
+
+
 def _float_word(weights: Mapping[str, int]) -> str:
-    floats = {dtype: count for dtype, count in weights.items() if dtype.startswith(("float", "bfloat"))}
-    most = max(floats, key=lambda dtype: floats[dtype], default="float32")
+    floats = _floats(weights)
+    most = max(floats, key=lambda dtype: floats[dtype])
     return FLOATS.get(most, "fp8" if most.startswith("float8") else "fp4" if most.startswith("float4") else "fp32")

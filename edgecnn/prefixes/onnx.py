@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.formats._onnx_graph import SHUFFLES, Absorbed, Graph, read
+from edgecnn.formats._onnx_absorbed import Absorbed
+from edgecnn.formats._onnx_graph import SHUFFLES, Graph, read, reads
 from edgecnn.prefixes import Inner, dequantised
 
 OLDEST_IR = 4
@@ -31,7 +31,7 @@ def tensors(data: bytes) -> tuple[Inner, ...]:
     live = set(graph.inputs)
     found: dict[str, Inner] = {}
     for node in graph.nodes:
-        sources = [name for name in _reads(node) if name in live]
+        sources = [name for name in reads(node) if name in live]
         if not sources:
             continue
         live.update(name for name in node.output if name)
@@ -64,7 +64,7 @@ def prefix(data: bytes, name: str) -> bytes:
     for node in reversed(graph.nodes):
         if not needed.isdisjoint(node.output):
             kept.append(node)
-            needed.update(_reads(node))
+            needed.update(reads(node))
     constants = []
     for key in sorted(needed & graph.constants.keys()):
         graph.constants[key].name = key  # the tensor of a Constant node has none, or another
@@ -119,15 +119,6 @@ def _model(data: bytes) -> Any:
 
     model = onnx.load_model_from_string(data)
     return onnx.inliner.inline_local_functions(model) if model.functions else model
-
-
-def _reads(node: Any) -> Iterator[str]:
-    """What a node reads, the graphs inside an If or a Loop included."""
-    yield from filter(None, node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                yield from _reads(inner)
 
 
 def _scale(graph: Graph, name: str, node: Any, found: dict[str, Inner]) -> tuple[float | None, int | None]:

@@ -60,6 +60,7 @@ def _waits(inputs: Any) -> bool:
 def _reason(error: Exception) -> str:
     """The engine's own words, less its advice to build it with other operators, and the operator they are about."""
     said = re.split(r"\n| Make sure | See instructions: ", str(error).strip())[0].rstrip(". ")
+    said = re.sub(r"(?<=\w)(Node number)", r": \1", said)  # it puts two sentences together without a space
     node = re.search(r"Node number \d+ \((.+?)\) failed to", str(error))
     return f"{said} ({node[1]})" if node and node[1] not in said else said
 

@@ -108,20 +108,27 @@ def _reason(error: Exception) -> str:
     """The engine's own words: the part that says what is wrong, on one line."""
     said = str(error).strip().partition("\n Please fix")[0].removeprefix("Error in execution: ")
     said = re.sub(r"^Non-zero status code returned while running (\S+) node\. .*?Status Message: ", r"in \1: ", said)
+    said = re.sub(r"^.*\) -> \(.*\) , Error ", "", said, flags=re.DOTALL)  # names and types of a node's values
     said = re.sub(r"(\S*/)?\w+\.(cc|h):\d+ (.*?\) )?", "", said)
     return " ".join(said.rpartition(" : ")[2].split()).rstrip(".")
 
 
 class OnnxRuntimeSession:
-    """One inference session whose input stays bound to one buffer, so that `invoke` copies nothing."""
+    """One inference session whose input stays bound to one buffer, so that `invoke` copies nothing.
+
+    The output stays bound too if its sizes are those that the file declares. ONNX Runtime refuses to write into one
+    that is kept if a size depends on what is shown, or is declared wrong, which it forgives in a new one.
+    """
 
     def __init__(self, session: Any, path: Path, output: str | None = None) -> None:
         self._session = session
         self._path = path
         self._binding = session.io_binding()
         self._input = session.get_inputs()[0].name
-        names = [one.name for one in session.get_outputs()]
-        self._output = output if output in names else names[0]
+        outputs = {one.name: one for one in session.get_outputs()}
+        self._output = output if output in outputs else next(iter(outputs))
+        self._declared = list(outputs[self._output].shape)
+        self._is_kept = False
         self._buffer: npt.NDArray[Any] | None = None
 
     def load(self, x: npt.NDArray[Any]) -> None:
@@ -139,13 +146,18 @@ class OnnxRuntimeSession:
             self._buffer = np.array(x, order="C")
             # On the CPU an OrtValue is a view of the array: what is written there later is what runs.
             self._binding.bind_ortvalue_input(self._input, onnxruntime.OrtValue.ortvalue_from_numpy(self._buffer))
-            self._binding.bind_output(self._output, "cpu")  # again: the last shape's output cannot hold this one's
+            self._is_kept = False  # the last shape's output cannot hold this one's
         else:
             np.copyto(self._buffer, x)
 
     def invoke(self) -> None:
         try:
+            if self._is_kept:
+                self._session.run_with_iobinding(self._binding)
+                return
+            self._binding.bind_output(self._output, "cpu")
             self._session.run_with_iobinding(self._binding)
+            self._is_kept = self._binding.get_outputs()[0].shape() == self._declared
         except Exception as error:
             raise self._failed(error) from error
 
