@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_samples import class_folders, picture
+from PIL import Image
 
 from edgecnn import data
 from edgecnn.data import folder
@@ -167,6 +168,17 @@ def test_sizes_that_tell_the_classes(tmp_path: Path, capsys: pytest.CaptureFixtu
     )
 
 
-def test_an_ordinary_folder_is_not_remarked_upon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_ordinary_folder_is_not_warned_of_and_its_one_size_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     class_folders(tmp_path, count=20)
-    assert "warning" not in said(tmp_path, capsys)
+    told = said(tmp_path, capsys)
+    assert "warning" not in told
+    assert "all pictures that can be read are 12 x 12" in told
+
+
+def test_pictures_of_one_colour_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class_folders(tmp_path, count=20)
+    for i in range(2):
+        Image.new("RGB", (12, 12), (i, 0, 0)).save(tmp_path / "cat" / f"flat {i}.png")
+    assert f"2 of 42 pictures are of one colour all over, such as {tmp_path}/cat/flat 0.png" in said(tmp_path, capsys)

@@ -32,6 +32,8 @@ def say(
     for remark in (_two_classes(paths, labels, contents), _small(labels, classes)):
         if remark:
             console.warn(remark)
+    if looked is not None and (size := _one_size(looked)):
+        console.note(size)
     if looked is not None:
         for remark in (_one_colour(paths, looked), _sizes(labels, looked)):
             if remark:
@@ -50,6 +52,14 @@ def say_dark(images: Pixels | Stored, kept: npt.NDArray[np.int64]) -> None:
             f"{dark.sum():,} of {len(shown):,} pictures hold no value above {DARK} of 255: if they are 12 bits in files"
             " of 16, or class numbers, scale them to the white of their files"
         )
+
+
+def _one_size(looked: Looked) -> str | None:
+    sizes = np.unique(looked.sizes[looked.sizes[:, 0] > 0], axis=0)
+    if len(sizes) != 1:
+        return None
+    width, height = sizes[0].tolist()
+    return f"all pictures that can be read are {width} x {height}"
 
 
 def _two_classes(paths: Sequence[Path], labels: npt.NDArray[np.int64], contents: Sequence[str]) -> str | None:

@@ -223,8 +223,9 @@ def test_a_full_disk_is_said_and_nothing_half_is_left(way: Link) -> None:
 # Every connection, the one that gives the order among them; process 1 is the sshd that listens.
 CUT = """
 until pgrep -f 'worker.pyz run' > /dev/null; do sleep 0.01; done
-for one in $(pgrep -x sshd); do [ "$one" = 1 ] || kill -KILL "$one"; done
+for one in $(pgrep -x 'sshd|sshd-session'); do [ "$one" = 1 ] || kill -KILL "$one"; done
 """
+"""Since OpenSSH 9.8 a connection's process is called sshd-session."""
 
 
 def test_a_link_that_is_cut_in_a_run_is_opened_again_and_the_job_done(
