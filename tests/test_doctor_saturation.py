@@ -116,6 +116,21 @@ def test_float_files_are_not_spoken_of(made: Path) -> None:
 # What mends it
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_on_integers"),
+    [
+        *(
+            (kind, True)
+            for kind in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLSTM", "ConvInteger", "QGemm")
+        ),
+        *((kind, True) for kind in ("QLinearConv", "QAttention", "MatMulIntegerToFloat")),
+        *((kind, False) for kind in ("Conv", "MatMul", "Cast", "Einsum", "RotaryEmbedding", "SequenceAt")),
+    ],
+)
+def test_operators_on_integers_are_known_by_name(kind: str, is_on_integers: bool) -> None:
+    assert bool(saturation.ON_INTEGERS.search(kind)) is is_on_integers
+
+
 def test_our_own_file_is_exported_again(made: Path) -> None:
     mend = finding(made, run="animals").mend
     assert mend is not None

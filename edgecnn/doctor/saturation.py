@@ -29,7 +29,7 @@ SHOWN = 3
 """Layers named before the rest is counted."""
 PICTURES = 100
 """Most that are counted and asked: an emulated CPU takes up to half a second for each."""
-ON_INTEGERS = re.compile("Quant|Integer|^Q[A-Z]")
+ON_INTEGERS = re.compile("[Qq]uant|Integer|^Q[A-Z]")
 """In the name of every operator that makes or multiplies 8-bit integers, of ONNX and of ONNX Runtime."""
 EMULATED = "emulated:x86-64-v3"
 OPTION = ("session.x64quantprecision", "1")
