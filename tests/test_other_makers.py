@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn import foreign, formats, runtimes, sizes
@@ -15,6 +17,7 @@ from edgecnn.artifact import TensorSpec
 from edgecnn.doctor import answers, file
 from edgecnn.doctor.finding import Finding
 from edgecnn.errors import ModelFileError
+from edgecnn.formats import _tflite_model
 from edgecnn.runtimes import litert
 
 
@@ -60,15 +63,21 @@ def test_an_output_whose_size_depends_on_what_is_shown_is_read_each_time(declare
     assert session.fetch().tolist() == [[0], [3]]
 
 
-def test_an_output_of_the_declared_size_is_written_where_it_was(tmp_path: Path) -> None:
-    path = saved(tmp_path / "fixed.onnx", [helper.make_node("Relu", ["x"], ["y"])], output=[1, 4])
+@pytest.mark.parametrize(("batch", "is_kept"), [(1, True), ("batch", True), (None, False)])
+def test_an_output_of_a_known_size_is_written_where_it_was(batch: Any, is_kept: bool, tmp_path: Path) -> None:
+    """So that a bench measures no allocation: a batch that is open has the input's size if it has the input's name."""
+    path = saved(
+        tmp_path / "fixed.onnx", [helper.make_node("Relu", ["x"], ["y"])], inputs={"x": [batch, 4]}, output=[batch, 4]
+    )
     session: Any = runtimes.get("onnxruntime").open(path, 1)
     session(np.ones((1, 4), np.float32))
+    assert session._is_kept is is_kept
     place = session._binding.get_outputs()[0].data_ptr()
     session(np.full((1, 4), 2, np.float32))
-    assert session._binding.get_outputs()[0].data_ptr() == place
+    assert (session._binding.get_outputs()[0].data_ptr() == place) or not is_kept
     assert session.fetch().tolist() == [[2, 2, 2, 2]]
-    assert formats.describe(path).output.shape == (1, 4)
+    if batch != 1:
+        assert session(np.ones((2, 4), np.float32)).tolist() == [[1] * 4] * 2
 
 
 def branching(path: Path) -> Path:
@@ -241,3 +250,35 @@ def test_an_even_input_that_is_divided_by_its_deviation_is_no_broken_file(tmp_pa
     found = looked_at(saved(tmp_path / "even.onnx", nodes, inputs={"x": [1, 64]}, output=[1, 64]))["answers"]
     assert found.level == "warn"
     assert "4 of 68 outputs are not numbers, all for inputs of one value" in found.evidence
+
+
+@pytest.mark.parametrize(("last", "reading"), [("Identity", "probability"), ("Neg", "scores")])
+def test_an_output_means_what_all_branches_mean(last: str, reading: str, tmp_path: Path) -> None:
+    """A second net looks again where the first is sure, as one of openWakeWord's does; both end in a sigmoid."""
+
+    def branch(name: str, node: Any) -> Any:
+        return helper.make_graph([node], name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1])])
+
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["z"], axes=[1]),
+        helper.make_node("Sigmoid", ["z"], ["p"]),
+        helper.make_node("Greater", ["p", "half"], ["is sure"]),
+        helper.make_node(
+            "If",
+            ["is sure"],
+            ["y"],
+            then_branch=branch("again", helper.make_node("Sigmoid", ["z"], ["again"])),
+            else_branch=branch("first", helper.make_node(last, ["p"], ["first"])),
+        ),
+    ]
+    path = saved(tmp_path / "twice.onnx", nodes, {"half": np.float32([[0.5]])}, output=[1, 1])
+    assert formats.describe(path).output.reading == reading
+
+
+def test_further_signatures_of_a_tflite_file_leave_its_macs_open(tmp_path: Path) -> None:
+    path = tiny_models.linear_tflite(tmp_path / "one.tflite", tiny_models.weights(4, 4, 3, 5))
+    assert formats.describe(path).macs == 4 * 4 * 3 * 5
+    model = _tflite_model.load(path.read_bytes())
+    model.subgraphs.append(copy.deepcopy(model.subgraphs[0]))
+    path.write_bytes(_tflite_model.dump(model))
+    assert formats.describe(path).macs is None

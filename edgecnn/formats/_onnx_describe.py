@@ -233,12 +233,30 @@ def _output(graph: Graph, name: str) -> TensorSpec:
             writer = graph.producer.get(writer.input[0])
     if writer is None or values_per_picture(spec) != 1:
         return spec
-    if writer.op_type == "Sigmoid":
+    if _ends([graph], name) == {"Sigmoid"}:
         return dataclasses.replace(spec, reading="probability")
     if writer.op_type == "ArgMax" and (scores := graph.shapes.get(writer.input[0])):
         axis = attribute(writer, "axis", 0)
         return dataclasses.replace(spec, reading="number", classes=scores[axis])
     return spec
+
+
+def _ends(graphs: Sequence[Graph], name: str) -> set[str]:
+    """The operators that may give a value its meaning: of an If those that end its branches.
+
+    graphs: the one that holds the value, after those around it.
+    """
+    depth = next((place for place in range(len(graphs), 0, -1) if name in graphs[place - 1].producer), 0)
+    if not depth:
+        return {"nothing known"}
+    writer = graphs[depth - 1].producer[name]
+    if writer.op_type in PASSED_ON:
+        return _ends(graphs[:depth], writer.input[0])
+    if writer.op_type != "If":
+        return {writer.op_type}
+    place = list(writer.output).index(name)
+    bodies = graphs[depth - 1].bodies[writer.output[0]]
+    return {end for body in bodies for end in _ends([*graphs[:depth], body], body.outputs[place])}
 
 
 def _spec(graph: Graph, name: str, coder: Any) -> TensorSpec:

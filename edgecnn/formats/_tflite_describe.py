@@ -80,9 +80,7 @@ def _describe(data: bytes, wanted: Sequence[int]) -> Description:
             runs_as_coder(model, part, operator) for part in model.subgraphs for operator in part.operators
         ),
         planned_activation_peak_bytes=None if source.open else _peak_bytes(model, graph),
-        macs=None
-        if source.open
-        else sum(_macs(model, part, operator) for part in model.subgraphs for operator in part.operators),
+        macs=None if source.open else _all_macs(model),
         parameters=weight_types.total(),
         labels=labels,
         image=image,
@@ -144,6 +142,12 @@ def _weights(model: Any) -> list[Any]:
                 if value and (operator_name(model, operator) in WEIGHTED or math.prod(sizes_of(tensor)) > 1):
                     found[tensor.buffer] = tensor
     return list(found.values())
+
+
+def _all_macs(model: Any) -> int | None:
+    """None if branches, loops or further signatures compute too: which of them run, and how often, decides."""
+    main, *others = ([_macs(model, part, operator) for operator in part.operators] for part in model.subgraphs)
+    return None if any(map(any, others)) else sum(main)
 
 
 def _macs(model: Any, graph: Any, operator: Any) -> int:

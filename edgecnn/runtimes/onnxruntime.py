@@ -116,18 +116,20 @@ def _reason(error: Exception) -> str:
 class OnnxRuntimeSession:
     """One inference session whose input stays bound to one buffer, so that `invoke` copies nothing.
 
-    The output stays bound too if its sizes are those that the file declares. ONNX Runtime refuses to write into one
-    that is kept if a size depends on what is shown, or is declared wrong, which it forgives in a new one.
+    The output stays bound too if its sizes are those that the file declares, or those of the input by their names.
+    ONNX Runtime refuses to write into one that is kept if a size depends on what is shown, or is declared wrong, which
+    it forgives in a new one.
     """
 
     def __init__(self, session: Any, path: Path, output: str | None = None) -> None:
         self._session = session
         self._path = path
         self._binding = session.io_binding()
-        self._input = session.get_inputs()[0].name
+        self._input, self._taken = session.get_inputs()[0].name, session.get_inputs()[0].shape
         outputs = {one.name: one for one in session.get_outputs()}
         self._output = output if output in outputs else next(iter(outputs))
-        self._declared = list(outputs[self._output].shape)
+        self._declared = outputs[self._output].shape
+        self._expected: list[Any] = []
         self._is_kept = False
         self._buffer: npt.NDArray[Any] | None = None
 
@@ -146,6 +148,8 @@ class OnnxRuntimeSession:
             self._buffer = np.array(x, order="C")
             # On the CPU an OrtValue is a view of the array: what is written there later is what runs.
             self._binding.bind_ortvalue_input(self._input, onnxruntime.OrtValue.ortvalue_from_numpy(self._buffer))
+            sizes = {name: size for name, size in zip(self._taken, x.shape, strict=False) if isinstance(name, str)}
+            self._expected = [sizes.get(size, size) for size in self._declared]  # a batch has one name in and out
             self._is_kept = False  # the last shape's output cannot hold this one's
         else:
             np.copyto(self._buffer, x)
@@ -157,7 +161,7 @@ class OnnxRuntimeSession:
                 return
             self._binding.bind_output(self._output, "cpu")
             self._session.run_with_iobinding(self._binding)
-            self._is_kept = self._binding.get_outputs()[0].shape() == self._declared
+            self._is_kept = self._binding.get_outputs()[0].shape() == self._expected
         except Exception as error:
             raise self._failed(error) from error
 
