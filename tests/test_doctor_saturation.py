@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -31,7 +32,7 @@ from edgecnn.recipes import DataPlan
 from edgecnn.report import Golden
 from edgecnn.runner import contents
 from edgecnn.runner import selftest as replay
-from edgecnn.saturation import rates
+from edgecnn.saturation import fused, rates
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,17 @@ def test_uint8_weights_are_well(made: Path, avx2: Environment) -> None:
 
 
 def test_float_files_are_not_spoken_of(made: Path) -> None:
-    assert not list(saturation.findings(artifact(made.with_name("net.onnx")), ()))
+    with mock.patch.object(fused, "read", side_effect=AssertionError("which takes seconds for a large file")):
+        assert not list(saturation.findings(artifact(made.with_name("net.onnx")), ()))
+
+
+INTEGERS = "QuantizeLinear DequantizeLinear DynamicQuantizeLSTM ConvInteger MatMulIntegerToFloat QGemm QLinearConv"
+FLOATS = "Conv MatMul Cast Einsum RotaryEmbedding SequenceAt"
+
+
+def test_operators_on_integers_are_known_by_name() -> None:
+    assert all(saturation.ON_INTEGERS.search(kind) for kind in INTEGERS.split())
+    assert not any(saturation.ON_INTEGERS.search(kind) for kind in FLOATS.split())
 
 
 # What mends it

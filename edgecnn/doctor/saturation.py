@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -28,6 +29,8 @@ SHOWN = 3
 """Layers named before the rest is counted."""
 PICTURES = 100
 """Most that are counted and asked: an emulated CPU takes up to half a second for each."""
+ON_INTEGERS = re.compile("[Qq]uant|Integer|^Q[A-Z]")
+"""In the name of every operator that makes or multiplies 8-bit integers, of ONNX and of ONNX Runtime."""
 EMULATED = "emulated:x86-64-v3"
 OPTION = ("session.x64quantprecision", "1")
 
@@ -61,6 +64,8 @@ def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
 
     Nothing of a file without int8 layers, or of one that does not load: that has a finding of its own.
     """
+    if not any(ON_INTEGERS.search(kind) for kind in model.description.operators):
+        return  # asking ONNX Runtime what it makes of a large file takes seconds
     try:
         exposure = saturation.exposure(model.path)
     except EdgecnnError:
