@@ -6,14 +6,14 @@ calibrated on a test picture has seen the test.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data import Pictures, Split, Splits, blocks, digest
+from edgecnn.data import Split, Splits, digest, digests
 from edgecnn.errors import DataError
 
 
@@ -87,8 +87,3 @@ def refuse_overlap(images: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64]
             f"picture {shared[0]}.",
             "calibrate with training pictures that the test split does not hold",
         )
-
-
-def digests(pictures: Pictures) -> Iterator[str]:
-    """Of every picture, its `digest`."""
-    return (digest(image) for block in blocks(pictures) for image in block)

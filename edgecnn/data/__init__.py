@@ -48,7 +48,7 @@ class Split:
         """Of every picture a sha256: of its file, or of its pixels row by row where it is none."""
         if self.contents is not None:
             return [str(content) for content in self.contents]
-        return [digest(image) for block in blocks(self.pictures) for image in block]
+        return list(digests(self.pictures))
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
@@ -140,6 +140,11 @@ def _cut_off(whole: Split, share: float, seed: int) -> npt.NDArray[np.bool_]:
     if whole.keys is None:
         return stratified(whole.labels, share, seed)
     return by_key(whole.labels, whole.keys, share, f"validation {seed}")
+
+
+def digests(pictures: Pictures) -> Iterator[str]:
+    """Of every picture, the `digest` of its pixels."""
+    return (digest(image) for block in blocks(pictures) for image in block)
 
 
 def digest(image: npt.NDArray[np.uint8]) -> str:
