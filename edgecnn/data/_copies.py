@@ -79,12 +79,8 @@ def say(
 
 def refuse_leak(paths: Sequence[Path], contents: Sequence[str], roles: npt.NDArray[np.str_]) -> None:
     """DataError if one of the test pictures is, byte for byte, in another split."""
-    elsewhere = {content: path for content, path, role in zip(contents, paths, roles, strict=True) if role != "test"}
-    leaks = [
-        (elsewhere[content], path)
-        for content, path, role in zip(contents, paths, roles, strict=True)
-        if role == "test" and content and content in elsewhere
-    ]
+    in_test = roles == "test"
+    leaks = [pair for content, *pair in _across(contents, paths, ~in_test, in_test) if content]
     if leaks:
         raise DataError(
             f"{leaks[0][0]} and {leaks[0][1]} are the same picture"
@@ -96,14 +92,21 @@ def refuse_leak(paths: Sequence[Path], contents: Sequence[str], roles: npt.NDArr
 def say_parted(paths: Sequence[Path], keys: Texts, roles: npt.NDArray[np.str_]) -> None:
     """Warn of pictures that belong together and lie in different splits, where their folders say so."""
     for seen, asked in (("train", "test"), ("validation", "test"), ("train", "validation")):
-        of_seen = {key: path for key, path, role in zip(keys.tolist(), paths, roles, strict=True) if role == seen}
-        parted = [
-            (of_seen[key], path)
-            for key, path, role in zip(keys.tolist(), paths, roles, strict=True)
-            if role == asked and key in of_seen
-        ]
+        parted = _across(keys.tolist(), paths, roles == seen, roles == asked)
         if parted:
             console.warn(
                 f"{len(parted):,} of the {np.count_nonzero(roles == asked):,} {asked} pictures are near-copies of "
-                f"{seen} pictures, such as {parted[0][1]} of {parted[0][0]}: they are known before they are asked"
+                f"{seen} pictures, such as {parted[0][2]} of {parted[0][1]}: they are known before they are asked"
             )
+
+
+def _across(
+    keys: Sequence[str], paths: Sequence[Path], here: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]
+) -> list[tuple[str, Path, Path]]:
+    """(key, a picture here, the picture there) of every picture there whose key one here has; masks are (N,)."""
+    of_here = {keys[number]: paths[number] for number in np.flatnonzero(here).tolist()}
+    return [
+        (keys[number], of_here[keys[number]], paths[number])
+        for number in np.flatnonzero(there).tolist()
+        if keys[number] in of_here
+    ]
