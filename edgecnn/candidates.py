@@ -148,9 +148,10 @@ def _files(
     paths = sorted(path for path in run.artifacts.glob("*") if path.suffix in suffixes)
     if not paths:
         raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")
+    plan = data or seen.data_of(run)
     for path in paths:
         card = artifact.read_card(path)
-        yield _known(path, card, input_shape, pictures), card is not None, data or seen.data_of(run), (run,)
+        yield _known(path, card, input_shape, pictures), card is not None, plan, (run,)
 
 
 def _run_around(path: Path) -> tuple[Run, ...]:

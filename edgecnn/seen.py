@@ -61,12 +61,9 @@ def of(run: Run) -> Seen | None:
         raise RunError(f"{path} is damaged: which pictures the run has learnt is lost.", "train it again") from error
 
 
-def record(folder: Path, recipe: Recipe, splits: Splits) -> None:
-    """Write what a run of the recipe has seen: of its own splits, and what the runs it comes from have."""
-    seen = _of_splits(splits)
-    for earlier in _ancestors(recipe):
-        seen |= _told(earlier) or NOTHING
-    _write(folder, seen)
+def record(folder: Path, splits: Splits, before: Seen = NOTHING) -> None:
+    """Write what a run has seen: its own splits, and what the runs that it comes from had seen `before`."""
+    _write(folder, _of_splits(splits) | before)
 
 
 def add(run: Run, splits: Splits, learns: bool) -> None:
@@ -95,7 +92,7 @@ def splits_of(run: Run, only_unseen: bool = False) -> Splits:
 def data_of(run: Run) -> DataPlan:
     """The pictures of the run's recipe, cut as they were cut for it: by a draw before there was a record."""
     plan = run.recipe.data
-    if of(run) is not None or plan.name != "folder" or "split" in plan.options:
+    if (run.folder / FILE).is_file() or plan.name != "folder" or "split" in plan.options:
         return plan
     console.note(
         f"{run.name} was trained before it was written down which pictures a run has seen: whether it learnt test "
@@ -112,12 +109,10 @@ def unseen(run: Run, test: Split, only_unseen: bool = False) -> Split:
     seen = of(run)
     if seen is None:
         return test
-    digests = _each(test)
-    learnt = sum(digest in seen.learnt for digest in digests)
-    known = np.array([digest in seen.all for digest in digests], dtype=bool)
+    known = _known(test, seen.all)
     if not known.any():
         return test
-    left = int((~known).sum())
+    learnt, left = int(_known(test, seen.learnt).sum()), int((~known).sum())
     sentence = (
         f"{run.name} has seen {known.sum():,} of the {len(test):,} test pictures: it learnt {learnt:,} and was chosen "
         f"by {known.sum() - learnt:,}"
@@ -130,18 +125,19 @@ def unseen(run: Run, test: Split, only_unseen: bool = False) -> Split:
     return test.take(np.flatnonzero(~known))
 
 
-def held_out(recipe: Recipe, splits: Splits) -> Splits:
-    """The splits of a new training, which must not validate or test on what the runs that it comes from have seen.
+def held_out(recipe: Recipe, splits: Splits) -> tuple[Splits, Seen]:
+    """(the splits of a new training, what the runs that it comes from have seen): it must not test or validate on that.
 
     With recipe.data.only_unseen such pictures are left out, and it is said how many; without it a RunError is raised.
     Of a run that has no record and whose pictures are not here any more a note says that nobody knows.
     """
+    before = NOTHING
     for folder, role in _ancestors(recipe).items():
         seen = _told(folder)
         if seen is None:
             continue
-        known_test = np.array([digest in seen.all for digest in _each(splits.test)], dtype=bool)
-        known_validation = np.array([digest in seen.learnt for digest in _each(splits.validation)], dtype=bool)
+        before |= seen
+        known_test, known_validation = _known(splits.test, seen.all), _known(splits.validation, seen.learnt)
         known, count = int(known_test.sum() + known_validation.sum()), len(splits.validation) + len(splits.test)
         if not known:
             continue
@@ -156,7 +152,7 @@ def held_out(recipe: Recipe, splits: Splits) -> Splits:
             validation=splits.validation.take(np.flatnonzero(~known_validation)),
             test=splits.test.take(np.flatnonzero(~known_test)),
         )
-    return splits
+    return splits, before
 
 
 def _ancestors(recipe: Recipe) -> dict[str, str]:
@@ -187,6 +183,11 @@ def _told(folder: str, known: frozenset[str] = frozenset()) -> Seen | None:
         console.note(f"Whether {folder} was trained on pictures of these splits cannot be told: {error}")
         return None
     return _of_splits(loaded) | (earlier or NOTHING)
+
+
+def _known(split: Split, digests: frozenset[str]) -> npt.NDArray[np.bool_]:
+    """(N,) which of the split's pictures are among them."""
+    return np.array([digest in digests for digest in _each(split)], dtype=bool)
 
 
 def _each(split: Split) -> list[str]:

@@ -85,7 +85,7 @@ def _train(
         resolution.check(recipe.small, recipe.net)
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
     with team.leader_first():  # all have looked into the folder before the leader makes it its own
-        splits = seen.held_out(recipe, data.load(recipe.data))
+        splits, seen_before = seen.held_out(recipe, data.load(recipe.data))
     team.check(min(recipe.batch_size, len(splits.train)))
     shape, classes = splits.train.input_shape, splits.train.classes
     recipe = budget.resolve(recipe, shape, len(classes))
@@ -166,7 +166,7 @@ def _train(
         processes=team.count,
         training=taken,
     )
-    seen.record(folder, recipe, splits)
+    seen.record(folder, splits, seen_before)
     write_facts(run)
     checkpoint.remove(folder)
     team.wait()

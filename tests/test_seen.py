@@ -161,7 +161,7 @@ def test_what_an_export_learns_under_int8_rounding_is_recorded(animals: Path, tm
 
 def test_published_sets_that_hold_a_picture_twice_are_tested_as_they_were(digits_run: Run, tmp_path: Path) -> None:
     splits = data.load(digits_run.recipe.data)
-    seen.record(tmp_path, digits_run.recipe, dataclasses.replace(splits, test=splits.train.take(np.arange(5))))
+    seen.record(tmp_path, dataclasses.replace(splits, test=splits.train.take(np.arange(5))))
     run = dataclasses.replace(digits_run, folder=tmp_path)
     assert seen.unseen(run, splits.train.take(np.arange(5))).digests() == splits.train.take(np.arange(5)).digests()
     with pytest.raises(DataError, match="has seen 5 of the 10"):
