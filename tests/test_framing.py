@@ -87,16 +87,17 @@ def test_every_verb_goes_through_it(noise: str, lending: Sshd, tmp_path: Path) -
     assert "MB freed" in edgecnn("board", "clean", "ssh://board")
 
 
+ENDINGS = {
+    "echo 'no guests'; exit 4": r"ended with exit code 4 before it ran a command: no guests\.",
+    "exit 0": r"ended with exit code 0 before it ran a command\.",
+    r"printf '\033[31mgo away\033[0m\n'; exit 1": r"exit code 1 before it ran a command: \[31mgo away\[0m\.",
+    "exec true": r"ended with exit code 0 before it ran a command\.",
+}
+"""A login script that ends the shell -> what is said of it."""
+
+
 @needed
-@pytest.mark.parametrize(
-    ("script", "sentence"),
-    [
-        ("echo 'no guests'; exit 4", r"ended with exit code 4 before it ran a command: no guests\."),
-        ("exit 0", r"ended with exit code 0 before it ran a command\."),
-        (r"printf '\033[31mgo away\033[0m\n'; exit 1", r"exit code 1 before it ran a command: \[31mgo away\[0m\."),
-        ("exec true", r"ended with exit code 0 before it ran a command\."),
-    ],
-)
+@pytest.mark.parametrize(("script", "sentence"), ENDINGS.items())
 def test_a_login_script_that_ends_the_shell_is_named(script: str, sentence: str, board: Sshd) -> None:
     login_script(board, script)
     with pytest.raises(LinkError, match=sentence) as caught, link.connect(board.destination, board.options):
@@ -105,16 +106,8 @@ def test_a_login_script_that_ends_the_shell_is_named(script: str, sentence: str,
 
 
 @needed
-@pytest.mark.parametrize(
-    ("script", "sentence"),
-    [
-        ("echo 'no guests'; exit 4", r"ended with exit code 4 before it ran a command: no guests\."),
-        ("exit 0", r"ended with exit code 0 before it ran a command\."),
-        (r"printf '\033[31mgo away\033[0m\n'; exit 1", r"exit code 1 before it ran a command: \[31mgo away\[0m\."),
-        ("exec true", r"ended with exit code 0 before it ran a command\."),
-    ],
-)
-def test_also_when_it_does_so_later(script: str, sentence: str, board: Sshd) -> None:
+@pytest.mark.parametrize("script", ENDINGS)
+def test_also_when_it_does_so_later(script: str, board: Sshd) -> None:
     with link.connect(board.destination, board.options) as opened:
         login_script(board, f"[ -e ~/open ] && rm ~/open && {{ {script}; }}")
         (board.home / "open").touch()
