@@ -1,4 +1,4 @@
-# make setup | demo | test | avx2-test | board-test | lint | readme | clean. Needs Python 3.11 or newer and nothing as root.
+# make setup | demo | test | avx2-test | board-test | attack | lint | readme | clean. Needs Python 3.11 or newer and nothing as root.
 #
 #   PYTHON=python3.12       the interpreter to build .venv from
 #   PIP_ARGS='...'          further arguments of every `pip install`
@@ -11,7 +11,7 @@ AVX2_TESTS := $(foreach name,c_array export formats layers nets parity_layers qa
 	scheme start teacher train,tests/test_$(name).py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test avx2-test board-test lint readme clean
+.PHONY: help setup demo test avx2-test board-test attack lint readme clean
 
 help:
 	@sed -n '1,4p' Makefile
@@ -52,6 +52,11 @@ avx2-test: $(STAMP)
 
 board-test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/boards
+
+# Kills, damaged and hostile input, full disks, load: an hour or two on two cores, on 127.0.0.1 only, as root for the
+# full disks. The counts go to bench/results/attack.json.
+attack: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python bench/attack
 
 readme: $(STAMP)
 	$(BIN)/python bench/readme.py

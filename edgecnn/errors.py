@@ -1,21 +1,20 @@
 """Every error a user can meet, each with one sentence, a hint and an exit code.
 
-    EdgecnnError
-    ├── UsageError          64   what was asked for does not exist or contradicts itself
-    │   ├── PlanError            a recipe, export plan or suite is wrong
-    │   ├── DataError            pictures are missing, broken or unfit to learn from
-    │   ├── RunError             a run folder is missing, incomplete or another recipe's
-    │   └── ModelFileError       a file is not a model this tool can read
-    ├── GateFailed           1   everything ran, and a gate said no
-    ├── Undecided            2   everything ran, and a gate that had to tell cannot
-    └── EnvironmentUnfit     2   this machine cannot do it, or cannot tell
-        ├── MissingPackage       a package of an extra is not installed
-        ├── OutputError          a result could not be written
-        ├── LinkError            a board cannot be reached, or the link to it was cut
-        ├── BoardUnfit           a board was reached and cannot do it
-        └── PeerLost             another process of the same training has ended
-
-Anything else that reaches the user is a bug of this tool.
+EdgecnnError
+├── UsageError          64   what was asked for does not exist or contradicts itself
+│   ├── PlanError            a recipe, export plan or suite is wrong
+│   ├── DataError            pictures are missing, broken or unfit to learn from
+│   ├── RunError             a run folder is missing, incomplete or another recipe's
+│   └── ModelFileError       a file is not a model this tool can read
+├── GateFailed           1   everything ran, and a gate said no
+├── Undecided            2   everything ran, and a gate that had to tell cannot
+├── EnvironmentUnfit     2   this machine cannot do it, or cannot tell
+│   ├── MissingPackage       a package of an extra is not installed
+│   ├── OutputError          a result could not be written
+│   ├── LinkError            a board cannot be reached, or the link to it was cut
+│   ├── BoardUnfit           a board was reached and cannot do it
+│   └── PeerLost             another process of the same training has ended
+└── Bug                 70   an exception that nobody expected (`edgecnn.bugs`)
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ EXIT_PASS = 0
 EXIT_GATE = 1
 EXIT_UNFIT = 2
 EXIT_USAGE = 64
+EXIT_BUG = 70
+"""EX_SOFTWARE of sysexits.h."""
 
 
 class EdgecnnError(Exception):
@@ -100,6 +101,12 @@ class BoardUnfit(EnvironmentUnfit):
 
 class PeerLost(EnvironmentUnfit):
     """Another process of the same training has ended, or torchrun has ended this one."""
+
+
+class Bug(EdgecnnError):
+    """An exception that nobody expected: edgecnn itself is at fault."""
+
+    exit_code = EXIT_BUG
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from edgecnn import config, environment, measure
+from edgecnn import bugs, config, environment, measure
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
 
 
@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = EXIT_PASS
     try:
         answer = _answer(arguments)
-    except EdgecnnError as error:
+    except Exception as problem:
+        error = problem if isinstance(problem, EdgecnnError) else bugs.of(problem)
         code = error.exit_code
         answer = {"error": {"kind": type(error).__name__, "sentence": error.sentence, "hint": error.hint}}
     with os.fdopen(answer_fd, "w", encoding="utf-8") as stream:

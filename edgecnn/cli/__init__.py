@@ -1,7 +1,7 @@
 """The command line: parse, call one verb, print. Heavy imports stay inside the commands.
 
 Data goes to stdout, all else to stderr. Exit codes: 0 pass, 1 a gate failed, 2 inconclusive or
-environment unfit, 64 usage.
+environment unfit, 64 usage, 70 a bug of edgecnn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, console, processes, utf8
+from edgecnn import __version__, bugs, console, processes, utf8
 from edgecnn.cli import boards, checks, models, studies
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 
@@ -84,6 +84,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except Exception as error:
+        bug = bugs.of(error)
+        _tell(bug.sentence, bug.hint)
+        sys.exit(bug.exit_code)
 
 
 def _tell(sentence: str, hint: str | None = None) -> None:

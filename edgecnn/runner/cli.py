@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn import __version__
+from edgecnn import __version__, bugs
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Contents
@@ -30,17 +30,18 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         return int(options.command(contents.open(folder), options))
-    except EdgecnnError as error:
-        print(f"error: {error.sentence}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return BROKEN_PIPE
+    except Exception as problem:
+        error = problem if isinstance(problem, EdgecnnError) else bugs.of(problem)
+        print(f"error: {error.sentence}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
 
 
 def classify(bundle: Contents, options: argparse.Namespace) -> int:
