@@ -21,13 +21,14 @@ class Share:
 class Budget:
     """A number of bytes that requests take piece by piece. For one event loop.
 
-    The request that began first may always take its next piece, also beyond the budget: so one of them always
-    becomes whole, and all together hold at most the budget and one request.
+    While no request is whole, so that none will give back what it holds, the one that began first may take its next
+    piece beyond the budget: so one always becomes whole, and all together hold at most the budget and one request.
     """
 
     def __init__(self, size_bytes: int) -> None:
         self._left_bytes = size_bytes
         self._receiving: dict[Share, None] = {}  # in the order they began
+        self._whole: set[Share] = set()
 
     @contextlib.contextmanager
     def share(self) -> Iterator[Share]:
@@ -38,7 +39,9 @@ class Budget:
             yield share
         finally:
             self._left_bytes += share.held_bytes
-            self.whole(share)
+            self._receiving.pop(share, None)
+            self._whole.discard(share)
+            self._go_on()
 
     async def take(self, share: Share, count: int, timeout_s: float) -> None:
         """Wait for `count` more bytes, behind all that began before and wait too. Raises TimeoutError."""
@@ -53,7 +56,8 @@ class Budget:
 
     def whole(self, share: Share) -> None:
         """The request wants no more bytes; it keeps those it has."""
-        self._receiving.pop(share, None)
+        del self._receiving[share]
+        self._whole.add(share)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -61,7 +65,8 @@ class Budget:
         for number, share in enumerate(self._receiving):
             if share.turn is None or share.turn.done():
                 continue
-            if number > 0 and share.wanted_bytes > self._left_bytes:
+            may_exceed = number == 0 and not self._whole
+            if share.wanted_bytes > self._left_bytes and not may_exceed:
                 return
             self._left_bytes -= share.wanted_bytes
             share.held_bytes += share.wanted_bytes

@@ -80,7 +80,7 @@ def serve(load: Callable[[], Model], host: str, port: int, limits: Limits) -> No
     _give_memory_back()
     classify.preload()
     server = Server(load, limits)
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         asyncio.run(_until_asked_to_end(server, listener))
 
 
@@ -104,7 +104,8 @@ def _give_memory_back() -> None:
         mallopt(arena_max, 1)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that waits for connections. Raises EnvironmentUnfit."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -191,7 +192,9 @@ class Server:
         refusal = _sentence(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", RETRY_AFTER)
         self.metrics.count(refusal.status)
         with client, contextlib.suppress(OSError):
+            client.setblocking(False)
             client.send(refusal.encode(closes=True))
+            client.recv(RECEIVE_BUFFER_BYTES)  # what is unread when a socket is closed resets it
 
     async def _converse(self, client: socket.socket) -> None:
         """Answer one request after the other until one side closes."""
