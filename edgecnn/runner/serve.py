@@ -137,6 +137,7 @@ class Server:
         self._budget = Budget(limits.waiting_bytes)
         self._waits = Waits()
         self._connections: set[asyncio.Task[None]] = set()
+        self._is_stale = False
         self._reloading: asyncio.Task[None] | None = None
         self._worker = ThreadPoolExecutor(1, "model")
         self._queued = 0
@@ -154,22 +155,23 @@ class Server:
         self._worker.shutdown()
 
     def reload(self) -> None:
-        """Go on with another model as soon as it is loaded, from one request to the next."""
-        self._reloading = asyncio.create_task(self._reload(self._reloading))
+        """Go on with another model as soon as it is loaded, from one picture to the next."""
+        self._is_stale = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload())
 
-    async def _reload(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await before
-        try:
-            model = await asyncio.get_running_loop().run_in_executor(None, self._load)
-        except Exception as error:  # whatever it is, the model that is here still answers
-            reason = error.sentence if isinstance(error, EdgecnnError) else f"{type(error).__name__}: {error}"
-            name = self.model.bundle.artifact.name
-            print(f"error: {reason}\nhint: {name} as it was loaded before still answers", file=sys.stderr, flush=True)
-            return
-        self.model = model
-        self.metrics.describe(model.bundle)
-        print(f"serving {model.bundle.artifact.name}, loaded again", file=sys.stderr, flush=True)
+    async def _reload(self) -> None:
+        while self._is_stale:  # told again while it loads, it loads once more
+            self._is_stale = False
+            try:
+                self.model = await asyncio.get_running_loop().run_in_executor(None, self._load)
+            except Exception as error:  # whatever it is, the model that is here still answers
+                reason = error.sentence if isinstance(error, EdgecnnError) else f"{type(error).__name__}: {error}"
+                hint = f"{self.model.bundle.artifact.name} as it was loaded before still answers"
+                print(f"error: {reason}\nhint: {hint}", file=sys.stderr, flush=True)
+            else:
+                self.metrics.describe(self.model.bundle)
+                print(f"serving {self.model.bundle.artifact.name}, loaded anew", file=sys.stderr, flush=True)
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -179,7 +181,6 @@ class Server:
             except OSError:  # the connection is gone already, or there is no descriptor for it
                 await asyncio.sleep(0.05)
                 continue
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if len(self._connections) < CONNECTIONS or self._waits.end_longest():
                 task = asyncio.create_task(self._converse(client))
                 self._connections.add(task)
@@ -201,6 +202,7 @@ class Server:
         connection = Connection(client, self._waits)
         with client:
             try:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 while await self._exchange(connection):
                     pass
             except OSError:  # a client that is slow or went away is no error of ours
