@@ -1,108 +1,99 @@
-"""Requests share a number of bytes, the oldest first."""
-
-import asyncio
-import contextlib
-import random
-from collections.abc import Coroutine
-from typing import Any
-
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.runner.budget import Budget
+from edgecnn import anatomy, budget, nets, plans
+from edgecnn.errors import PlanError
+from edgecnn.recipes import BudgetPlan, DataPlan, NetPlan, Recipe
 
-FOR_EVER_S = 60.0
-
-
-def in_a_loop(scene: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scene)
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
 
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
+@given(st.sampled_from(["mlp", "vit"]), st.sampled_from(SHAPES), st.integers(5_000, 500_000), st.integers(2, 100))
+@settings(deadline=None, max_examples=15)
+def test_baselines_reach_any_budget_of_parameters(name, shape, target, classes):
+    plan = budget.solve(NetPlan(name=name), shape, classes, target, "params")
+    net = nets.build(plan, shape, classes)
+    assert abs(anatomy.folded_parameters(net) - target) <= 0.05 * target
 
 
-def test_what_fits_is_taken_at_once_and_the_rest_waits_for_room() -> None:
-    async def scene() -> None:
-        budget = Budget(100)
-        with budget.share() as other:
-            with budget.share() as first:
-                await budget.take(first, 60, FOR_EVER_S)
-                budget.whole(first)
-                waits = asyncio.create_task(budget.take(other, 60, FOR_EVER_S))
-                await settle()
-                assert not waits.done()
-                assert other.held_bytes == 0
-            await waits
-            assert other.held_bytes == 60
-
-    in_a_loop(scene())
+@pytest.mark.parametrize("name", ["mlp", "vit"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_baselines_cost_the_macs_of_a_depthwise_net(name, shape):
+    target = budget.cost(NetPlan(name="dscnn"), shape, 10, "macs")
+    plan = budget.solve(NetPlan(name=name), shape, 10, target, "macs")
+    assert abs(anatomy.macs(nets.build(plan, shape, 10), shape) - target) <= 0.05 * target
 
 
-def test_the_oldest_may_go_beyond_so_that_it_becomes_whole_and_no_other_until_it_is_gone() -> None:
-    async def scene() -> None:
-        budget = Budget(100)
-        with contextlib.ExitStack() as stack:
-            oldest, other = (stack.enter_context(budget.share()) for _ in range(2))
-            await budget.take(oldest, 50, FOR_EVER_S)
-            await budget.take(other, 50, FOR_EVER_S)
-            await budget.take(oldest, 50, FOR_EVER_S)
-            budget.whole(oldest)
-            with pytest.raises(TimeoutError):
-                await budget.take(other, 1, 0.0)
-
-    in_a_loop(scene())
+def test_other_options_stay_as_they_were():
+    plan = budget.solve(NetPlan(name="vit", options={"depth": 2, "patch": 7}), (1, 28, 28), 10, 40_000)
+    assert plan.options["depth"] == 2
+    assert plan.options["patch"] == 7
 
 
-def test_nobody_overtakes_one_that_waits() -> None:
-    async def scene() -> None:
-        budget = Budget(100)
-        with budget.share() as large, budget.share() as small:
-            with budget.share() as first:
-                await budget.take(first, 60, FOR_EVER_S)
-                budget.whole(first)
-                large_waits = asyncio.create_task(budget.take(large, 50, FOR_EVER_S))
-                await settle()
-                small_waits = asyncio.create_task(budget.take(small, 1, FOR_EVER_S))
-                await settle()
-                assert not small_waits.done()
-            await asyncio.gather(large_waits, small_waits)
-
-    in_a_loop(scene())
+def test_proportions_are_kept():
+    plan = budget.solve(NetPlan(name="mlp", options={"hidden": 100, "last": 25}), (1, 28, 28), 10, 300_000)
+    assert plan.options["hidden"] / plan.options["last"] == pytest.approx(4, rel=0.2)
 
 
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.randoms(use_true_random=False))
-def test_all_become_whole_and_hold_at_most_the_budget_and_one(sizes: list[int], order: random.Random) -> None:
-    async def request(budget: Budget, size: int) -> None:
-        with budget.share() as share:
-            while share.held_bytes < size:
-                await budget.take(share, min(7, size - share.held_bytes), FOR_EVER_S)
-                assert budget._left_bytes >= -max(sizes)
-                for _ in range(order.randrange(3)):
-                    await asyncio.sleep(0)
-            budget.whole(share)
-            await asyncio.sleep(0)
-
-    async def scene() -> None:
-        budget = Budget(30)
-        await asyncio.gather(*(request(budget, size) for size in sizes))
-        assert budget._left_bytes == 30
-
-    in_a_loop(scene())
+def test_the_same_question_has_the_same_answer_and_draws_nothing():
+    state = torch.get_rng_state()
+    first = budget.solve(NetPlan(name="vit"), (3, 32, 32), 10, 77_706)
+    assert budget.solve(NetPlan(name="vit"), (3, 32, 32), 10, 77_706) == first
+    assert torch.equal(state, torch.get_rng_state())
 
 
-def test_who_waits_too_long_is_told_and_holds_nothing() -> None:
-    async def scene() -> None:
-        budget = Budget(10)
-        with budget.share() as oldest:
-            await budget.take(oldest, 10, FOR_EVER_S)
-            budget.whole(oldest)
-            with budget.share() as other:
-                with pytest.raises(TimeoutError):
-                    await budget.take(other, 5, 0.0)
-                assert other.held_bytes == 0
-        assert budget._left_bytes == 10
+def test_a_budget_out_of_reach_is_answered_with_the_nearest():
+    smallest = NetPlan(name="mlp", options={"hidden": 1, "last": 1})
+    cost = budget.cost(smallest, (3, 32, 32), 10, "params")
+    with pytest.raises(PlanError, match="does not come within 5 % of 100 parameters") as error:
+        budget.solve(NetPlan(name="mlp"), (3, 32, 32), 10, 100)
+    assert f"nearest: {cost:,} with hidden = 1, last = 1" in error.value.hint
 
-    in_a_loop(scene())
+
+def test_a_gap_between_two_widths_is_not_papered_over():
+    costs = [budget.cost(NetPlan(name="resnet", options={"width": w}), (3, 32, 32), 10, "params") for w in (2, 3)]
+    with pytest.raises(PlanError, match="does not come within 5 %"):
+        budget.solve(NetPlan(name="resnet"), (3, 32, 32), 10, sum(costs) // 2)
+
+
+@given(start=st.integers(1, 400), target=st.integers(1, 100_000), steep=st.integers(1, 30), power=st.integers(1, 3))
+def test_the_search_finds_the_largest_size_that_fits(start, target, steep, power):
+    def price(size):
+        return steep * size**power + 7
+
+    found = budget._largest(price, target, start)
+    assert price(found + 1) > target
+    assert found == 0 or price(found) <= target
+
+
+def test_a_wrong_plan_is_named_as_such():
+    with pytest.raises(PlanError, match="patch = 5 does not divide"):
+        budget.solve(NetPlan(name="vit", options={"patch": 5}), (1, 28, 28), 10, 50_000)
+
+
+def test_a_recipe_is_resolved_to_concrete_numbers():
+    recipe = plans.load(Recipe, "vit-digits")
+    resolved = budget.resolve(recipe, (1, 8, 8), 10)
+    assert resolved.budget is None
+    model = plans.load(Recipe, recipe.budget.like)
+    target = budget.cost(model.net, (1, 8, 8), 10, "params")
+    assert abs(budget.cost(resolved.net, (1, 8, 8), 10, "params") - target) <= 0.05 * target
+    assert budget.resolve(resolved, (1, 8, 8), 10) is resolved
+
+
+def test_a_resolved_recipe_survives_its_file(tmp_path):
+    resolved = budget.resolve(plans.load(Recipe, "mlp-digits"), (1, 8, 8), 10)
+    path = tmp_path / "mlp-digits.toml"
+    path.write_text(plans.dump(resolved))
+    assert plans.load(Recipe, str(path)) == resolved
+
+
+def test_scaling_to_a_scaled_net_is_refused():
+    recipe = Recipe(
+        name="x", data=DataPlan(name="digits"), net=NetPlan(name="mlp"), budget=BudgetPlan(like="vit-digits")
+    )
+    with pytest.raises(PlanError, match="is itself scaled") as error:
+        budget.resolve(recipe, (1, 8, 8), 10)
+    assert error.value.hint == "name 'dscnn-digits'"

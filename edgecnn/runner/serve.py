@@ -23,7 +23,7 @@ from typing import Any
 
 from edgecnn.errors import DataError, EdgecnnError, EnvironmentUnfit
 from edgecnn.runner import classify
-from edgecnn.runner.budget import Budget
+from edgecnn.runner.byte_budget import ByteBudget
 from edgecnn.runner.classify import Classifier
 from edgecnn.runner.connection import Connection, Waits
 from edgecnn.runner.contents import Contents
@@ -134,7 +134,7 @@ class Server:
         self.limits = limits
         self.metrics = Metrics(self.model.bundle)
         self._load = load
-        self._budget = Budget(limits.waiting_bytes)
+        self._budget = ByteBudget(limits.waiting_bytes)
         self._waits = Waits()
         self._connections: set[asyncio.Task[None]] = set()
         self._is_stale = False

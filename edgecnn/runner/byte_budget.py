@@ -18,7 +18,7 @@ class Share:
     """Done when the bytes it wants are its own; None while it waits for none."""
 
 
-class Budget:
+class ByteBudget:
     """A number of bytes that requests take piece by piece. For one event loop.
 
     While no request is whole, so that none will give back what it holds, the one that began first may take its next
