@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,21 @@ import small_bundles
 from test_serve import PICTURE, parsed, peak_kb, running
 
 from edgecnn.runner import contents, serve
+from edgecnn.runner import server as rules
 from edgecnn.runner.classify import Answer, Classifier
 from edgecnn.runner.connection import Waits
-from edgecnn.runner.serve import CONNECTIONS, Limits, Model, Server
+from edgecnn.runner.server import CONNECTIONS, Limits, Model, Server
 
 POST = b"POST /classify HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
 WHOLE = POST % len(PICTURE) + PICTURE
 PATIENCE_S = 60.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 @dataclass
@@ -57,10 +65,7 @@ class Here:
 
     def until(self, count: int) -> None:
         """So many pictures have begun to arrive."""
-        end = time.monotonic() + PATIENCE_S
-        while f"edgecnn_queue_depth {count}\n" not in self.server.metrics.text():
-            assert time.monotonic() < end
-            time.sleep(0.002)
+        until(lambda: f"edgecnn_queue_depth {count}\n" in self.server.metrics.text())
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +93,9 @@ def here(folder: Path, **limits: Any) -> Iterator[Here]:
         try:
             yield Here(port, model, server)
         finally:
-            model.goes_on.set()
             loop.call_soon_threadsafe(stop.set)
+            until(lambda: server._is_stopping)
+            model.goes_on.set()
             done.result(PATIENCE_S)
 
 
@@ -113,8 +119,7 @@ def test_a_queue_can_be_counted(folder: Path) -> None:
 def test_a_picture_that_waited_too_long_is_refused_when_its_turn_comes(folder: Path) -> None:
     with here(folder, wait_s=0.01) as server, contextlib.ExitStack() as stack:
         first = server.send(stack)
-        while server.model.asked == 0:
-            time.sleep(0.002)
+        until(lambda: server.model.asked == 1)
         second = server.send(stack)
         server.until(2)
         time.sleep(0.02)
@@ -129,7 +134,7 @@ def test_a_picture_that_waited_too_long_is_refused_when_its_turn_comes(folder: P
 
 
 def test_no_time_goes_to_a_picture_whose_client_hung_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "PATIENT_S", 0.0)
+    monkeypatch.setattr(rules, "PATIENT_S", 0.0)
     with here(folder) as server, contextlib.ExitStack() as stack:
         first = server.send(stack)
         server.send(stack).close()
@@ -180,7 +185,7 @@ def test_the_client_waited_for_longest_makes_way(folder: Path) -> None:
 def test_when_all_wait_for_the_model_a_new_client_is_told_to_come_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "CONNECTIONS", 4)
+    monkeypatch.setattr(rules, "CONNECTIONS", 4)
     with here(folder) as server, contextlib.ExitStack() as stack:
         waiting = [server.send(stack) for _ in range(4)]
         server.until(4)

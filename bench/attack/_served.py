@@ -16,6 +16,7 @@ from pathlib import Path
 import _clients
 
 PEERS = Path(__file__).with_name("_peers.py")
+CPUS = sorted(os.sched_getaffinity(0))
 PATIENCE_S = 60.0
 
 
@@ -50,7 +51,7 @@ def served(name: str, folder: Path, *options: str) -> Iterator[Served]:
     said = folder.with_name(f"{name}-{port}.log")
     with said.open("wb") as stderr, subprocess.Popen([sys.executable, *words], stderr=stderr) as process:
         try:
-            os.sched_setaffinity(process.pid, cpus()[:1])
+            os.sched_setaffinity(process.pid, CPUS[:1])
             end = time.monotonic() + PATIENCE_S
             while not _answers(port):
                 if process.poll() is not None or time.monotonic() > end:
@@ -69,15 +70,11 @@ def _answers(port: int) -> bool:
     return True
 
 
-def cpus() -> list[int]:
-    return sorted(os.sched_getaffinity(os.getppid()))
-
-
 @contextlib.contextmanager
 def beside() -> Iterator[None]:
     """This process on the last CPU, away from the server's."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus()[-1:])
+    os.sched_setaffinity(0, CPUS[-1:])
     try:
         yield
     finally:

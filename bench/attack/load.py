@@ -24,7 +24,7 @@ from typing import Any
 import _clients
 import mutate
 import numpy as np
-from _served import Served, beside, cpus, served
+from _served import CPUS, Served, beside, served
 from PIL import Image
 
 from edgecnn import bundle, stats
@@ -59,7 +59,7 @@ def attack(scratch: Path) -> dict[str, Any]:
     with beside():
         table = {
             "pictures": {"small": len(small), "large": len(large), "camera": len(camera)},
-            "cpus": {"server": cpus()[0], "clients": cpus()[-1]},
+            "cpus": {"server": CPUS[0], "clients": CPUS[-1]},
             "throughput": throughput(checks, folder, {"small": small, "camera": camera}),
             "slow_bodies": [slow_bodies(checks, folder, small, count) for count in (9, 300)],
             "silent": silent(checks, folder, small),

@@ -119,22 +119,23 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
 
 def serve(bundle: Contents, options: argparse.Namespace) -> int:
     """Answer HTTP until SIGTERM or Ctrl-C; SIGHUP loads the bundle in the same folder anew."""
-    from edgecnn.runner import serve as server
+    from edgecnn.runner import serve as http
     from edgecnn.runner.classify import Classifier
+    from edgecnn.runner.server import Limits, Model
 
-    def load() -> server.Model:
+    def load() -> Model:
         current = contents.open(bundle.folder)
-        return server.Model(current, Classifier(current, options.num_threads, options.max_pixels))
+        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
 
     _refuse_bombs()
-    limits = server.Limits(
+    limits = Limits(
         queue=options.queue,
         waiting_bytes=options.max_waiting_bytes,
         body_bytes=options.max_body_bytes,
         timeout_s=options.timeout,
         wait_s=options.max_wait,
     )
-    server.serve(load, options.host, options.port, limits)
+    http.serve(load, options.host, options.port, limits)
     return EXIT_PASS
 
 
