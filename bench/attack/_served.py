@@ -34,6 +34,11 @@ class Served:
         match = re.search(rf"{name}:\s+(\d+) kB", text)
         return int(match[1]) / 1e3 if match else 0.0
 
+    def cpu_s(self) -> float:
+        """What all its threads have used of a CPU, in user and in kernel mode."""
+        used = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+
     def ask(self, request: bytes) -> int:
         """The status of one request; 0 where it was not answered."""
         return next(iter(_clients.closed_loop(self.port, request, 1, 0.0).answers))

@@ -82,30 +82,38 @@ def jpeg(rng: np.random.Generator, width: int, height: int) -> bytes:
 
 
 def throughput(checks: Checks, folder: Path, pictures: dict[str, bytes]) -> list[dict[str, Any]]:
-    """Answers a second of the three servers: no refusals, the same answers, at least waitress's throughput."""
+    """What the three servers answer: none is refused, all say the same, and ours takes no more of a CPU than waitress.
+
+    The answers a second of the server's CPU time are compared: on a busy machine wall time tells who got the CPU.
+    """
     cases = [("small", clients, kept, 7, 1.0) for clients in (1, 10, 100) for kept in (True, False)]
-    cases += [("camera", clients, True, 6, 5.0) for clients in (1, 10)]
+    cases += [("camera", 10, True, 6, 3.0)]
     rows = []
     with contextlib.ExitStack() as stack:
         running = {name: stack.enter_context(served(name, folder)) for name in SERVERS}
         for picture, clients, kept, rounds, seconds in cases:
             request = _clients.post(pictures[picture])
             loads: dict[str, list[_clients.Load]] = {name: [] for name in SERVERS}
+            per_cpu_second: dict[str, list[float]] = {name: [] for name in SERVERS}
             for number in range(rounds):
                 for name in (*SERVERS[number % 3 :], *SERVERS[: number % 3]):
-                    loads[name].append(_clients.closed_loop(running[name].port, request, clients, seconds, kept=kept))
+                    before_s = running[name].cpu_s()
+                    load = _clients.closed_loop(running[name].port, request, clients, seconds, kept=kept)
+                    per_cpu_second[name].append(load.answers[200] / (running[name].cpu_s() - before_s))
+                    loads[name].append(load)
             row: dict[str, Any] = {"picture": picture, "clients": clients, "connections_kept": kept, "rounds": rounds}
             for name in SERVERS:
                 times_ms = sorted(ms for load in loads[name] for ms in load.times_ms)
                 row[name] = {
+                    "answers_per_cpu_second": round(statistics.median(per_cpu_second[name]), 1),
                     "answers_per_second": round(statistics.median(load.per_second for load in loads[name]), 1),
                     "p50_ms": round(stats.quantile(times_ms, 0.5), 2),
                     "p99_ms": round(stats.quantile(times_ms, 0.99), 2),
                     "answers": statuses(sum((load.answers for load in loads[name]), Counter[int]())),
                 }
             for other in SERVERS[1:]:
-                pairs = zip(loads["edgecnn"], loads[other], strict=True)
-                ratios = sorted(ours.per_second / theirs.per_second for ours, theirs in pairs)
+                pairs = zip(per_cpu_second["edgecnn"], per_cpu_second[other], strict=True)
+                ratios = sorted(ours / theirs for ours, theirs in pairs)
                 low, high = stats.median_interval(ratios)[:2]
                 row[f"ratio_to_{other}"] = [round(value, 3) for value in (statistics.median(ratios), low, high)]
             said = {body for name in SERVERS for load in loads[name] for body in load.bodies}
@@ -115,7 +123,7 @@ def throughput(checks: Checks, folder: Path, pictures: dict[str, bytes]) -> list
             checks.holds(len(said) == 1, f"{what}: all answers are the same", said=[str(body) for body in said])
             if clients > 1:
                 ratio = row["ratio_to_waitress"]
-                checks.holds(ratio[2] >= 1, f"{what}: waitress is not quicker (median [95 %] of ratios)", ratio=ratio)
+                checks.holds(ratio[2] >= 1, f"{what}: at least waitress's (median [95 %] of ratios)", ratio=ratio)
             rows.append(row)
     return rows
 

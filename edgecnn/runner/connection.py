@@ -61,6 +61,8 @@ class Connection:
         """Whether nothing of the next request has arrived."""
         self.makes_way = False
         """Whether it is closed for the sake of another."""
+        self.has_closed = False
+        """Whether the client has closed its side."""
         self.began_s = self._loop.time()
         """When the request began to arrive, by the loop's clock."""
 
@@ -69,7 +71,7 @@ class Connection:
 
         Raises TimeoutError, and Refused for a head of more than http1.HEAD_BYTES.
         """
-        if not self._unread:
+        if not self._unread and not self._take_what_is_here():
             self.is_idle = True
             async with self._waits.on(self, timeout_s):
                 if not await self._receive():
@@ -87,6 +89,12 @@ class Connection:
         del self._unread[: end + len(http1.END)]
         return head
 
+    def _take_what_is_here(self) -> bool:
+        """Take what has arrived of a head without a wait, which is the usual case on a new connection."""
+        with contextlib.suppress(BlockingIOError):
+            self._unread += self._client.recv(http1.HEAD_BYTES)
+        return bool(self._unread)
+
     async def _receive(self) -> bool:
         """Take more of a head; False if the client has closed."""
         room = http1.HEAD_BYTES - len(self._unread)
@@ -94,6 +102,7 @@ class Connection:
             raise http1.too_long(self._unread)
         block = await self._loop.sock_recv(self._client, room)
         self._unread += block
+        self.has_closed = not block
         return bool(block)
 
     async def body(self, body: bytearray, count: int, timeout_s: float) -> bool:
@@ -117,8 +126,13 @@ class Connection:
 
     async def send(self, data: bytes, timeout_s: float) -> None:
         """Send all of it. Raises TimeoutError, OSError."""
-        async with self._waits.on(self, timeout_s):
-            await self._loop.sock_sendall(self._client, data)
+        try:
+            sent = self._client.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            async with self._waits.on(self, timeout_s):
+                await self._loop.sock_sendall(self._client, data[sent:])
 
     def is_gone(self) -> bool:
         """Whether the client has closed its side. Safe to ask from any thread."""

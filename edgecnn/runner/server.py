@@ -143,7 +143,7 @@ class Server:
                     pass
             except OSError:  # a client that is slow or went away is no error of ours
                 pass
-            if not connection.makes_way:
+            if not (connection.makes_way or connection.has_closed):
                 await connection.linger()
 
     async def _exchange(self, connection: Connection) -> bool:
