@@ -148,7 +148,7 @@ def test_no_time_goes_to_a_picture_whose_client_hung_up(folder: Path, monkeypatc
 def test_bodies_wait_outside_for_room_and_all_are_answered(folder: Path) -> None:
     body = PICTURE + bytes(100_000)  # Pillow reads what comes before
     request = POST % len(body) + body
-    with here(folder, waiting_bytes=150_000) as server, contextlib.ExitStack() as stack:
+    with here(folder, waiting_bytes=50_000) as server, contextlib.ExitStack() as stack:
         with ThreadPoolExecutor(8) as pool:
             senders = [server.connect() for _ in range(8)]
             sent = [pool.submit(connection.sendall, request) for connection in senders]
@@ -158,7 +158,16 @@ def test_bodies_wait_outside_for_room_and_all_are_answered(folder: Path) -> None
             for connection, done in zip(senders, sent, strict=True):
                 done.result(PATIENCE_S)
                 assert parsed(stack.enter_context(connection))[0] == 200
-        assert server.server._budget._left_bytes == 150_000
+        assert server.server._budget._left_bytes == 50_000
+
+
+def test_large_bodies_that_fill_the_budget_do_not_keep_small_ones_waiting(folder: Path) -> None:
+    with here(folder, waiting_bytes=50_000) as server, contextlib.ExitStack() as stack:
+        server.model.goes_on.set()
+        for _ in range(3):
+            server.send(stack, POST % 500_000 + bytes(120_000))
+        server.until(3)
+        assert parsed(server.send(stack))[0] == 200
 
 
 @pytest.mark.parametrize("count", [9, CONNECTIONS + 40])

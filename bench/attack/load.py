@@ -62,6 +62,7 @@ def attack(scratch: Path) -> dict[str, Any]:
             "cpus": {"server": CPUS[0], "clients": CPUS[-1]},
             "throughput": throughput(checks, folder, {"small": small, "camera": camera}),
             "slow_bodies": [slow_bodies(checks, folder, small, count) for count in (9, 300)],
+            "hoarders": hoarders(checks, folder, small),
             "silent": silent(checks, folder, small),
             "heads": heads(checks, folder, small),
             "large_pictures": large_pictures(checks, folder, rng),
@@ -174,6 +175,35 @@ def slow_bodies(checks: Checks, folder: Path, picture: bytes, count: int) -> dic
         return {"slow": count, "cut_off": ended, **good, "peak_mb": server.memory_mb("VmHWM")}
 
 
+def hoarders(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
+    """Eight that send all but the end of 8 MB as fast as they can, wait to be cut off, and begin again."""
+    request = b"POST /classify HTTP/1.1\r\nContent-Length: 8000000\r\n\r\n" + bytes(7_900_000)
+    stop = threading.Event()
+    with served("edgecnn", folder) as server:
+
+        def hoard() -> None:
+            while not stop.is_set():
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection((_clients.HOST, server.port), _clients.PATIENCE_S) as one,
+                ):
+                    one.sendall(request)
+                    one.recv(65536)
+
+        hoarding = [threading.Thread(target=hoard) for _ in range(8)]
+        for thread in hoarding:
+            thread.start()
+        time.sleep(1.0)
+        good = healthy(server, picture, 15.0)
+        stop.set()
+        for thread in hoarding:
+            thread.join()
+        peak_mb = server.memory_mb("VmHWM")
+    checks.holds(set(good["answers"]) == {"200"}, "bodies that fill the budget and stop refuse nobody", **good)
+    checks.holds(peak_mb < MEMORY_MB, "bodies that fill the budget fit the unit's memory", peak_mb=peak_mb)
+    return {"hoarders": 8, **good, "peak_mb": peak_mb}
+
+
 def _has_ended(one: socket.socket) -> bool:
     one.settimeout(_clients.PATIENCE_S)
     try:
@@ -214,7 +244,7 @@ def large_pictures(checks: Checks, folder: Path, rng: np.random.Generator) -> di
     pixels[:480] = rng.integers(0, 256, pixels[:480].shape, dtype=np.uint8)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "png", compress_level=1)
-    with served("edgecnn", folder) as server:
+    with served("edgecnn", folder, "--max-wait", "300") as server:  # it is about memory
         load = _clients.closed_loop(server.port, _clients.post(stream.getvalue()), 16, 0.0)
         peak_mb = server.memory_mb("VmHWM")
     answers = statuses(load.answers)

@@ -45,7 +45,7 @@ class Limits:
     queue: int | None
     """Whole pictures that wait while another is classified; None: as many as `waiting_bytes` hold."""
     waiting_bytes: int
-    """Of all bodies together, from their first byte to their answer."""
+    """Of all bodies together, beyond the first PIECE_BYTES of each, until they are answered."""
     body_bytes: int
     timeout_s: float
     """From a request's first byte to its last, and how long a connection may be idle."""
@@ -218,13 +218,14 @@ class Server:
         loop, limits = asyncio.get_running_loop(), self.limits
         body, waited_s = bytearray(), 0.0
         while len(body) < length:
-            before_s = loop.time()
             count = min(PIECE_BYTES, length - len(body))
-            try:
-                await self._budget.take(share, count, limits.wait_s - waited_s)
-            except TimeoutError:
-                raise _busy() from None
-            waited_s += loop.time() - before_s
+            if body:  # the first piece needs no room, so that large bodies do not keep small ones waiting
+                before_s = loop.time()
+                try:
+                    await self._budget.take(share, count, limits.wait_s - waited_s)
+                except TimeoutError:
+                    raise _busy() from None
+                waited_s += loop.time() - before_s
             if expects_continue and not body and not connection.has_sent_more():
                 await connection.send(CONTINUE, limits.timeout_s)
             left_s = connection.began_s + limits.timeout_s + waited_s - loop.time()
