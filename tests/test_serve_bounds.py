@@ -179,6 +179,26 @@ def test_slow_bodies_hold_nobody_up(count: int, folder: Path) -> None:
             assert server.classify()[0] == 200
 
 
+def test_a_client_that_asks_without_a_pause_holds_nobody_up(folder: Path) -> None:
+    with running(folder) as server, server.connect() as flooding, ThreadPoolExecutor(2) as pool:
+
+        def send() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    flooding.sendall(b"GET /healthz HTTP/1.1\r\n\r\n" * 500)
+
+        def take() -> None:
+            while flooding.recv(1 << 20):
+                pass
+
+        pool.submit(send)
+        pool.submit(take)
+        try:
+            assert server.classify()[0] == 200
+        finally:
+            flooding.shutdown(socket.SHUT_RDWR)
+
+
 def test_the_client_waited_for_longest_makes_way(folder: Path) -> None:
     with running(folder, "--timeout", "60") as server, contextlib.ExitStack() as stack:
         first = stack.enter_context(server.connect())

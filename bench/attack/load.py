@@ -64,6 +64,7 @@ def attack(scratch: Path) -> dict[str, Any]:
             "slow_bodies": [slow_bodies(checks, folder, small, count) for count in (9, 300)],
             "hoarders": hoarders(checks, folder, small),
             "silent": silent(checks, folder, small),
+            "pipelined": pipelined(checks, folder, small),
             "heads": heads(checks, folder, small),
             "large_pictures": large_pictures(checks, folder, rng),
             "hostile": hostile(checks, folder, small),
@@ -222,6 +223,35 @@ def silent(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
         good = healthy(server, picture)
         checks.holds(set(good["answers"]) == {"200"}, "400 silent connections hold nobody up", **good)
         return {"silent": 400, **good}
+
+
+def pipelined(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
+    """Four clients that send one request after the other without a wait, and read the answers."""
+    requests = b"GET /healthz HTTP/1.1\r\n\r\n" * 500
+    stop = threading.Event()
+    with served("edgecnn", folder) as server, opened(server.port, 4, b"") as sockets:
+
+        def send(one: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while not stop.is_set():
+                    one.sendall(requests)
+
+        def take(one: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while one.recv(1 << 20):
+                    pass
+
+        busy = [threading.Thread(target=target, args=(one,)) for one in sockets for target in (send, take)]
+        for thread in busy:
+            thread.start()
+        good = healthy(server, picture)
+        stop.set()
+        for one in sockets:
+            one.shutdown(socket.SHUT_RDWR)
+        for thread in busy:
+            thread.join()
+    checks.holds(set(good["answers"]) == {"200"}, "clients that never wait hold nobody up", **good)
+    return {"clients": 4, **good}
 
 
 def heads(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:

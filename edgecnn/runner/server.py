@@ -129,7 +129,6 @@ class Server:
         refusal = _sentence(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", RETRY_AFTER)
         self.metrics.count(refusal.status)
         with client, contextlib.suppress(OSError):
-            client.setblocking(False)
             client.send(refusal.encode(closes=True))
             client.recv(BLOCK_BYTES)  # what is unread when a socket is closed resets it
 
@@ -140,7 +139,7 @@ class Server:
             try:
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 while await self._exchange(connection):
-                    pass
+                    await asyncio.sleep(0)  # the other clients come before its next request
             except OSError:  # a client that is slow or went away is no error of ours
                 pass
             if not (connection.makes_way or connection.has_closed):
