@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 import threading
 import time
@@ -117,9 +118,11 @@ def test_a_queue_can_be_counted(folder: Path) -> None:
 
 
 def test_a_picture_that_waited_too_long_is_refused_when_its_turn_comes(folder: Path) -> None:
-    with here(folder, wait_s=0.01) as server, contextlib.ExitStack() as stack:
+    with here(folder) as server, contextlib.ExitStack() as stack:
         first = server.send(stack)
         until(lambda: server.model.asked == 1)
+        patient = server.server.limits
+        server.server.limits = dataclasses.replace(patient, wait_s=0.01)
         second = server.send(stack)
         server.until(2)
         time.sleep(0.02)
@@ -129,6 +132,7 @@ def test_a_picture_that_waited_too_long_is_refused_when_its_turn_comes(folder: P
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nRetry-After: 1\r\n" in answer
         assert server.model.asked == 1
+        server.server.limits = patient
         second.sendall(WHOLE)  # its connection is still good
         assert parsed(second)[0] == 200
 
