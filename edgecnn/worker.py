@@ -11,10 +11,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from edgecnn import bugs, config, environment, measure
+from edgecnn import bugs, config, environment, measure, opening
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
+
+BYTES_PER_THREAD = 32_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,5 +48,13 @@ def _answer(arguments: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"The job on stdin is not JSON: {error}.") from error
         if not isinstance(table, dict):
             raise UsageError("The job on stdin is not a table.")
-        return {"outcome": dataclasses.asdict(measure.run(config.build(measure.Job, table, "job")))}
+        return {"outcome": dataclasses.asdict(_run(config.build(measure.Job, table, "job")))}
     raise UsageError("The worker knows two commands.", f"facts, run; exit code {EXIT_USAGE} is this one")
+
+
+def _run(job: measure.Job) -> measure.Outcome:
+    """The one file of this process may take what a file of its size may, and each thread its stack and its heap."""
+    model = Path(job.model)
+    opening.bound_for_life(model, job.num_threads * BYTES_PER_THREAD)
+    with opening.opening(model):
+        return measure.run(job)

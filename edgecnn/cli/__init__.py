@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, bugs, console, processes, utf8
+from edgecnn import __version__, bugs, console, processes, supervision, utf8
 from edgecnn.cli import boards, checks, models, studies
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 
@@ -68,6 +68,18 @@ app.add_typer(boards.board, name="board")
 def main() -> None:
     """The console script: every error becomes one sentence, a hint and an exit code."""
     utf8.insist()
+    try:
+        if processes.here().count > 1:
+            _answer()
+        else:
+            supervision.run(_answer)
+    except EdgecnnError as error:  # of the supervision
+        _tell(error.sentence, error.hint)
+        sys.exit(error.exit_code)
+
+
+def _answer() -> None:
+    """Parse, call the verb, and end with its exit code."""
     try:
         if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
             raise KeyboardInterrupt
