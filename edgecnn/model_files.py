@@ -34,6 +34,10 @@ BITS = {
     17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
 }  # fmt: skip
 """Of one value, by DATA_TYPE; strings and complex structures have none."""
+DEEPEST = 100
+"""Messages within messages, as protocol buffers are read."""
+MOST_PARTS = 100_000
+"""Nodes, attributes and graphs together."""
 AGAIN = "copy it there again, as whole as the model was saved"
 
 
@@ -121,13 +125,19 @@ def _outside(path: Path, data: wire.Data) -> list[Outside]:
 
 
 def _tensors(data: wire.Data, start: int, end: int, kind: str) -> Iterator[tuple[int, int]]:
-    """Where the tensors of a message lie, those of inner graphs too."""
-    for field in wire.fields(data, start, end):
-        inner = NESTED[kind].get(field.number)
-        if inner == "tensor":
-            yield field.start, field.end
-        elif inner is not None:
-            yield from _tensors(data, field.start, field.end, inner)
+    """Where the tensors of a message lie, those of inner graphs too, in no order."""
+    waiting, walked = [(start, end, kind, 0)], 0
+    while waiting:
+        start, end, kind, depth = waiting.pop()
+        walked += 1
+        if depth > DEEPEST or walked > MOST_PARTS:
+            raise ValueError(f"its graph has more than {MOST_PARTS:,} parts, or more than {DEEPEST} within each other")
+        for field in wire.fields(data, start, end):
+            inner = NESTED[kind].get(field.number)
+            if inner == "tensor":
+                yield field.start, field.end
+            elif inner is not None:
+                waiting.append((field.start, field.end, inner, depth + 1))
 
 
 def _of_tensor(data: wire.Data, start: int, end: int) -> Outside | None:

@@ -12,6 +12,9 @@ from edgecnn import config
 OF_THE_MACHINE = ("precision", "num_threads", "device")
 """Keys of a Recipe that say how a machine computes and not what is learnt: they may change when a run is resumed."""
 
+MOST = {"epochs": 100_000, "qat_epochs": 100_000, "batch_size": 1_000_000, "seed": 2**63 - 1, "num_threads": 1_024}
+"""Of a Recipe's whole numbers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataPlan:
@@ -185,11 +188,12 @@ class Recipe:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:
+        for key, most in MOST.items():
+            if getattr(self, key) != "auto" and not 0 <= getattr(self, key) <= most:
+                raise ValueError(f"{key} = {getattr(self, key)} should lie between 0 and {most:,}")
         if self.epochs < 1:
             raise ValueError(f"epochs = {self.epochs} should be at least 1")
         if self.num_threads != "auto" and self.num_threads < 1:
             raise ValueError(f"num_threads = {self.num_threads} should be at least 1, or 'auto'")
-        if self.qat_epochs < 0:
-            raise ValueError(f"qat_epochs = {self.qat_epochs} should not be negative")
         if self.batch_size < 2:
             raise ValueError(f"batch_size = {self.batch_size} should be at least 2: batch norm needs a batch")

@@ -24,8 +24,7 @@ FEWEST_STEPS = 8
 
 def open_model(path: Path, input_shape: Sequence[int] = ()) -> tuple[Description, list[Finding]]:
     """What the file is, by its first bytes rather than by its name. Raises ModelFileError if it is no model."""
-    if not path.is_file():
-        raise ModelFileError(f"There is no file {path}.", "name an .onnx, a .tflite or a C array's .h file")
+    magic.require_file(path, "name an .onnx, a .tflite or a C array's .h file")
     name = magic.format_of(path)
     suffix = formats.get(name).SUFFIX
     description = formats.get(name).describe(path, input_shape)
