@@ -119,6 +119,8 @@ def _require(path: Path, location: str, size: int) -> None:
 def _outside(path: Path, data: wire.Data) -> list[Outside]:
     try:
         found = [_of_tensor(data, *place) for place in _tensors(data, 0, len(data), "model")]
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} is too large to be read: {error.sentence}") from error
     except ValueError as error:
         raise ModelFileError(f"{path} is a damaged ONNX file: {error}.", "copy or download it again") from error
     return [tensor for tensor in found if tensor is not None]
@@ -126,17 +128,17 @@ def _outside(path: Path, data: wire.Data) -> list[Outside]:
 
 def _tensors(data: wire.Data, start: int, end: int, kind: str) -> Iterator[tuple[int, int]]:
     """Where the tensors of a message lie, those of inner graphs too, in no order."""
-    waiting, walked = [(start, end, kind, 0)], 0
+    waiting, parts = [(start, end, kind, 0)], 1
     while waiting:
         start, end, kind, depth = waiting.pop()
-        walked += 1
-        if depth > DEEPEST or walked > MOST_PARTS:
-            raise ValueError(f"its graph has more than {MOST_PARTS:,} parts, or more than {DEEPEST} within each other")
         for field in wire.fields(data, start, end):
             inner = NESTED[kind].get(field.number)
             if inner == "tensor":
                 yield field.start, field.end
             elif inner is not None:
+                parts += 1
+                if depth == DEEPEST or parts > MOST_PARTS:
+                    raise ModelFileError(f"it has more than {MOST_PARTS:,} parts, or {DEEPEST} within each other.")
                 waiting.append((field.start, field.end, inner, depth + 1))
 
 
