@@ -1,6 +1,8 @@
 """A model file may bring down the engine that reads it: the command says so, and names the file."""
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -115,6 +117,26 @@ def test_a_signal_sent_to_the_command_ends_both_processes(number: signal.Signals
         process.send_signal(number)
         assert process.wait() == code
     assert has_ended(child)
+
+
+def test_ctrl_c_in_a_terminal_is_told_once(model: Path) -> None:
+    """The terminal sends it to both processes; the child answers it, and is not sent it again."""
+    body = "print('waiting', flush=True); time.sleep(600)"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = command(body, "inspect", str(model))
+        os.execv(words[0], words)
+    shown = b""
+    while b"waiting" not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    with contextlib.suppress(OSError):  # how a terminal tells its end
+        while more := os.read(terminal, 1000):
+            shown += more
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert (shown.count(b"Interrupted."), b"Traceback" in shown) == (1, False)
 
 
 def test_the_child_ends_with_its_parent_however_that_ends(model: Path) -> None:

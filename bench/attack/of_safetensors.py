@@ -15,6 +15,7 @@ COMMANDS = (
     ("train", "next.toml", "--output", "."),
     ("verify", "run", "--limit", "8"),
 )
+WARM = ("torch.onnx", "onnxscript", "safetensors.torch", "edgecnn.export")
 NEXT = """name = "next"
 start = "run"
 epochs = 1
@@ -34,4 +35,4 @@ def attack(scratch: Path) -> dict[str, Any]:
     net = plans.dump(made.recipe).partition("[net]")[2].partition("\n\n")[0]
     (folder / "next.toml").write_text(f"{NEXT}[net]{net}\n", encoding="utf-8")
     target = fuzz.Target(folder=folder, file="run/model.safetensors", commands=COMMANDS)
-    return fuzz.attack("safetensors", [target], scratch, warm=("torch", "safetensors.torch", "edgecnn.export"))
+    return fuzz.attack("safetensors", [target], scratch, warm=WARM)
