@@ -1,5 +1,7 @@
 """What a file may ask for has a limit that is said: no number in a recipe or a model takes hours or the machine."""
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -10,11 +12,13 @@ import pytest
 import tiny_models
 import torch
 from onnx import TensorProto, helper
+from test_measure import job_of
 
-from edgecnn import budget, formats, magic, model_files, nets, plans, wire
+from edgecnn import budget, config, formats, magic, model_files, nets, plans, ship, wire
 from edgecnn.data import shapes
 from edgecnn.errors import ModelFileError, PlanError
 from edgecnn.formats import _tflite_model
+from edgecnn.measure import Timing
 from edgecnn.recipes import NetPlan, Recipe
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
@@ -157,17 +161,39 @@ def test_a_file_that_is_cut_while_it_is_read_is_one_sentence(tmp_path: Path) -> 
     assert f"error: {path} was open: the process that read it was ended by SIGBUS." in done.stderr
 
 
-def test_a_shape_of_gigabytes_is_refused_when_it_is_run(tmp_path: Path) -> None:
+def filled(path: Path) -> Path:
+    """An ONNX file of a few bytes whose sum has 2.56 GB."""
     fill = helper.make_node("ConstantOfShape", ["sizes"], ["filled"])
     add = helper.make_node("Add", ["x", "filled"], ["y"])
     source = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 8, 8])
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     sizes = helper.make_tensor("sizes", TensorProto.INT64, [4], [1000, 10_000, 8, 8])
     graph = helper.make_graph([fill, add], "huge", [source], [result], [sizes])
-    path = tmp_path / "huge.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    return path
+
+
+def test_a_shape_of_gigabytes_is_refused_when_it_is_run(tmp_path: Path) -> None:
+    path = filled(tmp_path / "huge.onnx")
     done = subprocess.run(
         [sys.executable, "-m", "edgecnn", "doctor", str(path)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "allocate" in done.stdout or "memory" in done.stdout
+
+
+def test_a_measuring_process_is_bounded_by_itself(tmp_path: Path) -> None:
+    ship.write(tmp_path / "worker.pyz")
+    job = job_of(tiny_models.linear_onnx(tmp_path / "m.onnx", KERNEL), "onnxruntime")
+    filled(tmp_path / "m.onnx")
+    job = dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0))
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "worker.pyz"), "run"],
+        input=json.dumps(config.table_of(job)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    error = json.loads(done.stdout)["error"]
+    assert error["kind"] in ("ModelFileError", "EnvironmentUnfit")
+    assert "allocate" in error["sentence"] or "memory" in error["sentence"]
