@@ -47,6 +47,7 @@ def _killed(what: str, name: str) -> EnvironmentUnfit:
         "SIGKILL": "out of memory, most likely: `dmesg` says; a smaller model, or fewer programs beside it",
         "SIGILL": "the runtime was built for another CPU; try another version of it",
         "SIGSEGV": "the runtime crashed on this file; try another version of it",
+        "SIGPROF": "it took more CPU time than a file of its size may: EDGECNN_MODEL_SECONDS sets another bound there",
         "SIGABRT": "the runtime gave up on this file; try another version of it",
     }
     return EnvironmentUnfit(f"The worker was ended by {name} while {what}.", hints.get(name))

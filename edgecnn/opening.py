@@ -1,6 +1,7 @@
-"""Model files are foreign: while one is read or run its name stands where a supervisor sees it, and memory is bounded.
+"""Model files are foreign: while one is read or run its name stands where a supervisor sees it, within bounds.
 
-The bound is on what the process takes beyond what it has: on Linux, where the kernel counts that (RLIMIT_DATA).
+Memory is bounded beyond what the process has, on Linux, where the kernel counts that (RLIMIT_DATA). CPU time is bounded
+for each reading and each inference: beyond it the kernel ends the process by SIGPROF (setitimer(2)).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import mmap
 import os
 import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,9 @@ MOST_OF_MEMORY = 0.75
 """Of what the machine has, which on a small board is less."""
 VARIABLE = "EDGECNN_MODEL_MEMORY_MB"
 RAISE = f"if you trust the file, set {VARIABLE} to the megabytes it may take"
+SECONDS_VARIABLE = "EDGECNN_MODEL_SECONDS"
+LEAST_SECONDS = 15
+BYTES_PER_SECOND = 1_000_000
 STATM = "/proc/self/statm"
 DATA_FIELD = 5
 
@@ -68,19 +73,45 @@ def bound_for_life(path: Path, further_bytes: int = 0) -> None:
     _bound(allowance_bytes(path) + further_bytes)
 
 
+@contextlib.contextmanager
+def in_time(path: Path, times: int = 1) -> Iterator[None]:
+    """Inside, a process that has taken `times` the CPU time that a file of its size may is ended by SIGPROF."""
+    signal.setitimer(signal.ITIMER_PROF, times * allowance_seconds(path))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@functools.lru_cache(maxsize=64)
+def allowance_seconds(path: Path) -> int:
+    """What reading a model, or running it once, may take. Raises UsageError for no number in SECONDS_VARIABLE."""
+    return _stated(SECONDS_VARIABLE, "seconds") or LEAST_SECONDS + _size(path) // BYTES_PER_SECOND
+
+
 @functools.lru_cache(maxsize=64)
 def allowance_bytes(path: Path) -> int:
     """What opening a model may take beyond what the process has. Raises UsageError for no number in VARIABLE."""
-    if stated := os.environ.get(VARIABLE):
-        if not stated.isdecimal() or not int(stated):
-            raise UsageError(f"{VARIABLE} is {stated!r}, and should be a whole number of megabytes.")
-        return int(stated) * 1_000_000
-    try:
-        size = model_files.size(path)
-    except (EdgecnnError, OSError):
-        size = 0
+    if stated := _stated(VARIABLE, "megabytes"):
+        return stated * 1_000_000
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(min(LEAST_BYTES + BYTES_PER_BYTE * size, MOST_OF_MEMORY * memory))
+    return int(min(LEAST_BYTES + BYTES_PER_BYTE * _size(path), MOST_OF_MEMORY * memory))
+
+
+def _stated(variable: str, unit: str) -> int | None:
+    stated = os.environ.get(variable)
+    if not stated:
+        return None
+    if not stated.isdecimal() or not 0 < int(stated) < 1_000_000_000:
+        raise UsageError(f"{variable} is {stated!r}, and should be a whole number of {unit}.")
+    return int(stated)
+
+
+def _size(path: Path) -> int:
+    try:
+        return model_files.size(path)
+    except (EdgecnnError, OSError):
+        return 0
 
 
 def _enter(path: Path) -> tuple[int, int] | None:
@@ -88,11 +119,13 @@ def _enter(path: Path) -> tuple[int, int] | None:
     name = os.fsencode(path)[: len(_seen) - 2]
     _seen[2 : 2 + len(name)] = name
     _seen[:2] = len(name).to_bytes(2, "little")
+    signal.setitimer(signal.ITIMER_PROF, allowance_seconds(path))
     return _bound(allowance_bytes(path))
 
 
 def _leave(before: tuple[int, int] | None) -> None:
     assert _seen is not None
+    signal.setitimer(signal.ITIMER_PROF, 0)
     _seen[:2] = bytes(2)
     if before is not None:
         resource.setrlimit(resource.RLIMIT_DATA, before)

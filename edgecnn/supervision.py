@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import EnvironmentUnfit
@@ -115,10 +116,18 @@ def _next_signal() -> tuple[int, bool]:
 
 def _end_as(status: int, path: str | None, mask: set[signal.Signals | int]) -> None:
     """End as the child did; `path` is what it had open."""
+    from edgecnn import opening
+
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         raise SystemExit(code)
     number = signal.Signals(-code) if -code in {member.value for member in signal.Signals} else -code
+    if number == signal.SIGPROF and path:
+        seconds = opening.allowance_seconds(Path(path))
+        raise EnvironmentUnfit(
+            f"{path} was open: to read it, or to run it once, took more than {seconds} s of CPU time.",
+            f"if you trust the file, set {opening.SECONDS_VARIABLE} to the seconds it may take",
+        )
     if number not in (*CRASHES, signal.SIGKILL):
         signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

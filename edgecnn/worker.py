@@ -18,6 +18,9 @@ from edgecnn import bugs, config, environment, measure, opening
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
 
 BYTES_PER_THREAD = 32_000_000
+"""Its stack and its heap."""
+BYTES_PER_PIXEL = 12
+"""Of pictures that are replayed all at once: as floats, once more on the way there, and as answers."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,8 +56,10 @@ def _answer(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _run(job: measure.Job) -> measure.Outcome:
-    """The one file of this process may take what a file of its size may, and each thread its stack and its heap."""
+    """The one file of this process may take what a file of its size may, and further its threads and its pictures."""
     model = Path(job.model)
-    opening.bound_for_life(model, job.num_threads * BYTES_PER_THREAD)
+    shown = [Path(path) for path in (job.replay, job.accuracy and job.accuracy.labels) if path]
+    pictures = sum(path.stat().st_size for path in shown if path.is_file())
+    opening.bound_for_life(model, job.num_threads * BYTES_PER_THREAD + pictures * BYTES_PER_PIXEL)
     with opening.opening(model):
         return measure.run(job)

@@ -80,11 +80,12 @@ def test_memory_has_a_bound_that_the_user_may_raise(model: Path) -> None:
     assert run(take, model, **{opening.VARIABLE: "1000"}).stderr == ""
 
 
-@pytest.mark.parametrize("stated", ["much", "0", "-1"])
-def test_a_bound_is_a_number_of_megabytes(stated: str, model: Path) -> None:
-    done = run("pass", model, **{opening.VARIABLE: stated})
+@pytest.mark.parametrize("stated", ["much", "0", "-1", "9" * 30])
+@pytest.mark.parametrize("variable", [opening.VARIABLE, opening.SECONDS_VARIABLE])
+def test_a_bound_is_a_whole_number(variable: str, stated: str, model: Path) -> None:
+    done = run("pass", model, **{variable: stated})
     assert done.returncode == EXIT_USAGE
-    assert opening.VARIABLE in done.stderr
+    assert variable in done.stderr
 
 
 def test_a_larger_file_may_take_more_but_never_all_of_a_small_machine(
@@ -98,6 +99,14 @@ def test_a_larger_file_may_take_more_but_never_all_of_a_small_machine(
     opening.allowance_bytes.cache_clear()
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 100_000}.__getitem__)
     assert opening.allowance_bytes(large) == 307_200_000
+
+
+def test_reading_a_file_without_end_is_one_sentence(model: Path) -> None:
+    endless = "any(False for _ in iter(int, 1))"
+    done = run(endless, model, **{opening.SECONDS_VARIABLE: "1"})
+    assert done.returncode == EXIT_UNFIT
+    assert f"error: {model} was open: to read it, or to run it once, took more than 1 s of CPU time." in done.stderr
+    assert opening.SECONDS_VARIABLE in done.stderr
 
 
 def test_output_comes_once_and_the_caller_goes_on_once(model: Path) -> None:
