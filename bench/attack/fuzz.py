@@ -113,7 +113,7 @@ def attack(
     counts = Counts()
     context = multiprocessing.get_context("spawn")
     processes = min(2, os.cpu_count() or 1)
-    with context.Pool(processes, _warm_up, ((*WARM, *warm),)) as pool:
+    with context.Pool(processes, warm_up, ((*WARM, *warm),)) as pool:
         shares = [(kind, targets, scratch, range(share, count, processes)) for share in range(processes)]
         for ends in pool.imap_unordered(_share, shares):
             for ended in ends:
@@ -133,7 +133,7 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        _be_the_command(command, folder, out, err)
+        become(command, folder, out, err)
     status, usage = _wait(pid, began + longest_s)
     seconds = time.monotonic() - began
     said = err.read_text(encoding="utf-8", errors="replace") if err.is_file() else ""
@@ -156,7 +156,8 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     return Ended(outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, command=tuple(command))
 
 
-def _warm_up(names: Sequence[str]) -> None:
+def warm_up(names: Sequence[str]) -> None:
+    """Import what the commands will need, so that their children find it there."""
     for name in names:
         with contextlib.suppress(ImportError):
             __import__(name)
@@ -186,7 +187,7 @@ def _share(work: tuple[str, Sequence[Target], Path, range]) -> list[Ended]:
     return ends
 
 
-def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
+def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
     """In the child: become `edgecnn COMMAND` in a session of its own. Does not return."""
     code = 1
     try:
