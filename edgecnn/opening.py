@@ -12,6 +12,7 @@ import mmap
 import os
 import resource
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,27 +34,30 @@ DATA_FIELD = 5
 
 _seen: mmap.mmap | None = None
 """Shared with the supervisor: the name of the file that is open, behind its length; None without a supervisor."""
-_depth = 0
+_is_open = False
 
 
 @contextlib.contextmanager
 def opening(path: Path) -> Iterator[None]:
     """Inside, `path` is read or run. Raises EnvironmentUnfit for memory beyond its bound.
 
-    Inside another opening it is a part of that file, which keeps its name and its bound.
+    Inside another opening it is a part of that file, which keeps its name and its bounds. They are the process's, so
+    the main thread alone sets them.
     """
-    global _depth
-    is_outer = _depth == 0 and _seen is not None
-    before = _enter(path) if is_outer else None
-    _depth += 1
+    global _is_open
+    is_outer = _seen is not None and not _is_open and threading.current_thread() is threading.main_thread()
+    before = None
     try:
+        if is_outer:
+            _is_open = True
+            before = _enter(path)
         yield
     except MemoryError as error:
         raise _too_large(path) from error
     finally:
-        _depth -= 1
         if is_outer:
             _leave(before)
+            _is_open = False
 
 
 def be_watched(seen: mmap.mmap) -> None:
