@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import io
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,21 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, files, formats, gates, labels, nets, quantize, seen, settling, verdicts, verify, written
+from edgecnn import (
+    console,
+    files,
+    formats,
+    gates,
+    labels,
+    nets,
+    quantize,
+    scratch,
+    seen,
+    settling,
+    verdicts,
+    verify,
+    written,
+)
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError
@@ -164,8 +177,8 @@ def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
 def _prepared(run: Run, splits: Splits, plan: ExportPlan) -> tuple[Exportable, PriceList | None]:
     if plan.rescue == "off":
         return quantize.prepare(run, splits, plan), None
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-        chosen, prices = ladder.climb(run, splits, plan, Path(scratch))
+    with scratch.folder() as work:
+        chosen, prices = ladder.climb(run, splits, plan, work)
     return quantize.exportable(chosen, nets.restore(run)), prices
 
 
