@@ -136,6 +136,6 @@ def test_one_that_others_can_look_into_is_closed_to_them(home: Path) -> None:
 
 
 def test_a_place_that_is_missing_is_named(temporary: Path) -> None:
-    with pytest.raises(OutputError, match=f"Cannot write into {temporary}/nowhere: No such file"):
-        with scratch.folder(temporary / "nowhere"):
-            pass
+    nowhere = temporary / "nowhere"
+    with pytest.raises(OutputError, match=f"Cannot write into {nowhere}: No such file"), scratch.folder(nowhere):
+        pass

@@ -136,7 +136,7 @@ def _seen_in(path: Path) -> tuple[Pixels, int, tuple[int, int]]:
     except ImportError as error:
         raise MissingPackage("imagehash", None, "Finding copies among pictures") from error
     try:
-        with Image.open(path, formats=pictures.formats()) as opened:
+        with pictures.opened(path) as opened:
             size = opened.size
             if opened.mode in ("L", "RGB"):
                 opened.draft("RGB", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at an eighth of its cost
