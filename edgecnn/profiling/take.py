@@ -24,6 +24,7 @@ from edgecnn.profiling import advice, results, rows, show, slower, threads
 from edgecnn.profiling.results import Method, Profile, ProfileReport, Row, Total
 from edgecnn.recipes import DataPlan
 from edgecnn.report import Failure, Window
+from edgecnn.run import reads_exports
 from edgecnn.steps import Lowering, Prefixes, Unit
 
 PASSES = 9
@@ -60,6 +61,7 @@ class Taken:
         return self.candidate.name
 
 
+@reads_exports
 def profile(
     targets: Sequence[Path],
     suite: Suite,
@@ -77,7 +79,7 @@ def profile(
     """
     found = _readable(candidates.find(targets, suite, data, pictures))
     path = benches.destination(targets, suite, output, "-profile")
-    with boards.open(suite.board) as board, scratch.folder() as work:
+    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
         if not board.keeps_time and not board.counts_instructions:
             raise _no_cost()
         machine = board.facts()
