@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgecnn import files
 from edgecnn.errors import OutputError
 
 HINT = "make room there, or set TMPDIR to a folder that has some"
@@ -31,7 +32,12 @@ def folder(base: Path | None = None) -> Iterator[Path]:
     """
     path, lock = _locked(base)
     try:
-        yield path
+        with files.saying_when_full(path):
+            yield path
+    except OutputError as error:
+        if str(path) in error.sentence:
+            raise OutputError(error.sentence.replace(f"{path}", f"{path.parent.parent}"), HINT) from error
+        raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):  # others are in it

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, bugs, console, places, processes, utf8
+from edgecnn import __version__, bugs, console, files, places, processes, utf8
 from edgecnn.cli import boards, checks, models, studies
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 
@@ -88,9 +88,9 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        bug = bugs.of(error)
-        _tell(bug.sentence, bug.hint)
-        sys.exit(bug.exit_code)
+        told = files.of_a_full_disk(error) or bugs.of(error)
+        _tell(told.sentence, told.hint)
+        sys.exit(told.exit_code)
 
 
 def _tell(sentence: str, hint: str | None = None) -> None:

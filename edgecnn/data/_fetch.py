@@ -113,7 +113,7 @@ def download(source: Source, path: Path, hint: str) -> bytes:
     console.note(f"downloading {source.url}")
     try:
         files.make_folder(path.parent)
-        with files.replacing(path) as temporary:
+        with files.replacing(path, source.size) as temporary:
             with temporary.open("wb") as out:
                 sha256 = _transfer(source, out, hint)
             if sha256 != source.sha256:
@@ -122,7 +122,7 @@ def download(source: Source, path: Path, hint: str) -> bytes:
                 )
             return read(source, temporary, hint)
     except OutputError as error:
-        raise OutputError(error.sentence, "set EDGECNN_DATA to a folder that can be written") from error
+        raise OutputError(error.sentence, "make room there, or set EDGECNN_DATA to a folder that has some") from error
 
 
 class _StayEncrypted(urllib.request.HTTPRedirectHandler):

@@ -120,13 +120,13 @@ def made(path: Path, shape: tuple[int, ...], parts: Iterable[Pixels]) -> Pixels 
     """
     try:
         files.make_folder(path.parent)
-        with files.replacing(path) as temporary, temporary.open("wb") as out:
+        with files.replacing(path, math.prod(shape)) as temporary, temporary.open("wb") as out:
             np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for pixels in parts:
                 # Written, not stored into a mapped file: a full disk is then an error and not a SIGBUS.
                 out.write(np.ascontiguousarray(pixels).data)
     except OutputError as error:
-        raise OutputError(error.sentence, "set XDG_CACHE_HOME to a folder that can be written") from error
+        raise OutputError(error.sentence, "make room there, or set XDG_CACHE_HOME to a folder that has some") from error
     found = opened(path, shape)
     if found is None:
         raise DataError(f"{path} was lost as soon as it was written.", "does something else clear the cache?")
