@@ -113,7 +113,7 @@ def attack(
     counts = Counts()
     context = multiprocessing.get_context("spawn")
     processes = min(2, os.cpu_count() or 1)
-    with context.Pool(processes, _warm_up, ((*WARM, *warm),)) as pool:
+    with context.Pool(processes, warm_up, ((*WARM, *warm),)) as pool:
         shares = [(kind, targets, scratch, range(share, count, processes)) for share in range(processes)]
         for ends in pool.imap_unordered(_share, shares):
             for ended in ends:
@@ -137,6 +137,7 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     status, usage = _wait(pid, began + longest_s)
     seconds = time.monotonic() - began
     said = err.read_text(encoding="utf-8", errors="replace") if err.is_file() else ""
+    told = "error: " in said or (out.is_file() and b'"error": ' in out.read_bytes())  # or in its line of JSON
     peak_mb = usage.ru_maxrss / 1000
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     for path in (out, err):
@@ -147,7 +148,7 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         outcome = "traceback"
     elif code < 0 or code > 128:
         outcome = "silent death"
-    elif code != 0 and "error: " not in said:
+    elif code != 0 and not told:
         outcome = "no sentence"
     elif peak_mb > LARGEST_MB:
         outcome = "memory"
@@ -156,7 +157,7 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     return Ended(outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, command=tuple(command))
 
 
-def _warm_up(names: Sequence[str]) -> None:
+def warm_up(names: Sequence[str]) -> None:
     for name in names:
         with contextlib.suppress(ImportError):
             __import__(name)
@@ -199,11 +200,8 @@ def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) 
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdin, sys.stdout, sys.stderr = os.fdopen(0, "r"), os.fdopen(1, "w"), os.fdopen(2, "w")
         sys.argv = ["edgecnn", *command]
-        from edgecnn import cli
-
         try:
-            cli.main()
-            code = 0
+            code = _main(command)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException:
@@ -214,6 +212,18 @@ def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) 
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _main(command: Sequence[str]) -> int:
+    """Be the command line, or, for `pyz BUNDLE ...`, the program that a bundle brings to a device."""
+    if command[0] == "pyz":
+        from edgecnn.runner import cli as runner
+
+        return runner.main(Path(command[1]).resolve(), command[2:])
+    from edgecnn import cli
+
+    cli.main()
+    return 0
 
 
 def _wait(pid: int, end: float) -> tuple[int | None, Any]:
