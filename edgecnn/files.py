@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,8 +22,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where there is no room: on the disk, of this user's share, in one file."""
 ROOM = "make room there, or choose another place with --output"
 PROBE_BYTES = 1 << 20
-RANDOM = 8
-"""Letters that tempfile puts into a name."""
+LEFT_BEHIND = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.\w+)?")
+"""How a temporary file is named after the one it becomes: by tempfile, with eight letters and its suffix again."""
 
 
 def make_folder(folder: Path) -> Path:
@@ -133,15 +134,21 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_left_behind(folder: Path, name: str = "*") -> None:
+    """Remove temporary files that killed processes left of a file, or of any in a folder that is ours alone."""
+    suffix = Path(name).suffix if name != "*" else ""
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            match = LEFT_BEHIND.fullmatch(entry.name)
+            if match and (name == "*" or (match[1] == name and entry.suffix == suffix)):
+                _remove_if_nobodys(entry)
+
+
 def _begun(path: Path) -> tuple[Path, int]:
     """(a temporary file beside `path`, its locked descriptor), after those that nobody holds any more are removed."""
-    prefix = f".{path.name}."
-    with contextlib.suppress(OSError):
-        for entry in path.parent.iterdir():
-            if entry.name.startswith(prefix) and len(entry.name) == len(prefix) + RANDOM + len(path.suffix):
-                _remove_if_nobodys(entry)
+    remove_left_behind(path.parent, path.name)
     while True:
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
         with contextlib.suppress(OSError):  # a file system without locks: nothing there is ever removed
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.path.lexists(name):
