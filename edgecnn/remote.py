@@ -9,13 +9,12 @@ import getpass
 import json
 import os
 import platform
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from edgecnn import agent, answers, config, console, depot, preflight, runtimes, ship
+from edgecnn import agent, answers, config, console, depot, preflight, runtimes, scratch, ship
 from edgecnn.complaints import LONGEST_WORDS, last_line
 from edgecnn.depot import Depot
 from edgecnn.environment import Environment
@@ -171,8 +170,8 @@ class RemoteBoard:
 
     def _sent_folder(self, folder: str, name: str) -> str:
         """The folder's path there, all its files in it."""
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            archive = Path(scratch, name)
+        with scratch.folder() as work:
+            archive = work / name
             depot.pack(Path(folder), archive)
             return self._depot.unpack(archive)
 

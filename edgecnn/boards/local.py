@@ -6,11 +6,10 @@ import contextlib
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn import answers, config, ship
+from edgecnn import answers, config, scratch, ship
 from edgecnn.environment import Environment
 from edgecnn.errors import UsageError
 from edgecnn.measure import Job, Outcome
@@ -20,8 +19,8 @@ from edgecnn.measure import Job, Outcome
 def open(address: str) -> Iterator[LocalBoard]:
     if address:
         raise UsageError(f"The board 'local' has no address, not {address!r} either.", "--board local")
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        worker = Path(folder, "worker.pyz")
+    with scratch.folder() as folder:
+        worker = folder / "worker.pyz"
         ship.write(worker)
         yield LocalBoard(worker)
 

@@ -12,12 +12,10 @@ from typing import Any
 
 from edgecnn import __version__, bugs
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
+from edgecnn.picture_sizes import MAX_PIXELS
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Contents
 
-MAX_PIXELS = 12_500_000
-"""Of a picture from the network: the largest Raspberry Pi camera gives 4056 x 3040, and unpacking them takes
-up to 20 bytes a pixel. For a file of one's own Pillow's limit stands."""
 EMULATED = "linux,dummy-virt"
 """What the device tree of qemu's `-M virt` calls itself."""
 INTERRUPTED = 130
@@ -47,7 +45,6 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
     """A line of JSON for each picture; one that cannot be read has "error" in it, and the rest go on."""
     from edgecnn.runner.classify import Classifier
 
-    _refuse_bombs()
     classifier, code = Classifier(bundle, options.num_threads), EXIT_PASS
     for name, picture in _pictures(options):
         if isinstance(picture, EdgecnnError):
@@ -121,7 +118,6 @@ def serve(bundle: Contents, options: argparse.Namespace) -> int:
     from edgecnn.runner import serve as server
     from edgecnn.runner.classify import Classifier
 
-    _refuse_bombs()
     limits = server.Limits(queue=options.queue, body_bytes=options.max_body_bytes, timeout_s=options.timeout)
     classifier = Classifier(bundle, options.num_threads, options.max_pixels)
     server.serve(bundle, classifier, options.host, options.port, limits)
@@ -164,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--queue", type=_at_least_1, default=8, help="pictures that may wait (%(default)s)")
     one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="(%(default)s)")
     one.add_argument("--timeout", type=float, default=10.0, help="seconds a request may take to arrive (%(default)s)")
-    one.add_argument("--max-pixels", type=_at_least_1, default=MAX_PIXELS, help="of a picture (%(default)s)")
+    one.add_argument("--max-pixels", type=_at_least_1, help=f"of a picture ({MAX_PIXELS})")
     return parser
 
 
@@ -204,12 +200,3 @@ def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes |
             print(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
         for path in listing.pictures:
             yield str(path), path
-
-
-def _refuse_bombs() -> None:
-    """Pillow only warns of a picture that declares too many pixels; here that is an error."""
-    import warnings
-
-    from PIL import Image
-
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
