@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import AbstractContextManager
 
-from edgecnn import boards, console, depot, environment, plugins, preflight, remote
+from edgecnn import boards, console, depot, documents, environment, plugins, preflight, remote
 from edgecnn.boards import _named
 from edgecnn.errors import LinkError, UsageError, nearest
 from edgecnn.link import Link
@@ -23,7 +22,7 @@ def list_boards(as_json: bool = False) -> None:
         one = _named.read(name)
         rows.append((name, " ".join(filter(None, [f"ssh://{one.address.removeprefix('ssh://')}", one.notes]))))
     if as_json:
-        print(json.dumps([{"board": name, "what": what} for name, what in rows], indent=1))
+        print(documents.to_json([{"board": name, "what": what} for name, what in rows]))
     else:
         width = max(len(name) for name, _ in rows) + 2
         for name, what in rows:
@@ -60,7 +59,7 @@ def info(board: str, as_json: bool = False) -> None:
             facts = preflight.inspect(connected, _python(board))
         name, table = environment.machine_name(facts), dict(preflight.to_table(facts))
     if as_json:
-        print(json.dumps(table, indent=1))
+        print(documents.to_json(table))
         return
     for fact, value in {"machine": name, **table}.items():
         if value not in (None, (), {}, ""):

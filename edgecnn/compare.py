@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgecnn import console, environment, gates, isa, report, settling, stats
+from edgecnn import console, documents, environment, gates, isa, report, settling, stats
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.gates import Gate, Outcome
@@ -192,7 +191,7 @@ def main(a: Path, b: Path, across: bool = False, as_json: bool = False, strict: 
     """Read, compare, print and judge: what `edgecnn compare` does."""
     found = compare(report.read(a), report.read(b), across)
     if as_json:
-        print(json.dumps(dataclasses.asdict(found), indent=1))
+        print(documents.to_json(dataclasses.asdict(found)))
     else:
         show(found)
     judge(found, strict)

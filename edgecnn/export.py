@@ -25,10 +25,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import (
+    arrays,
+    console,
+    files,
+    formats,
+    gates,
+    labels,
+    nets,
+    quantize,
+    seen,
+    settling,
+    verdicts,
+    verify,
+    written,
+)
 from edgecnn import artifact as artifacts
-from edgecnn import console, files, formats, gates, labels, nets, quantize, seen, settling, verdicts, verify, written
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
+from edgecnn.documents import Unreadable
 from edgecnn.errors import RunError
 from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
@@ -216,12 +231,12 @@ def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None
 def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
     """The outputs of files of an earlier export that are still there."""
     try:
-        with np.load(folder / "golden.npz", allow_pickle=False) as old:
-            if not np.array_equal(old["images"], images):
-                return {}
-            return {name: old[name] for name in old.files if (folder / name).is_file()}
-    except (OSError, ValueError, KeyError):
+        old = arrays.read(folder / "golden.npz")
+    except Unreadable:
         return {}
+    if not np.array_equal(old.get("images", []), images):
+        return {}
+    return {name: values for name, values in old.items() if (folder / name).is_file()}
 
 
 @contextlib.contextmanager

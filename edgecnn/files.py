@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edgecnn import documents
 from edgecnn.errors import OutputError
 
 
@@ -59,7 +59,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1, sort_keys=False) + "\n")
+    """Write a value as JSON, atomically. Raises OutputError, for a number that is none too."""
+    write_text(path, documents.to_file(value, path))
 
 
 def sha256(path: Path) -> str:

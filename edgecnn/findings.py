@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from edgecnn import config, environment, files
+from edgecnn import config, documents, environment, files
 from edgecnn.environment import Environment
-from edgecnn.errors import PlanError, UsageError
+from edgecnn.errors import UsageError
 
 T = TypeVar("T", bound="Lesson | Duel")
 
@@ -180,10 +179,10 @@ def write(found: Lesson | Duel, path: Path) -> None:
 
 def read(kind: type[T], path: Path) -> T:
     """What `write` wrote. Raises UsageError if the file is something else."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        return config.build(kind, {**table, "environment": environment.from_table(table["environment"])}, path.name)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no file {path}.") from error
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
-        raise UsageError(f"{path} is no {kind.__name__.lower()} that was measured here: {error}.") from error
+    name = kind.__name__.lower()
+    meant = documents.Kind(
+        name=name, words=f"a {name} that was measured here", error=UsageError, hint=f"`edgecnn {name}` writes one"
+    )
+    with meant.expected(path):
+        table = documents.table(path)
+        return config.build(kind, {**table, "environment": environment.from_table(table.get("environment"))}, path.name)

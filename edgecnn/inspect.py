@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgecnn import console, formats, plans, sizes
+from edgecnn import console, documents, formats, plans, sizes
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.errors import UsageError
 from edgecnn.recipes import Recipe
@@ -231,4 +230,4 @@ def _row_name(layer: Layer) -> str:
 
 
 def _json(value: Anatomy | Description) -> str:
-    return json.dumps(dataclasses.asdict(value), indent=1)
+    return documents.to_json(dataclasses.asdict(value))

@@ -9,14 +9,13 @@ OUTPUT/
 from __future__ import annotations
 
 import datetime
-import json
 import shlex
 import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgecnn import console, environment, files, findings, lessons, plugins
+from edgecnn import console, documents, environment, files, findings, lessons, plugins
 from edgecnn.errors import EdgecnnError, MissingPackage, UsageError
 from edgecnn.findings import Claim, Lesson, Number
 from edgecnn.lessons import Setting
@@ -67,8 +66,8 @@ def main(names: Sequence[str], quick: bool, output: Path, as_json: bool) -> None
         lesson(names, quick, output, measured.append if as_json else lambda one: show(one, output))
     finally:
         if as_json:
-            written = [json.loads((output / f"{one.name}.json").read_text(encoding="utf-8")) for one in measured]
-            print(json.dumps(written, indent=1))
+            written = [documents.table(output / f"{one.name}.json") for one in measured]
+            print(documents.to_json(written))
 
 
 def show(one: Lesson, output: Path) -> None:
@@ -165,7 +164,7 @@ def _known(name: str) -> lessons.Teachable:
 def _show_all(as_json: bool) -> None:
     titles = {name: lessons.get(name).TITLE for name in plugins.names("lessons")}
     if as_json:
-        print(json.dumps(titles, indent=1))
+        print(documents.to_json(titles))
         return
     room = max(map(len, titles)) + 2
     for name, title in titles.items():

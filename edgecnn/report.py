@@ -9,20 +9,25 @@ so what it measured has no field for one (TIMES).
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn import config, environment, files, magic
+from edgecnn import config, documents, environment, files
 from edgecnn.artifact import Verdict
 from edgecnn.environment import Condition, Environment
-from edgecnn.errors import PlanError, UsageError
+from edgecnn.errors import UsageError
 from edgecnn.gates import Gate
 
 SCHEMA_VERSION = 1
+KIND = documents.Kind(
+    name="report",
+    words="a report of `edgecnn bench`",
+    error=UsageError,
+    hint="`edgecnn bench` writes one",
+)
 
 WarningKind = Literal[
     "unstable",
@@ -266,9 +271,9 @@ def to_table(report: Report) -> dict[str, Any]:
 
 def to_json(report: Report) -> str:
     """The report as text: a key a line, and each list of numbers on one line."""
-    text = json.dumps(to_table(report), indent=1, allow_nan=False)
+    text = documents.to_file(to_table(report), Path("the report"))
     # A line break cannot stand inside a JSON string, so only lists are matched.
-    return re.sub(r"\[\n[-+0-9.eE,\s]+\]", lambda match: " ".join(match[0].split()), text) + "\n"
+    return re.sub(r"\[\n[-+0-9.eE,\s]+\]", lambda match: " ".join(match[0].split()), text)
 
 
 def write(report: Report, path: Path) -> None:
@@ -278,26 +283,15 @@ def write(report: Report, path: Path) -> None:
 
 def read(path: Path) -> Report:
     """The report `write` wrote. Raises UsageError if the file is something else."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        version = table["schema_version"]
-        if version != SCHEMA_VERSION:
-            raise UsageError(f"{path} has schema version {version}; this tool reads {SCHEMA_VERSION}.")
+    with KIND.expected(path):
+        table = documents.versioned(path, SCHEMA_VERSION)
         return from_table(table, path.name)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no report {path}.", "`edgecnn bench` writes one") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} is not a report of `edgecnn bench`: it is {magic.words(path)}.", "`edgecnn bench` writes one"
-        ) from error
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
-        raise UsageError(f"{path} is not a report of `edgecnn bench`: {error}.") from error
 
 
 def from_table(table: Mapping[str, Any], where: str = "a report") -> Report:
     """The report whose `to_table` this is."""
     fields = {key: value for key, value in table.items() if key != "schema_version"}
-    return config.build(Report, {**fields, "environment": environment.from_table(table["environment"])}, where)
+    return config.build(Report, {**fields, "environment": environment.from_table(table.get("environment"))}, where)
 
 
 def _without_times(value: Any) -> Any:

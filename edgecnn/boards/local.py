@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn import answers, config, ship
+from edgecnn import answers, config, documents, ship
 from edgecnn.environment import Environment
 from edgecnn.errors import UsageError
 from edgecnn.measure import Job, Outcome
@@ -40,7 +39,7 @@ class LocalBoard:
         return answers.facts(*self._call("facts", ""))
 
     def run(self, job: Job) -> Outcome:
-        return answers.outcome(job, *self._call("run", json.dumps(config.table_of(job))))
+        return answers.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
         """(return code, stdout, stderr). An interrupt ends the worker too: `run` kills it on the way out."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,9 +92,9 @@ def export(
     }  # fmt: skip
     made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
     if as_json:
-        from edgecnn import artifact
+        from edgecnn import artifact, documents
 
-        print(json.dumps([artifact.to_table(one) for one in made], indent=1))
+        print(documents.to_json([artifact.to_table(one) for one in made]))
     _judge(made, strict)
 
 

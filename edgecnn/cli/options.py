@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,8 +106,10 @@ def _numbers(option: str, text: str) -> float | tuple[float, ...]:
 
 def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
     """-s settings and options as overrides; an option beats a setting."""
-    written = [f"{key}={json.dumps(value)}" for key, value in keys.items() if value is not None]
-    return [*(settings or []), *written]
+    import tomli_w
+
+    written = {key: tomli_w.dumps({"value": value}) for key, value in keys.items() if value is not None}
+    return [*(settings or []), *(f"{key}={text.removeprefix('value = ').strip()}" for key, text in written.items())]
 
 
 def recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:

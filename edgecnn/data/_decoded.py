@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import multiprocessing
 import os
 import signal
@@ -25,9 +24,10 @@ from typing import TypeVar
 import numpy as np
 
 import edgecnn
-from edgecnn import console, files, pictures
+from edgecnn import console, documents, files, pictures
 from edgecnn.data import _stored
 from edgecnn.data._stored import Pixels, Stored
+from edgecnn.documents import Unreadable
 from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.places import cache_folder
 
@@ -81,7 +81,7 @@ def _key(contents: Sequence[str], shape: Shape) -> str:
     height, width, channels = shape
     size = height if height == width else [height, width]
     rules = [pictures.RESIZE_RULE, pictures.PIXEL_RULE, pictures.formats()]
-    decided_by = json.dumps([rules, versions, size, channels, list(contents)])
+    decided_by = documents.to_json([rules, versions, size, channels, list(contents)], None)
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 
@@ -89,9 +89,11 @@ def _open_cache(
     pixels_path: Path, broken_path: Path, shape: tuple[int, ...]
 ) -> tuple[Pixels | Stored, list[int]] | None:
     try:
-        broken = json.loads(broken_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        broken = documents.read(broken_path)
+    except Unreadable:
         return None  # missing, or damaged: decoded anew
+    if not isinstance(broken, list) or not all(type(index) is int and 0 <= index < shape[0] for index in broken):
+        return None
     found = _stored.opened(pixels_path, shape)
     return None if found is None else (found, broken)
 

@@ -8,7 +8,6 @@ true copies that finds, and how many others it takes for copies, is in bench/res
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, files, pictures
+from edgecnn import console, documents, files, pictures
 from edgecnn.data import _decoded, _stored
 from edgecnn.data._stored import Pixels
 from edgecnn.errors import MissingPackage
@@ -63,11 +62,11 @@ def look(paths: Sequence[Path], contents: Sequence[str]) -> Looked:
     """
     cached = cache_folder() / "looked" / f"{_key(contents)}.json"
     try:
-        table = json.loads(cached.read_text(encoding="utf-8"))
+        table = documents.table(cached)
         return Looked(
             *(_integers(table[name], width) for name, width in (("pairs", 2), ("one_colour", 0), ("sizes", 2)))
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         pass  # never made, or damaged: made anew
     looked = _look(paths, contents, cached.with_suffix(".npy"))
     files.make_folder(cached.parent)
@@ -86,7 +85,8 @@ def _integers(values: Any, width: int) -> npt.NDArray[np.int64]:
 def _key(contents: Sequence[str]) -> str:
     import PIL
 
-    decided_by = json.dumps([RULE, pictures.PIXEL_RULE, pictures.formats(), PIL.__version__, list(contents)])
+    rules = [RULE, pictures.PIXEL_RULE, pictures.formats(), PIL.__version__]
+    decided_by = documents.to_json([*rules, list(contents)], None)
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 

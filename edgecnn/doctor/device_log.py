@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import documents
 from edgecnn.errors import DataError, nearest
 from edgecnn.labels import plain
 
@@ -83,7 +83,7 @@ def _fields(line: str) -> list[str]:
 
 def _json(line: str) -> list[str]:
     try:
-        table = json.loads(line)
+        table = documents.table(line)
         return [str(table["picture"]), str(table["label"]), str(table.get("score", ""))]
     except (ValueError, KeyError, TypeError):
         return []

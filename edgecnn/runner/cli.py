@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn import __version__, bugs
+from edgecnn import __version__, bugs, documents
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Contents
@@ -57,7 +56,7 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
                 line = {"picture": name, **classifier(picture).table()}
             except EdgecnnError as error:
                 code, line = error.exit_code, {"picture": name, "error": error.sentence}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        print(documents.to_json(line, None, letters=True), flush=True)
     return code
 
 
@@ -69,7 +68,7 @@ def selftest(bundle: Contents, options: argparse.Namespace) -> int:
     comparison = replay.selftest(bundle, options.num_threads)
     table = replay.table(bundle, comparison)
     if options.json:
-        print(json.dumps(table))
+        print(documents.to_json(table, None))
     else:
         needed = ("numpy", runtimes.get(bundle.manifest.runtime).PACKAGE)
         packages = ", ".join(f"{name} {table['packages'].get(name, 'of unknown version')}" for name in needed)
@@ -99,7 +98,7 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     if options.json:
         table: dict[str, Any] = {"model": card.name, "sha256": card.description.sha256, "runtime": job.runtime}
         table |= {"num_threads": job.num_threads, "environment": environment.to_table(here)}
-        print(json.dumps(table | {"window": dataclasses.asdict(window)}, allow_nan=False))
+        print(documents.to_json(table | {"window": dataclasses.asdict(window)}, None))
         return EXIT_PASS
     times = sorted(window.times_ms)
     middle, low, high = (stats.quantile(times, 0.5), *stats.median_interval(times)[:2])
