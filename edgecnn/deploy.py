@@ -24,6 +24,7 @@ from edgecnn import boards, bundle, console, documents, files, golden, preflight
 from edgecnn.boards import _named
 from edgecnn.bundle import Bundle
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.escapes import say
 from edgecnn.link import Answer, Link, last_line
 from edgecnn.preflight import BoardFacts
 from edgecnn.runner import contents
@@ -80,10 +81,10 @@ def deploy(
     with reach(board) as link:
         done = put(link, made, board, max_lsb=max_lsb, with_service=service)
     if as_json:
-        print(documents.to_json(dataclasses.asdict(done), None))
+        say(documents.to_json(dataclasses.asdict(done), None))
     else:
-        print(f"{done.name} {done.release} on {board}: {done.selftest['verdict']}, {done.selftest['sentence']}")
-        print(done.command)
+        say(f"{done.name} {done.release} on {board}: {done.selftest['verdict']}, {done.selftest['sentence']}")
+        say(done.command)
     if done.before:
         console.note(f"Before it was {done.before}; `edgecnn deploy {target} --board {board} --rollback` goes back.")
     return done
@@ -140,9 +141,9 @@ def rollback(target: str, board: str, as_json: bool = False) -> None:
         answer = _Root(link, facts, name).ask("rollback", usage=True)
         service.restart(link, facts, name)
     if as_json:
-        print(documents.to_json({"name": name, "board": board, **answer}, None))
+        say(documents.to_json({"name": name, "board": board, **answer}, None))
     else:
-        print(f"{name} on {board}: back to {answer['current']} from {answer['before']}")
+        say(f"{name} on {board}: back to {answer['current']} from {answer['before']}")
 
 
 def status(target: str, board: str, as_json: bool = False) -> None:
@@ -158,11 +159,11 @@ def status(target: str, board: str, as_json: bool = False) -> None:
         model = _model(link, f"{there.path}/current") if answer["current"] else None
         runs = service.state(link, name)
     if as_json:
-        print(documents.to_json({"name": name, "board": board, "model": model, "service": runs, **answer}, None))
+        say(documents.to_json({"name": name, "board": board, "model": model, "service": runs, **answer}, None))
         return
-    print(f"{name} on {board}: {answer['current'] or 'no release'}{f' ({model})' if model else ''}")
-    print(f"before: {', '.join(reversed(answer['history'][:-1])) or 'none'}")
-    print(f"service: {runs or 'none'}")
+    say(f"{name} on {board}: {answer['current'] or 'no release'}{f' ({model})' if model else ''}")
+    say(f"before: {', '.join(reversed(answer['history'][:-1])) or 'none'}")
+    say(f"service: {runs or 'none'}")
 
 
 def typed(destination: str) -> str:

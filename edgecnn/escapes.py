@@ -7,12 +7,16 @@ Python writes them ("\\x1b", "\\u202e"). Letters of every script, spaces and emo
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TextIO
 
-# C0, DEL and C1, the two line separators, what overrides, embeds or isolates a direction, and lone surrogates.
-CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+# C0, DEL and C1, the two line separators, what overrides, embeds or isolates a direction, lone surrogates, and two
+# that XML takes for no letters.
+CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff"
 _CONTROL = re.compile(f"[{CONTROLS}]")
 CONTROL_IN_TEXT = re.compile(f"(?![\n\t])[{CONTROLS}]")
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
+_MARKDOWN = re.compile(r"([\\|<]|(?<=\])\()")
+"""What parts cells, begins HTML, or makes a link of what stands in brackets before it."""
 
 
 def has_controls(text: str) -> bool:
@@ -30,14 +34,18 @@ def text(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """For running text or a cell of a table in Markdown, which shows it letter by letter."""
+    """For a line of text or a cell of a table in Markdown: no HTML, no link and no further cell comes of it."""
     return _MARKDOWN.sub(r"\\\1", line(text))
 
 
-def code(text: str) -> str:
-    """For a code block of one line in Markdown; a pipe stands as it is."""
-    return line(text)
+def markdown_cells(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[markdown(cell) for cell in row] for row in rows]
 
 
 def _visible(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def say(*parts: str, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
+    """Print text whoever wrote it: a terminal is shown its control characters and obeys none."""
+    print(*map(text, parts), sep=sep, end=end, file=file, flush=flush)

@@ -45,6 +45,7 @@ from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
 from edgecnn.documents import Unreadable
 from edgecnn.errors import RunError
+from edgecnn.escapes import say
 from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
 from edgecnn.rescue import ladder, present, price_list
@@ -132,11 +133,11 @@ def show(made: Sequence[Artifact]) -> None:
     verdicts = [one.verdict for one in made if one.verdict is not None]
     if verdicts:
         first = verdicts[0]
-        print(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
+        say(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
     console.table(("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check"), rows)
     for one in made:
         if one.parity is not None:
-            print(
+            say(
                 f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
                 f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
                 f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
@@ -144,7 +145,7 @@ def show(made: Sequence[Artifact]) -> None:
             break
     for one in made:
         if one.description.micro_arena_bytes is not None:
-            print(
+            say(
                 f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
                 "in tflite-micro"
             )

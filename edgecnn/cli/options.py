@@ -113,11 +113,12 @@ def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
 
 
 def recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
-    from edgecnn import plans
+    from edgecnn import names, plans
     from edgecnn.run import is_run
 
     if is_run(Path(recipe)):
         folder = Path(recipe)
         return folder, plans.load_recipe(str(folder / "recipe.toml"), changes, data)
     plan = plans.load_recipe(recipe, changes, data)
-    return output / (name or plan.name), plan
+    names.require(plan.name if name is None else name, "the recipe's name" if name is None else "--name")
+    return output / (plan.name if name is None else name), plan

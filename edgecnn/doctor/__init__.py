@@ -27,6 +27,7 @@ from edgecnn.doctor.finding import Finding, wrong
 from edgecnn.doctor.preprocessing import Diagnosis
 from edgecnn.doctor.trial import Target
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
+from edgecnn.escapes import say
 from edgecnn.foreign import Known
 
 LIMIT = 500
@@ -151,6 +152,6 @@ def _known(path: Path, description: Description) -> Known:
 def _print(title: str, found: Sequence[Finding], diagnosis: Diagnosis | None, as_json: bool) -> None:
     if as_json:
         table = {"findings": [dataclasses.asdict(one) for one in found]}
-        print(documents.to_json(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {})))
+        say(documents.to_json(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {})))
     else:
         show.show(title, found, diagnosis)
