@@ -46,8 +46,8 @@ def markdown(prices: PriceList) -> str:
         f"    {escapes.line(prices.command)}",
         "",
         f"{prices.date[:10]}, {prices.board}: {escapes.markdown(environment.machine_name(machine))}, "
-        f"{machine.cores} cores, {prices.runtime}, one thread; accuracy on {prices.rows[0].n:,} validation pictures, float "
-        f"{prices.float_top1_percent:.2f} %; intervals hold 95 %.",
+        f"{machine.cores} cores, {prices.runtime}, one thread; accuracy on {prices.rows[0].n:,} validation "
+        f"pictures, float {prices.float_top1_percent:.2f} %; intervals hold 95 %.",
         "",
         console.markdown_table(head, escapes.markdown_cells(whole)),
         *(f"- {escapes.markdown(sentence)}" for sentence in [*sentences(prices), *verdicts(prices)]),
