@@ -133,7 +133,7 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
             raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "deploy an exported file")
         return found
     run = open_run(target)
-    cards = [card for path in sorted(run.artifacts.glob("*.json")) if (card := _card(path)) is not None]
+    cards = [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
     known = sorted({f"{card.description.format} {card.description.precision}" for card in cards})
     for wanted in (precision, f"{precision}-mixed"):
         fits = [c for c in cards if c.description.format == format_name and c.description.precision == wanted]

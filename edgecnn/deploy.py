@@ -27,6 +27,7 @@ from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, UsageError
 from edgecnn.escapes import say
 from edgecnn.link import Answer, Link, last_line
 from edgecnn.preflight import BoardFacts
+from edgecnn.run import reads_exports
 from edgecnn.runner import contents
 
 ID_DIGITS = 12
@@ -51,6 +52,7 @@ class Deployment:
     """Whether `serve` runs there as a systemd unit."""
 
 
+@reads_exports
 def deploy(
     target: Path,
     board: str | None = None,
