@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import itertools
 import reprlib
 import tomllib
 import types
@@ -107,6 +108,13 @@ def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         return cls(**values)
     except (ValueError, OverflowError) as error:
         raise PlanError(f"{where}: {error}") from error
+
+
+def require_order(low: float | None, value: float | None, high: float | None, what: str) -> None:
+    """Raises ValueError for an interval that does not hold its value."""
+    bounds = [number for number in (low, value, high) if number is not None]
+    if any(after < before - 1e-9 * max(1.0, abs(before)) for before, after in itertools.pairwise(bounds)):
+        raise ValueError(f"{what}: {value} is not within {low} and {high}")
 
 
 def table_of(value: Any) -> Any:

@@ -30,6 +30,9 @@ class Number:
     n_of: str = ""
     """What n counts: "pictures", "seeds", ..."""
 
+    def __post_init__(self) -> None:
+        config.require_order(self.low, self.value, self.high, self.name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -114,6 +117,13 @@ class Contender:
     instructions: Mapping[str, int] = field(default_factory=dict)
     """Board -> instructions of one inference, where it can count them."""
 
+    def __post_init__(self) -> None:
+        low, high = self.int8_top1_low_percent, self.int8_top1_high_percent
+        config.require_order(low, self.int8_top1_percent, high, f"top-1 of {self.family}")
+        config.require_order(self.p50_low_ms, self.p50_ms, self.p50_high_ms, f"p50 of {self.family}")
+        if min(self.bytes, self.params, self.macs, self.test_n) < 1 or (self.p50_ms is not None and self.p50_ms <= 0):
+            raise ValueError(f"bytes, parameters, MACs, pictures and times of {self.family} should be above 0")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -131,6 +141,11 @@ class Cell:
     high_percent: float
     """95 % of the mean over repeats, Student's t; a single repeat has the Wilson interval of its test pictures."""
     train_seconds: float
+
+    def __post_init__(self) -> None:
+        config.require_order(self.low_percent, self.mean_percent, self.high_percent, f"top-1 of {self.family}")
+        if self.pictures < 1:
+            raise ValueError(f"pictures = {self.pictures} should be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,8 @@ from edgecnn.errors import RunError
 FILE = "metrics.csv"
 LARGEST_BYTES = 16 << 20
 MOST_COLUMNS = 100
+DRAWN = ("epoch", "train_loss", "train_top1_percent", "validation_loss", "validation_top1_percent")
+"""Columns that every training has written."""
 KIND = documents.Kind(name="history", words="the history of a training", error=RunError, hint="train it again")
 
 
@@ -28,6 +30,8 @@ def columns(path: Path) -> dict[str, tuple[float, ...]]:
             raise Unreadable("it is no table of numbers") from error
         if len(set(head)) < len(head) or len(head) > MOST_COLUMNS or any(len(row) != len(head) for row in table):
             raise Unreadable("it has rows of several lengths")
+        if missing := set(DRAWN) - set(head):
+            raise Unreadable(f"it has no column {min(missing)}")
         if not all(math.isfinite(value) for row in table for value in row):
             raise Unreadable("it has a number that is none")
         return {name: tuple(row[place] for row in table) for place, name in enumerate(head)} if table else {}

@@ -74,6 +74,10 @@ class Window:
     before: Condition
     after: Condition
 
+    def __post_init__(self) -> None:
+        if not self.times_ms or min(self.times_ms) <= 0:
+            raise ValueError("times_ms should be above 0, and at least one")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
@@ -113,6 +117,10 @@ class Accuracy:
     """Of all raw output tensors in order: equal on two machines when every bit is."""
     elapsed_s: float | None = None
     """From raw pixels to the last answer, all steps."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.n or not self.n:
+            raise ValueError(f"{self.correct} of {self.n} pictures is no accuracy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +166,17 @@ class Summary:
     instructions_max: int | None = None
     instructions_n: int | None = None
 
+    def __post_init__(self) -> None:
+        config.require_order(self.p50_low_ms, self.p50_ms, self.p50_high_ms, "p50_ms")
+        config.require_order(self.top1_low_percent, self.top1_percent, self.top1_high_percent, "top1_percent")
+        config.require_order(self.instructions_min, self.instructions_p50, self.instructions_max, "instructions")
+        for name in ("p50_low_ms", "p50_ms", "p90_ms", "p99_ms", "instructions_min"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"{name} = {value} should be above 0")
+        for name in ("top1_low_percent", "top1_high_percent"):
+            if (value := getattr(self, name)) is not None and not -1e-9 <= value <= 100 + 1e-9:
+                raise ValueError(f"{name} = {value} is no share")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validity:
@@ -201,6 +220,10 @@ class Measurement:
     """None for a file without golden vectors."""
     input_shape: tuple[int, ...] = ()
     """Of the input it ran with; () in a report of an earlier version."""
+
+    def __post_init__(self) -> None:
+        if self.bytes < 1 or self.num_threads < 1 or min(self.planned_activation_peak_bytes, self.parameters) < 0:
+            raise ValueError(f"the bytes, threads, activations or parameters of {self.file} are none of a file")
 
     @property
     def is_timed(self) -> bool:

@@ -185,7 +185,7 @@ def _vectors(target: Path, one: Candidate, golden: Path | None, scratch: Path) -
         images, outputs = vectors.read(path, key, one.artifact)
     except Unreadable as error:
         kind = RunError if one.carded else UsageError
-        reason = f"there is no {path}" if isinstance(error, Missing) else f"of {path}: {error}"
+        reason = f"there is no {path}" if isinstance(error, Missing) else f"{path} holds none ({error})"
         raise kind(f"{name} has no golden vectors: {reason}.", hint) from error
     shown = scratch / f"golden-{one.artifact.description.sha256[:12]}.npy"
     np.save(shown, images)

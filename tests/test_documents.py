@@ -149,9 +149,10 @@ def test_every_reader_says_one_sentence_to_a_document_of_another_shape(value: An
 
 def test_the_history_of_a_training_is_a_table_of_numbers(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
-    path.write_text("epoch,loss\n1,0.5\n2,0.25\n")
-    assert history.columns(path) == {"epoch": (1.0, 2.0), "loss": (0.5, 0.25)}
-    for text in ("epoch,loss\n1\n", "epoch,loss\n1,nan\n", "epoch,epoch\n1,2\n", "epoch\nx\n", '"', ""):
+    head = "epoch,train_loss,train_top1_percent,validation_loss,validation_top1_percent\n"
+    path.write_text(f"{head}1,0.5,50,0.5,50\n2,0.25,60,0.5,55\n")
+    assert history.columns(path)["train_loss"] == (0.5, 0.25)
+    for text in (f"{head}1\n", f"{head}1,nan,1,1,1\n", f"{head[:-1]},epoch\n1,1,1,1,1,1\n", "epoch\n1\n", '"', ""):
         path.write_text(text)
         with pytest.raises(RunError, match="not the history of a training"):
             history.columns(path)

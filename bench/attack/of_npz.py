@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -28,6 +29,7 @@ def seeds(folder: Path) -> Path:
 
     small_bundles.run_folder(folder / "animals", ("int8",))
     small_bundles.unpacked(folder / "unpacked")
+    shutil.copyfile(folder / "animals" / "artifacts" / "golden.npz", folder / "apart.npz")
     return folder
 
 
@@ -35,7 +37,8 @@ def targets(folder: Path) -> list[Target]:
     model = "animals/artifacts/animals-int8.tflite"
     commands: dict[str, tuple[tuple[str, ...], ...]] = {
         "animals/artifacts/golden.npz": (("deploy", "animals", "-o", "out"), ("selftest", "animals")),
-        "unpacked/bundle/golden.npz": (("selftest", model, "--golden", "unpacked/bundle/golden.npz"),),
+        "apart.npz": (("selftest", model, "--golden", "apart.npz"),),
+        "unpacked/bundle/golden.npz": (("selftest", "unpacked/bundle"),),
     }
     return [Target(folder=folder, file=file, commands=own, mutate=damage) for file, own in commands.items()]
 
