@@ -301,6 +301,11 @@ def _require_sense(one: Artifact) -> None:
             raise Unreadable(f"it has the shape {' x '.join(map(str, shape)) or '()'}")
     if min(sizes) < 1:
         raise Unreadable(f"its pictures are {' x '.join(map(str, sizes))}")
+    if not np.all(_channels(size.std)):
+        raise Unreadable("its preprocessing divides by 0")
+    for numbers in (size.mean, size.std):
+        if isinstance(numbers, tuple) and len(numbers) != size.channels:
+            raise Unreadable(f"its preprocessing is of {len(numbers)} channels, its pictures have {size.channels}")
     if one.labels and len(one.labels) != class_count(spec.output):
         raise Unreadable(f"it names {len(one.labels)} classes for {class_count(spec.output)} outputs")
     for inside in (spec.labels, own_labels.read(one.path)):

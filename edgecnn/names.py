@@ -18,7 +18,7 @@ def require(name: str, what: str) -> None:
 
     Says of one that another system refuses that it does.
     """
-    shown = f"{what} {escapes.line(name)!r}"
+    shown = f"{what} '{escapes.line(name)}'"
     if not name.strip() or name in (".", ".."):
         raise UsageError(f"{shown} is no name of a file.", "letters, digits, - and _ are safe everywhere")
     if "/" in name or "\\" in name:
