@@ -150,7 +150,7 @@ def reads_exports(
         folders = {path if is_run(path) else path.resolve().parent.parent for path in paths}
         with contextlib.ExitStack() as held:
             for folder in sorted(folder for folder in folders if is_run(folder)):
-                held.enter_context(locks.held(folder / EXPORT_LOCK, "export", shared=True))
+                held.enter_context(locks.held(folder / EXPORT_LOCK, verb.__name__, shared=True))
             return verb(targets, *arguments, **options)
 
     return undisturbed

@@ -114,7 +114,7 @@ def attack(
     counts = Counts()
     context = multiprocessing.get_context("spawn")
     processes = min(2, os.cpu_count() or 1)
-    with context.Pool(processes, _warm_up, ((*WARM, *warm),)) as pool:
+    with context.Pool(processes, warm_up, ((*WARM, *warm),)) as pool:
         shares = [(kind, targets, scratch, range(share, count, processes)) for share in range(processes)]
         for ends in pool.imap_unordered(_share, shares):
             for ended in ends:
@@ -134,7 +134,7 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        _be_the_command(command, folder, out, err)
+        become(command, folder, out, err)
     status, usage = _wait(pid, began + longest_s)
     seconds = time.monotonic() - began
     printed, said = (
@@ -161,7 +161,8 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     )
 
 
-def _warm_up(names: Sequence[str]) -> None:
+def warm_up(names: Sequence[str]) -> None:
+    """Import what the commands will need, so that their children find it there."""
     for name in names:
         with contextlib.suppress(ImportError):
             __import__(name)
@@ -191,7 +192,7 @@ def _share(work: tuple[str, Sequence[Target], Path, range]) -> list[Ended]:
     return ends
 
 
-def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
+def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
     """In the child: become `edgecnn COMMAND` in a session of its own. Does not return."""
     code = 1
     try:

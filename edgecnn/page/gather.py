@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecnn import artifact, console, documents, environment, findings, formats, history, plugins, report
 from edgecnn.artifact import Artifact
+from edgecnn.documents import Unreadable
 from edgecnn.environment import Environment
 from edgecnn.errors import RunError, UsageError
 from edgecnn.findings import Duel, Lesson
@@ -15,6 +16,8 @@ from edgecnn.report import Report
 from edgecnn.run import Run, open_run
 
 MACHINE = documents.Kind(name="machine", words="a machine that was described", error=RunError, hint="train it again")
+LARGEST_PICTURE = 16 << 20
+"""Bytes of a lesson's picture, which goes into the page."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -157,8 +160,8 @@ def _lessons(folder: Path) -> Iterator[Taught]:
 
 def _png(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        data = documents.content(path, LARGEST_PICTURE)
+    except Unreadable as error:
         raise UsageError(f"The picture {path} of a lesson cannot be read.", "run the lesson again") from error
     if not data.startswith(PNG):
         raise UsageError(f"{path} is not a PNG picture.", "run the lesson again")
