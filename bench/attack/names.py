@@ -90,7 +90,7 @@ class Attack:
 
 def attack(scratch: Path) -> dict[str, Any]:
     shutil.rmtree(scratch, ignore_errors=True)
-    fuzz._warm_up((*fuzz.WARM, *WARM))
+    fuzz.warm_up((*fuzz.WARM, *WARM))
     tried = Attack(scratch)
     for part in (recipes, options, classes, picture_files, label_files, model_notes, run_folders, reports):
         for name, command in part(tried.work):
