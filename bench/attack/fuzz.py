@@ -56,6 +56,7 @@ class Ended:
     seconds: float
     peak_mb: float
     said: str
+    printed: str = ""
     command: tuple[str, ...] = ()
     number: int = 0
     target: int = 0
@@ -136,8 +137,10 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         become(command, folder, out, err)
     status, usage = _wait(pid, began + longest_s)
     seconds = time.monotonic() - began
-    said = err.read_text(encoding="utf-8", errors="replace") if err.is_file() else ""
-    told = "error: " in said or (out.is_file() and b'"error": ' in out.read_bytes())  # or in its line of JSON
+    printed, said = (
+        path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else "" for path in (out, err)
+    )
+    told = "error: " in said or '"error": ' in printed  # or in its line of JSON
     peak_mb = usage.ru_maxrss / 1000
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     for path in (out, err):
@@ -154,7 +157,9 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         outcome = "memory"
     else:
         outcome = "sentence" if code else "passed"
-    return Ended(outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, command=tuple(command))
+    return Ended(
+        outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, printed=printed, command=tuple(command)
+    )
 
 
 def warm_up(names: Sequence[str]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn import __version__, bugs
+from edgecnn import __version__, bugs, documents
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
+from edgecnn.escapes import say
 from edgecnn.picture_sizes import MAX_PIXELS
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Contents
@@ -35,9 +35,9 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except Exception as problem:
         error = problem if isinstance(problem, EdgecnnError) else bugs.of(problem)
-        print(f"error: {error.sentence}", file=sys.stderr)
+        say(f"error: {error.sentence}", file=sys.stderr)
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            say(f"hint: {error.hint}", file=sys.stderr)
         return error.exit_code
 
 
@@ -54,7 +54,7 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
                 line = {"picture": name, **classifier(picture).table()}
             except EdgecnnError as error:
                 code, line = error.exit_code, {"picture": name, "error": error.sentence}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        say(documents.to_json(line, None, letters=True), flush=True)
     return code
 
 
@@ -66,17 +66,15 @@ def selftest(bundle: Contents, options: argparse.Namespace) -> int:
     comparison = replay.selftest(bundle, options.num_threads)
     table = replay.table(bundle, comparison)
     if options.json:
-        print(json.dumps(table))
+        say(documents.to_json(table, None))
     else:
         needed = ("numpy", runtimes.get(bundle.manifest.runtime).PACKAGE)
         packages = ", ".join(f"{name} {table['packages'].get(name, 'of unknown version')}" for name in needed)
-        print(
-            f"{comparison.verdict}: {comparison.sentence} ({comparison.pictures} pictures, {comparison.values} values)"
-        )
-        print(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}")
-        print(f"on {table['machine']}")
+        say(f"{comparison.verdict}: {comparison.sentence} ({comparison.pictures} pictures, {comparison.values} values)")
+        say(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}")
+        say(f"on {table['machine']}")
         if table["cause"]:
-            print(table["cause"])
+            say(table["cause"])
     return comparison.exit_code
 
 
@@ -96,7 +94,7 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     if options.json:
         table: dict[str, Any] = {"model": card.name, "sha256": card.description.sha256, "runtime": job.runtime}
         table |= {"num_threads": job.num_threads, "environment": environment.to_table(here)}
-        print(json.dumps(table | {"window": dataclasses.asdict(window)}, allow_nan=False))
+        say(documents.to_json(table | {"window": dataclasses.asdict(window)}, None))
         return EXIT_PASS
     times = sorted(window.times_ms)
     middle, low, high = (stats.quantile(times, 0.5), *stats.median_interval(times)[:2])
@@ -104,10 +102,10 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     row = [card.name, job.runtime, str(job.num_threads), str(len(times)), interval(middle, low, high)]
     row += [*map(duration, tail), digits((window.peak_rss_bytes - window.baseline_rss_bytes) / 1e6)]
     head = ["file", "runtime", "threads", "n", "p50 [95 %]", "p90", "p99", "init", "first", "peak MB"]
-    print(f"on {environment.machine_name(here)}", file=sys.stderr)
-    print(f"{here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
+    say(f"on {environment.machine_name(here)}", file=sys.stderr)
+    say(f"{here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
     for line in (head, row):
-        print(
+        say(
             "  ".join(cell.ljust(max(map(len, column))) for cell, *column in zip(line, head, row, strict=True)).rstrip()
         )
     return EXIT_PASS
@@ -197,6 +195,6 @@ def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes |
             continue
         if listing.left_out:
             level = "warning: " if picture_files.is_loss(listing.left_out) else ""
-            print(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
+            say(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
         for path in listing.pictures:
             yield str(path), path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import model_files, scratch
+from edgecnn import documents, model_files, scratch
 from edgecnn.errors import MissingPackage, ModelFileError
 from edgecnn.opening import opening
 from edgecnn.runtimes import Kernel
@@ -62,7 +61,7 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
         session.load(x)
         for _ in range(num_runs + SETTLING_RUNS):
             session.invoke()
-        events = json.loads(Path(engine.end_profiling()).read_text(encoding="utf-8"))
+        events = documents.read(Path(engine.end_profiling()))
     found: dict[int, list[Any]] = {}
     for event in events:
         if event["name"].endswith(KERNEL_MARK) and event.get("cat") == "Node":
