@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -112,13 +113,23 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
 
 
 def serve(bundle: Contents, options: argparse.Namespace) -> int:
-    """Answer HTTP until SIGTERM or Ctrl-C."""
-    from edgecnn.runner import serve as server
+    """Answer HTTP until SIGTERM or Ctrl-C; SIGHUP loads the bundle in the same folder anew."""
+    from edgecnn.runner import serve as http
     from edgecnn.runner.classify import Classifier
+    from edgecnn.runner.server import Limits, Model
 
-    limits = server.Limits(queue=options.queue, body_bytes=options.max_body_bytes, timeout_s=options.timeout)
-    classifier = Classifier(bundle, options.num_threads, options.max_pixels)
-    server.serve(bundle, classifier, options.host, options.port, limits)
+    def load() -> Model:
+        current = contents.open(bundle.folder)
+        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
+
+    limits = Limits(
+        queue=options.queue,
+        waiting_bytes=options.max_waiting_bytes,
+        body_bytes=options.max_body_bytes,
+        timeout_s=options.timeout,
+        wait_s=options.max_wait,
+    )
+    http.serve(load, options.host, options.port, limits)
     return EXIT_PASS
 
 
@@ -155,9 +166,13 @@ def _parser() -> argparse.ArgumentParser:
     one = add(serve, "Answer POST /classify, GET /healthz and GET /metrics.")
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     one.add_argument("--port", type=_port, default=8080, help="(%(default)s; 0 takes a free one)")
-    one.add_argument("--queue", type=_at_least_1, default=8, help="pictures that may wait (%(default)s)")
-    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="(%(default)s)")
-    one.add_argument("--timeout", type=float, default=10.0, help="seconds a request may take to arrive (%(default)s)")
+    one.add_argument("--max-wait", type=_seconds, default=30.0, help="seconds a picture may wait (%(default)s)")
+    one.add_argument("--queue", type=_at_least_1, help="pictures that may wait (as many as the bytes below hold)")
+    one.add_argument("--max-waiting-bytes", type=_at_least_1, default=32_000_000, help="of all pictures (%(default)s)")
+    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="of a picture (%(default)s)")
+    one.add_argument(
+        "--timeout", type=_seconds, default=10.0, help="seconds a request may take to arrive (%(default)s)"
+    )
     one.add_argument("--max-pixels", type=_at_least_1, help=f"of a picture ({MAX_PIXELS})")
     return parser
 
@@ -166,6 +181,16 @@ def _at_least_1(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
 
 
 def _port(text: str) -> int:
