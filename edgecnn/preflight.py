@@ -216,6 +216,13 @@ def problems(facts: BoardFacts, packages: Sequence[str], room_bytes: int = 0) ->
     return found
 
 
+def interpreter(facts: BoardFacts) -> str:
+    """The path there of the Python we use. Raises BoardUnfit without one."""
+    require(facts)
+    assert facts.python is not None
+    return facts.python.path
+
+
 def remarks(facts: BoardFacts) -> list[str]:
     """What does not prevent a measurement but limits it, each one sentence."""
     found = []

@@ -8,10 +8,12 @@ ROOT/                   ~/edgecnn/<name>
     run                 -> current/run: what a user types
     history             ids of the releases that were current, the last one is
     lock                held while one of the above changes
+    serving/<pid>       the release a server answers with, locked by it (`edgecnn.runner.running`)
 
 Each command prints one line of JSON. A release is made under another name and gets its own when it is
 whole; `current` is replaced by a rename, so it leads to the old release or to the new one at any moment,
 also through a power cut. `current` is the truth: a history that a crash left behind follows it.
+What a process runs is never removed, however many releases came after it.
 It is sent alone, so it imports the standard library only.
 """
 
@@ -21,16 +23,24 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import shlex
 import shutil
+import signal
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 KEPT = 3
-"""Releases that are not removed, the current one among them."""
+"""Releases that are not removed, the current one among them, nor is any that runs."""
+LONGEST_TEXT = 1 << 16
+"""Of a small file that is read here: no more of it is."""
+LARGEST_CARD = 1 << 22
+TOLD_TIMEOUT_S = 120.0
+"""For a server to try a release, finish what it has accepted, and go on with the new one."""
 
 # No site, no user folder: nothing of the board's own packages gets in between. The folder is found
 # through every link, so a program that runs stays with its release when `current` moves on.
@@ -42,7 +52,8 @@ PYTHONPATH=$here/packages exec {python} -X utf8 -S -s "$here/edgecnn.pyz" "$@"
 
 def main(command: str, root: str, *arguments: str) -> int:
     commands: dict[str, Callable[..., dict[str, Any]]]
-    commands = {"status": status, "unpack": unpack, "switch": switch, "rollback": rollback, "drop": drop}
+    commands = {"status": status, "unpack": unpack, "switch": switch, "tell": tell}
+    commands |= {"rollback": rollback, "undo": undo, "drop": drop}
     folder = Path(root)
     if command == "rollback" and not folder.is_dir():
         print(json.dumps({"error": "there is no earlier release"}))
@@ -57,11 +68,14 @@ def main(command: str, root: str, *arguments: str) -> int:
 
 
 def status(root: Path) -> dict[str, Any]:
-    """The current release and all that could be."""
+    """The current release and all that could be, with what each holds, and who serves."""
+    names = sorted(path.name for path in (root / "releases").iterdir() if not path.name.startswith("."))
     return {
         "current": _current(root),
         "history": _history(root),
-        "releases": sorted(path.name for path in (root / "releases").iterdir() if not path.name.startswith(".")),
+        "releases": names,
+        "models": {name: _model(root / "releases" / name) for name in names},
+        "serving": {str(pid): release for pid, (release, _) in sorted(_servers(root).items())},
     }
 
 
@@ -96,7 +110,8 @@ def switch(root: Path, release: str) -> dict[str, Any]:
     _point(root / "run", Path("current", "run"))
     history = [*(one for one in history if one != release), release]
     _write(root / "history", history[-KEPT:])
-    removed = [path for path in (root / "releases").iterdir() if path.name not in history[-KEPT:]]
+    kept = {*history[-KEPT:], *_programs(root).values(), *(release for release, _ in _servers(root).values())}
+    removed = [path for path in (root / "releases").iterdir() if path.name not in kept]
     for path in removed:
         shutil.rmtree(path, ignore_errors=True)
     for path in root.glob("*.zip*"):  # what a push that was cut left
@@ -104,21 +119,103 @@ def switch(root: Path, release: str) -> dict[str, Any]:
     return {"before": before if before != release else None}
 
 
-def rollback(root: Path) -> dict[str, Any]:
-    """Make the release before the current one the current one."""
+def rollback(root: Path, expected: str = "") -> dict[str, Any]:
+    """Make the release before the current one, which should be the `expected` one, the current one."""
     history = _history(root)
     if len(history) < 2:
         return {"error": "there is no earlier release"}
+    if expected not in ("", history[-2]):
+        return {"error": f"release {expected} is not the one before: somebody else deployed at the same time"}
     _point(root / "current", Path("releases", history[-2]))
     _write(root / "history", history[:-1])
     return {"before": history[-1], "current": history[-2]}
 
 
+def undo(root: Path, before: str = "") -> dict[str, Any]:
+    """Take the last switch back: to the release `before`, or to none; the one that was switched to is removed."""
+    current = _current(root)
+    history = [name for name in _history(root) if name not in (current, before)]
+    if before:
+        _point(root / "current", Path("releases", before))
+        _write(root / "history", [*history, before])
+    else:
+        for name in ("run", "current", "history"):
+            (root / name).unlink(missing_ok=True)
+    return drop(root, current) if current else {}
+
+
 def drop(root: Path, release: str) -> dict[str, Any]:
-    """Remove a release that never became the current one, or no longer is."""
-    if release != _current(root):
+    """Remove a release that never became the current one, or no longer is, unless it runs."""
+    if release not in (_current(root), *_programs(root).values()):
         shutil.rmtree(root / "releases" / release, ignore_errors=True)
     return {}
+
+
+def tell(root: Path) -> dict[str, Any]:
+    """Tell the servers that answer with another release than the current one of it, and wait until they have it.
+
+    Each ends among "told", "ended", "refused" (the reason says why it stays with what it has) or "deaf".
+    """
+    current, waiting = _current(root), {}
+    answer: dict[str, list[dict[str, Any]]] = {"told": [], "ended": [], "refused": [], "deaf": []}
+
+    def note(group: str, pid: int, release: str, reason: str = "") -> None:
+        answer[group].append({"pid": pid, "release": release, "reason": reason})
+
+    for pid, release in [(pid, release) for pid, (release, _) in _servers(root).items() if release != current]:
+        with contextlib.suppress(OSError):
+            process = os.pidfd_open(pid)
+            if pid in _servers(root):  # so it is the process that holds the lock, and no later one of that id
+                signal.pidfd_send_signal(process, signal.SIGHUP)
+                waiting[pid] = (process, release)
+    known, end = set(waiting), time.monotonic() + TOLD_TIMEOUT_S
+    while waiting and time.monotonic() < end:
+        servers = _servers(root)
+        for pid, (process, release) in list(waiting.items()):
+            now, refused = servers.get(pid, (release, ""))
+            if now == current:
+                note("told", pid, release)
+            elif refused.startswith(f"{current} "):
+                note("refused", pid, release, refused.partition(" ")[2])
+            elif select.select([process], [], [], 0)[0]:
+                note("ended", pid, release)
+            else:
+                continue
+            del waiting[pid]
+        time.sleep(0.05)
+    for pid, (_, release) in waiting.items():
+        note("deaf", pid, release)
+    for pid, release in _programs(root, "serve").items():
+        if release != current and pid not in known:
+            note("deaf", pid, release)
+    return answer
+
+
+def _servers(root: Path) -> dict[int, tuple[str, str]]:
+    """Each server's process, the release it answers with, and the one it has refused with the reason, if any."""
+    found = {}
+    for path in (root / "serving").glob("*"):
+        with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as stream:
+            pid = int(path.name)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                path.unlink()  # whoever held it is gone
+            except BlockingIOError:
+                release, refused, *_ = [*stream.read(LONGEST_TEXT).splitlines(), "", ""]
+                found[pid] = (release, refused)
+    return found
+
+
+def _programs(root: Path, word: str = "") -> dict[int, str]:
+    """Every process that runs a release's program, with `word` among its arguments if there is one."""
+    start, found = f"{root.resolve()}/releases/", {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError, ValueError):
+            words = path.read_bytes().decode(errors="replace").split("\0")
+            for place in words:
+                if place.startswith(start) and (not word or word in words):
+                    found[int(path.parent.name)] = place.removeprefix(start).partition("/")[0]
+    return found
 
 
 @contextlib.contextmanager
@@ -134,6 +231,22 @@ def _current(root: Path) -> str | None:
     with contextlib.suppress(OSError):
         return (root / "current").readlink().name
     return None
+
+
+def _model(release: Path) -> dict[str, str | None]:
+    """What a release holds by its manifest and its card: the model's file, its run's name, the run's weights."""
+    found: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256"))
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        found["model"] = str(_table(release / "manifest.json")["model"])
+        card = _table(release / f"{found['model']}.json")
+        found |= {key: card[key] for key in ("run", "run_sha256") if isinstance(card[key], str)}
+    return found
+
+
+def _table(path: Path) -> dict[str, Any]:
+    with path.open(encoding="utf-8") as stream:
+        table = json.loads(stream.read(LARGEST_CARD))
+    return table if isinstance(table, dict) else {}
 
 
 def _history(root: Path) -> list[str]:

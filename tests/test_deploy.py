@@ -25,6 +25,7 @@ from sshd import Sshd
 from edgecnn import deploy, depot, link, preflight, provision, remote, service
 from edgecnn.bundle import Bundle
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, UsageError
+from edgecnn.installed import Installed, Status
 from edgecnn.link import Link
 from edgecnn.preflight import BoardFacts
 
@@ -98,6 +99,10 @@ def classify(there: Link, name: str) -> str:
 
 def current(board: Sshd, name: str) -> str:
     return (board.home / "edgecnn" / name / "current").readlink().name
+
+
+def status_of(there: Link, name: str) -> Status:
+    return Installed(there, preflight.inspect(there), name).status()
 
 
 def releases(board: Sshd, name: str) -> set[str]:
@@ -203,14 +208,14 @@ def test_a_runtime_that_crashes_there_is_named_and_replaces_nothing(
     board: Sshd, there: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = put(there, made(tmp_path, "crash"))
-    test = deploy._Root.test
+    test = Installed.test
 
     def with_another_cpu(root: Any, release: str) -> Any:
         run = board.home / "edgecnn" / "crash" / "releases" / release / "run"
         run.write_text("#!/bin/sh\nkill -ILL $$\n")
         return test(root, release)
 
-    monkeypatch.setattr(deploy._Root, "test", with_another_cpu)
+    monkeypatch.setattr(Installed, "test", with_another_cpu)
     with pytest.raises(EnvironmentUnfit, match="ended by SIGILL"):
         put(there, made(tmp_path, "crash", 3))
     assert current(board, "crash") == first.release
@@ -259,26 +264,54 @@ def test_the_service_is_installed_started_and_restarted_by_the_next_release(
     assert "sudo loginctl enable-linger" in capsys.readouterr().err
     text = (board.home / ".config/systemd/user/edgecnn-unit.service").read_text()
     assert "ExecStart=%h/edgecnn/unit/run serve" in text
-    assert [line.split()[1] for line in systemctl.read_text().splitlines()][:3] == [
-        "daemon-reload",
-        "enable",
-        "restart",
-    ]
+    commands = [line.split()[1] for line in systemctl.read_text().splitlines()]
+    assert [word for word in commands if word != "show"][:3] == ["daemon-reload", "enable", "restart"]
     assert put(there, made(tmp_path, "unit", 3)).service
     assert systemctl.read_text().splitlines()[-1] == "--user try-restart edgecnn-unit.service"
     deploy.status("unit", BOARD)
     assert "service: active" in capsys.readouterr().out
 
 
-def test_without_systemd_the_model_is_there_and_the_service_is_not(board: Sshd, there: Link, tmp_path: Path) -> None:
+def test_without_a_user_manager_nothing_is_changed(board: Sshd, there: Link, tmp_path: Path) -> None:
     board.put_program("systemctl", "echo 'Failed to connect to bus' >&2; exit 1")
     try:
         with pytest.raises(BoardUnfit, match="Failed to connect to bus") as caught:
             put(there, made(tmp_path, "bare"), with_service=True)
+        assert "edgecnn/bare/run serve" in (caught.value.hint or "")
+        assert not (board.home / "edgecnn" / "bare").exists()
+        assert not (board.home / ".config/systemd/user/edgecnn-bare.service").exists()
+        (board.home / ".config/systemd/user").mkdir(parents=True, exist_ok=True)
+        (board.home / ".config/systemd/user/edgecnn-bare.service").write_text("of an earlier version")
+        assert not put(there, made(tmp_path, "bare")).service  # what an earlier version left behind is in nobody's way
+        assert classify(there, "bare") in small_bundles.LABELS
     finally:
         (board.bin / "systemctl").unlink()
-    assert "edgecnn/bare/run serve" in (caught.value.hint or "")
-    assert classify(there, "bare") in small_bundles.LABELS
+
+
+@pytest.mark.parametrize("step", ["daemon-reload", "enable", "restart", "is-active"])
+def test_a_service_that_does_not_start_leaves_everything_as_it_was(
+    step: str, board: Sshd, there: Link, tmp_path: Path, systemctl: Path
+) -> None:
+    name = f"undo-{step}"
+    unit = board.home / f".config/systemd/user/edgecnn-{name}.service"
+    works = (board.bin / "systemctl").read_text().partition("\n")[2]
+    board.put_program("systemctl", f'[ "$2" != {step} ] || {{ echo "no {step} today" >&2; exit 1; }}\n{works}')
+    with pytest.raises(BoardUnfit, match=f"no {step} today|The service does not run"):
+        put(there, made(tmp_path, name), with_service=True)
+    assert not unit.exists()
+    assert status_of(there, name).current is None
+    first = put(there, made(tmp_path, name))
+    with pytest.raises(BoardUnfit):
+        put(there, made(tmp_path, name, 3), with_service=True)
+    assert (current(board, name), unit.exists()) == (first.release, False)
+    board.put_program("systemctl", works)
+    put(there, made(tmp_path, name), with_service=True)
+    text = unit.read_text()
+    board.put_program("systemctl", f'[ "$2" != {step} ] || exit 1\n{works}')
+    with pytest.raises(BoardUnfit):
+        put(there, made(tmp_path, name, 3), with_service=True)
+    assert (current(board, name), unit.read_text()) == (first.release, text)
+    assert [path.name for path in unit.parent.glob(f"*{name}*")] == [unit.name]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")

@@ -117,14 +117,19 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
 
 
 def serve(bundle: Contents, options: argparse.Namespace) -> int:
-    """Answer HTTP until SIGTERM or Ctrl-C."""
+    """Answer HTTP until SIGTERM or Ctrl-C; on SIGHUP go on with the release that is current then."""
+    from edgecnn.runner import running
     from edgecnn.runner import serve as server
     from edgecnn.runner.classify import Classifier
 
     _refuse_bombs()
     limits = server.Limits(queue=options.queue, body_bytes=options.max_body_bytes, timeout_s=options.timeout)
     classifier = Classifier(bundle, options.num_threads, options.max_pixels)
-    server.serve(bundle, classifier, options.host, options.port, limits)
+    with running.registered(bundle.folder) as registration:
+        hangup = registration.hear if registration else lambda: "end"
+        left = server.serve(bundle, classifier, options.host, options.port, limits, running.handed_over(), hangup)
+        if registration and left:
+            registration.become(left)
     return EXIT_PASS
 
 

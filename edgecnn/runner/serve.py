@@ -11,17 +11,18 @@ import contextlib
 import ctypes
 import io
 import json
+import queue
 import signal
 import socket
 import socketserver
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from edgecnn import __version__
 from edgecnn.errors import DataError, EdgecnnError, EnvironmentUnfit
@@ -34,6 +35,8 @@ CONNECTIONS = 64
 RETRY_AFTER_S = 1
 LINGER_S = 1.0
 LINGER_BYTES = 1_000_000
+Next = Literal["stay", "hand over", "end"]
+"""What a server does about a SIGHUP (`runner.running`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +50,39 @@ class Limits:
     """From the connection to the last byte of its request."""
 
 
-def serve(bundle: Contents, classifier: Classifier, host: str, port: int, limits: Limits) -> None:
-    """Answer until SIGTERM or SIGINT, then finish what was accepted. Raises EnvironmentUnfit for a taken port."""
+def serve(
+    bundle: Contents,
+    classifier: Classifier,
+    host: str,
+    port: int,
+    limits: Limits,
+    listening: socket.socket | None = None,
+    hangup: Callable[[], Next] = lambda: "end",
+) -> socket.socket | None:
+    """Answer until SIGTERM or SIGINT, then finish what was accepted. Raises EnvironmentUnfit for a taken port.
+
+    listening: a socket to go on with, in place of `host` and `port`. hangup: called on SIGHUP; where it says
+    "hand over", what was accepted is finished and the socket returned, still open for the program that goes on.
+    """
     _give_memory_back()
-    stop = threading.Event()
-    with Server(bundle, classifier, host, port, limits) as server:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    handed_over = None
+    with Server(bundle, classifier, host, port, limits, listening) as server:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _: signals.put(number))
         acceptor = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
         acceptor.start()
         print(f"serving {bundle.artifact.name} on {server.url}", file=sys.stderr, flush=True)
-        stop.wait()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        following: Next = "stay"
+        while following == "stay":
+            following = hangup() if signals.get() == signal.SIGHUP else "end"
+        if following == "hand over":
+            handed_over = server.socket.dup()
         server.shutdown()
         acceptor.join()
     # Leaving the block closed the socket and joined every handler.
+    return handed_over
 
 
 def _give_memory_back() -> None:
@@ -80,7 +102,15 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 128
     daemon_threads = False  # so that closing waits for them
 
-    def __init__(self, bundle: Contents, classifier: Classifier, host: str, port: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        bundle: Contents,
+        classifier: Classifier,
+        host: str,
+        port: int,
+        limits: Limits,
+        listening: socket.socket | None = None,
+    ) -> None:
         self.limits = limits
         self.metrics = Metrics(bundle)
         self.name = bundle.artifact.name
@@ -90,6 +120,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._places = threading.BoundedSemaphore(limits.queue + 1)  # those that wait, and the one that runs
         self._connections = threading.BoundedSemaphore(CONNECTIONS)
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        if listening is not None:
+            super().__init__((host, port), Handler, bind_and_activate=False)
+            self.socket.close()
+            self.socket, self.server_address = listening, listening.getsockname()
+            return
         try:
             super().__init__((host, port), Handler)
         except OSError as error:
