@@ -169,8 +169,11 @@ def tell(root: Path) -> dict[str, Any]:
                 signal.pidfd_send_signal(process, signal.SIGHUP)
                 waiting[pid] = (process, release)
     known, end = set(waiting), time.monotonic() + TOLD_TIMEOUT_S
+    registers = _registers(root / "current")
     while waiting and time.monotonic() < end:
         servers = _servers(root)
+        if not registers:
+            servers |= {pid: (release, "") for pid, release in _programs(root, "serve").items()}
         for pid, (process, release) in list(waiting.items()):
             now, refused = servers.get(pid, (release, ""))
             if now == current:
@@ -204,6 +207,13 @@ def _servers(root: Path) -> dict[int, tuple[str, str]]:
                 release, refused, *_ = [*stream.read(LONGEST_TEXT).splitlines(), "", ""]
                 found[pid] = (release, refused)
     return found
+
+
+def _registers(release: Path) -> bool:
+    """Whether a server of this release registers: one from before does not, and has a new release when it runs it."""
+    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(release / "edgecnn.pyz") as program:
+        return "edgecnn/runner/running.py" in program.namelist()
+    return False
 
 
 def _programs(root: Path, word: str = "") -> dict[int, str]:
