@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ import small_bundles
 import sshd
 from sshd import Sshd
 
-from edgecnn import deploy, depot, link, preflight, provision, remote, service
+from edgecnn import bundle, deploy, depot, link, preflight, provision, remote, service
 from edgecnn.bundle import Bundle
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, UsageError
 from edgecnn.installed import Installed, Status
@@ -340,6 +341,86 @@ def test_the_verb_takes_a_run_and_says_what_to_type(
     deploy.status(str(folder), BOARD, as_json=True)
     table = json.loads(capsys.readouterr().out)
     assert (table["current"], table["model"]) == (done.release, "whole-int8.tflite".replace("whole", "animals"))
+
+
+def of_run(folder: Path, name: str, run: str | None, seed: int) -> Bundle:
+    """A bundle of a run whose weights are told apart by `seed`."""
+    digest = f"{seed:064x}" if run else None
+    return bundle.make(small_bundles.exported(folder / f"{name}-{seed}", seed=seed, run=run or name, run_sha256=digest))
+
+
+def test_another_runs_model_takes_a_models_place_only_when_that_is_said(
+    board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cat, stranger = of_run(tmp_path, "cat", "cat", 1), of_run(tmp_path, "other", "cat", 2)
+    first = put(there, cat)
+    with pytest.raises(UsageError, match=r"is animals-int8\.tflite of the run cat, weights 0{12}; .* another run's"):
+        put(there, stranger)
+    with pytest.raises(UsageError, match="another run's"):
+        put(there, of_run(tmp_path / "foreign", "cat", None, 3))
+    assert current(board, "cat") == first.release
+    assert releases(board, "cat") == {first.release}
+    second = put(there, stranger, across_runs=True)
+    with pytest.raises(UsageError, match=r"the release before is .* another run's") as caught:
+        deploy.rollback("cat", BOARD)
+    assert "--across-runs" in (caught.value.hint or "")
+    assert current(board, "cat") == second.release
+    deploy.rollback("cat", BOARD, across_runs=True)
+    assert current(board, "cat") == first.release
+    assert f"{first.release} is animals-int8.tflite of the run cat, weights" in capsys.readouterr().out
+
+
+def test_the_same_runs_other_file_needs_no_word_and_a_release_without_a_card_can_be_returned_to(
+    board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = put(there, of_run(tmp_path, "cow", "cow", 1))
+    fp32 = small_bundles.exported(tmp_path / "fp32", "fp32", run="cow", run_sha256=f"{1:064x}")
+    put(there, bundle.make(fp32))
+    (board.home / "edgecnn/cow/releases" / first.release / "animals-int8.tflite.json").unlink()
+    deploy.rollback("cow", BOARD)
+    assert f"{first.release} is animals-int8.tflite of no known run" in capsys.readouterr().out
+    assert current(board, "cow") == first.release
+
+
+def test_a_renamed_run_goes_on_as_the_model_it_was(board: Sshd, tmp_path: Path) -> None:
+    """What is called `tiger` is another run's, and nothing of it is touched."""
+    with link.connect(board.destination, board.options) as opened:
+        tiger = put(opened, of_run(tmp_path / "tiger", "tiger", "tiger", 1))
+    (tmp_path / "runs").mkdir()
+    renamed = small_bundles.run_folder(tmp_path / "lion", ["int8", "fp32"]).rename(tmp_path / "runs" / "tiger")
+    for precision in ("int8", "fp32"):
+        deploy.deploy(renamed, BOARD, precision=precision)
+    deploy.rollback(str(renamed), BOARD)
+    assert current(board, "tiger") == tiger.release
+    assert len(releases(board, "tiger")) == 1
+    assert len(releases(board, "lion")) == 2
+
+
+def test_a_server_there_is_told_of_a_deployment_and_of_a_rollback(
+    board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = put(there, made(tmp_path, "served"))
+    run = str(board.home / "edgecnn" / "served" / "run")
+    with subprocess.Popen([run, "serve", "--port", "0"], stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            url = server.stderr.readline().split()[-1]
+
+            def model() -> str:
+                with urllib.request.urlopen(f"{url}/healthz", timeout=PATIENCE_S) as answer:
+                    return str(json.load(answer)["sha256"])
+
+            was = model()
+            second = put(there, made(tmp_path, "served", 3))
+            assert f"(process {server.pid}) answers with {second.release} now" in capsys.readouterr().err
+            assert model() == made(tmp_path, "served", 3).artifact.description.sha256 != was
+            deploy.status("served", BOARD)
+            assert f"serving: process {server.pid} with {second.release}" in capsys.readouterr().out
+            deploy.rollback("served", BOARD)
+            assert f"(process {server.pid}) answers with {first.release} now" in capsys.readouterr().err
+            assert model() == was
+        finally:
+            server.kill()
 
 
 def test_what_is_not_there_has_no_status_and_leaves_no_trace(board: Sshd) -> None:
