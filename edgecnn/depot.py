@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,8 @@ def clean(link: Link, facts: BoardFacts) -> int:
         raise BoardUnfit(f"{link.destination} is in use by a bench.", "wait for its end")
     if answer.returncode:
         raise BoardUnfit(f"Cannot clean {facts.cache} on {link.destination}: {last_line(answer.stderr)}.")
+    if not re.fullmatch(rb"[0-9]{1,18}\n?", answer.stdout):
+        raise BoardUnfit(f"Cannot tell what was cleaned in {facts.cache} on {link.destination}: it gave no number.")
     return int(answer.stdout)
 
 

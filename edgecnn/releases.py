@@ -20,6 +20,7 @@ It is sent alone, so it imports the standard library only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -61,15 +62,17 @@ def main(command: str, root: str, *arguments: str) -> int:
     try:
         with _locked(folder):
             answer = commands[command](folder, *arguments)
-    except (OSError, zipfile.BadZipFile) as error:
-        answer = {"error": str(error)}
+    except OSError as error:
+        answer = {"error": _sentence(error, folder)}
+    except Exception as error:  # zipfile alone raises eight kinds for an archive that is damaged
+        answer = {"error": f"{type(error).__name__}: {error}"[:LONGEST_TEXT]}
     print(json.dumps(answer))
     return 0
 
 
 def status(root: Path) -> dict[str, Any]:
     """The current release and all that could be, with what each holds, and who serves."""
-    names = sorted(path.name for path in (root / "releases").iterdir() if not path.name.startswith("."))
+    names = sorted(path.name for path in (root / "releases").iterdir() if _is_plain(path.name))
     return {
         "current": _current(root),
         "history": _history(root),
@@ -84,6 +87,7 @@ def unpack(root: Path, release: str, archive: str, packages: str, python: str) -
     part, target = root / "releases" / f".{release}.{os.getpid()}", root / "releases" / release
     try:
         with zipfile.ZipFile(archive) as bundle:
+            _check(bundle, root)
             bundle.extractall(part)
         # Hard links: no bytes are copied, and a cache that is emptied takes nothing away.
         shutil.copytree(packages, part / "packages", copy_function=_link)
@@ -105,16 +109,15 @@ def switch(root: Path, release: str) -> dict[str, Any]:
     """Make a release the current one, then remove those that are older than the last KEPT."""
     if not (root / "releases" / release / "run").is_file():
         return {"error": f"release {release} is gone: somebody else deployed at the same time"}
-    before, history = _current(root), _history(root)
-    _point(root / "current", Path("releases", release))
-    _point(root / "run", Path("current", "run"))
-    history = [*(one for one in history if one != release), release]
+    before, history = _current(root), [name for name in _history(root) if name != release] + [release]
     _write(root / "history", history[-KEPT:])
+    _point(root / "run", Path("current", "run"))
+    _point(root / "current", Path("releases", release))  # the last step: whatever fails before it has changed nothing
     kept = {*history[-KEPT:], *_programs(root).values(), *(release for release, _ in _servers(root).values())}
     removed = [path for path in (root / "releases").iterdir() if path.name not in kept]
     for path in removed:
         shutil.rmtree(path, ignore_errors=True)
-    for path in root.glob("*.zip*"):  # what a push that was cut left
+    for path in (*root.glob("*.zip*"), *root.glob(".*")):  # what a push that was cut left, or a change that was killed
         path.unlink(missing_ok=True)
     return {"before": before if before != release else None}
 
@@ -126,8 +129,8 @@ def rollback(root: Path, expected: str = "") -> dict[str, Any]:
         return {"error": "there is no earlier release"}
     if expected not in ("", history[-2]):
         return {"error": f"release {expected} is not the one before: somebody else deployed at the same time"}
-    _point(root / "current", Path("releases", history[-2]))
     _write(root / "history", history[:-1])
+    _point(root / "current", Path("releases", history[-2]))
     return {"before": history[-1], "current": history[-2]}
 
 
@@ -136,8 +139,8 @@ def undo(root: Path, before: str = "") -> dict[str, Any]:
     current = _current(root)
     history = [name for name in _history(root) if name not in (current, before)]
     if before:
-        _point(root / "current", Path("releases", before))
         _write(root / "history", [*history, before])
+        _point(root / "current", Path("releases", before))
     else:
         for name in ("run", "current", "history"):
             (root / name).unlink(missing_ok=True)
@@ -239,21 +242,54 @@ def _locked(root: Path) -> Iterator[None]:
 
 def _current(root: Path) -> str | None:
     with contextlib.suppress(OSError):
-        return (root / "current").readlink().name
+        name = (root / "current").readlink().name
+        return name if _is_plain(name) else None
     return None
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a release may have this name, which is a folder's among `releases/`."""
+    return name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name) <= 100
+
+
+def _check(bundle: zipfile.ZipFile, root: Path) -> None:
+    """Raises ValueError for an archive with a name that leads out of it, OSError for one there is no room for."""
+    for name in bundle.namelist():
+        if name.startswith("/") or not name.isprintable() or "\\" in name or ".." in name.split("/"):
+            raise ValueError(f"the archive has the name {name!r} in it")
+    if len(bundle.namelist()) != len(set(bundle.namelist())):
+        raise ValueError("the archive has a name twice")
+    needed_bytes, free_bytes = sum(entry.file_size for entry in bundle.infolist()), shutil.disk_usage(root).free
+    if needed_bytes > free_bytes:
+        raise OSError(errno.ENOSPC, f"{needed_bytes / 1e6:.1f} MB are needed", str(root))
+
+
+def _sentence(error: OSError, root: Path) -> str:
+    """What went wrong there; a full disk is said with the folder and what is free in it."""
+    text = str(error.args[0][0][-1] if isinstance(error, shutil.Error) and error.args[0] else error)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and os.strerror(errno.ENOSPC) not in text:
+        return text[:LONGEST_TEXT]
+    place = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    need = f", {error.strerror}" if error.errno and error.strerror != os.strerror(error.errno) else ""
+    free_mb = shutil.disk_usage(place).free / 1e6
+    return f"there is no room in {root}: {free_mb:.1f} MB are free{need}; `edgecnn board clean` empties our cache there"
 
 
 def _model(release: Path) -> dict[str, str | None]:
     """What a release holds by its manifest and its card: the model's file, its run's name, the run's weights."""
     found: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256"))
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-        found["model"] = str(_table(release / "manifest.json")["model"])
+        name = _table(release / "manifest.json")["model"]
+        if isinstance(name, str) and _is_plain(name):
+            found["model"] = name
         card = _table(release / f"{found['model']}.json")
         found |= {key: card[key] for key in ("run", "run_sha256") if isinstance(card[key], str)}
     return found
 
 
 def _table(path: Path) -> dict[str, Any]:
+    if not path.is_file():  # a pipe would never end
+        return {}
     with path.open(encoding="utf-8") as stream:
         table = json.loads(stream.read(LARGEST_CARD))
     return table if isinstance(table, dict) else {}
@@ -261,9 +297,10 @@ def _table(path: Path) -> dict[str, Any]:
 
 def _history(root: Path) -> list[str]:
     """Releases that are still there, from the oldest to the current one."""
-    current, lines = _current(root), []
-    with contextlib.suppress(OSError):
-        lines = (root / "history").read_text(encoding="utf-8").split()
+    current, lines = _current(root), list[str]()
+    if (root / "history").is_file():
+        with contextlib.suppress(OSError), (root / "history").open(encoding="utf-8", errors="replace") as stream:
+            lines = [line for line in stream.read(LONGEST_TEXT).split() if _is_plain(line)]
     if current in lines:
         lines = lines[: lines.index(current) + 1]
     elif current:
@@ -274,6 +311,7 @@ def _history(root: Path) -> list[str]:
 def _point(link: Path, target: Path) -> None:
     """Make `link` lead to `target` in one step."""
     part = link.with_name(f".{link.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)
     part.symlink_to(target)
     part.replace(link)
     _flush(link.parent)
@@ -281,11 +319,14 @@ def _point(link: Path, target: Path) -> None:
 
 def _write(path: Path, lines: list[str]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write("".join(f"{line}\n" for line in lines))
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write("".join(f"{line}\n" for line in lines))
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     _flush(path.parent)
 
 

@@ -69,10 +69,13 @@ def open(folder: Path) -> Contents:
     """The bundle in `folder`. Raises ModelFileError if it is none, or if model and card do not match."""
     try:
         manifest = config.build(Manifest, json.loads((folder / MANIFEST).read_text(encoding="utf-8")), MANIFEST)
-    except (OSError, ValueError, TypeError, PlanError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, PlanError) as error:
         raise ModelFileError(f"{folder} is not a bundle: {error}.", f"{PROGRAM} stands beside {MANIFEST}") from error
     if manifest.bundle_version != BUNDLE_VERSION:
         raise ModelFileError(f"{folder} has bundle version {manifest.bundle_version}; {BUNDLE_VERSION} is known.")
+    for name in (manifest.model, *manifest.files):
+        if not _is_inside(name):
+            raise ModelFileError(f"{folder / MANIFEST} names {name!r}, which is no file of a bundle.", AGAIN)
     found = artifact.read_card(folder / manifest.model)
     if found is None:
         raise ModelFileError(f"{folder / manifest.model} has no card.", AGAIN)
@@ -87,3 +90,10 @@ def verify(bundle: Contents) -> None:
             raise ModelFileError(f"The bundle in {bundle.folder} lacks {name}.", AGAIN)
         if files.sha256(path) != digest:
             raise ModelFileError(f"{path} is not the file its manifest describes (sha256 differs).", AGAIN)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether it is the name of a file in the folder or below it, in letters that can be shown."""
+    return (
+        name.isprintable() and not name.startswith("/") and all(part not in ("", ".", "..") for part in name.split("/"))
+    )
