@@ -11,6 +11,7 @@ come with such spreads by themselves (Nagel et al., 2019, figure 2); this one is
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import shutil
 import sys
@@ -18,11 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from edgecnn import console, data, files, nets, verify
+from edgecnn import console, data, nets, verify
 from edgecnn.errors import EdgecnnError, RunError
-from edgecnn.run import Run, open_run
+from edgecnn.run import Run, open_run, write_facts
 from edgecnn.rungs import equalisation
 
 
@@ -39,8 +39,7 @@ def spread_channels(run: Run, spread: float, seed: int) -> int:
             channels = len(net.get_parameter(f"{pair.source}.weight"))
             exponents = torch.linspace(-half, half, channels).round()[torch.randperm(channels, generator=generator)]
             equalisation.rescale(net, pair, torch.exp2(exponents))
-    with files.replacing(run.weights) as temporary:
-        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary)
+    write_facts(dataclasses.replace(run, weights_sha256=nets.store(net, run.weights)))
     return len(pairs)
 
 

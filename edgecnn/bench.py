@@ -35,6 +35,7 @@ from edgecnn.measure import Counting, Job, Outcome, Timing
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
 from edgecnn.report import Failure, Golden, Measurement, Report
+from edgecnn.run import reads_exports
 from edgecnn.runner import selftest
 from edgecnn.stimuli import GoldenVectors, Shelf, Stimuli, golden_vectors
 from edgecnn.summary import medians_ms
@@ -44,6 +45,7 @@ COUNTING = Counting(num_counts=10, least_instructions=1_000_000)
 """Counts of one process lie within a thousandth of each other, so a few are enough."""
 
 
+@reads_exports
 def bench(
     targets: Sequence[Path],
     suite: Suite,
@@ -64,7 +66,11 @@ def bench(
     """
     found = candidates.find(targets, suite, data, pictures)
     path = benches.destination(targets, suite, output)
-    with boards.open(suite.board) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with (
+        benches.alone(path, output),
+        boards.open(suite.board) as board,
+        tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch,
+    ):
         machine = board.facts()
         found = candidates.installed(found, machine, suite)
         shelf = Shelf(Path(scratch), suite.limit, suite.only_unseen)

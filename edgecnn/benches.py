@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from edgecnn import config, files, plans
+from edgecnn import config, files, locks, plans
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
-from edgecnn.run import is_run, open_run
+from edgecnn.run import BENCH_LOCK, is_run, open_run
 
 T = TypeVar("T")
 
@@ -43,6 +44,16 @@ def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark
         path = folders[0].parent / "bench" / name
     files.make_folder(path.parent)
     return path
+
+
+@contextlib.contextmanager
+def alone(path: Path | None, output: Path | None) -> Iterator[None]:
+    """Hold the bench/ folder that `path` lies in; a file that the user named as `output` needs no such care.
+
+    Raises RunError if another bench is at work there: two at a time would slow each other.
+    """
+    with locks.held(path.parent / BENCH_LOCK, "bench") if path and output is None else contextlib.nullcontext():
+        yield
 
 
 def command(targets: Sequence[Path], suite: Suite, data: DataPlan | None, *options: str) -> str:

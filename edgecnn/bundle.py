@@ -161,7 +161,7 @@ def _name_of(one: Artifact) -> str:
 
 
 def _cards(run: Run) -> list[Artifact]:
-    return [card for path in sorted(run.artifacts.glob("*.json")) if (card := _card(path)) is not None]
+    return [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
 
 
 def _card(path: Path) -> Artifact | None:

@@ -145,7 +145,7 @@ def _files(
         for name in plugins.names("formats")
         if on_boards.intersection(runtimes.for_format(name))
     }
-    paths = sorted(path for path in run.artifacts.glob("*") if path.suffix in suffixes)
+    paths = [path for path in run.exported() if path.suffix in suffixes]
     if not paths:
         raise RunError(f"{target} has no exported files.", f"edgecnn export {target}")
     plan = data or seen.data_of(run)

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from edgecnn.errors import RunError
 from edgecnn.run import Taken
 
 FILE = "checkpoint.pt"
+MAGIC = b"edgecnn checkpoint 1\n"
+"""How the file begins; 32 bytes follow that are the sha256 of all the rest, which is torch's own format."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,10 @@ def save(folder: Path, state: State, digest: str, seconds: float, taken: Taken) 
         "seconds": seconds,
         "taken": dataclasses.asdict(taken),
     }
-    with files.replacing(folder / FILE) as temporary:
-        torch.save(table, temporary)
+    stream = io.BytesIO()
+    torch.save(table, stream)
+    content = stream.getvalue()
+    files.write_bytes(folder / FILE, MAGIC + hashlib.sha256(content).digest() + content)
 
 
 def load(folder: Path, state: State, digest: str) -> Earlier:
@@ -89,7 +94,8 @@ def load(folder: Path, state: State, digest: str) -> Earlier:
     if not path.is_file():
         return Earlier()  # killed before the first epoch ended
     try:
-        table = torch.load(path, map_location="cpu", weights_only=True)  # wherever it was trained
+        content = _sound(path.read_bytes())
+        table = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # wherever it was trained
         state.net.load_state_dict(table["net"])
         state.optimizer.load_state_dict(table["optimizer"])
         if state.averaged is not None:
@@ -99,11 +105,25 @@ def load(folder: Path, state: State, digest: str) -> Earlier:
         trained_on = table["data_sha256"]
     except Exception as error:  # a broken file raises anything: zip, pickle, key and shape errors
         raise RunError(
-            f"{path} is not a checkpoint of this run: {error}.", "train again under another --name"
+            f"{path} is not a checkpoint of this run: {' '.join(str(error).split())[:300].rstrip('.')}.",
+            "train again under another --name",
         ) from error
     if trained_on != digest:
         raise RunError(f"The pictures have changed since {path} was written.", "train again under another --name")
     return earlier
+
+
+def _sound(content: bytes) -> bytes:
+    """What torch wrote, once its digest has been checked. Raises ValueError if it is damaged."""
+    if content.startswith(MAGIC):
+        digest, content = content[len(MAGIC) : len(MAGIC) + 32], content[len(MAGIC) + 32 :]
+        if hashlib.sha256(content).digest() != digest:
+            raise ValueError("it is damaged, its sha256 differs")
+    else:  # from before there was a digest: torch's file is a zip archive, which has a checksum for each member
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"it is damaged, the checksum of {damaged} differs")
+    return content
 
 
 def remove(folder: Path) -> None:

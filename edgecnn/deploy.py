@@ -31,6 +31,7 @@ from edgecnn.installed import Installed, Model, Told
 from edgecnn.link import Answer, Link, last_line
 from edgecnn.preflight import BoardFacts
 from edgecnn.replies import NotAReply
+from edgecnn.run import reads_exports
 from edgecnn.runner import contents
 
 ID_DIGITS = 12
@@ -54,6 +55,7 @@ class Deployment:
     """Whether `serve` runs there as a systemd unit."""
 
 
+@reads_exports
 def deploy(
     target: Path,
     board: str | None = None,

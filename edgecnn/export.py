@@ -8,17 +8,16 @@ runs/<name>/artifacts/
     golden.npz                          test pictures and the exact output tensor of every file
     rescue.json, .md, .png              with --rescue: what each rung of the ladder bought, and what it costs
 
-All is written to a hidden folder first and moved when it is whole and checked, so a failure changes nothing.
+All is written to a hidden folder first, which takes the place of artifacts/ in one step when it is whole and checked:
+a failure, or a kill at any moment, changes nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,22 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, files, formats, gates, labels, nets, quantize, seen, settling, verdicts, verify, written
+from edgecnn import (
+    console,
+    files,
+    formats,
+    gates,
+    labels,
+    locks,
+    nets,
+    quantize,
+    seen,
+    settling,
+    switch,
+    verdicts,
+    verify,
+    written,
+)
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError
@@ -34,7 +48,7 @@ from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
 from edgecnn.rescue import ladder, present, price_list
 from edgecnn.rescue.price_list import PriceList
-from edgecnn.run import Run
+from edgecnn.run import EXPORT_LOCK, Run
 
 GOLDEN = 32
 """Test pictures whose outputs travel with the files."""
@@ -54,10 +68,10 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
             f"The data set {run.recipe.data.name!r} is not the one {run.name} was trained on.",
             "its classes or its picture size differ",
         )
-    files.make_folder(run.artifacts)
-    if "int8" in plan.precision:
-        seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
-    with _staging(run.artifacts) as folder:
+    verify.require_as_trained(run, splits.validation)
+    with locks.held(run.folder / EXPORT_LOCK, "export"), switch.renewed(run.artifacts) as folder:
+        if "int8" in plan.precision:
+            seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
         exportable, prices = _prepared(run, splits, plan)
         reference = verify.reference_logits(run, splits.test.pictures)
         made: list[Artifact] = []
@@ -72,9 +86,6 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         _write_companions(exportable, made, values, splits.test, folder)
         if prices is not None:
             _write_prices(prices, made, folder)
-        for path in sorted(folder.iterdir()):
-            with files.replacing(run.artifacts / path.name) as target:
-                shutil.copyfile(path, target)
     return [dataclasses.replace(one, path=run.artifacts / one.name) for one in made]
 
 
@@ -222,15 +233,3 @@ def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.N
             return {name: old[name] for name in old.files if (folder / name).is_file()}
     except (OSError, ValueError, KeyError):
         return {}
-
-
-@contextlib.contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    """A hidden folder inside `folder`, gone in the end; one that a killed export left is cleared first."""
-    staging = folder / ".staging"
-    shutil.rmtree(staging, ignore_errors=True)
-    files.make_folder(staging)
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

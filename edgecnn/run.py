@@ -17,21 +17,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
+import functools
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from edgecnn import config, files, plans
+from edgecnn import config, files, locks, plans
 from edgecnn.errors import PlanError, RunError
 from edgecnn.recipes import Recipe
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Targets = TypeVar("Targets", Path, Sequence[Path])
+
+WEIGHTS = "model.safetensors"
 CLAIM = ("recipe.toml", "environment.json")
 """What a training writes before its first epoch. Whoever writes more there names it here (`is_free`)."""
 OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
+TRAINING_LOCK = ".lock"
+"""Held by a training."""
+EXPORT_LOCK = ".export.lock"
+"""Held by an export, and by those that must not meet one half done."""
+BENCH_LOCK = ".bench.lock"
 DIVERGED = "diverged.txt"
 """How a training ended whose loss stopped being a number; to resume it ends in the same way."""
 
@@ -75,6 +84,8 @@ class Run:
     train_seconds: float
     processes: int = 1
     """How many shared the training, from its last --resume on."""
+    weights_sha256: str | None = None
+    """Of model.safetensors as it was written; None if the run was trained before this was kept."""
     training: Taken | None = None
     """From its last --resume on; None if it was trained before this was written down."""
 
@@ -84,11 +95,17 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        return self.folder / "model.safetensors"
+        return self.folder / WEIGHTS
 
     @property
     def artifacts(self) -> Path:
         return self.folder / "artifacts"
+
+    def exported(self) -> list[Path]:
+        """What lies in artifacts/, in order, but for hidden files: nobody exported those."""
+        if not self.artifacts.is_dir():
+            return []
+        return sorted(path for path in self.artifacts.iterdir() if not path.name.startswith("."))
 
     @property
     def benches(self) -> Path:
@@ -109,25 +126,28 @@ def is_free(folder: Path) -> bool:
         return True
     parts = tuple(f".{name}." for name in (*CLAIM, *OF_AN_EPOCH))  # as `files.replacing` names them
     own = {*CLAIM, *OF_AN_EPOCH, DIVERGED} if (folder / DIVERGED).is_file() else set(CLAIM)
+    own.add(TRAINING_LOCK)
     return all(path.name in own or path.name.startswith(parts) for path in folder.iterdir())
 
 
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the folder for one training; RunError if another holds it. The kernel frees it when its holder dies."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(
-                f"Another training is at work in {folder}.", "wait for its end, or choose another --name or --output"
-            ) from error
-        except OSError:  # a file system that locks no folders
-            pass
-        yield
-    finally:
-        os.close(descriptor)
+def reads_exports(
+    verb: Callable[Concatenate[Targets, Arguments], Result],
+) -> Callable[Concatenate[Targets, Arguments], Result]:
+    """A verb whose first argument is the runs or exported files it reads: no export changes them meanwhile.
+
+    It raises RunError if an export is at work in one of the runs.
+    """
+
+    @functools.wraps(verb)
+    def undisturbed(targets: Targets, /, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        paths = [targets] if isinstance(targets, Path) else targets
+        folders = {path if is_run(path) else path.resolve().parent.parent for path in paths}
+        with contextlib.ExitStack() as held:
+            for folder in sorted(folder for folder in folders if is_run(folder)):
+                held.enter_context(locks.held(folder / EXPORT_LOCK, "export", shared=True))
+            return verb(targets, *arguments, **options)
+
+    return undisturbed
 
 
 def open_run(folder: Path) -> Run:

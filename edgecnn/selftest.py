@@ -25,6 +25,7 @@ from edgecnn.errors import EXIT_GATE, EXIT_PASS, EnvironmentUnfit, GateFailed, R
 from edgecnn.foreign import PictureOptions
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
+from edgecnn.run import reads_exports
 from edgecnn.runner import contents
 from edgecnn.runner import selftest as runner
 from edgecnn.runner.selftest import Comparison
@@ -57,6 +58,7 @@ class Selftest:
     replayed: tuple[Replayed, ...]
 
 
+@reads_exports
 def selftest(
     target: Path,
     board: str = "local",

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from edgecnn import (
     allocator,
@@ -31,6 +30,7 @@ from edgecnn import (
     environment,
     epochs,
     files,
+    locks,
     nets,
     optimise,
     plans,
@@ -46,7 +46,18 @@ from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.learning import Task
 from edgecnn.processes import Team
 from edgecnn.recipes import OF_THE_MACHINE, Recipe
-from edgecnn.run import DIVERGED, OF_AN_EPOCH, Run, Taken, alone, is_free, is_run, open_run, write_facts
+from edgecnn.run import (
+    DIVERGED,
+    OF_AN_EPOCH,
+    TRAINING_LOCK,
+    WEIGHTS,
+    Run,
+    Taken,
+    is_free,
+    is_run,
+    open_run,
+    write_facts,
+)
 from edgecnn.teacher import Teacher
 
 
@@ -112,13 +123,13 @@ def _train(
             state = optimise.fresh_state(device.put(net, where), recipe.optim)
             digest = checkpoint.digest(splits.train)
             if resume and team.leads:
-                held.enter_context(alone(folder))
+                held.enter_context(locks.held(folder / TRAINING_LOCK, "training"))
             earlier = checkpoint.load(folder, state, digest) if resume else checkpoint.Earlier()
             if earlier.taken:
                 taken = resources.resumed(wanted, taken, earlier.taken)
             _agree(team, taken)
             if not resume and team.leads:
-                held.enter_context(alone(files.make_folder(folder)))
+                held.enter_context(locks.held(files.make_folder(folder) / TRAINING_LOCK, "training"))
                 _refuse_a_run(folder)  # another may have come and gone since we looked
                 _claim(recipe, folder)
             console.note_table(*data.class_counts(splits))
@@ -149,7 +160,7 @@ def _train(
     if not team.leads:
         team.wait()
         return open_run(folder)
-    _save_weights(state.best_guess, folder)
+    weights_sha256 = nets.store(device.on_cpu(state.best_guess), folder / WEIGHTS)
     curves.draw(state.history, recipe.name, folder / "curves.png")
     run = Run(
         folder=folder,
@@ -164,6 +175,7 @@ def _train(
         validation_n=len(splits.validation),
         train_seconds=earlier.seconds + time.perf_counter() - started,
         processes=team.count,
+        weights_sha256=weights_sha256,
         training=taken,
     )
     seen.record(folder, splits, seen_before)
@@ -253,11 +265,3 @@ def _claim(recipe: Recipe, folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     files.write_text(folder / "recipe.toml", plans.dump(recipe))
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))
-
-
-def _save_weights(net: nn.Module, folder: Path) -> None:
-    from safetensors.torch import save_file
-
-    weights = {name: device.put(value.contiguous(), device.CPU) for name, value in net.state_dict().items()}
-    with files.replacing(folder / "model.safetensors") as temporary:
-        save_file(weights, temporary)

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import inference, nets, runtimes, verdicts
+from edgecnn import inference, nets, runtimes, stats, verdicts
 from edgecnn.artifact import Artifact, Verdict
 from edgecnn.data import Pictures, Split
+from edgecnn.errors import RunError
 from edgecnn.run import Run
 
 BATCH = 256
@@ -23,6 +24,25 @@ def reference_logits(run: Run, pictures: Pictures) -> npt.NDArray[np.float32]:
     """The run's own float32 logits (N, K) of uint8 pictures (N, H, W, C)."""
     logits: npt.NDArray[np.float32] = inference.logits(nets.restore(run), pictures, run.mean, run.std).numpy()
     return logits
+
+
+def require_as_trained(run: Run, validation: Split) -> None:
+    """Raise RunError if the run's net is right far less often than when it was trained.
+
+    Its weights have a digest, but those of a run from before have none; and pictures can change too. The two
+    accuracies are told apart by their 95 % Wilson intervals, though of the same pictures they should be equal.
+    """
+    if not len(validation) or not run.validation_n:
+        return
+    correct = int((reference_logits(run, validation.pictures).argmax(1) == validation.labels).sum())
+    now = stats.wilson(correct, len(validation))
+    then = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
+    if now.high_percent < then.low_percent:
+        raise RunError(
+            f"{run.name} was right on {then} of its validation pictures when it was trained, and is on {now} now: "
+            "its weights or its pictures have changed since.",
+            "restore them from a copy, or train again",
+        )
 
 
 def outputs(artifact: Artifact, pictures: Pictures) -> npt.NDArray[Any]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from edgecnn import data, nets
 from edgecnn.recipes import DataPlan, NetPlan, OptimPlan, Recipe
-from edgecnn.run import Run, open_run
+from edgecnn.run import Run, open_run, write_facts
 from edgecnn.rungs import equalisation
 from edgecnn.scheme import normalised
 
@@ -42,7 +42,8 @@ def broken(run: Run, how: Break, folder: Path) -> Run:
     net = nets.restore(copy)
     with torch.no_grad():
         how(net, copy)
-    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, copy.weights)
+    copy = dataclasses.replace(copy, weights_sha256=nets.store(net, copy.weights))
+    write_facts(copy)
     return copy
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import plans
+from edgecnn import locks, plans
 from edgecnn.errors import GateFailed, RunError
 from edgecnn.recipes import Recipe
-from edgecnn.run import Run, alone, is_free, open_run
+from edgecnn.run import TRAINING_LOCK, Run, is_free, open_run
 from edgecnn.train import train
 
 SHORT = ("epochs=2", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1")
@@ -116,7 +116,7 @@ def test_what_another_training_has_learnt_meanwhile_is_kept(claimed: Path, monke
 
 
 def test_a_training_that_is_at_work_is_not_robbed(claimed: Path) -> None:
-    with alone(claimed), pytest.raises(RunError, match="Another training is at work"):
+    with locks.held(claimed / TRAINING_LOCK, "training"), pytest.raises(RunError, match="Another training is at work"):
         train(recipe(), claimed)
     assert plans.load(Recipe, str(claimed / "recipe.toml")) == recipe(*HOPELESS)
     train(recipe(), claimed)

@@ -179,7 +179,7 @@ def test_a_training_in_a_process_of_its_own_ends_with_the_same_weights(
 def test_two_duels_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         trainings.claimed(tmp_path),
-        pytest.raises(RunError, match="Another duel, or a training it left behind"),
+        pytest.raises(RunError, match="Another duel, or a training it left behind, is at work"),
         trainings.claimed(tmp_path),
     ):
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,12 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edgecnn import artifact as artifacts
-from edgecnn import data, files, runtimes
+from edgecnn import bench, candidates, data, files, locks, runtimes
 from edgecnn.artifact import Artifact
 from edgecnn.errors import EXIT_GATE, GateFailed, OutputError, RunError, UsageError
 from edgecnn.export import GOLDEN, export, judge
-from edgecnn.plans import ExportPlan
-from edgecnn.run import Run, open_run
+from edgecnn.plans import ExportPlan, Suite
+from edgecnn.run import EXPORT_LOCK, Run, open_run
 
 ONNX_ONLY = ExportPlan(name="onnx", format=("onnx",), max_drop=100.0)
 FLOAT_ONNX = dataclasses.replace(ONNX_ONLY, precision=("fp32",))
@@ -38,13 +39,13 @@ def snapshot(folder: Path) -> dict[str, str]:
 
 
 def with_head(run: Run, change: str) -> Run:
-    """The run with its head's weights changed: "zero" or "nan"."""
+    """A run that was trained to a head of such weights: "zero" or "nan"."""
     tensors = load_file(run.weights)
     for name in tensors:
         if "head" in name:
             tensors[name] = torch.full_like(tensors[name], float("nan") if change == "nan" else 0.0)
     save_file(tensors, run.weights)
-    return run
+    return dataclasses.replace(run, weights_sha256=None, validation_top1_percent=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +165,68 @@ def test_weights_of_another_net_are_refused_and_nothing_changes(
     before = snapshot(run.artifacts)
     save_file({"other": torch.zeros(3)}, run.weights)
     with pytest.raises(RunError, match="does not hold the weights"):
+        export(dataclasses.replace(run, weights_sha256=None), FLOAT_ONNX)
+    assert snapshot(run.artifacts) == before
+    assert not list(run.folder.glob(".*"))
+
+
+def test_weights_that_changed_since_the_training_are_refused_and_nothing_changes(
+    exported: tuple[Run, list[Artifact]], tmp_path: Path
+) -> None:
+    run = copy_of(exported[0], tmp_path)
+    before = snapshot(run.artifacts)
+    content = bytearray(run.weights.read_bytes())
+    content[-100] ^= 1
+    run.weights.write_bytes(content)
+    with pytest.raises(RunError, match="is not what the training of dscnn-digits wrote"):
         export(run, FLOAT_ONNX)
     assert snapshot(run.artifacts) == before
-    assert not (run.artifacts / ".staging").exists()
+    assert not list(run.folder.glob(".*"))
+
+
+def test_a_net_far_below_its_validation_accuracy_is_refused_where_its_weights_have_no_digest(
+    exported: tuple[Run, list[Artifact]], tmp_path: Path
+) -> None:
+    """A run from before the digest was kept, whose weights have all become noise."""
+    run = dataclasses.replace(copy_of(exported[0], tmp_path), weights_sha256=None)
+    noise = torch.Generator().manual_seed(0)
+    save_file(
+        {
+            name: torch.randn(value.shape, generator=noise).to(value.dtype) if value.is_floating_point() else value
+            for name, value in load_file(run.weights).items()
+        },
+        run.weights,
+    )
+    with pytest.raises(RunError, match=r"was right on 9.* when it was trained, and is on .* now"):
+        export(run, FLOAT_ONNX)
+
+
+def test_a_second_export_into_a_run_is_told_who_is_at_work_there(digits_run: Run, tmp_path: Path) -> None:
+    run = copy_of(digits_run, tmp_path)
+    with (
+        locks.held(run.folder / EXPORT_LOCK, "export"),
+        pytest.raises(RunError, match=rf"Another export is at work in {run.folder}: .*process {os.getpid()} on"),
+    ):
+        export(run, FLOAT_ONNX)
+    export(run, FLOAT_ONNX)
+    assert not (run.folder / EXPORT_LOCK).exists()
+
+
+def test_a_bench_and_an_export_of_one_run_do_not_meet(exported: tuple[Run, list[Artifact]], tmp_path: Path) -> None:
+    run = copy_of(exported[0], tmp_path)
+    with (
+        locks.held(run.folder / EXPORT_LOCK, "export"),
+        pytest.raises(RunError, match="Another export is at work"),
+    ):
+        bench.bench([run.artifacts / exported[1][0].name], Suite(name="one"))
+
+
+def test_hidden_files_are_no_exported_models(exported: tuple[Run, list[Artifact]], tmp_path: Path) -> None:
+    run = copy_of(exported[0], tmp_path)
+    (run.artifacts / ".dscnn-digits-fp32.onnx.x1y2z3a4.onnx").write_bytes(b"half")
+    (run.artifacts / "._dscnn-digits-fp32.onnx").write_bytes(b"of a Mac")
+    found = candidates.find([run.folder], Suite(name="all"), None, None)
+    assert {one.artifact.name for one in found} == {one.name for one in exported[1]}
 
 
 def test_data_with_other_classes_is_refused(digits_run: Run, tmp_path: Path) -> None:
@@ -201,7 +261,7 @@ def test_an_export_that_is_killed_leaves_the_old_files_and_the_next_one_clears_u
         "export(open_run(Path(sys.argv[1])), ExportPlan(name='k', format=('onnx',), calib_seed=5))"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(run.folder)], stderr=subprocess.DEVNULL)
-    staging = run.artifacts / ".staging"
+    staging = run.folder / ".artifacts.new"
     while child.poll() is None and not any(staging.glob("*.onnx")):
         time.sleep(0.005)
     child.send_signal(signal.SIGKILL)

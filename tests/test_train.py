@@ -10,17 +10,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import AVX2, ZEN_4
 
-from edgecnn import data, learning, nets, optimise, plans, resources
+from edgecnn import checkpoint, data, files, learning, nets, optimise, plans, resources
 from edgecnn.checkpoint import Epoch
 from edgecnn.epochs import RISING_EPOCHS, overfits
 from edgecnn.errors import GateFailed, PlanError, RunError
@@ -214,6 +215,73 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
     (folder / "checkpoint.pt").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(RunError, match=r"checkpoint\.pt is not a checkpoint"):
         train(recipe(), folder, resume=True)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A training that ended after its first epoch, and the weights it would have had."""
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(epoch: int, _net: object) -> None:
+        if epoch == 1:
+            raise PowerCut
+
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    with pytest.raises(PowerCut):
+        train(recipe(), folder, watch=cut)
+    return folder, train(recipe(), folder.with_name("whole")).weights.read_bytes()
+
+
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+@settings(max_examples=40)
+def test_a_checkpoint_with_a_flipped_bit_is_never_resumed(begun: tuple[Path, bytes], place: int, bit: int) -> None:
+    content = bytearray((begun[0] / "checkpoint.pt").read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(shutil.copytree(begun[0], Path(scratch, "run")))
+        (folder / "checkpoint.pt").write_bytes(content)
+        with pytest.raises(RunError, match=r"checkpoint\.pt is not a checkpoint of this run"):
+            train(recipe(), folder, resume=True)
+
+
+def test_a_checkpoint_from_before_its_digest_goes_on_unless_its_checksums_differ(
+    begun: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(begun[0], tmp_path / "run"))
+    content = (folder / "checkpoint.pt").read_bytes()
+    old = content[len(checkpoint.MAGIC) + 32 :]
+    assert old.startswith(b"PK")
+    middle = len(old) // 2
+    (folder / "checkpoint.pt").write_bytes(old[:middle] + bytes([old[middle] ^ 64]) + old[middle + 1 :])
+    with pytest.raises(RunError, match="is not a checkpoint of this run: it is damaged"):
+        train(recipe(), folder, resume=True)
+    (folder / "checkpoint.pt").write_bytes(old)
+    assert train(recipe(), folder, resume=True).weights.read_bytes() == begun[1]
+
+
+def test_a_run_knows_the_digest_of_its_weights(digits_run: Run) -> None:
+    assert digits_run.weights_sha256 == files.sha256(digits_run.weights)
+    assert open_run(digits_run.folder).weights_sha256 == digits_run.weights_sha256
+
+
+def test_of_two_trainings_into_one_name_one_is_told_who_the_other_is(tmp_path: Path) -> None:
+    words = ["train", "dscnn-digits", *(word for one in SHORT for word in ("-s", one)), "--output", str(tmp_path)]
+    command = [sys.executable, "-m", "edgecnn", *words, "--name", "run"]
+    both = [
+        subprocess.Popen([*command, "-s", f"seed={seed}"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for seed in (1, 2)
+    ]
+    ends = [(process.communicate()[1], process.returncode) for process in both]
+    assert sorted(code for _, code in ends) == [0, RunError.exit_code]
+    (refusal,) = (said for said, code in ends if code)
+    assert "Another training is at work" in refusal or "holds a run already" in refusal
+    winner = 1 + next(i for i, (_, code) in enumerate(ends) if code == 0)
+    run = open_run(tmp_path / "run")
+    assert run.recipe.seed == winner
+    alone = train(dataclasses.replace(run.recipe, seed=winner), tmp_path / "alone")
+    assert alone.weights.read_bytes() == run.weights.read_bytes()
 
 
 def test_a_finished_run_is_not_trained_over(digits_run: Run) -> None:

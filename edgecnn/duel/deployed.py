@@ -40,7 +40,7 @@ def measure(plan: DuelPlan, tuned: Sequence[Tuned], runs: Mapping[str, Run], fol
 
 def _exported(run: Run) -> Artifact:
     suffix = formats.get(FORMAT).SUFFIX
-    for path in sorted(run.artifacts.glob(f"*{suffix}")):
+    for path in (path for path in run.exported() if path.suffix == suffix):
         if card := artifact.read_card(path):
             return card
     console.note(f"exporting {run.name}")

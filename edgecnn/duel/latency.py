@@ -143,8 +143,6 @@ def next_goal(points: Sequence[tuple[float, float]]) -> int:
 
 def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> Artifact:
     """The int8 file of a net with fresh weights, its ranges observed on a few training pictures."""
-    from safetensors.torch import save_file
-
     shape, (mean, std) = training.input_shape, pixel_statistics(training.pictures)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -162,7 +160,7 @@ def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> A
         validation_n=0,
         train_seconds=0.0,
     )
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, run.weights)
+    nets.store(module, run.weights)
     chosen = np.arange(min(CALIBRATION, len(training)))
     few, nothing = training.take(chosen), training.take(chosen[:0])
     export_plan = ExportPlan(name="duel", format=(FORMAT,), precision=("int8",), calib_samples=len(few))

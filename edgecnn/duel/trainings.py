@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import json
 import subprocess
@@ -14,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import console, files, plans, seen, verify
+from edgecnn import console, files, locks, plans, seen, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_free, open_run
@@ -38,15 +37,9 @@ class Score:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[int]:
-    """Hold `folder` for one duel, and for the trainings that get the lock; RunError if another one is at work there."""
-    with (files.make_folder(folder) / ".lock").open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(
-                f"Another duel, or a training it left behind, is at work in {folder}.", "wait for it, or end it"
-            ) from error
-        yield lock.fileno()
+    """Hold `folder` for one duel and its trainings, which get the lock; RunError if another is at work there."""
+    with locks.held(files.make_folder(folder) / ".lock", "duel, or a training it left behind,") as lock:
+        yield lock
 
 
 def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, what: str, lock: int) -> list[Run | None]:

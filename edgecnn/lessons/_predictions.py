@@ -32,7 +32,7 @@ def int8_file(run: Run) -> Artifact:
     """The run's int8 TFLite file; written unless it is there."""
     from edgecnn import export
 
-    for path in sorted(run.artifacts.glob("*int8*.tflite")):
+    for path in (path for path in run.exported() if "int8" in path.name and path.suffix == ".tflite"):
         if found := artifacts.read_card(path):
             return found
     (made,) = export.export(run, ExportPlan(name="lesson", format=("tflite",), precision=("int8",)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edgecnn import plugins
+from edgecnn import files, plugins
 from edgecnn.errors import RunError
 from edgecnn.recipes import NetPlan
 
@@ -44,14 +46,39 @@ def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.
     return plugins.call(get(plan.name).build, plan.options, "[net]", input_shape=input_shape, classes=classes)
 
 
+def store(net: nn.Module, path: Path) -> str:
+    """Write the weights of a net on the CPU to `path`, atomically, as safetensors; returns the file's sha256."""
+    from safetensors.torch import save
+
+    content = save({name: value.contiguous() for name, value in net.state_dict().items()})
+    files.write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
 def restore(run: Run) -> nn.Module:
-    """The trained net of a run in eval mode: float32 (N, C, H, W), normalised -> logits (N, K)."""
-    from safetensors.torch import load_file
+    """The trained net of a run in eval mode: float32 (N, C, H, W), normalised -> logits (N, K).
+
+    Raises:
+        RunError: its weights are missing, are not those it was trained to, or are another net's.
+    """
+    from safetensors.torch import load
 
     shape = (run.input_shape[0], run.input_shape[1], run.input_shape[2])
+    try:
+        content = run.weights.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"Cannot read {run.weights}: {error.strerror or error}.", "restore it from a copy, or train again"
+        ) from error
+    if run.weights_sha256 is not None and hashlib.sha256(content).hexdigest() != run.weights_sha256:
+        raise RunError(
+            f"{run.weights} is not what the training of {run.name} wrote: its sha256 differs.",
+            "restore it from a copy, or train again",
+        )
     net = build(run.recipe.net, shape, len(run.labels))
     try:
-        net.load_state_dict(load_file(run.weights))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RunError(f"{run.weights} does not hold the weights of {run.recipe.net.name!r}: {error}.") from error
+        net.load_state_dict(load(content))
+    except Exception as error:  # of a file of any origin: format, key, shape and type errors
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise RunError(f"{run.weights} does not hold the weights of {run.recipe.net.name!r}: {reason}.") from error
     return net.eval()

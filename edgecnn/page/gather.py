@@ -80,7 +80,7 @@ def gather(runs: Sequence[Path], duel: Path | None, lessons: Path | None, benche
 
 def _trained(run: Run) -> Trained:
     suffixes = {formats.get(name).SUFFIX for name in plugins.names("formats")}
-    paths = sorted(path for path in run.artifacts.glob("*") if path.suffix in suffixes)
+    paths = [path for path in run.exported() if path.suffix in suffixes]
     cards = {path: artifact.read_card(path) for path in paths}
     return Trained(
         run=run,

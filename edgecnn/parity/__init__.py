@@ -45,13 +45,14 @@ from edgecnn.parity.matrix import FILE, Difference, Matrix, read, write
 from edgecnn.parity.replay import Seat
 from edgecnn.plans import Suite
 from edgecnn.recipes import DataPlan
-from edgecnn.run import Run, is_run, open_run
+from edgecnn.run import Run, is_run, open_run, reads_exports
 from edgecnn.stimuli import Shelf, same_order
 
 NET = "PyTorch"
 """Name of the answer of the run's own net."""
 
 
+@reads_exports
 def verify(
     targets: Sequence[Path],
     on: Sequence[str] = (),

@@ -25,6 +25,7 @@ from edgecnn.profiling import advice, results, rows, show, slower, threads
 from edgecnn.profiling.results import Method, Profile, ProfileReport, Row, Total
 from edgecnn.recipes import DataPlan
 from edgecnn.report import Failure, Window
+from edgecnn.run import reads_exports
 from edgecnn.steps import Lowering, Prefixes, Unit
 
 PASSES = 9
@@ -61,6 +62,7 @@ class Taken:
         return self.candidate.name
 
 
+@reads_exports
 def profile(
     targets: Sequence[Path],
     suite: Suite,
@@ -78,7 +80,11 @@ def profile(
     """
     found = _readable(candidates.find(targets, suite, data, pictures))
     path = benches.destination(targets, suite, output, "-profile")
-    with boards.open(suite.board) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with (
+        benches.alone(path, output),
+        boards.open(suite.board) as board,
+        tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch,
+    ):
         if not board.keeps_time and not board.counts_instructions:
             raise _no_cost()
         machine = board.facts()
