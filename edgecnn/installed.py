@@ -152,7 +152,7 @@ class Installed:
                 raise kind(f"{failed}: {replies.plain(str(table['error'])).rstrip('.')}.")
             return config.build(cls, table, "the answer")
         except NotAReply as error:
-            reason = last_line(answer.stderr) or f"it gave no answer, exit code {answer.returncode}"
+            reason = last_line(answer.stderr) or f"exit code {answer.returncode}, and no answer ({error})"
             raise BoardUnfit(f"{failed}: {reason}.") from error
         except PlanError as error:
             raise BoardUnfit(f"{failed}: {replies.plain(error.sentence).rstrip('.')}.") from error
