@@ -108,7 +108,8 @@ class Link:
     def run(self, argv: Sequence[str], stdin: bytes | IO[bytes] = b"", timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
         """Run a program there to its end; no shell sees an unquoted word of `argv`.
 
-        Raises LinkError when the link is cut, no answer came within `timeout_s`, or it is longer than any of ours.
+        Raises LinkError when the link is cut, or no answer came within `timeout_s`; BoardUnfit for one that is longer
+        than any of ours.
         """
         mark = Mark()
         _, stdout, stderr = self._ended(mark.framed(argv), stdin, timeout_s)
@@ -211,8 +212,8 @@ class Link:
             )
         return shut(self.destination, "ended before it ran a command", said.decode(errors="replace"))
 
-    def too_long(self, most_bytes: int) -> LinkError:
-        return LinkError(
+    def too_long(self, most_bytes: int) -> BoardUnfit:
+        return BoardUnfit(
             f"{self.destination} answered with more than {most_bytes / 1e6:.0f} MB, which no program of ours does.",
             "is it the board it should be, and do its programs say what they should?",
         )
@@ -244,7 +245,8 @@ class Session:
     def receive(self, timeout_s: float = ANSWER_TIMEOUT_S, most_bytes: int = MOST_ANSWER_BYTES) -> bytes:
         """The next line.
 
-        Raises LinkError when the link is cut, the program ended without a word, or said too much or nothing in time.
+        Raises LinkError when the link is cut, or the program ended without a word or said none in time; BoardUnfit for
+        one that says more than `most_bytes`.
         """
         end = time.monotonic() + timeout_s
         if not self._has_begun:
@@ -270,7 +272,9 @@ class Session:
         del self._unread[: place + len(stop)]
         return said
 
-    def _ended(self) -> LinkError:
+    def _ended(self) -> LinkError | BoardUnfit:
+        if os.fstat(self._notes.fileno()).st_size >= MOST_ANSWER_BYTES:
+            return self._link.too_long(MOST_ANSWER_BYTES)
         if not self._link.is_open():
             return self._link.cut()
         reason = last_line(_text(self._notes)) or "it said nothing"

@@ -178,6 +178,36 @@ def test_a_board_without_room_keeps_what_it_has(board: Sshd, there: Link, tmp_pa
     assert classify(there, "full") in small_bundles.LABELS
 
 
+@pytest.mark.parametrize("free_kb", [0, 4, 16, 64, 120, 200])
+def test_a_disk_that_is_full_at_any_size_keeps_what_it_has(
+    free_kb: int, board: Sshd, there: Link, tmp_path: Path
+) -> None:
+    """The model's folder is on a small disk of its own, with so much left beside what works."""
+    name = f"small-{free_kb}"
+    root = board.home / "edgecnn" / name
+    root.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(root)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a small file system here")
+    try:
+        first = put(there, made(tmp_path, name))
+        used_kb = -(-(shutil.disk_usage(root).used) // 1024)
+        resize = ["mount", "-o", f"remount,size={used_kb + free_kb}k", str(root)]
+        subprocess.run(resize, check=True, capture_output=True)
+        with pytest.raises(BoardUnfit, match=f"no room (in|for) {root}") as caught:
+            put(there, made(tmp_path, name, 3))
+        assert "MB" in caught.value.sentence
+        assert current(board, name) == first.release
+        assert releases(board, name) == {first.release}
+        assert classify(there, name) in small_bundles.LABELS
+        assert {path.name for path in root.iterdir()} == {"current", "history", "lock", "releases", "run"}
+        subprocess.run(["mount", "-o", "remount,size=16m", str(root)], check=True, capture_output=True)
+        second = put(there, made(tmp_path, name, 3))
+        assert current(board, name) == second.release
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
 def test_a_link_that_is_cut_in_the_middle_leaves_what_worked(board: Sshd, there: Link, tmp_path: Path) -> None:
     first = put(there, made(tmp_path, "cut"))
     reached = board.folder / "reached"

@@ -149,25 +149,13 @@ def _ended(words: tuple[str, ...], scratch: Path, name: str, must_pass: bool = F
     if must_pass and ended.outcome != "passed":
         ended.outcome = f"{ended.outcome}, though nothing lied"
     ended.command = (name, *words)
-    import os
-
-    if os.environ.get("DBG"):
-        print(
-            name,
-            ended.outcome,
-            ended.code,
-            round(ended.seconds, 1),
-            round(ended.peak_mb),
-            ended.said[-250:] if ended.outcome not in ("passed",) else "",
-            flush=True,
-        )
     return ended
 
 
 def _printed(lies: Path, name: str, said: bytes) -> str:
     """A shell script that prints bytes."""
     path = lies / name.replace(" ", "-")
-    path.write_bytes(said)
+    path.write_bytes(said + b"\n")
     return f"exec cat {shlex.quote(str(path))}"
 
 
@@ -184,5 +172,7 @@ def _damaged(
     heard.unlink(missing_ok=True)
     _tell_a_lie(lies, stage, f'{shlex.quote(str(real))} "$@" | tee {shlex.quote(str(heard))}')
     fuzz.run(words or target.deploy(0), lies, 60)
+    _tell_a_lie(lies, "none", "")
+    fuzz.run(target.deploy(1), lies, 60)  # so that a rollback has somewhere to go back to
     true = heard.read_bytes() if heard.is_file() else b""
     return [mutate.bytes_of(true, rng) for _ in range(MUTATED)] if true else []
