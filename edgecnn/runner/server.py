@@ -77,6 +77,8 @@ class Server:
         self._worker = ThreadPoolExecutor(1, "model")
         self._queued = 0
         self._is_stopping = False
+        self.hands_over = False
+        """Whether another program goes on with the listening socket: it stays open then."""
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Accept until `stop`, then finish every request that has begun to arrive."""
@@ -84,7 +86,8 @@ class Server:
         await stop.wait()
         accepting.cancel()
         await asyncio.wait([accepting])
-        listener.close()
+        if not self.hands_over:
+            listener.close()
         self._is_stopping = True
         self._waits.end_idle()
         await asyncio.gather(*self._connections, return_exceptions=True)
