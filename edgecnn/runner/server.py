@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from edgecnn import documents
 from edgecnn.errors import DataError, EdgecnnError
 from edgecnn.runner.byte_budget import ByteBudget, Share
 from edgecnn.runner.classify import Classifier
@@ -279,4 +279,9 @@ def _sentence(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | No
 
 
 def _json(status: HTTPStatus, table: dict[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(status=status, body=json.dumps(table).encode() + b"\n", kind="application/json", headers=headers or {})
+    return Reply(
+        status=status,
+        body=documents.to_json(table, None).encode() + b"\n",
+        kind="application/json",
+        headers=headers or {},
+    )
