@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -17,13 +16,29 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import __version__, artifact, files, formats, model_files, runtimes, saturation, settling, ship, verdicts
+from edgecnn import (
+    __version__,
+    artifact,
+    documents,
+    files,
+    formats,
+    golden,
+    model_files,
+    runtimes,
+    saturation,
+    settling,
+    ship,
+    verdicts,
+)
 from edgecnn.artifact import Artifact
+from edgecnn.documents import Unreadable
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
-from edgecnn.run import is_run, open_run
+from edgecnn.run import Run, is_run, open_run
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Manifest
 
+LONGEST_NAME = 100
+"""A file's may have 255 bytes, which a unit's and a temporary one's add to."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -80,7 +95,7 @@ def make(one: Artifact, strict: bool = False) -> Bundle:
     runtime = next((name for name in readers if runtimes.get(name).ON_BOARDS), None)
     if runtime is None:
         raise ModelFileError(f"No runtime of a board reads the format {one.description.format!r}.")
-    name = _safe(one.run or one.path.stem)
+    name = _name_of(one)
     packages = ("numpy", "pillow", runtimes.get(runtime).PACKAGE)
     card = artifact.card_path(one.path)
     held = {
@@ -100,7 +115,7 @@ def make(one: Artifact, strict: bool = False) -> Bundle:
         files={key: hashlib.sha256(data).hexdigest() for key, data in sorted(held.items())},
         saturating_layers=len(saturation.exposure(one.path).layers) if runtime == "onnxruntime" else 0,
     )
-    held[contents.MANIFEST] = (json.dumps(dataclasses.asdict(manifest), indent=1) + "\n").encode()
+    held[contents.MANIFEST] = documents.to_file(dataclasses.asdict(manifest), Path(contents.MANIFEST)).encode()
     return Bundle(name=name, artifact=one, runtime=runtime, packages=packages, files=held)
 
 
@@ -120,7 +135,7 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
             raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "deploy an exported file")
         return found
     run = open_run(target)
-    cards = [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
+    cards = _cards(run)
     known = sorted({f"{card.description.format} {card.description.precision}" for card in cards})
     for wanted in (precision, f"{precision}-mixed"):
         fits = [c for c in cards if c.description.format == format_name and c.description.precision == wanted]
@@ -134,12 +149,32 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
 
 
 def name_of(target: str) -> str:
-    """What a run, a model file, or a bundle by its name is called on a board."""
+    """What a run, a model file, or a bundle by its name is called on a board.
+
+    A run goes by the name its files were exported under, also in a folder that was renamed since. Raises UsageError
+    where they have several.
+    """
     path = Path(target)
     if is_run(path):
-        return _safe(open_run(path).name)
-    found = artifact.read_card(path) if path.is_file() else None
-    return _safe((found.run if found else None) or path.stem if path.is_file() else target)
+        run = open_run(path)
+        names = sorted({_name_of(card) for card in _cards(run)}) or [_safe(run.name)]
+        if len(names) > 1:
+            raise UsageError(
+                f"The files of {path} were exported under {len(names)} names.", f"name one of them: {', '.join(names)}"
+            )
+        return names[0]
+    if path.is_file():
+        card = artifact.read_card(path)
+        return _name_of(card) if card else _safe(path.stem)
+    return _safe(target)
+
+
+def _name_of(one: Artifact) -> str:
+    return _safe(one.run or one.path.stem)
+
+
+def _cards(run: Run) -> list[Artifact]:
+    return [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
 
 
 def _card(path: Path) -> Artifact | None:
@@ -151,9 +186,8 @@ def _card(path: Path) -> Artifact | None:
 def _golden(one: Artifact) -> bytes:
     source = one.path.with_name(contents.GOLDEN)
     try:
-        with np.load(source, allow_pickle=False) as arrays:
-            images, outputs = arrays["images"], arrays[one.name]
-    except (OSError, ValueError, KeyError) as error:
+        images, outputs = golden.read(source, one.name, one)
+    except Unreadable as error:
         raise RunError(f"{source} has no golden vectors of {one.name}: {error}.", "export it again") from error
     stream = io.BytesIO()
     np.savez(stream, images=images, outputs=outputs)
@@ -162,7 +196,7 @@ def _golden(one: Artifact) -> bytes:
 
 def _safe(name: str) -> str:
     """A name that is safe as a folder's and as a systemd unit's."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-") or "model"
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:LONGEST_NAME] or "model"
 
 
 def _readme(one: Artifact, name: str, runtime: str, packages: tuple[str, ...]) -> str:

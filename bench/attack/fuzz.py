@@ -56,6 +56,7 @@ class Ended:
     seconds: float
     peak_mb: float
     said: str
+    printed: str = ""
     command: tuple[str, ...] = ()
     number: int = 0
     target: int = 0
@@ -113,7 +114,7 @@ def attack(
     counts = Counts()
     context = multiprocessing.get_context("spawn")
     processes = min(2, os.cpu_count() or 1)
-    with context.Pool(processes, _warm_up, ((*WARM, *warm),)) as pool:
+    with context.Pool(processes, warm_up, ((*WARM, *warm),)) as pool:
         shares = [(kind, targets, scratch, range(share, count, processes)) for share in range(processes)]
         for ends in pool.imap_unordered(_share, shares):
             for ended in ends:
@@ -133,10 +134,13 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        _be_the_command(command, folder, out, err)
+        become(command, folder, out, err)
     status, usage = _wait(pid, began + longest_s)
     seconds = time.monotonic() - began
-    said = err.read_text(encoding="utf-8", errors="replace") if err.is_file() else ""
+    printed, said = (
+        path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else "" for path in (out, err)
+    )
+    told = "error: " in said or '"error": ' in printed  # or in its line of JSON
     peak_mb = usage.ru_maxrss / 1000
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     for path in (out, err):
@@ -147,16 +151,19 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         outcome = "traceback"
     elif code < 0 or code > 128:
         outcome = "silent death"
-    elif code != 0 and "error: " not in said:
+    elif code != 0 and not told:
         outcome = "no sentence"
     elif peak_mb > LARGEST_MB:
         outcome = "memory"
     else:
         outcome = "sentence" if code else "passed"
-    return Ended(outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, command=tuple(command))
+    return Ended(
+        outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, printed=printed, command=tuple(command)
+    )
 
 
-def _warm_up(names: Sequence[str]) -> None:
+def warm_up(names: Sequence[str]) -> None:
+    """Import what the commands will need, so that their children find it there."""
     for name in names:
         with contextlib.suppress(ImportError):
             __import__(name)
@@ -186,7 +193,7 @@ def _share(work: tuple[str, Sequence[Target], Path, range]) -> list[Ended]:
     return ends
 
 
-def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
+def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
     """In the child: become `edgecnn COMMAND` in a session of its own. Does not return."""
     code = 1
     try:
@@ -199,11 +206,8 @@ def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) 
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdin, sys.stdout, sys.stderr = os.fdopen(0, "r"), os.fdopen(1, "w"), os.fdopen(2, "w")
         sys.argv = ["edgecnn", *command]
-        from edgecnn import cli
-
         try:
-            cli.main()
-            code = 0
+            code = _main(command)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException:
@@ -214,6 +218,18 @@ def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) 
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _main(command: Sequence[str]) -> int:
+    """Be the command line, or, for `pyz BUNDLE ...`, the program that a bundle brings to a device."""
+    if command[0] == "pyz":
+        from edgecnn.runner import cli as runner
+
+        return runner.main(Path(command[1]).resolve(), command[2:])
+    from edgecnn import cli
+
+    cli.main()
+    return 0
 
 
 def _wait(pid: int, end: float) -> tuple[int | None, Any]:
