@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Mapping
 from typing import Any, cast
 
-from edgecnn import config, environment, errors
+from edgecnn import config, documents, environment, errors
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.measure import Job, Outcome
@@ -33,7 +32,7 @@ def _answer(key: str, what: str, returncode: int, stdout: str, stderr: str) -> M
     if name := known.get(-returncode if returncode < 0 else returncode - 128):
         raise _killed(what, name)
     try:
-        answer = json.loads(stdout)
+        answer = documents.table(stdout)
         if error := answer.get("error"):
             raise _revived(error["kind"], error["sentence"], error["hint"])
         return cast(Mapping[str, Any], answer[key])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgecnn import __version__
 from edgecnn.errors import Bug
+from edgecnn.escapes import say
 from edgecnn.places import cache_folder
 
 FILE = "bug.txt"
@@ -34,9 +35,9 @@ def _written(error: BaseException) -> str:
     """Where the traceback is kept: in a file, or else on stderr here and now."""
     text = f"edgecnn {__version__}, Python {sys.version.split()[0]} on {sys.platform}\n"
     text += f"arguments: {sys.argv[1:]}\n\n" + "".join(traceback.format_exception(error))
-    for folder in (cache_folder(), Path(tempfile.gettempdir())):
-        path = folder / FILE
+    for place in (cache_folder, tempfile.gettempdir):
         try:
+            path = Path(place()) / FILE
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)  # a link that somebody else put there is not followed
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -45,5 +46,5 @@ def _written(error: BaseException) -> str:
         except OSError:
             continue
         return str(path)
-    print(text, file=sys.stderr)
+    say(text, file=sys.stderr)
     return "what stands above"

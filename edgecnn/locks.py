@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import json
 import os
 import shlex
 import socket
@@ -16,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgecnn import documents
 from edgecnn.errors import OutputError, RunError
 
 
@@ -56,7 +56,7 @@ def _acquired(path: Path, what: str, shared: bool) -> int:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             if _is_still(descriptor, path):
                 os.truncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps(_me(what)).encode(), 0)
+                os.pwrite(descriptor, documents.to_json(_me(what), None).encode(), 0)
                 return descriptor
         except BlockingIOError as error:
             refusal = _refusal(descriptor, what, path.parent)
@@ -89,7 +89,7 @@ def _me(what: str) -> dict[str, str | int]:
 def _refusal(descriptor: int, what: str, folder: Path) -> str:
     """Who holds it, as it said itself; one that has not written yet is taken for another of our kind."""
     try:
-        me = json.loads(os.pread(descriptor, 1 << 16, 0))
+        me = documents.table(os.pread(descriptor, 1 << 16, 0))
         holder, words = str(me["what"]), f": `{me['command']}`, process {me['pid']} on {me['host']} since {me['since']}"
     except (OSError, ValueError, TypeError, KeyError):
         holder, words = what, ""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import artifact, counters, environment, pictures, runtimes, steps
+from edgecnn import arrays, artifact, counters, environment, pictures, runtimes, steps
 from edgecnn.artifact import INTEGERS, Artifact, Preprocessing, TensorSpec
 from edgecnn.errors import DataError, ModelFileError
 from edgecnn.opening import in_time
@@ -224,8 +224,8 @@ def count(job: Job, counting: Counting) -> Count | None:
 
 def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
-    images = np.load(test.images, mmap_mode="r")  # (N, H, W, C)
-    labels = np.load(test.labels)  # (N,)
+    images = arrays.one(Path(test.images), in_memory=False)  # (N, H, W, C)
+    labels = arrays.one(Path(test.labels))  # (N,)
     session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
     digest, answers = hashlib.sha256(), []
     start = time.perf_counter()
@@ -247,7 +247,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
     """The raw output (K) of every picture of a .npy file, as numbers."""
     session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
-    encoded = artifact.encode(np.load(images), job.input, job.preprocessing)
+    encoded = artifact.encode(arrays.one(Path(images)), job.input, job.preprocessing)
     outputs = _of_one_shape(_answers(session, encoded, job), job)
     return tuple(tuple(row.tolist()) for row in outputs.reshape(len(encoded), -1))
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, depot, files, places
+from edgecnn import console, depot, documents, files, places, scratch
 from edgecnn.complaints import last_line
 from edgecnn.depot import Depot
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage
@@ -44,8 +42,8 @@ def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:
     archive = archive_path(facts, packages)
     if not archive.is_file():
         assert facts.python is not None
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            site = Path(scratch, "site")
+        with scratch.folder() as work:
+            site = work / "site"
             _install(facts, facts.python, packages, site)
             depot.pack(site, archive, _belongs)
     return archive
@@ -55,7 +53,7 @@ def archive_path(facts: BoardFacts, packages: Sequence[str]) -> Path:
     """Where that zip file is kept here: by what it holds and what it is for."""
     pins = pinned(packages)
     wanted = {"pins": pins, "python": str(facts.python), "arch": facts.arch, "glibc": facts.glibc}
-    key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
+    key = hashlib.sha256(documents.canonical(wanted).encode()).hexdigest()[:16]
     return files.make_folder(places.cache_folder() / "sites") / f"{facts.arch}-{facts.python}-{key}.zip"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, files, runtimes, saturation
+from edgecnn import arrays, boards, candidates, config, files, runtimes, saturation, scratch
+from edgecnn import golden as vectors
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
+from edgecnn.documents import Missing, Unreadable
 from edgecnn.environment import Environment
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EnvironmentUnfit, GateFailed, RunError, UsageError
 from edgecnn.foreign import PictureOptions
@@ -73,13 +74,13 @@ def selftest(
     if there are none, ModelFileError for a damaged bundle, what the board raises if it fails.
     """
     suite = _suite({"input": input_size})
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with scratch.folder() as work:
         found = candidates.find([_model(target)], suite, None, pictures)
-        vectors = {one.artifact.path: _vectors(target, one, golden, Path(scratch)) for one in found}
+        recorded = {one.artifact.path: _vectors(target, one, golden, work) for one in found}
         with boards.open(board) as machine:
             facts = machine.facts()
             ready = candidates.installed(found, facts, suite)
-            replayed = tuple(_replay(machine, facts, one, vectors[one.artifact.path], suite) for one in ready)
+            replayed = tuple(_replay(machine, facts, one, recorded[one.artifact.path], suite) for one in ready)
             return Selftest(board=machine.name, environment=facts, replayed=replayed)
 
 
@@ -101,17 +102,17 @@ def record(
         raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
     if golden.exists():
         raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, boards.open("local") as here:
+    with scratch.folder() as work, boards.open("local") as here:
         if plan is not None:
-            images = np.load(Shelf(Path(scratch), PICTURES).take(plan, one.artifact, one.runs).test.images)
+            images = arrays.one(Path(Shelf(work, PICTURES).take(plan, one.artifact, one.runs).test.images))
         else:
             images = _random_pictures(one)
-        path = Path(scratch, "golden.npy")
+        path = work / "golden.npy"
         np.save(path, images)
         job = dataclasses.replace(job_of(one, suite), replay=str(path))
         outputs = np.array(here.run(job).replay, dtype=one.artifact.description.output.dtype)
-    stream, arrays = io.BytesIO(), {"images": images, one.artifact.name: outputs}
-    np.savez(stream, allow_pickle=False, **arrays)
+    stream, held = io.BytesIO(), {vectors.IMAGES: images, one.artifact.name: outputs}
+    np.savez(stream, allow_pickle=False, **held)
     files.write_bytes(golden, stream.getvalue())
     return len(images)
 
@@ -175,26 +176,25 @@ def _model(target: Path) -> Path:
     return bundle.artifact.path
 
 
-def _vectors(target: Path, one: Candidate, golden: Path | None, scratch: Path) -> GoldenVectors:
+def _vectors(target: Path, one: Candidate, golden: Path | None, work: Path) -> GoldenVectors:
     name, path = one.artifact.name, golden or one.artifact.path.with_name(contents.GOLDEN)
     key = "outputs" if (target / contents.MANIFEST).is_file() and golden is None else name
     hint = "export it again" if one.carded else f"make them here: edgecnn selftest {target} --record {contents.GOLDEN}"
     try:
-        with np.load(path, allow_pickle=False) as held:
-            images, outputs = held["images"], held[key]
-    except (OSError, ValueError, KeyError) as error:
+        images, outputs = vectors.read(path, key, one.artifact)
+    except Unreadable as error:
         kind = RunError if one.carded else UsageError
-        reason = f"there is no {path}" if not path.is_file() else f"{path} holds none"
+        reason = f"there is no {path}" if isinstance(error, Missing) else f"{path} holds none ({error})"
         raise kind(f"{name} has no golden vectors: {reason}.", hint) from error
-    shown = scratch / f"golden-{one.artifact.description.sha256[:12]}.npy"
+    shown = work / f"golden-{one.artifact.description.sha256[:12]}.npy"
     np.save(shown, images)
     return GoldenVectors(images=shown, outputs=outputs)
 
 
-def _replay(board: Board, facts: Environment, one: Candidate, vectors: GoldenVectors, suite: Suite) -> Replayed:
-    outcome = board.run(dataclasses.replace(job_of(one, suite), replay=str(vectors.images)))
+def _replay(board: Board, facts: Environment, one: Candidate, recorded: GoldenVectors, suite: Suite) -> Replayed:
+    outcome = board.run(dataclasses.replace(job_of(one, suite), replay=str(recorded.images)))
     here = np.array(outcome.replay, dtype=one.artifact.description.output.dtype)
-    comparison = runner.compare(here, vectors.outputs.reshape(len(vectors.outputs), -1))
+    comparison = runner.compare(here, recorded.outputs.reshape(len(recorded.outputs), -1))
     differs = comparison.verdict != "identical"
     return Replayed(
         file=one.artifact.name,

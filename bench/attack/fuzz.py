@@ -56,6 +56,7 @@ class Ended:
     seconds: float
     peak_mb: float
     said: str
+    printed: str = ""
     command: tuple[str, ...] = ()
     number: int = 0
     target: int = 0
@@ -136,7 +137,10 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         become(command, folder, out, err)
     status, usage = _wait(pid, began + longest_s)
     seconds = time.monotonic() - began
-    said = err.read_text(encoding="utf-8", errors="replace") if err.is_file() else ""
+    printed, said = (
+        path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else "" for path in (out, err)
+    )
+    told = "error: " in said or '"error": ' in printed  # or in its line of JSON
     peak_mb = usage.ru_maxrss / 1000
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     for path in (out, err):
@@ -147,13 +151,15 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         outcome = "traceback"
     elif code < 0 or code > 128:
         outcome = "silent death"
-    elif code != 0 and "error: " not in said:
+    elif code != 0 and not told:
         outcome = "no sentence"
     elif peak_mb > LARGEST_MB:
         outcome = "memory"
     else:
         outcome = "sentence" if code else "passed"
-    return Ended(outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, command=tuple(command))
+    return Ended(
+        outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, printed=printed, command=tuple(command)
+    )
 
 
 def warm_up(names: Sequence[str]) -> None:
@@ -200,11 +206,8 @@ def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdin, sys.stdout, sys.stderr = os.fdopen(0, "r"), os.fdopen(1, "w"), os.fdopen(2, "w")
         sys.argv = ["edgecnn", *command]
-        from edgecnn import cli
-
         try:
-            cli.main()
-            code = 0
+            code = _main(command)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException:
@@ -215,6 +218,18 @@ def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _main(command: Sequence[str]) -> int:
+    """Be the command line, or, for `pyz BUNDLE ...`, the program that a bundle brings to a device."""
+    if command[0] == "pyz":
+        from edgecnn.runner import cli as runner
+
+        return runner.main(Path(command[1]).resolve(), command[2:])
+    from edgecnn import cli
+
+    cli.main()
+    return 0
 
 
 def _wait(pid: int, end: float) -> tuple[int | None, Any]:

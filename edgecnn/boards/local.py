@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn import answers, config, ship
+from edgecnn import answers, config, documents, scratch, ship
 from edgecnn.environment import Environment
 from edgecnn.errors import UsageError
 from edgecnn.measure import Job, Outcome
@@ -20,8 +18,8 @@ from edgecnn.measure import Job, Outcome
 def open(address: str) -> Iterator[LocalBoard]:
     if address:
         raise UsageError(f"The board 'local' has no address, not {address!r} either.", "--board local")
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        worker = Path(folder, "worker.pyz")
+    with scratch.folder() as folder:
+        worker = folder / "worker.pyz"
         ship.write(worker)
         yield LocalBoard(worker)
 
@@ -40,7 +38,7 @@ class LocalBoard:
         return answers.facts(*self._call("facts", ""))
 
     def run(self, job: Job) -> Outcome:
-        return answers.outcome(job, *self._call("run", json.dumps(config.table_of(job))))
+        return answers.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
         """(return code, stdout, stderr). An interrupt ends the worker too: `run` kills it on the way out."""

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 import edgecnn
-from edgecnn import console
+from edgecnn import console, documents
 from edgecnn.data import Pictures, Split, _stored
 from edgecnn.errors import PlanError, nearest
 from edgecnn.places import cache_folder
@@ -145,7 +144,9 @@ def _pictures(shape: tuple[int, ...], stream: list[int], scene: _Scene) -> Pictu
         return images
     # NumPy may draw other numbers in another version, as may this file.
     source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    decided_by = json.dumps([source, np.__version__, edgecnn.__version__, shape, stream, dataclasses.astuple(scene)])
+    decided_by = documents.to_json(
+        [source, np.__version__, edgecnn.__version__, shape, stream, dataclasses.astuple(scene)], None
+    )
     path = cache_folder() / "generated" / f"{hashlib.sha256(decided_by.encode()).hexdigest()[:32]}.npy"
     found = _stored.opened(path, shape)
     if found is None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgecnn import artifact as artifacts
-from edgecnn import c_array, foreign, formats, magic
+from edgecnn import c_array, foreign, formats, magic, scratch
 from edgecnn.artifact import Artifact, Description, TensorSpec, values_per_picture
 from edgecnn.doctor import answers, onnx_graph, operators, promises, tflite_graph
 from edgecnn.doctor.answers import Model
@@ -81,8 +80,8 @@ def _graph(path: Path, description: Description) -> Graph:
         return onnx_graph.read(path)
     if description.format == "tflite":
         return tflite_graph.read(path)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        inner = Path(folder, "array.tflite")
+    with scratch.folder() as folder:
+        inner = folder / "array.tflite"
         inner.write_bytes(c_array.read(path).data)
         return tflite_graph.read(inner)
 

@@ -8,10 +8,8 @@ with the recipe's net, and what is searched for is their ratio, which a machine 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgecnn import boards, budget, config, console, files, formats, nets, quantize, runtimes, stats
+from edgecnn import boards, budget, config, console, documents, files, formats, nets, quantize, runtimes, scratch, stats
 from edgecnn.artifact import Artifact
 from edgecnn.boards import Board
 from edgecnn.data import Split, Splits
@@ -44,6 +42,11 @@ EXPONENTS = (0.3, 1.5)
 FILE = "latency.json"
 
 
+KIND = documents.Kind(
+    name="search", words="what a search found", error=RunError, hint="remove it, and the nets are searched for anew"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Timed:
     """One family's net and its time over the recipe's net's, with its 95 % interval."""
@@ -54,6 +57,15 @@ class Timed:
     ratio_low: float
     ratio_high: float
     tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """latency.json"""
+
+    asked: Mapping[str, Any]
+    target_ms: float
+    found: tuple[Timed, ...]
 
 
 def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[Timed]]:
@@ -69,19 +81,19 @@ def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[T
     formats.get(FORMAT).check()
     recipe, shape, classes = plan.recipe, training.input_shape, len(training.classes)
     macs = budget.cost(recipe.net, shape, classes, "macs")
-    with boards.open(plan.board[0]) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with boards.open(plan.board[0]) as board, scratch.folder() as work:
         if not board.keeps_time:
             raise UsageError(
                 f"The board {plan.board[0]!r} keeps no time, so no net can be scaled to a latency there.",
                 "--budget macs, or a real board",
             )
-        reference = _untrained(recipe.net, plan, training, Path(scratch, "reference"))
+        reference = _untrained(recipe.net, plan, training, work / "reference")
         found, medians_ms = [], []
         for family in plan.families:
             if family == recipe.net.name:
                 found.append(Timed(family=family, net=recipe.net, ratio=1.0, ratio_low=1.0, ratio_high=1.0, tries=0))
                 continue
-            one, times_ms = _nearest(family, plan, training, macs, reference, board, Path(scratch))
+            one, times_ms = _nearest(family, plan, training, macs, reference, board, work)
             found.append(one)
             medians_ms += times_ms
     target_ms = stats.quantile(sorted(medians_ms), 0.5)
@@ -90,7 +102,7 @@ def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[T
 
 
 def _nearest(
-    family: str, plan: DuelPlan, training: Split, macs: int, reference: Artifact, board: Board, scratch: Path
+    family: str, plan: DuelPlan, training: Split, macs: int, reference: Artifact, board: Board, work: Path
 ) -> tuple[Timed, list[float]]:
     """The family's net whose time is nearest to the reference's, and the reference's medians in ms."""
     shape, classes = training.input_shape, len(training.classes)
@@ -106,7 +118,7 @@ def _nearest(
             break  # between two sizes that exist: the nearer one is taken
         if any(one.net == net for _, one in tried):
             break
-        made = _untrained(net, plan, training, scratch / f"{family}-{number}")
+        made = _untrained(net, plan, training, work / f"{family}-{number}")
         against_ms, own_ms = _in_turns(board, reference, made)
         ratio, low, high, _ = stats.ratio_interval(against_ms, own_ms)
         medians_ms += against_ms
@@ -189,8 +201,8 @@ def _job(one: Artifact) -> Job:
 
 def question(plan: DuelPlan) -> dict[str, Any]:
     """What the search depends on."""
-    table: dict[str, Any] = json.loads(
-        json.dumps(
+    return documents.table(
+        documents.to_json(
             {
                 "net": config.table_of(plan.recipe.net),
                 "data": config.table_of(plan.recipe.data),
@@ -199,14 +211,11 @@ def question(plan: DuelPlan) -> dict[str, Any]:
             }
         )
     )
-    return table
 
 
 def _read(path: Path, asked: dict[str, Any]) -> tuple[float, list[Timed]]:
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if table["asked"] != asked:
+    with KIND.expected(path):
+        held = config.build(Search, documents.table(path), path.name)
+        if dict(held.asked) != asked:
             raise RunError(f"{path.parent} holds another duel's nets.", "choose another --name or --output")
-        return table["target_ms"], [config.build(Timed, one, path.name) for one in table["found"]]
-    except (OSError, ValueError, KeyError, TypeError, PlanError) as error:
-        raise RunError(f"{path} cannot be read: {error}.", "remove it, and the nets are searched for anew") from error
+        return held.target_ms, list(held.found)

@@ -8,17 +8,15 @@ they would choose there.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import answers, config, environment, isa, ship
+from edgecnn import answers, config, documents, environment, isa, scratch, ship
 from edgecnn.emulator import leash, tools
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit
@@ -62,8 +60,8 @@ def require() -> None:
 def open(level: str) -> Iterator[UserMode]:
     """The core of a level of CORES, ready to measure. Raises EnvironmentUnfit where it cannot be emulated."""
     require()
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        worker, cpuinfo = Path(folder, "worker.pyz"), Path(folder, "cpuinfo")
+    with scratch.folder() as folder:
+        worker, cpuinfo = folder / "worker.pyz", folder / "cpuinfo"
         ship.write(worker)
         core = CORES[level]
         cpuinfo.write_text(f"model name\t: {core.name}\nflags\t\t: {core.flags}\n", encoding="utf-8")
@@ -91,7 +89,7 @@ class UserMode:
             raise EnvironmentUnfit(
                 "qemu's user mode lets nobody count instructions.", "--board emulated:pi4 counts those of an ARM core"
             )
-        return answers.outcome(job, *self._call("run", json.dumps(config.table_of(job))))
+        return answers.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
         """(return code, stdout, stderr). What is emulated takes long, so it ends when this process does."""

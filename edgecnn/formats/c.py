@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgecnn
-from edgecnn import c_array, files
+from edgecnn import c_array, files, scratch
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.c_array import CArray
 from edgecnn.errors import MissingPackage, PlanError
@@ -76,8 +75,8 @@ def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
 
 
 def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        inner = Path(folder, "array.tflite")
+    with scratch.folder() as folder:
+        inner = folder / "array.tflite"
         inner.write_bytes(data)
         return _tflite_describe.describe(inner, input_shape)
 

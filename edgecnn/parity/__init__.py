@@ -12,7 +12,6 @@ import dataclasses
 import datetime
 import re
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import (
+    arrays,
     boards,
     candidates,
     config,
@@ -28,6 +28,7 @@ from edgecnn import (
     files,
     labels,
     saturation,
+    scratch,
     seen,
     settling,
     verdicts,
@@ -90,8 +91,8 @@ def verify(
     folder = output or (runs[0].folder / "parity" if runs else None)
     if folder:
         files.make_folder(folder)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, contextlib.ExitStack() as opened:
-        shelf = Shelf(Path(scratch), limit, only_unseen)
+    with scratch.folder() as work, contextlib.ExitStack() as opened:
+        shelf = Shelf(work, limit, only_unseen)
         around = list({run.folder: run for one in found for run in one.runs}.values())
         stimuli = {one.artifact.path: shelf.take(plan, one.artifact, around) for one in found}
         first = _first(runs, found).artifact
@@ -102,7 +103,7 @@ def verify(
                     f"{first.path} and {one.artifact.path} take pictures of different sizes.",
                     "verify asks all files the same pictures: name those of one size",
                 )
-        images, truth = np.load(shown.images), np.load(shown.labels)
+        images, truth = arrays.one(Path(shown.images)), arrays.one(Path(shown.labels))
         machines = {HERE: environment.here()}
         asked = [_net(runs[0], images, truth, machines[HERE])] if runs else []
         for name in dict.fromkeys((HERE, *on)):

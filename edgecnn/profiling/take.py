@@ -7,16 +7,16 @@ import contextlib
 import dataclasses
 import datetime
 import statistics
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn import benches, boards, candidates, config, console, operators, plugins, runtimes, validity
+from edgecnn import benches, boards, candidates, config, console, operators, plugins, runtimes, scratch, validity
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
+from edgecnn.escapes import say
 from edgecnn.foreign import PictureOptions
 from edgecnn.measure import Job, Outcome, Timing
 from edgecnn.operators import CODERS, MOVES, Operator
@@ -80,11 +80,7 @@ def profile(
     """
     found = _readable(candidates.find(targets, suite, data, pictures))
     path = benches.destination(targets, suite, output, "-profile")
-    with (
-        benches.alone(path, output),
-        boards.open(suite.board) as board,
-        tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch,
-    ):
+    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
         if not board.keeps_time and not board.counts_instructions:
             raise _no_cost()
         machine = board.facts()
@@ -94,7 +90,7 @@ def profile(
         numbers = threads.counts(machine.cores) if board.keeps_time else ()
         with console.progress("profiling", len(taken) * (1 + rounds * (PROCESSES_A_ROUND + len(numbers)))) as advance:
             for place, one in enumerate(taken):
-                _lower(board, one, suite, Path(scratch, str(place)))
+                _lower(board, one, suite, work / str(place))
                 advance(1)
             for round_ in range(rounds):
                 for half in range(PROCESSES_A_ROUND):
@@ -137,7 +133,7 @@ def main(
     """Profile, print and write: what `edgecnn bench --profile` does. Raises EnvironmentUnfit for a file that failed."""
     report, path = profile(targets, suite, data, output, pictures)
     if as_json:
-        print(results.to_json(report), end="")
+        say(results.to_json(report), end="")
     else:
         show.show(report)
     if path:

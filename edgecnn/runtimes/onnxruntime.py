@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import model_files
+from edgecnn import documents, model_files, scratch
 from edgecnn.errors import MissingPackage, ModelFileError
 from edgecnn.opening import opening
 from edgecnn.runtimes import Kernel
@@ -56,14 +54,14 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
     """Whole microseconds, and a few of its own in each: it looks at shapes and memory inside what it times."""
     options = _options(num_threads, lowered=True)
     options.enable_profiling = True
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        options.profile_file_prefix = str(Path(folder, "profile"))
+    with scratch.folder() as folder:
+        options.profile_file_prefix = str(folder / "profile")
         engine = _load(lowered, options)
         session = OnnxRuntimeSession(engine, lowered)
         session.load(x)
         for _ in range(num_runs + SETTLING_RUNS):
             session.invoke()
-        events = json.loads(Path(engine.end_profiling()).read_text(encoding="utf-8"))
+        events = documents.read(Path(engine.end_profiling()))
     found: dict[int, list[Any]] = {}
     for event in events:
         if event["name"].endswith(KERNEL_MARK) and event.get("cat") == "Node":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn import model_files, runtimes
+from edgecnn import model_files, runtimes, scratch
 from edgecnn.errors import ModelFileError
 from edgecnn.opening import opening
 from edgecnn.saturation.kernels import raised
@@ -23,8 +22,8 @@ def read(path: Path) -> Any:
     """
     import onnx
 
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        plain, whole = Path(folder, "plain.onnx"), Path(folder, "fused.onnx")
+    with scratch.folder() as folder:
+        plain, whole = folder / "plain.onnx", folder / "fused.onnx"
         # Whole: ONNX Runtime writes the places of weights that lie in other files, and `plain` lies elsewhere.
         _write(model_files.whole(path), plain, "ORT_ENABLE_BASIC")
         model = onnx.load(plain)
