@@ -113,7 +113,11 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
 
 
 def serve(bundle: Contents, options: argparse.Namespace) -> int:
-    """Answer HTTP until SIGTERM or Ctrl-C; SIGHUP loads the bundle in the same folder anew."""
+    """Answer HTTP until SIGTERM or Ctrl-C; on SIGHUP go on with the release that is current then.
+
+    A bundle that is no release is loaded anew from its folder.
+    """
+    from edgecnn.runner import running
     from edgecnn.runner import serve as http
     from edgecnn.runner.classify import Classifier
     from edgecnn.runner.server import Limits, Model
@@ -129,7 +133,11 @@ def serve(bundle: Contents, options: argparse.Namespace) -> int:
         timeout_s=options.timeout,
         wait_s=options.max_wait,
     )
-    http.serve(load, options.host, options.port, limits)
+    with running.registered(bundle.folder) as registration:
+        hangup = registration.hear if registration else None
+        left = http.serve(load, options.host, options.port, limits, running.handed_over(), hangup)
+        if registration and left:
+            registration.become(left)
     return EXIT_PASS
 
 

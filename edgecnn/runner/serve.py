@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.runner import classify
@@ -26,27 +27,62 @@ KEPT_BLOCKS = 4
 """Of Pillow, 16 MB each: to fetch them from the kernel anew takes a seventh of the time of a 12-megapixel JPEG."""
 
 
-def serve(load: Callable[[], Model], host: str, port: int, limits: Limits) -> None:
-    """Answer until SIGTERM or SIGINT, then finish what was begun; at SIGHUP go on with what `load` returns then.
+Next = Literal["stay", "hand over", "end"]
+"""What a server does about a SIGHUP (`runner.running`)."""
 
-    Raises EnvironmentUnfit for a taken port, and what `load` raises at first.
+
+def serve(
+    load: Callable[[], Model],
+    host: str,
+    port: int,
+    limits: Limits,
+    listening: socket.socket | None = None,
+    hangup: Callable[[], Next] | None = None,
+) -> socket.socket | None:
+    """Answer until SIGTERM or SIGINT, then finish what was begun. Raises what `load` raises at first.
+
+    Args:
+        load: called for the model, and again at SIGHUP where there is no `hangup`.
+        host: to listen on; EnvironmentUnfit if the port is taken.
+        port: 0 takes a free one.
+        limits: what is taken at once.
+        listening: a socket to go on with, in place of `host` and `port`.
+        hangup: called at SIGHUP, apart from what answers.
+
+    Returns:
+        The listening socket where `hangup` said "hand over", for the program that goes on.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # kept until there is something to load anew
     _bound_memory()
     classify.preload()
     server = Server(load, limits)
-    with listen(host, port) as listener:
-        asyncio.run(_until_asked_to_end(server, listener))
+    with listening or listen(host, port) as listener:
+        listener.setblocking(False)
+        asyncio.run(_until_asked_to_end(server, listener, hangup))
+        return listener.dup() if server.hands_over else None
 
 
-async def _until_asked_to_end(server: Server, listener: socket.socket) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+async def _until_asked_to_end(server: Server, listener: socket.socket, hangup: Callable[[], Next] | None) -> None:
+    loop, stop, heard = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    async def heed() -> None:
+        while hangup is not None:
+            await heard.wait()
+            heard.clear()
+            following = await loop.run_in_executor(None, hangup)
+            if following != "stay":
+                server.hands_over = following == "hand over"
+                stop.set()
+                return
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, server.reload)
+    loop.add_signal_handler(signal.SIGHUP, heard.set if hangup else server.reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    heeding = asyncio.create_task(heed())
     print(f"serving {server.model.bundle.artifact.name} on {_url(listener)}", file=sys.stderr, flush=True)
     await server.run(listener, stop)
+    heeding.cancel()
 
 
 def _bound_memory() -> None:

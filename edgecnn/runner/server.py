@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from edgecnn import documents
 from edgecnn.errors import DataError, EdgecnnError
 from edgecnn.runner.byte_budget import ByteBudget, Share
 from edgecnn.runner.classify import Classifier
@@ -77,6 +77,8 @@ class Server:
         self._worker = ThreadPoolExecutor(1, "model")
         self._queued = 0
         self._is_stopping = False
+        self.hands_over = False
+        """Whether another program goes on with the listening socket: it stays open then."""
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Accept until `stop`, then finish every request that has begun to arrive."""
@@ -84,7 +86,8 @@ class Server:
         await stop.wait()
         accepting.cancel()
         await asyncio.wait([accepting])
-        listener.close()
+        if not self.hands_over:
+            listener.close()
         self._is_stopping = True
         self._waits.end_idle()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -276,4 +279,9 @@ def _sentence(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | No
 
 
 def _json(status: HTTPStatus, table: dict[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(status=status, body=json.dumps(table).encode() + b"\n", kind="application/json", headers=headers or {})
+    return Reply(
+        status=status,
+        body=documents.to_json(table, None).encode() + b"\n",
+        kind="application/json",
+        headers=headers or {},
+    )
