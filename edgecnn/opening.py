@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecnn import model_files
-from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, ModelFileError, UsageError
 
 LEAST_BYTES = 700_000_000
 BYTES_PER_BYTE = 16
@@ -58,6 +58,19 @@ def opening(path: Path) -> Iterator[None]:
         if is_outer:
             _leave(before)
             _is_open = False
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """The same for a parser, which over a damaged file raises anything: it becomes a ModelFileError."""
+    try:
+        with opening(path):
+            yield
+    except EdgecnnError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise ModelFileError(f"{path} cannot be read: {reason}.", "export it again") from error
 
 
 def be_watched(seen: mmap.mmap) -> None:

@@ -16,6 +16,7 @@ from test_measure import job_of
 
 from edgecnn import budget, config, formats, magic, model_files, nets, plans, ship, wire
 from edgecnn.data import shapes
+from edgecnn.doctor import tflite_graph
 from edgecnn.errors import ModelFileError, PlanError
 from edgecnn.formats import _tflite_model
 from edgecnn.measure import Timing
@@ -197,3 +198,29 @@ def test_a_measuring_process_is_bounded_by_itself(tmp_path: Path) -> None:
     error = json.loads(done.stdout)["error"]
     assert error["kind"] in ("ModelFileError", "EnvironmentUnfit")
     assert "allocate" in error["sentence"] or "memory" in error["sentence"]
+
+
+@pytest.mark.parametrize(("place", "number"), [(148, 0), (280, 1)])
+def test_a_file_that_brings_the_engine_down_ends_the_command_with_a_sentence(
+    place: int, number: int, tmp_path: Path
+) -> None:
+    """LiteRT may end by SIGSEGV over either, refuse it, or answer."""
+    path = tiny_models.linear_tflite(tmp_path / "m.tflite", tiny_models.weights(4, 4, 1, 3), int8=True)
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = number.to_bytes(4, "little")
+    path.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "edgecnn", "doctor", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1, 2, 64)
+    assert done.returncode == 0 or done.stderr.startswith("error: ")
+
+
+def test_names_that_are_no_text_are_read_all_the_same(tmp_path: Path) -> None:
+    path = tiny_models.linear_tflite(tmp_path / "m.tflite", KERNEL, int8=True)
+    model = _tflite_model.load(path.read_bytes())
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = b"\xfb\xff"
+    path.write_bytes(_tflite_model.dump(model))
+    assert formats.describe(path).input.name == "\ufffd\ufffd"
+    assert tflite_graph.read(path).inputs == ("\ufffd\ufffd",)

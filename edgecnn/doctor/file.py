@@ -16,7 +16,7 @@ from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding, Level
 from edgecnn.doctor.graph import Graph, listed, named
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
-from edgecnn.opening import opening
+from edgecnn.opening import reading
 
 FEWEST_STEPS = 8
 """A channel whose largest int8 weight is below it is left with less than 4 bits."""
@@ -41,7 +41,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
 
     board: the packages of a board and their versions, if the file is meant for one.
     """
-    with opening(path):
+    with reading(path):
         graph = _graph(path, description)
     here = operators.ask(path, description, graph)
     yield from promises.findings(path, description, graph)

@@ -10,7 +10,7 @@ import numpy as np
 from edgecnn.doctor.graph import Depthwise, Graph, Operator
 from edgecnn.formats import _tflite_model
 from edgecnn.formats._tflite_describe import computes_in_float, runs_as_coder
-from edgecnn.formats._tflite_model import constant, dtype_name, operator_name
+from edgecnn.formats._tflite_model import constant, dtype_name, operator_name, text
 
 
 def read(path: Path) -> Graph:
@@ -52,7 +52,7 @@ def read(path: Path) -> Graph:
 
 
 def _name(tensor: Any, index: int) -> str:
-    return tensor.name.decode() if tensor.name else f"tensor {index}"
+    return text(tensor.name) or f"tensor {index}"
 
 
 def _dynamic(graph: Any) -> list[str]:

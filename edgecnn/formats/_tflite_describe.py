@@ -16,7 +16,7 @@ from edgecnn import sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
 from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.formats import _arena, _precision, _tflite_notes, _tflite_sizes
-from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, values
+from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, text, values
 from edgecnn.formats._tflite_model import shape as sizes_of
 from edgecnn.opening import opening
 
@@ -234,7 +234,7 @@ def _spec(tensor: Any, shape: tuple[int, ...] | None = None) -> TensorSpec:
         scale, zero_point = float(numbers.scale[0]), int(numbers.zeroPoint[0]) if len(numbers.zeroPoint) else 0
     shape = sizes_of(tensor) if shape is None else shape
     return TensorSpec(
-        name=tensor.name.decode() if tensor.name else "",
+        name=text(tensor.name),
         shape=shape,
         dtype=dtype_name(tensor),
         layout=_layout(shape),

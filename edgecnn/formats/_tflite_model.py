@@ -94,12 +94,17 @@ class _AlignedBuffer:
         return packed
 
 
+def text(name: bytes | None) -> str:
+    """A name as it stands in the file; what is no UTF-8 is replaced."""
+    return (name or b"").decode(errors="replace")
+
+
 def operator_name(model: Any, operator: Any) -> str:
     """Such as CONV_2D, or the name of a custom operator."""
     code = model.operatorCodes[operator.opcodeIndex]
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     name = _names("BuiltinOperator").get(number, f"OPERATOR_{number}")
-    return code.customCode.decode() if name == "CUSTOM" and code.customCode else name
+    return text(code.customCode) if name == "CUSTOM" and code.customCode else name
 
 
 def dtype_name(tensor: Any) -> str:

@@ -88,7 +88,7 @@ def _graph(model: Any) -> _Table | None:
     import flatbuffers
 
     for entry in model.metadata or ():
-        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
+        name = entry.name.decode(errors="replace") if isinstance(entry.name, bytes) else entry.name
         held = model.buffers[entry.buffer].data
         if name == NOTE and held is not None:
             data = bytes(held)

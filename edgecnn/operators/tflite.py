@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.formats import _tflite_sizes
-from edgecnn.formats._tflite_model import constant, dtype_name, dump, load, operator_name, shape
+from edgecnn.formats._tflite_model import constant, dtype_name, dump, load, operator_name, shape, text
 from edgecnn.operators import Operator, Shape, convolution_kind, convolution_label
 
 CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
@@ -117,7 +117,7 @@ def _operator(model: Any, graph: Any, operator: Any, place: int) -> Operator:
     kind, label, channels, stride, macs = _weighted(graph, operator, name) or (_plain(name), _plain(name), None, 1, 0)
     types = {dtype_name(tensor) for tensor in (*activations, *outputs)}
     return Operator(
-        name=(outputs[0].name or b"").decode() or f"{name}_{place}",
+        name=text(outputs[0].name) or f"{name}_{place}",
         operator=name,
         kind=kind,
         label=label,

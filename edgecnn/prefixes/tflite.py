@@ -16,6 +16,7 @@ from edgecnn.formats._tflite_model import (
     load,
     operator_name,
     shape,
+    text,
     values,
 )
 from edgecnn.prefixes import Inner, dequantised
@@ -92,7 +93,7 @@ def constants(data: bytes, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
 
 def _names(graph: Any) -> list[str]:
     """Of every tensor, its own name if no other has it."""
-    given = [(tensor.name or b"").decode() for tensor in graph.tensors]
+    given = [text(tensor.name) for tensor in graph.tensors]
     counts = Counter(given)
     return [name if name and counts[name] == 1 else f"{name}@{index}" for index, name in enumerate(given)]
 

@@ -73,9 +73,8 @@ def arena_bytes(data: bytes) -> int:
         name = signal.Signals(-done.returncode).name
         raise ModelFileError(f"TensorFlow Lite for Microcontrollers ended with {name} over the model.")
     if done.returncode:
-        raise ModelFileError(
-            f"TensorFlow Lite for Microcontrollers does not run the model: {done.stderr.decode().strip()}."
-        )
+        said = done.stderr.decode(errors="replace").strip()
+        raise ModelFileError(f"TensorFlow Lite for Microcontrollers does not run the model: {said}.")
     return int(done.stdout)
 
 

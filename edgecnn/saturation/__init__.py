@@ -19,7 +19,7 @@ from pathlib import Path
 from edgecnn import isa
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError
-from edgecnn.opening import opening
+from edgecnn.opening import reading
 from edgecnn.saturation import fused, kernels, pairs
 from edgecnn.saturation.kernels import Kernel
 
@@ -54,7 +54,7 @@ def exposure(path: Path) -> Exposure:
 
     Raises ModelFileError if ONNX Runtime refuses the file, MissingPackage without it.
     """
-    with opening(path):
+    with reading(path):
         held = kernels.read(fused.read(path))
     paired = [kernel for kernel in held if kernel.adds_pairs]
     layers = [_layer(kernel) for kernel in paired]
