@@ -1,7 +1,7 @@
 """Commands on damaged files: how each one ended, in a child of a process that has all imports warm.
 
 A command holds if it ends by itself within LONGEST_S and LARGEST_MB of memory, and either passes or says one sentence
-("error: ..."). It does not hold if it shows a traceback, says that it met a bug of ours (exit code 70), dies by a
+("error: ..."). So does a training that has begun: how large a net to train is the user's choice. It does not hold if it shows a traceback, says that it met a bug of ours (exit code 70), dies by a
 signal without a word, hangs, or takes more memory.
 """
 
@@ -22,12 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import mutate
+import psutil
 
 LONGEST_S = 20.0
+"""Of CPU time, which does not depend on what else the machine does."""
+WALL_S = 120.0
+"""A command that waits for something is ended then."""
 LARGEST_MB = 1000
 COUNT = 1600
 WARM = ("edgecnn.cli", "numpy", "PIL.Image", "onnx", "onnxruntime", "ai_edge_litert.interpreter", "rich")
 KEPT_FAILURES = 20
+HELD = ("passed", "sentence", "at work")
 PR_SET_PDEATHSIG = 1
 BUG = 70
 
@@ -43,6 +48,8 @@ class Target:
     commands: tuple[tuple[str, ...], ...]
     """Arguments of `edgecnn`; the damaged files take turns with them."""
     mutate: Callable[[bytes, random.Random], bytes] = mutate.bytes_of
+    at_work: str = ""
+    """What a command says once it has taken the file for good and goes about work that may take long."""
     keeps: bool = False
     """Whether the commands leave the folder as it was; else it is copied anew after each."""
 
@@ -77,7 +84,7 @@ class Counts:
         self.outcomes[ended.outcome] = self.outcomes.get(ended.outcome, 0) + 1
         self.slowest_s = round(max(self.slowest_s, ended.seconds), 1)
         self.largest_mb = round(max(self.largest_mb, ended.peak_mb))
-        if ended.outcome not in ("passed", "sentence"):
+        if ended.outcome not in HELD:
             self.not_held.append(
                 {
                     "outcome": ended.outcome,
@@ -128,15 +135,15 @@ def damaged(kind: str, target: Target, number: int) -> bytes:
     return target.mutate((target.folder / target.file).read_bytes(), random.Random(f"{kind} {number}"))
 
 
-def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> Ended:
-    """One `edgecnn` command in a child of this process, in `folder`."""
+def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S, at_work: str = "") -> Ended:
+    """One `edgecnn` command in a child of this process, in `folder`; `longest_s` of CPU time, and WALL_S or longer."""
     out, err = folder / ".stdout", folder / ".stderr"
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
         become(command, folder, out, err)
-    status, usage = _wait(pid, began + longest_s)
-    seconds = time.monotonic() - began
+    status, usage = _wait(pid, began + max(WALL_S, longest_s), longest_s)
+    seconds = usage.ru_utime + usage.ru_stime
     printed, said = (
         path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else "" for path in (out, err)
     )
@@ -145,7 +152,9 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     for path in (out, err):
         path.unlink(missing_ok=True)
-    if status is None:
+    if (status is None or peak_mb > LARGEST_MB) and at_work and at_work in said:
+        outcome = "at work"
+    elif status is None or seconds > longest_s:
         outcome = "hang"
     elif "Traceback (most recent call last)" in said or code == BUG:
         outcome = "traceback"
@@ -182,9 +191,9 @@ def _share(work: tuple[str, Sequence[Target], Path, range]) -> list[Ended]:
         content = damaged(kind, target, number)
         (folder / target.file).write_bytes(content)
         command = target.commands[number // len(targets) % len(target.commands)]
-        ended = run(command, folder)
+        ended = run(command, folder, at_work=target.at_work)
         ended.number, ended.target = number, place
-        if ended.outcome not in ("passed", "sentence"):
+        if ended.outcome not in HELD:
             failures = scratch / "failures"
             failures.mkdir(exist_ok=True)
             if len(list(failures.iterdir())) < KEPT_FAILURES:
@@ -232,13 +241,18 @@ def _main(command: Sequence[str]) -> int:
     return 0
 
 
-def _wait(pid: int, end: float) -> tuple[int | None, Any]:
-    """The status and resources of a child; None for one that was killed, with its group, at `end`."""
+def _wait(pid: int, end: float, longest_s: float) -> tuple[int | None, Any]:
+    """The status and resources of a child; None for one that was killed, with its group, at `end` or for its CPU time.
+
+    A little more than `longest_s` is let pass, so that what ends by itself is told from what does not.
+    """
+    looks = 0
     while True:
         done, status, usage = os.wait4(pid, os.WNOHANG)
         if done:
             return status, usage
-        if time.monotonic() > end:
+        looks += 1
+        if time.monotonic() > end or (looks % 100 == 0 and _cpu_seconds(pid) > longest_s + 2):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
@@ -246,3 +260,12 @@ def _wait(pid: int, end: float) -> tuple[int | None, Any]:
             _, _, usage = os.wait4(pid, 0)
             return None, usage
         time.sleep(0.005)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process and of those it has started."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        members = [process, *process.children(recursive=True)]
+        return sum(sum(member.cpu_times()[:4]) for member in members)
+    return 0.0

@@ -13,6 +13,7 @@ COMMANDS = (
     ("inspect", "r.toml", "--json"),
     ("train", "r.toml", "--output", "runs", "--epochs", "1", "-s", "data.fraction=0.1"),
 )
+BEGUN = " pictures to train on"
 MODELS = Path(__file__).parents[2] / "models"
 
 
@@ -23,5 +24,7 @@ def attack(scratch: Path) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         text = (MODELS / f"{name}.toml").read_text(encoding="utf-8")
         (folder / "r.toml").write_text(text.replace('"cifar10"', '"digits"'), encoding="utf-8")
-        targets.append(fuzz.Target(folder=folder, file="r.toml", commands=COMMANDS, mutate=mutate.text_of))
+        targets.append(
+            fuzz.Target(folder=folder, file="r.toml", commands=COMMANDS, mutate=mutate.text_of, at_work=BEGUN)
+        )
     return fuzz.attack("recipe", targets, scratch, warm=("torch", "edgecnn.train", "edgecnn.inspect"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST_NUMBER = 100_000
 """Of any option of a net."""
-MOST_WEIGHTS = 200_000_000
+MOST_WEIGHTS = 50_000_000
 """Of a net that is trained; with gradients and an optimiser's two moments they take 3.2 GB."""
 
 
