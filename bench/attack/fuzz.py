@@ -1,8 +1,9 @@
 """Commands on damaged files: how each one ended, in a child of a process that has all imports warm.
 
 A command holds if it ends by itself within LONGEST_S and LARGEST_MB of memory, and either passes or says one sentence
-("error: ..."). So does a training that has begun: how large a net to train is the user's choice. It does not hold if it shows a traceback, says that it met a bug of ours (exit code 70), dies by a
-signal without a word, hangs, or takes more memory.
+("error: ..."). So does a training that has begun: how large a net to train is the user's choice. It does not hold if it
+shows a traceback, says that it met a bug of ours (exit code 70), dies by a signal without a word, hangs, or takes more
+memory.
 """
 
 from __future__ import annotations
