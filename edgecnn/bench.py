@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from edgecnn import (
     present,
     report,
     saturation,
+    scratch,
     settling,
     stats,
 )
@@ -66,16 +66,12 @@ def bench(
     """
     found = candidates.find(targets, suite, data, pictures)
     path = benches.destination(targets, suite, output)
-    with (
-        benches.alone(path, output),
-        boards.open(suite.board) as board,
-        tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch,
-    ):
+    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
         machine = board.facts()
         found = candidates.installed(found, machine, suite)
-        shelf = Shelf(Path(scratch), suite.limit, suite.only_unseen)
+        shelf = Shelf(work, suite.limit, suite.only_unseen)
         shown = [shelf.take(one.data, one.artifact, one.runs) if one.data else None for one in found]
-        golden = [golden_vectors(one.artifact, Path(scratch)) for one in found]
+        golden = [golden_vectors(one.artifact, work) for one in found]
         rounds = suite.rounds if board.keeps_time else 0  # the rest repeats, so a second process says nothing new
         with console.progress("measuring", (rounds + 2) * len(found)) as advance:
             for round_ in range(rounds):

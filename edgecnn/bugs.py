@@ -35,9 +35,9 @@ def _written(error: BaseException) -> str:
     """Where the traceback is kept: in a file, or else on stderr here and now."""
     text = f"edgecnn {__version__}, Python {sys.version.split()[0]} on {sys.platform}\n"
     text += f"arguments: {sys.argv[1:]}\n\n" + "".join(traceback.format_exception(error))
-    for folder in (cache_folder(), Path(tempfile.gettempdir())):
-        path = folder / FILE
+    for place in (cache_folder, tempfile.gettempdir):
         try:
+            path = Path(place()) / FILE
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)  # a link that somebody else put there is not followed
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -34,10 +34,12 @@ from edgecnn import (
 from edgecnn.artifact import Artifact
 from edgecnn.documents import Unreadable
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
-from edgecnn.run import is_run, open_run
+from edgecnn.run import Run, is_run, open_run
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Manifest
 
+LONGEST_NAME = 100
+"""A file's may have 255 bytes, which a unit's and a temporary one's add to."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -94,7 +96,7 @@ def make(one: Artifact, strict: bool = False) -> Bundle:
     runtime = next((name for name in readers if runtimes.get(name).ON_BOARDS), None)
     if runtime is None:
         raise ModelFileError(f"No runtime of a board reads the format {one.description.format!r}.")
-    name = _safe(one.run or one.path.stem)
+    name = _name_of(one)
     packages = ("numpy", "pillow", runtimes.get(runtime).PACKAGE)
     card = artifact.card_path(one.path)
     held = {
@@ -134,7 +136,7 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
             raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "deploy an exported file")
         return found
     run = open_run(target)
-    cards = [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
+    cards = _cards(run)
     known = sorted({f"{card.description.format} {card.description.precision}" for card in cards})
     for wanted in (precision, f"{precision}-mixed"):
         fits = [c for c in cards if c.description.format == format_name and c.description.precision == wanted]
@@ -148,12 +150,32 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
 
 
 def name_of(target: str) -> str:
-    """What a run, a model file, or a bundle by its name is called on a board."""
+    """What a run, a model file, or a bundle by its name is called on a board.
+
+    A run goes by the name its files were exported under, also in a folder that was renamed since. Raises UsageError
+    where they have several.
+    """
     path = Path(target)
     if is_run(path):
-        return _safe(open_run(path).name)
-    found = artifact.read_card(path) if path.is_file() else None
-    return _safe((found.run if found else None) or path.stem if path.is_file() else target)
+        run = open_run(path)
+        names = sorted({_name_of(card) for card in _cards(run)}) or [_safe(run.name)]
+        if len(names) > 1:
+            raise UsageError(
+                f"The files of {path} were exported under {len(names)} names.", f"name one of them: {', '.join(names)}"
+            )
+        return names[0]
+    if path.is_file():
+        card = artifact.read_card(path)
+        return _name_of(card) if card else _safe(path.stem)
+    return _safe(target)
+
+
+def _name_of(one: Artifact) -> str:
+    return _safe(one.run or one.path.stem)
+
+
+def _cards(run: Run) -> list[Artifact]:
+    return [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
 
 
 def _card(path: Path) -> Artifact | None:
@@ -175,7 +197,7 @@ def _golden(one: Artifact) -> bytes:
 
 def _safe(name: str) -> str:
     """A name that is safe as a folder's and as a systemd unit's."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-") or "model"
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:LONGEST_NAME] or "model"
 
 
 def _readme(one: Artifact, name: str, runtime: str, packages: tuple[str, ...]) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from edgecnn import replies
 from edgecnn.errors import BoardUnfit, LinkError
 
+LAST_WORDS = 1 << 16
+"""Of whatever a board said, where its last line is looked for."""
 LONGEST_WORDS = 200
 """Of what a login script printed, in characters."""
 
 
 def last_line(text: str) -> str:
     """The last line that says something, without its full stop and what a terminal would obey."""
-    plain = ("".join(letter for letter in line if letter.isprintable()).strip() for line in text.splitlines())
-    lines = [line for line in plain if line]
-    return lines[-1].rstrip(".") if lines else ""
+    lines = (replies.plain(line) for line in reversed(text[-LAST_WORDS:].splitlines()))
+    return next((line.rstrip(".") for line in lines if line), "")
 
 
 def refused(destination: str, notes: str) -> LinkError:
@@ -50,12 +52,13 @@ def shut(destination: str, what: str, said: str) -> LinkError:
     )
 
 
-def unwritten(destination: str, target: str, returncode: int, stderr: str) -> BoardUnfit:
+def unwritten(destination: str, target: str, returncode: int, stderr: str, size_bytes: int | None = None) -> BoardUnfit:
     """Why a file did not come to be, from what the script that writes it left on stderr."""
     reason = last_line(stderr)
     full = any(words in reason for words in ("No space left", "quota exceeded", "File too large", "File size limit"))
     if full or returncode == 153:  # 128 + SIGXFSZ
+        need = "" if size_bytes is None else f": it takes {size_bytes / 1e6:.1f} MB"
         return BoardUnfit(
-            f"{destination} has no room for {target}.", "`edgecnn board clean` empties what we keep there"
+            f"{destination} has no room for {target}{need}.", "`edgecnn board clean` empties what we keep there"
         )
     return BoardUnfit(f"Cannot write {target} on {destination}: {reason}.", "its folder must be ours to write")

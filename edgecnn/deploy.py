@@ -11,7 +11,9 @@ import dataclasses
 import hashlib
 import io
 import re
+import shlex
 import signal
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +22,33 @@ from typing import Any
 import numpy as np
 
 from edgecnn import artifact as artifacts
-from edgecnn import boards, bundle, console, documents, files, golden, preflight, provision, releases, remote, service
+from edgecnn import (
+    boards,
+    bundle,
+    console,
+    documents,
+    files,
+    golden,
+    installed,
+    preflight,
+    provision,
+    remote,
+    replies,
+    service,
+)
 from edgecnn.boards import _named
 from edgecnn.bundle import Bundle
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, UsageError
 from edgecnn.escapes import say
+from edgecnn.installed import Installed, Model, Told
 from edgecnn.link import Answer, Link, last_line
 from edgecnn.preflight import BoardFacts
+from edgecnn.replies import NotAReply
 from edgecnn.run import reads_exports
 from edgecnn.runner import contents
 
 ID_DIGITS = 12
 """Of sha256, to tell a board's few releases apart; the manifest has the whole digests."""
-TEST_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +79,16 @@ def deploy(
     service: bool = False,
     max_lsb: int = 0,
     strict: bool = False,
+    across_runs: bool = False,
     as_json: bool = False,
 ) -> Deployment | None:
     """Write the bundle of a run's file (or of a model file) into `output`, put it on `board`, or both.
 
     max_lsb: largest difference from the golden vectors that is let through, in steps of an integer
-    output; 0 wants every bit. strict: a file whose check cannot tell is refused. Raises UsageError when there is no
-    such file, GateFailed when it failed its check or answers differently there, Undecided with `strict`, LinkError
-    and BoardUnfit for the board; none of them touches what works.
+    output; 0 wants every bit. strict: a file whose check cannot tell is refused. across_runs: it may take the place of
+    another run's model. Raises UsageError where that is not said, or when there is no such file, GateFailed when it
+    failed its check or answers differently there, Undecided with `strict`, LinkError and BoardUnfit for the board; none
+    of them touches what works.
     """
     if board is None and output is None:
         raise UsageError("There is nowhere to deploy to.", "--board ssh://user@host, or --output FOLDER")
@@ -81,41 +99,59 @@ def deploy(
     if board is None:
         return None
     with reach(board) as link:
-        done = put(link, made, board, max_lsb=max_lsb, with_service=service)
+        done = put(link, made, board, max_lsb=max_lsb, with_service=service, across_runs=across_runs)
     if as_json:
         say(documents.to_json(dataclasses.asdict(done), None))
     else:
         say(f"{done.name} {done.release} on {board}: {done.selftest['verdict']}, {done.selftest['sentence']}")
         say(done.command)
     if done.before:
-        console.note(f"Before it was {done.before}; `edgecnn deploy {target} --board {board} --rollback` goes back.")
+        words = shlex.join(["edgecnn", "deploy", str(target), "--board", board, "--rollback"])
+        console.note(f"Before it was {done.before}; `{words}` goes back.")
     return done
 
 
-def put(link: Link, made: Bundle, board: str, *, max_lsb: int = 0, with_service: bool = False) -> Deployment:
-    """Send a bundle through a link, test it there, make it current."""
+def put(
+    link: Link,
+    made: Bundle,
+    board: str,
+    *,
+    max_lsb: int = 0,
+    with_service: bool = False,
+    across_runs: bool = False,
+) -> Deployment:
+    """Send a bundle through a link, test it there, make it current, and tell the servers there."""
     facts = preflight.inspect(link, _preferred_python(board))
     preflight.require(facts, made.packages)
+    if with_service:
+        service.check(link, made.name)
+    there = Installed(link, facts, made.name)
+    status = there.status()
+    _ask_across(status.model(status.current), installed.model_of(made.artifact), made.name, board, across_runs)
     packages = _packages(link, facts, made)
     archive = made.archive()
     release = hashlib.sha256(archive + Path(packages).name.encode()).hexdigest()[:ID_DIGITS]
-    there = _Root(link, facts, made.name)
-    tested = there.test(release) if release in there.ask("status")["releases"] else None
+    tested = there.test(release) if release in status.releases else None
     if tested is None or tested.returncode:
         incoming = f"{there.path}/{release}.zip"
         link.push(archive, incoming)
-        there.ask("unpack", release, incoming, packages, _python(facts))
+        there.unpack(release, incoming, packages)
         tested = there.test(release)
     try:
         selftest = _passed(tested, made, board, max_lsb)
         _same_answer(there, release, made, board)
     except (EnvironmentUnfit, GateFailed):
         with contextlib.suppress(EnvironmentUnfit):  # the link may be cut; the next deployment clears up
-            there.ask("drop", release)
+            there.drop(release)
         raise
-    before = there.ask("switch", release)["before"]
+    before = there.switch(release)
     if with_service:
-        if not service.start(link, facts, made.name):
+        with (
+            _undone_after_failure(there, release, status.current),
+            service.undone_after_failure(link, facts, made.name),
+        ):
+            lingers = service.start(link, facts, made.name)
+        if not lingers:
             console.warn(
                 "The service ends with your last session there; "
                 f"`sudo loginctl enable-linger {facts.user}` on the board keeps it."
@@ -123,6 +159,7 @@ def put(link: Link, made: Bundle, board: str, *, max_lsb: int = 0, with_service:
         runs = True
     else:
         runs = service.restart(link, facts, made.name)
+    _report(there.tell(), release, made.name, board)
     return Deployment(
         name=made.name,
         board=board,
@@ -134,18 +171,34 @@ def put(link: Link, made: Bundle, board: str, *, max_lsb: int = 0, with_service:
     )
 
 
-def rollback(target: str, board: str, as_json: bool = False) -> None:
-    """Go back to the release before the current one. Raises UsageError when there is none."""
+def rollback(target: str, board: str, as_json: bool = False, across_runs: bool = False) -> None:
+    """Go back to the release before the current one.
+
+    Raises UsageError when there is none, and for one of another run unless `across_runs`.
+    """
     name = bundle.name_of(target)
     with reach(board) as link:
         facts = preflight.inspect(link, _preferred_python(board))
         preflight.require(facts)
-        answer = _Root(link, facts, name).ask("rollback", usage=True)
+        there = Installed(link, facts, name)
+        status = there.status() if link.run(["test", "-d", there.path], timeout_s=60).returncode == 0 else None
+        if status is None or status.before is None:
+            raise UsageError(f"There is no earlier release of {name} on {board}.", "`--status` says what is there")
+        now, earlier = status.model(status.current), status.model(status.before)
+        if earlier.is_of_another_run(now) and earlier.run_sha256 and not across_runs:
+            raise UsageError(
+                f"{name} on {board} is {now}; the release before is {earlier}: another run's.",
+                "--across-runs goes back to it all the same; `edgecnn deploy` puts any model there",
+            )
+        current, before = there.rollback(status.before)
         service.restart(link, facts, name)
+        _report(there.tell(), current, name, board)
     if as_json:
-        say(documents.to_json({"name": name, "board": board, **answer}, None))
+        table = {"name": name, "board": board, "before": before, "current": current, "model": earlier.model}
+        say(documents.to_json(table | {"run": earlier.run, "run_sha256": earlier.run_sha256}, None))
     else:
-        say(f"{name} on {board}: back to {answer['current']} from {answer['before']}")
+        say(f"{name} on {board}: back to {current} from {before}")
+        say(f"{current} is {earlier}")
 
 
 def status(target: str, board: str, as_json: bool = False) -> None:
@@ -154,27 +207,30 @@ def status(target: str, board: str, as_json: bool = False) -> None:
     with reach(board) as link:
         facts = preflight.inspect(link, _preferred_python(board))
         preflight.require(facts)
-        there = _Root(link, facts, name)
-        if link.run(["test", "-d", there.path]).returncode:
+        there = Installed(link, facts, name)
+        if link.run(["test", "-d", there.path], timeout_s=60).returncode:
             raise UsageError(f"There is no {name!r} on {board}.", "`edgecnn deploy` puts it there")
-        answer = there.ask("status")
-        model = _model(link, f"{there.path}/current") if answer["current"] else None
+        answer = there.status()
         runs = service.state(link, name)
+    model = answer.model(answer.current)
     if as_json:
-        say(documents.to_json({"name": name, "board": board, "model": model, "service": runs, **answer}, None))
+        table = {"name": name, "board": board, **dataclasses.asdict(answer), "model": model.model, "service": runs}
+        say(documents.to_json(table, None))
         return
-    say(f"{name} on {board}: {answer['current'] or 'no release'}{f' ({model})' if model else ''}")
-    say(f"before: {', '.join(reversed(answer['history'][:-1])) or 'none'}")
+    say(f"{name} on {board}: {answer.current or 'no release'}{f' ({model})' if answer.current else ''}")
+    say(f"before: {', '.join(reversed(answer.history[:-1])) or 'none'}")
     say(f"service: {runs or 'none'}")
+    for pid, release in answer.serving.items():
+        say(f"serving: process {pid} with {release}")
 
 
 def typed(destination: str) -> str:
     """The ssh command a user types to get to "user@host[:port]"."""
     match = re.fullmatch(r"(?P<user>[^@]+@)?(\[(?P<v6>.+)\]|(?P<host>[^:]+))(:(?P<port>\d+))?", destination)
     if match is None:
-        return f"ssh {destination}"
-    port = f"-p {match['port']} " if match["port"] else ""
-    return f"ssh {port}{match['user'] or ''}{match['v6'] or match['host']}"
+        return shlex.join(["ssh", destination])
+    port = ["-p", match["port"]] if match["port"] else []
+    return shlex.join(["ssh", *port, f"{match['user'] or ''}{match['v6'] or match['host']}"])
 
 
 def reach(board: str) -> AbstractContextManager[Link]:
@@ -185,34 +241,42 @@ def reach(board: str) -> AbstractContextManager[Link]:
     return link
 
 
-class _Root:
-    """~/edgecnn/<name> of a board."""
+def _ask_across(now: Model, new: Model, name: str, board: str, across_runs: bool) -> None:
+    """Raises UsageError where the model that is there came from another run and nobody has said that it may go."""
+    if new.is_of_another_run(now) and not across_runs:
+        raise UsageError(
+            f"{name} on {board} is {now}; this is {new}: another run's.",
+            "--across-runs puts it in that one's place; under a name of its own it stands beside it",
+        )
 
-    def __init__(self, link: Link, facts: BoardFacts, name: str) -> None:
-        self.path = f"{facts.home}/edgecnn/{name}"
-        self._link = link
-        self._python = _python(facts)
-        self._program = Path(releases.__file__).read_bytes()
 
-    def ask(self, command: str, *arguments: str, usage: bool = False) -> dict[str, Any]:
-        """One command of `edgecnn.releases`. Raises BoardUnfit with its error, or UsageError if that is `usage`."""
-        argv = [self._python, *preflight.STANDARD_LIBRARY_ONLY, "-", command, self.path, *arguments]
-        answer = self._link.run(argv, stdin=self._program)
-        try:
-            table = documents.table(answer.stdout)
-        except ValueError:
-            table = {"error": last_line(answer.stderr) or f"exit code {answer.returncode}"}
-        if sentence := table.get("error"):
-            kind = UsageError if usage else BoardUnfit
-            raise kind(f"{command} of {self.path} on {self._link.destination} failed: {sentence}.")
-        return table
+@contextlib.contextmanager
+def _undone_after_failure(there: Installed, release: str, before: str | None) -> Iterator[None]:
+    """Have the release `before` as the current one again if what is done inside raises."""
+    try:
+        yield
+    except BaseException:
+        if release != before:
+            with contextlib.suppress(EnvironmentUnfit):  # the link may be cut: the new release stays, which was tested
+                there.undo(before)
+        raise
 
-    def test(self, release: str) -> Answer:
-        """The runner's selftest in a release, as JSON."""
-        return self.run(release, ["selftest", "--json"])
 
-    def run(self, release: str, arguments: list[str], stdin: bytes = b"") -> Answer:
-        return self._link.run([f"{self.path}/releases/{release}/run", *arguments], stdin, TEST_TIMEOUT_S)
+def _report(told: Told, release: str, name: str, board: str) -> None:
+    """Say what the servers there made of the release that is current now."""
+    for server in told.told:
+        console.note(f"The server there (process {server.pid}) answers with {release} now.")
+    for server in told.ended:
+        console.warn(f"The server on {board} (process {server.pid}) ended when it was told of {release}.")
+    for server in told.refused:
+        console.warn(
+            f"The server on {board} (process {server.pid}) stays with {server.release}: {release} {server.reason}."
+        )
+    for server in told.deaf:
+        console.warn(
+            f"A server on {board} (process {server.pid}) still answers with {server.release}, and cannot be told: "
+            f"end it and start `edgecnn/{name}/run serve` again."
+        )
 
 
 def _packages(link: Link, facts: BoardFacts, made: Bundle) -> str:
@@ -227,21 +291,24 @@ def _packages(link: Link, facts: BoardFacts, made: Bundle) -> str:
 
 def _passed(answer: Answer, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
     """The selftest's JSON if it lets the release through."""
-    with contextlib.suppress(ValueError):
-        table = documents.table(answer.stdout)
-        steps = table["max_lsb"]
-        if answer.returncode == 0 or (table["verdict"] == "within" and steps is not None and steps <= max_lsb):
-            return table
-        hint = "what was there before is untouched"
-        if table["verdict"] == "within":
-            hint += f"; --max-lsb {steps} lets it through"
-        if table.get("cause"):  # an earlier release has an earlier runner
-            hint += f". {table['cause']}"
-        raise GateFailed(f"{made.artifact.name} answers differently on {board}: {table['sentence']}.", hint)
-    raise _broken(answer, "selftest", board)
+    try:
+        table = replies.table(answer.stdout)
+    except NotAReply as error:
+        raise _broken(answer, "selftest", board) from error
+    verdict, sentence, steps = table.get("verdict"), table.get("sentence"), table.get("max_lsb")
+    if not (isinstance(verdict, str) and isinstance(sentence, str) and (steps is None or type(steps) is int)):
+        raise _broken(answer, "selftest", board)
+    if answer.returncode == 0 or (verdict == "within" and steps is not None and steps <= max_lsb):
+        return table
+    hint = "what was there before is untouched"
+    if verdict == "within":
+        hint += f"; --max-lsb {steps} lets it through"
+    if table.get("cause"):  # an earlier release has an earlier runner
+        hint += f". {replies.plain(str(table['cause']))}"
+    raise GateFailed(f"{made.artifact.name} answers differently on {board}: {replies.plain(sentence)}.", hint)
 
 
-def _same_answer(there: _Root, release: str, made: Bundle, board: str) -> None:
+def _same_answer(there: Installed, release: str, made: Bundle, board: str) -> None:
     """One golden picture as a file through the whole way; it also leaves Python's bytecode for the first user."""
     from PIL import Image
 
@@ -253,11 +320,12 @@ def _same_answer(there: _Root, release: str, made: Bundle, board: str) -> None:
     logits = artifacts.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
     try:
-        label = documents.table(answer.stdout)["label"]
-    except (ValueError, KeyError) as error:
+        label = replies.table(answer.stdout)["label"]
+    except (NotAReply, KeyError) as error:
         raise _broken(answer, "classify", board) from error
     if label not in best:
-        raise GateFailed(f"{made.artifact.name} calls a golden picture {label!r} on {board}, not {sorted(best)[0]!r}.")
+        called = replies.plain(repr(label))
+        raise GateFailed(f"{made.artifact.name} calls a golden picture {called} on {board}, not {sorted(best)[0]!r}.")
 
 
 def _broken(answer: Answer, command: str, board: str) -> EnvironmentUnfit:
@@ -283,8 +351,3 @@ def _model(link: Link, folder: str) -> str | None:
 def _preferred_python(board: str) -> str | None:
     """The interpreter that a named board's file asks for."""
     return _named.read(board).python if board in _named.names() else None
-
-
-def _python(facts: BoardFacts) -> str:
-    assert facts.python is not None  # preflight.require has seen to it
-    return facts.python.path

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from edgecnn import console, files, model_files
 from edgecnn.complaints import last_line
 from edgecnn.errors import BoardUnfit
 from edgecnn.link import Link
-from edgecnn.preflight import STANDARD_LIBRARY_ONLY, BoardFacts, require
+from edgecnn.preflight import STANDARD_LIBRARY_ONLY, BoardFacts, interpreter, require
 
 WORTH_A_NOTE_BYTES = 2_000_000
 ROOM_TO_SPARE_BYTES = 10_000_000
@@ -108,7 +109,7 @@ class Depot:
             unpacked_bytes = sum(entry.file_size for entry in bundle.infolist())
         require(self._facts, room_bytes=archive.stat().st_size + unpacked_bytes + ROOM_TO_SPARE_BYTES)
         self._push(archive, there)
-        answer = self._link.run([_python(self._facts), *STANDARD_LIBRARY_ONLY, "-c", UNPACK, there, target])
+        answer = self._link.run([interpreter(self._facts), *STANDARD_LIBRARY_ONLY, "-c", UNPACK, there, target])
         if answer.returncode:
             raise BoardUnfit(
                 f"Cannot unpack {target} on {self._link.destination}: {last_line(answer.stderr)}.",
@@ -118,11 +119,13 @@ class Depot:
 
 def clean(link: Link, facts: BoardFacts) -> int:
     """Remove all of it; returns the bytes freed. Raises BoardUnfit while a bench holds the board."""
-    answer = link.run([_python(facts), *STANDARD_LIBRARY_ONLY, "-c", CLEAN, facts.cache])
+    answer = link.run([interpreter(facts), *STANDARD_LIBRARY_ONLY, "-c", CLEAN, facts.cache])
     if answer.returncode == 75:
         raise BoardUnfit(f"{link.destination} is in use by a bench.", "wait for its end")
     if answer.returncode:
         raise BoardUnfit(f"Cannot clean {facts.cache} on {link.destination}: {last_line(answer.stderr)}.")
+    if not re.fullmatch(rb"[0-9]{1,18}\n?", answer.stdout):
+        raise BoardUnfit(f"Cannot tell what was cleaned in {facts.cache} on {link.destination}: it gave no number.")
     return int(answer.stdout)
 
 
@@ -135,9 +138,3 @@ def pack(folder: Path, archive: Path, keep: Callable[[Path], bool] = lambda path
                 entry = zipfile.ZipInfo(inside.as_posix(), (1980, 1, 1, 0, 0, 0))
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 bundle.writestr(entry, path.read_bytes())
-
-
-def _python(facts: BoardFacts) -> str:
-    require(facts)
-    assert facts.python is not None
-    return facts.python.path

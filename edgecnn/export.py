@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from edgecnn import (
     locks,
     nets,
     quantize,
+    scratch,
     seen,
     settling,
     switch,
@@ -179,8 +179,8 @@ def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
 def _prepared(run: Run, splits: Splits, plan: ExportPlan) -> tuple[Exportable, PriceList | None]:
     if plan.rescue == "off":
         return quantize.prepare(run, splits, plan), None
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-        chosen, prices = ladder.climb(run, splits, plan, Path(scratch))
+    with scratch.folder() as work:
+        chosen, prices = ladder.climb(run, splits, plan, work)
     return quantize.exportable(chosen, nets.restore(run)), prices
 
 

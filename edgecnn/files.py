@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import os
+import re
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from edgecnn import documents
-from edgecnn.errors import OutputError
+from edgecnn.errors import EdgecnnError, OutputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room: on the disk, of this user's share, in one file."""
+ROOM = "make room there, or choose another place with --output"
+PROBE_BYTES = 1 << 20
+LEFT_BEHIND = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.\w+)?")
+"""How a temporary file is named after the one it becomes: by tempfile, with eight letters and its suffix again."""
 
 
 def make_folder(folder: Path) -> Path:
@@ -26,31 +38,74 @@ def make_folder(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on any error it is gone.
 
-    The data reaches the disk before the name does, so a power cut leaves the old file whole.
+    The data reaches the disk before the name does, so a power cut leaves the old file whole. A temporary file that a
+    killed process left is removed by the next that writes the same file. Raises OutputError where no more can be
+    written, whatever a library makes of that; before anything is, if the disk has no room for `size` bytes.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        temporary, handle = _begun(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-    temporary = Path(name)
     try:
-        yield temporary
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(handle, 0, size)
+        with saying_when_full(path.parent):
+            yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         flush(temporary)
         os.replace(temporary, path)
         flush(path.parent)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable(path, error, size, os.fstat(handle).st_blocks * 512) from error
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def saying_when_full(folder: Path) -> Iterator[None]:
+    """Raise OutputError instead of any exception of the block if `folder` is found to take no more data.
+
+    Libraries meet a full disk with exceptions of their own, or with an OSError that does not say why.
+    """
+    try:
+        yield
+    except EdgecnnError:
+        raise
+    except Exception as error:
+        if refusal := _refusal(folder):
+            raise _unwritable(folder, refusal) from error
+        raise
+
+
+def of_a_full_disk(error: BaseException) -> OutputError | None:
+    """The error to tell the user if a disk without room is what ended a command."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            place = f" {os.fsdecode(cause.filename)}" if isinstance(cause.filename, str | bytes) else ""
+            return OutputError(f"Cannot write{place}: {os.strerror(cause.errno)}.", ROOM)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, or the one a link leads to; a pipe or a device is an OSError and no wait."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "it is a pipe or a device, and no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    with replacing(path) as temporary:
+    with replacing(path, len(data)) as temporary:
         temporary.write_bytes(data)
 
 
@@ -80,12 +135,58 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_left_behind(folder: Path, name: str = "*") -> None:
+    """Remove temporary files that killed processes left of a file, or of any in a folder that is ours alone."""
+    suffix = Path(name).suffix if name != "*" else ""
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            match = LEFT_BEHIND.fullmatch(entry.name)
+            if match and (name == "*" or (match[1] == name and entry.suffix == suffix)):
+                _remove_if_nobodys(entry)
+
+
+def _begun(path: Path) -> tuple[Path, int]:
+    """(a temporary file beside `path`, its locked descriptor), after those that nobody holds any more are removed."""
+    remove_left_behind(path.parent, path.name)
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        with contextlib.suppress(OSError):  # a file system without locks: nothing there is ever removed
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.lexists(name):
+            return Path(name), handle
+        os.close(handle)  # removed by another process before it was locked
+
+
+def _remove_if_nobodys(path: Path) -> None:
+    with contextlib.suppress(OSError), open_regular(path) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """Why `folder` takes no more data, found out by writing some; None if it does."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(PROBE_BYTES))
+    except OSError as error:
+        return error if error.errno in FULL else None
+    return None
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def _unwritable(path: Path, error: OSError) -> OutputError:
+def _unwritable(path: Path, error: OSError, size: int = 0, held: int = 0) -> OutputError:
+    """`size` are the bytes that it needs, if that is known, and `held` those that what was written of it takes."""
     reason = error.strerror or str(error)
-    return OutputError(f"Cannot write {path}: {reason}.", "choose another place with --output")
+    if error.errno not in FULL:
+        return OutputError(f"Cannot write {path}: {reason}.", "choose another place with --output")
+    room = ""
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(path if path.is_dir() else path.parent).free + held
+        need = f"it needs {size / 1e6:,.1f} MB, and " if size else ""
+        room = f", {need}{free / 1e6:,.1f} MB are free" if error.errno == errno.ENOSPC else ""
+    return OutputError(f"Cannot write {path}: {reason}{room}.", ROOM)

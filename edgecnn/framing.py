@@ -8,6 +8,7 @@ that shows the line it runs (`set -x`) does not show the mark.
 
 from __future__ import annotations
 
+import re
 import secrets
 import shlex
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ ANNOUNCED = """
 printf %s "$1$2"; shift 2
 exec "$@"
 """
+
+
+_CODE = re.compile(rb"(\d{1,3})\.")
 
 
 def _half() -> str:
@@ -55,8 +59,8 @@ class Mark:
         """(exit code, stdout) of the command; None if it did not begin, or did not end."""
         _, _, rest = stdout.partition(self.text)
         body, end, tail = rest.partition(self.text)
-        code, stop, _ = tail.partition(b".")
-        return (int(code), body) if end and stop else None
+        code = _CODE.match(tail)
+        return (int(code[1]), body) if end and code else None
 
     def within(self, stderr: bytes) -> bytes:
         """The command's own stderr; all of it if there is no mark in it, for then ssh itself complains."""

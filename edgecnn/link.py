@@ -41,6 +41,14 @@ mv -f -- "$part" "$target"
 """
 """A push that is cut ends `cat` early; the digest then differs and the part is removed."""
 
+BOUNDED = 'ulimit -c 0; ulimit -f "$1"; shift; exec "$@"'
+"""Ends a program of ours that writes a larger file, in blocks of 512 bytes (POSIX): a board's answers go into files."""
+MOST_ANSWER_BYTES = 1 << 26
+MOST_NOISE_BYTES = 1 << 22
+"""What a login shell may print before it comes to our command."""
+ANSWER_TIMEOUT_S = 1800.0
+LEAST_PUSH_BYTES_PER_S = 20_000
+
 FETCH = """
 digest=$(sha256sum < "$1") || exit
 printf '%s\\n' "${digest%% *}"
@@ -70,7 +78,8 @@ def connect(destination: str, options: Sequence[str] = ()) -> Iterator[Link]:
         raise LinkError("This machine has no ssh.", "apt install openssh-client")
     mark = Mark()
     with openssh.socket_folder() as folder, tempfile.TemporaryFile() as notes:
-        shared = ["ssh", *openssh.FIRM, "-o", f"ControlPath={folder}/s"]
+        bounded = ["sh", "-c", BOUNDED, "sh", str(MOST_ANSWER_BYTES // 512)]
+        shared = [*bounded, "ssh", *openssh.FIRM, "-o", f"ControlPath={folder}/s"]
         leading = ["-o", "ControlMaster=yes", "-o", "ControlPersist=no"]
         master = subprocess.Popen(
             [*shared, *leading, *options, *arguments, mark.announced(["cat"])],
@@ -96,37 +105,44 @@ class Link:
         self.destination = destination
         self._command = tuple(command)
 
-    def run(self, argv: Sequence[str], stdin: bytes | IO[bytes] = b"", timeout_s: float | None = None) -> Answer:
+    def run(self, argv: Sequence[str], stdin: bytes | IO[bytes] = b"", timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
         """Run a program there to its end; no shell sees an unquoted word of `argv`.
 
-        Raises LinkError when the link is cut, or no answer came within `timeout_s`.
+        Raises LinkError when the link is cut, or no answer came within `timeout_s`; BoardUnfit for one that is longer
+        than any of ours.
         """
+        mark = Mark()
+        _, stdout, stderr = self._ended(mark.framed(argv), stdin, timeout_s)
+        answer = mark.answer(stdout)
+        if answer is None:
+            raise self._unanswered(argv[0], mark.text in stdout, stdout + stderr)
+        return Answer(returncode=answer[0], stdout=answer[1], stderr=mark.within(stderr).decode(errors="replace"))
+
+    def _ended(self, line: str, stdin: bytes | IO[bytes], timeout_s: float) -> tuple[int, bytes, bytes]:
+        """(exit code, stdout, stderr) of ssh with one command line."""
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             if isinstance(stdin, bytes):
                 given.write(stdin)
                 given.seek(0)
                 stdin = given
-            mark = Mark()
-            command = [*self._command, mark.framed(argv)]
+            command = [*self._command, line]
             process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, start_new_session=True)
             try:
-                process.wait(timeout_s)
+                code = process.wait(timeout_s)
             except subprocess.TimeoutExpired as error:
                 raise LinkError(f"{self.destination} did not answer within {timeout_s:g} s.") from error
             finally:
                 _end(process)
-            stdout, stderr = _bytes(out), _bytes(err)
-        answer = mark.answer(stdout)
-        if answer is None:
-            raise self._unanswered(argv[0], mark.text in stdout, stdout + stderr)
-        return Answer(returncode=answer[0], stdout=answer[1], stderr=mark.within(stderr).decode(errors="replace"))
+            if max(os.fstat(stream.fileno()).st_size for stream in (out, err)) >= MOST_ANSWER_BYTES:
+                raise self.too_long(MOST_ANSWER_BYTES)
+            return code, _bytes(out), _bytes(err)
 
     def script(
         self,
         text: str,
         arguments: Sequence[str] = (),
         stdin: bytes | IO[bytes] = b"",
-        timeout_s: float | None = None,
+        timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> Answer:
         """Run a POSIX sh script there, `arguments` being its $1, $2, …"""
         return self.run(["sh", "-c", text, "sh", *arguments], stdin, timeout_s)
@@ -136,16 +152,18 @@ class Link:
 
         Raises LinkError when the link is cut, BoardUnfit when the board has no room or no permission.
         """
+        size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
+        timeout_s = ANSWER_TIMEOUT_S + size_bytes / LEAST_PUSH_BYTES_PER_S
         if isinstance(source, bytes):
-            answer = self.script(PUSH, [target, hashlib.sha256(source).hexdigest()], source)
+            answer = self.script(PUSH, [target, hashlib.sha256(source).hexdigest()], source, timeout_s)
         else:
             digest = files.sha256(source)
             with source.open("rb") as stream:
-                answer = self.script(PUSH, [target, digest], stream)
+                answer = self.script(PUSH, [target, digest], stream, timeout_s)
         if answer.returncode == 65:
             raise LinkError(f"{target} reached {self.destination} damaged: its sha256 differs.", "try again")
         if answer.returncode:
-            raise unwritten(self.destination, target, answer.returncode, answer.stderr)
+            raise unwritten(self.destination, target, answer.returncode, answer.stderr, size_bytes)
 
     def fetch(self, path: str) -> bytes:
         """The bytes of a file there. Raises BoardUnfit if it cannot be read, LinkError when the link is cut."""
@@ -177,9 +195,11 @@ class Link:
     def is_open(self) -> bool:
         """Whether the board still answers through this link."""
         mark = Mark()
-        command = [*self._command, mark.framed(["true"])]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True)
-        return done.returncode != openssh.FAILED or mark.text in done.stdout
+        try:
+            code, stdout, _ = self._ended(mark.framed(["true"]), b"", 2 * openssh.CONNECT_TIMEOUT_S)
+        except LinkError:
+            return False
+        return code != openssh.FAILED or mark.text in stdout
 
     def _unanswered(self, program: str, has_begun: bool, said: bytes) -> LinkError:
         """Why a command has no end mark."""
@@ -191,6 +211,12 @@ class Link:
                 "`dmesg` there says if memory ran out",
             )
         return shut(self.destination, "ended before it ran a command", said.decode(errors="replace"))
+
+    def too_long(self, most_bytes: int) -> BoardUnfit:
+        return BoardUnfit(
+            f"{self.destination} answered with more than {most_bytes / 1e6:.0f} MB, which no program of ours does.",
+            "is it the board it should be, and do its programs say what they should?",
+        )
 
     def cut(self) -> LinkError:
         return LinkError(f"The link to {self.destination} was cut.", "is the board still on, and on the network?")
@@ -205,6 +231,7 @@ class Session:
         self._notes = notes
         self._mark = mark.text
         self._has_begun = False
+        self._unread = bytearray()
 
     def send(self, line: bytes) -> None:
         """Raises LinkError when nobody takes it."""
@@ -215,20 +242,39 @@ class Session:
         except OSError as error:
             raise self._ended() from error
 
-    def receive(self) -> bytes:
-        """The next line. Raises LinkError when the link is cut, or the program ended without a word."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not self._has_begun:
-            while line and self._mark not in line:  # a login script's
-                line = self._process.stdout.readline()
-            line = line.partition(self._mark)[2]
-            self._has_begun = True
-        if not line.endswith(b"\n"):
-            raise self._ended()
-        return line.rstrip(b"\n")
+    def receive(self, timeout_s: float = ANSWER_TIMEOUT_S, most_bytes: int = MOST_ANSWER_BYTES) -> bytes:
+        """The next line.
 
-    def _ended(self) -> LinkError:
+        Raises LinkError when the link is cut, or the program ended without a word or said none in time; BoardUnfit for
+        one that says more than `most_bytes`.
+        """
+        end = time.monotonic() + timeout_s
+        if not self._has_begun:
+            self._read_to(self._mark, end, timeout_s, MOST_NOISE_BYTES)  # what is before it is a login script's
+            self._has_begun = True
+        return self._read_to(b"\n", end, timeout_s, most_bytes)
+
+    def _read_to(self, stop: bytes, end: float, timeout_s: float, most_bytes: int) -> bytes:
+        """What is said up to `stop`, which is taken off."""
+        assert self._process.stdout is not None
+        looked = 0
+        while (place := self._unread.find(stop, looked)) < 0:
+            if len(self._unread) > most_bytes:
+                raise self._link.too_long(most_bytes)
+            looked = max(0, len(self._unread) - len(stop))
+            if not select.select([self._process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+                raise LinkError(f"The program on {self._link.destination} did not answer within {timeout_s:g} s.")
+            block = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not block:
+                raise self._ended()
+            self._unread += block
+        said = bytes(self._unread[:place])
+        del self._unread[: place + len(stop)]
+        return said
+
+    def _ended(self) -> LinkError | BoardUnfit:
+        if os.fstat(self._notes.fileno()).st_size >= MOST_ANSWER_BYTES:
+            return self._link.too_long(MOST_ANSWER_BYTES)
         if not self._link.is_open():
             return self._link.cut()
         reason = last_line(_text(self._notes)) or "it said nothing"
@@ -240,7 +286,7 @@ def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
     assert master.stdout is not None
     end = time.monotonic() + 2 * openssh.CONNECT_TIMEOUT_S
     said = b""
-    while mark not in said and (left_s := end - time.monotonic()) > 0:
+    while mark not in said and len(said) < MOST_NOISE_BYTES and (left_s := end - time.monotonic()) > 0:
         if not select.select([master.stdout], [], [], left_s)[0]:
             break
         block = os.read(master.stdout.fileno(), 1 << 16)
@@ -261,6 +307,8 @@ def _not_ready(
     is_in = master.poll() is None and subprocess.run(asked, capture_output=True, check=False).returncode == 0
     master.kill()
     master.wait()
+    if len(said) >= MOST_NOISE_BYTES:
+        return shut(destination, f"printed {MOST_NOISE_BYTES / 1e6:.0f} MB and had run no command yet", text)
     if is_in:
         return shut(destination, f"ran no command within {2 * openssh.CONNECT_TIMEOUT_S} s", text)
     return refused(destination, notes)

@@ -6,7 +6,9 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
+from edgecnn import scratch
 from edgecnn.errors import UsageError
 
 CONNECT_TIMEOUT_S = 15
@@ -15,8 +17,8 @@ ALIVE_COUNT = 3
 """A link that says nothing for the product of the two is taken for cut."""
 FAILED = 255
 """ssh's own exit code; any other is the board's."""
-LONGEST_SOCKET_FOLDER = 60
-"""Of the 108 bytes of a Unix socket's path (unix(7)), ssh itself needs some 20."""
+LONGEST_SOCKET_FOLDER = 40
+"""Of the 108 bytes of a Unix socket's path (unix(7)), ssh itself needs some 20 and `scratch` some 40."""
 
 # Ours come first on the command line, and of two settings ssh takes the first.
 FIRM = (
@@ -50,8 +52,6 @@ def arguments(destination: str) -> list[str]:
 @contextlib.contextmanager
 def socket_folder() -> Iterator[str]:
     """A private folder with a path short enough for a socket."""
-    folder = tempfile.gettempdir()
-    with tempfile.TemporaryDirectory(
-        prefix="edgecnn-", dir=folder if len(folder) <= LONGEST_SOCKET_FOLDER else "/tmp"
-    ) as short:
-        yield short
+    is_short = len(tempfile.gettempdir()) <= LONGEST_SOCKET_FOLDER
+    with scratch.folder(None if is_short else Path("/tmp")) as short:
+        yield str(short)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import foreign_pictures, pixel_types
+from edgecnn import files, foreign_pictures, picture_sizes, pixel_types
 from edgecnn.errors import DataError, MissingPackage
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
@@ -34,8 +35,9 @@ RESIZE_RULE = (
 )
 
 PIXEL_RULE = (
-    "of 16 or 12 bits a channel the upper 8 are kept; float, signed and deeper pixels are refused; transparency is"
-    " laid on black"
+    f"a JPEG of more than {picture_sizes.MAX_PIXELS:,} pixels is unpacked at a half of its width and height, or at a"
+    " quarter; of 16 or 12 bits a channel the upper 8 are kept; float, signed and deeper pixels are refused;"
+    " transparency is laid on black"
 )
 """Part of what decides the pixels that a cache keeps: another rule is another text."""
 
@@ -43,6 +45,9 @@ PIXEL_RULE = (
 @functools.cache
 def formats() -> tuple[str, ...]:
     """The FORMATS that this installation reads: AVIF if Pillow was built with it, HEIF with its plug-in."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # picture_sizes says how many
     here = [name for name in FORMATS if name not in ("AVIF", "HEIF")]
     try:
         from PIL import AvifImagePlugin
@@ -71,8 +76,8 @@ def decode(
     EXIF orientation is applied; palettes and CMYK become RGB; transparency is laid on black; of 16
     bits a channel the upper 8 are kept; of an animation the first frame. Resizing follows RESIZE_RULE.
     Grey is ITU-R BT.601 luma. Raises DataError that names the picture if it cannot be read whole, if
-    its pixels have no stated white (float, signed), or if it declares more than `max_pixels`, before
-    they are unpacked.
+    its pixels have no stated white (float, signed), or if it declares more pixels than
+    picture_sizes allows, or than `max_pixels`, before they are unpacked.
     """
     try:
         from PIL import Image
@@ -102,27 +107,42 @@ def decode(
 
 
 def upright(source: Path | bytes, max_pixels: int | None = None) -> Any:
-    """A Pillow image as large as it is, of 8 bits a channel, EXIF orientation applied; raises whatever Pillow does."""
-    from PIL import Image, ImageOps
+    """A Pillow image as large as it is, of 8 bits a channel, EXIF orientation applied; raises whatever Pillow does.
 
-    with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=formats()) as opened:
-        if max_pixels is not None and opened.width * opened.height > max_pixels:
-            raise ValueError(f"it declares {opened.width} x {opened.height} pixels, {max_pixels:,} are allowed")
-        pixel_types.refuse(opened)
-        pixel_types.scale_transparency(opened)
-        opened.load()
-        ImageOps.exif_transpose(opened, in_place=True)
-        return pixel_types.eight_bits(opened)
+    A JPEG of more than picture_sizes.MAX_PIXELS is a half or a quarter as wide and high.
+    """
+    from PIL import ImageOps
+
+    with opened(source, max_pixels) as image:
+        pixel_types.refuse(image)
+        pixel_types.scale_transparency(image)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return pixel_types.eight_bits(image)
+
+
+@contextlib.contextmanager
+def opened(source: Path | bytes, max_pixels: int | None = None) -> Iterator[Any]:
+    """A Pillow image that is not unpacked yet, and not too large for that; raises whatever Pillow does.
+
+    A path leads to a regular file: a pipe could keep us waiting for ever.
+    """
+    from PIL import Image
+
+    with (
+        files.open_regular(source) if isinstance(source, Path) else io.BytesIO(source) as stream,
+        Image.open(stream, formats=formats()) as image,
+    ):
+        picture_sizes.bound(image, stream, max_pixels)
+        yield image
 
 
 def is_picture(path: Path) -> bool:
     """Whether a file begins as a picture of one of `formats()`, whatever its name."""
-    from PIL import Image
-
     try:
-        with Image.open(path, formats=formats()):
+        with opened(path):
             return True
-    except Image.DecompressionBombError:
+    except picture_sizes.TooLarge:
         return True  # and decode refuses it by name
     except Exception:
         return False
@@ -140,13 +160,13 @@ def _centre(size: tuple[int, int], width: int, height: int) -> tuple[int, int, i
 def _explained(error: Exception, source: Path | bytes) -> tuple[str, str]:
     """(reason, hint) of a picture that could not be read."""
     name, hint = type(error).__name__, "remove or replace it"
-    if isinstance(error, pixel_types.UnfitPixels):
+    if isinstance(error, pixel_types.UnfitPixels | picture_sizes.TooLarge):
         return str(error), error.hint
     if isinstance(error, OSError) and error.strerror:
         return error.strerror, hint
     if name != "UnidentifiedImageError":
         return str(error).rstrip(".") or name, hint
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+    with io.BytesIO(source) if isinstance(source, bytes) else files.open_regular(source) as stream:
         foreign = foreign_pictures.of_content(stream.read(foreign_pictures.HEAD_BYTES))
         if foreign:
             return f"it holds {foreign.name}", foreign.mend.replace("them", "it")  # which speaks of many files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +16,7 @@ STORED_BITS = 16
 """Bits of a pixel of Pillow's modes I;16 and, of a PNG or PGM picture, I: white is all of them."""
 GREYS = {"L;2": 85, "L;4": 17}
 """Pillow's raw modes of a PNG's few greys, and the step between two of them."""
+BAND_ROWS = 256
 
 
 class UnfitPixels(ValueError):
@@ -63,7 +65,6 @@ def scale_transparency(image: Any) -> None:
 
 def eight_bits(image: Any) -> Any:
     """A loaded picture of at most 8 bits a channel, the upper ones of deeper pixels, and transparency laid on black."""
-    from PIL import Image
 
     if image.mode.startswith("I"):
         return _of_deep_grey(image)
@@ -71,10 +72,25 @@ def eight_bits(image: Any) -> Any:
         return image.convert("RGB")  # Pillow knows no other way out
     if image.mode == "La":
         image = image.convert("LA")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image
+    return _in_bands(image, "RGB", _on_black) if image.has_transparency_data else image
+
+
+def _on_black(band: Any) -> Any:
+    from PIL import Image
+
+    band = band.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", band.size, (0, 0, 0, 255)), band)
+
+
+def _in_bands(image: Any, mode: str, work: Callable[[Any], Any]) -> Any:
+    """What `work` makes of every pixel by itself, a few rows at a time: a large picture has no room for copies."""
+    from PIL import Image
+
+    made = Image.new(mode, image.size)
+    for top in range(0, image.height, BAND_ROWS):
+        box = (0, top, image.width, min(top + BAND_ROWS, image.height))
+        made.paste(work(image.crop(box)).convert(mode), box)
+    return made
 
 
 def _of_deep_grey(image: Any) -> Any:
@@ -82,14 +98,18 @@ def _of_deep_grey(image: Any) -> Any:
     from PIL import Image
 
     tags = image.tag_v2 if image.format == "TIFF" else {}
-    values = np.asarray(image).astype(np.uint32)
-    bits = _tuple(tags, BITS_PER_SAMPLE, STORED_BITS)[0]
-    pixels = (values >> (bits - 8)).astype(np.uint8)
-    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # which Pillow minds for 8 bits only
-        pixels = 255 - pixels
-    if isinstance(clear := image.info.get("transparency"), int):
-        pixels[values == clear] = 0
-    return Image.fromarray(pixels)
+    bits, clear = _tuple(tags, BITS_PER_SAMPLE, STORED_BITS)[0], image.info.get("transparency")
+
+    def upper_bits(band: Any) -> Any:
+        values = np.asarray(band).astype(np.uint32)
+        pixels = (values >> (bits - 8)).astype(np.uint8)
+        if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # which Pillow minds for 8 bits only
+            pixels = 255 - pixels
+        if isinstance(clear, int):
+            pixels[values == clear] = 0
+        return Image.fromarray(pixels)
+
+    return _in_bands(image, "L", upper_bits)
 
 
 def _refuse_tiff(tags: Any) -> None:

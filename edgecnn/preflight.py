@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgecnn import environment
+from edgecnn import environment, replies
 from edgecnn.complaints import last_line
 from edgecnn.errors import BoardUnfit, LinkError
 from edgecnn.link import Link
@@ -21,6 +21,9 @@ LEAST_GLIBC = {"ai-edge-litert": (2, 27), "numpy": (2, 27), "onnxruntime": (2, 2
 """Of the aarch64 wheels, by their manylinux tags (PEP 600)."""
 STANDARD_LIBRARY_ONLY = ("-I", "-S", "-X", "utf8")
 """Options of a Python there: none of the board's packages, start-up files and settings, and its text is UTF-8."""
+MOST_BYTES = 1 << 22
+"""Of what a board says of itself: /proc/cpuinfo of 256 cores is a tenth of it."""
+LONGEST_PATH = 1024
 LEAST_MEMORY_BYTES = 100_000_000
 """A worker with NumPy and one runtime holds 60 to 90 MB."""
 
@@ -120,6 +123,8 @@ def inspect(link: Link, python: str | None = None) -> BoardFacts:
     before = time.time()
     answer = link.script(SCRIPT, [python] if python else [], timeout_s=60)
     middle = (before + time.time()) / 2
+    if len(answer.stdout) > MOST_BYTES:
+        raise link.too_long(MOST_BYTES)
     if b"==pythons" not in answer.stdout:
         raise LinkError(
             f"{link.destination} has no POSIX shell that answers: {last_line(answer.stderr) or 'it said nothing'}.",
@@ -130,38 +135,39 @@ def inspect(link: Link, python: str | None = None) -> BoardFacts:
 
 def parse(destination: str, text: str, now_s: float) -> BoardFacts:
     """The script's output as BoardFacts; `now_s` is our wall clock when it ran."""
-    parts = {name: body.strip() for name, body in re.findall(r"^==(\w+)\n(.*?)(?=^==|\Z)", text, re.M | re.S)}
+    parts = {name: body.strip() for name, body in _parts(text)}
     cpu = environment.cpu_facts(parts.get("cpuinfo", ""))
-    memory = dict(re.findall(r"^(\w+):\s+(\d+) kB", parts.get("memory", ""), re.M))
+    memory = dict(re.findall(r"^(\w+):\s+([0-9]{1,15}) kB", parts.get("memory", ""), re.M))
     pretty = re.search(r'^PRETTY_NAME="?(.*?)"?$', parts.get("os", ""), re.M)
-    throttled = re.search(r"throttled=0x([0-9a-fA-F]+)", parts.get("throttled", ""))
+    throttled = re.search(r"throttled=0x([0-9a-fA-F]{1,8})\b", parts.get("throttled", ""))
     clock_s, load = _number(parts.get("clock", "")), parts.get("load", "").split()
     kilohertz, millicelsius = _number(parts.get("frequency", "")), _number(parts.get("temperature", ""))
+    words = {name: replies.plain(body) for name, body in parts.items()}
     return BoardFacts(
         destination=destination,
-        host=parts.get("host", ""),
-        user=parts.get("user", ""),
+        host=words.get("host", ""),
+        user=words.get("user", ""),
         home=parts.get("home", ""),
         cache=parts.get("cache", ""),
-        arch=parts.get("arch", ""),
-        userland_bits=int(parts["bits"]) if parts.get("bits", "").isdigit() else None,
-        kernel=parts.get("kernel", ""),
-        os=pretty[1] if pretty else parts.get("kernel", ""),
+        arch=words.get("arch", ""),
+        userland_bits=_whole(parts.get("bits", "")),
+        kernel=words.get("kernel", ""),
+        os=replies.plain(pretty[1]) if pretty else words.get("kernel", ""),
         glibc=_version(parts.get("libc", "")),
-        model=parts.get("model") or None,
-        cpu=cpu.name,
+        model=words.get("model") or None,
+        cpu=replies.plain(cpu.name),
         features=cpu.features,
         cores=len(re.findall(r"^processor\s*:", parts.get("cpuinfo", ""), re.M)),
         memory_bytes=_kilobytes(memory, "MemTotal"),
         memory_available_bytes=_kilobytes(memory, "MemAvailable"),
         disk_free_bytes=_disk_free_bytes(parts.get("disk", "")),
         load_1min=_number(load[0]) if load else None,
-        governor=parts.get("governor") or None,
+        governor=words.get("governor") or None,
         frequency_mhz=kilohertz / 1000 if kilohertz else None,
         temperature_celsius=millicelsius / 1000 if millicelsius is not None else None,
         throttled=int(throttled[1], 16) if throttled else None,
         clock_skew_s=clock_s + 0.5 - now_s if clock_s is not None else None,
-        tools=tuple(line.rpartition("/")[2] for line in parts.get("tools", "").splitlines()),
+        tools=tuple(replies.plain(line.rpartition("/")[2]) for line in parts.get("tools", "").splitlines()[:9]),
         pythons=_pythons(parts.get("pythons", "")),
     )
 
@@ -179,6 +185,8 @@ def problems(facts: BoardFacts, packages: Sequence[str], room_bytes: int = 0) ->
     def say(sentence: str, hint: str) -> None:
         found.append(BoardUnfit(f"{facts.destination} {sentence}", hint))
 
+    if not (_is_place(facts.home) and _is_place(facts.cache)):
+        say("has a home folder that no program can be told of: its path is not absolute, or not printable.", "")
     if facts.userland_bits == 32 or facts.arch in ("armv6l", "armv7l", "armv8l", "i686"):
         say(
             f"runs a 32-bit system ({facts.arch}): NumPy, LiteRT and ONNX Runtime have no wheels for it.",
@@ -216,6 +224,13 @@ def problems(facts: BoardFacts, packages: Sequence[str], room_bytes: int = 0) ->
     return found
 
 
+def interpreter(facts: BoardFacts) -> str:
+    """The path there of the Python we use. Raises BoardUnfit without one."""
+    require(facts)
+    assert facts.python is not None
+    return facts.python.path
+
+
 def remarks(facts: BoardFacts) -> list[str]:
     """What does not prevent a measurement but limits it, each one sentence."""
     found = []
@@ -250,20 +265,21 @@ def _pythons(text: str) -> tuple[Python, ...]:
     """Each interpreter once, though it goes by several names."""
     found: dict[str, Python] = {}
     for line in text.splitlines():
-        words = line.split(" ", 5)
-        if len(words) == 6 and words[0].isdigit() and words[1].isdigit():
-            major, minor, bits, implementation, real, path = words
-            found.setdefault(
-                real,
-                Python(path=path, version=(int(major), int(minor)), bits=int(bits), implementation=implementation),
-            )
+        match = re.fullmatch(
+            r"([0-9]{1,4}) ([0-9]{1,4}) ([0-9]{1,4}) (\S+) (/.*) (/.*)", line
+        )  # a space may be in both
+        if match and _is_place(match[6]):
+            version, real = (int(match[1]), int(match[2])), match[5]
+            known = Python(path=match[6], version=version, bits=int(match[3]), implementation=replies.plain(match[4]))
+            found.setdefault(real, known)
     return tuple(found.values())
 
 
 def _disk_free_bytes(text: str) -> int | None:
     """Of `df -Pk`: the fourth of the last line's columns is what is available, in kB of 1024 (POSIX)."""
     words = text.splitlines()[-1].split() if text else []
-    return int(words[3]) * 1024 if len(words) >= 6 and words[3].isdigit() else None
+    blocks = _whole(words[3]) if len(words) >= 6 else None
+    return None if blocks is None else blocks * 1024
 
 
 def _kilobytes(memory: Mapping[str, str], key: str) -> int | None:
@@ -271,14 +287,29 @@ def _kilobytes(memory: Mapping[str, str], key: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    """A number as these files have it: in decimals, and finite."""
+    return float(text) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", text) else None
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _is_place(path: str) -> bool:
+    """Whether it is an absolute path that can stand in a command, a sentence and a table."""
+    return path.startswith("/") and path.isprintable() and len(path) <= LONGEST_PATH
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """(name, body) of each part that the script printed."""
+    marks = [*re.finditer(r"^==(\w{1,20})\n", text, re.M)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    for mark, end in zip(marks, ends, strict=False):
+        yield mark[1], text[mark.end() : end]
 
 
 def _version(text: str) -> tuple[int, int] | None:
-    match = re.search(r"glibc (\d+)\.(\d+)", text)
+    match = re.search(r"glibc ([0-9]{1,4})\.([0-9]{1,4})", text)
     return (int(match[1]), int(match[2])) if match else None
 
 

@@ -11,11 +11,10 @@ import importlib.metadata
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, depot, documents, files, places
+from edgecnn import console, depot, documents, files, places, scratch
 from edgecnn.complaints import last_line
 from edgecnn.depot import Depot
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage
@@ -43,8 +42,8 @@ def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:
     archive = archive_path(facts, packages)
     if not archive.is_file():
         assert facts.python is not None
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            site = Path(scratch, "site")
+        with scratch.folder() as work:
+            site = work / "site"
             _install(facts, facts.python, packages, site)
             depot.pack(site, archive, _belongs)
     return archive

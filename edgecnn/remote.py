@@ -6,15 +6,28 @@ import contextlib
 import dataclasses
 import datetime
 import getpass
+import math
 import os
 import platform
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn import agent, answers, config, console, depot, documents, preflight, runtimes, ship
+from edgecnn import (
+    agent,
+    answers,
+    config,
+    console,
+    depot,
+    documents,
+    model_files,
+    preflight,
+    replies,
+    runtimes,
+    scratch,
+    ship,
+)
 from edgecnn.complaints import LONGEST_WORDS, last_line
 from edgecnn.depot import Depot
 from edgecnn.environment import Environment
@@ -23,6 +36,17 @@ from edgecnn.link import Session, connect
 from edgecnn.measure import Job, LabelledSet, Outcome
 from edgecnn.preflight import BoardFacts
 from edgecnn.provision import provision
+from edgecnn.replies import NotAReply
+
+HELD_TIMEOUT_S = 120.0
+LONGEST_JOB_S = 4 * 3600.0
+MOST_WORDS_BYTES = 1 << 24
+"""Of an answer without the outputs of pictures."""
+MOST_NUMBER_BYTES = 32
+LOWERED_GROWTH = 4
+"""Of a model as its runtime executes it, in base64."""
+LONGEST_NOISE = 1 << 16
+NOT_OURS = "is it the board it should be, and is its Python what it says?"
 
 # Nothing of the board's own Python packages and settings reaches the worker: no site, no user folder, no
 # current folder on its path; only the standard library and PYTHONPATH. Its text is UTF-8 in any locale.
@@ -96,7 +120,7 @@ class RemoteBoard:
         lock = f"{self._facts.cache}/lock"
         agent_argv = [self._interpreter, *preflight.STANDARD_LIBRARY_ONLY, source, lock, self._owner]
         self._session = self._stack.enter_context(link.session(agent_argv))
-        _check_ours(self._destination, self._received()["held"])
+        _check_ours(self._destination, self._received(HELD_TIMEOUT_S))
         self._site = provision(link, self._facts, self._wanted)
         self._worker = self._depot.put(ship.archive(), "worker.pyz")
 
@@ -136,16 +160,19 @@ class RemoteBoard:
         argv = [self._interpreter, *ISOLATED, self._worker, command]
         env = {"PYTHONPATH": self._site, **SAME_HASHES}
         self._session.send(documents.to_json({"argv": argv, "env": env, "stdin": stdin}, None).encode())
-        answer = self._received()
-        return answer["returncode"], answer["stdout"], answer["stderr"]
+        answer = self._received(LONGEST_JOB_S, _most_bytes(job))
+        code, stdout, stderr = answer.get("returncode"), answer.get("stdout"), answer.get("stderr")
+        if type(code) is int and isinstance(stdout, str) and isinstance(stderr, str):
+            return code, stdout, stderr
+        raise BoardUnfit(f"The agent on {self._destination} answers in another form than ours does.", NOT_OURS)
 
-    def _received(self) -> dict[str, Any]:
+    def _received(self, timeout_s: float, most_bytes: int = MOST_WORDS_BYTES) -> dict[str, Any]:
         """The agent's next answer."""
-        line = self._session.receive()
+        line = self._session.receive(timeout_s, most_bytes)
         try:
-            return documents.table(line)
-        except ValueError as error:
-            words = last_line(line.decode(errors="replace"))[:LONGEST_WORDS]
+            return replies.table(line)
+        except NotAReply as error:
+            words = last_line(line[:LONGEST_NOISE].decode(errors="replace"))[:LONGEST_WORDS]
             raise LinkError(
                 f"Something else on {self._destination} prints between the answers of ours: {words}.",
                 "what its login script leaves running must print elsewhere",
@@ -170,8 +197,8 @@ class RemoteBoard:
 
     def _sent_folder(self, folder: str, name: str) -> str:
         """The folder's path there, all its files in it."""
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            archive = Path(scratch, name)
+        with scratch.folder() as work:
+            archive = work / name
             depot.pack(Path(folder), archive)
             return self._depot.unpack(archive)
 
@@ -196,10 +223,30 @@ def _owner() -> str:
     )
 
 
-def _check_ours(destination: str, holder: dict[str, object] | None) -> None:
-    if holder is not None:
-        raise BoardUnfit(
-            f"{destination} is in use by {holder.get('user', 'somebody')} on {holder.get('host', 'an unknown host')} "
-            f"(process {holder.get('pid', 'unknown')}) since {holder.get('since', 'just now')}.",
-            "wait for its end: two benches at once would measure each other",
-        )
+def _most_bytes(job: Job | None) -> int:
+    """What an answer may take: the outputs of all pictures to replay are in it, or the model as it is executed."""
+    most = MOST_WORDS_BYTES
+    if job and job.replay:
+        size = job.preprocessing
+        pictures = Path(job.replay).stat().st_size // (size.height * size.width * size.channels) + 1
+        most += pictures * math.prod(job.output.shape) * MOST_NUMBER_BYTES
+    if job and job.lower:
+        model = Path(job.model)
+        held = (model, *(model.parent / place for place in model_files.beside(model)))
+        most += LOWERED_GROWTH * sum(path.stat().st_size for path in held)
+    return most
+
+
+def _check_ours(destination: str, answer: dict[str, Any]) -> None:
+    """Raises BoardUnfit if the agent says that somebody else holds the board's lock."""
+    holder = answer.get("held", "nothing")
+    if holder is None:
+        return
+    if not isinstance(holder, dict):
+        raise BoardUnfit(f"The agent on {destination} answers in another form than ours does.", NOT_OURS)
+    words = {key: replies.plain(str(value)) for key, value in holder.items()}
+    raise BoardUnfit(
+        f"{destination} is in use by {words.get('user', 'somebody')} on {words.get('host', 'an unknown host')} "
+        f"(process {words.get('pid', 'unknown')}) since {words.get('since', 'just now')}.",
+        "wait for its end: two benches at once would measure each other",
+    )

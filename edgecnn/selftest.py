@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import arrays, boards, candidates, config, files, runtimes, saturation
+from edgecnn import arrays, boards, candidates, config, files, runtimes, saturation, scratch
 from edgecnn import golden as vectors
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
@@ -75,9 +74,9 @@ def selftest(
     if there are none, ModelFileError for a damaged bundle, what the board raises if it fails.
     """
     suite = _suite({"input": input_size})
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with scratch.folder() as work:
         found = candidates.find([_model(target)], suite, None, pictures)
-        recorded = {one.artifact.path: _vectors(target, one, golden, Path(scratch)) for one in found}
+        recorded = {one.artifact.path: _vectors(target, one, golden, work) for one in found}
         with boards.open(board) as machine:
             facts = machine.facts()
             ready = candidates.installed(found, facts, suite)
@@ -103,12 +102,12 @@ def record(
         raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
     if golden.exists():
         raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, boards.open("local") as here:
+    with scratch.folder() as work, boards.open("local") as here:
         if plan is not None:
-            images = arrays.one(Path(Shelf(Path(scratch), PICTURES).take(plan, one.artifact, one.runs).test.images))
+            images = arrays.one(Path(Shelf(work, PICTURES).take(plan, one.artifact, one.runs).test.images))
         else:
             images = _random_pictures(one)
-        path = Path(scratch, "golden.npy")
+        path = work / "golden.npy"
         np.save(path, images)
         job = dataclasses.replace(job_of(one, suite), replay=str(path))
         outputs = np.array(here.run(job).replay, dtype=one.artifact.description.output.dtype)
@@ -177,7 +176,7 @@ def _model(target: Path) -> Path:
     return bundle.artifact.path
 
 
-def _vectors(target: Path, one: Candidate, golden: Path | None, scratch: Path) -> GoldenVectors:
+def _vectors(target: Path, one: Candidate, golden: Path | None, work: Path) -> GoldenVectors:
     name, path = one.artifact.name, golden or one.artifact.path.with_name(contents.GOLDEN)
     key = "outputs" if (target / contents.MANIFEST).is_file() and golden is None else name
     hint = "export it again" if one.carded else f"make them here: edgecnn selftest {target} --record {contents.GOLDEN}"
@@ -187,7 +186,7 @@ def _vectors(target: Path, one: Candidate, golden: Path | None, scratch: Path) -
         kind = RunError if one.carded else UsageError
         reason = f"there is no {path}" if isinstance(error, Missing) else f"{path} holds none ({error})"
         raise kind(f"{name} has no golden vectors: {reason}.", hint) from error
-    shown = scratch / f"golden-{one.artifact.description.sha256[:12]}.npy"
+    shown = work / f"golden-{one.artifact.description.sha256[:12]}.npy"
     np.save(shown, images)
     return GoldenVectors(images=shown, outputs=outputs)
 

@@ -12,7 +12,6 @@ import functools
 import gc
 import math
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from edgecnn import counters
+from edgecnn import counters, scratch
 from edgecnn.counters import Counter
 from edgecnn.runtimes import Kernel, Runtime, Session
 
@@ -83,7 +82,7 @@ def lower(runtime: Runtime, model: Path, task: Lowering, num_threads: int, x: np
     session.load(x)
     session.invoke()
     times_ms = _burst(session, task.num_runs)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+    with scratch.folder() as folder:
         lowered = Path(folder, model.name)
         runtime.lower(model, lowered)
         kernels = runtime.profile(lowered, num_threads, x, task.num_runs)

@@ -40,7 +40,8 @@ def renewed(folder: Path) -> Iterator[Path]:
     files.make_folder(folder)
     files.make_folder(staging)
     try:
-        yield staging
+        with files.saying_when_full(staging):
+            yield staging
         try:
             _put_in_place(staging, folder)
         except OSError as error:

@@ -10,11 +10,17 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from edgecnn import bugs, config, documents, environment, measure
+from edgecnn import bugs, config, documents, environment, measure, opening
 from edgecnn.documents import LARGEST_JSON, Unreadable
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
+
+BYTES_PER_THREAD = 32_000_000
+"""Its stack and its heap."""
+BYTES_PER_PIXEL = 12
+"""Of pictures that are replayed all at once: as floats, once more on the way there, and as answers."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,5 +49,15 @@ def _answer(arguments: Sequence[str]) -> dict[str, Any]:
             table = documents.table(sys.stdin.read(LARGEST_JSON + 1))
         except Unreadable as error:
             raise UsageError(f"The job on stdin is no job: {error}.") from error
-        return {"outcome": dataclasses.asdict(measure.run(config.build(measure.Job, table, "job")))}
+        return {"outcome": dataclasses.asdict(_run(config.build(measure.Job, table, "job")))}
     raise UsageError("The worker knows two commands.", f"facts, run; exit code {EXIT_USAGE} is this one")
+
+
+def _run(job: measure.Job) -> measure.Outcome:
+    """The one file of this process may take what a file of its size may, and further its threads and its pictures."""
+    model = Path(job.model)
+    shown = [Path(path) for path in (job.replay, job.accuracy and job.accuracy.labels) if path]
+    pictures = sum(path.stat().st_size for path in shown if path.is_file())
+    opening.bound_for_life(model, job.num_threads * BYTES_PER_THREAD + pictures * BYTES_PER_PIXEL)
+    with opening.opening(model):
+        return measure.run(job)

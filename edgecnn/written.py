@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn import formats
+from edgecnn import files, formats
 from edgecnn.artifact import Artifact
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, OutputError
 from edgecnn.plans import ExportPlan
@@ -19,7 +19,8 @@ def write(model: Exportable, format_name: str, precision: str, plan: ExportPlan,
     writer = formats.get(format_name)
     path = folder / f"{stem}{writer.SUFFIX}"
     try:
-        writer.write(model, precision, plan, path)
+        with files.saying_when_full(folder):
+            writer.write(model, precision, plan, path)
     except EdgecnnError:
         raise
     except OSError as error:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.data import cifar10, fashion_mnist
+from edgecnn.data._fetch import Content
 
 
 def picture(seed: int, height: int = 12, width: int = 12, channels: int = 3) -> Image.Image:
@@ -49,8 +50,10 @@ def fashion_files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         arrays = {"images-idx3": rng.integers(0, 256, (count, 28, 28)), "labels-idx1": np.arange(count) % 10}
         for kind, array in arrays.items():
             name, content = f"{part}-{kind}-ubyte", idx(array)
-            monkeypatch.setitem(fashion_mnist.SHA256, name, hashlib.sha256(content).hexdigest())
-            files[f"{name}.gz"] = gzip.compress(content)
+            packed = files[f"{name}.gz"] = gzip.compress(content)
+            published = (hashlib.sha256(packed).hexdigest(), len(packed))
+            inside = Content(hashlib.sha256(content).hexdigest(), len(content))
+            monkeypatch.setitem(fashion_mnist.FILES, name, (published, inside))
     return files
 
 
@@ -69,4 +72,5 @@ def cifar_archive(monkeypatch: pytest.MonkeyPatch, per_batch: int = 10) -> bytes
             archive.addfile(member, io.BytesIO(batch))
     content = packed.getvalue()
     monkeypatch.setattr(cifar10, "SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(cifar10, "ARCHIVE_BYTES", len(content))
     return content

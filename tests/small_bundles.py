@@ -29,7 +29,9 @@ def images(count: int = 32, seed: int = 1) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, CHANNELS), dtype=np.uint8)
 
 
-def exported(folder: Path, kind: str = "int8", seed: int = 0, run: str | None = "animals") -> Artifact:
+def exported(
+    folder: Path, kind: str = "int8", seed: int = 0, run: str | None = "animals", run_sha256: str | None = None
+) -> Artifact:
     """A model file with its card and golden vectors, as an export leaves them: "int8", "fp32" or "onnx"."""
     folder.mkdir(parents=True, exist_ok=True)
     held = dict(np.load(folder / "golden.npz")) if (folder / "golden.npz").is_file() else {"images": images()}
@@ -44,6 +46,7 @@ def exported(folder: Path, kind: str = "int8", seed: int = 0, run: str | None = 
         preprocessing=Preprocessing(height=SIZE, width=SIZE, channels=CHANNELS, colour_order="RGB", resize=RESIZE_RULE),
         labels=LABELS,
         run=run,
+        run_sha256=run_sha256,
     )
     artifact.write_card(one)
     np.savez(folder / "golden.npz", **held | {one.name: outputs(one, images())})

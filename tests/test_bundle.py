@@ -164,3 +164,36 @@ def test_a_run_is_called_the_same_by_folder_file_and_name(tmp_path: Path) -> Non
     folder = small_bundles.run_folder(tmp_path / "animals", ["int8"])
     file = folder / "artifacts" / "animals-int8.tflite"
     assert {bundle.name_of(word) for word in (str(folder), str(file), "animals")} == {"animals"}
+
+
+def test_a_run_is_called_what_its_files_were_exported_as_though_its_folder_was_renamed(tmp_path: Path) -> None:
+    folder = small_bundles.run_folder(tmp_path / "animals", ["int8"]).rename(tmp_path / "cars")
+    assert bundle.make(bundle.choose(folder, "tflite", "int8")).name == "animals"
+    assert bundle.name_of(str(folder)) == "animals"
+    small_bundles.exported(folder / "artifacts", "fp32", run="cars")
+    with pytest.raises(UsageError, match="exported under 2 names") as caught:
+        bundle.name_of(str(folder))
+    assert "animals, cars" in (caught.value.hint or "")
+
+
+def test_a_long_name_leaves_room_for_what_is_added_to_it(tmp_path: Path) -> None:
+    assert len(bundle.make(small_bundles.exported(tmp_path, run="x" * 240)).name) == bundle.LONGEST_NAME
+
+
+@pytest.mark.parametrize("name", ["../model.tflite", "/etc/passwd", "a/../../b", "a\0b", "\x1b[2J", "", "a//b", "."])
+@pytest.mark.parametrize("place", ["model", "files"])
+def test_a_manifest_that_names_what_is_outside_is_no_bundles(name: str, place: str, tmp_path: Path) -> None:
+    folder = small_bundles.unpacked(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"model": name} if place == "model" else {"files": {**manifest["files"], name: "0" * 64}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelFileError, match="which is no file of a bundle"):
+        contents.open(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "[" * 100_000, "null", "5", "", "\0", '{"bundle_version": NaN}'])
+def test_a_damaged_manifest_is_said(text: str, tmp_path: Path) -> None:
+    folder = small_bundles.unpacked(tmp_path)
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(ModelFileError, match="is not a bundle"):
+        contents.open(folder)

@@ -1,8 +1,14 @@
 """Published data sets: where they are looked for, and what happens when a file is not what it should be."""
 
+import gzip
 import http.server
+import os
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +17,7 @@ import numpy as np
 import pytest
 
 from edgecnn import places
-from edgecnn.data import _places, cifar10, fashion_mnist
+from edgecnn.data import _fetch, _places, cifar10, fashion_mnist
 from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
 
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
@@ -25,17 +31,26 @@ class Site:
         self.asked: list[str] = []
         self.cut: int | None = None
         """Bytes after which every transfer breaks off."""
+        self.says_length = True
+        self.leads_to = ""
+        """Where every request is sent on to."""
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 site.asked.append(self.path)
                 body = site.files.get(self.path)
+                if site.leads_to:
+                    self.send_response(302)
+                    self.send_header("Location", site.leads_to + self.path)
+                    self.end_headers()
+                    return
                 if body is None:
                     self.send_error(404)
                     return
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
+                if site.says_length:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body[: site.cut])
 
@@ -167,7 +182,102 @@ def test_a_download_that_breaks_off_leaves_nothing(site: Site, fashion: dict[str
 
 def test_a_download_of_something_else_leaves_nothing(site: Site, fashion: dict[str, bytes], home: Path) -> None:
     site.files[f"/{TRAIN_IMAGES}"] = b"<html>Please log in to the hotel's network</html>"
-    with pytest.raises(EnvironmentUnfit, match=f"{TRAIN_IMAGES}, but: Cannot use what came: Not a gzipped file"):
+    with pytest.raises(EnvironmentUnfit, match=f"{TRAIN_IMAGES}, but the sha256 of what came is [0-9a-f]+, not "):
+        fashion_mnist.load()
+    assert left_in(home) == []
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_no_more_is_downloaded_than_was_published(
+    says_length: bool, site: Site, fashion: dict[str, bytes], home: Path
+) -> None:
+    size = len(fashion[TRAIN_IMAGES])
+    site.says_length, site.files[f"/{TRAIN_IMAGES}"] = says_length, fashion[TRAIN_IMAGES] + b"x"
+    with pytest.raises(EnvironmentUnfit, match=rf"{size:,} (bytes that )?were published"):
+        fashion_mnist.load()
+    assert left_in(home) == []
+
+
+def test_what_came_is_checked_before_it_is_unpacked(
+    site: Site, fashion: dict[str, bytes], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_fetch, "_unpacked", lambda *_: pytest.fail("it was unpacked"))
+    wrong = bytearray(fashion[TRAIN_IMAGES])
+    wrong[-1] ^= 1
+    site.files[f"/{TRAIN_IMAGES}"] = bytes(wrong)
+    with pytest.raises(EnvironmentUnfit, match="the sha256 of what came is"):
+        fashion_mnist.load()
+    assert left_in(home) == []
+
+
+def test_a_file_that_unpacks_to_more_than_was_published_is_refused_where_it_exceeds_that(
+    fashion: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = put(tmp_path / "mine", fashion | {TRAIN_IMAGES: gzip.compress(bytes(100_000_000))})
+    most = fashion_mnist.FILES[TRAIN_IMAGES.removesuffix(".gz")][1].size
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=f"it holds more than the {most:,} bytes that were published"):
+            fashion_mnist.load(path=str(folder))
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_pipe_under_a_files_name_keeps_nobody_waiting(fashion: dict[str, bytes], tmp_path: Path) -> None:
+    fashion.pop(TRAIN_IMAGES)
+    folder = put(tmp_path / "mine", fashion)
+    os.mkfifo(folder / TRAIN_IMAGES)
+    with pytest.raises(DataError, match="it is a pipe or a device, and no regular file"):
+        fashion_mnist.load(path=str(folder))
+
+
+def test_both_data_sets_come_over_https() -> None:
+    assert fashion_mnist.SITE.startswith("https://")
+    assert cifar10.URL.startswith("https://")
+
+
+@pytest.fixture
+def encrypted(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The site over https, with a certificate that this process trusts."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    site.server.socket = context.wrap_socket(site.server.socket, server_side=True)
+    site.url = site.url.replace("http://", "https://")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr(fashion_mnist, "SITE", site.url)
+    return site
+
+
+def test_a_redirect_leads_to_https_or_nowhere(
+    encrypted: Site, fashion: dict[str, bytes], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, _ = fashion_mnist.load()
+    assert len(train) == 30
+    shutil.rmtree(home)
+    elsewhere = Site()
+    elsewhere.files = encrypted.files
+    encrypted.leads_to = elsewhere.url
+    with pytest.raises(EnvironmentUnfit, match=r"it leads to http://127.0.0.1.*, which is no https address"):
+        fashion_mnist.load()
+    elsewhere.server.shutdown()
+    elsewhere.server.server_close()
+    assert elsewhere.asked == []
+    assert left_in(home) == []
+
+
+def test_a_site_that_nobody_vouches_for_is_not_trusted(
+    encrypted: Site, fashion: dict[str, bytes], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(EnvironmentUnfit, match=r"Cannot download .*certificate"):
         fashion_mnist.load()
     assert left_in(home) == []
 

@@ -347,6 +347,44 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, cache: Path, suffix: str, 
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_a_cache_that_rotted_by_a_bit_is_made_anew(tmp_path: Path, cache: Path, suffix: str) -> None:
+    data_samples.train_and_test(tmp_path)
+    before, _ = folder.load(str(tmp_path))
+    expected = before.images.copy()
+    [path] = cache.glob(f"*{suffix}")
+    content = path.read_bytes()
+    for place in (len(content) // 3, len(content) - 9):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        after, _ = folder.load(str(tmp_path))
+        assert np.array_equal(after.images, expected)
+        assert path.read_bytes() == content
+
+
+def test_what_was_seen_of_near_copies_is_looked_for_anew_if_its_cache_is_damaged(tmp_path: Path, cache: Path) -> None:
+    data_samples.class_folders(tmp_path)
+    before, _ = folder.load(str(tmp_path))
+    [path] = (cache.parent / "looked").glob("*.json")
+    content = path.read_text()
+    for damaged in ("[" * 5000, "null", "[]", "{}", content.replace("12", "13"), content[:99], ""):
+        path.write_text(damaged)
+        after, _ = folder.load(str(tmp_path))
+        assert np.array_equal(after.images, before.images)
+        assert path.read_text() == content
+
+
+def test_two_loads_at_once_make_one_cache(tmp_path: Path, cache: Path) -> None:
+    data_samples.train_and_test(tmp_path)
+    load = "import sys; from edgecnn.data import folder; print(folder.load(sys.argv[1])[0].images.sum())"
+    loads = [
+        subprocess.Popen([sys.executable, "-c", load, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    sums = {child.communicate()[0] for child in loads}
+    assert len(sums) == 1
+    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
+
+
 def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,6 +455,7 @@ def test_after_a_kill_the_next_load_decodes_all(tmp_path: Path, cache: Path) -> 
     assert not [name for name in kept(cache) if not name.startswith(".")]
     train, test = folder.load(str(tmp_path), size=8)
     assert len(train) + len(test) == 300
+    assert not [name for name in kept(cache) if name.startswith(".")]
 
 
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +23,10 @@ import small_bundles
 import sshd
 from sshd import Sshd
 
-from edgecnn import deploy, depot, link, preflight, provision, remote, service
+from edgecnn import bundle, deploy, depot, link, preflight, provision, remote, service
 from edgecnn.bundle import Bundle
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, UsageError
+from edgecnn.installed import Installed, Status
 from edgecnn.link import Link
 from edgecnn.preflight import BoardFacts
 
@@ -100,6 +102,10 @@ def current(board: Sshd, name: str) -> str:
     return (board.home / "edgecnn" / name / "current").readlink().name
 
 
+def status_of(there: Link, name: str) -> Status:
+    return Installed(there, preflight.inspect(there), name).status()
+
+
 def releases(board: Sshd, name: str) -> set[str]:
     return {path.name for path in (board.home / "edgecnn" / name / "releases").iterdir()}
 
@@ -172,6 +178,36 @@ def test_a_board_without_room_keeps_what_it_has(board: Sshd, there: Link, tmp_pa
     assert classify(there, "full") in small_bundles.LABELS
 
 
+@pytest.mark.parametrize("free_kb", [0, 4, 16, 64, 120, 200])
+def test_a_disk_that_is_full_at_any_size_keeps_what_it_has(
+    free_kb: int, board: Sshd, there: Link, tmp_path: Path
+) -> None:
+    """The model's folder is on a small disk of its own, with so much left beside what works."""
+    name = f"small-{free_kb}"
+    root = board.home / "edgecnn" / name
+    root.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(root)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a small file system here")
+    try:
+        first = put(there, made(tmp_path, name))
+        used_kb = -(-(shutil.disk_usage(root).used) // 1024)
+        resize = ["mount", "-o", f"remount,size={used_kb + free_kb}k", str(root)]
+        subprocess.run(resize, check=True, capture_output=True)
+        with pytest.raises(BoardUnfit, match=f"no room (in|for) {root}") as caught:
+            put(there, made(tmp_path, name, 3))
+        assert "MB" in caught.value.sentence
+        assert current(board, name) == first.release
+        assert releases(board, name) == {first.release}
+        assert classify(there, name) in small_bundles.LABELS
+        assert {path.name for path in root.iterdir()} == {"current", "history", "lock", "releases", "run"}
+        subprocess.run(["mount", "-o", "remount,size=16m", str(root)], check=True, capture_output=True)
+        second = put(there, made(tmp_path, name, 3))
+        assert current(board, name) == second.release
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
 def test_a_link_that_is_cut_in_the_middle_leaves_what_worked(board: Sshd, there: Link, tmp_path: Path) -> None:
     first = put(there, made(tmp_path, "cut"))
     reached = board.folder / "reached"
@@ -203,14 +239,14 @@ def test_a_runtime_that_crashes_there_is_named_and_replaces_nothing(
     board: Sshd, there: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = put(there, made(tmp_path, "crash"))
-    test = deploy._Root.test
+    test = Installed.test
 
     def with_another_cpu(root: Any, release: str) -> Any:
         run = board.home / "edgecnn" / "crash" / "releases" / release / "run"
         run.write_text("#!/bin/sh\nkill -ILL $$\n")
         return test(root, release)
 
-    monkeypatch.setattr(deploy._Root, "test", with_another_cpu)
+    monkeypatch.setattr(Installed, "test", with_another_cpu)
     with pytest.raises(EnvironmentUnfit, match="ended by SIGILL"):
         put(there, made(tmp_path, "crash", 3))
     assert current(board, "crash") == first.release
@@ -259,26 +295,54 @@ def test_the_service_is_installed_started_and_restarted_by_the_next_release(
     assert "sudo loginctl enable-linger" in capsys.readouterr().err
     text = (board.home / ".config/systemd/user/edgecnn-unit.service").read_text()
     assert "ExecStart=%h/edgecnn/unit/run serve" in text
-    assert [line.split()[1] for line in systemctl.read_text().splitlines()][:3] == [
-        "daemon-reload",
-        "enable",
-        "restart",
-    ]
+    commands = [line.split()[1] for line in systemctl.read_text().splitlines()]
+    assert [word for word in commands if word != "show"][:3] == ["daemon-reload", "enable", "restart"]
     assert put(there, made(tmp_path, "unit", 3)).service
     assert systemctl.read_text().splitlines()[-1] == "--user try-restart edgecnn-unit.service"
     deploy.status("unit", BOARD)
     assert "service: active" in capsys.readouterr().out
 
 
-def test_without_systemd_the_model_is_there_and_the_service_is_not(board: Sshd, there: Link, tmp_path: Path) -> None:
+def test_without_a_user_manager_nothing_is_changed(board: Sshd, there: Link, tmp_path: Path) -> None:
     board.put_program("systemctl", "echo 'Failed to connect to bus' >&2; exit 1")
     try:
         with pytest.raises(BoardUnfit, match="Failed to connect to bus") as caught:
             put(there, made(tmp_path, "bare"), with_service=True)
+        assert "edgecnn/bare/run serve" in (caught.value.hint or "")
+        assert not (board.home / "edgecnn" / "bare").exists()
+        assert not (board.home / ".config/systemd/user/edgecnn-bare.service").exists()
+        (board.home / ".config/systemd/user").mkdir(parents=True, exist_ok=True)
+        (board.home / ".config/systemd/user/edgecnn-bare.service").write_text("of an earlier version")
+        assert not put(there, made(tmp_path, "bare")).service  # what an earlier version left behind is in nobody's way
+        assert classify(there, "bare") in small_bundles.LABELS
     finally:
         (board.bin / "systemctl").unlink()
-    assert "edgecnn/bare/run serve" in (caught.value.hint or "")
-    assert classify(there, "bare") in small_bundles.LABELS
+
+
+@pytest.mark.parametrize("step", ["daemon-reload", "enable", "restart", "is-active"])
+def test_a_service_that_does_not_start_leaves_everything_as_it_was(
+    step: str, board: Sshd, there: Link, tmp_path: Path, systemctl: Path
+) -> None:
+    name = f"undo-{step}"
+    unit = board.home / f".config/systemd/user/edgecnn-{name}.service"
+    works = (board.bin / "systemctl").read_text().partition("\n")[2]
+    board.put_program("systemctl", f'[ "$2" != {step} ] || {{ echo "no {step} today" >&2; exit 1; }}\n{works}')
+    with pytest.raises(BoardUnfit, match=f"no {step} today|The service does not run"):
+        put(there, made(tmp_path, name), with_service=True)
+    assert not unit.exists()
+    assert status_of(there, name).current is None
+    first = put(there, made(tmp_path, name))
+    with pytest.raises(BoardUnfit):
+        put(there, made(tmp_path, name, 3), with_service=True)
+    assert (current(board, name), unit.exists()) == (first.release, False)
+    board.put_program("systemctl", works)
+    put(there, made(tmp_path, name), with_service=True)
+    text = unit.read_text()
+    board.put_program("systemctl", f'[ "$2" != {step} ] || exit 1\n{works}')
+    with pytest.raises(BoardUnfit):
+        put(there, made(tmp_path, name, 3), with_service=True)
+    assert (current(board, name), unit.read_text()) == (first.release, text)
+    assert [path.name for path in unit.parent.glob(f"*{name}*")] == [unit.name]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
@@ -307,6 +371,86 @@ def test_the_verb_takes_a_run_and_says_what_to_type(
     deploy.status(str(folder), BOARD, as_json=True)
     table = json.loads(capsys.readouterr().out)
     assert (table["current"], table["model"]) == (done.release, "whole-int8.tflite".replace("whole", "animals"))
+
+
+def of_run(folder: Path, name: str, run: str | None, seed: int) -> Bundle:
+    """A bundle of a run whose weights are told apart by `seed`."""
+    digest = f"{seed:064x}" if run else None
+    return bundle.make(small_bundles.exported(folder / f"{name}-{seed}", seed=seed, run=run or name, run_sha256=digest))
+
+
+def test_another_runs_model_takes_a_models_place_only_when_that_is_said(
+    board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cat, stranger = of_run(tmp_path, "cat", "cat", 1), of_run(tmp_path, "other", "cat", 2)
+    first = put(there, cat)
+    with pytest.raises(UsageError, match=r"is animals-int8\.tflite of the run cat, weights 0{12}; .* another run's"):
+        put(there, stranger)
+    with pytest.raises(UsageError, match="another run's"):
+        put(there, of_run(tmp_path / "foreign", "cat", None, 3))
+    assert current(board, "cat") == first.release
+    assert releases(board, "cat") == {first.release}
+    second = put(there, stranger, across_runs=True)
+    with pytest.raises(UsageError, match=r"the release before is .* another run's") as caught:
+        deploy.rollback("cat", BOARD)
+    assert "--across-runs" in (caught.value.hint or "")
+    assert current(board, "cat") == second.release
+    deploy.rollback("cat", BOARD, across_runs=True)
+    assert current(board, "cat") == first.release
+    assert f"{first.release} is animals-int8.tflite of the run cat, weights" in capsys.readouterr().out
+
+
+def test_the_same_runs_other_file_needs_no_word_and_a_release_without_a_card_can_be_returned_to(
+    board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = put(there, of_run(tmp_path, "cow", "cow", 1))
+    fp32 = small_bundles.exported(tmp_path / "fp32", "fp32", run="cow", run_sha256=f"{1:064x}")
+    put(there, bundle.make(fp32))
+    (board.home / "edgecnn/cow/releases" / first.release / "animals-int8.tflite.json").unlink()
+    deploy.rollback("cow", BOARD)
+    assert f"{first.release} is animals-int8.tflite of no known run" in capsys.readouterr().out
+    assert current(board, "cow") == first.release
+
+
+def test_a_renamed_run_goes_on_as_the_model_it_was(board: Sshd, tmp_path: Path) -> None:
+    """What is called `tiger` is another run's, and nothing of it is touched."""
+    with link.connect(board.destination, board.options) as opened:
+        tiger = put(opened, of_run(tmp_path / "tiger", "tiger", "tiger", 1))
+    (tmp_path / "runs").mkdir()
+    renamed = small_bundles.run_folder(tmp_path / "lion", ["int8", "fp32"]).rename(tmp_path / "runs" / "tiger")
+    for precision in ("int8", "fp32"):
+        deploy.deploy(renamed, BOARD, precision=precision)
+    deploy.rollback(str(renamed), BOARD)
+    assert current(board, "tiger") == tiger.release
+    assert len(releases(board, "tiger")) == 1
+    assert len(releases(board, "lion")) == 2
+
+
+def test_a_server_there_is_told_of_a_deployment_and_of_a_rollback(
+    board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = put(there, made(tmp_path, "served"))
+    run = str(board.home / "edgecnn" / "served" / "run")
+    with subprocess.Popen([run, "serve", "--port", "0"], stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            url = server.stderr.readline().split()[-1]
+
+            def model() -> str:
+                with urllib.request.urlopen(f"{url}/healthz", timeout=PATIENCE_S) as answer:
+                    return str(json.load(answer)["sha256"])
+
+            was = model()
+            second = put(there, made(tmp_path, "served", 3))
+            assert f"(process {server.pid}) answers with {second.release} now" in capsys.readouterr().err
+            assert model() == made(tmp_path, "served", 3).artifact.description.sha256 != was
+            deploy.status("served", BOARD)
+            assert f"serving: process {server.pid} with {second.release}" in capsys.readouterr().out
+            deploy.rollback("served", BOARD)
+            assert f"(process {server.pid}) answers with {first.release} now" in capsys.readouterr().err
+            assert model() == was
+        finally:
+            server.kill()
 
 
 def test_what_is_not_there_has_no_status_and_leaves_no_trace(board: Sshd) -> None:

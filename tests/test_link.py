@@ -252,6 +252,30 @@ def test_a_place_that_is_not_ours_is_said(board: Sshd) -> None:
         one.push(b"x", "/proc/no/where")
 
 
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_an_answer_without_end_is_cut_off(stream: str, board: Sshd) -> None:
+    with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="more than 67 MB"):
+        one.run(["sh", "-c", f"cat /dev/zero >&{stream}"])
+
+
+def test_a_login_shell_that_never_stops_printing_is_cut_off(board: Sshd) -> None:
+    board.limits.write_text("yes welcome\n")
+    assert "printed 4 MB and had run no command yet: welcome" in refusal(board).sentence
+
+
+def test_a_line_without_end_is_cut_off(shared: tuple[Sshd, Link]) -> None:
+    with (
+        shared[1].session(["cat", "/dev/zero"]) as session,
+        pytest.raises(BoardUnfit, match="more than 1 MB, which no program of ours does"),
+    ):
+        session.receive(most_bytes=1_000_000)
+
+
+def test_a_program_that_says_nothing_is_not_waited_for_without_end(shared: tuple[Sshd, Link]) -> None:
+    with shared[1].session(["cat"]) as session, pytest.raises(LinkError, match=r"did not answer within 0\.1 s"):
+        session.receive(timeout_s=0.1)
+
+
 def ssh_processes(board: Sshd) -> list[psutil.Process]:
     found = []
     for one in psutil.process_iter():

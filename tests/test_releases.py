@@ -1,6 +1,8 @@
 """The program that keeps releases on a board, run here as it runs there: as text on a Python's standard input."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -77,6 +79,100 @@ def test_a_broken_archive_leaves_nothing(tmp_path: Path, packages: str) -> None:
     assert not (root / "one.zip").exists()
 
 
+HOSTILE = {
+    "up": "../../escaped",
+    "up inside": "a/../../../escaped",
+    "absolute": "/tmp/escaped",
+    "a backslash": "a\\\\..\\\\escaped",
+    "an escape": "\x1b[2J",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_an_archive_with_a_name_that_is_none_of_a_bundle_is_refused_whole(
+    name: str, tmp_path: Path, packages: str
+) -> None:
+    root = tmp_path / "deep" / "root"
+    root.mkdir(parents=True)
+    with zipfile.ZipFile(root / "one.zip", "w") as packed:
+        packed.writestr("edgecnn.pyz", "pass")
+        packed.writestr(name, "escaped")
+    answer = ask(root, "unpack", "one", str(root / "one.zip"), packages, sys.executable)
+    assert "has the name" in answer["error"]
+    assert list((root / "releases").iterdir()) == []
+    assert not list(tmp_path.rglob("*escaped*"))
+
+
+def test_a_link_in_an_archive_becomes_a_file(tmp_path: Path, packages: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with zipfile.ZipFile(root / "one.zip", "w") as packed:
+        entry = zipfile.ZipInfo("link")
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+        packed.writestr(entry, "/etc")
+    assert ask(root, "unpack", "one", str(root / "one.zip"), packages, sys.executable) == {}
+    assert not (root / "releases" / "one" / "link").is_symlink()
+
+
+def test_an_archive_that_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path: Path, packages: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with zipfile.ZipFile(root / "two.zip", "w") as packed:
+        for number in range(200):
+            packed.writestr(f"{number}", "")
+    many = bytearray((root / "two.zip").read_bytes())
+    place = -1
+    while (place := many.find(b"PK\1\2", place + 1)) >= 0:
+        many[place + 24 : place + 28] = (0xFFFFFFFE).to_bytes(4, "little")  # it says 4 GB
+    (root / "two.zip").write_bytes(many)
+    answer = ask(root, "unpack", "one", str(root / "two.zip"), packages, sys.executable)
+    assert "there is no room in" in answer["error"]
+    assert "858993.5 MB are needed" in answer["error"]
+    assert list((root / "releases").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "history",
+    [b"", b"\xff\xfe\x00", b"../../../etc\none\n", b".\n..\n", b"x" * 1_000_000, b"one\n" * 100_000, b"two\0one"],
+    ids=["empty", "no text", "a path", "dots", "a long line", "long", "null bytes"],
+)
+def test_a_damaged_history_is_no_way_anywhere(history: bytes, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        add(tmp_path, name)
+        releases.switch(tmp_path, name)
+    (tmp_path / "history").write_bytes(history)
+    assert set(ask(tmp_path, "status")["history"]) <= {"one", "two"}
+    answer = ask(tmp_path, "rollback")
+    assert answer.get("current") in (None, "one", "two")
+    assert (tmp_path / "run").read_text().split()[-1] in ("one", "two")
+    add(tmp_path, "three")
+    assert "error" not in ask(tmp_path, "switch", "three")
+    assert (tmp_path / "run").read_text().split()[-1] == "three"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"model": 5}', '{"model": "../../secret"}', "\0"])
+def test_a_damaged_manifest_or_card_says_nothing(text: str, tmp_path: Path) -> None:
+    add(tmp_path, "one")
+    (tmp_path / "secret.json").write_text('{"run": "secret", "run_sha256": "secret"}')
+    (tmp_path / "releases" / "one" / "manifest.json").write_text(text)
+    nothing = {"model": None, "run": None, "run_sha256": None}
+    assert ask(tmp_path, "status")["models"] == {"one": nothing}
+    (tmp_path / "releases" / "one" / "manifest.json").unlink()
+    os.mkfifo(tmp_path / "releases" / "one" / "manifest.json")
+    assert ask(tmp_path, "status")["models"] == {"one": nothing}
+
+
+def test_what_a_change_that_was_killed_left_is_swept_away(tmp_path: Path) -> None:
+    add(tmp_path, "one")
+    for name in (".history.12", "two.zip", "two.zip.part.5"):
+        (tmp_path / name).touch()
+    (tmp_path / f".current.{os.getpid()}").symlink_to("nowhere")
+    add(tmp_path, ".two.99")
+    assert "error" not in releases.switch(tmp_path, "one")
+    assert {path.name for path in tmp_path.iterdir()} == {"current", "history", "releases", "run"}
+    assert [path.name for path in (tmp_path / "releases").iterdir()] == ["one"]
+
+
 def test_a_release_that_is_not_there_cannot_become_the_current_one(tmp_path: Path) -> None:
     add(tmp_path, "one")
     releases.switch(tmp_path, "one")
@@ -90,7 +186,8 @@ def test_the_current_release_cannot_be_dropped(tmp_path: Path) -> None:
         releases.switch(tmp_path, name)
     releases.drop(tmp_path, "two")
     releases.drop(tmp_path, "one")
-    assert releases.status(tmp_path) == {"current": "two", "history": ["two"], "releases": ["two"]}
+    status = releases.status(tmp_path)
+    assert (status["current"], status["history"], status["releases"]) == ("two", ["two"], ["two"])
 
 
 def test_a_history_that_a_crash_left_behind_follows_what_is_current(tmp_path: Path) -> None:

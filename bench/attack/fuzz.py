@@ -140,6 +140,7 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     printed, said = (
         path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else "" for path in (out, err)
     )
+    told = "error: " in said or '"error": ' in printed  # or in its line of JSON
     peak_mb = usage.ru_maxrss / 1000
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     for path in (out, err):
@@ -150,7 +151,7 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         outcome = "traceback"
     elif code < 0 or code > 128:
         outcome = "silent death"
-    elif code != 0 and "error: " not in said:
+    elif code != 0 and not told:
         outcome = "no sentence"
     elif peak_mb > LARGEST_MB:
         outcome = "memory"
@@ -205,11 +206,8 @@ def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdin, sys.stdout, sys.stderr = os.fdopen(0, "r"), os.fdopen(1, "w"), os.fdopen(2, "w")
         sys.argv = ["edgecnn", *command]
-        from edgecnn import cli
-
         try:
-            cli.main()
-            code = 0
+            code = _main(command)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException:
@@ -220,6 +218,18 @@ def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _main(command: Sequence[str]) -> int:
+    """Be the command line, or, for `pyz BUNDLE ...`, the program that a bundle brings to a device."""
+    if command[0] == "pyz":
+        from edgecnn.runner import cli as runner
+
+        return runner.main(Path(command[1]).resolve(), command[2:])
+    from edgecnn import cli
+
+    cli.main()
+    return 0
 
 
 def _wait(pid: int, end: float) -> tuple[int | None, Any]:

@@ -1,7 +1,7 @@
 """SIGKILL at random moments of train, export, bench, run, duel and repeats: what is left is whole, a rerun gets there.
 
-A chain is killed at a moment drawn evenly from about the time it takes undisturbed, its folder is looked at, and the command
-is given again until it ends by itself. It holds if nothing half-written was taken for something whole, no process
+A chain is killed at a moment drawn evenly from about the time it takes undisturbed, its folder is looked at, and it
+is started again until it ends by itself. It holds if nothing half-written was taken for something whole, no process
 stayed behind, and the end is the one of an undisturbed chain, byte for byte where no time is in it.
 """
 

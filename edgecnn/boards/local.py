@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn import answers, config, documents, ship
+from edgecnn import answers, config, documents, scratch, ship
 from edgecnn.environment import Environment
 from edgecnn.errors import UsageError
 from edgecnn.measure import Job, Outcome
@@ -19,8 +18,8 @@ from edgecnn.measure import Job, Outcome
 def open(address: str) -> Iterator[LocalBoard]:
     if address:
         raise UsageError(f"The board 'local' has no address, not {address!r} either.", "--board local")
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        worker = Path(folder, "worker.pyz")
+    with scratch.folder() as folder:
+        worker = folder / "worker.pyz"
         ship.write(worker)
         yield LocalBoard(worker)
 

@@ -6,12 +6,13 @@ environment unfit, 64 usage, 70 a bug of edgecnn.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, bugs, console, processes, utf8
+from edgecnn import __version__, bugs, console, files, places, processes, supervision, utf8
 from edgecnn.cli import boards, checks, models, studies
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 
@@ -68,6 +69,20 @@ app.add_typer(boards.board, name="board")
 def main() -> None:
     """The console script: every error becomes one sentence, a hint and an exit code."""
     utf8.insist()
+    # Else PyTorch leaves a folder among the temporary files for ever.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache_folder() / "torchinductor"))
+    try:
+        if processes.here().count > 1:
+            _answer()
+        else:
+            supervision.run(_answer)
+    except EdgecnnError as error:  # of the supervision
+        _tell(error.sentence, error.hint)
+        sys.exit(error.exit_code)
+
+
+def _answer() -> None:
+    """Parse, call the verb, and end with its exit code."""
     try:
         if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
             raise KeyboardInterrupt
@@ -85,9 +100,9 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        bug = bugs.of(error)
-        _tell(bug.sentence, bug.hint)
-        sys.exit(bug.exit_code)
+        told = files.of_a_full_disk(error) or bugs.of(error)
+        _tell(told.sentence, told.hint)
+        sys.exit(told.exit_code)
 
 
 def _tell(sentence: str, hint: str | None = None) -> None:

@@ -24,6 +24,9 @@ def deploy(
     service: Annotated[bool, typer.Option("--service", help="Serve over HTTP as a systemd unit.")] = False,
     max_lsb: Annotated[int, typer.Option("--max-lsb", help="Largest difference from the golden vectors.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a file whose check cannot tell.")] = False,
+    across_runs: Annotated[
+        bool, typer.Option("--across-runs", help="It may take the place of another run's model.")
+    ] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the release before.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Say what is on the board.")] = False,
     as_json: o.JSON = False,
@@ -34,7 +37,10 @@ def deploy(
     if rollback or status:
         if board is None or (rollback and status):
             raise UsageError("One of --rollback and --status, and a --board.", "edgecnn deploy RUN --board B --status")
-        (verb.rollback if rollback else verb.status)(str(target), board, as_json)
+        if rollback:
+            verb.rollback(str(target), board, as_json, across_runs)
+        else:
+            verb.status(str(target), board, as_json)
         return
     verb.deploy(
         target,
@@ -45,6 +51,7 @@ def deploy(
         service=service,
         max_lsb=max_lsb,
         strict=strict,
+        across_runs=across_runs,
         as_json=as_json,
     )
 

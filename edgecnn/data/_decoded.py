@@ -12,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import math
 import multiprocessing
 import os
 import signal
+import zlib
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -25,9 +27,8 @@ import numpy as np
 
 import edgecnn
 from edgecnn import console, documents, files, pictures
-from edgecnn.data import _stored
+from edgecnn.data import _kept, _stored
 from edgecnn.data._stored import Pixels, Stored
-from edgecnn.documents import Unreadable
 from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.places import cache_folder
 
@@ -36,6 +37,7 @@ Shape = tuple[int, int, int]
 """(H, W, C) of one picture."""
 CHUNK = 16
 """Pictures a process decodes at a time: few enough that Ctrl-C is not kept waiting by large ones."""
+BLOCK_BYTES = 1 << 20
 
 
 def digests(paths: Sequence[Path]) -> list[str]:
@@ -44,12 +46,19 @@ def digests(paths: Sequence[Path]) -> list[str]:
     with console.progress("reading pictures", len(paths)) as advance:
         for path in paths:
             try:
-                with open(path, "rb") as stream:  # noqa: PTH123 (a third of the time for small files)
-                    found.append(hashlib.sha256(stream.read()).hexdigest())
+                found.append(_digest(path))
             except OSError:
                 found.append("")
             advance(1)
     return found
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with files.open_regular(path) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def images(
@@ -62,11 +71,11 @@ def images(
     """
     key = _key(contents, shape)
     pixels_path = cache_folder() / "decoded" / f"{key}.npy"
-    broken_path = pixels_path.with_suffix(".json")
-    cached = _open_cache(pixels_path, broken_path, (len(paths), *shape))
+    kept_path = pixels_path.with_suffix(".json")
+    cached = _open_cache(pixels_path, kept_path, (len(paths), *shape))
     if cached is None:
         broken: list[int] = []
-        with contextlib.closing(_parts(paths, shape, broken, broken_path, skip_broken)) as parts:
+        with contextlib.closing(_parts(paths, shape, broken, kept_path, skip_broken)) as parts:
             cached = _stored.made(pixels_path, (len(paths), *shape), parts), broken
         console.note(f"decoded {len(paths):,} pictures into {pixels_path}")
     elif cached[1] and not skip_broken:
@@ -85,27 +94,32 @@ def _key(contents: Sequence[str], shape: Shape) -> str:
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 
-def _open_cache(
-    pixels_path: Path, broken_path: Path, shape: tuple[int, ...]
-) -> tuple[Pixels | Stored, list[int]] | None:
-    try:
-        broken = documents.read(broken_path)
-    except Unreadable:
-        return None  # missing, or damaged: decoded anew
-    if not isinstance(broken, list) or not all(type(index) is int and 0 <= index < shape[0] for index in broken):
+def _open_cache(pixels_path: Path, kept_path: Path, shape: tuple[int, ...]) -> tuple[Pixels | Stored, list[int]] | None:
+    """(pictures, indices of the broken ones); None if they are missing or not what was written: decoded anew."""
+    if (kept := _kept.read(kept_path)) is None:
         return None
     found = _stored.opened(pixels_path, shape)
-    return None if found is None else (found, broken)
+    if found is None or _checksum(found) != kept["pixels_crc32"]:
+        return None
+    return found, kept["broken"]
+
+
+def _checksum(images: Pixels | Stored) -> int:
+    """crc32 of all pixels, a block of pictures at a time."""
+    value, step = 0, max(1, BLOCK_BYTES // max(1, math.prod(images.shape[1:])))
+    for start in range(0, len(images), step):
+        value = zlib.crc32(np.ascontiguousarray(images[start : start + step]).data, value)
+    return value
 
 
 def _parts(
-    paths: Sequence[Path], shape: Shape, broken: list[int], broken_path: Path, skip_broken: bool
+    paths: Sequence[Path], shape: Shape, broken: list[int], kept_path: Path, skip_broken: bool
 ) -> Generator[Pixels]:
-    """Every picture in order, a chunk at a time; fills `broken`, and writes it at the end.
+    """Every picture in order, a chunk at a time; fills `broken`, and keeps it and a checksum at the end.
 
     The pixels' file appears after that, so that it says both are whole.
     """
-    done = 0
+    done = checksum = 0
     with (
         contextlib.closing(in_processes(functools.partial(_decode, shape=shape), paths)) as decoded,
         console.progress("decoding pictures", len(paths)) as advance,
@@ -115,10 +129,11 @@ def _parts(
                 first = next(iter(errors.values()))
                 raise DataError(first.sentence, f"{first.hint}, or set skip_broken = true")
             broken.extend(done + index for index in errors)
+            checksum = zlib.crc32(np.ascontiguousarray(pixels).data, checksum)
             yield pixels
             done += len(pixels)
             advance(len(pixels))
-    files.write_json(broken_path, broken)
+    _kept.write(kept_path, {"broken": broken, "pixels_crc32": checksum})
 
 
 def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> Generator[T]:

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, documents, files, pictures
-from edgecnn.data import _decoded, _stored
+from edgecnn import console, documents, pictures
+from edgecnn.data import _decoded, _kept, _stored
 from edgecnn.data._stored import Pixels
 from edgecnn.errors import MissingPackage
 from edgecnn.places import cache_folder
 
-RULE = 1
+RULE = 2
 """Of everything below: another number makes every cached result anew."""
 
 SIDE = 64
@@ -61,16 +61,12 @@ def look(paths: Sequence[Path], contents: Sequence[str]) -> Looked:
     file: who has its digest knows. Raises MissingPackage without ImageHash.
     """
     cached = cache_folder() / "looked" / f"{_key(contents)}.json"
-    try:
-        table = documents.table(cached)
+    if (table := _kept.read(cached)) is not None:
         return Looked(
             *(_integers(table[name], width) for name, width in (("pairs", 2), ("one_colour", 0), ("sizes", 2)))
         )
-    except (ValueError, KeyError, TypeError):
-        pass  # never made, or damaged: made anew
     looked = _look(paths, contents, cached.with_suffix(".npy"))
-    files.make_folder(cached.parent)
-    files.write_json(
+    _kept.write(
         cached,
         {"pairs": looked.pairs.tolist(), "one_colour": looked.one_colour.tolist(), "sizes": looked.sizes.tolist()},
     )
@@ -136,7 +132,7 @@ def _seen_in(path: Path) -> tuple[Pixels, int, tuple[int, int]]:
     except ImportError as error:
         raise MissingPackage("imagehash", None, "Finding copies among pictures") from error
     try:
-        with Image.open(path, formats=pictures.formats()) as opened:
+        with pictures.opened(path) as opened:
             size = opened.size
             if opened.mode in ("L", "RGB"):
                 opened.draft("RGB", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at an eighth of its cost

@@ -34,7 +34,7 @@ class _File:
     """
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as stream:
+        with files.open_regular(path) as stream:
             if np.lib.format.read_magic(stream) != (1, 0):
                 raise ValueError("another version of the format")
             self.shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -105,7 +105,7 @@ def opened(path: Path, shape: tuple[int, ...]) -> Pixels | Stored | None:
     """The pictures of a file that was `made`; None if it is missing, damaged or of another shape."""
     try:
         file = _File(path)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, RecursionError):
         return None
     if file.shape != shape:
         return None
@@ -119,14 +119,14 @@ def made(path: Path, shape: tuple[int, ...], parts: Iterable[Pixels]) -> Pixels 
     The file appears when `parts` has come to its end. Raises OutputError where it cannot be written.
     """
     try:
-        files.make_folder(path.parent)
-        with files.replacing(path) as temporary, temporary.open("wb") as out:
+        files.remove_left_behind(files.make_folder(path.parent))
+        with files.replacing(path, math.prod(shape)) as temporary, temporary.open("wb") as out:
             np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for pixels in parts:
                 # Written, not stored into a mapped file: a full disk is then an error and not a SIGBUS.
                 out.write(np.ascontiguousarray(pixels).data)
     except OutputError as error:
-        raise OutputError(error.sentence, "set XDG_CACHE_HOME to a folder that can be written") from error
+        raise OutputError(error.sentence, "make room there, or set XDG_CACHE_HOME to a folder that has some") from error
     found = opened(path, shape)
     if found is None:
         raise DataError(f"{path} was lost as soon as it was written.", "does something else clear the cache?")

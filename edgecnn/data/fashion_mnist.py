@@ -1,13 +1,13 @@
 """Fashion-MNIST, 28 x 28 grey: 60,000 + 10,000 articles of clothing (H. Xiao, K. Rasul, R. Vollgraf, 2017, MIT).
 
-The sha256 is that of the idx content, not of the .gz around it: Debian repacks the gzip header without
-name and time, so its files differ from the authors' in the header alone. (With the name and the time of
-2017-08-31 put back, Debian's files have the md5 the authors publish; so the content below is theirs.)
+A file on the disk is held against the sha256 of its idx content, not of the .gz around it: Debian repacks the gzip
+header without name and time, so its files differ from the authors' in the header alone. (With the name and the time of
+2017-08-31 put back, Debian's files have the md5 the authors publish; the sha256 of the .gz, which a download is held
+against before it is unpacked, is that of the same bytes.)
 """
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,19 +15,34 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data import Split, _fetch
+from edgecnn.data._fetch import Content
 from edgecnn.data._places import data_folder
 
 LICENCE = "MIT (Zalando SE)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 
-SITE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+SITE = "https://fashion-mnist.s3.eu-central-1.amazonaws.com"
+"""The authors' own storage; their web site is the same files over plain http."""
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-SHA256 = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+FILES = {
+    "train-images-idx3-ubyte": (
+        ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880),
+        Content("c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888", 47_040_016),
+    ),
+    "train-labels-idx1-ubyte": (
+        ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29_515),
+        Content("bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 60_008),
+    ),
+    "t10k-images-idx3-ubyte": (
+        ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4_422_102),
+        Content("5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b", 7_840_016),
+    ),
+    "t10k-labels-idx1-ubyte": (
+        ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5_148),
+        Content("0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 10_008),
+    ),
 }
+"""(sha256, bytes) of every .gz file as it is published, and of what it unpacks to."""
 CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -59,7 +74,8 @@ def _split(part: str, path: str) -> Split:
 
 
 def _content(name: str, path: str) -> bytes:
-    source = _fetch.Source(f"{SITE}/{name}.gz", SHA256[name], gzip.decompress)
+    (sha256, size), content = FILES[name]
+    source = _fetch.Source(f"{SITE}/{name}.gz", sha256, size, content)
     if path:
         hint = "the option path names the folder of the four Fashion-MNIST .gz files"
         return _fetch.read(source, Path(path).expanduser() / source.name, hint)

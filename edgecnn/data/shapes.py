@@ -76,6 +76,10 @@ class _Scene:
     largest: int
 
 
+MOST_BYTES = 100_000_000_000
+"""Of the pictures of a split."""
+
+
 def load(
     count: int = 10_000,
     test: int = 2_000,
@@ -108,6 +112,9 @@ def load(
         raise PlanError(f"[data]: task = {task!r} is unknown.", nearest(task, TASKS))
     _require(0 <= clutter <= 1, f"clutter = {clutter} should lie in [0, 1]")
     _require(size >= 8, f"size = {size} should be at least 8")
+    for pictures in (count, test):
+        most = MOST_BYTES // (3 * size**2)
+        _require(pictures <= most, f"{pictures:,} pictures of {size} x {size} pixels are more than {most:,}, 100 GB")
     if task == "relation":
         _require(2 <= distance <= size // 3, f"distance = {distance} should lie between 2 and size // 3 = {size // 3}")
     else:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgecnn import artifact as artifacts
-from edgecnn import c_array, foreign, formats, magic
+from edgecnn import c_array, foreign, formats, magic, scratch
 from edgecnn.artifact import Artifact, Description, TensorSpec, values_per_picture
 from edgecnn.doctor import answers, onnx_graph, operators, promises, tflite_graph
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding, Level
 from edgecnn.doctor.graph import Graph, listed, named
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
+from edgecnn.opening import opening
 
 FEWEST_STEPS = 8
 """A channel whose largest int8 weight is below it is left with less than 4 bits."""
@@ -24,8 +24,7 @@ FEWEST_STEPS = 8
 
 def open_model(path: Path, input_shape: Sequence[int] = ()) -> tuple[Description, list[Finding]]:
     """What the file is, by its first bytes rather than by its name. Raises ModelFileError if it is no model."""
-    if not path.is_file():
-        raise ModelFileError(f"There is no file {path}.", "name an .onnx, a .tflite or a C array's .h file")
+    magic.require_file(path, "name an .onnx, a .tflite or a C array's .h file")
     name = magic.format_of(path)
     suffix = formats.get(name).SUFFIX
     description = formats.get(name).describe(path, input_shape)
@@ -42,7 +41,8 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
 
     board: the packages of a board and their versions, if the file is meant for one.
     """
-    graph = _graph(path, description)
+    with opening(path):
+        graph = _graph(path, description)
     here = operators.ask(path, description, graph)
     yield from promises.findings(path, description, graph)
     yield from operators.findings(graph, here)
@@ -80,8 +80,8 @@ def _graph(path: Path, description: Description) -> Graph:
         return onnx_graph.read(path)
     if description.format == "tflite":
         return tflite_graph.read(path)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        inner = Path(folder, "array.tflite")
+    with scratch.folder() as folder:
+        inner = folder / "array.tflite"
         inner.write_bytes(c_array.read(path).data)
         return tflite_graph.read(inner)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import boards, console, environment, isa, saturation, stats
+from edgecnn import boards, console, environment, isa, saturation, scratch, stats
 from edgecnn.artifact import Artifact
 from edgecnn.doctor import answers
 from edgecnn.doctor.answers import Model
@@ -103,8 +102,8 @@ def price(
     stored = artifacts.encode(pixels, dataclasses.replace(model.description.input, layout="NHWC"), model.preprocessing)
     counted = rates.count(model.path, list(answers.inputs(stored, model.description)))
     yield Finding(level="note", subject="saturation", evidence=f"{_rates(counted)}, n {len(pixels)}")
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        exact = Path(folder, "exact.onnx")
+    with scratch.folder() as folder:
+        exact = folder / "exact.onnx"
         rates.write_exact(model.path, exact)
         whole = Model(exact, model.description).logits(stored)
         cutting = next((machine for machine in on if machine.saturates), None)
@@ -113,7 +112,7 @@ def price(
             if cutting is not None and cutting.board is None:
                 cut = Model(model.path, model.description).logits(stored)
             else:
-                cut = _ask(model, asked, pixels, Path(folder, "images.npy"))
+                cut = _ask(model, asked, pixels, folder / "images.npy")
         except EnvironmentUnfit as error:
             evidence = f"what it costs in answers, {asked} would show: {error.sentence}"
             yield Finding(level="note", subject="saturation", evidence=evidence, mend=error.hint)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from edgecnn import artifact as artifacts
-from edgecnn import boards
+from edgecnn import boards, scratch
 from edgecnn.artifact import Artifact
 from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding
@@ -42,8 +40,8 @@ def _run(one: Artifact, there: boards.Board, packages: Mapping[str, str]) -> Ite
     size = one.preprocessing
     shape = (SHOWN, size.height, size.width, size.channels)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        shown = Path(folder, "images.npy")
+    with scratch.folder() as folder:
+        shown = folder / "images.npy"
         np.save(shown, images)
         job = dataclasses.replace(job_of(one, runtime), replay=str(shown))
         try:

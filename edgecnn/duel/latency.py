@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgecnn import boards, budget, config, console, documents, files, formats, nets, quantize, runtimes, stats
+from edgecnn import boards, budget, config, console, documents, files, formats, nets, quantize, runtimes, scratch, stats
 from edgecnn.artifact import Artifact
 from edgecnn.boards import Board
 from edgecnn.data import Split, Splits
@@ -82,19 +81,19 @@ def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[T
     formats.get(FORMAT).check()
     recipe, shape, classes = plan.recipe, training.input_shape, len(training.classes)
     macs = budget.cost(recipe.net, shape, classes, "macs")
-    with boards.open(plan.board[0]) as board, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with boards.open(plan.board[0]) as board, scratch.folder() as work:
         if not board.keeps_time:
             raise UsageError(
                 f"The board {plan.board[0]!r} keeps no time, so no net can be scaled to a latency there.",
                 "--budget macs, or a real board",
             )
-        reference = _untrained(recipe.net, plan, training, Path(scratch, "reference"))
+        reference = _untrained(recipe.net, plan, training, work / "reference")
         found, medians_ms = [], []
         for family in plan.families:
             if family == recipe.net.name:
                 found.append(Timed(family=family, net=recipe.net, ratio=1.0, ratio_low=1.0, ratio_high=1.0, tries=0))
                 continue
-            one, times_ms = _nearest(family, plan, training, macs, reference, board, Path(scratch))
+            one, times_ms = _nearest(family, plan, training, macs, reference, board, work)
             found.append(one)
             medians_ms += times_ms
     target_ms = stats.quantile(sorted(medians_ms), 0.5)
@@ -103,7 +102,7 @@ def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[T
 
 
 def _nearest(
-    family: str, plan: DuelPlan, training: Split, macs: int, reference: Artifact, board: Board, scratch: Path
+    family: str, plan: DuelPlan, training: Split, macs: int, reference: Artifact, board: Board, work: Path
 ) -> tuple[Timed, list[float]]:
     """The family's net whose time is nearest to the reference's, and the reference's medians in ms."""
     shape, classes = training.input_shape, len(training.classes)
@@ -119,7 +118,7 @@ def _nearest(
             break  # between two sizes that exist: the nearer one is taken
         if any(one.net == net for _, one in tried):
             break
-        made = _untrained(net, plan, training, scratch / f"{family}-{number}")
+        made = _untrained(net, plan, training, work / f"{family}-{number}")
         against_ms, own_ms = _in_turns(board, reference, made)
         ratio, low, high, _ = stats.ratio_interval(against_ms, own_ms)
         medians_ms += against_ms

@@ -6,13 +6,12 @@ import contextlib
 import io
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import config, console, documents, files, locks, plans, seen, verify
+from edgecnn import config, console, documents, files, locks, plans, scratch, seen, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_free, open_run
@@ -116,9 +115,9 @@ def _in_a_process(recipe: Recipe, folder: Path, lock: int) -> None:
         words, text = [str(folder), "--resume"], ""
     else:
         words, text = ["--output", str(folder.parent), "--name", folder.name], plans.dump(recipe)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with scratch.folder() as work:
         if text:
-            plan = Path(scratch, f"{recipe.name}.toml")
+            plan = work / f"{recipe.name}.toml"
             plan.write_text(text, encoding="utf-8")
             words = [str(plan), *words]
         done = subprocess.run(

@@ -18,12 +18,11 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import console, files
+from edgecnn import console, files, scratch
 from edgecnn.emulator import debian, initramfs, tools
 from edgecnn.places import cache_folder
 
@@ -117,11 +116,11 @@ def make(release: str, *, again: bool = False) -> Image:
         if (image := find(release)) and not again:  # another process was quicker
             return image
         made = Image(folder() / f"image-{release}-{key()}")
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=folder()) as name:
-            _build(release, Path(name))
+        with scratch.folder(folder()) as work:
+            _build(release, work)
             if made.folder.exists():
-                made.folder.rename(Path(name) / "old")
-            (Path(name) / "image").rename(made.folder)
+                made.folder.rename(work / "old")
+            (work / "image").rename(made.folder)
         return made
 
 

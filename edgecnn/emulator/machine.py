@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn import documents
+from edgecnn import documents, scratch
 from edgecnn.emulator import debian, leash, tools
 from edgecnn.emulator.image import Image
 from edgecnn.errors import EnvironmentUnfit
@@ -60,8 +60,8 @@ def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator
     when it does not come up.
     """
     tools.require(tools.TO_RUN)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder, tempfile.TemporaryFile() as notes:
-        console = Path(folder, "console.log")
+    with scratch.folder() as folder, tempfile.TemporaryFile() as notes:
+        console = folder / "console.log"
         command = _command(image, disk, name, keep, console)
         process = subprocess.Popen(
             leash.command(command),

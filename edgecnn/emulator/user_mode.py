@@ -12,12 +12,11 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import answers, config, documents, environment, isa, ship
+from edgecnn import answers, config, documents, environment, isa, scratch, ship
 from edgecnn.emulator import leash, tools
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit
@@ -61,8 +60,8 @@ def require() -> None:
 def open(level: str) -> Iterator[UserMode]:
     """The core of a level of CORES, ready to measure. Raises EnvironmentUnfit where it cannot be emulated."""
     require()
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        worker, cpuinfo = Path(folder, "worker.pyz"), Path(folder, "cpuinfo")
+    with scratch.folder() as folder:
+        worker, cpuinfo = folder / "worker.pyz", folder / "cpuinfo"
         ship.write(worker)
         core = CORES[level]
         cpuinfo.write_text(f"model name\t: {core.name}\nflags\t\t: {core.flags}\n", encoding="utf-8")

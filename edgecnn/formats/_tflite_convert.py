@@ -6,10 +6,10 @@ Written by litert-torch; there is no TensorFlow in it.
 from __future__ import annotations
 
 import platform
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn import scratch
 from edgecnn.errors import EnvironmentUnfit, MissingPackage
 from edgecnn.formats import _tflite_islands, _tflite_model, _tflite_surgery
 from edgecnn.quiet import quietly
@@ -64,7 +64,7 @@ def convert(model: Exportable, precision: str, plan: ExportPlan) -> Any:
 
 def _convert(model: Exportable, precision: str, of_floats: bool) -> bytes:
     """The converter's own file: float pixels in front if `of_floats`, else int8 at both edges."""
-    with quietly(), tempfile.TemporaryDirectory() as folder:
+    with quietly(), scratch.folder() as folder:
         import litert_torch
         from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_quantization_config
         from litert_torch.quantize.quant_config import QuantConfig

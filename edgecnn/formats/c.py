@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -17,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgecnn
-from edgecnn import c_array, files
+from edgecnn import c_array, files, scratch
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.c_array import CArray
 from edgecnn.errors import MissingPackage, PlanError
 from edgecnn.formats import _tflite_convert, _tflite_describe, _tflite_model
+from edgecnn.opening import opening
 from edgecnn.runtimes import tflite_micro
 
 if TYPE_CHECKING:
@@ -63,19 +63,20 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
     """Read the header and say what its array is. Raises ModelFileError if it is not one that `write` wrote."""
-    array = c_array.read(path)
-    return dataclasses.replace(
-        _described(array.data, input_shape),
-        format="c",
-        sha256=files.sha256(path),
-        labels=array.labels,
-        micro_arena_bytes=array.arena_bytes,
-    )
+    with opening(path):
+        array = c_array.read(path)
+        return dataclasses.replace(
+            _described(array.data, input_shape),
+            format="c",
+            sha256=files.sha256(path),
+            labels=array.labels,
+            micro_arena_bytes=array.arena_bytes,
+        )
 
 
 def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        inner = Path(folder, "array.tflite")
+    with scratch.folder() as folder:
+        inner = folder / "array.tflite"
         inner.write_bytes(data)
         return _tflite_describe.describe(inner, input_shape)
 

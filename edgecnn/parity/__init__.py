@@ -12,7 +12,6 @@ import dataclasses
 import datetime
 import re
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from edgecnn import (
     files,
     labels,
     saturation,
+    scratch,
     seen,
     settling,
     verdicts,
@@ -91,8 +91,8 @@ def verify(
     folder = output or (runs[0].folder / "parity" if runs else None)
     if folder:
         files.make_folder(folder)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch, contextlib.ExitStack() as opened:
-        shelf = Shelf(Path(scratch), limit, only_unseen)
+    with scratch.folder() as work, contextlib.ExitStack() as opened:
+        shelf = Shelf(work, limit, only_unseen)
         around = list({run.folder: run for one in found for run in one.runs}.values())
         stimuli = {one.artifact.path: shelf.take(plan, one.artifact, around) for one in found}
         first = _first(runs, found).artifact

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import prefixes
+from edgecnn import prefixes, scratch
 from edgecnn.parity import weights
 from edgecnn.parity.align import SHUFFLES, Pair, align, kind
 from edgecnn.parity.replay import Seat, pictures
@@ -87,7 +86,7 @@ def first_difference(
     """
     ours, theirs = prefixes.tensors(before.path), prefixes.tensors(after.path)
     pairs = align(ours, theirs, across=before.path.suffix != after.path.suffix)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+    with scratch.folder() as folder:
         probe = _Probe(before, after, pictures(images, chosen, Path(folder)), tolerance)
         while pairs and probe(pairs[-1]).differing:
             place, walked = search(len(pairs), lambda i: probe(pairs[i]).differing > 0, walk=_can_vanish(pairs))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import measure, prefixes
+from edgecnn import measure, prefixes, scratch
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate
 from edgecnn.measure import Job
@@ -40,8 +40,8 @@ class Seat:
 
     def inner(self, tensor: Inner, images: Path) -> npt.NDArray[Any]:
         """What an inner tensor holds, flat (N, K), by the prefix of the file that ends there."""
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-            path = Path(folder, f"prefix{self.path.suffix}")
+        with scratch.folder() as folder:
+            path = folder / f"prefix{self.path.suffix}"
             path.write_bytes(prefixes.prefix(self.path, tensor.name))
             return self._run(self._job(path, images), tensor.dtype)
 

@@ -7,12 +7,11 @@ import contextlib
 import dataclasses
 import datetime
 import statistics
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn import benches, boards, candidates, config, console, operators, plugins, runtimes, validity
+from edgecnn import benches, boards, candidates, config, console, operators, plugins, runtimes, scratch, validity
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
@@ -81,11 +80,7 @@ def profile(
     """
     found = _readable(candidates.find(targets, suite, data, pictures))
     path = benches.destination(targets, suite, output, "-profile")
-    with (
-        benches.alone(path, output),
-        boards.open(suite.board) as board,
-        tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch,
-    ):
+    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
         if not board.keeps_time and not board.counts_instructions:
             raise _no_cost()
         machine = board.facts()
@@ -95,7 +90,7 @@ def profile(
         numbers = threads.counts(machine.cores) if board.keeps_time else ()
         with console.progress("profiling", len(taken) * (1 + rounds * (PROCESSES_A_ROUND + len(numbers)))) as advance:
             for place, one in enumerate(taken):
-                _lower(board, one, suite, Path(scratch, str(place)))
+                _lower(board, one, suite, work / str(place))
                 advance(1)
             for round_ in range(rounds):
                 for half in range(PROCESSES_A_ROUND):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,12 +13,10 @@ from typing import Any
 from edgecnn import __version__, bugs, documents
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
 from edgecnn.escapes import say
+from edgecnn.picture_sizes import MAX_PIXELS
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Contents
 
-MAX_PIXELS = 12_500_000
-"""Of a picture from the network: the largest Raspberry Pi camera gives 4056 x 3040, and unpacking them takes
-up to 20 bytes a pixel. For a file of one's own Pillow's limit stands."""
 EMULATED = "linux,dummy-virt"
 """What the device tree of qemu's `-M virt` calls itself."""
 INTERRUPTED = 130
@@ -47,7 +46,6 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
     """A line of JSON for each picture; one that cannot be read has "error" in it, and the rest go on."""
     from edgecnn.runner.classify import Classifier
 
-    _refuse_bombs()
     classifier, code = Classifier(bundle, options.num_threads), EXIT_PASS
     for name, picture in _pictures(options):
         if isinstance(picture, EdgecnnError):
@@ -115,14 +113,31 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
 
 
 def serve(bundle: Contents, options: argparse.Namespace) -> int:
-    """Answer HTTP until SIGTERM or Ctrl-C."""
-    from edgecnn.runner import serve as server
-    from edgecnn.runner.classify import Classifier
+    """Answer HTTP until SIGTERM or Ctrl-C; on SIGHUP go on with the release that is current then.
 
-    _refuse_bombs()
-    limits = server.Limits(queue=options.queue, body_bytes=options.max_body_bytes, timeout_s=options.timeout)
-    classifier = Classifier(bundle, options.num_threads, options.max_pixels)
-    server.serve(bundle, classifier, options.host, options.port, limits)
+    A bundle that is no release is loaded anew from its folder.
+    """
+    from edgecnn.runner import running
+    from edgecnn.runner import serve as http
+    from edgecnn.runner.classify import Classifier
+    from edgecnn.runner.server import Limits, Model
+
+    def load() -> Model:
+        current = contents.open(bundle.folder)
+        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
+
+    limits = Limits(
+        queue=options.queue,
+        waiting_bytes=options.max_waiting_bytes,
+        body_bytes=options.max_body_bytes,
+        timeout_s=options.timeout,
+        wait_s=options.max_wait,
+    )
+    with running.registered(bundle.folder) as registration:
+        hangup = registration.hear if registration else None
+        left = http.serve(load, options.host, options.port, limits, running.handed_over(), hangup)
+        if registration and left:
+            registration.become(left)
     return EXIT_PASS
 
 
@@ -159,10 +174,14 @@ def _parser() -> argparse.ArgumentParser:
     one = add(serve, "Answer POST /classify, GET /healthz and GET /metrics.")
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     one.add_argument("--port", type=_port, default=8080, help="(%(default)s; 0 takes a free one)")
-    one.add_argument("--queue", type=_at_least_1, default=8, help="pictures that may wait (%(default)s)")
-    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="(%(default)s)")
-    one.add_argument("--timeout", type=float, default=10.0, help="seconds a request may take to arrive (%(default)s)")
-    one.add_argument("--max-pixels", type=_at_least_1, default=MAX_PIXELS, help="of a picture (%(default)s)")
+    one.add_argument("--max-wait", type=_seconds, default=30.0, help="seconds a picture may wait (%(default)s)")
+    one.add_argument("--queue", type=_at_least_1, help="pictures that may wait (as many as the bytes below hold)")
+    one.add_argument("--max-waiting-bytes", type=_at_least_1, default=32_000_000, help="of all pictures (%(default)s)")
+    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="of a picture (%(default)s)")
+    one.add_argument(
+        "--timeout", type=_seconds, default=10.0, help="seconds a request may take to arrive (%(default)s)"
+    )
+    one.add_argument("--max-pixels", type=_at_least_1, help=f"of a picture ({MAX_PIXELS})")
     return parser
 
 
@@ -170,6 +189,16 @@ def _at_least_1(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
 
 
 def _port(text: str) -> int:
@@ -202,12 +231,3 @@ def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes |
             say(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
         for path in listing.pictures:
             yield str(path), path
-
-
-def _refuse_bombs() -> None:
-    """Pillow only warns of a picture that declares too many pixels; here that is an error."""
-    import warnings
-
-    from PIL import Image
-
-    warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -96,5 +96,7 @@ def verify(bundle: Contents) -> None:
 
 
 def _is_inside(name: str) -> bool:
-    place = PurePosixPath(name)
-    return bool(place.parts) and not place.is_absolute() and ".." not in place.parts and "\0" not in name
+    """Whether it is the name of a file in the folder or below it, in letters that can be shown."""
+    return (
+        name.isprintable() and not name.startswith("/") and all(part not in ("", ".", "..") for part in name.split("/"))
+    )
