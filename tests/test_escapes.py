@@ -6,11 +6,13 @@ import re
 import warnings
 from pathlib import Path
 
+import page_samples
 import pytest
 
 from edgecnn import console, curves, drawing, escapes, labels, names
 from edgecnn.checkpoint import Epoch
 from edgecnn.errors import DataError, UsageError
+from edgecnn.page import build
 
 PACKAGE = Path(escapes.__file__).parent
 REAL = (
@@ -115,3 +117,10 @@ def test_pictures_are_written_and_text_is_printed_in_one_place_each() -> None:
             assert "take_literally(figure)" in text, path
         if path.name not in alone | own:
             assert not re.search(r"(?<![.\w])print\(", text), f"{path}: escapes.say shows a terminal what it may see"
+
+
+def test_a_page_of_a_run_folder_of_any_name_has_no_control_characters(tmp_path: Path) -> None:
+    run = page_samples.run(tmp_path / "a\x1b[2J\u202eb")
+    page = build.build([run], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert escapes.text(page) == page
+    assert "\\x1b[2J" in page
