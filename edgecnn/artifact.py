@@ -287,9 +287,9 @@ def class_count(spec: TensorSpec) -> int:
 
 
 def _digest(table: dict[str, Any]) -> str:
-    """Of a card's keys, in whatever order they stand."""
-    text = documents.canonical({key: value for key, value in table.items() if key != "path"})
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Of a card's keys, in whatever order they stand, as they are read again."""
+    kept = documents.canonical({key: value for key, value in table.items() if key != "path"})
+    return hashlib.sha256(documents.canonical(documents.parse(kept)).encode()).hexdigest()
 
 
 def _require_sense(one: Artifact) -> None:

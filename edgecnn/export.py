@@ -26,6 +26,7 @@ import numpy.typing as npt
 from edgecnn import (
     arrays,
     console,
+    escapes,
     files,
     formats,
     gates,
@@ -207,7 +208,7 @@ def _checked(
 def _write_companions(
     model: Exportable, made: list[Artifact], values: dict[str, npt.NDArray[Any]], test: Split, folder: Path
 ) -> None:
-    files.write_text(folder / "labels.txt", "".join(f"{label}\n" for label in model.run.labels))
+    files.write_text(folder / "labels.txt", "".join(f"{escapes.line(label)}\n" for label in model.run.labels))
     if model.calibration is not None:
         files.write_json(folder / "calibration.json", model.calibration.manifest())
     chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ def test_a_card_opens_as_it_was_written_and_without_a_digest_as_earlier_ones(one
     assert artifact.read_card(one.path) == one
     rewrite(one, card_sha256=None)
     assert artifact.read_card(one.path) == one
+
+
+def test_a_card_with_a_tensor_of_any_name_opens_again(tmp_path: Path) -> None:
+    one = exported(tmp_path, "tflite")
+    spec = dataclasses.replace(one.description.input, name="in\x1b[2J\x7f\u202e")
+    artifact.write_card(dataclasses.replace(one, description=dataclasses.replace(one.description, input=spec)))
+    again = artifact.read_card(one.path)
+    assert again is not None
+    assert again.description.input.name == "in\\x1b[2J\\x7f\\u202e"
 
 
 def test_swapped_labels_are_found_by_the_digest_of_the_card(one: Artifact) -> None:

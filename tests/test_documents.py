@@ -23,7 +23,7 @@ from edgecnn.run import open_run
 from edgecnn.runner import contents
 
 PACKAGE = Path(report.__file__).parent
-ALONE = {"agent.py", "releases.py", "counters.py", "doctor/installation.py", "serve.py"}
+ALONE = {"agent.py", "releases.py", "counters.py", "doctor/installation.py"}
 """Programs that run on a board or in a child by themselves, with nothing of the package."""
 
 

@@ -6,11 +6,13 @@ import re
 import warnings
 from pathlib import Path
 
+import page_samples
 import pytest
 
 from edgecnn import console, curves, drawing, escapes, labels, names
 from edgecnn.checkpoint import Epoch
 from edgecnn.errors import DataError, UsageError
+from edgecnn.page import build
 
 PACKAGE = Path(escapes.__file__).parent
 REAL = (
@@ -108,10 +110,17 @@ def test_powers_of_ten_are_still_set_as_such() -> None:
 
 def test_pictures_are_written_and_text_is_printed_in_one_place_each() -> None:
     alone = {"agent.py", "releases.py", "counters.py", "installation.py", "preflight.py", "depot.py", "ship.py"}
-    own = {"escapes.py", "tflite_micro.py", "serve.py", "__init__.py"}
+    own = {"escapes.py", "tflite_micro.py", "__init__.py"}
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         if "savefig(" in text:
             assert "take_literally(figure)" in text, path
         if path.name not in alone | own:
             assert not re.search(r"(?<![.\w])print\(", text), f"{path}: escapes.say shows a terminal what it may see"
+
+
+def test_a_page_of_a_run_folder_of_any_name_has_no_control_characters(tmp_path: Path) -> None:
+    run = page_samples.run(tmp_path / "a\x1b[2J\u202eb")
+    page = build.build([run], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert escapes.text(page) == page
+    assert "\\x1b[2J" in page

@@ -100,10 +100,9 @@ def html(found: Gathered, command: str) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: escapes.text(value) if type(value) is str else value,
     ).get_template("template.html.j2")
     style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
-    return template.render(style=style, command=command, **_view(found))
+    return escapes.text(template.render(style=style, command=command, **_view(found)))
 
 
 def _view(found: Gathered) -> dict[str, Any]:

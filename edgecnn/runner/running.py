@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from edgecnn import documents
+from edgecnn.escapes import say
 from edgecnn.runner import contents
 from edgecnn.runner.serve import Next
 
@@ -54,7 +55,7 @@ class Registration:
         if reason is None:
             self._next = following
             return "hand over"
-        print(f"warning: stays with {self.release}, for {following.name} {reason}", file=sys.stderr, flush=True)
+        say(f"warning: stays with {self.release}, for {following.name} {reason}", file=sys.stderr, flush=True)
         self._write(f"{self.release}\n{following.name} {reason}\n")
         return "stay"
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from edgecnn.errors import EnvironmentUnfit
+from edgecnn.escapes import say
 from edgecnn.runner import classify
 from edgecnn.runner.server import Limits, Model, Server
 
@@ -80,7 +81,7 @@ async def _until_asked_to_end(server: Server, listener: socket.socket, hangup: C
     loop.add_signal_handler(signal.SIGHUP, heard.set if hangup else server.reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     heeding = asyncio.create_task(heed())
-    print(f"serving {server.model.bundle.artifact.name} on {_url(listener)}", file=sys.stderr, flush=True)
+    say(f"serving {server.model.bundle.artifact.name} on {_url(listener)}", file=sys.stderr, flush=True)
     await server.run(listener, stop)
     heeding.cancel()
 

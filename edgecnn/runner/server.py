@@ -15,6 +15,7 @@ from typing import Any
 
 from edgecnn import documents
 from edgecnn.errors import DataError, EdgecnnError
+from edgecnn.escapes import say
 from edgecnn.runner.byte_budget import ByteBudget, Share
 from edgecnn.runner.classify import Classifier
 from edgecnn.runner.connection import BLOCK_BYTES, Connection, Waits
@@ -107,10 +108,10 @@ class Server:
             except Exception as error:  # whatever it is, the model that is here still answers
                 reason = error.sentence if isinstance(error, EdgecnnError) else f"{type(error).__name__}: {error}"
                 hint = f"{self.model.bundle.artifact.name} as it was loaded before still answers"
-                print(f"error: {reason}\nhint: {hint}", file=sys.stderr, flush=True)
+                say(f"error: {reason}\nhint: {hint}", file=sys.stderr, flush=True)
             else:
                 self.metrics.describe(self.model.bundle)
-                print(f"serving {self.model.bundle.artifact.name}, loaded anew", file=sys.stderr, flush=True)
+                say(f"serving {self.model.bundle.artifact.name}, loaded anew", file=sys.stderr, flush=True)
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -269,7 +270,7 @@ def _busy() -> Refused:
 
 def _unexpected(error: Exception) -> Reply:
     """The answer to an error of ours, which is said in one line."""
-    print(f"error: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    say(f"error: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     return _sentence(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the server")
 
 
