@@ -186,6 +186,6 @@ def _unwritable(path: Path, error: OSError, size: int = 0, held: int = 0) -> Out
     room = ""
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(path if path.is_dir() else path.parent).free + held
-        need = f"it needs {size / 1e6:,.1f} MB, and " if size else ""
-        room = f", {need}{free / 1e6:,.1f} MB are free" if error.errno == errno.ENOSPC else ""
+        need = f"it needs {size / 1e3:,.0f} kB, and " if size else ""
+        room = f", {need}{free / 1e3:,.0f} kB are free" if error.errno == errno.ENOSPC else ""
     return OutputError(f"Cannot write {path}: {reason}{room}.", ROOM)
