@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Mapping
 from typing import Any, cast
 
-from edgecnn import config, environment, errors
+from edgecnn import config, documents, environment, errors
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.measure import Job, Outcome
@@ -33,7 +32,7 @@ def _answer(key: str, what: str, returncode: int, stdout: str, stderr: str) -> M
     if name := known.get(-returncode if returncode < 0 else returncode - 128):
         raise _killed(what, name)
     try:
-        answer = json.loads(stdout)
+        answer = documents.table(stdout)
         if error := answer.get("error"):
             raise _revived(error["kind"], error["sentence"], error["hint"])
         return cast(Mapping[str, Any], answer[key])
@@ -47,6 +46,7 @@ def _killed(what: str, name: str) -> EnvironmentUnfit:
         "SIGKILL": "out of memory, most likely: `dmesg` says; a smaller model, or fewer programs beside it",
         "SIGILL": "the runtime was built for another CPU; try another version of it",
         "SIGSEGV": "the runtime crashed on this file; try another version of it",
+        "SIGPROF": "it took more CPU time than a file of its size may: EDGECNN_MODEL_SECONDS sets another bound there",
         "SIGABRT": "the runtime gave up on this file; try another version of it",
     }
     return EnvironmentUnfit(f"The worker was ended by {name} while {what}.", hints.get(name))

@@ -7,7 +7,7 @@ dscnn-int8.tflite.json     its card
 from __future__ import annotations
 
 import dataclasses
-import json
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,11 +17,17 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import config, files, magic, model_files
-from edgecnn.errors import ModelFileError, PlanError
+from edgecnn import config, documents, files, labels, magic, model_files, own_labels
+from edgecnn.documents import Unreadable
+from edgecnn.errors import ModelFileError
 from edgecnn.gates import Outcome
 
 CARD_VERSION = 1
+KIND = documents.Kind(name="card", words="a card this tool wrote", error=ModelFileError, hint="export it again")
+DIGEST = "card_sha256"
+"""Key of a card's digest of all its other keys; earlier cards have none."""
+LARGEST_PICTURE = 1 << 28
+"""Values of one picture, or of one output."""
 FLOATS = ("float32", "float16", "float64")
 INTEGERS = ("int16", "uint16", "int32", "uint32", "int64", "uint64")
 
@@ -182,7 +188,8 @@ def card_path(path: Path) -> Path:
 
 def to_table(artifact: Artifact) -> dict[str, Any]:
     """The card as JSON takes it; of the path only the file's name, so that the two can move together."""
-    return {"card_version": CARD_VERSION, **dataclasses.asdict(artifact), "path": artifact.path.name}
+    table = {"card_version": CARD_VERSION, **dataclasses.asdict(artifact), "path": artifact.path.name}
+    return {**table, DIGEST: _digest(table)}
 
 
 def write_card(artifact: Artifact) -> None:
@@ -193,16 +200,16 @@ def write_card(artifact: Artifact) -> None:
 def read_card(path: Path) -> Artifact | None:
     """The Artifact of a file by its card; None if it has none, ModelFileError if the two do not match."""
     card = card_path(path)
-    if not card.is_file():
+    if not card.exists():
         return None
-    try:
-        table = json.loads(card.read_text(encoding="utf-8"))
-        table.pop("card_version")
-        table = {key: value for key, value in table.items() if value is not None}
-        table["path"] = path
-        artifact = config.build(Artifact, _without_none(table), card.name)
-    except (ValueError, KeyError, PlanError) as error:
-        raise ModelFileError(f"{card} is not a card this tool wrote: {error}.", "export it again") from error
+    with KIND.expected(card):
+        table = documents.table(card)
+        if (digest := table.pop(DIGEST, None)) is not None and digest != _digest(table):
+            raise Unreadable("it was changed after it was written")
+        if table.pop("card_version", None) is None:
+            raise Unreadable("it has no card version")
+        artifact = config.build(Artifact, _without_none({**table, "path": path}), card.name)
+        _require_sense(artifact)
     if path.is_file() and model_files.sha256(path) != artifact.description.sha256:
         magic.format_of(path)  # what is no model at all is named as what it is
         raise ModelFileError(f"{path} is not the file its card describes (sha256 differs).", "export it again")
@@ -277,6 +284,33 @@ def class_count(spec: TensorSpec) -> int:
     if spec.reading == "probability":
         return 2
     return values_per_picture(spec) if spec.classes is None else spec.classes
+
+
+def _digest(table: dict[str, Any]) -> str:
+    """Of a card's keys, in whatever order they stand."""
+    text = documents.canonical({key: value for key, value in table.items() if key != "path"})
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _require_sense(one: Artifact) -> None:
+    """Raises Unreadable for a card whose parts contradict each other, or whose sizes no picture has."""
+    size, spec = one.preprocessing, one.description
+    sizes = (size.height, size.width, size.channels)
+    for shape in (sizes, spec.input.shape, spec.output.shape):
+        if min(shape, default=0) < 0 or math.prod(map(max, shape, [1] * len(shape))) > LARGEST_PICTURE:
+            raise Unreadable(f"it has the shape {' x '.join(map(str, shape)) or '()'}")
+    if min(sizes) < 1:
+        raise Unreadable(f"its pictures are {' x '.join(map(str, sizes))}")
+    if not np.all(_channels(size.std)):
+        raise Unreadable("its preprocessing divides by 0")
+    for numbers in (size.mean, size.std):
+        if isinstance(numbers, tuple) and len(numbers) != size.channels:
+            raise Unreadable(f"its preprocessing is of {len(numbers)} channels, its pictures have {size.channels}")
+    if one.labels and len(one.labels) != class_count(spec.output):
+        raise Unreadable(f"it names {len(one.labels)} classes for {class_count(spec.output)} outputs")
+    for inside in (spec.labels, own_labels.read(one.path)):
+        if inside and not labels.agree(one.labels, inside):
+            raise Unreadable("its classes are not those that the model file itself names, in that order")
 
 
 def _without_none(value: Any) -> Any:

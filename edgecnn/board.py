@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import AbstractContextManager
 
-from edgecnn import boards, console, depot, environment, plugins, preflight, remote
+from edgecnn import boards, console, depot, documents, environment, plugins, preflight, remote
 from edgecnn.boards import _named
 from edgecnn.errors import LinkError, UsageError, nearest
+from edgecnn.escapes import say
 from edgecnn.link import Link
 
 
@@ -23,11 +23,11 @@ def list_boards(as_json: bool = False) -> None:
         one = _named.read(name)
         rows.append((name, " ".join(filter(None, [f"ssh://{one.address.removeprefix('ssh://')}", one.notes]))))
     if as_json:
-        print(json.dumps([{"board": name, "what": what} for name, what in rows], indent=1))
+        say(documents.to_json([{"board": name, "what": what} for name, what in rows]))
     else:
         width = max(len(name) for name, _ in rows) + 2
         for name, what in rows:
-            print(f"{name:<{width}}{what}".rstrip())
+            say(f"{name:<{width}}{what}".rstrip())
 
 
 def make(release: str | None = None, again: bool = False) -> None:
@@ -44,8 +44,8 @@ def make(release: str | None = None, again: bool = False) -> None:
     made = image.make(release, again=again)
     disk = provisioned.make(made, remote.packages())
     used_bytes = sum(path.stat().st_blocks * 512 for path in made.folder.iterdir())
-    print(f"{made.folder}: {used_bytes / 1e6:.0f} MB, Debian {release}, {disk.name}")
-    print(" ".join(f"emulated:{name}" for name, (_, under) in machine.BOARDS.items() if under == release))
+    say(f"{made.folder}: {used_bytes / 1e6:.0f} MB, Debian {release}, {disk.name}")
+    say(" ".join(f"emulated:{name}" for name, (_, under) in machine.BOARDS.items() if under == release))
 
 
 def info(board: str, as_json: bool = False) -> None:
@@ -60,11 +60,11 @@ def info(board: str, as_json: bool = False) -> None:
             facts = preflight.inspect(connected, _python(board))
         name, table = environment.machine_name(facts), dict(preflight.to_table(facts))
     if as_json:
-        print(json.dumps(table, indent=1))
+        say(documents.to_json(table))
         return
     for fact, value in {"machine": name, **table}.items():
         if value not in (None, (), {}, ""):
-            print(f"{fact:<26}{_plain(value)}")
+            say(f"{fact:<26}{_plain(value)}")
 
 
 def doctor(board: str) -> None:
@@ -78,11 +78,11 @@ def doctor(board: str) -> None:
     with boards.open(board) as ready:
         machine = ready.facts()
         if link is None:
-            print(f"ok    {environment.machine_name(machine)}")
-            print(f"ok    {machine.arch}, {machine.os}, Python {machine.python}")
+            say(f"ok    {environment.machine_name(machine)}")
+            say(f"ok    {machine.arch}, {machine.os}, Python {machine.python}")
         packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-        print(f"ok    the worker runs there with {packages}")
-    print("ok    nothing is in the way of a measurement")
+        say(f"ok    the worker runs there with {packages}")
+    say("ok    nothing is in the way of a measurement")
 
 
 def clean(board: str) -> None:
@@ -93,7 +93,7 @@ def clean(board: str) -> None:
     with link as connected:
         facts = preflight.inspect(connected, _python(board))
         freed_bytes = depot.clean(connected, facts)
-        print(f"{facts.cache} on {connected.destination}: {freed_bytes / 1e6:.1f} MB freed")
+        say(f"{facts.cache} on {connected.destination}: {freed_bytes / 1e6:.1f} MB freed")
 
 
 def _examine(link: AbstractContextManager[Link], python: str | None) -> None:
@@ -101,14 +101,14 @@ def _examine(link: AbstractContextManager[Link], python: str | None) -> None:
     if not shutil.which("ssh"):
         raise LinkError("This machine has no ssh.", "apt install openssh-client")
     with link as connected:
-        print(f"ok    reached {connected.destination}")
+        say(f"ok    reached {connected.destination}")
         facts = preflight.inspect(connected, python)
         found = preflight.problems(facts, remote.packages())
         for problem in found:
-            print(f"no    {problem.sentence}")
+            say(f"no    {problem.sentence}")
         if not found:
-            print(f"ok    {environment.machine_name(facts)}")
-            print(f"ok    {facts.arch}, {facts.os}, Python {facts.python}")
+            say(f"ok    {environment.machine_name(facts)}")
+            say(f"ok    {facts.arch}, {facts.os}, Python {facts.python}")
         for remark in preflight.remarks(facts):
             console.warn(remark)
     if found:

@@ -109,6 +109,8 @@ def _largest(price: Callable[[int], int], target: int, start: int) -> int:
     """
     low, high = 0, start
     while price(high) <= target:
+        if high > nets.LARGEST_NUMBER:  # beyond it no net is built
+            return low
         low, high = high, 2 * high
     if low == 0:
         while high > 1 and price(high // 2) > target:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgecnn import __version__
 from edgecnn.errors import Bug
+from edgecnn.escapes import say
 from edgecnn.places import cache_folder
 
 FILE = "bug.txt"
@@ -45,5 +46,5 @@ def _written(error: BaseException) -> str:
         except OSError:
             continue
         return str(path)
-    print(text, file=sys.stderr)
+    say(text, file=sys.stderr)
     return "what stands above"

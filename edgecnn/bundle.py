@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -17,8 +16,22 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import __version__, artifact, files, formats, model_files, runtimes, saturation, settling, ship, verdicts
+from edgecnn import (
+    __version__,
+    artifact,
+    documents,
+    files,
+    formats,
+    golden,
+    model_files,
+    runtimes,
+    saturation,
+    settling,
+    ship,
+    verdicts,
+)
 from edgecnn.artifact import Artifact
+from edgecnn.documents import Unreadable
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
 from edgecnn.run import is_run, open_run
 from edgecnn.runner import contents
@@ -100,7 +113,7 @@ def make(one: Artifact, strict: bool = False) -> Bundle:
         files={key: hashlib.sha256(data).hexdigest() for key, data in sorted(held.items())},
         saturating_layers=len(saturation.exposure(one.path).layers) if runtime == "onnxruntime" else 0,
     )
-    held[contents.MANIFEST] = (json.dumps(dataclasses.asdict(manifest), indent=1) + "\n").encode()
+    held[contents.MANIFEST] = documents.to_file(dataclasses.asdict(manifest), Path(contents.MANIFEST)).encode()
     return Bundle(name=name, artifact=one, runtime=runtime, packages=packages, files=held)
 
 
@@ -151,9 +164,8 @@ def _card(path: Path) -> Artifact | None:
 def _golden(one: Artifact) -> bytes:
     source = one.path.with_name(contents.GOLDEN)
     try:
-        with np.load(source, allow_pickle=False) as arrays:
-            images, outputs = arrays["images"], arrays[one.name]
-    except (OSError, ValueError, KeyError) as error:
+        images, outputs = golden.read(source, one.name, one)
+    except Unreadable as error:
         raise RunError(f"{source} has no golden vectors of {one.name}: {error}.", "export it again") from error
     stream = io.BytesIO()
     np.savez(stream, images=images, outputs=outputs)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgecnn import console, environment, gates, isa, report, settling, stats
+from edgecnn import console, documents, environment, gates, isa, report, settling, stats
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit
+from edgecnn.escapes import say
 from edgecnn.gates import Gate, Outcome
 from edgecnn.report import Measurement, Report
 from edgecnn.summary import medians_ms
@@ -175,9 +175,9 @@ def _gates(pair: Pair) -> Iterator[Gate]:
 
 def show(found: Comparison) -> None:
     """Print the table on stdout, and what limits it on stderr."""
-    print(f"{found.a}  ->  {found.b}")
+    say(f"{found.a}  ->  {found.b}")
     for name in dict.fromkeys(found.machines):
-        print(f"on {name}")
+        say(f"on {name}")
     head = ["file", "runtime", "p50", "ratio [95 %]", "detectable", "cost", "top-1 %", "drop pp [95 %]", "accuracy"]
     console.table(head, [_row(pair) for pair in found.pairs])
     if not found.same_kind:
@@ -192,7 +192,7 @@ def main(a: Path, b: Path, across: bool = False, as_json: bool = False, strict: 
     """Read, compare, print and judge: what `edgecnn compare` does."""
     found = compare(report.read(a), report.read(b), across)
     if as_json:
-        print(json.dumps(dataclasses.asdict(found), indent=1))
+        say(documents.to_json(dataclasses.asdict(found)))
     else:
         show(found)
     judge(found, strict)

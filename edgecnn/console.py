@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
+from edgecnn import escapes
+from edgecnn.escapes import say
+
 _quiet = False
 _silent = False
 
@@ -31,7 +34,7 @@ def be_silent() -> None:
 def note(message: str) -> None:
     """One line of what is going on, on stderr."""
     if not _quiet:
-        print(message, file=sys.stderr, flush=True)
+        say(message, file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:
@@ -66,6 +69,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | N
     Nothing is cut or wrapped, in a terminal or a pipe; two spaces part the columns.
     """
     stream = stream or sys.stdout
+    head, *rows = [[escapes.line(cell) for cell in line] for line in (head, *rows)]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
     for line in lines:
@@ -73,7 +77,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | N
             line[0].ljust(widths[0]),
             *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
         ]
-        print("  ".join(cells).rstrip(), file=stream)
+        say("  ".join(cells).rstrip(), file=stream)
 
 
 def note_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -96,5 +100,5 @@ def _say(word: str, colour: str, message: str) -> None:
 
         Console(stderr=True, highlight=False).print(f"[bold {colour}]{word}:[/] ", end="")
     else:
-        print(f"{word}: ", end="", file=sys.stderr)
-    print(message, file=sys.stderr, flush=True)
+        say(f"{word}: ", end="", file=sys.stderr)
+    say(message, file=sys.stderr, flush=True)

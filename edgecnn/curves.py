@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn import files
+from edgecnn import drawing
 
 if TYPE_CHECKING:
     from edgecnn.checkpoint import Epoch
@@ -31,5 +31,4 @@ def draw(history: Sequence[Epoch], title: str, path: Path) -> None:
     left.set_yscale("log")
     left.legend(frameon=False)
     figure.suptitle(title)
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png", metadata={"Software": None})
+    drawing.save(figure, path)

@@ -10,21 +10,21 @@ import contextlib
 import dataclasses
 import hashlib
 import io
-import json
 import re
 import signal
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from edgecnn import artifact as artifacts
-from edgecnn import boards, bundle, console, files, preflight, provision, releases, remote, service
+from edgecnn import boards, bundle, console, documents, files, golden, preflight, provision, releases, remote, service
 from edgecnn.boards import _named
 from edgecnn.bundle import Bundle
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.escapes import say
 from edgecnn.link import Answer, Link, last_line
 from edgecnn.preflight import BoardFacts
 from edgecnn.run import reads_exports
@@ -83,10 +83,10 @@ def deploy(
     with reach(board) as link:
         done = put(link, made, board, max_lsb=max_lsb, with_service=service)
     if as_json:
-        print(json.dumps(dataclasses.asdict(done)))
+        say(documents.to_json(dataclasses.asdict(done), None))
     else:
-        print(f"{done.name} {done.release} on {board}: {done.selftest['verdict']}, {done.selftest['sentence']}")
-        print(done.command)
+        say(f"{done.name} {done.release} on {board}: {done.selftest['verdict']}, {done.selftest['sentence']}")
+        say(done.command)
     if done.before:
         console.note(f"Before it was {done.before}; `edgecnn deploy {target} --board {board} --rollback` goes back.")
     return done
@@ -143,9 +143,9 @@ def rollback(target: str, board: str, as_json: bool = False) -> None:
         answer = _Root(link, facts, name).ask("rollback", usage=True)
         service.restart(link, facts, name)
     if as_json:
-        print(json.dumps({"name": name, "board": board, **answer}))
+        say(documents.to_json({"name": name, "board": board, **answer}, None))
     else:
-        print(f"{name} on {board}: back to {answer['current']} from {answer['before']}")
+        say(f"{name} on {board}: back to {answer['current']} from {answer['before']}")
 
 
 def status(target: str, board: str, as_json: bool = False) -> None:
@@ -161,11 +161,11 @@ def status(target: str, board: str, as_json: bool = False) -> None:
         model = _model(link, f"{there.path}/current") if answer["current"] else None
         runs = service.state(link, name)
     if as_json:
-        print(json.dumps({"name": name, "board": board, "model": model, "service": runs, **answer}))
+        say(documents.to_json({"name": name, "board": board, "model": model, "service": runs, **answer}, None))
         return
-    print(f"{name} on {board}: {answer['current'] or 'no release'}{f' ({model})' if model else ''}")
-    print(f"before: {', '.join(reversed(answer['history'][:-1])) or 'none'}")
-    print(f"service: {runs or 'none'}")
+    say(f"{name} on {board}: {answer['current'] or 'no release'}{f' ({model})' if model else ''}")
+    say(f"before: {', '.join(reversed(answer['history'][:-1])) or 'none'}")
+    say(f"service: {runs or 'none'}")
 
 
 def typed(destination: str) -> str:
@@ -199,7 +199,7 @@ class _Root:
         argv = [self._python, *preflight.STANDARD_LIBRARY_ONLY, "-", command, self.path, *arguments]
         answer = self._link.run(argv, stdin=self._program)
         try:
-            table = cast(dict[str, Any], json.loads(answer.stdout))
+            table = documents.table(answer.stdout)
         except ValueError:
             table = {"error": last_line(answer.stderr) or f"exit code {answer.returncode}"}
         if sentence := table.get("error"):
@@ -228,7 +228,7 @@ def _packages(link: Link, facts: BoardFacts, made: Bundle) -> str:
 def _passed(answer: Answer, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
     """The selftest's JSON if it lets the release through."""
     with contextlib.suppress(ValueError):
-        table = cast(dict[str, Any], json.loads(answer.stdout))
+        table = documents.table(answer.stdout)
         steps = table["max_lsb"]
         if answer.returncode == 0 or (table["verdict"] == "within" and steps is not None and steps <= max_lsb):
             return table
@@ -245,15 +245,15 @@ def _same_answer(there: _Root, release: str, made: Bundle, board: str) -> None:
     """One golden picture as a file through the whole way; it also leaves Python's bytecode for the first user."""
     from PIL import Image
 
-    with np.load(io.BytesIO(made.files[contents.GOLDEN])) as arrays:
-        pixels, expected = arrays["images"][0], arrays["outputs"][:1]  # (H, W, C), (1, ...)
+    images, outputs = golden.read(made.files[contents.GOLDEN], contents.OUTPUTS, made.artifact)
+    pixels, expected = images[0], outputs[:1]  # (H, W, C), (1, ...)
     stream = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "png")
     answer = there.run(release, ["classify", "-"], stream.getvalue())
     logits = artifacts.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
     try:
-        label = json.loads(answer.stdout)["label"]
+        label = documents.table(answer.stdout)["label"]
     except (ValueError, KeyError) as error:
         raise _broken(answer, "classify", board) from error
     if label not in best:
@@ -276,7 +276,7 @@ def _broken(answer: Answer, command: str, board: str) -> EnvironmentUnfit:
 
 def _model(link: Link, folder: str) -> str | None:
     with contextlib.suppress(BoardUnfit, ValueError, KeyError):
-        return str(json.loads(link.fetch(f"{folder}/{contents.MANIFEST}"))["model"])
+        return str(documents.table(link.fetch(f"{folder}/{contents.MANIFEST}"))["model"])
     return None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import files
+from edgecnn import escapes, files
 from edgecnn.findings import Number
 
 if TYPE_CHECKING:
@@ -35,7 +36,24 @@ def with_intervals(axes: Any, xs: Sequence[float], numbers: Sequence[Number], la
     axes.errorbar(xs, ys, errors, label=label, capsize=3, **style)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write it as PNG, atomically. Raises OutputError."""
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png", metadata={"Software": None})
+def save(figure: Figure, path: Path, dpi: int = 130) -> None:
+    """Write it as PNG, atomically; all its text is drawn letter by letter. Raises OutputError."""
+    take_literally(figure)
+    with files.replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a name may be in any script
+        figure.savefig(temporary, dpi=dpi, format="png", metadata={"Software": None})
+
+
+def take_literally(figure: Figure) -> None:
+    """No text of the figure is parsed as mathematics, but for powers of ten, and none holds control characters."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import LogFormatter
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
+        text.set_text(escapes.text(text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatter):
+            for label in axis.get_ticklabels(which="both"):
+                label.set_parse_math(True)

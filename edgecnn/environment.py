@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import resource
@@ -18,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgecnn import __version__, config, isa, throttling
+from edgecnn import __version__, config, documents, isa, throttling
+from edgecnn.errors import PlanError
 
 # fmt: off
 PACKAGES = (
@@ -129,8 +129,10 @@ def to_table(environment: Environment) -> dict[str, Any]:
     return {**dataclasses.asdict(environment), "fingerprint": fingerprint(environment)}
 
 
-def from_table(table: Mapping[str, Any]) -> Environment:
+def from_table(table: Any) -> Environment:
     """What `to_table` wrote. Raises PlanError if it is something else."""
+    if not isinstance(table, Mapping):
+        raise PlanError("There is no table that describes a machine.")
     return config.build(Environment, {k: v for k, v in table.items() if k != "fingerprint"}, "environment")
 
 
@@ -160,7 +162,7 @@ def decisive(environment: Environment) -> dict[str, Any]:
 
 def fingerprint(environment: Environment) -> str:
     """Twelve hex digits that are equal exactly when the decisive facts are."""
-    text = json.dumps(decisive(environment), sort_keys=True)
+    text = documents.canonical(decisive(environment))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import artifact as artifacts
 from edgecnn import (
+    arrays,
     console,
     files,
     formats,
@@ -41,9 +41,12 @@ from edgecnn import (
     verify,
     written,
 )
+from edgecnn import artifact as artifacts
 from edgecnn.artifact import Artifact, Description
 from edgecnn.data import Split, Splits
+from edgecnn.documents import Unreadable
 from edgecnn.errors import RunError
+from edgecnn.escapes import say
 from edgecnn.plans import ExportPlan
 from edgecnn.quantize import Exportable
 from edgecnn.rescue import ladder, present, price_list
@@ -128,11 +131,11 @@ def show(made: Sequence[Artifact]) -> None:
     verdicts = [one.verdict for one in made if one.verdict is not None]
     if verdicts:
         first = verdicts[0]
-        print(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
+        say(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
     console.table(("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check"), rows)
     for one in made:
         if one.parity is not None:
-            print(
+            say(
                 f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
                 f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
                 f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
@@ -140,7 +143,7 @@ def show(made: Sequence[Artifact]) -> None:
             break
     for one in made:
         if one.description.micro_arena_bytes is not None:
-            print(
+            say(
                 f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
                 "in tflite-micro"
             )
@@ -227,9 +230,9 @@ def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None
 def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
     """The outputs of files of an earlier export that are still there."""
     try:
-        with np.load(folder / "golden.npz", allow_pickle=False) as old:
-            if not np.array_equal(old["images"], images):
-                return {}
-            return {name: old[name] for name in old.files if (folder / name).is_file()}
-    except (OSError, ValueError, KeyError):
+        old = arrays.read(folder / "golden.npz")
+    except Unreadable:
         return {}
+    if not np.array_equal(old.get("images", []), images):
+        return {}
+    return {name: values for name, values in old.items() if (folder / name).is_file()}

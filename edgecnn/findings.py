@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from edgecnn import config, environment, files
+from edgecnn import config, documents, environment, files
 from edgecnn.environment import Environment
-from edgecnn.errors import PlanError, UsageError
+from edgecnn.errors import UsageError
 
 T = TypeVar("T", bound="Lesson | Duel")
 
@@ -30,6 +29,9 @@ class Number:
     n: int | None = None
     n_of: str = ""
     """What n counts: "pictures", "seeds", ..."""
+
+    def __post_init__(self) -> None:
+        config.require_order(self.low, self.value, self.high, self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,13 @@ class Contender:
     instructions: Mapping[str, int] = field(default_factory=dict)
     """Board -> instructions of one inference, where it can count them."""
 
+    def __post_init__(self) -> None:
+        low, high = self.int8_top1_low_percent, self.int8_top1_high_percent
+        config.require_order(low, self.int8_top1_percent, high, f"top-1 of {self.family}")
+        config.require_order(self.p50_low_ms, self.p50_ms, self.p50_high_ms, f"p50 of {self.family}")
+        if min(self.bytes, self.params, self.macs, self.test_n) < 1 or (self.p50_ms is not None and self.p50_ms <= 0):
+            raise ValueError(f"bytes, parameters, MACs, pictures and times of {self.family} should be above 0")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -132,6 +141,11 @@ class Cell:
     high_percent: float
     """95 % of the mean over repeats, Student's t; a single repeat has the Wilson interval of its test pictures."""
     train_seconds: float
+
+    def __post_init__(self) -> None:
+        config.require_order(self.low_percent, self.mean_percent, self.high_percent, f"top-1 of {self.family}")
+        if self.pictures < 1:
+            raise ValueError(f"pictures = {self.pictures} should be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,10 +194,10 @@ def write(found: Lesson | Duel, path: Path) -> None:
 
 def read(kind: type[T], path: Path) -> T:
     """What `write` wrote. Raises UsageError if the file is something else."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        return config.build(kind, {**table, "environment": environment.from_table(table["environment"])}, path.name)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no file {path}.") from error
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
-        raise UsageError(f"{path} is no {kind.__name__.lower()} that was measured here: {error}.") from error
+    name = kind.__name__.lower()
+    meant = documents.Kind(
+        name=name, words=f"a {name} that was measured here", error=UsageError, hint=f"`edgecnn {name}` writes one"
+    )
+    with meant.expected(path):
+        table = documents.table(path)
+        return config.build(kind, {**table, "environment": environment.from_table(table.get("environment"))}, path.name)

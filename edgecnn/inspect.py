@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgecnn import console, formats, plans, sizes
+from edgecnn import console, documents, formats, plans, sizes
 from edgecnn.artifact import Description, TensorSpec
 from edgecnn.errors import UsageError
+from edgecnn.escapes import say
 from edgecnn.recipes import Recipe
 from edgecnn.run import Taken, is_run, open_run
 
@@ -64,16 +64,16 @@ def show(
         raise UsageError(f"{target} is finished: nothing in it can be set.", "settings change a recipe")
     if kind == "file":
         description = formats.describe(Path(target), input_shape)
-        print(_json(description) if as_json else "\n".join(file_lines(Path(target).name, description)))
+        say(_json(description) if as_json else "\n".join(file_lines(Path(target).name, description)))
         return
     anatomy = of_run(Path(target), dense_input) if kind == "run" else of_recipe(target, overrides, dense_input)
     if as_json:
-        print(_json(anatomy))
+        say(_json(anatomy))
         return
     channels, height, width = anatomy.input_shape
-    print(f"{anatomy.name}: {anatomy.net}, {height} x {width} x {channels} to {anatomy.classes} classes\n")
+    say(f"{anatomy.name}: {anatomy.net}, {height} x {width} x {channels} to {anatomy.classes} classes\n")
     console.table(*layer_table(anatomy))
-    print("\n" + "\n".join(totals(anatomy)))
+    say("\n" + "\n".join(totals(anatomy)))
 
 
 def of_recipe(name: str, overrides: Sequence[str], dense_input: tuple[int, int, int]) -> Anatomy:
@@ -231,4 +231,4 @@ def _row_name(layer: Layer) -> str:
 
 
 def _json(value: Anatomy | Description) -> str:
-    return json.dumps(dataclasses.asdict(value), indent=1)
+    return documents.to_json(dataclasses.asdict(value))

@@ -10,12 +10,14 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgecnn import documents, escapes
+from edgecnn.documents import Unreadable
 from edgecnn.errors import DataError
 
 SHOWN = 20
 """Names that an error lists before the rest is counted."""
 LARGEST_BYTES = 1 << 20
-NUMBERED = re.compile(r"(\d+)(?:\s*[:,;]\s*|\s+)(\S.*)")
+NUMBERED = re.compile(r"(\d{1,9})(?:\s*[:,;]\s*|\s+)(\S.*)")
 """A line such as "0 red", as Teachable Machine writes it, or "0: red"."""
 
 
@@ -34,6 +36,11 @@ def same(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     return [*map(composed, ours)] == [*map(composed, theirs)]
 
 
+def agree(ours: Sequence[str], inside: Sequence[str]) -> bool:
+    """Whether names that a label file was written from are those that were read from it again."""
+    return same(ours, inside) or same(parse("\n".join(ours)), inside)
+
+
 def parse(text: str) -> tuple[str, ...]:
     """The names in a label file: one a line, or numbered lines, whose numbers are then the places."""
     lines = [composed(line.strip()) for line in text.removeprefix("\ufeff").splitlines()]
@@ -49,11 +56,21 @@ def parse(text: str) -> tuple[str, ...]:
 def read(path: Path) -> tuple[str, ...]:
     """The names in a label file. Raises DataError if it is no text."""
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise DataError(f"{path} is too large for a list of classes.", "one name a line")
-        return parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        found = parse(documents.content(path, LARGEST_BYTES).decode())
+    except (Unreadable, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read the class names in {path}: {error}.", "one name a line, as UTF-8") from error
+    require_plain(found, str(path))
+    return found
+
+
+def require_plain(found: Sequence[str], whose: str) -> None:
+    """Raises DataError for a name with a line break or another control character: nothing could write it down."""
+    for name in found:
+        if escapes.has_controls(name):
+            raise DataError(
+                f"{whose} has a class whose name holds control characters: {escapes.line(name)!s}.",
+                "name it by letters, digits and spaces",
+            )
 
 
 def beside(model: Path) -> list[Path]:

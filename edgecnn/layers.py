@@ -42,11 +42,22 @@ EPSILON = 1e-3
 allows 316: noise that bfloat16 and int8 would carry into the logits."""
 
 
+DEEPEST = 1_000
+"""Layers or blocks in a row."""
+
+
 def require_positive(**numbers: float) -> None:
     """Raise a PlanError that names the first number below 1."""
     for name, number in numbers.items():
         if number < 1:
             raise PlanError(f"[net] {name} = {number} should be at least 1.")
+
+
+def require_depth(**numbers: int) -> None:
+    """Raise a PlanError that names the first number of layers or blocks above DEEPEST."""
+    for name, number in numbers.items():
+        if number > DEEPEST:
+            raise PlanError(f"[net] {name} = {number} should be at most {DEEPEST:,}.")
 
 
 def activation(name: str) -> nn.Module:

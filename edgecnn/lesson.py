@@ -9,15 +9,15 @@ OUTPUT/
 from __future__ import annotations
 
 import datetime
-import json
 import shlex
 import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgecnn import console, environment, files, findings, lessons, plugins
+from edgecnn import console, documents, environment, files, findings, lessons, plugins
 from edgecnn.errors import EdgecnnError, MissingPackage, UsageError
+from edgecnn.escapes import say
 from edgecnn.findings import Claim, Lesson, Number
 from edgecnn.lessons import Setting
 from edgecnn.units import digits
@@ -67,24 +67,22 @@ def main(names: Sequence[str], quick: bool, output: Path, as_json: bool) -> None
         lesson(names, quick, output, measured.append if as_json else lambda one: show(one, output))
     finally:
         if as_json:
-            written = [json.loads((output / f"{one.name}.json").read_text(encoding="utf-8")) for one in measured]
-            print(json.dumps(written, indent=1))
+            written = [documents.table(output / f"{one.name}.json") for one in measured]
+            say(documents.to_json(written))
 
 
 def show(one: Lesson, output: Path) -> None:
     """Print a lesson: its numbers, then each claim with what was expected and what was measured."""
-    print(textwrap.fill(f"{one.name}: {one.title}", WIDTH))
-    print()
-    print("\n".join(numbers_table(one.numbers)))
+    say(textwrap.fill(f"{one.name}: {one.title}", WIDTH))
+    say()
+    say("\n".join(numbers_table(one.numbers)))
     for claim in one.claims:
-        print()
-        print("\n".join(claim_lines(claim)))
-    print()
+        say()
+        say("\n".join(claim_lines(claim)))
+    say()
     form = "quick form, coarse, " if one.quick else ""
-    print(
-        f"{form}{one.elapsed_s:.0f} s; {', '.join(str(output / name) for name in (f'{one.name}.json', *one.pictures))}"
-    )
-    print()
+    say(f"{form}{one.elapsed_s:.0f} s; {', '.join(str(output / name) for name in (f'{one.name}.json', *one.pictures))}")
+    say()
 
 
 def numbers_table(numbers: Sequence[Number]) -> list[str]:
@@ -165,9 +163,9 @@ def _known(name: str) -> lessons.Teachable:
 def _show_all(as_json: bool) -> None:
     titles = {name: lessons.get(name).TITLE for name in plugins.names("lessons")}
     if as_json:
-        print(json.dumps(titles, indent=1))
+        say(documents.to_json(titles))
         return
     room = max(map(len, titles)) + 2
     for name, title in titles.items():
-        print(textwrap.fill(title, WIDTH, initial_indent=f"{name:<{room}}", subsequent_indent=" " * room))
+        say(textwrap.fill(title, WIDTH, initial_indent=f"{name:<{room}}", subsequent_indent=" " * room))
     console.note("edgecnn lesson NAME measures one, `edgecnn lesson all --quick` all of them in their small form")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import json
 import os
 import shlex
 import socket
@@ -16,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgecnn import documents
 from edgecnn.errors import OutputError, RunError
 
 
@@ -57,12 +57,12 @@ def _acquired(path: Path, what: str, shared: bool) -> int:
             if _is_still(descriptor, path):
                 with contextlib.suppress(OSError):  # on a full disk it holds all the same, and does not say who
                     os.truncate(descriptor, 0)
-                    os.pwrite(descriptor, json.dumps(_me()).encode(), 0)
+                    os.pwrite(descriptor, documents.to_json(_me(what), None).encode(), 0)
                 return descriptor
         except BlockingIOError as error:
-            sentence = f"Another {what} is at work in {path.parent}{_holder(descriptor)}."
+            refusal = _refusal(descriptor, what, path.parent)
             os.close(descriptor)
-            raise RunError(sentence, "wait for its end, or choose another --name or --output") from error
+            raise RunError(refusal, "wait for its end, or choose another --name or --output") from error
         except BaseException:
             os.close(descriptor)
             raise
@@ -77,8 +77,9 @@ def _is_still(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _me() -> dict[str, str | int]:
+def _me(what: str) -> dict[str, str | int]:
     return {
+        "what": what,
         "command": shlex.join(["edgecnn", *sys.argv[1:]]),
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -86,10 +87,12 @@ def _me() -> dict[str, str | int]:
     }
 
 
-def _holder(descriptor: int) -> str:
-    """Who holds it, as it said itself; nothing of one that has not written yet."""
+def _refusal(descriptor: int, what: str, folder: Path) -> str:
+    """Who holds it, as it said itself; one that has not written yet is taken for another of our kind."""
     try:
-        me = json.loads(os.pread(descriptor, 1 << 16, 0))
-        return f": `{me['command']}`, process {me['pid']} on {me['host']} since {me['since']}"
+        me = documents.table(os.pread(descriptor, 1 << 16, 0))
+        holder, words = str(me["what"]), f": `{me['command']}`, process {me['pid']} on {me['host']} since {me['since']}"
     except (OSError, ValueError, TypeError, KeyError):
-        return ""
+        holder, words = what, ""
+    article = "Another" if holder == what else "An" if holder[:1] in "aeiou" else "A"
+    return f"{article} {holder} is at work in {folder}{words}."

@@ -67,9 +67,18 @@ CORE_ML_NETS = 200
 """Fields of a Core ML Model from here on hold its kind of model."""
 
 
+def require_file(path: Path, hint: str) -> None:
+    """Raise ModelFileError if there is no such file, or it is none with an end: a pipe, a device, a folder."""
+    if not path.exists():
+        raise ModelFileError(f"There is no file {path}.", hint)
+    if not path.is_file():
+        raise ModelFileError(f"{path} is no regular file.", hint)
+
+
 @contextlib.contextmanager
 def view(path: Path) -> Iterator[Data]:
     """A file's bytes, of which only those that are looked at are read. Raises ModelFileError if it cannot be read."""
+    require_file(path, NAME)
     try:
         with path.open("rb") as stream:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

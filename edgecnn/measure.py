@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import artifact, counters, environment, pictures, runtimes, steps
+from edgecnn import arrays, artifact, counters, environment, pictures, runtimes, steps
 from edgecnn.artifact import INTEGERS, Artifact, Preprocessing, TensorSpec
 from edgecnn.errors import DataError, ModelFileError
+from edgecnn.opening import in_time
 from edgecnn.report import Accuracy, Count, EndToEnd, Window
 from edgecnn.runtimes import Runtime, Session
 from edgecnn.steps import Lowered, Lowering, Prefixes, Steps
@@ -31,6 +32,9 @@ MOST_RUNS = 2_000
 """A window that has its `num_runs` ends here even when its seconds are not up: six of them have 120 runs beyond p99."""
 
 WARM_UP_COUNTS = 2
+
+SLOWER = 10
+"""How many times slower than a computer a board, or an emulated one, may be."""
 
 ENCODE_AT_ONCE = 256
 """Pictures converted to the input's type together, so that NumPy's cost a call is shared."""
@@ -153,8 +157,9 @@ def window(job: Job, timing: Timing) -> Window:
         session.load(x)  # a file whose input has open sizes gets its memory here
         return session
 
-    session, init_ms = _timed(ready)
-    _, first_ms = _timed(session.invoke)
+    with in_time(Path(job.model), SLOWER):
+        session, init_ms = _timed(ready)
+        _, first_ms = _timed(session.invoke)
     for _ in range(timing.warmup_runs):
         session.invoke()
     gc.collect()
@@ -195,9 +200,10 @@ def count(job: Job, counting: Counting) -> Count | None:
     if counter is None:
         return None
     with counter:
-        session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
-        session.load(x)
-        session.invoke()
+        with in_time(Path(job.model), SLOWER):
+            session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
+            session.load(x)
+            session.invoke()
         runs = math.ceil(counting.least_instructions / counter.count(session.invoke))
         idle = _Idle()
         for step in (idle.invoke, session.invoke):
@@ -218,14 +224,14 @@ def count(job: Job, counting: Counting) -> Count | None:
 
 def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
-    images = np.load(test.images, mmap_mode="r")  # (N, H, W, C)
-    labels = np.load(test.labels)  # (N,)
+    images = arrays.one(Path(test.images), in_memory=False)  # (N, H, W, C)
+    labels = arrays.one(Path(test.labels))  # (N,)
     session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
     digest, answers = hashlib.sha256(), []
     start = time.perf_counter()
     for first in range(0, len(images), ENCODE_AT_ONCE):
         encoded = artifact.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
-        outputs = _of_one_shape([session(encoded[i : i + 1]) for i in range(len(encoded))], job)
+        outputs = _of_one_shape(_answers(session, encoded, job), job)
         digest.update(np.ascontiguousarray(outputs).tobytes())
         answers.append(artifact.decode(outputs, job.output).argmax(axis=1))
     predicted = np.concatenate(answers)
@@ -241,9 +247,16 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
     """The raw output (K) of every picture of a .npy file, as numbers."""
     session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
-    encoded = artifact.encode(np.load(images), job.input, job.preprocessing)
-    outputs = _of_one_shape([session(encoded[i : i + 1]) for i in range(len(encoded))], job)
+    encoded = artifact.encode(arrays.one(Path(images)), job.input, job.preprocessing)
+    outputs = _of_one_shape(_answers(session, encoded, job), job)
     return tuple(tuple(row.tolist()) for row in outputs.reshape(len(encoded), -1))
+
+
+def _answers(session: Session, encoded: npt.NDArray[Any], job: Job) -> list[npt.NDArray[Any]]:
+    """The raw output of every picture of (N, ...); the first in a time that an endless one does not keep."""
+    with in_time(Path(job.model), SLOWER):
+        first = [session(encoded[:1])] if len(encoded) else []
+    return [*first, *(session(encoded[i : i + 1]) for i in range(1, len(encoded)))]
 
 
 def end_to_end(job: Job, task: Pictures) -> EndToEnd:

@@ -34,6 +34,10 @@ BITS = {
     17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
 }  # fmt: skip
 """Of one value, by DATA_TYPE; strings and complex structures have none."""
+DEEPEST = 100
+"""Messages within messages, as protocol buffers are read."""
+MOST_PARTS = 100_000
+"""Nodes, attributes and graphs together."""
 AGAIN = "copy it there again, as whole as the model was saved"
 
 
@@ -115,19 +119,27 @@ def _require(path: Path, location: str, size: int) -> None:
 def _outside(path: Path, data: wire.Data) -> list[Outside]:
     try:
         found = [_of_tensor(data, *place) for place in _tensors(data, 0, len(data), "model")]
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} is too large to be read: {error.sentence}") from error
     except ValueError as error:
         raise ModelFileError(f"{path} is a damaged ONNX file: {error}.", "copy or download it again") from error
     return [tensor for tensor in found if tensor is not None]
 
 
 def _tensors(data: wire.Data, start: int, end: int, kind: str) -> Iterator[tuple[int, int]]:
-    """Where the tensors of a message lie, those of inner graphs too."""
-    for field in wire.fields(data, start, end):
-        inner = NESTED[kind].get(field.number)
-        if inner == "tensor":
-            yield field.start, field.end
-        elif inner is not None:
-            yield from _tensors(data, field.start, field.end, inner)
+    """Where the tensors of a message lie, those of inner graphs too, in no order."""
+    waiting, parts = [(start, end, kind, 0)], 1
+    while waiting:
+        start, end, kind, depth = waiting.pop()
+        for field in wire.fields(data, start, end):
+            inner = NESTED[kind].get(field.number)
+            if inner == "tensor":
+                yield field.start, field.end
+            elif inner is not None:
+                parts += 1
+                if depth == DEEPEST or parts > MOST_PARTS:
+                    raise ModelFileError(f"it has more than {MOST_PARTS:,} parts, or {DEEPEST} within each other.")
+                waiting.append((field.start, field.end, inner, depth + 1))
 
 
 def _of_tensor(data: wire.Data, start: int, end: int) -> Outside | None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from edgecnn import console, costs, environment, files, gates
+from edgecnn import console, costs, environment, escapes, files, gates
+from edgecnn.escapes import say
 from edgecnn.report import Measurement, Report, p50
 from edgecnn.units import digits, duration, interval
 
@@ -113,16 +114,16 @@ def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | 
     """
     runs = {one.run for one in report.measurements}
     shared = _shared_prefix([one.file for one in report.measurements])
-    print(_headline(report, shared), file=stream or sys.stdout)
+    say(_headline(report, shared), file=stream or sys.stdout)
     several = len(runs) > 1 and None not in runs and columns is None and _is_timed(report)
     if several:
         console.table(*_by_run(report), stream)
-        print(CHECKED_MEAN, file=stream or sys.stdout)
+        say(CHECKED_MEAN, file=stream or sys.stdout)
     else:
         usual = NARROW if _is_timed(report) else COUNTED if _is_counted(report) else ANSWERED
         console.table(*cells(report, columns or usual, shared), stream)
         if usual is ANSWERED:
-            print(ANSWERS_MEAN, file=stream or sys.stdout)
+            say(ANSWERS_MEAN, file=stream or sys.stdout)
     for failure in report.failures:
         console.error(f"{failure.file} on {failure.runtime}: {failure.sentence}", failure.hint)
     for warning in report.warnings:
@@ -162,29 +163,30 @@ def markdown(report: Report) -> str:
     head, rows = cells(report, tuple(name for name in COLUMNS if timed or name not in TIMED))
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     memory = f"{machine.memory_bytes / 1e9:.1f} GB" if machine.memory_bytes else "memory unknown"
-    lines = [
-        f"# {report.board}, {report.date}",
-        "",
-        f"    {report.command}",
-        "",
-        f"- {environment.machine_name(machine)}, {machine.arch}, {machine.cores} cores, {memory}, "
+    facts = (
+        f"{environment.machine_name(machine)}, {machine.arch}, {machine.cores} cores, {memory}, "
         f"fingerprint {environment.fingerprint(machine)}",
-        f"- {machine.os}, {machine.kernel}, {machine.libc}, Python {machine.python}, edgecnn {machine.edgecnn}",
-        f"- {packages}",
-        f"- {how(report)}",
+        f"{machine.os}, {machine.kernel}, {machine.libc}, Python {machine.python}, edgecnn {machine.edgecnn}",
+    )
+    lines = [
+        f"# {escapes.markdown(f'{report.board}, {report.date}')}",
         "",
-        console.markdown_table(head, rows),
+        f"    {escapes.line(report.command)}",
+        "",
+        *(f"- {escapes.markdown(fact)}" for fact in (*facts, packages, how(report))),
+        "",
+        console.markdown_table(head, escapes.markdown_cells(rows)),
         *(TIMES_MEAN if timed else COUNTS_MEAN if _is_counted(report) else (ANSWERS_MEAN,)),
         *NUMBERS_MEAN,
     ]
     follows = costs.sentences([report]) if not timed else []
     lines += ["", *(f"- {sentence}" for sentence in follows)] if follows else []
     pictures = {one.end_to_end.picture for one in report.measurements if one.end_to_end}
-    lines += [f"End-to-end pictures: {'; '.join(sorted(pictures))}."] if pictures else []
-    notes = [f"- {failure.file} on {failure.runtime} failed: {failure.sentence}" for failure in report.failures]
-    notes += [f"- {warning.kind}: {warning.sentence}" for warning in report.warnings]
-    notes += [f"- {sentence}" for sentence in _doubts(report)]
-    held = [f"- {gates.word(gate.outcome)}: {gate.sentence}" for gate in report.gates]
+    lines += [f"End-to-end pictures: {escapes.markdown('; '.join(sorted(pictures)))}."] if pictures else []
+    notes = [f"{failure.file} on {failure.runtime} failed: {failure.sentence}" for failure in report.failures]
+    notes += [f"{warning.kind}: {warning.sentence}" for warning in report.warnings]
+    notes = [f"- {escapes.markdown(note)}" for note in (*notes, *_doubts(report))]
+    held = [f"- {gates.word(gate.outcome)}: {escapes.markdown(gate.sentence)}" for gate in report.gates]
     lines += ["", "## Gates", "", *held] if held else []
     return "\n".join([*lines, *(["", "## Warnings", "", *notes] if notes else [])]) + "\n"
 

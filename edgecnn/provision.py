@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, depot, files, places, scratch
+from edgecnn import console, depot, documents, files, places, scratch
 from edgecnn.complaints import last_line
 from edgecnn.depot import Depot
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage
@@ -54,7 +53,7 @@ def archive_path(facts: BoardFacts, packages: Sequence[str]) -> Path:
     """Where that zip file is kept here: by what it holds and what it is for."""
     pins = pinned(packages)
     wanted = {"pins": pins, "python": str(facts.python), "arch": facts.arch, "glibc": facts.glibc}
-    key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
+    key = hashlib.sha256(documents.canonical(wanted).encode()).hexdigest()[:16]
     return files.make_folder(places.cache_folder() / "sites") / f"{facts.arch}-{facts.python}-{key}.zip"
 
 

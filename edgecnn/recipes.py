@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +12,20 @@ from edgecnn import config
 
 OF_THE_MACHINE = ("precision", "num_threads", "device")
 """Keys of a Recipe that say how a machine computes and not what is learnt: they may change when a run is resumed."""
+
+MOST_SEED = 2**63 - 1
+MOST = {"epochs": 100_000, "qat_epochs": 100_000, "batch_size": 1_000_000, "seed": MOST_SEED, "num_threads": 1_024}
+"""Of a Recipe's whole numbers."""
+MOST_PIXELS = 10_000
+"""Of a shift or a cutout."""
+BETA = (0.001, 4.0)
+"""Within which a draw from Beta(a, a) takes some tries and not thousands (`edgecnn.mixing`)."""
+
+
+def _require_finite(plan: object) -> None:
+    for key, value in vars(plan).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{key} = {value} should be a finite number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +47,8 @@ class DataPlan:
     options: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed <= MOST_SEED or not 0 <= self.fraction_seed <= MOST_SEED:
+            raise ValueError(f"seed and fraction_seed should lie between 0 and {MOST_SEED}")
         if not 0 < self.validation < 1:
             raise ValueError(f"validation = {self.validation} should lie between 0 and 1")
         if not 0 < self.fraction <= 1:
@@ -77,6 +94,7 @@ class OptimPlan:
     """Decay per step of the weights' exponential moving average; 0 keeps the last weights."""
 
     def __post_init__(self) -> None:
+        _require_finite(self)
         if not self.lr > 0:
             raise ValueError(f"lr = {self.lr} should be above 0")
         for name in ("momentum", "warmup", "label_smoothing", "ema"):
@@ -112,14 +130,19 @@ class AugmentPlan:
     """Put a rectangle of another picture into each, and as much of its label; area from Beta(cutmix, cutmix)."""
 
     def __post_init__(self) -> None:
+        _require_finite(self)
         if self.shift < 0 or self.cutout < 0 or not 0 <= self.jitter < 1:
             raise ValueError("shift and cutout should not be negative, jitter should lie in [0, 1)")
+        if max(self.shift, self.cutout) > MOST_PIXELS:
+            raise ValueError(f"shift and cutout should be at most {MOST_PIXELS:,} pixels")
         if not 0 <= self.rotation <= 180:
             raise ValueError(f"rotation = {self.rotation} should lie between 0 and 180 degrees")
         if self.alternate and not self.flip:
             raise ValueError("alternate says how to flip: it needs flip = true")
         if min(self.mixup, self.cutmix) < 0 or (self.mixup and self.cutmix):
             raise ValueError("mixup and cutmix should not be negative, and only one of them above 0")
+        if (drawn := self.mixup or self.cutmix) and not BETA[0] <= drawn <= BETA[1]:
+            raise ValueError(f"mixup and cutmix should be 0, or lie between {BETA[0]} and {BETA[1]:g}")
 
     def used(self) -> tuple[str, ...]:
         """The augmentations that are on; `alternate` is no other than flip."""
@@ -151,6 +174,7 @@ class DistillPlan:
     temperature: float = 4.0
 
     def __post_init__(self) -> None:
+        _require_finite(self)
         if not self.teacher:
             raise ValueError("teacher should name at least one run")
         if not 0 < self.weight <= 1 or not self.temperature > 0:
@@ -185,11 +209,12 @@ class Recipe:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:
+        for key, most in MOST.items():
+            if getattr(self, key) != "auto" and not 0 <= getattr(self, key) <= most:
+                raise ValueError(f"{key} = {getattr(self, key)} should lie between 0 and {most:,}")
         if self.epochs < 1:
             raise ValueError(f"epochs = {self.epochs} should be at least 1")
         if self.num_threads != "auto" and self.num_threads < 1:
             raise ValueError(f"num_threads = {self.num_threads} should be at least 1, or 'auto'")
-        if self.qat_epochs < 0:
-            raise ValueError(f"qat_epochs = {self.qat_epochs} should not be negative")
         if self.batch_size < 2:
             raise ValueError(f"batch_size = {self.batch_size} should be at least 2: batch norm needs a batch")

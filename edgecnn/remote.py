@@ -6,15 +6,14 @@ import contextlib
 import dataclasses
 import datetime
 import getpass
-import json
 import os
 import platform
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from edgecnn import agent, answers, config, console, depot, preflight, runtimes, scratch, ship
+from edgecnn import agent, answers, config, console, depot, documents, preflight, runtimes, scratch, ship
 from edgecnn.complaints import LONGEST_WORDS, last_line
 from edgecnn.depot import Depot
 from edgecnn.environment import Environment
@@ -132,10 +131,10 @@ class RemoteBoard:
             raise self._lost() from error
 
     def _attempt(self, command: str, job: Job | None) -> tuple[int, str, str]:
-        stdin = json.dumps(config.table_of(self._sent(job))) if job else ""
+        stdin = documents.to_json(config.table_of(self._sent(job)), None) if job else ""
         argv = [self._interpreter, *ISOLATED, self._worker, command]
         env = {"PYTHONPATH": self._site, **SAME_HASHES}
-        self._session.send(json.dumps({"argv": argv, "env": env, "stdin": stdin}).encode())
+        self._session.send(documents.to_json({"argv": argv, "env": env, "stdin": stdin}, None).encode())
         answer = self._received()
         return answer["returncode"], answer["stdout"], answer["stderr"]
 
@@ -143,7 +142,7 @@ class RemoteBoard:
         """The agent's next answer."""
         line = self._session.receive()
         try:
-            return cast(dict[str, Any], json.loads(line))
+            return documents.table(line)
         except ValueError as error:
             words = last_line(line.decode(errors="replace"))[:LONGEST_WORDS]
             raise LinkError(
@@ -184,14 +183,15 @@ class RemoteBoard:
 
 def _owner() -> str:
     """Who we are, for the board's lock: our wall clock, since a board's may be wrong."""
-    return json.dumps(
+    return documents.to_json(
         {
             "host": platform.node(),
             "user": getpass.getuser(),
             "pid": os.getpid(),
             "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "token": uuid.uuid4().hex,
-        }
+        },
+        None,
     )
 
 

@@ -9,20 +9,25 @@ so what it measured has no field for one (TIMES).
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn import config, environment, files, magic
+from edgecnn import config, documents, environment, files
 from edgecnn.artifact import Verdict
 from edgecnn.environment import Condition, Environment
-from edgecnn.errors import PlanError, UsageError
+from edgecnn.errors import UsageError
 from edgecnn.gates import Gate
 
 SCHEMA_VERSION = 1
+KIND = documents.Kind(
+    name="report",
+    words="a report of `edgecnn bench`",
+    error=UsageError,
+    hint="`edgecnn bench` writes one",
+)
 
 WarningKind = Literal[
     "unstable",
@@ -69,6 +74,10 @@ class Window:
     before: Condition
     after: Condition
 
+    def __post_init__(self) -> None:
+        if not self.times_ms or min(self.times_ms) <= 0:
+            raise ValueError("times_ms should be above 0, and at least one")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
@@ -108,6 +117,10 @@ class Accuracy:
     """Of all raw output tensors in order: equal on two machines when every bit is."""
     elapsed_s: float | None = None
     """From raw pixels to the last answer, all steps."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.n or not self.n:
+            raise ValueError(f"{self.correct} of {self.n} pictures is no accuracy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +166,17 @@ class Summary:
     instructions_max: int | None = None
     instructions_n: int | None = None
 
+    def __post_init__(self) -> None:
+        config.require_order(self.p50_low_ms, self.p50_ms, self.p50_high_ms, "p50_ms")
+        config.require_order(self.top1_low_percent, self.top1_percent, self.top1_high_percent, "top1_percent")
+        config.require_order(self.instructions_min, self.instructions_p50, self.instructions_max, "instructions")
+        for name in ("p50_low_ms", "p50_ms", "p90_ms", "p99_ms", "instructions_min"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"{name} = {value} should be above 0")
+        for name in ("top1_low_percent", "top1_high_percent"):
+            if (value := getattr(self, name)) is not None and not -1e-9 <= value <= 100 + 1e-9:
+                raise ValueError(f"{name} = {value} is no share")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validity:
@@ -196,6 +220,10 @@ class Measurement:
     """None for a file without golden vectors."""
     input_shape: tuple[int, ...] = ()
     """Of the input it ran with; () in a report of an earlier version."""
+
+    def __post_init__(self) -> None:
+        if self.bytes < 1 or self.num_threads < 1 or min(self.planned_activation_peak_bytes, self.parameters) < 0:
+            raise ValueError(f"the bytes, threads, activations or parameters of {self.file} are none of a file")
 
     @property
     def is_timed(self) -> bool:
@@ -266,9 +294,9 @@ def to_table(report: Report) -> dict[str, Any]:
 
 def to_json(report: Report) -> str:
     """The report as text: a key a line, and each list of numbers on one line."""
-    text = json.dumps(to_table(report), indent=1, allow_nan=False)
+    text = documents.to_file(to_table(report), Path("the report"))
     # A line break cannot stand inside a JSON string, so only lists are matched.
-    return re.sub(r"\[\n[-+0-9.eE,\s]+\]", lambda match: " ".join(match[0].split()), text) + "\n"
+    return re.sub(r"\[\n[-+0-9.eE,\s]+\]", lambda match: " ".join(match[0].split()), text)
 
 
 def write(report: Report, path: Path) -> None:
@@ -278,26 +306,15 @@ def write(report: Report, path: Path) -> None:
 
 def read(path: Path) -> Report:
     """The report `write` wrote. Raises UsageError if the file is something else."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        version = table["schema_version"]
-        if version != SCHEMA_VERSION:
-            raise UsageError(f"{path} has schema version {version}; this tool reads {SCHEMA_VERSION}.")
+    with KIND.expected(path):
+        table = documents.versioned(path, SCHEMA_VERSION)
         return from_table(table, path.name)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no report {path}.", "`edgecnn bench` writes one") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} is not a report of `edgecnn bench`: it is {magic.words(path)}.", "`edgecnn bench` writes one"
-        ) from error
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
-        raise UsageError(f"{path} is not a report of `edgecnn bench`: {error}.") from error
 
 
 def from_table(table: Mapping[str, Any], where: str = "a report") -> Report:
     """The report whose `to_table` this is."""
     fields = {key: value for key, value in table.items() if key != "schema_version"}
-    return config.build(Report, {**fields, "environment": environment.from_table(table["environment"])}, where)
+    return config.build(Report, {**fields, "environment": environment.from_table(table.get("environment"))}, where)
 
 
 def _without_times(value: Any) -> Any:

@@ -18,14 +18,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from edgecnn import config, files, locks, plans
-from edgecnn.errors import PlanError, RunError
+from edgecnn import config, documents, files, locks, plans
+from edgecnn.errors import RunError
 from edgecnn.recipes import Recipe
 
 Arguments = ParamSpec("Arguments")
@@ -36,6 +35,7 @@ WEIGHTS = "model.safetensors"
 CLAIM = ("recipe.toml", "environment.json")
 """What a training writes before its first epoch. Whoever writes more there names it here (`is_free`)."""
 OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
+KIND = documents.Kind(name="run", words="a whole run", error=RunError, hint="train it again")
 TRAINING_LOCK = ".lock"
 """Held by a training."""
 EXPORT_LOCK = ".export.lock"
@@ -88,6 +88,12 @@ class Run:
     """Of model.safetensors as it was written; None if the run was trained before this was kept."""
     training: Taken | None = None
     """From its last --resume on; None if it was trained before this was written down."""
+
+    def __post_init__(self) -> None:
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1 or not self.std > 0:
+            raise ValueError(f"input_shape = {self.input_shape} and std = {self.std} are no picture's")
+        if len(self.labels) < 2 or self.validation_n < 0 or not 0 <= self.validation_top1_percent <= 100:
+            raise ValueError("it has fewer than two labels, or a validation accuracy that none can have")
 
     @property
     def name(self) -> str:
@@ -144,7 +150,7 @@ def reads_exports(
         folders = {path if is_run(path) else path.resolve().parent.parent for path in paths}
         with contextlib.ExitStack() as held:
             for folder in sorted(folder for folder in folders if is_run(folder)):
-                held.enter_context(locks.held(folder / EXPORT_LOCK, "export", shared=True))
+                held.enter_context(locks.held(folder / EXPORT_LOCK, verb.__name__, shared=True))
             return verb(targets, *arguments, **options)
 
     return undisturbed
@@ -158,13 +164,11 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"{folder} is not a run folder: it holds no recipe.toml.", "`edgecnn train` makes one")
     if not (folder / "run.json").is_file():
         raise RunError(f"The training in {folder} did not finish.", f"edgecnn train {folder} --resume")
-    try:
-        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    with KIND.expected(folder):
+        facts = documents.table(folder / "run.json")
         facts.pop("device", None)  # where it stood before `training` did
         recipe = plans.load(Recipe, str(folder / "recipe.toml"))
-        return config.build(Run, {"folder": folder, "recipe": recipe, **facts}, "run.json")
-    except (ValueError, PlanError, OSError) as error:
-        raise RunError(f"{folder} cannot be read as a run: {error}.", "train it again") from error
+        return config.build(Run, {**facts, "folder": folder, "recipe": recipe}, "run.json")
 
 
 def write_facts(run: Run) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, data, files
+from edgecnn import arrays, console, data, files
 from edgecnn.data import Split, Splits
 from edgecnn.errors import DataError, EdgecnnError, RunError
 from edgecnn.recipes import DataPlan, Recipe
@@ -55,9 +55,9 @@ def of(run: Run) -> Seen | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return Seen(_texts(held["learnt"]), _texts(held["chosen_by"]))
-    except (OSError, ValueError, KeyError) as error:
+        held = arrays.read(path, ("learnt", "chosen_by"))
+        return Seen(_texts(held["learnt"]), _texts(held["chosen_by"]))
+    except ValueError as error:
         raise RunError(f"{path} is damaged: which pictures the run has learnt is lost.", "train it again") from error
 
 

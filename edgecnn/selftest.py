@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import boards, candidates, config, files, runtimes, saturation, scratch
+from edgecnn import arrays, boards, candidates, config, files, runtimes, saturation, scratch
+from edgecnn import golden as vectors
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
+from edgecnn.documents import Missing, Unreadable
 from edgecnn.environment import Environment
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EnvironmentUnfit, GateFailed, RunError, UsageError
 from edgecnn.foreign import PictureOptions
@@ -74,11 +76,11 @@ def selftest(
     suite = _suite({"input": input_size})
     with scratch.folder() as work:
         found = candidates.find([_model(target)], suite, None, pictures)
-        vectors = {one.artifact.path: _vectors(target, one, golden, work) for one in found}
+        recorded = {one.artifact.path: _vectors(target, one, golden, work) for one in found}
         with boards.open(board) as machine:
             facts = machine.facts()
             ready = candidates.installed(found, facts, suite)
-            replayed = tuple(_replay(machine, facts, one, vectors[one.artifact.path], suite) for one in ready)
+            replayed = tuple(_replay(machine, facts, one, recorded[one.artifact.path], suite) for one in ready)
             return Selftest(board=machine.name, environment=facts, replayed=replayed)
 
 
@@ -102,15 +104,15 @@ def record(
         raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
     with scratch.folder() as work, boards.open("local") as here:
         if plan is not None:
-            images = np.load(Shelf(work, PICTURES).take(plan, one.artifact, one.runs).test.images)
+            images = arrays.one(Path(Shelf(work, PICTURES).take(plan, one.artifact, one.runs).test.images))
         else:
             images = _random_pictures(one)
         path = work / "golden.npy"
         np.save(path, images)
         job = dataclasses.replace(job_of(one, suite), replay=str(path))
         outputs = np.array(here.run(job).replay, dtype=one.artifact.description.output.dtype)
-    stream, arrays = io.BytesIO(), {"images": images, one.artifact.name: outputs}
-    np.savez(stream, allow_pickle=False, **arrays)
+    stream, held = io.BytesIO(), {vectors.IMAGES: images, one.artifact.name: outputs}
+    np.savez(stream, allow_pickle=False, **held)
     files.write_bytes(golden, stream.getvalue())
     return len(images)
 
@@ -179,21 +181,20 @@ def _vectors(target: Path, one: Candidate, golden: Path | None, work: Path) -> G
     key = "outputs" if (target / contents.MANIFEST).is_file() and golden is None else name
     hint = "export it again" if one.carded else f"make them here: edgecnn selftest {target} --record {contents.GOLDEN}"
     try:
-        with np.load(path, allow_pickle=False) as held:
-            images, outputs = held["images"], held[key]
-    except (OSError, ValueError, KeyError) as error:
+        images, outputs = vectors.read(path, key, one.artifact)
+    except Unreadable as error:
         kind = RunError if one.carded else UsageError
-        reason = f"there is no {path}" if not path.is_file() else f"{path} holds none"
+        reason = f"there is no {path}" if isinstance(error, Missing) else f"{path} holds none ({error})"
         raise kind(f"{name} has no golden vectors: {reason}.", hint) from error
     shown = work / f"golden-{one.artifact.description.sha256[:12]}.npy"
     np.save(shown, images)
     return GoldenVectors(images=shown, outputs=outputs)
 
 
-def _replay(board: Board, facts: Environment, one: Candidate, vectors: GoldenVectors, suite: Suite) -> Replayed:
-    outcome = board.run(dataclasses.replace(job_of(one, suite), replay=str(vectors.images)))
+def _replay(board: Board, facts: Environment, one: Candidate, recorded: GoldenVectors, suite: Suite) -> Replayed:
+    outcome = board.run(dataclasses.replace(job_of(one, suite), replay=str(recorded.images)))
     here = np.array(outcome.replay, dtype=one.artifact.description.output.dtype)
-    comparison = runner.compare(here, vectors.outputs.reshape(len(vectors.outputs), -1))
+    comparison = runner.compare(here, recorded.outputs.reshape(len(recorded.outputs), -1))
     differs = comparison.verdict != "identical"
     return Replayed(
         file=one.artifact.name,

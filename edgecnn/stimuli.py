@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, data, labels, seen
+from edgecnn import arrays, console, data, golden, labels, seen
 from edgecnn.artifact import Artifact, class_count
 from edgecnn.data import Split
+from edgecnn.documents import Unreadable
 from edgecnn.errors import DataError
 from edgecnn.measure import LabelledSet, Pictures, Timing
 from edgecnn.plans import Suite
@@ -106,7 +107,7 @@ class Shelf:
         path = Path(stimuli.test.labels)
         digest = hashlib.sha256(repr(places).encode()).hexdigest()[:12]
         renumbered = path.with_name(f"labels-{digest}.npy")
-        np.save(renumbered, np.array(places, dtype=np.int64)[np.load(path)])
+        np.save(renumbered, np.array(places, dtype=np.int64)[arrays.one(path)])
         return dataclasses.replace(stimuli, test=dataclasses.replace(stimuli.test, labels=str(renumbered)))
 
     def _write(self, test: Split, name: str, folder: Path) -> Stimuli:
@@ -128,9 +129,8 @@ class Shelf:
 def golden_vectors(one: Artifact, folder: Path) -> GoldenVectors | None:
     """The golden vectors beside an exported file, its pictures written under `folder`; None if it has none."""
     try:
-        with np.load(one.path.with_name("golden.npz"), allow_pickle=False) as held:
-            images, outputs = held["images"], held[one.name]
-    except (OSError, ValueError, KeyError):
+        images, outputs = golden.read(one.path.with_name(golden.FILE), one.name, one)
+    except Unreadable:
         return None
     path = folder / f"golden-{one.description.sha256[:12]}.npy"
     np.save(path, images)

@@ -34,8 +34,9 @@ def judge(
     accuracy = stats.wilson(int(right.sum()), n)
     drop, low, high = stats.paired_drop_pp(gained, lost, n)
     finite = np.isfinite(logits).all(1)
-    difference = np.abs(logits[finite] - reference[finite])
-    exact = bool(finite.all() and (predicted == expected).all() and np.isfinite(reference).all()) and float(
+    both = finite & np.isfinite(reference).all(1)
+    difference = np.abs(logits[both] - reference[both])
+    exact = bool((predicted == expected).all() and both.all()) and float(
         difference.max(initial=0.0)
     ) <= ROUNDING * float(np.abs(reference).max(initial=0.0))
     outcome: Outcome = "fail"

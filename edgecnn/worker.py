@@ -7,14 +7,20 @@ with the error's code. Whatever a C library prints goes to stderr.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from edgecnn import bugs, config, environment, measure
+from edgecnn import bugs, config, documents, environment, measure, opening
+from edgecnn.documents import LARGEST_JSON, Unreadable
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
+
+BYTES_PER_THREAD = 32_000_000
+"""Its stack and its heap."""
+BYTES_PER_PIXEL = 12
+"""Of pictures that are replayed all at once: as floats, once more on the way there, and as answers."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = error.exit_code
         answer = {"error": {"kind": type(error).__name__, "sentence": error.sentence, "hint": error.hint}}
     with os.fdopen(answer_fd, "w", encoding="utf-8") as stream:
-        stream.write(json.dumps(answer, allow_nan=False) + "\n")
+        stream.write(documents.to_json(answer, None) + "\n")
     return code
 
 
@@ -40,10 +46,18 @@ def _answer(arguments: Sequence[str]) -> dict[str, Any]:
         return {"facts": environment.to_table(environment.here())}
     if list(arguments) == ["run"]:
         try:
-            table = json.load(sys.stdin)
-        except ValueError as error:
-            raise UsageError(f"The job on stdin is not JSON: {error}.") from error
-        if not isinstance(table, dict):
-            raise UsageError("The job on stdin is not a table.")
-        return {"outcome": dataclasses.asdict(measure.run(config.build(measure.Job, table, "job")))}
+            table = documents.table(sys.stdin.read(LARGEST_JSON + 1))
+        except Unreadable as error:
+            raise UsageError(f"The job on stdin is no job: {error}.") from error
+        return {"outcome": dataclasses.asdict(_run(config.build(measure.Job, table, "job")))}
     raise UsageError("The worker knows two commands.", f"facts, run; exit code {EXIT_USAGE} is this one")
+
+
+def _run(job: measure.Job) -> measure.Outcome:
+    """The one file of this process may take what a file of its size may, and further its threads and its pictures."""
+    model = Path(job.model)
+    shown = [Path(path) for path in (job.replay, job.accuracy and job.accuracy.labels) if path]
+    pictures = sum(path.stat().st_size for path in shown if path.is_file())
+    opening.bound_for_life(model, job.num_threads * BYTES_PER_THREAD + pictures * BYTES_PER_PIXEL)
+    with opening.opening(model):
+        return measure.run(job)

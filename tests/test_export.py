@@ -216,7 +216,7 @@ def test_a_bench_and_an_export_of_one_run_do_not_meet(exported: tuple[Run, list[
     run = copy_of(exported[0], tmp_path)
     with (
         locks.held(run.folder / EXPORT_LOCK, "export"),
-        pytest.raises(RunError, match="Another export is at work"),
+        pytest.raises(RunError, match="An export is at work"),
     ):
         bench.bench([run.artifacts / exported[1][0].name], Suite(name="one"))
 

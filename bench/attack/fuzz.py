@@ -56,6 +56,7 @@ class Ended:
     seconds: float
     peak_mb: float
     said: str
+    printed: str = ""
     command: tuple[str, ...] = ()
     number: int = 0
     target: int = 0
@@ -133,11 +134,13 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        _be_the_command(command, folder, out, err)
+        become(command, folder, out, err)
     status, usage = _wait(pid, began + longest_s)
     seconds = time.monotonic() - began
-    said = err.read_text(encoding="utf-8", errors="replace") if err.is_file() else ""
-    told = "error: " in said or (out.is_file() and b'"error": ' in out.read_bytes())  # or in its line of JSON
+    printed, said = (
+        path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else "" for path in (out, err)
+    )
+    told = "error: " in said or '"error": ' in printed  # or in its line of JSON
     peak_mb = usage.ru_maxrss / 1000
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     for path in (out, err):
@@ -154,10 +157,13 @@ def run(command: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> E
         outcome = "memory"
     else:
         outcome = "sentence" if code else "passed"
-    return Ended(outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, command=tuple(command))
+    return Ended(
+        outcome=outcome, code=code, seconds=seconds, peak_mb=peak_mb, said=said, printed=printed, command=tuple(command)
+    )
 
 
 def warm_up(names: Sequence[str]) -> None:
+    """Import what the commands will need, so that their children find it there."""
     for name in names:
         with contextlib.suppress(ImportError):
             __import__(name)
@@ -187,7 +193,7 @@ def _share(work: tuple[str, Sequence[Target], Path, range]) -> list[Ended]:
     return ends
 
 
-def _be_the_command(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
+def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
     """In the child: become `edgecnn COMMAND` in a session of its own. Does not return."""
     code = 1
     try:

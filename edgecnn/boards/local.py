@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn import answers, config, scratch, ship
+from edgecnn import answers, config, documents, scratch, ship
 from edgecnn.environment import Environment
 from edgecnn.errors import UsageError
 from edgecnn.measure import Job, Outcome
@@ -39,7 +38,7 @@ class LocalBoard:
         return answers.facts(*self._call("facts", ""))
 
     def run(self, job: Job) -> Outcome:
-        return answers.outcome(job, *self._call("run", json.dumps(config.table_of(job))))
+        return answers.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
         """(return code, stdout, stderr). An interrupt ends the worker too: `run` kills it on the way out."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, bugs, console, files, places, processes, utf8
+from edgecnn import __version__, bugs, console, files, places, processes, supervision, utf8
 from edgecnn.cli import boards, checks, models, studies
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 
@@ -71,6 +71,18 @@ def main() -> None:
     utf8.insist()
     # Else PyTorch leaves a folder among the temporary files for ever.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache_folder() / "torchinductor"))
+    try:
+        if processes.here().count > 1:
+            _answer()
+        else:
+            supervision.run(_answer)
+    except EdgecnnError as error:  # of the supervision
+        _tell(error.sentence, error.hint)
+        sys.exit(error.exit_code)
+
+
+def _answer() -> None:
+    """Parse, call the verb, and end with its exit code."""
     try:
         if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
             raise KeyboardInterrupt

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgecnn import console
+from edgecnn import console, documents
 from edgecnn.cli import options as o
 from edgecnn.errors import UsageError
+from edgecnn.escapes import say
 
 
 def verify(
@@ -42,7 +42,7 @@ def verify(
     allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
     result, folder = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen, input)
     if as_json:
-        print(json.dumps(matrix.to_table(result), indent=1))
+        say(documents.to_json(matrix.to_table(result)))
     else:
         show.show(result)
     if folder:
@@ -76,9 +76,9 @@ def selftest(
         return
     result = verb.selftest(target, board or "local", golden, pictures, input)
     if as_json:
-        print(json.dumps(verb.to_table(result), indent=1))
+        say(documents.to_json(verb.to_table(result)))
     else:
-        print(f"golden vectors, {result.board}\non {machine_name(result.environment)}")
+        say(f"golden vectors, {result.board}\non {machine_name(result.environment)}")
         console.table(*verb.rows(result))
     verb.judge(result)
 

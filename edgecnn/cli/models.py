@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from edgecnn import console
 from edgecnn.cli import options as o
 from edgecnn.errors import GateFailed, Undecided
+from edgecnn.escapes import say
 
 if TYPE_CHECKING:
     from edgecnn.artifact import Artifact
@@ -49,12 +49,12 @@ def train(
     run = verb(plan, folder, resume)
     console.note(f"{run.folder}: {run.train_seconds:.0f} s")
     if as_json:
-        print((run.folder / "run.json").read_text(encoding="utf-8"), end="")
+        say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
     else:
         from edgecnn.stats import wilson
 
         right = round(run.validation_top1_percent * run.validation_n / 100)
-        print(f"{run.folder}  validation top-1 {wilson(right, run.validation_n)}  n {run.validation_n}")
+        say(f"{run.folder}  validation top-1 {wilson(right, run.validation_n)}  n {run.validation_n}")
 
 
 def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
@@ -62,9 +62,9 @@ def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool)
 
     _, found = repeats.repeat(plan, folder, count, resume)
     if as_json:
-        print((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
+        say((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
     else:
-        print(f"{folder}  {found}")
+        say(f"{folder}  {found}")
 
 
 def export(
@@ -93,9 +93,9 @@ def export(
     }  # fmt: skip
     made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
     if as_json:
-        from edgecnn import artifact
+        from edgecnn import artifact, documents
 
-        print(json.dumps([artifact.to_table(one) for one in made], indent=1))
+        say(documents.to_json([artifact.to_table(one) for one in made]))
     _judge(made, strict)
 
 
@@ -273,7 +273,7 @@ def _bench(
 
     result, path = verb.bench(targets, suite, data, output, pictures)
     if as_json:
-        print(report.to_json(result), end="")
+        say(report.to_json(result), end="")
     else:
         present.show(result)
     if path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,16 +106,19 @@ def _numbers(option: str, text: str) -> float | tuple[float, ...]:
 
 def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
     """-s settings and options as overrides; an option beats a setting."""
-    written = [f"{key}={json.dumps(value)}" for key, value in keys.items() if value is not None]
-    return [*(settings or []), *written]
+    import tomli_w
+
+    written = {key: tomli_w.dumps({"value": value}) for key, value in keys.items() if value is not None}
+    return [*(settings or []), *(f"{key}={text.removeprefix('value = ').strip()}" for key, text in written.items())]
 
 
 def recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
-    from edgecnn import plans
+    from edgecnn import names, plans
     from edgecnn.run import is_run
 
     if is_run(Path(recipe)):
         folder = Path(recipe)
         return folder, plans.load_recipe(str(folder / "recipe.toml"), changes, data)
     plan = plans.load_recipe(recipe, changes, data)
-    return output / (name or plan.name), plan
+    names.require(plan.name if name is None else name, "the recipe's name" if name is None else "--name")
+    return output / (plan.name if name is None else name), plan

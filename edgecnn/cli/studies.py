@@ -11,6 +11,7 @@ import typer
 
 from edgecnn import console
 from edgecnn.cli import options as o
+from edgecnn.escapes import say
 
 
 def duel(
@@ -34,8 +35,10 @@ def duel(
     as_json: o.JSON = False,
 ) -> None:
     """Hold a recipe's net against an MLP and a ViT of one budget, from data to board."""
-    from edgecnn import config
+    from edgecnn import config, names
 
+    if name is not None:
+        names.require(name, "--name")
     _, plan = o.recipe(recipe, data, o.changes(settings, {"epochs": epochs}), output, None)
     keys = {
         "budget": budget, "repeats": repeats, "families": families, "trials": trials, "trial_fraction": trial_fraction,
@@ -47,10 +50,10 @@ def duel(
     from edgecnn.duel.plan import DuelPlan
 
     asked = config.build(DuelPlan, {"recipe": plan, **table}, "edgecnn duel")
-    folder = output / (name or f"{plan.name}-{budget}")
+    folder = output / (f"{plan.name}-{budget}" if name is None else name)
     result = verb.run(asked, folder, shlex.join(["edgecnn", *sys.argv[1:]]), jobs)
     if as_json:
-        print((folder / verb.RESULT).read_text(encoding="utf-8"), end="")
+        say((folder / verb.RESULT).read_text(encoding="utf-8"), end="")
     else:
         verb.show(result)
     console.note(f"{folder / verb.RESULT} holds every number, {folder / verb.PICTURE} the picture")
@@ -79,4 +82,4 @@ def report(
     from edgecnn.page import build as verb
 
     page = verb.build(runs, output, duel, lessons, benches or [])
-    print(f"{page}  {page.stat().st_size / 1e6:.2f} MB")
+    say(f"{page}  {page.stat().st_size / 1e6:.2f} MB")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import math
 import multiprocessing
 import os
@@ -27,7 +26,7 @@ from typing import TypeVar
 import numpy as np
 
 import edgecnn
-from edgecnn import console, files, pictures
+from edgecnn import console, documents, files, pictures
 from edgecnn.data import _kept, _stored
 from edgecnn.data._stored import Pixels, Stored
 from edgecnn.errors import DataError, EnvironmentUnfit
@@ -91,7 +90,7 @@ def _key(contents: Sequence[str], shape: Shape) -> str:
     height, width, channels = shape
     size = height if height == width else [height, width]
     rules = [pictures.RESIZE_RULE, pictures.PIXEL_RULE, pictures.formats()]
-    decided_by = json.dumps([rules, versions, size, channels, list(contents)])
+    decided_by = documents.to_json([rules, versions, size, channels, list(contents)], None)
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 

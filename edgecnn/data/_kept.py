@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from pathlib import Path
 from typing import Any
 
-from edgecnn import files
+from edgecnn import documents, files
+from edgecnn.documents import Unreadable
 from edgecnn.errors import OutputError
 
 
@@ -23,12 +23,12 @@ def write(path: Path, content: Any) -> None:
 def read(path: Path) -> Any:
     """What was kept at `path`; None if nothing was, or it is not what was written."""
     try:
-        with files.open_regular(path) as stream:
-            table = json.load(stream)
-        return table["content"] if table["crc32"] == _checksum(table["content"]) else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        table = documents.table(path)
+    except Unreadable:
         return None
+    content = table.get("content")
+    return content if table.get("crc32") == _checksum(content) else None
 
 
 def _checksum(content: Any) -> int:
-    return zlib.crc32(json.dumps(content).encode())
+    return zlib.crc32(documents.canonical(content).encode())

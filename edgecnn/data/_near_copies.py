@@ -8,7 +8,6 @@ true copies that finds, and how many others it takes for copies, is in bench/res
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, pictures
+from edgecnn import console, documents, pictures
 from edgecnn.data import _decoded, _kept, _stored
 from edgecnn.data._stored import Pixels
 from edgecnn.errors import MissingPackage
@@ -82,7 +81,8 @@ def _integers(values: Any, width: int) -> npt.NDArray[np.int64]:
 def _key(contents: Sequence[str]) -> str:
     import PIL
 
-    decided_by = json.dumps([RULE, pictures.PIXEL_RULE, pictures.formats(), PIL.__version__, list(contents)])
+    rules = [RULE, pictures.PIXEL_RULE, pictures.formats(), PIL.__version__]
+    decided_by = documents.to_json([*rules, list(contents)], None)
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import console, folder_layout
+from edgecnn import labels as labels_of
 from edgecnn.data import Split, _copies, _decoded, _near_copies, _remarks
 from edgecnn.data._cut import Texts, by_key, stratified
 from edgecnn.errors import DataError, PlanError
@@ -104,6 +105,7 @@ def _files(layout: Layout) -> tuple[tuple[str, ...], list[Path], npt.NDArray[np.
             )
     if len(classes) < 2:
         raise DataError(f"{layout.train} has one class only ({classes[0]!r}).", "a classifier needs at least two")
+    labels_of.require_plain(classes, str(layout.train))
     listed = [
         (path, label, role)
         for role, of_part in found.items()

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 import edgecnn
-from edgecnn import console
+from edgecnn import console, documents
 from edgecnn.data import Pictures, Split, _stored
 from edgecnn.errors import PlanError, nearest
 from edgecnn.places import cache_folder
@@ -77,6 +76,10 @@ class _Scene:
     largest: int
 
 
+MOST_BYTES = 100_000_000_000
+"""Of the pictures of a split."""
+
+
 def load(
     count: int = 10_000,
     test: int = 2_000,
@@ -109,6 +112,9 @@ def load(
         raise PlanError(f"[data]: task = {task!r} is unknown.", nearest(task, TASKS))
     _require(0 <= clutter <= 1, f"clutter = {clutter} should lie in [0, 1]")
     _require(size >= 8, f"size = {size} should be at least 8")
+    for pictures in (count, test):
+        most = MOST_BYTES // (3 * size**2)
+        _require(pictures <= most, f"{pictures:,} pictures of {size} x {size} pixels are more than {most:,}, 100 GB")
     if task == "relation":
         _require(2 <= distance <= size // 3, f"distance = {distance} should lie between 2 and size // 3 = {size // 3}")
     else:
@@ -138,7 +144,9 @@ def _pictures(shape: tuple[int, ...], stream: list[int], scene: _Scene) -> Pictu
         return images
     # NumPy may draw other numbers in another version, as may this file.
     source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    decided_by = json.dumps([source, np.__version__, edgecnn.__version__, shape, stream, dataclasses.astuple(scene)])
+    decided_by = documents.to_json(
+        [source, np.__version__, edgecnn.__version__, shape, stream, dataclasses.astuple(scene)], None
+    )
     path = cache_folder() / "generated" / f"{hashlib.sha256(decided_by.encode()).hexdigest()[:32]}.npy"
     found = _stored.opened(path, shape)
     if found is None:

@@ -11,7 +11,6 @@ saturation.py      sums of products that some CPUs cut off: in which layers, how
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import artifact as artifacts
-from edgecnn import console, foreign, formats, labels, picture_files, sizes
+from edgecnn import console, documents, foreign, formats, labels, picture_files, sizes
 from edgecnn.artifact import Artifact, Description, class_count
 from edgecnn.doctor import album, conclusions, device_log, file, installation, preprocessing, saturation, show, there
 from edgecnn.doctor.album import Album, Labelled
@@ -28,6 +27,7 @@ from edgecnn.doctor.finding import Finding, wrong
 from edgecnn.doctor.preprocessing import Diagnosis
 from edgecnn.doctor.trial import Target
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
+from edgecnn.escapes import say
 from edgecnn.foreign import Known
 
 LIMIT = 500
@@ -152,6 +152,6 @@ def _known(path: Path, description: Description) -> Known:
 def _print(title: str, found: Sequence[Finding], diagnosis: Diagnosis | None, as_json: bool) -> None:
     if as_json:
         table = {"findings": [dataclasses.asdict(one) for one in found]}
-        print(json.dumps(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {}), indent=1))
+        say(documents.to_json(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {})))
     else:
         show.show(title, found, diagnosis)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import documents
+from edgecnn.documents import Unreadable
 from edgecnn.errors import DataError, nearest
 from edgecnn.labels import plain
 
 HEADS = {"picture", "file", "filename", "image", "name", "path"}
+LARGEST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> Answer
 def _rows(path: Path) -> list[tuple[int, tuple[str, str, float]]]:
     """(line number, (picture, class, score)) of every line; NaN for a score that is not there."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = documents.content(path, LARGEST_BYTES).decode("utf-8-sig")
+    except (Unreadable, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {path}: {error}.", "a CSV file: picture,class,score") from error
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
@@ -78,12 +80,15 @@ def _rows(path: Path) -> list[tuple[int, tuple[str, str, float]]]:
 
 def _fields(line: str) -> list[str]:
     delimiter = next((mark for mark in "\t;" if mark in line), ",")
-    return [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
+    except csv.Error:
+        return []
 
 
 def _json(line: str) -> list[str]:
     try:
-        table = json.loads(line)
+        table = documents.table(line)
         return [str(table["picture"]), str(table["label"]), str(table.get("score", ""))]
     except (ValueError, KeyError, TypeError):
         return []

@@ -16,6 +16,7 @@ from edgecnn.doctor.answers import Model
 from edgecnn.doctor.finding import Finding, Level
 from edgecnn.doctor.graph import Graph, listed, named
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
+from edgecnn.opening import opening
 
 FEWEST_STEPS = 8
 """A channel whose largest int8 weight is below it is left with less than 4 bits."""
@@ -23,8 +24,7 @@ FEWEST_STEPS = 8
 
 def open_model(path: Path, input_shape: Sequence[int] = ()) -> tuple[Description, list[Finding]]:
     """What the file is, by its first bytes rather than by its name. Raises ModelFileError if it is no model."""
-    if not path.is_file():
-        raise ModelFileError(f"There is no file {path}.", "name an .onnx, a .tflite or a C array's .h file")
+    magic.require_file(path, "name an .onnx, a .tflite or a C array's .h file")
     name = magic.format_of(path)
     suffix = formats.get(name).SUFFIX
     description = formats.get(name).describe(path, input_shape)
@@ -41,7 +41,8 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
 
     board: the packages of a board and their versions, if the file is meant for one.
     """
-    graph = _graph(path, description)
+    with opening(path):
+        graph = _graph(path, description)
     here = operators.ask(path, description, graph)
     yield from promises.findings(path, description, graph)
     yield from operators.findings(graph, here)

@@ -7,7 +7,6 @@ tested together; it lies at the top of a checkout, and in `_plans` of an install
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgecnn import console, environment, formats, plugins
+from edgecnn import console, documents, environment, formats, plugins
 from edgecnn.doctor import processor
 from edgecnn.doctor.finding import Finding
 from edgecnn.emulator import machine, tools, user_mode
@@ -197,8 +196,8 @@ def _import_all(names: Sequence[str]) -> tuple[list[dict[str, str]], str]:
         )
     except subprocess.TimeoutExpired as error:
         text = error.stdout.decode() if isinstance(error.stdout, bytes) else ""
-        return [json.loads(line) for line in text.splitlines()], f"it takes longer than {IMPORT_TIMEOUT_S:.0f} s"
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return [documents.table(line) for line in text.splitlines()], f"it takes longer than {IMPORT_TIMEOUT_S:.0f} s"
+    lines = [documents.table(line) for line in done.stdout.splitlines()]
     if done.returncode == -4:  # SIGILL
         return lines, "it is built for another CPU (illegal instruction)"
     return lines, f"its process ends with {done.returncode}"

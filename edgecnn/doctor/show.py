@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from edgecnn import console
 from edgecnn.doctor.finding import Finding
 from edgecnn.doctor.preprocessing import Diagnosis, Tried
+from edgecnn.escapes import say
 
 WIDTH = 80
 INDENT = 21
@@ -32,19 +33,19 @@ def lines(findings: Sequence[Finding]) -> list[str]:
 def show(title: str, findings: Sequence[Finding], diagnosis: Diagnosis | None = None) -> None:
     """Print everything; what was tried of the preprocessing comes before what follows from it."""
     if title:
-        print(title)
+        say(title)
     of_pixels = [one for one in findings if one.subject in ("preprocessing", "classes")]
-    print("\n".join(lines([one for one in findings if one not in of_pixels])))
+    say("\n".join(lines([one for one in findings if one not in of_pixels])))
     if diagnosis is not None:
-        print()
+        say()
         _show_tried(diagnosis)
     if of_pixels:
-        print("\n" + "\n".join(lines(of_pixels)))
+        say("\n" + "\n".join(lines(of_pixels)))
 
 
 def _show_tried(diagnosis: Diagnosis) -> None:
     what = "answers the device gave" if diagnosis.of_device else "labelled pictures"
-    print("\n".join(textwrap.wrap(f"{diagnosis.n:,} {what}; assumed: {diagnosis.assumed}", WIDTH)))
+    say("\n".join(textwrap.wrap(f"{diagnosis.n:,} {what}; assumed: {diagnosis.assumed}", WIDTH)))
     column = "agree % [95 %]" if diagnosis.of_device else "top-1 % [95 %]"
     scored = diagnosis.tried[0].score_distance is not None
     head = ["fed", column, "+", "-", "p", "score off" if scored else "classes"]
@@ -60,7 +61,7 @@ def _show_tried(diagnosis: Diagnosis) -> None:
     if same := len(diagnosis.tried) - len(distinct):
         rest.append(f"{same} feed the same numbers as another")
     if rest:
-        print("\n".join(textwrap.wrap("; ".join(rest) + " (--json has all)", WIDTH)))
+        say("\n".join(textwrap.wrap("; ".join(rest) + " (--json has all)", WIDTH)))
 
 
 def _row(one: Tried, scored: bool) -> list[str]:

@@ -8,9 +8,8 @@ with the recipe's net, and what is searched for is their ratio, which a machine 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgecnn import boards, budget, config, console, files, formats, nets, quantize, runtimes, scratch, stats
+from edgecnn import boards, budget, config, console, documents, files, formats, nets, quantize, runtimes, scratch, stats
 from edgecnn.artifact import Artifact
 from edgecnn.boards import Board
 from edgecnn.data import Split, Splits
@@ -43,6 +42,11 @@ EXPONENTS = (0.3, 1.5)
 FILE = "latency.json"
 
 
+KIND = documents.Kind(
+    name="search", words="what a search found", error=RunError, hint="remove it, and the nets are searched for anew"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Timed:
     """One family's net and its time over the recipe's net's, with its 95 % interval."""
@@ -53,6 +57,15 @@ class Timed:
     ratio_low: float
     ratio_high: float
     tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """latency.json"""
+
+    asked: Mapping[str, Any]
+    target_ms: float
+    found: tuple[Timed, ...]
 
 
 def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[Timed]]:
@@ -188,8 +201,8 @@ def _job(one: Artifact) -> Job:
 
 def question(plan: DuelPlan) -> dict[str, Any]:
     """What the search depends on."""
-    table: dict[str, Any] = json.loads(
-        json.dumps(
+    return documents.table(
+        documents.to_json(
             {
                 "net": config.table_of(plan.recipe.net),
                 "data": config.table_of(plan.recipe.data),
@@ -198,14 +211,11 @@ def question(plan: DuelPlan) -> dict[str, Any]:
             }
         )
     )
-    return table
 
 
 def _read(path: Path, asked: dict[str, Any]) -> tuple[float, list[Timed]]:
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if table["asked"] != asked:
+    with KIND.expected(path):
+        held = config.build(Search, documents.table(path), path.name)
+        if dict(held.asked) != asked:
             raise RunError(f"{path.parent} holds another duel's nets.", "choose another --name or --output")
-        return table["target_ms"], [config.build(Timed, one, path.name) for one in table["found"]]
-    except (OSError, ValueError, KeyError, TypeError, PlanError) as error:
-        raise RunError(f"{path} cannot be read: {error}.", "remove it, and the nets are searched for anew") from error
+        return held.target_ms, list(held.found)

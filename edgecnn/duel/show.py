@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from edgecnn import console
+from edgecnn.escapes import say
 from edgecnn.findings import Cell, Contender, Duel
 from edgecnn.units import digits, duration
 
@@ -15,7 +16,7 @@ def show(duel: Duel) -> None:
     """Print accuracy against training pictures, the files, and what follows."""
     families = [one.family for one in duel.contenders]
     repeats = f"{duel.repeats} trainings" if duel.repeats > 1 else "1 training"
-    print(f"{duel.data}, {repeats} each, top-1 % of {duel.contenders[0].test_n:,} test pictures [95 %]")
+    say(f"{duel.data}, {repeats} each, top-1 % of {duel.contenders[0].test_n:,} test pictures [95 %]")
     shares = sorted({cell.fraction for cell in duel.cells})
     cells = {(cell.family, cell.fraction): cell for cell in duel.cells}
     rows = [
@@ -23,13 +24,13 @@ def show(duel: Duel) -> None:
         for share in shares
     ]
     console.table(("pictures", *families), rows)
-    print(f"\nThe files of the largest share, measured in turns on {duel.board}")
+    say(f"\nThe files of the largest share, measured in turns on {duel.board}")
     console.table(
         ("", "parameters", "MACs", "kB", "top-1 %", "p50", "instr.", "peak MB"), [_file(one) for one in duel.contenders]
     )
-    print()
+    say()
     for sentence in duel.sentences:
-        print(textwrap.fill(sentence, WIDTH, initial_indent="- ", subsequent_indent="  "))
+        say(textwrap.fill(sentence, WIDTH, initial_indent="- ", subsequent_indent="  "))
 
 
 def _top1(cell: Cell) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import console, files, locks, plans, scratch, seen, verify
+from edgecnn import config, console, documents, files, locks, plans, scratch, seen, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
 from edgecnn.recipes import Recipe
 from edgecnn.run import Run, is_free, open_run
@@ -21,6 +20,8 @@ from edgecnn.train import train
 SCORE = "test.json"
 """Beside a run's other files: how many pictures of the test split it gets right."""
 
+KIND = documents.Kind(name="score", words="a score", error=RunError, hint="remove it, and it is counted again")
+
 
 @dataclass(frozen=True)
 class Score:
@@ -28,6 +29,10 @@ class Score:
 
     correct: int
     n: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.n or not self.n:
+            raise ValueError(f"{self.correct} of {self.n} pictures is no accuracy")
 
     @property
     def percent(self) -> float:
@@ -80,10 +85,8 @@ def score(run: Run) -> Score:
         test = seen.splits_of(run).test
         right = verify.reference_logits(run, test.pictures).argmax(1) == test.labels
         files.write_json(path, {"correct": int(right.sum()), "n": len(test)})
-    try:
-        return Score(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{path} cannot be read: {error}.", "remove it, and it is counted again") from error
+    with KIND.expected(path):
+        return config.build(Score, documents.table(path), path.name)
 
 
 def _finished(recipe: Recipe, runs: Path, lock: int | None) -> Run | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import socket
 import subprocess
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn import scratch
+from edgecnn import documents, scratch
 from edgecnn.emulator import debian, leash, tools
 from edgecnn.emulator.image import Image
 from edgecnn.errors import EnvironmentUnfit
@@ -140,10 +139,11 @@ class Machine:
         """One command of the QEMU Machine Protocol, over qemu's standard input and output."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"execute": command, "arguments": arguments or {}}).encode() + b"\n")
+        asked = documents.to_json({"execute": command, "arguments": arguments or {}}, None)
+        self._process.stdin.write(asked.encode() + b"\n")
         self._process.stdin.flush()
         for line in self._process.stdout:
-            answer = json.loads(line)
+            answer = documents.table(line)
             if "error" in answer:
                 raise ValueError(f"qemu does not {command}: {answer['error'].get('desc')}")
             if "return" in answer:

@@ -7,12 +7,11 @@ does in seconds, so the disk is kept afterwards, one for each set of versions.
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, files, preflight, provision, remote, ship
+from edgecnn import console, documents, files, preflight, provision, remote, ship
 from edgecnn.emulator import machine
 from edgecnn.emulator.image import Image, alone
 from edgecnn.errors import EnvironmentUnfit
@@ -66,7 +65,7 @@ def make(image: Image, packages: Sequence[str]) -> Path:
 
 
 def _path(image: Image, packages: Sequence[str]) -> Path:
-    versions = json.dumps(provision.pinned(packages), sort_keys=True)
+    versions = documents.canonical(provision.pinned(packages))
     return image.folder / f"disk-{hashlib.sha256(versions.encode()).hexdigest()[:12]}.img"
 
 

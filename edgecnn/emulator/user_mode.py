@@ -8,7 +8,6 @@ they would choose there.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import subprocess
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import answers, config, environment, isa, scratch, ship
+from edgecnn import answers, config, documents, environment, isa, scratch, ship
 from edgecnn.emulator import leash, tools
 from edgecnn.environment import Environment
 from edgecnn.errors import EnvironmentUnfit
@@ -90,7 +89,7 @@ class UserMode:
             raise EnvironmentUnfit(
                 "qemu's user mode lets nobody count instructions.", "--board emulated:pi4 counts those of an ARM core"
             )
-        return answers.outcome(job, *self._call("run", json.dumps(config.table_of(job))))
+        return answers.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
         """(return code, stdout, stderr). What is emulated takes long, so it ends when this process does."""

@@ -43,9 +43,8 @@ def get(name: str) -> Format:
 
 def of(path: Path) -> str:
     """The name of the format of a file. Raises ModelFileError if its content is no model's, or its name another's."""
-    if not path.is_file():
-        known = ", ".join(get(name).SUFFIX for name in plugins.names("formats"))
-        raise ModelFileError(f"There is no file {path}.", f"`edgecnn export` writes {known} files under RUN/artifacts")
+    known = ", ".join(get(name).SUFFIX for name in plugins.names("formats"))
+    magic.require_file(path, f"`edgecnn export` writes {known} files under RUN/artifacts")
     name = magic.format_of(path)
     suffix = get(name).SUFFIX
     if path.suffix != suffix:

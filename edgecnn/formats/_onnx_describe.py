@@ -14,11 +14,12 @@ import numpy as np
 
 from edgecnn import model_files, runtimes, sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
-from edgecnn.errors import EdgecnnError, ModelFileError, UsageError
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.formats import _onnx_notes, _precision
 from edgecnn.formats._onnx_absorbed import Absorbed
 from edgecnn.formats._onnx_cost import WEIGHTED, attribute, macs, operands, peak_bytes
 from edgecnn.formats._onnx_graph import CODERS, NATIVE, Graph, entry, read, stated
+from edgecnn.opening import opening
 
 PASSED_ON = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", *CODERS}
 """Operators that leave an output's meaning as it is."""
@@ -29,10 +30,12 @@ BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range", 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
     """Open the file and say what it is. Raises ModelFileError if it is not ONNX, or `input_shape` contradicts it."""
-    data = model_files.whole(path)
     try:
-        description = _describe(path, data, input_shape)
-        return description if all(description.output.shape) else _asked(path, description)
+        with opening(path):
+            description = _describe(path, model_files.whole(path), input_shape)
+            return description if all(description.output.shape) else _asked(path, description)
+    except EnvironmentUnfit:  # it takes too much memory
+        raise
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
     except UsageError as error:  # of the size that is wanted

@@ -8,10 +8,10 @@ take pixels / 255 by their own rule (ultralytics/data/augment.py, `classify_tran
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from edgecnn import documents
 from edgecnn.artifact import ImageNote
 
 LABEL_KEYS = ("labels", "names", "classes", "class_names", "id2label")
@@ -55,7 +55,7 @@ def ultralytics(notes: Mapping[str, Any]) -> ImageNote | None:
 
 def literal(text: str) -> Any:
     """What a note holds as JSON, or as Python writes it; None if it is neither."""
-    for reader in (json.loads, ast.literal_eval):
+    for reader in (documents.parse, ast.literal_eval):
         try:
             return reader(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):

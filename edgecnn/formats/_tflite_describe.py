@@ -14,10 +14,11 @@ import numpy as np
 
 from edgecnn import sizes
 from edgecnn.artifact import Description, TensorSpec, values_per_picture
-from edgecnn.errors import MissingPackage, ModelFileError, UsageError
+from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.formats import _arena, _precision, _tflite_notes, _tflite_sizes
 from edgecnn.formats._tflite_model import constant, dtype_name, load, operator_name, values
 from edgecnn.formats._tflite_model import shape as sizes_of
+from edgecnn.opening import opening
 
 CODERS = {"QUANTIZE", "DEQUANTIZE"}
 PASSED_ON = {"CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CODERS}
@@ -28,16 +29,16 @@ WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV",
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
     """Open the file and say what it is. Raises ModelFileError if it is not TFLite, or `input_shape` contradicts it."""
-    data = path.read_bytes()
     try:
-        return _describe(data, input_shape)
+        with opening(path):
+            return _describe(path.read_bytes(), input_shape)
+    except EnvironmentUnfit:  # no LiteRT, or too much memory
+        raise
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
-    except MissingPackage:
-        raise
     except UsageError as error:  # of the size that is wanted
         raise UsageError(f"{path} {error.sentence}", error.hint) from error
-    except (Exception, RecursionError) as error:  # a broken file makes the parser raise anything
+    except Exception as error:  # a broken file makes the parser raise anything
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise ModelFileError(f"{path} is not a readable TFLite file: {reason}.", "export it again") from error
 

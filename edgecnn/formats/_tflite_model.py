@@ -19,6 +19,9 @@ IDENTIFIER = b"TFL3"
 ALIGNMENT = 16
 """`force_align` of Buffer.data in the schema."""
 
+MOST_OPERATORS = 20_000
+"""Of all graphs together, each of which counts too."""
+
 
 def load(data: bytes) -> Any:
     """The ModelT of a file's bytes; ModelFileError if they are not a TFLite model."""
@@ -37,9 +40,13 @@ def _load(data: bytes, schema: Any) -> Any:
     packed = schema.Model.GetRootAs(data, 0)
     room = len(data) // 4
     counts = [packed.BuffersLength(), packed.OperatorCodesLength(), packed.SubgraphsLength(), packed.MetadataLength()]
-    for place in range(min(packed.SubgraphsLength(), 16)):
+    operators = 0
+    for place in range(min(packed.SubgraphsLength(), MOST_OPERATORS)):
         graph = packed.Subgraphs(place)
+        operators += 1 + graph.OperatorsLength()
         counts += [graph.TensorsLength(), graph.OperatorsLength(), graph.InputsLength(), graph.OutputsLength()]
+    if operators > MOST_OPERATORS:
+        raise ModelFileError(f"it has more than {MOST_OPERATORS:,} operators.", "is it complete, and as it was made?")
     if max(counts) > room:
         raise ModelFileError("it counts more parts than it has bytes.", "download or copy it again")
     model = schema.ModelT.InitFromObj(packed)

@@ -21,6 +21,7 @@ from edgecnn.artifact import Description, TensorSpec
 from edgecnn.c_array import CArray
 from edgecnn.errors import MissingPackage, PlanError
 from edgecnn.formats import _tflite_convert, _tflite_describe, _tflite_model
+from edgecnn.opening import opening
 from edgecnn.runtimes import tflite_micro
 
 if TYPE_CHECKING:
@@ -62,14 +63,15 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
     """Read the header and say what its array is. Raises ModelFileError if it is not one that `write` wrote."""
-    array = c_array.read(path)
-    return dataclasses.replace(
-        _described(array.data, input_shape),
-        format="c",
-        sha256=files.sha256(path),
-        labels=array.labels,
-        micro_arena_bytes=array.arena_bytes,
-    )
+    with opening(path):
+        array = c_array.read(path)
+        return dataclasses.replace(
+            _described(array.data, input_shape),
+            format="c",
+            sha256=files.sha256(path),
+            labels=array.labels,
+            micro_arena_bytes=array.arena_bytes,
+        )
 
 
 def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:

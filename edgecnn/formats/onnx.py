@@ -9,11 +9,11 @@ turns them into something else with operators at the edges. `onnx_for` writes an
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgecnn
+from edgecnn import documents
 from edgecnn.errors import MissingPackage
 from edgecnn.formats import _onnx_islands, _onnx_surgery, _onnx_versions
 from edgecnn.formats._onnx_describe import describe as describe
@@ -83,14 +83,14 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
     proto.graph.name = model.run.name
     proto.producer_name, proto.producer_version = "edgecnn", edgecnn.__version__
     notes = {
-        "labels": json.dumps(model.run.labels),
-        "preprocessing": json.dumps(dataclasses.asdict(model.preprocessing)),
+        "labels": documents.to_json(model.run.labels, None),
+        "preprocessing": documents.to_json(dataclasses.asdict(model.preprocessing), None),
         "run": model.run.name,
         "run_sha256": model.run_sha256,
     }
     if precision == "int8" and model.calibration is not None:
         notes["target"] = plan.target
-        notes["calibration"] = json.dumps(model.calibration.summary())
+        notes["calibration"] = documents.to_json(model.calibration.summary(), None)
     onnx.helper.set_model_props(proto, notes)
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString(deterministic=True))

@@ -8,10 +8,10 @@ with float at its edges, raw pixels as float; `io` says which.
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn import documents
 from edgecnn.formats import _tflite_convert, _tflite_metadata, _tflite_model, _tflite_surgery
 from edgecnn.formats._tflite_convert import check as check
 from edgecnn.formats._tflite_describe import describe as describe
@@ -39,6 +39,6 @@ def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> No
     }
     if precision == "int8" and model.calibration is not None:
         notes["calibration"] = model.calibration.summary()
-    _tflite_surgery.add_note(flatbuffer, CARD_NOTE, json.dumps(notes).encode())
+    _tflite_surgery.add_note(flatbuffer, CARD_NOTE, documents.to_json(notes, None).encode())
     _tflite_surgery.add_note(flatbuffer, _tflite_metadata.NOTE, metadata)
     path.write_bytes(_tflite_metadata.append_labels(_tflite_model.dump(flatbuffer), model.run.labels))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from typing import Any
 
+from edgecnn import history
 from edgecnn.run import Run
 
 
 def curve(run: Run, column: str) -> list[float]:
     """One column of the run's metrics.csv, a value an epoch."""
-    with (run.folder / "metrics.csv").open(encoding="utf-8") as stream:
-        return [float(row[column]) for row in csv.DictReader(stream)]
+    return list(history.columns(run.folder / history.FILE)[column])
 
 
 def mean(runs: Sequence[Run], column: str) -> list[float]:

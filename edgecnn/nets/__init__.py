@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edgecnn import files, plugins
-from edgecnn.errors import RunError
+from edgecnn.errors import PlanError, RunError
 from edgecnn.recipes import NetPlan
 
 if TYPE_CHECKING:
     from torch import nn
 
     from edgecnn.run import Run
+
+LARGEST_NUMBER = 100_000
+"""Of any option of a net."""
+MOST_WEIGHTS = 200_000_000
+"""Of a net that is trained; with gradients and an optimiser's two moments they take 3.2 GB."""
 
 
 class Net(Protocol):
@@ -39,11 +45,41 @@ def get(name: str) -> Net:
 
 
 def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The net a recipe's [net] table describes; from here on no training overflows (`edgecnn.safe_kernels`)."""
+    """The net a recipe's [net] table describes; from here on no training overflows (`edgecnn.safe_kernels`).
+
+    Raises PlanError for numbers beyond LARGEST_NUMBER, and for more than MOST_WEIGHTS unless on torch's device "meta",
+    where weights take no room.
+    """
+    import torch
+
     from edgecnn import safe_kernels
 
     safe_kernels.protect()
-    return plugins.call(get(plan.name).build, plan.options, "[net]", input_shape=input_shape, classes=classes)
+    for key, value in plan.options.items():
+        if isinstance(value, (int, float)) and not abs(value) <= LARGEST_NUMBER:  # nor is NaN
+            raise PlanError(f"[net] {key} = {value} should be at most {LARGEST_NUMBER:,}.")
+
+    def made() -> nn.Module:
+        return plugins.call(get(plan.name).build, plan.options, "[net]", input_shape=input_shape, classes=classes)
+
+    if torch.get_default_device().type == "meta":
+        return _sized(made)
+    with torch.device("meta"):
+        weights = sum(parameter.numel() for parameter in _sized(made).parameters())
+    if weights > MOST_WEIGHTS:
+        raise PlanError(
+            f"[net] {plan.name} would have {weights:,} weights, and at most {MOST_WEIGHTS:,} are trained here.",
+            "make it narrower, or less deep",
+        )
+    return made()
+
+
+def _sized(made: Callable[[], nn.Module]) -> nn.Module:
+    """What is made on the device "meta", where all that torch can refuse is a size."""
+    try:
+        return made()
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise PlanError("[net] has more weights than torch can count.", "make it narrower, or less deep") from error
 
 
 def store(net: nn.Module, path: Path) -> str:
@@ -64,6 +100,8 @@ def restore(run: Run) -> nn.Module:
     from safetensors.torch import load
 
     shape = (run.input_shape[0], run.input_shape[1], run.input_shape[2])
+    if run.weights.exists() and not run.weights.is_file():
+        raise RunError(f"{run.weights} is no regular file.", "restore it from a copy, or train again")
     try:
         content = run.weights.read_bytes()
     except OSError as error:

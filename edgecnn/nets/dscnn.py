@@ -63,6 +63,7 @@ def build(
     layers.require_positive(
         width=width, stages=stages, depth=depth, growth=growth, kernel=kernel, stem_stride=stem_stride
     )
+    layers.require_depth(depth=depth)
     if pool not in layers.POOLS and pool != "stride":
         raise PlanError(f"[net] pool = {pool!r} is unknown.", nearest(pool, [*layers.POOLS, "stride"]))
     if kernel % 2 == 0:

@@ -47,6 +47,7 @@ def build(
     Raises PlanError for numbers below 1.
     """
     layers.require_positive(hidden=hidden, depth=depth, last=last)
+    layers.require_depth(depth=depth)
     net = MLP((prod(input_shape), *[hidden] * depth, last), classes, activation)
     layers.initialise(net)
     return net

@@ -51,6 +51,7 @@ def build(
     Raises PlanError for another depth, or a growth below 1.
     """
     layers.require_positive(width=width, depth=depth, growth=growth)
+    layers.require_depth(depth=depth)
     if depth < 8 or (depth - 2) % 6:
         below = max(8, depth - (depth - 2) % 6)
         raise PlanError(f"[net] depth = {depth} is not 6 n + 2.", f"the next are {below} and {below + 6}")

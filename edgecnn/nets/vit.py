@@ -74,6 +74,7 @@ def build(
     AISTATS), positions from N(0, 0.02^2). Raises PlanError for numbers that do not fit.
     """
     layers.require_positive(patch=patch, dim=dim, depth=depth, heads=heads, mlp_dim=mlp_dim)
+    layers.require_depth(depth=depth)
     channels, height, width = input_shape
     if height % patch or width % patch:
         common = gcd(height, width)

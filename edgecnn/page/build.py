@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn import files, gates, present
+from edgecnn import escapes, files, gates, present
 from edgecnn.environment import Environment, fingerprint, machine_name
 from edgecnn.errors import MissingPackage
 from edgecnn.page import charts, duel, lesson, summary, tables
@@ -95,7 +95,12 @@ def html(found: Gathered, command: str) -> str:
 
     loader = jinja2.FileSystemLoader(HERE)
     template = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: escapes.text(value) if type(value) is str else value,
     ).get_template("template.html.j2")
     style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
     return template.render(style=style, command=command, **_view(found))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import artifact, console, environment, findings, formats, plugins, report
+from edgecnn import artifact, console, documents, environment, findings, formats, history, plugins, report
 from edgecnn.artifact import Artifact
+from edgecnn.documents import Unreadable
 from edgecnn.environment import Environment
-from edgecnn.errors import PlanError, RunError, UsageError
+from edgecnn.errors import RunError, UsageError
 from edgecnn.findings import Duel, Lesson
 from edgecnn.report import Report
 from edgecnn.run import Run, open_run
 
+MACHINE = documents.Kind(name="machine", words="a machine that was described", error=RunError, hint="train it again")
+LARGEST_PICTURE = 16 << 20
+"""Bytes of a lesson's picture, which goes into the page."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -94,21 +96,14 @@ def _trained(run: Run) -> Trained:
 def _history(path: Path) -> dict[str, tuple[float, ...]]:
     if not path.is_file():
         return {}
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        return {name: tuple(float(row[name]) for row in rows) for name in (rows[0] if rows else ())}
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{path} is not the history of a training: {error}.", "train it again") from error
+    return history.columns(path)
 
 
 def _environment(path: Path) -> Environment | None:
     if not path.is_file():
         return None
-    try:
-        return environment.from_table(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError, PlanError) as error:
-        raise RunError(f"{path} does not describe a machine: {error}.", "train it again") from error
+    with MACHINE.expected(path):
+        return environment.from_table(documents.table(path))
 
 
 def _benches(runs: Sequence[Run], named: Sequence[Path]) -> tuple[Benched, ...]:
@@ -165,8 +160,8 @@ def _lessons(folder: Path) -> Iterator[Taught]:
 
 def _png(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        data = documents.content(path, LARGEST_PICTURE)
+    except Unreadable as error:
         raise UsageError(f"The picture {path} of a lesson cannot be read.", "run the lesson again") from error
     if not data.startswith(PNG):
         raise UsageError(f"{path} is not a PNG picture.", "run the lesson again")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgecnn import drawing
 from edgecnn.errors import MissingPackage
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def drawn(
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=size_inches, layout="constrained")
         draw(figure)
+        drawing.take_literally(figure)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
     body = _body(stream.getvalue(), key)

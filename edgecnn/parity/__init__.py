@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import (
+    arrays,
     boards,
     candidates,
     config,
@@ -102,7 +103,7 @@ def verify(
                     f"{first.path} and {one.artifact.path} take pictures of different sizes.",
                     "verify asks all files the same pictures: name those of one size",
                 )
-        images, truth = np.load(shown.images), np.load(shown.labels)
+        images, truth = arrays.one(Path(shown.images)), arrays.one(Path(shown.labels))
         machines = {HERE: environment.here()}
         asked = [_net(runs[0], images, truth, machines[HERE])] if runs else []
         for name in dict.fromkeys((HERE, *on)):

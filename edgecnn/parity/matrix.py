@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn import config, environment, files
+from edgecnn import config, documents, environment, files
 from edgecnn.artifact import Parity, Verdict
 from edgecnn.environment import Environment
-from edgecnn.errors import PlanError, UsageError
+from edgecnn.errors import UsageError
 from edgecnn.parity.layers import Layer, Tolerance
 
 FILE = "parity.json"
+KIND = documents.Kind(
+    name="parity matrix",
+    words="a parity matrix that was measured here",
+    error=UsageError,
+    hint="`edgecnn verify --output` writes one",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +98,7 @@ def write(matrix: Matrix, folder: Path) -> None:
 
 def read(path: Path) -> Matrix:
     """What `write` wrote. Raises UsageError if the file is something else."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        for machine in table["environments"].values():
-            machine.pop("fingerprint")
-        return config.build(Matrix, table, path.name)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
-        raise UsageError(f"{path} is no parity matrix that was measured here: {error}.") from error
+    with KIND.expected(path):
+        table = documents.table(path)
+        machines = {name: environment.from_table(one) for name, one in documents.part(table, "environments").items()}
+        return config.build(Matrix, {**table, "environments": machines}, path.name)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import files
+from edgecnn import drawing
 
 MOST = 24
 COLUMNS = 6
@@ -79,7 +78,5 @@ def write(
         "true class and number on top; margin over the runner-up in logits; blue is right, vermilion wrong",
         fontsize=8,
     )
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
-    files.write_bytes(path, stream.getvalue())
+    drawing.save(figure, path, dpi=120)
     return True

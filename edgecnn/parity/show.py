@@ -6,6 +6,7 @@ import textwrap
 
 from edgecnn import console
 from edgecnn.environment import machine_name
+from edgecnn.escapes import say
 from edgecnn.parity.layers import Layer
 from edgecnn.parity.matrix import Answer, Difference, Matrix
 
@@ -18,17 +19,17 @@ def show(matrix: Matrix) -> None:
     shared, first = _shared(matrix), matrix.answers[0]
     against = {one.after: one for one in matrix.differences if one.before == first.name}
     reference = f"{first.file} in {first.name}" if first.runtime == "torch" else first.name
-    print(f"{matrix.n:,} test pictures of {matrix.data}, against {reference}")
+    say(f"{matrix.n:,} test pictures of {matrix.data}, against {reference}")
     if shared:
-        print(f"files: {shared}*")
+        say(f"files: {shared}*")
     for board, machine in matrix.environments.items():
         mine = [one for one in matrix.answers if one.board == board]
-        print(f"\n{', '.join([board, *_versions(mine)])}\non {machine_name(machine)}")
+        say(f"\n{', '.join([board, *_versions(mine)])}\non {machine_name(machine)}")
         console.table(HEAD, [_row(one, against.get(one.name), shared) for one in mine])
     said = [line for pair in matrix.differences for line in _lines(pair, matrix, shared)]
     said += [f"{_short(one.name, shared)}: {one.degenerate}" for one in matrix.answers if one.degenerate]
     if said:
-        print("", *said, sep="\n")
+        say("", *said, sep="\n")
 
 
 def _versions(answers: list[Answer]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edgecnn import formats, model_files, plugins
 from edgecnn.errors import EdgecnnError, ModelFileError, UsageError, nearest
+from edgecnn.opening import opening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,8 @@ def tensors(path: Path) -> tuple[Inner, ...]:
     """
     cutter, data = _read(path)
     try:
-        return cutter.tensors(data)
+        with opening(path):
+            return cutter.tensors(data)
     except Exception as error:  # a broken file makes a parser raise anything
         raise _unreadable(path, error) from error
 
@@ -86,7 +88,8 @@ def prefix(path: Path, name: str) -> bytes:
     """
     cutter, data = _read(path)
     try:
-        return cutter.prefix(data, name)
+        with opening(path):
+            return cutter.prefix(data, name)
     except KeyError as error:
         known: Sequence[str] = [inner.name for inner in tensors(path)]
         raise UsageError(f"{path} has no inner tensor {name!r}.", nearest(name, known)) from error
@@ -102,7 +105,8 @@ def constants(path: Path, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
     """
     cutter, data = _read(path)
     try:
-        return cutter.constants(data, inner)
+        with opening(path):
+            return cutter.constants(data, inner)
     except Exception as error:
         raise _unreadable(path, error) from error
 

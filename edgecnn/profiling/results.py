@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn import config, environment, files, magic
+from edgecnn import config, documents, environment, files
 from edgecnn.environment import Environment
-from edgecnn.errors import PlanError, UsageError
+from edgecnn.errors import UsageError
 from edgecnn.report import Failure, Validity
 from edgecnn.steps import Unit
 
 SCHEMA_VERSION = 1
+KIND = documents.Kind(
+    name="profile",
+    words="a profile of `edgecnn bench --profile`",
+    error=UsageError,
+    hint="`edgecnn bench --profile` writes one",
+)
 
 Method = Literal["prefixes", "own profile", "not available"]
 """How operators were told apart: prefixes of the executed graph, the runtime's own profiler, or not."""
@@ -181,7 +186,7 @@ def to_table(report: ProfileReport) -> dict[str, Any]:
 
 
 def to_json(report: ProfileReport) -> str:
-    return json.dumps(to_table(report), indent=1, allow_nan=False) + "\n"
+    return documents.to_file(to_table(report), Path("the profile"))
 
 
 def write(report: ProfileReport, path: Path) -> None:
@@ -191,19 +196,7 @@ def write(report: ProfileReport, path: Path) -> None:
 
 def read(path: Path) -> ProfileReport:
     """The report `write` wrote. Raises UsageError if the file is something else."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        version = table.pop("schema_version")
-        if version != SCHEMA_VERSION:
-            raise UsageError(f"{path} has schema version {version}; this tool reads {SCHEMA_VERSION}.")
-        table["environment"].pop("fingerprint")
-        return config.build(ProfileReport, table, path.name)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no profile {path}.", "`edgecnn bench --profile` writes one") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} is not a profile of `edgecnn bench --profile`: it is {magic.words(path)}.",
-            "`edgecnn bench --profile` writes one",
-        ) from error
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
-        raise UsageError(f"{path} is not a profile of `edgecnn bench --profile`: {error}.") from error
+    with KIND.expected(path):
+        table = documents.versioned(path, SCHEMA_VERSION)
+        machine = environment.from_table(table.get("environment"))
+        return config.build(ProfileReport, {**table, "environment": machine}, path.name)

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from edgecnn import console
 from edgecnn.environment import machine_name
+from edgecnn.escapes import say
 from edgecnn.profiling.results import Profile, ProfileReport, Row
 from edgecnn.profiling.rows import MOST_OFF_PERCENT
 from edgecnn.profiling.words import amount, cell, spread
@@ -27,17 +28,17 @@ def show(report: ProfileReport, stream: TextIO | None = None) -> None:
     """Print all profiles on stdout (or `stream`), failures and doubts on stderr."""
     out = stream or sys.stdout
     machine = report.environment
-    print(f"{report.board}, {machine.cores} cores\non {machine_name(machine)}", file=out)
+    say(f"{report.board}, {machine.cores} cores\non {machine_name(machine)}", file=out)
     for one in report.profiles:
-        print(f"\n{_wrapped(_head(one))}", file=out)
+        say(f"\n{_wrapped(_head(one))}", file=out)
         if one.rows:
             console.table(*table(one), out)
             for line in _below(one):
-                print(_wrapped(line), file=out)
+                say(_wrapped(line), file=out)
         for sentence in one.advice:
-            print(textwrap.fill(sentence.sentence, WIDTH, initial_indent="- ", subsequent_indent="  "), file=out)
+            say(textwrap.fill(sentence.sentence, WIDTH, initial_indent="- ", subsequent_indent="  "), file=out)
     if any(one.rows for one in report.profiles):
-        print(f"\n{_wrapped(COLUMNS_MEAN)}", file=out)
+        say(f"\n{_wrapped(COLUMNS_MEAN)}", file=out)
     for one in report.profiles:
         if one.validity.verdict != "VALID":
             console.warn(f"{one.file} on {one.runtime} is {one.validity.verdict}: {'; '.join(one.validity.reasons)}.")

@@ -16,6 +16,7 @@ from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
+from edgecnn.escapes import say
 from edgecnn.foreign import PictureOptions
 from edgecnn.measure import Job, Outcome, Timing
 from edgecnn.operators import CODERS, MOVES, Operator
@@ -132,7 +133,7 @@ def main(
     """Profile, print and write: what `edgecnn bench --profile` does. Raises EnvironmentUnfit for a file that failed."""
     report, path = profile(targets, suite, data, output, pictures)
     if as_json:
-        print(results.to_json(report), end="")
+        say(results.to_json(report), end="")
     else:
         show.show(report)
     if path:

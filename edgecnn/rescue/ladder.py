@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import json
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +29,21 @@ import numpy.typing as npt
 from torch import nn
 
 from edgecnn import artifact as artifacts
-from edgecnn import config, console, nets, plans, quantize, rungs, runtimes, scheme, stats, verdicts, verify, written
+from edgecnn import (
+    config,
+    console,
+    documents,
+    nets,
+    plans,
+    quantize,
+    rungs,
+    runtimes,
+    scheme,
+    stats,
+    verdicts,
+    verify,
+    written,
+)
 from edgecnn.artifact import Artifact
 from edgecnn.data import Splits
 from edgecnn.errors import PlanError
@@ -224,4 +237,4 @@ def _settings(name: str, options: Options) -> list[str]:
 
 
 def _toml(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else documents.to_json(value, None)

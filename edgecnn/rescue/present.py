@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn import console, environment, files, gates, rungs, stats, units
+from edgecnn import console, drawing, environment, escapes, gates, rungs, stats, units
+from edgecnn.escapes import say
 from edgecnn.report import Summary
 from edgecnn.rescue.price_list import PriceList, Row
 
@@ -21,13 +22,13 @@ Cost = tuple[float, float, float]
 def show(prices: PriceList) -> None:
     """Print the price list: at most 80 columns wide for nets whose layers have short names."""
     plain = prices.rows[0]
-    print(
+    say(
         f"Rescue: drop on {plain.n:,} validation pictures, float {prices.float_top1_percent:.2f} %, "
         f"gate {prices.max_drop_pp:g} pp"
     )
     console.table(*_cells(prices))
     for sentence in sentences(prices):
-        print(sentence)
+        say(sentence)
 
 
 def markdown(prices: PriceList) -> str:
@@ -40,20 +41,20 @@ def markdown(prices: PriceList) -> str:
     ]
     machine = prices.environment
     lines = [
-        f"# The rescue of {prices.run}",
+        f"# The rescue of {escapes.markdown(prices.run)}",
         "",
-        f"    {prices.command}",
+        f"    {escapes.line(prices.command)}",
         "",
-        f"{prices.date[:10]}, {prices.board}: {environment.machine_name(machine)}, {machine.cores} cores, "
-        f"{prices.runtime}, one thread; accuracy on {prices.rows[0].n:,} validation pictures, float "
-        f"{prices.float_top1_percent:.2f} %; intervals hold 95 %.",
+        f"{prices.date[:10]}, {prices.board}: {escapes.markdown(environment.machine_name(machine))}, "
+        f"{machine.cores} cores, {prices.runtime}, one thread; accuracy on {prices.rows[0].n:,} validation "
+        f"pictures, float {prices.float_top1_percent:.2f} %; intervals hold 95 %.",
         "",
-        console.markdown_table(head, whole),
-        *(f"- {sentence}" for sentence in [*sentences(prices), *verdicts(prices)]),
+        console.markdown_table(head, escapes.markdown_cells(whole)),
+        *(f"- {escapes.markdown(sentence)}" for sentence in [*sentences(prices), *verdicts(prices)]),
         "",
         "Each row's own command stands in rescue.json; the one that exports what was chosen:",
         "",
-        f"    {prices.chosen_command}",
+        f"    {escapes.line(prices.chosen_command)}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -119,8 +120,7 @@ def draw(prices: PriceList, path: Path) -> None:
         axes.grid(axis="x", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"The rescue of {prices.run}: green passes, * is exported")
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png", metadata={"Software": None})
+    drawing.save(figure, path)
 
 
 def _cells(prices: PriceList) -> tuple[list[str], list[list[str]]]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgecnn import config, environment, files
+from edgecnn import config, documents, environment, files
 from edgecnn.artifact import Verdict
 from edgecnn.environment import Environment
-from edgecnn.errors import PlanError, UsageError
+from edgecnn.errors import UsageError
 from edgecnn.gates import Outcome
 from edgecnn.report import Summary
 
 FILE = "rescue.json"
+KIND = documents.Kind(
+    name="price list",
+    words="a price list of `edgecnn export --rescue`",
+    error=UsageError,
+    hint="`edgecnn export RUN --rescue` writes one",
+)
 PAGE = "rescue.md"
 PICTURE = "rescue.png"
 PLAIN = "post-training int8"
@@ -102,12 +107,7 @@ def write(prices: PriceList, path: Path) -> None:
 
 def read(path: Path) -> PriceList:
     """What `write` wrote. Raises UsageError if the file is something else."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        table["environment"].pop("fingerprint")
-        verdicts = {name: config.build(Verdict, one, path.name) for name, one in table.pop("verdicts").items()}
-        return dataclasses.replace(config.build(PriceList, table, path.name), verdicts=verdicts)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no price list {path}.", "`edgecnn export RUN --rescue` writes one") from error
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, PlanError) as error:
-        raise UsageError(f"{path} is not a price list of `edgecnn export --rescue`: {error}.") from error
+    with KIND.expected(path):
+        table = documents.table(path)
+        machine = environment.from_table(table.get("environment"))
+        return config.build(PriceList, {**table, "environment": machine}, path.name)

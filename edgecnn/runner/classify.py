@@ -77,6 +77,27 @@ class Classifier:
         return np.concatenate([self._session(encoded[i : i + 1]) for i in range(len(encoded))])
 
 
+def preload() -> None:
+    """Import all that reading a picture of any accepted format may need, so that a server outlives its own files.
+
+    Pillow imports most of its readers with the first picture that needs one.
+    """
+    from PIL import (  # noqa: F401
+        Image,
+        ImageCms,
+        ImageColor,
+        ImageFile,
+        ImageFilter,
+        ImageOps,
+        ImagePalette,
+        MpoImagePlugin,
+        TiffImagePlugin,
+    )
+
+    Image.init()
+    pictures.formats()
+
+
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """exp(x) / sum(exp(x)) along the last axis, shifted by the largest so that none overflows."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn import __version__, bugs
+from edgecnn import __version__, bugs, documents
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
+from edgecnn.escapes import say
 from edgecnn.picture_sizes import MAX_PIXELS
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Contents
@@ -35,9 +36,9 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except Exception as problem:
         error = problem if isinstance(problem, EdgecnnError) else bugs.of(problem)
-        print(f"error: {error.sentence}", file=sys.stderr)
+        say(f"error: {error.sentence}", file=sys.stderr)
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            say(f"hint: {error.hint}", file=sys.stderr)
         return error.exit_code
 
 
@@ -54,7 +55,7 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
                 line = {"picture": name, **classifier(picture).table()}
             except EdgecnnError as error:
                 code, line = error.exit_code, {"picture": name, "error": error.sentence}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        say(documents.to_json(line, None, letters=True), flush=True)
     return code
 
 
@@ -66,17 +67,15 @@ def selftest(bundle: Contents, options: argparse.Namespace) -> int:
     comparison = replay.selftest(bundle, options.num_threads)
     table = replay.table(bundle, comparison)
     if options.json:
-        print(json.dumps(table))
+        say(documents.to_json(table, None))
     else:
         needed = ("numpy", runtimes.get(bundle.manifest.runtime).PACKAGE)
         packages = ", ".join(f"{name} {table['packages'].get(name, 'of unknown version')}" for name in needed)
-        print(
-            f"{comparison.verdict}: {comparison.sentence} ({comparison.pictures} pictures, {comparison.values} values)"
-        )
-        print(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}")
-        print(f"on {table['machine']}")
+        say(f"{comparison.verdict}: {comparison.sentence} ({comparison.pictures} pictures, {comparison.values} values)")
+        say(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}")
+        say(f"on {table['machine']}")
         if table["cause"]:
-            print(table["cause"])
+            say(table["cause"])
     return comparison.exit_code
 
 
@@ -96,7 +95,7 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     if options.json:
         table: dict[str, Any] = {"model": card.name, "sha256": card.description.sha256, "runtime": job.runtime}
         table |= {"num_threads": job.num_threads, "environment": environment.to_table(here)}
-        print(json.dumps(table | {"window": dataclasses.asdict(window)}, allow_nan=False))
+        say(documents.to_json(table | {"window": dataclasses.asdict(window)}, None))
         return EXIT_PASS
     times = sorted(window.times_ms)
     middle, low, high = (stats.quantile(times, 0.5), *stats.median_interval(times)[:2])
@@ -104,23 +103,33 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     row = [card.name, job.runtime, str(job.num_threads), str(len(times)), interval(middle, low, high)]
     row += [*map(duration, tail), digits((window.peak_rss_bytes - window.baseline_rss_bytes) / 1e6)]
     head = ["file", "runtime", "threads", "n", "p50 [95 %]", "p90", "p99", "init", "first", "peak MB"]
-    print(f"on {environment.machine_name(here)}", file=sys.stderr)
-    print(f"{here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
+    say(f"on {environment.machine_name(here)}", file=sys.stderr)
+    say(f"{here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
     for line in (head, row):
-        print(
+        say(
             "  ".join(cell.ljust(max(map(len, column))) for cell, *column in zip(line, head, row, strict=True)).rstrip()
         )
     return EXIT_PASS
 
 
 def serve(bundle: Contents, options: argparse.Namespace) -> int:
-    """Answer HTTP until SIGTERM or Ctrl-C."""
-    from edgecnn.runner import serve as server
+    """Answer HTTP until SIGTERM or Ctrl-C; SIGHUP loads the bundle in the same folder anew."""
+    from edgecnn.runner import serve as http
     from edgecnn.runner.classify import Classifier
+    from edgecnn.runner.server import Limits, Model
 
-    limits = server.Limits(queue=options.queue, body_bytes=options.max_body_bytes, timeout_s=options.timeout)
-    classifier = Classifier(bundle, options.num_threads, options.max_pixels)
-    server.serve(bundle, classifier, options.host, options.port, limits)
+    def load() -> Model:
+        current = contents.open(bundle.folder)
+        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
+
+    limits = Limits(
+        queue=options.queue,
+        waiting_bytes=options.max_waiting_bytes,
+        body_bytes=options.max_body_bytes,
+        timeout_s=options.timeout,
+        wait_s=options.max_wait,
+    )
+    http.serve(load, options.host, options.port, limits)
     return EXIT_PASS
 
 
@@ -157,9 +166,13 @@ def _parser() -> argparse.ArgumentParser:
     one = add(serve, "Answer POST /classify, GET /healthz and GET /metrics.")
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     one.add_argument("--port", type=_port, default=8080, help="(%(default)s; 0 takes a free one)")
-    one.add_argument("--queue", type=_at_least_1, default=8, help="pictures that may wait (%(default)s)")
-    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="(%(default)s)")
-    one.add_argument("--timeout", type=float, default=10.0, help="seconds a request may take to arrive (%(default)s)")
+    one.add_argument("--max-wait", type=_seconds, default=30.0, help="seconds a picture may wait (%(default)s)")
+    one.add_argument("--queue", type=_at_least_1, help="pictures that may wait (as many as the bytes below hold)")
+    one.add_argument("--max-waiting-bytes", type=_at_least_1, default=32_000_000, help="of all pictures (%(default)s)")
+    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="of a picture (%(default)s)")
+    one.add_argument(
+        "--timeout", type=_seconds, default=10.0, help="seconds a request may take to arrive (%(default)s)"
+    )
     one.add_argument("--max-pixels", type=_at_least_1, help=f"of a picture ({MAX_PIXELS})")
     return parser
 
@@ -168,6 +181,16 @@ def _at_least_1(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
 
 
 def _port(text: str) -> int:
@@ -197,6 +220,6 @@ def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes |
             continue
         if listing.left_out:
             level = "warning: " if picture_files.is_loss(listing.left_out) else ""
-            print(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
+            say(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
         for path in listing.pictures:
             yield str(path), path

@@ -11,26 +11,29 @@ manifest.json           the sha256 of every other file
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import artifact, config, files
+from edgecnn import artifact, config, documents, files, golden
 from edgecnn.artifact import Artifact
-from edgecnn.errors import ModelFileError, PlanError
+from edgecnn.documents import Missing, Unreadable
+from edgecnn.errors import ModelFileError
 
 BUNDLE_VERSION = 1
 LABELS = "labels.txt"
-GOLDEN = "golden.npz"
+GOLDEN = golden.FILE
+OUTPUTS = "outputs"
+"""In a bundle's golden.npz, beside the pictures."""
 PROGRAM = "edgecnn.pyz"
 README = "README.txt"
 MANIFEST = "manifest.json"
 
 AGAIN = "deploy it again"
+KIND = documents.Kind(name="bundle", words="a bundle", error=ModelFileError, hint=f"{PROGRAM} stands beside {MANIFEST}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,20 +60,23 @@ class Contents:
 
     def golden(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
         """Pictures (N, H, W, C) and the model's raw output tensors (N, ...) where it was exported."""
+        path = self.folder / GOLDEN
         try:
-            with np.load(self.folder / GOLDEN, allow_pickle=False) as arrays:
-                images, outputs = arrays["images"], arrays["outputs"]
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelFileError(f"{self.folder / GOLDEN} holds no golden vectors: {error}.", AGAIN) from error
-        return images, outputs
+            return golden.read(path, OUTPUTS, self.artifact)
+        except Unreadable as error:
+            raise ModelFileError(f"{path} holds no golden vectors: {error}.", AGAIN) from error
 
 
 def open(folder: Path) -> Contents:
     """The bundle in `folder`. Raises ModelFileError if it is none, or if model and card do not match."""
-    try:
-        manifest = config.build(Manifest, json.loads((folder / MANIFEST).read_text(encoding="utf-8")), MANIFEST)
-    except (OSError, ValueError, TypeError, PlanError) as error:
-        raise ModelFileError(f"{folder} is not a bundle: {error}.", f"{PROGRAM} stands beside {MANIFEST}") from error
+    with KIND.expected(folder):
+        try:
+            manifest = config.build(Manifest, documents.table(folder / MANIFEST), MANIFEST)
+        except Missing as error:
+            raise Unreadable(f"it holds no {MANIFEST}") from error
+        for name in (manifest.model, *manifest.files):
+            if not _is_inside(name):
+                raise Unreadable(f"{MANIFEST} names {name!r}, which is not below its folder")
     if manifest.bundle_version != BUNDLE_VERSION:
         raise ModelFileError(f"{folder} has bundle version {manifest.bundle_version}; {BUNDLE_VERSION} is known.")
     found = artifact.read_card(folder / manifest.model)
@@ -87,3 +93,8 @@ def verify(bundle: Contents) -> None:
             raise ModelFileError(f"The bundle in {bundle.folder} lacks {name}.", AGAIN)
         if files.sha256(path) != digest:
             raise ModelFileError(f"{path} is not the file its manifest describes (sha256 differs).", AGAIN)
+
+
+def _is_inside(name: str) -> bool:
+    place = PurePosixPath(name)
+    return bool(place.parts) and not place.is_absolute() and ".." not in place.parts and "\0" not in name

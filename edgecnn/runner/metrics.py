@@ -17,16 +17,20 @@ class Metrics:
     """Counts of one server, safe to use from any thread."""
 
     def __init__(self, bundle: Contents) -> None:
-        self._info = {
-            "model": bundle.artifact.name,
-            "sha256": bundle.artifact.description.sha256,
-            "runtime": bundle.manifest.runtime,
-        }
+        self.describe(bundle)
         self._lock = threading.Lock()
         self._requests: Counter[int] = Counter()
         self._inside = 0
         self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._seconds = 0.0
+
+    def describe(self, bundle: Contents) -> None:
+        """Say from now on that this bundle answers."""
+        self._info = {
+            "model": bundle.artifact.name,
+            "sha256": bundle.artifact.description.sha256,
+            "runtime": bundle.manifest.runtime,
+        }
 
     def count(self, code: HTTPStatus) -> None:
         """A request was answered."""
@@ -34,7 +38,7 @@ class Metrics:
             self._requests[int(code)] += 1
 
     def enter(self) -> None:
-        """A picture takes a place in the queue, from its first byte to its answer."""
+        """A picture begins to arrive; it leaves with its answer."""
         with self._lock:
             self._inside += 1
 
@@ -59,7 +63,7 @@ class Metrics:
             f"edgecnn_model_info{{{info}}} 1",
             *_head("edgecnn_requests_total", "counter", "Requests answered, by status code."),
             *(f'edgecnn_requests_total{{code="{code}"}} {requests[code]}' for code in sorted(requests)),
-            *_head("edgecnn_queue_depth", "gauge", "Pictures that wait or are being classified."),
+            *_head("edgecnn_queue_depth", "gauge", "Pictures that arrive, wait or are being classified."),
             f"edgecnn_queue_depth {inside}",
             *_head("edgecnn_inference_seconds", "histogram", "The runtime's time for one picture."),
         ]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors import MissingPackage, ModelFileError
+from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
+from edgecnn.opening import opening
 from edgecnn.runtimes import Kernel
 from edgecnn.runtimes._stderr import notes_apart
 
@@ -31,14 +32,16 @@ def open(path: Path, num_threads: int, lowered: bool = False, output: str | None
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with notes_apart():
+        with opening(path), notes_apart():
             interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
             inputs = interpreter.get_input_details()
             if not _waits(inputs):
                 interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
+            return LiteRTSession(interpreter, path, output)
+    except EnvironmentUnfit:  # it takes too much memory
+        raise
+    except Exception as error:  # over a damaged file its reader raises anything
         raise ModelFileError(f"LiteRT refuses {path}: {_reason(error)}.") from error
-    return LiteRTSession(interpreter, path, output)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -62,6 +65,7 @@ def _reason(error: Exception) -> str:
     said = re.split(r"\n| Make sure | See instructions: ", str(error).strip())[0].rstrip(". ")
     said = re.sub(r"(?<=\w)(Node number)", r": \1", said)  # it puts two sentences together without a space
     node = re.search(r"Node number \d+ \((.+?)\) failed to", str(error))
+    said = said or type(error).__name__
     return f"{said} ({node[1]})" if node and node[1] not in said else said
 
 
@@ -91,22 +95,27 @@ class LiteRTSession:
                     self._interpreter.allocate_tensors()
                 self._shape = x.shape
             self._interpreter.set_tensor(self._input, x)
-        except (ValueError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise self._failed(error) from error
 
     def invoke(self) -> None:
         try:
             self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise self._failed(error) from error
 
     def fetch(self) -> npt.NDArray[Any]:
         return np.asarray(self._interpreter.get_tensor(self._output))
 
     def __call__(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        self.load(x)
-        self.invoke()
-        return self.fetch()
+        with opening(self._path):
+            self.load(x)
+            self.invoke()
+            return self.fetch()
 
     def _failed(self, error: Exception) -> ModelFileError:
         return ModelFileError(f"LiteRT cannot run {self._path.name}: {_reason(error)}.")

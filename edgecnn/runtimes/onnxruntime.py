@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import model_files, scratch
+from edgecnn import documents, model_files, scratch
 from edgecnn.errors import MissingPackage, ModelFileError
+from edgecnn.opening import opening
 from edgecnn.runtimes import Kernel
 
 FORMATS = ("onnx",)
@@ -30,13 +30,16 @@ DTYPES = {"float": "float32", "double": "float64"}
 
 def import_engine() -> None:
     try:
-        import onnxruntime  # noqa: F401
+        import onnxruntime
     except ImportError as error:
         raise MissingPackage(PACKAGE, None, "Running .onnx files") from error
+    onnxruntime.disable_telemetry_events()  # beside ORT_DISABLE_TELEMETRY, which an older one does not read
 
 
 def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> OnnxRuntimeSession:
-    return OnnxRuntimeSession(_load(path, _options(num_threads, lowered)), path, output)
+    options = _options(num_threads, lowered)
+    with opening(path):
+        return OnnxRuntimeSession(_load(path, options), path, output)
 
 
 def lower(path: Path, target: Path) -> None:
@@ -58,7 +61,7 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
         session.load(x)
         for _ in range(num_runs + SETTLING_RUNS):
             session.invoke()
-        events = json.loads(Path(engine.end_profiling()).read_text(encoding="utf-8"))
+        events = documents.read(Path(engine.end_profiling()))
     found: dict[int, list[Any]] = {}
     for event in events:
         if event["name"].endswith(KERNEL_MARK) and event.get("cat") == "Node":
@@ -97,6 +100,8 @@ def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
 
     try:
         return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
+    except MemoryError:
+        raise
     except Exception as error:  # its errors share no class of their own
         reason = _reason(error)
         hint = SMALL_INSIDE if "external tensors" in reason else None
@@ -135,6 +140,8 @@ class OnnxRuntimeSession:
     def load(self, x: npt.NDArray[Any]) -> None:
         try:
             self._load(x)
+        except MemoryError:
+            raise
         except Exception as error:
             raise self._failed(error) from error
 
@@ -161,6 +168,8 @@ class OnnxRuntimeSession:
             self._binding.bind_output(self._output, "cpu")
             self._session.run_with_iobinding(self._binding)
             self._is_kept = self._binding.get_outputs()[0].shape() == self._expected
+        except MemoryError:
+            raise
         except Exception as error:
             raise self._failed(error) from error
 
@@ -168,9 +177,10 @@ class OnnxRuntimeSession:
         return np.asarray(self._binding.copy_outputs_to_cpu()[0])
 
     def __call__(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        self.load(x)
-        self.invoke()
-        return self.fetch()
+        with opening(self._path):
+            self.load(x)
+            self.invoke()
+            return self.fetch()
 
     def _failed(self, error: Exception) -> ModelFileError:
         return ModelFileError(f"ONNX Runtime cannot run {self._path.name}: {_reason(error)}.")

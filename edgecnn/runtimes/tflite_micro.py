@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import c_array
-from edgecnn.errors import MissingPackage, ModelFileError
+from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
+from edgecnn.opening import opening
 from edgecnn.runtimes import Kernel
 from edgecnn.runtimes._stderr import notes_apart
 
@@ -38,9 +39,12 @@ def open(path: Path, num_threads: int, lowered: bool = False, output: str | None
     """In the very arena the header states; there is one thread and one output, whatever else is asked for."""
     import_engine()
     try:
-        array = c_array.read(path)
-        return _start(array.data, array.arena_bytes, path.name)
-    except (ModelFileError, RuntimeError) as error:
+        with opening(path):
+            array = c_array.read(path)
+            return _start(array.data, array.arena_bytes, path)
+    except EnvironmentUnfit:  # it takes too much memory
+        raise
+    except Exception as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelFileError(f"TensorFlow Lite for Microcontrollers refuses {path}: {reason}.") from error
 
@@ -92,41 +96,46 @@ def _least_arena_bytes(data: bytes) -> int:
 class MicroSession:
     """One interpreter in one arena."""
 
-    def __init__(self, interpreter: Any, data: bytes, name: str) -> None:
+    def __init__(self, interpreter: Any, data: bytes, path: Path) -> None:
         self._interpreter = interpreter
-        self._name = name
+        self._path = path
         self._data = data  # the engine reads weights from here
 
     def load(self, x: npt.NDArray[Any]) -> None:
         try:
             self._interpreter.set_input(x, 0)
-        except (ValueError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise self._failed(error) from error
 
     def invoke(self) -> None:
         try:
             self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise self._failed(error) from error
 
     def fetch(self) -> npt.NDArray[Any]:
         return np.array(self._interpreter.get_output(0))
 
     def __call__(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        self.load(x)
-        self.invoke()
-        return self.fetch()
+        with opening(self._path):
+            self.load(x)
+            self.invoke()
+            return self.fetch()
 
     def _failed(self, error: Exception) -> ModelFileError:
         reason = str(error).partition("\n")[0].rstrip(".")
-        return ModelFileError(f"TensorFlow Lite for Microcontrollers cannot run {self._name}: {reason}.")
+        return ModelFileError(f"TensorFlow Lite for Microcontrollers cannot run {self._path.name}: {reason}.")
 
 
-def _start(data: bytes, arena: int, name: str = "the model") -> MicroSession:
+def _start(data: bytes, arena: int, path: Path = Path("the model")) -> MicroSession:
     from tflite_micro import runtime
 
     with notes_apart():
-        return MicroSession(runtime.Interpreter.from_bytes(data, arena_size=arena), data, name)
+        return MicroSession(runtime.Interpreter.from_bytes(data, arena_size=arena), data, path)
 
 
 def _runs(data: bytes, arena: int) -> bool:

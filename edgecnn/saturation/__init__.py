@@ -19,6 +19,7 @@ from pathlib import Path
 from edgecnn import isa
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError
+from edgecnn.opening import opening
 from edgecnn.saturation import fused, kernels, pairs
 from edgecnn.saturation.kernels import Kernel
 
@@ -53,7 +54,8 @@ def exposure(path: Path) -> Exposure:
 
     Raises ModelFileError if ONNX Runtime refuses the file, MissingPackage without it.
     """
-    held = kernels.read(fused.read(path))
+    with opening(path):
+        held = kernels.read(fused.read(path))
     paired = [kernel for kernel in held if kernel.adds_pairs]
     layers = [_layer(kernel) for kernel in paired]
     return Exposure(

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgecnn import model_files, runtimes, scratch
 from edgecnn.errors import ModelFileError
+from edgecnn.opening import opening
 from edgecnn.saturation.kernels import raised
 
 FATAL_ONLY = 4
@@ -35,7 +36,8 @@ def read(path: Path) -> Any:
 def takes(path: Path, key: str, value: str) -> bool:
     """Whether ONNX Runtime loads a file with that entry in the session's configuration. Raises MissingPackage."""
     try:
-        session(path, entries={key: value})
+        with opening(path):
+            session(path, entries={key: value})
     except ModelFileError:
         return False
     return True
@@ -59,6 +61,8 @@ def session(model: Path | bytes, entries: Mapping[str, str] | None = None, **opt
     source = str(model) if isinstance(model, Path) else model
     try:
         return onnxruntime.InferenceSession(source, chosen, providers=["CPUExecutionProvider"])
+    except MemoryError:
+        raise
     except Exception as error:  # its errors share no class of their own
         reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
         raise ModelFileError(f"ONNX Runtime refuses the file: {reason}.") from error

@@ -1,0 +1,61 @@
+"""Small models to damage, made by edgecnn itself from nets with random weights: the seeds of several parts."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from edgecnn import data, formats, nets, plans, quantize
+from edgecnn.plans import ExportPlan
+from edgecnn.quantize import Exportable
+from edgecnn.recipes import DataPlan, NetPlan, Recipe
+from edgecnn.run import Run, write_facts
+
+NET: dict[str, Any] = {"width": 8, "stages": 2, "depth": 1}
+
+
+def run(folder: Path) -> Run:
+    """A finished run on the digits that learnt nothing."""
+    splits = data.load(DataPlan(name="digits"))
+    shape, labels = splits.train.input_shape, splits.train.classes
+    plan = NetPlan(name="dscnn", options=NET)
+    torch.manual_seed(0)
+    module = nets.build(plan, shape, len(labels))
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(name="attacked", data=DataPlan(name="digits"), net=plan)
+    (folder / "recipe.toml").write_text(plans.dump(recipe), encoding="utf-8")
+    save_file(module.state_dict(), folder / "model.safetensors")
+    made = Run(
+        folder=folder,
+        recipe=recipe,
+        input_shape=shape,
+        labels=labels,
+        mean=128.0,
+        std=64.0,
+        params=1,
+        macs=1,
+        validation_top1_percent=10.0,
+        validation_n=100,
+        train_seconds=1.0,
+    )
+    write_facts(made)
+    return made
+
+
+@functools.cache
+def exportable(folder: Path) -> Exportable:
+    return quantize.prepare(run(folder), data.load(DataPlan(name="digits")), ExportPlan(name="attack"))
+
+
+def written(scratch: Path, format_name: str, precision: str) -> Path:
+    """One file of that run, alone in a folder of its own."""
+    model = exportable(scratch / "run")
+    name = f"m{formats.get(format_name).SUFFIX}"
+    path = scratch / "seeds" / f"{format_name}-{precision}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    formats.get(format_name).write(model, precision, ExportPlan(name="attack"), path)
+    return path
