@@ -1,5 +1,6 @@
 """A lock says who holds it, is freed by a death, and never stays behind."""
 
+import os
 import signal
 import subprocess
 import sys
