@@ -52,8 +52,14 @@ def replacing(path: Path, size: int = 0) -> Iterator[Path]:
     try:
         if size and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(handle, 0, size)
-        with saying_when_full(path.parent):
+        try:
             yield temporary
+        except EdgecnnError:
+            raise
+        except Exception as error:
+            if not getattr(error, "errno", None) and (refusal := _refusal(path.parent)):
+                raise refusal from error
+            raise
         os.chmod(temporary, 0o666 & ~_umask())
         flush(temporary)
         os.replace(temporary, path)
