@@ -52,8 +52,14 @@ def replacing(path: Path, size: int = 0) -> Iterator[Path]:
     try:
         if size and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(handle, 0, size)
-        with saying_when_full(path.parent):
+        try:
             yield temporary
+        except EdgecnnError:
+            raise
+        except Exception as error:
+            if not getattr(error, "errno", None) and (refusal := _refusal(path.parent)):
+                raise refusal from error
+            raise
         os.chmod(temporary, 0o666 & ~_umask())
         flush(temporary)
         os.replace(temporary, path)
@@ -187,6 +193,6 @@ def _unwritable(path: Path, error: OSError, size: int = 0, held: int = 0) -> Out
     room = ""
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(path if path.is_dir() else path.parent).free + held
-        need = f"it needs {size / 1e6:,.1f} MB, and " if size else ""
-        room = f", {need}{free / 1e6:,.1f} MB are free" if error.errno == errno.ENOSPC else ""
+        need = f"it needs {size / 1e3:,.0f} kB, and " if size else ""
+        room = f", {need}{free / 1e3:,.0f} kB are free" if error.errno == errno.ENOSPC else ""
     return OutputError(f"Cannot write {path}: {reason}{room}.", ROOM)

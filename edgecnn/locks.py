@@ -55,8 +55,9 @@ def _acquired(path: Path, what: str, shared: bool) -> int:
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             if _is_still(descriptor, path):
-                os.truncate(descriptor, 0)
-                os.pwrite(descriptor, documents.to_json(_me(what), None).encode(), 0)
+                with contextlib.suppress(OSError):  # on a full disk it holds all the same, and does not say who
+                    os.truncate(descriptor, 0)
+                    os.pwrite(descriptor, documents.to_json(_me(what), None).encode(), 0)
                 return descriptor
         except BlockingIOError as error:
             refusal = _refusal(descriptor, what, path.parent)

@@ -1,10 +1,12 @@
 """A lock says who holds it, is freed by a death, and never stays behind."""
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import disks
 import pytest
 
 from edgecnn import locks
@@ -75,3 +77,11 @@ def test_a_holder_that_says_nonsense_is_still_a_holder(tmp_path: Path) -> None:
         lock.write_text("[1, 2")
         with pytest.raises(RunError, match=rf"Another export is at work in {tmp_path}\."), locks.held(lock, "export"):
             pass
+
+
+def test_a_lock_on_a_full_disk_holds_without_a_name_and_leaves_nothing(tmp_path: Path) -> None:
+    with disks.of_kb(4, tmp_path / "disk") as disk:
+        (disk / "large").write_bytes(bytes(4096))
+        with locks.held(disk / "lock", "training") as descriptor:
+            assert os.fstat(descriptor).st_size == 0
+        assert [path.name for path in disk.iterdir()] == ["large"]

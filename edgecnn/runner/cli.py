@@ -13,7 +13,7 @@ from typing import Any
 from edgecnn import __version__, bugs, documents
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
 from edgecnn.escapes import say
-from edgecnn.picture_sizes import MAX_PIXELS
+from edgecnn.picture_sizes import MAX_SERVED_PIXELS, MAX_STREAM_BYTES
 from edgecnn.runner import contents
 from edgecnn.runner.contents import Contents
 
@@ -181,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--timeout", type=_seconds, default=10.0, help="seconds a request may take to arrive (%(default)s)"
     )
-    one.add_argument("--max-pixels", type=_at_least_1, help=f"of a picture ({MAX_PIXELS})")
+    one.add_argument("--max-pixels", type=_at_least_1, default=MAX_SERVED_PIXELS, help="of a picture (%(default)s)")
     return parser
 
 
@@ -219,7 +219,7 @@ def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes |
         raise UsageError("There is no picture to classify.", "name files or folders, - for stdin, or --camera")
     for word in options.pictures:
         if word == STDIN:
-            yield STDIN, sys.stdin.buffer.read()
+            yield STDIN, sys.stdin.buffer.read(MAX_STREAM_BYTES)
             continue
         try:
             listing = sources(word)
