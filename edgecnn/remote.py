@@ -171,7 +171,7 @@ class RemoteBoard:
         """The agent's next answer."""
         line = self._session.receive(timeout_s, most_bytes)
         try:
-            return replies.table(line)
+            return replies.table(line, raw=True)
         except NotAReply as error:
             words = last_line(line[:LONGEST_NOISE].decode(errors="replace"))[:LONGEST_WORDS]
             raise LinkError(
