@@ -96,6 +96,8 @@ def work(argv: list[str], env: dict[str, str], stdin: str) -> dict[str, Any] | N
         finally:
             _kill_group(worker.pid)
             returncode = worker.wait()
+        if out.seek(0, os.SEEK_END) >= MOST_BYTES:
+            out.truncate(0)  # no answer is cut off by that
         out.seek(0)
         err.seek(max(0, err.seek(0, os.SEEK_END) - LAST_BYTES))
         return {

@@ -348,13 +348,15 @@ def test_a_named_board_is_found_by_its_name(lending: Sshd, tmp_path: Path, monke
 ENDLESS = """
 from edgecnn import agent
 agent.MOST_BYTES = 1_000_000
-answer = agent.work(["sh", "-c", "cat /dev/zero >&2"], {}, "")
-assert answer is not None
-print(answer["returncode"], len(answer["stderr"]))
+for stream in ("1", "2"):
+    answer = agent.work(["sh", "-c", f"cat /dev/zero >&{stream}"], {}, "")
+    assert answer is not None
+    print(answer["returncode"], len(answer["stdout"]), len(answer["stderr"]))
 """
 
 
 def test_a_worker_that_prints_without_end_fills_no_disk() -> None:
     with subprocess.Popen([sys.executable, "-c", ENDLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
         assert agent.stdout is not None
-        assert agent.stdout.read().split() == [str(-signal.SIGXFSZ).encode(), b"4096"]
+        ended = str(-signal.SIGXFSZ)
+        assert agent.stdout.read().decode().splitlines() == [f"{ended} 0 0", f"{ended} 0 4096"]
