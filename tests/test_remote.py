@@ -349,7 +349,7 @@ ENDLESS = """
 from edgecnn import agent
 agent.MOST_BYTES = 1_000_000
 for stream in ("1", "2"):
-    answer = agent.work(["sh", "-c", f"cat /dev/zero >&{stream}"], {}, "")
+    answer = agent.work(["sh", "-c", f"exec cat /dev/zero >&{stream}"], {}, "")
     assert answer is not None
     print(answer["returncode"], len(answer["stdout"]), len(answer["stderr"]))
 """
