@@ -15,6 +15,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -27,6 +28,8 @@ from typing import IO, Any
 TAKE_OVER_S = 10
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal a process gets when its parent dies."""
+MOST_BYTES = 1 << 30
+"""Of a file that a worker writes, its words among them: they may hold a model, and must not fill the board's disk."""
 LAST_BYTES = 4096
 """Of a worker's stderr, its last words."""
 
@@ -93,17 +96,21 @@ def work(argv: list[str], env: dict[str, str], stdin: str) -> dict[str, Any] | N
         finally:
             _kill_group(worker.pid)
             returncode = worker.wait()
-        for stream in (out, err):
-            stream.seek(0)
+        if out.seek(0, os.SEEK_END) >= MOST_BYTES:
+            out.truncate(0)  # no answer is cut off by that
+        out.seek(0)
+        err.seek(max(0, err.seek(0, os.SEEK_END) - LAST_BYTES))
         return {
             "returncode": returncode,
             "stdout": out.read().decode(errors="replace"),
-            "stderr": err.read()[-LAST_BYTES:].decode(errors="replace"),
+            "stderr": err.read().decode(errors="replace"),
         }
 
 
 def _expendable() -> None:
-    """In the worker: die with the agent, and be the first to go when memory runs out."""
+    """In the worker: die with the agent, fill no disk, and be the first to go when memory runs out."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES if hard < 0 else min(MOST_BYTES, hard), hard))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")

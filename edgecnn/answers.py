@@ -98,6 +98,7 @@ def _are_times(*columns: Iterable[float]) -> bool:
 def _killed(what: str, name: str) -> EnvironmentUnfit:
     hints = {
         "SIGKILL": "out of memory, most likely: `dmesg` says; a smaller model, or fewer programs beside it",
+        "SIGXFSZ": "it wrote more than any worker does, or than there is room for",
         "SIGILL": "the runtime was built for another CPU; try another version of it",
         "SIGSEGV": "the runtime crashed on this file; try another version of it",
         "SIGPROF": "it took more CPU time than a file of its size may: EDGECNN_MODEL_SECONDS sets another bound there",

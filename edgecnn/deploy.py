@@ -320,7 +320,7 @@ def _same_answer(there: Installed, release: str, made: Bundle, board: str) -> No
     logits = artifacts.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
     try:
-        label = replies.table(answer.stdout)["label"]
+        label = replies.table(answer.stdout, raw=True)["label"]
     except (NotAReply, KeyError) as error:
         raise _broken(answer, "classify", board) from error
     if label not in best:

@@ -39,6 +39,7 @@ from edgecnn.provision import provision
 from edgecnn.replies import NotAReply
 
 HELD_TIMEOUT_S = 120.0
+FACTS_TIMEOUT_S = 600.0
 LONGEST_JOB_S = 4 * 3600.0
 MOST_WORDS_BYTES = 1 << 24
 """Of an answer without the outputs of pictures."""
@@ -160,7 +161,7 @@ class RemoteBoard:
         argv = [self._interpreter, *ISOLATED, self._worker, command]
         env = {"PYTHONPATH": self._site, **SAME_HASHES}
         self._session.send(documents.to_json({"argv": argv, "env": env, "stdin": stdin}, None).encode())
-        answer = self._received(LONGEST_JOB_S, _most_bytes(job))
+        answer = self._received(LONGEST_JOB_S if job else FACTS_TIMEOUT_S, _most_bytes(job))
         code, stdout, stderr = answer.get("returncode"), answer.get("stdout"), answer.get("stderr")
         if type(code) is int and isinstance(stdout, str) and isinstance(stderr, str):
             return code, stdout, stderr
@@ -170,7 +171,7 @@ class RemoteBoard:
         """The agent's next answer."""
         line = self._session.receive(timeout_s, most_bytes)
         try:
-            return replies.table(line)
+            return replies.table(line, raw=True)
         except NotAReply as error:
             words = last_line(line[:LONGEST_NOISE].decode(errors="replace"))[:LONGEST_WORDS]
             raise LinkError(

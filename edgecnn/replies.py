@@ -15,15 +15,29 @@ class NotAReply(ValueError):
     """A board said something else than it should; the message says what."""
 
 
-def table(text: bytes | str) -> dict[str, Any]:
-    """The JSON object that a board printed, within the bounds of any document. Raises NotAReply."""
+def table(text: bytes | str, *, raw: bool = False) -> dict[str, Any]:
+    """The JSON object that a board printed, within the bounds of any document. Raises NotAReply.
+
+    No string in it holds what a terminal would obey, unless it is wanted `raw`.
+    """
     try:
-        return documents.table(text)
+        answer = documents.table(text)
     except Unreadable as error:
         raise NotAReply(plain(str(error))) from error
+    return answer if raw else {_printable(key): _printable(value) for key, value in answer.items()}
 
 
 def plain(text: str) -> str:
     """The text in one line, short enough for a sentence, without what a terminal would obey."""
     short = "".join(letter for letter in text[: 4 * LONGEST_WORDS] if letter.isprintable()).strip()
     return short if len(short) <= LONGEST_WORDS else f"{short[:LONGEST_WORDS]} …"
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(letter for letter in value if letter.isprintable())
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return value

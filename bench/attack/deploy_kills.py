@@ -1,4 +1,4 @@
-"""SIGKILL of a deployment, or of the board's side of it, again and again, while two models take turns under one name.
+"""SIGKILL of a deployment, or of the board's side of it, again and again, while models take turns under one name.
 
 After each kill the old model or the new one answers, whole; nothing that was started is left running; the next
 deployment goes through and leaves nothing of the killed one behind.
@@ -7,6 +7,7 @@ deployment goes through and leaves nothing of the killed one behind.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -39,10 +40,10 @@ def attack(scratch: Path) -> dict[str, Any]:
     rng, not_held, kills = random.Random(SEED), list[dict[str, Any]](), 0
     with _board.target(scratch) as target:
         folder = target.board.folder
-        for number in (0, 1):
-            _deploy(target, number)
+        numbers = itertools.cycle(range(_board.RUNS))
+        _deploy(target, next(numbers))
         began = time.monotonic()
-        _deploy(target, 0)
+        _deploy(target, next(numbers))
         whole_s = time.monotonic() - began
         moments = [("at command", at + 2) for at in range(AT_COMMANDS)]
         moments += [("after seconds", rng.uniform(0, whole_s)) for _ in range(AT_RANDOM)]
@@ -51,9 +52,9 @@ def attack(scratch: Path) -> dict[str, Any]:
             target.board.limits.write_text(COUNTING.format(folder=folder))
             (folder / "count").unlink(missing_ok=True)
             (folder / "kill-at").write_text(str(moment) if kind == "at command" else "never")
-            kills += _killed(target, turn % 2, kind, moment)
+            kills += _killed(target, next(numbers), kind, moment)
             target.board.limits.write_text("")
-            for fault in (*_faults(target), *_after_another(target, (turn + 1) % 2)):
+            for fault in (*_faults(target), *_after_another(target, next(numbers))):
                 not_held.append({"moment": f"{kind} {moment:.3g}", "turn": turn, "fault": fault})
     return {
         "tried": len(moments),
