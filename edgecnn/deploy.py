@@ -242,12 +242,17 @@ def reach(board: str) -> AbstractContextManager[Link]:
 
 
 def _ask_across(now: Model, new: Model, name: str, board: str, across_runs: bool) -> None:
-    """Raises UsageError where the model that is there came from another run and nobody has said that it may go."""
+    """Raises UsageError where the model that is there is another run's and nobody has said that it may go.
+
+    That of another training of the same run makes way, and is named.
+    """
     if new.is_of_another_run(now) and not across_runs:
         raise UsageError(
             f"{name} on {board} is {now}; this is {new}: another run's.",
             "--across-runs puts it in that one's place; under a name of its own it stands beside it",
         )
+    if new.has_other_weights(now):
+        console.note(f"It takes the place of {now}.")
 
 
 @contextlib.contextmanager

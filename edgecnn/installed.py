@@ -28,10 +28,20 @@ class Model:
     run: str | None = None
     run_sha256: str | None = None
     """Of the run's weights: the run by content, whatever it is called."""
+    classes_sha256: str | None = None
+    """Of its class names, in their order."""
+
+    def has_other_weights(self, other: Model) -> bool:
+        """Whether the `other` one is known to come from another training; nobody can tell of what has no run."""
+        return other.run_sha256 is not None and other.run_sha256 != self.run_sha256
 
     def is_of_another_run(self, other: Model) -> bool:
-        """Whether the `other` one is known to be another run's; nobody can tell of what has no run."""
-        return other.run_sha256 is not None and other.run_sha256 != self.run_sha256
+        """Whether the `other` one is known to be another run's, and no earlier or later training of the same one.
+
+        Trained anew, a run keeps its name and its classes.
+        """
+        is_same = (self.run, self.classes_sha256) == (other.run, other.classes_sha256) and self.run is not None
+        return self.has_other_weights(other) and not is_same
 
     def __str__(self) -> str:
         weights = f", weights {self.run_sha256[:SHORT_DIGEST]}" if self.run_sha256 else ""
@@ -160,4 +170,9 @@ class Installed:
 
 def model_of(artifact: Artifact) -> Model:
     """As a release of it will say."""
-    return Model(model=artifact.name, run=artifact.run, run_sha256=artifact.run_sha256)
+    return Model(
+        model=artifact.name,
+        run=artifact.run,
+        run_sha256=artifact.run_sha256,
+        classes_sha256=releases.classes_sha256(artifact.labels),
+    )

@@ -1,8 +1,9 @@
 """How large a picture may be: what takes more memory than a small board has is refused before it is unpacked.
 
-Reading a picture of MAX_PIXELS takes up to 300 MB (an AVIF with transparency, a CMYK JPEG in progressive scans; 100 MB for
-an ordinary JPEG or PNG), so a process stays below 512 MB. A server on a board has 384 MB for all it does, and takes
-fewer pixels from strangers. A JPEG of more pixels is unpacked at a half or a quarter of its width and height, which its format offers.
+Reading a picture of MAX_PIXELS takes up to 300 MB (an AVIF with transparency, a CMYK JPEG in progressive scans; 100 MB
+for an ordinary JPEG or PNG), so a process stays below 512 MB. A server on a board has 384 MB for all it does, and takes
+fewer pixels from strangers. A JPEG of more pixels is unpacked at a half or a quarter of its width and height, which its
+format offers.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import IO, Any
 MAX_PIXELS = 25_000_000
 """Cameras of 24 megapixels give up to 24.5 million. Another number changes what nets are shown of larger JPEGs."""
 MAX_SERVED_PIXELS = 12_500_000
-"""Of a picture from the network, unless the server is told otherwise: the largest Raspberry Pi camera gives 4056 x 3040,
-and what unpacking them takes leaves room for the rest of a server within 384 MB."""
+"""Of a picture from the network, unless the server is told otherwise: the largest Raspberry Pi camera gives 4056 x
+3040, and what unpacking them takes leaves room for the rest of a server within 384 MB."""
 MAX_WEBP_PIXELS = 12_500_000
 """Pillow's reader keeps three copies of a WebP's pixels beside its own: 20 bytes a pixel in all."""
 MAX_STREAM_BYTES = 1 << 28

@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import select
@@ -31,7 +32,7 @@ import signal
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -276,15 +277,21 @@ def _sentence(error: OSError, root: Path) -> str:
 
 
 def _model(release: Path) -> dict[str, str | None]:
-    """What a release holds by its manifest and its card: the model's file, its run's name, the run's weights."""
-    found: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256"))
+    """What a release holds by its manifest and its card: the model's file, its run's name and weights, its classes."""
+    found: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256", "classes_sha256"))
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         name = _table(release / "manifest.json")["model"]
         if isinstance(name, str) and _is_plain(name):
             found["model"] = name
         card = _table(release / f"{found['model']}.json")
         found |= {key: card[key] for key in ("run", "run_sha256") if isinstance(card[key], str)}
+        found["classes_sha256"] = classes_sha256(card["labels"])
     return found
+
+
+def classes_sha256(labels: Sequence[str]) -> str:
+    """One digest for the same class names in the same order."""
+    return hashlib.sha256("\0".join(labels).encode(errors="replace")).hexdigest()
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -30,7 +30,12 @@ def images(count: int = 32, seed: int = 1) -> npt.NDArray[np.uint8]:
 
 
 def exported(
-    folder: Path, kind: str = "int8", seed: int = 0, run: str | None = "animals", run_sha256: str | None = None
+    folder: Path,
+    kind: str = "int8",
+    seed: int = 0,
+    run: str | None = "animals",
+    run_sha256: str | None = None,
+    labels: tuple[str, ...] = LABELS,
 ) -> Artifact:
     """A model file with its card and golden vectors, as an export leaves them: "int8", "fp32" or "onnx"."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +49,7 @@ def exported(
         path=path,
         description=formats.describe(path),
         preprocessing=Preprocessing(height=SIZE, width=SIZE, channels=CHANNELS, colour_order="RGB", resize=RESIZE_RULE),
-        labels=LABELS,
+        labels=labels,
         run=run,
         run_sha256=run_sha256,
     )

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import small_bundles
 import sshd
+from small_bundles import LABELS
 from sshd import Sshd
 
 from edgecnn import bundle, deploy, depot, link, preflight, provision, remote, service
@@ -373,21 +374,33 @@ def test_the_verb_takes_a_run_and_says_what_to_type(
     assert (table["current"], table["model"]) == (done.release, "whole-int8.tflite".replace("whole", "animals"))
 
 
-def of_run(folder: Path, name: str, run: str | None, seed: int) -> Bundle:
+def of_run(folder: Path, name: str, run: str | None, seed: int, labels: tuple[str, ...] = LABELS) -> Bundle:
     """A bundle of a run whose weights are told apart by `seed`."""
-    digest = f"{seed:064x}" if run else None
-    return bundle.make(small_bundles.exported(folder / f"{name}-{seed}", seed=seed, run=run or name, run_sha256=digest))
+    digest, place = f"{seed:064x}" if run else None, folder / f"{name}-{seed}"
+    made = small_bundles.exported(place, seed=seed, run=run or name, run_sha256=digest, labels=labels)
+    return bundle.make(made)
+
+
+def test_a_new_training_of_a_run_takes_the_place_of_the_one_before_and_that_is_said(
+    board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = put(there, of_run(tmp_path, "dog", "dog", 1))
+    second = put(there, of_run(tmp_path, "dog", "dog", 2))
+    assert "It takes the place of animals-int8.tflite of the run dog, weights 000000000000." in capsys.readouterr().err
+    assert (current(board, "dog"), second.before) == (second.release, first.release)
+    deploy.rollback("dog", BOARD)
+    assert current(board, "dog") == first.release
 
 
 def test_another_runs_model_takes_a_models_place_only_when_that_is_said(
     board: Sshd, there: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cat, stranger = of_run(tmp_path, "cat", "cat", 1), of_run(tmp_path, "other", "cat", 2)
+    cat, stranger = of_run(tmp_path, "cat", "cat", 1), of_run(tmp_path, "other", "cat", 2, LABELS[::-1])
     first = put(there, cat)
     with pytest.raises(UsageError, match=r"is animals-int8\.tflite of the run cat, weights 0{12}; .* another run's"):
         put(there, stranger)
     with pytest.raises(UsageError, match="another run's"):
-        put(there, of_run(tmp_path / "foreign", "cat", None, 3))
+        put(there, of_run(tmp_path / "foreign", "cat", None, 3, LABELS[::-1]))
     assert current(board, "cat") == first.release
     assert releases(board, "cat") == {first.release}
     second = put(there, stranger, across_runs=True)
