@@ -119,6 +119,8 @@ def _sound(content: bytes) -> bytes:
         digest, content = content[len(MAGIC) : len(MAGIC) + 32], content[len(MAGIC) + 32 :]
         if hashlib.sha256(content).digest() != digest:
             raise ValueError("it is damaged, its sha256 differs")
+    elif not content.startswith(b"PK"):
+        raise ValueError("it is damaged")
     else:  # from before there was a digest: torch's file is a zip archive, which has a checksum for each member
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if damaged := archive.testzip():

@@ -51,6 +51,8 @@ class Target:
     mutate: Callable[[bytes, random.Random], bytes] = mutate.bytes_of
     at_work: str = ""
     """What a command says once it has taken the file for good and goes about work that may take long."""
+    refused: bool = False
+    """Whether every damage is to be refused: a command that passes has taken what it should not."""
     keeps: bool = False
     """Whether the commands leave the folder as it was; else it is copied anew after each."""
 
@@ -194,6 +196,8 @@ def _share(work: tuple[str, Sequence[Target], Path, range]) -> list[Ended]:
         command = target.commands[number // len(targets) % len(target.commands)]
         ended = run(command, folder, at_work=target.at_work)
         ended.number, ended.target = number, place
+        if target.refused and ended.outcome == "passed" and content != (target.folder / target.file).read_bytes():
+            ended.outcome = "taken"
         if ended.outcome not in HELD:
             failures = scratch / "failures"
             failures.mkdir(exist_ok=True)

@@ -46,7 +46,7 @@ def attack(scratch: Path) -> dict[str, Any]:
 
     shutil.rmtree(scratch, ignore_errors=True)
     sound = scratch / "sound"
-    for label in ("bright", "dark"):
+    for label in ("airplane", "cat"):
         (sound / "pictures" / label).mkdir(parents=True)
         for number in range(4):
             (sound / "pictures" / label / f"{number}.png").write_bytes(_encoded("png", {}, label, number))
@@ -61,8 +61,8 @@ def attack(scratch: Path) -> dict[str, Any]:
             continue
         place = scratch / f"sound-{name}"
         shutil.copytree(sound, place)
-        (place / "pictures" / "bright" / name).write_bytes(_encoded(kind, options, "bright", 9))
-        targets.append(fuzz.Target(folder=place, file=f"pictures/bright/{name}", commands=COMMANDS))
+        (place / "pictures" / "airplane" / name).write_bytes(_encoded(kind, options, "airplane", 9))
+        targets.append(fuzz.Target(folder=place, file=f"pictures/airplane/{name}", commands=COMMANDS))
     os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
     return fuzz.attack(
         "pictures", targets, scratch / "work", warm=("torch", "edgecnn.train", "imagehash", "scipy.stats")
@@ -73,7 +73,7 @@ def _encoded(kind: str, options: dict[str, Any], label: str, number: int) -> byt
     from PIL import Image
 
     rng = np.random.default_rng(number)
-    pixels = rng.integers(0, 120, (24, 32, 3)) + (120 if label == "bright" else 0)
+    pixels = rng.integers(0, 120, (24, 32, 3)) + (120 if label == "airplane" else 0)
     stream = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(stream, Image.registered_extensions()[f".{kind}"], **options)
     return stream.getvalue()
