@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import readme_attack
 import readme_results
 import readme_training
 
@@ -69,6 +70,7 @@ def rendered(text: str) -> str:
         "zoo": readme_results.zoo_models,
         "training": readme_training.training,
         "ablation": readme_results.ablation,
+        "attack": readme_attack.attack,
         "map": code_map,
         "help": help_texts,
     }

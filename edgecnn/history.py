@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 
 from edgecnn import documents
@@ -13,6 +12,8 @@ from edgecnn.errors import RunError
 FILE = "metrics.csv"
 LARGEST_BYTES = 16 << 20
 MOST_COLUMNS = 100
+LARGEST = 1e40
+"""A loss is a float32, which ends at 3.4e38."""
 DRAWN = ("epoch", "train_loss", "train_top1_percent", "validation_loss", "validation_top1_percent")
 """Columns that every training has written."""
 KIND = documents.Kind(name="history", words="the history of a training", error=RunError, hint="train it again")
@@ -32,6 +33,6 @@ def columns(path: Path) -> dict[str, tuple[float, ...]]:
             raise Unreadable("it has rows of several lengths")
         if missing := set(DRAWN) - set(head):
             raise Unreadable(f"it has no column {min(missing)}")
-        if not all(math.isfinite(value) for row in table for value in row):
-            raise Unreadable("it has a number that is none")
+        if not all(abs(value) <= LARGEST for row in table for value in row):  # nor is NaN
+            raise Unreadable("it has a number that is none, or too large")
         return {name: tuple(row[place] for row in table) for place, name in enumerate(head)} if table else {}

@@ -39,7 +39,6 @@ def main() -> int:
         return 0
     if unknown := sorted(set(options.parts) - set(parts)):
         parser.error(f"no part {', '.join(unknown)}; known: {', '.join(parts)}")
-    table: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.is_file() else {"parts": {}}
     here = environment.here()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="attack-") as temporary:
@@ -52,6 +51,7 @@ def main() -> int:
             print(f"{counts['held']:,} of {counts['tried']:,} held, {seconds} s", flush=True)
             for failure in counts["not_held"][:5]:
                 print(f"    {json.dumps(failure)}", flush=True)
+            table = _table()  # another part may have been run meanwhile
             table["parts"][part] = {
                 "command": f"python bench/attack {part}",
                 "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -63,9 +63,15 @@ def main() -> int:
             }
             table["parts"] = dict(sorted(table["parts"].items()))
             files.write_json(RESULT, table)
+    table = _table()
     tried, held = (sum(counts[key] for counts in table["parts"].values()) for key in ("tried", "held"))
     print(f"in all {held:,} of {tried:,} held; {RESULT.relative_to(HERE.parents[1])}")
     return 1 if failed else 0
+
+
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {"parts": {}}
+    return table
 
 
 if __name__ == "__main__":
