@@ -17,6 +17,7 @@ from edgecnn.run import Run
 
 # A shell that starts the suite in the background has it, and all it starts, ignore Ctrl-C, which some tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and one that starts it under nohup, the end of a terminal
 
 # A test is never judged by a clock, so not by hypothesis' deadline for one example either.
 settings.register_profile("edgecnn", deadline=None)

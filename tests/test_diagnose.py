@@ -113,7 +113,9 @@ def test_loose_files_are_matched_by_their_names(one: str, other: str, same: bool
     if "int8" in one:
         pair = [dataclasses.replace(pair[0], precision="int8"), dataclasses.replace(pair[1], precision="fp32")]
     slow, quick = (pair[0], pair[1]) if pair[0].precision == "int8" else (pair[1], pair[0])
-    slow = dataclasses.replace(slow, summary=dataclasses.replace(slow.summary, p50_ms=2.0, p50_low_ms=2.0))
+    slow = dataclasses.replace(
+        slow, summary=dataclasses.replace(slow.summary, p50_ms=2.0, p50_low_ms=2.0, p50_high_ms=2.0)
+    )
     assert kinds(slow, quick) == (["int8-slower-than-fp32"] if same else [])
 
 

@@ -152,7 +152,15 @@ def test_the_history_of_a_training_is_a_table_of_numbers(tmp_path: Path) -> None
     head = "epoch,train_loss,train_top1_percent,validation_loss,validation_top1_percent\n"
     path.write_text(f"{head}1,0.5,50,0.5,50\n2,0.25,60,0.5,55\n")
     assert history.columns(path)["train_loss"] == (0.5, 0.25)
-    for text in (f"{head}1\n", f"{head}1,nan,1,1,1\n", f"{head}1,1e300,1,1,1\n", f"{head[:-1]},epoch\n1,1,1,1,1,1\n", "epoch\n1\n", '"', ""):
+    for text in (
+        f"{head}1\n",
+        f"{head}1,nan,1,1,1\n",
+        f"{head}1,1e300,1,1,1\n",
+        f"{head[:-1]},epoch\n1,1,1,1,1,1\n",
+        "epoch\n1\n",
+        '"',
+        "",
+    ):
         path.write_text(text)
         with pytest.raises(RunError, match="not the history of a training"):
             history.columns(path)

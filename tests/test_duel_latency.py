@@ -58,5 +58,5 @@ def test_nets_that_were_found_are_kept_and_another_duels_are_refused(tmp_path: P
     with pytest.raises(RunError, match="holds another duel's nets"):
         latency.search(other, training, tmp_path)
     (tmp_path / latency.FILE).write_text("{")
-    with pytest.raises(RunError, match=r"latency\.json cannot be read"):
+    with pytest.raises(RunError, match=r"latency\.json is not what a search found"):
         latency.search(plan, training, tmp_path)

@@ -334,7 +334,7 @@ def test_a_card_from_before_a_check_could_not_tell_is_read_as_it_was_meant(passe
     one = checked(tmp_path, old)
     path = artifact.card_path(one.path)
     table = json.loads(path.read_text())
-    del table["verdict"]["outcome"], table["verdict"]["exact"]
+    del table["verdict"]["outcome"], table["verdict"]["exact"], table[artifact.DIGEST]
     path.write_text(json.dumps(table))
     read = artifact.read_card(one.path)
     assert read is not None

@@ -155,7 +155,7 @@ def test_a_damaged_manifest_or_card_says_nothing(text: str, tmp_path: Path) -> N
     add(tmp_path, "one")
     (tmp_path / "secret.json").write_text('{"run": "secret", "run_sha256": "secret"}')
     (tmp_path / "releases" / "one" / "manifest.json").write_text(text)
-    nothing = {"model": None, "run": None, "run_sha256": None}
+    nothing = dict.fromkeys(("model", "run", "run_sha256", "classes_sha256"))
     assert ask(tmp_path, "status")["models"] == {"one": nothing}
     (tmp_path / "releases" / "one" / "manifest.json").unlink()
     os.mkfifo(tmp_path / "releases" / "one" / "manifest.json")

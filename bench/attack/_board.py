@@ -48,7 +48,7 @@ def target(scratch: Path) -> Iterator[Target]:
     board = sshd.Sshd(scratch / "board")
     programs = scratch / "programs"
     programs.mkdir()
-    (programs / "ssh").write_text(f'#!/bin/sh\nexec {sshd.CLIENT} {shlex.join(board.options)} "$@"\n')
+    (programs / "ssh").write_text(f'#!/bin/sh\nexec {sshd.CLIENT} {shlex.join(board.options)} "$@"\n', encoding="utf-8")
     (programs / "ssh").chmod(0o755)
     board.start()
     os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")

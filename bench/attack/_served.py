@@ -30,13 +30,13 @@ class Served:
     """What it writes to stderr."""
 
     def memory_mb(self, name: str = "VmRSS") -> float:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         match = re.search(rf"{name}:\s+(\d+) kB", text)
         return int(match[1]) / 1e3 if match else 0.0
 
     def cpu_s(self) -> float:
         """What all its threads have used of a CPU, in user and in kernel mode."""
-        used = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        used = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
         return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
     def ask(self, request: bytes) -> int:
@@ -60,7 +60,7 @@ def served(name: str, folder: Path, *options: str) -> Iterator[Served]:
             end = time.monotonic() + PATIENCE_S
             while not _answers(port):
                 if process.poll() is not None or time.monotonic() > end:
-                    raise RuntimeError(f"{name} does not serve: {said.read_text()[-500:]}")
+                    raise RuntimeError(f"{name} does not serve: {said.read_text(encoding='utf-8')[-500:]}")
                 time.sleep(0.05)
             yield Served(process, port, said)
         finally:

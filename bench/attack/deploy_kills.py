@@ -49,11 +49,11 @@ def attack(scratch: Path) -> dict[str, Any]:
         moments += [("after seconds", rng.uniform(0, whole_s)) for _ in range(AT_RANDOM)]
         moments += [("the board after seconds", rng.uniform(0.3 * whole_s, whole_s)) for _ in range(OF_THE_BOARD)]
         for turn, (kind, moment) in enumerate(moments):
-            target.board.limits.write_text(COUNTING.format(folder=folder))
+            target.board.limits.write_text(COUNTING.format(folder=folder), encoding="utf-8")
             (folder / "count").unlink(missing_ok=True)
-            (folder / "kill-at").write_text(str(moment) if kind == "at command" else "never")
+            (folder / "kill-at").write_text(str(moment) if kind == "at command" else "never", encoding="utf-8")
             kills += _killed(target, next(numbers), kind, moment)
-            target.board.limits.write_text("")
+            target.board.limits.write_text("", encoding="utf-8")
             for fault in (*_faults(target), *_after_another(target, next(numbers))):
                 not_held.append({"moment": f"{kind} {moment:.3g}", "turn": turn, "fault": fault})
     return {
@@ -68,7 +68,7 @@ def _started(target: _board.Target, number: int) -> subprocess.Popen[bytes]:
     """A deployment in a process of its own, whose id the board can read."""
     words = [sys.executable, "-m", "edgecnn", *target.deploy(number)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-    (target.board.folder / "victim").write_text(str(process.pid))
+    (target.board.folder / "victim").write_text(str(process.pid), encoding="utf-8")
     return process
 
 
@@ -106,7 +106,7 @@ def _faults(target: _board.Target) -> list[str]:
         time.sleep(0.05)
     if running:
         found.append(f"left running: {[' '.join(process.cmdline())[:200] for process in running]}")
-    done = subprocess.run([target.root / "run", "selftest"], capture_output=True, text=True, check=False)
+    done = subprocess.run([target.root / "run", "selftest"], capture_output=True, check=False, encoding="utf-8")
     if done.returncode:
         found.append(f"the model there does not answer: {done.stderr[-200:]}")
     return found

@@ -218,7 +218,11 @@ def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
         for descriptor, path in ((1, out), (2, err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        sys.stdin, sys.stdout, sys.stderr = os.fdopen(0, "r"), os.fdopen(1, "w"), os.fdopen(2, "w")
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(0, "r", encoding="utf-8"),
+            os.fdopen(1, "w", encoding="utf-8"),
+            os.fdopen(2, "w", encoding="utf-8"),
+        )
         sys.argv = ["edgecnn", *command]
         try:
             code = _main(command)

@@ -160,8 +160,8 @@ def _printed(lies: Path, name: str, said: bytes) -> str:
 
 
 def _tell_a_lie(lies: Path, stage: str, payload: str) -> None:
-    (lies / "payload").write_text(payload + "\n")
-    (lies / "stage").write_text(stage)
+    (lies / "payload").write_text(payload + "\n", encoding="utf-8")
+    (lies / "stage").write_text(stage, encoding="utf-8")
 
 
 def _damaged(

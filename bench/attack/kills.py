@@ -226,7 +226,7 @@ def _run_whole(folder: Path) -> None:
     if (run / "run.json").is_file():
         assert _digest(run / "model.safetensors") == open_run(run).weights_sha256, "run.json is of other weights"
     if (run / "metrics.csv").is_file():
-        lines = (run / "metrics.csv").read_text().splitlines()
+        lines = (run / "metrics.csv").read_text(encoding="utf-8").splitlines()
         assert all(line.count(",") == lines[0].count(",") for line in lines), "metrics.csv is cut short"
 
 

@@ -301,7 +301,7 @@ def hostile(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
                 outcomes[status] += 1
                 checks.holds(status != 500, "a damaged request meets no error of ours", request=str(request[:200]))
         alive = server.ask(_clients.post(picture))
-        said = server.said.read_text().splitlines()[1:]
+        said = server.said.read_text(encoding="utf-8").splitlines()[1:]
         checks.holds(alive == 200 and not said, "after damaged requests it serves, and has said nothing", said=said)
     return {"requests": HOSTILE_REQUESTS, "answers": statuses(outcomes)}
 

@@ -115,7 +115,7 @@ def recipes(work: Path) -> Commands:
 
 def options(work: Path) -> Commands:
     """Names on the command line that are none; and settings."""
-    (work / "r.toml").write_text(f'name = "r"\n{RECIPE}')
+    (work / "r.toml").write_text(f'name = "r"\n{RECIPE}', encoding="utf-8")
     for name in (*CONTROLS, *PLACES):
         if "\x00" not in name:
             yield name, ("train", "r.toml", f"--name={name}", "-o", "runs")
@@ -125,7 +125,7 @@ def options(work: Path) -> Commands:
 
 def classes(work: Path) -> Commands:
     """Class folders: those with control characters are refused one by one, all others are learnt together."""
-    (work / "r.toml").write_text(f'name = "r"\n{RECIPE}')
+    (work / "r.toml").write_text(f'name = "r"\n{RECIPE}', encoding="utf-8")
     together = work / "pictures" / "together"
     for number, name in enumerate(ALL):
         if not _can_be_a_file(name):
@@ -148,7 +148,7 @@ def classes(work: Path) -> Commands:
 
 def picture_files(work: Path) -> Commands:
     """Files of pictures: whole ones, and broken ones that are named in what is said."""
-    (work / "r.toml").write_text(f'name = "r"\n{RECIPE}')
+    (work / "r.toml").write_text(f'name = "r"\n{RECIPE}', encoding="utf-8")
     for number, name in enumerate(ALL):
         if not _can_be_a_file(f"{name}.png"):
             continue
@@ -205,11 +205,11 @@ def reports(work: Path) -> Commands:
 
     run = page_samples.run(work / "run")
     path = page_samples.write_bench(run, page_samples.bench(run))
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     for name in ALL:
         for old in ("run-fp32.tflite", '"board": "local"'):
             new = json.dumps(name)[1:-1] if old[0] != '"' else f'"board": {json.dumps(name)}'
-            path.write_text(text.replace(old, new))
+            path.write_text(text.replace(old, new), encoding="utf-8")
             yield name, ("compare", str(path), str(path))
             yield name, ("report", "run", "-o", "page.html")
 

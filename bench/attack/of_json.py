@@ -37,8 +37,12 @@ def seeds(folder: Path) -> Path:
     page_samples.lesson(folder / "lessons")
     small_bundles.run_folder(folder / "animals", ("int8",))
     small_bundles.unpacked(folder / "unpacked")
-    (folder / "suite.toml").write_text('name = "s"\nrounds = 2\nmin_secs = 0.5\nmax_ms = 3.0\nruntime = ["litert"]\n')
-    (folder / "plan.toml").write_text('name = "p"\nformat = ["onnx"]\nmax_drop = 1.0\n\n[rungs.qat]\nepochs = 2\n')
+    (folder / "suite.toml").write_text(
+        'name = "s"\nrounds = 2\nmin_secs = 0.5\nmax_ms = 3.0\nruntime = ["litert"]\n', encoding="utf-8"
+    )
+    (folder / "plan.toml").write_text(
+        'name = "p"\nformat = ["onnx"]\nmax_drop = 1.0\n\n[rungs.qat]\nepochs = 2\n', encoding="utf-8"
+    )
     return folder
 
 
