@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -131,20 +130,23 @@ def test_a_signal_sent_to_the_command_ends_both_processes(number: signal.Signals
 def test_ctrl_c_in_a_terminal_is_told_once(model: Path) -> None:
     """The terminal sends it to both processes; the child answers it, and is not sent it again."""
     body = "print('waiting', flush=True); time.sleep(600)"
-    pid, terminal = pty.fork()
-    if pid == 0:
-        words = command(body, "inspect", str(model))
-        os.execv(words[0], words)
-    shown = b""
-    while b"waiting" not in shown:
-        shown += os.read(terminal, 1000)
-    os.write(terminal, b"\x03")
-    with contextlib.suppress(OSError):  # how a terminal tells its end
-        while more := os.read(terminal, 1000):
-            shown += more
-    _, status = os.waitpid(pid, 0)
+    terminal, follower = os.openpty()
+    words = command(body, "inspect", str(model))
+    code = (
+        "import os, fcntl, termios\nos.setsid()\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        f"os.execv({words[0]!r}, {words!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=follower, stdout=follower, stderr=follower) as process:
+        os.close(follower)
+        shown = b""
+        while b"waiting" not in shown:
+            shown += os.read(terminal, 1000)
+        os.write(terminal, b"\x03")
+        with contextlib.suppress(OSError):  # how a terminal tells its end
+            while more := os.read(terminal, 1000):
+                shown += more
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 130
+    assert process.returncode == 130
     assert (shown.count(b"Interrupted."), b"Traceback" in shown) == (1, False)
 
 
