@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import fuzz
 import torch
 from safetensors.torch import save_file
 
@@ -59,3 +60,20 @@ def written(scratch: Path, format_name: str, precision: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     formats.get(format_name).write(model, precision, ExportPlan(name="attack"), path)
     return path
+
+
+def attack(scratch: Path, format_name: str) -> dict[str, Any]:
+    """Damage the int8 and the fp32 file of one format, in the verbs that open model files."""
+    files = [written(scratch, format_name, precision) for precision in ("int8", "fp32")]
+    targets = [fuzz.Target(folder=path.parent, file=path.name, commands=_commands(path.name)) for path in files]
+    return fuzz.attack(format_name, targets, scratch)
+
+
+def _commands(name: str) -> tuple[tuple[str, ...], ...]:
+    return (
+        ("inspect", name),
+        ("doctor", name),
+        ("selftest", name, "--record", "g.npz"),
+        ("verify", name, "--data", "digits", "--limit", "8"),
+        ("bench", name, "-s", "rounds=1", "--num-runs", "2", "--min-secs", "0", "--warmup-runs", "1"),
+    )

@@ -64,9 +64,7 @@ def attack(scratch: Path) -> dict[str, Any]:
         (place / "pictures" / "airplane" / name).write_bytes(_encoded(kind, options, "airplane", 9))
         targets.append(fuzz.Target(folder=place, file=f"pictures/airplane/{name}", commands=COMMANDS))
     os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
-    return fuzz.attack(
-        "pictures", targets, scratch / "work", warm=("torch", "edgecnn.train", "imagehash", "scipy.stats")
-    )
+    return fuzz.attack("pictures", targets, scratch / "work", warm=WARM)
 
 
 def _encoded(kind: str, options: dict[str, Any], label: str, number: int) -> bytes:

@@ -6,18 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import _models
-import fuzz
-
-COMMANDS = (
-    ("inspect", "m.tflite"),
-    ("doctor", "m.tflite"),
-    ("selftest", "m.tflite", "--record", "g.npz"),
-    ("verify", "m.tflite", "--data", "digits", "--limit", "8"),
-    ("bench", "m.tflite", "-s", "rounds=1", "--num-runs", "2", "--min-secs", "0", "--warmup-runs", "1"),
-)
 
 
 def attack(scratch: Path) -> dict[str, Any]:
-    files = [_models.written(scratch, "tflite", precision) for precision in ("int8", "fp32")]
-    targets = [fuzz.Target(folder=path.parent, file=path.name, commands=COMMANDS) for path in files]
-    return fuzz.attack("tflite", targets, scratch)
+    return _models.attack(scratch, "tflite")
