@@ -16,7 +16,7 @@ import pytest
 import small_bundles
 from test_serve import PICTURE, parsed, peak_kb, running
 
-from edgecnn.runner import contents, serve
+from edgecnn.runner import connection, contents, serve
 from edgecnn.runner import server as rules
 from edgecnn.runner.classify import Answer, Classifier
 from edgecnn.runner.connection import Waits
@@ -306,6 +306,45 @@ def test_asked_to_end_idle_connections_are_closed_and_begun_requests_are_not(fol
         answer = begun.recv(65536)
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_asked_to_end_a_new_connection_still_brings_its_first_request(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "GRACE_S", PATIENCE_S)
+    with contextlib.ExitStack() as stack:
+        with here(folder) as server:
+            new = server.send(stack, b"")
+            until(lambda: len(server.server._connections) == 1)
+            asked = server.send(stack, b"")
+            asked.sendall(WHOLE)
+            server.until(1)
+            late = threading.Thread(target=lambda: (until(lambda: server.server._is_stopping), new.sendall(WHOLE)))
+            late.start()
+        late.join()
+        for client in (new, asked):
+            answer = client.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_connection_that_was_just_accepted_is_waited_for_briefly_when_all_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "GRACE_S", 0.01)
+
+    async def scene() -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            waits = Waits()
+            waits.end_idle()  # before the connection's own task has begun
+            with pytest.raises(TimeoutError):
+                await connection.Connection(ours, waits).head(PATIENCE_S)
+            theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert await connection.Connection(ours, waits).head(PATIENCE_S) == b"GET / HTTP/1.1"
+
+    asyncio.run(scene())
 
 
 def test_only_a_wait_that_lasts_can_be_ended() -> None:

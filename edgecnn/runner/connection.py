@@ -11,6 +11,8 @@ from edgecnn.runner import http1
 
 LINGER_S = 1.0
 LINGER_BYTES = 1_000_000
+GRACE_S = 0.5
+"""How long a new connection's first request may take to come once the server is asked to end."""
 BLOCK_BYTES = 65_536
 
 
@@ -19,6 +21,8 @@ class Waits:
 
     def __init__(self) -> None:
         self._clocks: dict[Connection, asyncio.Timeout] = {}  # in the order the waits began
+        self.are_ending = False
+        """Whether no further request is waited for than those that are on their way."""
 
     @contextlib.asynccontextmanager
     async def on(self, connection: Connection, timeout_s: float) -> AsyncIterator[None]:
@@ -38,15 +42,16 @@ class Waits:
         return False
 
     def end_idle(self) -> None:
-        """Let all time out that have sent nothing of a request yet."""
+        """Let all time out that have sent nothing of a request: now, or after GRACE_S if it would be their first."""
+        self.are_ending = True
         for connection in [connection for connection in self._clocks if connection.is_idle]:
-            self._end(connection)
+            self._end(connection, GRACE_S if connection.is_new else 0.0)
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: Connection, after_s: float = 0.0) -> None:
         connection.makes_way = True
         clock = self._clocks.pop(connection)
         if not clock.expired():
-            clock.reschedule(asyncio.get_running_loop().time())
+            clock.reschedule(asyncio.get_running_loop().time() + after_s)
 
 
 class Connection:
@@ -59,6 +64,8 @@ class Connection:
         self._unread = bytearray()
         self.is_idle = True
         """Whether nothing of the next request has arrived."""
+        self.is_new = True
+        """Whether it has brought no request yet."""
         self.makes_way = False
         """Whether it is closed for the sake of another."""
         self.has_closed = False
@@ -73,10 +80,9 @@ class Connection:
         """
         if not self._unread and not self._take_what_is_here():
             self.is_idle = True
-            async with self._waits.on(self, timeout_s):
-                if not await self._receive():
-                    return None
-        self.is_idle, self.began_s = False, self._loop.time()
+            if not await self._begin(GRACE_S if self._waits.are_ending else timeout_s):
+                return None
+        self.is_idle, self.is_new, self.began_s = False, False, self._loop.time()
         end = self._unread.find(http1.END)
         if end < 0:
             async with self._waits.on(self, timeout_s):
@@ -88,6 +94,16 @@ class Connection:
         head = bytes(self._unread[:end])
         del self._unread[: end + len(http1.END)]
         return head
+
+    async def _begin(self, timeout_s: float) -> bool:
+        """Wait for a request to begin; False if the client has closed. Raises TimeoutError."""
+        try:
+            async with self._waits.on(self, timeout_s):
+                return await self._receive()
+        except TimeoutError:
+            if not (self._waits.are_ending and self._take_what_is_here()):  # it may have come since
+                raise
+            return True
 
     def _take_what_is_here(self) -> bool:
         """Take what has arrived of a head without a wait, which is the usual case on a new connection."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -70,13 +72,18 @@ class Reply:
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}",
             f"Server: edgecnn/{__version__}",
-            f"Date: {formatdate(usegmt=True)}",
+            f"Date: {_date(int(time.time()))}",
             f"Content-Type: {self.kind}",
             f"Content-Length: {len(self.body)}",
             *(f"{name}: {value}" for name, value in self.headers.items()),
             *(["Connection: close"] if closes else []),
         ]
         return "\r\n".join(lines).encode("latin-1") + END + (b"" if bodiless else self.body)
+
+
+@functools.lru_cache(1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def too_long(head: bytes | bytearray) -> Refused:

@@ -59,6 +59,7 @@ def serve(
     server = Server(load, limits)
     with listening or listen(host, port) as listener:
         listener.setblocking(False)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each connection inherits it
         asyncio.run(_until_asked_to_end(server, listener, hangup))
         return listener.dup() if server.hands_over else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import sys
 import time
@@ -29,6 +30,8 @@ PIECE_BYTES, PIECE_S = 65_536, 4.0
 """A body has to arrive at 16 kB a second: each piece of it within this time, or it is cut off."""
 PATIENT_S = 1.0
 """A client that hangs up after a longer wait is not answered, so that no time goes to what nobody waits for."""
+FAST_S = 0.01
+"""A model that answers within this time may do so between two turns of the event loop."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUSY = "too many pictures are waiting"
 RETRY_AFTER = {"Retry-After": "1"}
@@ -77,19 +80,20 @@ class Server:
         self._reloading: asyncio.Task[None] | None = None
         self._worker = ThreadPoolExecutor(1, "model")
         self._queued = 0
+        self._answer_s = math.inf
+        """What the last picture took, once it was its turn."""
         self._is_stopping = False
         self.hands_over = False
         """Whether another program goes on with the listening socket: it stays open then."""
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Accept until `stop`, then finish every request that has begun to arrive."""
-        accepting = asyncio.create_task(self._accept(listener))
+        self._listen(listener)
         await stop.wait()
-        accepting.cancel()
-        await asyncio.wait([accepting])
+        self._is_stopping = True
+        asyncio.get_running_loop().remove_reader(listener)
         if not self.hands_over:
             listener.close()
-        self._is_stopping = True
         self._waits.end_idle()
         await asyncio.gather(*self._connections, return_exceptions=True)
         self._worker.shutdown()
@@ -110,24 +114,32 @@ class Server:
                 hint = f"{self.model.bundle.artifact.name} as it was loaded before still answers"
                 say(f"error: {reason}\nhint: {hint}", file=sys.stderr, flush=True)
             else:
+                self._answer_s = math.inf
                 self.metrics.describe(self.model.bundle)
                 say(f"serving {self.model.bundle.artifact.name}, loaded anew", file=sys.stderr, flush=True)
 
-    async def _accept(self, listener: socket.socket) -> None:
+    def _listen(self, listener: socket.socket) -> None:
+        if not self._is_stopping:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection in each turn of the loop: those that are here come before the next."""
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError:  # the connection is gone already, or there is no descriptor for it
-                await asyncio.sleep(0.05)
-                continue
-            if len(self._connections) < CONNECTIONS or self._waits.end_longest():
-                task = asyncio.create_task(self._converse(client))
-                self._connections.add(task)
-                task.add_done_callback(self._connections.discard)
-            else:
-                self._refuse(client)
-            await asyncio.sleep(0)  # those that are here come before the next
+        try:
+            client, _ = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError:  # the connection is gone already, or there is no descriptor for it
+            loop.remove_reader(listener)
+            loop.call_later(0.05, self._listen, listener)
+            return
+        client.setblocking(False)
+        if len(self._connections) < CONNECTIONS or self._waits.end_longest():
+            task = loop.create_task(self._converse(client))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+        else:
+            self._refuse(client)
 
     def _refuse(self, client: socket.socket) -> None:
         refusal = _sentence(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", RETRY_AFTER)
@@ -141,7 +153,6 @@ class Server:
         connection = Connection(client, self._waits)
         with client:
             try:
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 while await self._exchange(connection):
                     await asyncio.sleep(0)  # the other clients come before its next request
             except OSError:  # a client that is slow or went away is no error of ours
@@ -209,10 +220,16 @@ class Server:
             since_s = time.monotonic() - waited_s
             self._queued += 1
             try:
+                if self._is_alone_and_fast(length):
+                    return self._answer(connection, body, since_s)
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._worker, self._answer, connection, body, since_s)
             finally:
                 self._queued -= 1
+
+    def _is_alone_and_fast(self, length: int) -> bool:
+        """Whether the way to the model's thread and back may be saved: nobody else is there to be listened to."""
+        return len(self._connections) == 1 and length <= PIECE_BYTES and self._answer_s < FAST_S
 
     async def _receive(
         self, connection: Connection, length: int, expects_continue: bool, share: Share
@@ -241,7 +258,7 @@ class Server:
         return body, waited_s
 
     def _answer(self, connection: Connection, body: bytearray, since_s: float) -> Reply:
-        """What the model says once the turn of a picture has come that waits since then; in the model's thread."""
+        """What the model says once the turn of a picture has come that waits since then."""
         waited_s = time.monotonic() - since_s
         if waited_s > self.limits.wait_s:
             return _sentence(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)
@@ -251,7 +268,9 @@ class Server:
         try:
             picture = bytes(body)
             body.clear()
+            begin_s = time.monotonic()
             answer = model.classifier(picture)
+            self._answer_s = time.monotonic() - begin_s
         except DataError as error:
             return _sentence(HTTPStatus.UNPROCESSABLE_ENTITY, error.sentence)
         except EdgecnnError as error:
