@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from edgecnn import config, environment, errors, replies
-from edgecnn.complaints import last_line
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, PlanError
 from edgecnn.measure import Job, Outcome
-from edgecnn.replies import NotAReply
+from edgecnn.replies import NotAReply, last_line
 
 T = TypeVar("T")
 

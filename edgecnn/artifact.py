@@ -52,6 +52,13 @@ class TensorSpec:
     """Sizes that the file leaves open and nobody has said yet, as in "2 (height)"; they stand as 0 in `shape`."""
 
 
+RESIZE_RULE = (
+    "the largest centred crop of the target's aspect ratio, in whole pixels rounded down, is resized by Pillow's"
+    " BILINEAR: a triangle filter that reaches one target pixel to each side, or one source pixel when enlarging"
+)
+"""How a picture of any size becomes an input of the model's size, on the device as in training."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """What the device does to a picture before the input tensor takes its bytes."""

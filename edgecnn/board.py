@@ -120,7 +120,7 @@ def _python(board: str) -> str | None:
 
 
 def _caption(kind: str) -> str:
-    words = (plugins.load("boards", kind).__doc__ or "").strip().splitlines()
+    words = (plugins.load("boards", kind, "board").__doc__ or "").strip().splitlines()
     return words[0] if words else ""
 
 

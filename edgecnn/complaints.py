@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from edgecnn import replies
 from edgecnn.errors import BoardUnfit, LinkError
+from edgecnn.replies import last_line
 
-LAST_WORDS = 1 << 16
-"""Of whatever a board said, where its last line is looked for."""
 LONGEST_WORDS = 200
 """Of what a login script printed, in characters."""
-
-
-def last_line(text: str) -> str:
-    """The last line that says something, without its full stop and what a terminal would obey."""
-    lines = (replies.plain(line) for line in reversed(text[-LAST_WORDS:].splitlines()))
-    return next((line.rstrip(".") for line in lines if line), "")
 
 
 def refused(destination: str, notes: str) -> LinkError:

@@ -41,9 +41,9 @@ from edgecnn.bundle import Bundle
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, UsageError
 from edgecnn.escapes import say
 from edgecnn.installed import Installed, Model, Told
-from edgecnn.link import Answer, Link, last_line
+from edgecnn.link import Answer, Link
 from edgecnn.preflight import BoardFacts
-from edgecnn.replies import NotAReply
+from edgecnn.replies import NotAReply, last_line
 from edgecnn.run import reads_exports
 from edgecnn.runner import contents
 

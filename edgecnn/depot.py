@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgecnn import console, files, model_files
-from edgecnn.complaints import last_line
 from edgecnn.errors import BoardUnfit
 from edgecnn.link import Link
 from edgecnn.preflight import STANDARD_LIBRARY_ONLY, BoardFacts, interpreter, require
+from edgecnn.replies import last_line
 
 WORTH_A_NOTE_BYTES = 2_000_000
 ROOM_TO_SPARE_BYTES = 10_000_000

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.errors import EnvironmentUnfit, UsageError
-from edgecnn.processes import Team
 
 VARIABLE = "EDGECNN_DEVICE"
 """Environment variable that names another for "auto" than the first there is: cuda, mps or cpu."""
@@ -20,16 +19,24 @@ CPU = torch.device("cpu")
 Placed = TypeVar("Placed", Tensor, nn.Module)
 
 
-def choose(team: Team, wanted: str = "auto") -> torch.device:
-    """The device of this process, of the wanted kind; each of a machine's processes has a CUDA device of its own.
+def choose(wanted: str = "auto", *, processes: int = 1, local_processes: int = 1, local_rank: int = 0) -> torch.device:
+    """The device of this process; each of a machine's processes has a CUDA device of its own.
 
-    auto is what the variable names, else the first there is. MPS is for one process: no back end carries its tensors
-    from one to another. Raises EnvironmentUnfit if a device is named that is not here, UsageError if there are more
-    processes than CUDA devices.
+    MPS is for one process: no back end carries its tensors from one to another.
+
+    Args:
+        wanted: "cuda", "mps", "cpu", or "auto" for what the variable names, else the first there is.
+        processes: of the whole training.
+        local_processes: of it on this machine.
+        local_rank: this process's place among those.
+
+    Raises:
+        EnvironmentUnfit: a device is named that is not here.
+        UsageError: there are more processes than CUDA devices.
     """
     there = {
         "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available() and team.count == 1,
+        "mps": torch.backends.mps.is_available() and processes == 1,
         "cpu": True,
     }
     known = [name for name, present in there.items() if present]
@@ -39,13 +46,13 @@ def choose(team: Team, wanted: str = "auto") -> torch.device:
         raise EnvironmentUnfit(
             f"{named} names a device that this training cannot use.", f"here it can be {' or '.join(known)}"
         )
-    if name == "cuda" and team.local_count > torch.cuda.device_count():
+    if name == "cuda" and local_processes > torch.cuda.device_count():
         raise UsageError(
-            f"{team.local_count} processes cannot share the CUDA devices here, of which there are "
+            f"{local_processes} processes cannot share the CUDA devices here, of which there are "
             f"{torch.cuda.device_count()}.",
             f"torchrun --nproc-per-node {torch.cuda.device_count()}, or --device cpu",
         )
-    return torch.device(name, team.local_rank) if name == "cuda" else torch.device(name)
+    return torch.device(name, local_rank) if name == "cuda" else torch.device(name)
 
 
 def why(wanted: str) -> str:

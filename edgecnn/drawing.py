@@ -5,10 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgecnn import escapes, files
-from edgecnn.findings import Number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +18,17 @@ FAMILIES = {"dscnn": BLUE, "mlp": VERMILION, "vit": GREEN}
 """A net has the same colour in every picture."""
 
 
+class Estimate(Protocol):
+    """A number and the ends of its interval, None where it has none."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
 def panels(columns: int, rows: int = 1, width: float = 9.0, height: float = 3.6) -> tuple[Figure, Any]:
     """(figure, axes): an array of axes (rows, columns), of one dimension where one of the two is 1."""
     from matplotlib.figure import Figure
@@ -27,7 +37,7 @@ def panels(columns: int, rows: int = 1, width: float = 9.0, height: float = 3.6)
     return figure, figure.subplots(rows, columns)
 
 
-def with_intervals(axes: Any, xs: Sequence[float], numbers: Sequence[Number], label: str, **style: Any) -> None:
+def with_intervals(axes: Any, xs: Sequence[float], numbers: Sequence[Estimate], label: str, **style: Any) -> None:
     """A line through the numbers, each with its interval where it has one."""
     ys = [one.value for one in numbers]
     lows = [one.value if one.low is None else one.low for one in numbers]

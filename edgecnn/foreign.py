@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import labels, pictures
-from edgecnn.artifact import Artifact, Description, Preprocessing, TensorSpec, class_count
+from edgecnn import labels
+from edgecnn.artifact import RESIZE_RULE, Artifact, Description, Preprocessing, TensorSpec, class_count
 from edgecnn.errors import DataError, UsageError
 
 Number = float | tuple[float, ...]
@@ -158,9 +158,7 @@ def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
     else:
         height, width, channels = 1, math.prod(shape[1:]), 1
     colour_order = "grey" if channels == 1 else "RGB"
-    return Preprocessing(
-        height=height, width=width, channels=channels, colour_order=colour_order, resize=pictures.RESIZE_RULE
-    )
+    return Preprocessing(height=height, width=width, channels=channels, colour_order=colour_order, resize=RESIZE_RULE)
 
 
 def fed_words(spec: TensorSpec, size: Preprocessing) -> str:

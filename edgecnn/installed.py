@@ -10,9 +10,9 @@ from typing import TypeVar
 from edgecnn import config, preflight, releases, replies
 from edgecnn.artifact import Artifact
 from edgecnn.errors import BoardUnfit, EdgecnnError, PlanError, UsageError
-from edgecnn.link import Answer, Link, last_line
+from edgecnn.link import Answer, Link
 from edgecnn.preflight import BoardFacts
-from edgecnn.replies import NotAReply
+from edgecnn.replies import NotAReply, last_line
 
 TEST_TIMEOUT_S = 600.0
 SHORT_DIGEST = 12

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import IO
 
 from edgecnn import files, openssh
-from edgecnn.complaints import last_line as last_line
 from edgecnn.complaints import refused, shut, unwritten
 from edgecnn.errors import BoardUnfit, LinkError
 from edgecnn.framing import Mark
+from edgecnn.replies import last_line
 
 PUSH = """
 set -eu

@@ -29,11 +29,6 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 }
 """What is read, in Pillow's words, and its suffixes. Pillow knows more, some of which start other programs."""
 
-RESIZE_RULE = (
-    "the largest centred crop of the target's aspect ratio, in whole pixels rounded down, is resized by Pillow's"
-    " BILINEAR: a triangle filter that reaches one target pixel to each side, or one source pixel when enlarging"
-)
-
 PIXEL_RULE = (
     f"a JPEG of more than {picture_sizes.MAX_PIXELS:,} pixels is unpacked at a half of its width and height, or at a"
     " quarter; of 16 or 12 bits a channel the upper 8 are kept; float, signed and deeper pixels are refused;"
@@ -74,7 +69,7 @@ def decode(
     """One picture as uint8 (height, width, channels), grey for 1 channel and RGB for 3.
 
     EXIF orientation is applied; palettes and CMYK become RGB; transparency is laid on black; of 16
-    bits a channel the upper 8 are kept; of an animation the first frame. Resizing follows RESIZE_RULE.
+    bits a channel the upper 8 are kept; of an animation the first frame. Resizing follows `artifact.RESIZE_RULE`.
     Grey is ITU-R BT.601 luma. Raises DataError that names the picture if it cannot be read whole, if
     its pixels have no stated white (float, signed), or if it declares more pixels than
     picture_sizes allows, or than `max_pixels`, before they are unpacked.

@@ -30,12 +30,11 @@ def names(kind: str) -> tuple[str, ...]:
     )
 
 
-def load(kind: str, name: str) -> ModuleType:
-    """The plug-in's module; a UsageError lists the known ones when there is none of that name."""
+def load(kind: str, name: str, noun: str) -> ModuleType:
+    """The plug-in's module; a UsageError lists the known ones when there is no `noun` of that name."""
     known = names(kind)
     if name not in known:
-        article = {"nets": "net", "data": "data set", "formats": "format"}.get(kind, kind.rstrip("s"))
-        raise UsageError(f"There is no {article} named {name!r}.", nearest(name, known))
+        raise UsageError(f"There is no {noun} named {name!r}.", nearest(name, known))
     return importlib.import_module(f"edgecnn.{kind}.{name.replace('-', '_')}")
 
 

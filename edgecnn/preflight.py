@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgecnn import environment, replies
-from edgecnn.complaints import last_line
 from edgecnn.errors import BoardUnfit, LinkError
 from edgecnn.link import Link
+from edgecnn.replies import last_line
 from edgecnn.throttling import Throttling
 
 ARCHITECTURES = ("aarch64", "x86_64")

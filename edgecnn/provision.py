@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn import console, depot, documents, files, places, scratch
-from edgecnn.complaints import last_line
 from edgecnn.depot import Depot
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage
 from edgecnn.link import Link
 from edgecnn.preflight import BoardFacts, Python, require
+from edgecnn.replies import last_line
 
 OLDEST_MANYLINUX = {"aarch64": 17, "x86_64": 5}
 """Smallest glibc 2.x a manylinux tag exists for, by architecture (PEP 600)."""

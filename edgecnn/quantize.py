@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from edgecnn import files, nets, pictures, rungs, scheme
-from edgecnn.artifact import Preprocessing
+from edgecnn import files, nets, rungs, scheme
+from edgecnn.artifact import RESIZE_RULE, Preprocessing
 from edgecnn.calibration import Calibration
 from edgecnn.data import Splits
 from edgecnn.layers import Normalise
@@ -49,7 +49,7 @@ class Exportable:
             width=width,
             channels=channels,
             colour_order="grey" if channels == 1 else "RGB",
-            resize=pictures.RESIZE_RULE,
+            resize=RESIZE_RULE,
         )
 
     def example(self) -> Tensor:

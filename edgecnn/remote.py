@@ -28,7 +28,7 @@ from edgecnn import (
     scratch,
     ship,
 )
-from edgecnn.complaints import LONGEST_WORDS, last_line
+from edgecnn.complaints import LONGEST_WORDS
 from edgecnn.depot import Depot
 from edgecnn.environment import Environment
 from edgecnn.errors import BoardUnfit, LinkError
@@ -36,7 +36,7 @@ from edgecnn.link import Session, connect
 from edgecnn.measure import Job, LabelledSet, Outcome
 from edgecnn.preflight import BoardFacts
 from edgecnn.provision import provision
-from edgecnn.replies import NotAReply
+from edgecnn.replies import NotAReply, last_line
 
 HELD_TIMEOUT_S = 120.0
 FACTS_TIMEOUT_S = 600.0

@@ -11,6 +11,10 @@ LONGEST_WORDS = 300
 """Of what a board says in a sentence of ours, in characters."""
 
 
+LAST_WORDS = 1 << 16
+"""Of whatever a board said, where its last line is looked for."""
+
+
 class NotAReply(ValueError):
     """A board said something else than it should; the message says what."""
 
@@ -31,6 +35,12 @@ def plain(text: str) -> str:
     """The text in one line, short enough for a sentence, without what a terminal would obey."""
     short = "".join(letter for letter in text[: 4 * LONGEST_WORDS] if letter.isprintable()).strip()
     return short if len(short) <= LONGEST_WORDS else f"{short[:LONGEST_WORDS]} …"
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, without its full stop and what a terminal would obey."""
+    lines = (plain(line) for line in reversed(text[-LAST_WORDS:].splitlines()))
+    return next((line.rstrip(".") for line in lines if line), "")
 
 
 def _printable(value: Any) -> Any:

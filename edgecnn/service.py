@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from edgecnn.complaints import unwritten
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit
-from edgecnn.link import Answer, Link, last_line
+from edgecnn.link import Answer, Link
 from edgecnn.preflight import BoardFacts
+from edgecnn.replies import last_line
 
 MEMORY_MAX = "384M"
 """Sixteen transparent PNGs of 12.3 megapixels in 8 MB each, sent at once, took the runner to 285 MB (x86-64)."""

@@ -74,7 +74,10 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     """
     if resume and is_run(folder):
         recipe = _as_begun(recipe, folder)
-    where = device.choose(processes.here(), recipe.device)
+    here = processes.here()
+    where = device.choose(
+        recipe.device, processes=here.count, local_processes=here.local_count, local_rank=here.local_rank
+    )
     with processes.joined(where.type) as team, allocator.kept_pages(), contextlib.ExitStack() as held:
         return _train(recipe, folder, resume, watch, team, where, held)
 

@@ -14,9 +14,8 @@ import tiny_models
 from PIL import Image
 
 from edgecnn import artifact, bundle, formats, plans, runtimes
-from edgecnn.artifact import Artifact, Preprocessing
+from edgecnn.artifact import RESIZE_RULE, Artifact, Preprocessing
 from edgecnn.bundle import Bundle
-from edgecnn.pictures import RESIZE_RULE
 from edgecnn.recipes import DataPlan, NetPlan, Recipe
 from edgecnn.run import Run, write_facts
 

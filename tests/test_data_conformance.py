@@ -112,5 +112,5 @@ def test_it_forbids_augmentations_that_exist_and_says_why(name: str) -> None:
 
 def test_it_says_what_it_holds(name: str) -> None:
     assert data.get(name).LICENCE.strip()
-    head = inspect.getdoc(plugins.load("data", name)) or ""
+    head = inspect.getdoc(plugins.load("data", name, "data set")) or ""
     assert head.splitlines()[0].endswith((".", ")."))

@@ -17,7 +17,7 @@ from edgecnn import batch_norm, data, device, inference, learning, nets, optimis
 from edgecnn.checkpoint import State
 from edgecnn.errors import EnvironmentUnfit, UsageError
 from edgecnn.learning import Task
-from edgecnn.processes import ALONE, Team
+from edgecnn.processes import ALONE
 from edgecnn.recipes import DistillPlan
 from edgecnn.run import Run
 from edgecnn.teacher import Teacher
@@ -39,26 +39,28 @@ def has(monkeypatch: pytest.MonkeyPatch) -> Has:
 
 
 @pytest.mark.parametrize(
-    ("cuda", "mps", "team", "chosen"),
+    ("cuda", "mps", "processes", "chosen"),
     [
-        (0, False, ALONE, "cpu"),
-        (0, True, ALONE, "mps"),
-        (1, False, ALONE, "cuda:0"),
-        (2, True, ALONE, "cuda:0"),
-        (2, False, Team(3, 4, 1, 2), "cuda:1"),
-        (0, True, Team(0, 2, 0, 2), "cpu"),
+        (0, False, {}, "cpu"),
+        (0, True, {}, "mps"),
+        (1, False, {}, "cuda:0"),
+        (2, True, {}, "cuda:0"),
+        (2, False, {"processes": 4, "local_processes": 2, "local_rank": 1}, "cuda:1"),
+        (0, True, {"processes": 2, "local_processes": 2}, "cpu"),
     ],
 )
-def test_the_first_device_there_is_is_chosen(has: Has, cuda: int, mps: bool, team: Team, chosen: str) -> None:
+def test_the_first_device_there_is_is_chosen(
+    has: Has, cuda: int, mps: bool, processes: dict[str, int], chosen: str
+) -> None:
     has(cuda, mps)
-    assert device.choose(team) == torch.device(chosen)
+    assert device.choose(**processes) == torch.device(chosen)
 
 
 def test_the_variable_names_another(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:
     has(1, True)
     for name in ("cpu", "mps"):
         monkeypatch.setenv(device.VARIABLE, name)
-        assert device.choose(ALONE) == torch.device(name)
+        assert device.choose() == torch.device(name)
 
 
 @pytest.mark.parametrize("name", ["cuda", "tpu"])
@@ -66,7 +68,7 @@ def test_a_device_that_is_not_here_is_refused(has: Has, monkeypatch: pytest.Monk
     has(0, True)
     monkeypatch.setenv(device.VARIABLE, name)
     with pytest.raises(EnvironmentUnfit, match=f"EDGECNN_DEVICE={name} names a device") as error:
-        device.choose(ALONE)
+        device.choose()
     assert error.value.hint == "here it can be mps or cpu"
 
 
@@ -74,19 +76,19 @@ def test_a_recipe_names_another_whatever_the_variable_says(has: Has, monkeypatch
     has(1, True)
     monkeypatch.setenv(device.VARIABLE, "mps")
     for name in ("cpu", "cuda", "mps"):
-        assert device.choose(ALONE, name).type == name
+        assert device.choose(name).type == name
         assert device.why(name) == "asked for"
-    assert device.choose(ALONE, "auto").type == "mps"
+    assert device.choose("auto").type == "mps"
     assert device.why("auto") == "EDGECNN_DEVICE names it"
     has(0, False)
     with pytest.raises(EnvironmentUnfit, match="device = cuda names a device that this training cannot use"):
-        device.choose(ALONE, "cuda")
+        device.choose("cuda")
 
 
 def test_more_processes_than_cuda_devices_are_refused(has: Has) -> None:
     has(1, False)
     with pytest.raises(UsageError, match="2 processes cannot share the CUDA devices here, of which there are 1"):
-        device.choose(Team(0, 2, 0, 2))
+        device.choose(processes=2, local_processes=2)
 
 
 ELSEWHERE = torch.device("meta")

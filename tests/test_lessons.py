@@ -62,7 +62,7 @@ def value(name: str, number: str) -> Number:
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryLesson:
     def test_says_what_the_textbook_claims_and_where(self, name: str) -> None:
-        head = inspect.getdoc(plugins.load("lessons", name)) or ""
+        head = inspect.getdoc(plugins.load("lessons", name, "lesson")) or ""
         assert len(head.split()) >= 30
         assert re.search(r"\b(19|20)\d\d\b", head)
         assert len(lessons.get(name).TITLE) <= 120

@@ -204,7 +204,7 @@ class Tally:
 
 
 def test_counting_costs_nothing_and_small_nets_run_often(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = plugins.load("runtimes", job.runtime)
+    module = plugins.load("runtimes", job.runtime, "runtime")
     session = module.open(Path(job.model), 1)
     runs = []
 

@@ -10,8 +10,8 @@ import small_runs
 import tiny_models
 from test_measure import job_of
 
-from edgecnn import formats, measure, operators, plugins, runtimes
-from edgecnn.operators import CODERS, MOVES, WEIGHTED, Operator
+from edgecnn import formats, measure, runtimes
+from edgecnn.formats import CODERS, MOVES, WEIGHTED, Operator, Reader
 
 KERNEL = tiny_models.weights(6, 6, 3, 4)
 MADE = {
@@ -25,6 +25,13 @@ MADE = {
 """The last unpacks its weights when it is loaded, which is no step of an inference."""
 
 
+def reader(name: str) -> Reader:
+    """What tells the operators of a format apart."""
+    found = formats.get(name).OPERATORS
+    assert found is not None
+    return found
+
+
 def lowered(path: Path, folder: Path) -> tuple[bytes, tuple[Operator, ...], runtimes.Runtime]:
     """(the executed graph, its operators, the runtime) of a file."""
     name = formats.of(path)
@@ -34,15 +41,13 @@ def lowered(path: Path, folder: Path) -> tuple[bytes, tuple[Operator, ...], runt
     job = job_of(path, runtimes.for_format(name)[0])
     kernels = runtime.profile(target, 1, measure.random_input(job.input, job.preprocessing), 1)
     told = {one.place: list(zip(one.dtypes, one.shapes, strict=True)) for one in kernels}
-    return target.read_bytes(), operators.get(name).read(target.read_bytes(), told), runtime
+    return target.read_bytes(), reader(name).read(target.read_bytes(), told), runtime
 
 
 def test_every_reader_is_of_a_format(tmp_path: Path) -> None:
-    assert (
-        {formats.of(make(tmp_path / name)) for name, make in MADE.items()}
-        == set(plugins.names("operators"))
-        <= set(plugins.names("formats"))
-    )
+    assert {formats.of(make(tmp_path / name)) for name, make in MADE.items()} == {
+        name for name in formats.names() if formats.get(name).OPERATORS is not None
+    }
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -75,7 +80,7 @@ def test_prefixes_grow_by_one_operator_and_the_last_is_the_graph(name: str, tmp_
     data, found, runtime = lowered(path, tmp_path)
     job = job_of(path, runtimes.for_format(formats.of(path))[0])
     x = measure.random_input(job.input, job.preprocessing)
-    prefixes = operators.get(formats.of(path)).prefixes(data)
+    prefixes = reader(formats.of(path)).prefixes(data)
     assert len(prefixes) == len(found) + 1
     outputs = []
     for place, prefix in enumerate(prefixes):
@@ -105,7 +110,7 @@ def test_a_branch_stays_alive_until_it_is_read(tmp_path: Path) -> None:
     model.graph.node.append(helper.make_node("Add", ["last", "side"], ["sum"], name="sum"))
     model.graph.output[0].name = "sum"
     save(model, tmp_path / "branch.onnx")
-    first = operators.get("onnx").prefixes((tmp_path / "branch.onnx").read_bytes())
+    first = reader("onnx").prefixes((tmp_path / "branch.onnx").read_bytes())
     counts = []
     for prefix in first:
         (tmp_path / "part.onnx").write_bytes(prefix)

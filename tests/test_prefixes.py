@@ -14,7 +14,7 @@ import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn import artifact as artifacts
-from edgecnn import formats, plugins, prefixes, runtimes
+from edgecnn import formats, prefixes, runtimes
 from edgecnn.errors import ModelFileError, UsageError
 
 FILES = [
@@ -36,11 +36,18 @@ def cut(path: Path, name: str, folder: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", plugins.names("prefixes"))
-def test_a_cutter_is_named_after_a_format_that_a_runtime_reads(name: str) -> None:
-    assert runtimes.for_format(name)
-    assert prefixes.can_cut(Path(f"net{formats.get(name).SUFFIX}"))
-    assert all(callable(getattr(prefixes.get(name), part)) for part in ("tensors", "prefix", "constants"))
+@pytest.mark.parametrize("name", formats.names())
+def test_what_can_be_cut_has_its_parts_and_is_read_by_a_runtime(name: str) -> None:
+    cutter = formats.get(name).CUTTER
+    assert prefixes.can_cut(Path(f"net{formats.get(name).SUFFIX}")) == (cutter is not None)
+    if cutter is not None:
+        assert runtimes.for_format(name)
+        assert all(callable(getattr(cutter, part)) for part in ("tensors", "prefix", "constants"))
+
+
+def test_a_file_of_another_format_cannot_be_cut(tmp_path: Path) -> None:
+    assert not prefixes.can_cut(tmp_path / "net.h")
+    assert prefixes.can_cut(tmp_path / "net.onnx")
 
 
 @pytest.mark.parametrize(("net", "format_name", "precision"), FILES)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edgecnn import environment
 from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
-from edgecnn.operators import CODERS, MOVES, Operator
+from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.plans import Suite
 from edgecnn.profiling import advice, results, rows, show, slower, take, threads
 from edgecnn.profiling.results import Advice, Cost, Profile, ProfileReport, Row, Threads, Total

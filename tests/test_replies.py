@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_preflight import PI
 
-from edgecnn import answers, complaints, environment, preflight, replies
+from edgecnn import answers, environment, preflight, replies
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.framing import Mark
 from edgecnn.installed import Installed, Status
@@ -86,7 +86,7 @@ def test_what_is_no_reply_is_said_in_few_words(text: str, reason: str) -> None:
 
 @given(st.text())
 def test_words_of_a_board_are_one_printable_line(text: str) -> None:
-    for line in (replies.plain(text), complaints.last_line(text)):
+    for line in (replies.plain(text), replies.last_line(text)):
         assert line.isprintable()
         assert len(line) <= replies.LONGEST_WORDS + 2
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,25 +17,57 @@ def test_the_same_sources_give_the_same_bytes() -> None:
     assert ship.archive() == ship.archive()
 
 
-def test_it_holds_every_runtime_and_no_verb() -> None:
-    names = set(zipfile.ZipFile(io.BytesIO(ship.archive())).namelist())
+def names_in(archive: bytes) -> set[str]:
+    return set(zipfile.ZipFile(io.BytesIO(archive)).namelist())
+
+
+WRITERS = {"worker": ship.archive, "runner": ship.runner}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_it_holds_every_runtime_and_no_verb(name: str) -> None:
+    names = names_in(WRITERS[name]())
     for runtime in plugins.names("runtimes"):
         assert f"edgecnn/runtimes/{runtime.replace('-', '_')}.py" in names
-    assert not names & {"edgecnn/bench.py", "edgecnn/cli.py", "edgecnn/train.py", "edgecnn/plans.py"}
+    assert not names & {"edgecnn/bench.py", "edgecnn/cli/__init__.py", "edgecnn/train.py", "edgecnn/plans.py"}
 
 
-def test_it_holds_all_it_imports() -> None:
-    """Imports inside functions too: none of edgecnn's own may be missing on the board."""
-    bundle = zipfile.ZipFile(io.BytesIO(ship.archive()))
-    names = set(bundle.namelist())
-    for name in names:
-        for node in ast.walk(ast.parse(bundle.read(name))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("edgecnn"):
-                parts = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "edgecnn" else []
-                for module in [node.module, *parts]:
-                    path = (module or "").replace(".", "/")
-                    is_module = Path(__file__).parent.parent.joinpath(f"{path}.py").is_file()
-                    assert not is_module or f"{path}.py" in names, f"{name} imports {module}"
+@pytest.mark.parametrize("name", WRITERS)
+def test_it_holds_all_it_imports(name: str) -> None:
+    """Imports inside functions too: no module and no package of edgecnn's own may be missing on the board."""
+    archive = zipfile.ZipFile(io.BytesIO(WRITERS[name]()))
+    names = set(archive.namelist())
+    for file in names:
+        for module in imported(ast.parse(archive.read(file))):
+            path = Path(ship.__file__).parent.parent.joinpath(*module.split("."))
+            for source in (path.with_suffix(".py"), path / "__init__.py"):
+                held = source.relative_to(Path(ship.__file__).parent.parent).as_posix()
+                assert not source.is_file() or held in names, f"{file} imports {module}"
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The names of modules of edgecnn that a module may import, and of all packages above them."""
+    unseen = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in unseen:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "edgecnn":
+            parts = str(node.module).split(".")
+            yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == "edgecnn")
+
+
+def test_what_a_board_is_sent_grows_only_where_it_is_seen() -> None:
+    """Each module costs every board's disk and start: a new one here is meant to be there."""
+    listed = Path(__file__).with_name("on_boards.txt").read_text(encoding="utf-8").split()
+    assert sorted(names_in(ship.archive()) | names_in(ship.runner())) == listed
 
 
 def test_it_runs_from_anywhere_and_is_not_the_checkout(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tiny_models
 from test_measure import job_of
-from test_operators import MADE, lowered
+from test_operators import MADE, lowered, reader
 
-from edgecnn import counters, formats, measure, operators, runtimes, steps
+from edgecnn import counters, formats, measure, runtimes, steps
 from edgecnn.errors import ModelFileError
 from edgecnn.measure import Job
 from edgecnn.steps import Lowering, Prefixes
@@ -20,7 +20,7 @@ def cut(name: str, folder: Path) -> tuple[Job, Prefixes]:
     data, _, _ = lowered(path, folder)
     parts = folder / "parts"
     parts.mkdir()
-    for place, prefix in enumerate(operators.get(formats.of(path)).prefixes(data)):
+    for place, prefix in enumerate(reader(formats.of(path)).prefixes(data)):
         (parts / f"{place:05d}{path.suffix}").write_bytes(prefix)
     plan = Prefixes(folder=str(parts), passes=3, unit="ms", least_instructions=100_000)
     return job_of(path, runtimes.for_format(formats.of(path))[0]), plan

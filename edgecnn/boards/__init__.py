@@ -7,14 +7,16 @@ that needs no network. The process is the same worker everywhere.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from edgecnn import plugins
 from edgecnn.boards import _named
 from edgecnn.environment import Environment
 from edgecnn.errors import UsageError, nearest
-from edgecnn.link import Link
 from edgecnn.measure import Job, Outcome
+
+if TYPE_CHECKING:
+    from edgecnn.link import Link
 
 
 class Board(Protocol):
@@ -51,7 +53,7 @@ class BoardKind(Protocol):
 
 def get(name: str) -> BoardKind:
     """The kind of board of that name; a UsageError lists the known ones."""
-    return cast(BoardKind, plugins.load("boards", name))
+    return cast(BoardKind, plugins.load("boards", name, "board"))
 
 
 def find(name: str) -> tuple[BoardKind, str]:
@@ -78,4 +80,4 @@ def link(name: str) -> AbstractContextManager[Link] | None:
     """The bare link to a board, for what needs no worker; None for a board that is reached without one."""
     kind, address = find(name)
     connect = getattr(kind, "connect", None)
-    return cast(AbstractContextManager[Link] | None, connect(address)) if connect else None
+    return cast("AbstractContextManager[Link] | None", connect(address)) if connect else None

@@ -105,7 +105,7 @@ class DataSet(Protocol):
 
 def get(name: str) -> DataSet:
     """The data set of that name; a UsageError lists the known ones."""
-    return cast(DataSet, plugins.load("data", name))
+    return cast(DataSet, plugins.load("data", name, "data set"))
 
 
 def load(plan: DataPlan) -> Splits:

@@ -27,6 +27,7 @@ import numpy as np
 
 import edgecnn
 from edgecnn import console, documents, files, pictures
+from edgecnn.artifact import RESIZE_RULE
 from edgecnn.data import _kept, _stored
 from edgecnn.data._stored import Pixels, Stored
 from edgecnn.errors import DataError, EnvironmentUnfit
@@ -89,7 +90,7 @@ def _key(contents: Sequence[str], shape: Shape) -> str:
     versions = [PIL.__version__, edgecnn.__version__]
     height, width, channels = shape
     size = height if height == width else [height, width]
-    rules = [pictures.RESIZE_RULE, pictures.PIXEL_RULE, pictures.formats()]
+    rules = [RESIZE_RULE, pictures.PIXEL_RULE, pictures.formats()]
     decided_by = documents.to_json([rules, versions, size, channels, list(contents)], None)
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 

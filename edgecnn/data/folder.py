@@ -1,6 +1,6 @@
 """Your own pictures: `train/<class>/*` with `test/` and `validation/` beside it, or `<class>/*` that is cut for you.
 
-The class names are the folders' names, sorted. Splits go by many names (`edgecnn.folder_layout`). Pictures are found in
+The class names are the folders' names, sorted. Splits go by many names (`_folder_layout`). Pictures are found in
 a class folder at any depth, as `picture_files.walk` says; what is left out is counted by kind, and links to folders are
 followed for a class folder only, so no loop of links can trap the search.
 
@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, folder_layout
+from edgecnn import console
 from edgecnn import labels as labels_of
-from edgecnn.data import Split, _copies, _decoded, _near_copies, _remarks
+from edgecnn.data import Split, _copies, _decoded, _folder_layout, _near_copies, _remarks
 from edgecnn.data._cut import Texts, by_key, stratified
+from edgecnn.data._folder_layout import Layout
+from edgecnn.data._folder_layout import test_of as test_of
 from edgecnn.errors import DataError, PlanError
-from edgecnn.folder_layout import Layout
 
 LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
@@ -44,7 +45,7 @@ def load(
     """(train, test), uint8 (N, size, width, channels), decoded once and then read from a cache.
 
     path: the folder.
-    size: height in pixels, reached by pictures.RESIZE_RULE.
+    size: height in pixels, reached by artifact.RESIZE_RULE.
     width: in pixels; 0 for square pictures.
     channels: 1 for grey, 3 for RGB.
     test: share of every class that becomes the test split, if there is no test/.
@@ -67,7 +68,7 @@ def load(
         raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
     if split not in ("content", "drawn"):
         raise PlanError(f"[data]: split = {split!r} is unknown.", 'split = "content"')
-    layout = folder_layout.find(Path(path).expanduser())
+    layout = _folder_layout.find(Path(path).expanduser())
     classes, paths, labels, roles = _files(layout)
     contents = _decoded.digests(paths)
     _copies.refuse_leak(paths, contents, roles)
@@ -96,7 +97,7 @@ def load(
 
 def _files(layout: Layout) -> tuple[tuple[str, ...], list[Path], npt.NDArray[np.int64], npt.NDArray[np.str_]]:
     """(class names, every picture's path, its label (N,), the split it lies in (N,)), split after split."""
-    found = {role: folder_layout.classes(part) for role, part in layout.parts}
+    found = {role: _folder_layout.classes(part) for role, part in layout.parts}
     classes = tuple(found["train"])
     for role, part in layout.parts:
         if other := sorted(set(classes) ^ set(found[role])):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, folder_layout, picture_files, pictures
+from edgecnn import console, picture_files, pictures
+from edgecnn.data.folder import test_of
 from edgecnn.errors import DataError
 from edgecnn.labels import composed
 
@@ -41,7 +42,7 @@ def labelled(folder: Path, limit: int) -> Labelled:
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.", "name a folder of pictures: <class>/*.jpg")
-    root = folder_layout.test_of(folder)
+    root = test_of(folder)
     listing = picture_files.walk(root)
     found = listing.pictures
     if not found:
@@ -97,7 +98,7 @@ class Album:
 
 
 def centre_crop(image: Any, width: int, height: int) -> Any:
-    """pictures.RESIZE_RULE."""
+    """artifact.RESIZE_RULE."""
     from PIL import Image
 
     return resized(image, width, height, Image.Resampling.BILINEAR)

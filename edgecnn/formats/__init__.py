@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Protocol, cast
 from edgecnn import magic, plugins, sizes
 from edgecnn.artifact import Description
 from edgecnn.errors import ModelFileError, UsageError
+from edgecnn.formats._operators import CODERS as CODERS
+from edgecnn.formats._operators import MOVES as MOVES
+from edgecnn.formats._operators import WEIGHTED as WEIGHTED
+from edgecnn.formats._operators import Operator as Operator
+from edgecnn.formats._operators import Reader as Reader
+from edgecnn.formats._source import Source as Source
+from edgecnn.formats._tensors import Cutter as Cutter
+from edgecnn.formats._tensors import Inner as Inner
 
 if TYPE_CHECKING:
     from edgecnn.plans import ExportPlan
-    from edgecnn.quantize import Exportable
 
 
 class Format(Protocol):
@@ -20,11 +27,17 @@ class Format(Protocol):
 
     SUFFIX: str
 
+    OPERATORS: Reader | None
+    """What tells the operators of its files apart; None where nothing can."""
+
+    CUTTER: Cutter | None
+    """What cuts its files at an inner tensor; None where nothing can."""
+
     def check(self) -> None:
         """Raise EnvironmentUnfit if this machine cannot write the format."""
         ...
 
-    def write(self, model: Exportable, precision: str, plan: ExportPlan, path: Path) -> None:
+    def write(self, model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
         """Write `model` to `path`, labels and card inside."""
         ...
 
@@ -36,9 +49,14 @@ class Format(Protocol):
         ...
 
 
+def names() -> tuple[str, ...]:
+    """The formats there are, sorted."""
+    return plugins.names("formats")
+
+
 def get(name: str) -> Format:
     """The format of that name; a UsageError lists the known ones."""
-    return cast(Format, plugins.load("formats", name))
+    return cast(Format, plugins.load("formats", name, "format"))
 
 
 def of(path: Path) -> str:

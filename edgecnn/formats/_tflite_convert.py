@@ -15,8 +15,8 @@ from edgecnn.formats import _tflite_islands, _tflite_model, _tflite_surgery
 from edgecnn.quiet import quietly
 
 if TYPE_CHECKING:
+    from edgecnn.formats import Source
     from edgecnn.plans import ExportPlan
-    from edgecnn.quantize import Exportable
 
 BUILDS = (("Linux", "x86_64"), ("Darwin", "arm64"))
 """Where litert-converter has one."""
@@ -42,7 +42,7 @@ def takes_floats(precision: str, plan: ExportPlan) -> bool:
     return precision != "int8" or plan.io == "float32"
 
 
-def convert(model: Exportable, precision: str, plan: ExportPlan) -> Any:
+def convert(model: Source, precision: str, plan: ExportPlan) -> Any:
     """The ModelT of the net as `precision` ("fp32", "fp16" or "int8"), tidy, without notes.
 
     fp16 raises EnvironmentUnfit for a weight that half precision cannot hold.
@@ -62,7 +62,7 @@ def convert(model: Exportable, precision: str, plan: ExportPlan) -> Any:
     return flatbuffer
 
 
-def _convert(model: Exportable, precision: str, of_floats: bool) -> bytes:
+def _convert(model: Source, precision: str, of_floats: bool) -> bytes:
     """The converter's own file: float pixels in front if `of_floats`, else int8 at both edges."""
     with quietly(), scratch.folder() as folder:
         import litert_torch

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgecnn import labels as names
 from edgecnn.artifact import ImageNote
-from edgecnn.formats import _onnx_notes
+from edgecnn.formats import _notes
 from edgecnn.formats._tflite_metadata import GREY, IMAGE_PROPERTIES, LABELS, NORMALIZATION_OPTIONS, NOTE, RGB
 
 ULTRALYTICS = ("metadata.json", "TFLITE_ULTRALYTICS_METADATA.json", "temp_meta.txt")
@@ -29,9 +29,9 @@ def read(model: Any, data: bytes) -> tuple[tuple[str, ...], ImageNote | None]:
     """(class names in the order of the outputs, what is said of the pictures) of a ModelT and its file's bytes."""
     behind = _archive(data)
     for name in ULTRALYTICS:
-        table = _onnx_notes.literal(behind.get(name, ""))
+        table = _notes.literal(behind.get(name, ""))
         if isinstance(table, dict) and "names" in table:
-            return _onnx_notes.names_of(table.get("names")), _onnx_notes.ultralytics(table)
+            return _notes.names_of(table.get("names")), _notes.ultralytics(table)
     graph = _graph(model)
     return _labels(behind, graph), _image(graph)
 

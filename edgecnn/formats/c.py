@@ -25,10 +25,11 @@ from edgecnn.opening import opening
 from edgecnn.runtimes import tflite_micro
 
 if TYPE_CHECKING:
+    from edgecnn.formats import Source
     from edgecnn.plans import ExportPlan
-    from edgecnn.quantize import Exportable
 
 SUFFIX = ".h"
+OPERATORS = CUTTER = None
 WIDTH = 100
 """Of the comment, in characters."""
 
@@ -40,7 +41,7 @@ def check() -> None:
         raise MissingPackage(tflite_micro.PACKAGE, "micro", "Writing a C array")
 
 
-def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> None:
+def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
     """Write the net as `precision` ("fp32" or "int8") to `path`.
 
     Raises PlanError for fp16, ModelFileError if TensorFlow Lite for Microcontrollers lacks an operator of the net.
@@ -81,7 +82,7 @@ def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:
         return _tflite_describe.describe(inner, input_shape)
 
 
-def _card(model: Exportable, said: Description, array: CArray) -> list[str]:
+def _card(model: Source, said: Description, array: CArray) -> list[str]:
     """The comment: what a programmer has to know to use the array."""
     size = model.preprocessing
     version = importlib.metadata.version(tflite_micro.PACKAGE)

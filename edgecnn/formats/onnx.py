@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 import edgecnn
 from edgecnn import documents
 from edgecnn.errors import MissingPackage
-from edgecnn.formats import _onnx_islands, _onnx_surgery, _onnx_versions
+from edgecnn.formats import _onnx_cut, _onnx_islands, _onnx_operators, _onnx_surgery, _onnx_versions
 from edgecnn.formats._onnx_describe import describe as describe
 from edgecnn.quiet import quietly
 
 if TYPE_CHECKING:
+    from edgecnn.formats import Source
     from edgecnn.plans import ExportPlan
-    from edgecnn.quantize import Exportable
 
 SUFFIX = ".onnx"
+OPERATORS, CUTTER = _onnx_operators, _onnx_cut
 OPSET = 18
 """The oldest that torch writes."""
 IR_VERSION = 8
@@ -39,7 +40,7 @@ def check() -> None:
             raise MissingPackage(package, "train", "Writing ONNX")
 
 
-def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> None:
+def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
     """Write the net as `precision` ("fp32", "fp16" or "int8") to `path`, labels and preprocessing inside.
 
     Raises PlanError or EnvironmentUnfit if it cannot be written for the runtime of `plan.onnx_for`.

@@ -12,20 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import documents
-from edgecnn.formats import _tflite_convert, _tflite_metadata, _tflite_model, _tflite_surgery
+from edgecnn.formats import (
+    _tflite_convert,
+    _tflite_cut,
+    _tflite_metadata,
+    _tflite_model,
+    _tflite_operators,
+    _tflite_surgery,
+)
 from edgecnn.formats._tflite_convert import check as check
 from edgecnn.formats._tflite_describe import describe as describe
 
 if TYPE_CHECKING:
+    from edgecnn.formats import Source
     from edgecnn.plans import ExportPlan
-    from edgecnn.quantize import Exportable
 
 SUFFIX = ".tflite"
+OPERATORS, CUTTER = _tflite_operators, _tflite_cut
 CARD_NOTE = "EDGECNN_CARD"
 """Metadata entry with the same notes as JSON that an ONNX file has as properties."""
 
 
-def write(model: Exportable, precision: str, plan: ExportPlan, path: Path) -> None:
+def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
     """Write the net as `precision` ("fp32", "fp16" or "int8") to `path`, labels and preprocessing inside."""
     flatbuffer = _tflite_convert.convert(model, precision, plan)
     raw = _tflite_convert.takes_floats(precision, plan)

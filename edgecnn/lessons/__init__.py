@@ -48,4 +48,4 @@ class Teachable(Protocol):
 
 def get(name: str) -> Teachable:
     """The lesson of that name; a UsageError lists the known ones."""
-    return cast(Teachable, plugins.load("lessons", name))
+    return cast(Teachable, plugins.load("lessons", name, "lesson"))

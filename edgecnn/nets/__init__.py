@@ -41,7 +41,7 @@ class Net(Protocol):
 
 def get(name: str) -> Net:
     """The net of that name; a UsageError lists the known ones."""
-    return cast(Net, plugins.load("nets", name))
+    return cast(Net, plugins.load("nets", name, "net"))
 
 
 def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:

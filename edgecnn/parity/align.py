@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.prefixes import Inner
+from edgecnn.formats import Inner
 
 KINDS = {
     "depthwiseconv": "conv",

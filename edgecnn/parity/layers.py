@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import prefixes, scratch
+from edgecnn.formats import Inner
 from edgecnn.parity import weights
 from edgecnn.parity.align import SHUFFLES, Pair, align, kind
 from edgecnn.parity.replay import Seat, pictures
 from edgecnn.parity.weights import Weights
-from edgecnn.prefixes import Inner
 
 PICTURES = 16
 """Shown to every prefix: those whose outputs differ the most."""

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from edgecnn import measure, prefixes, scratch
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate
+from edgecnn.formats import Inner
 from edgecnn.measure import Job
-from edgecnn.prefixes import Inner
 
 
 @dataclass(frozen=True)

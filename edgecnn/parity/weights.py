@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import prefixes
-from edgecnn.prefixes import Inner
+from edgecnn.formats import Inner
 
 SAME = 1e-6
 """Relative to the largest: numbers that were written by two tools may be rounded twice."""

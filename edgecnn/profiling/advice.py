@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from edgecnn.operators import CODERS, MOVES
+from edgecnn.formats import CODERS, MOVES
 from edgecnn.profiling import rows as r
 from edgecnn.profiling.results import Advice, Cost, Profile, Row
 from edgecnn.profiling.words import amount, count, percent, rate

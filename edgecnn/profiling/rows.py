@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from edgecnn import stats
-from edgecnn.operators import Operator
+from edgecnn.formats import Operator
 from edgecnn.profiling.results import Cost, Row
 
 MOST_OFF_PERCENT = 10.0

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from edgecnn.diagnose import family_of
+from edgecnn.formats import CODERS, MOVES, WEIGHTED
 from edgecnn.isa import X86
-from edgecnn.operators import CODERS, MOVES, WEIGHTED
 from edgecnn.profiling import rows as r
 from edgecnn.profiling.results import Advice, Profile, Row
 from edgecnn.profiling.words import amount, count

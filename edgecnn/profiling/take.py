@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn import benches, boards, candidates, config, console, operators, plugins, runtimes, scratch, validity
+from edgecnn import benches, boards, candidates, config, console, formats, runtimes, scratch, validity
 from edgecnn.boards import Board
 from edgecnn.candidates import Candidate, job_of
 from edgecnn.environment import Environment
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
 from edgecnn.escapes import say
 from edgecnn.foreign import PictureOptions
+from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.measure import Job, Outcome, Timing
-from edgecnn.operators import CODERS, MOVES, Operator
 from edgecnn.plans import Suite
 from edgecnn.profiling import advice, results, rows, show, slower, threads
 from edgecnn.profiling.results import Method, Profile, ProfileReport, Row, Total
@@ -145,11 +145,11 @@ def main(
 
 def _readable(found: Sequence[Candidate]) -> list[Candidate]:
     """Those whose operators can be told apart; the others are named and passed over."""
-    known = plugins.names("operators")
-    kept = [one for one in found if one.artifact.description.format in known]
+    kept = [one for one in found if formats.get(one.artifact.description.format).OPERATORS is not None]
     rest = [one.name for one in found if one not in kept]
     if rest and not kept:
-        raise UsageError(f"{', '.join(rest)}: of this format no operators can be told apart.", f"of {', '.join(known)}")
+        known = ", ".join(name for name in formats.names() if formats.get(name).OPERATORS is not None)
+        raise UsageError(f"{', '.join(rest)}: of this format no operators can be told apart.", f"of {known}")
     if rest:
         console.warn(f"Passed over, for of this format no operators can be told apart: {', '.join(rest)}.")
     return kept
@@ -163,7 +163,8 @@ def _lower(board: Board, one: Taken, suite: Suite, folder: Path) -> None:
         if found.lowered is None:
             return
         data = base64.b64decode(found.lowered.model)
-        reader = operators.get(one.candidate.artifact.description.format)
+        reader = formats.get(one.candidate.artifact.description.format).OPERATORS
+        assert reader is not None  # `_readable` has seen to it
         told = {kernel.place: list(zip(kernel.dtypes, kernel.shapes, strict=True)) for kernel in found.lowered.kernels}
         one.operators = reader.read(data, told, one.candidate.artifact.description.input.shape)
         folder.mkdir()

@@ -77,7 +77,7 @@ def gain_pp(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_]) -> tupl
 
 def get(name: str) -> Rung:
     """The rung of that name; a UsageError lists the known ones."""
-    return cast(Rung, plugins.load("rungs", name))
+    return cast(Rung, plugins.load("rungs", name, "rung"))
 
 
 def climbed(scheme: Scheme, taken: Mapping[str, Options]) -> Scheme:

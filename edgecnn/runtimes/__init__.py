@@ -83,7 +83,7 @@ class Runtime(Protocol):
 
 def get(name: str) -> Runtime:
     """The runtime of that name; a UsageError lists the known ones."""
-    return cast(Runtime, plugins.load("runtimes", name))
+    return cast(Runtime, plugins.load("runtimes", name, "runtime"))
 
 
 def on_boards() -> tuple[str, ...]:

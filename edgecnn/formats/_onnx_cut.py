@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgecnn.formats._onnx_absorbed import Absorbed
 from edgecnn.formats._onnx_graph import SHUFFLES, Graph, read, reads
-from edgecnn.prefixes import Inner, dequantised
+from edgecnn.formats._tensors import Inner, dequantised
 
 OLDEST_IR = 4
 """From here on a constant need not be listed among the inputs."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgecnn.formats import _tflite_sizes
+from edgecnn.formats._operators import Operator, Shape, convolution_kind, convolution_label
 from edgecnn.formats._tflite_model import constant, dtype_name, dump, load, operator_name, shape, text
-from edgecnn.operators import Operator, Shape, convolution_kind, convolution_label
 
 CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
 PRODUCTS = {"FULLY_CONNECTED", "BATCH_MATMUL"}

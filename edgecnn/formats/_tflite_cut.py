@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.formats._tensors import Inner, dequantised
 from edgecnn.formats._tflite_model import (
     constant,
     drop_unused_tensors,
@@ -19,7 +20,6 @@ from edgecnn.formats._tflite_model import (
     text,
     values,
 )
-from edgecnn.prefixes import Inner, dequantised
 
 
 def tensors(data: bytes) -> tuple[Inner, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import ModelFileError
-from edgecnn.operators import Operator, Shape, convolution_kind, convolution_label
+from edgecnn.formats._operators import Operator, Shape, convolution_kind, convolution_label
 
 CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
 """Operator -> place of its weight (K, C / groups, kh, kw)."""

@@ -1,6 +1,6 @@
 """What each operator of a graph does: its shape, MACs and bytes; and the graph cut after the first k of them.
 
-A file here reads the model files of the format of its name. Contract: `Reader`. The graph is the one a
+A format's OPERATORS is a `Reader`. The graph is the one a
 runtime executes (`Runtime.lower`), so an operator here is one kernel there.
 """
 
@@ -9,9 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
-
-from edgecnn import plugins
+from typing import Protocol
 
 CONVOLUTIONS = ("conv", "depthwise", "pointwise", "grouped conv")
 WEIGHTED = (*CONVOLUTIONS, "transposed conv", "dense", "matmul")
@@ -49,7 +47,7 @@ class Operator:
 
 
 class Reader(Protocol):
-    """What a file of this folder provides. `data` is a model file."""
+    """What a format has as its OPERATORS. `data` is a model file."""
 
     def read(
         self, data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]], input_shape: Shape = ()
@@ -68,11 +66,6 @@ class Reader(Protocol):
         A prefix puts out everything that a later operator reads, so that nothing becomes needless early.
         """
         ...
-
-
-def get(format_name: str) -> Reader:
-    """What reads files of a format; a UsageError lists the formats that can be read."""
-    return cast(Reader, plugins.load("operators", format_name))
 
 
 def convolution_kind(kernel: Shape, channels_per_group: int, groups: int) -> str:

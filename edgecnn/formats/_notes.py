@@ -1,0 +1,39 @@
+"""What makers of model files write about them in the same way in every format."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from edgecnn import documents
+from edgecnn.artifact import ImageNote
+
+
+def ultralytics(notes: Mapping[str, Any]) -> ImageNote | None:
+    """What follows from ultralytics' notes on a classifier; None if they are not its."""
+    if notes.get("author") == "Ultralytics" and notes.get("task") == "classify":
+        return ImageNote(source="ultralytics' rule for its classifiers", colour_order="RGB", mean=0.0, std=255.0)
+    return None
+
+
+def literal(text: str) -> Any:
+    """What a note holds as JSON, or as Python writes it; None if it is neither."""
+    for reader in (documents.parse, ast.literal_eval):
+        try:
+            return reader(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return None
+
+
+def names_of(value: Any) -> tuple[str, ...]:
+    """Class names of a list, or of a table by number; () if they are no such thing."""
+    if isinstance(value, dict):
+        numbered = {int(key): name for key, name in value.items() if str(key).isdecimal()}
+        if len(numbered) != len(value) or sorted(numbered) != list(range(len(value))):
+            return ()
+        value = [numbered[place] for place in range(len(value))]
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, (str, int)) for name in value):
+        return ()
+    return tuple(map(str, value))
