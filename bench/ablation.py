@@ -18,10 +18,12 @@ from typing import Any
 
 import record
 
-from edgecnn import config, console, plans, repeats
+from edgecnn.common import config, console
+from edgecnn.common.stats import mean_interval
 from edgecnn.errors import EdgecnnError
-from edgecnn.repeats import Repeats
-from edgecnn.stats import mean_interval
+from edgecnn.pipeline.train import repeats
+from edgecnn.pipeline.train.repeats import Repeats
+from edgecnn.records import plans
 
 
 @dataclass(frozen=True)

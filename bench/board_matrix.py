@@ -25,17 +25,20 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn import bench, boards, candidates, config, console, costs, diagnose, environment, files, plans, report
+from edgecnn import boards
 from edgecnn.boards import Board
-from edgecnn.candidates import Candidate, job_of
-from edgecnn.environment import Environment
+from edgecnn.common import config, console, files
+from edgecnn.common.stats import quantile
 from edgecnn.errors import EdgecnnError, UsageError
-from edgecnn.plans import Suite
-from edgecnn.present import cells
-from edgecnn.report import Accuracy, Count, Golden, Report
-from edgecnn.runner import selftest
-from edgecnn.stats import quantile
-from edgecnn.stimuli import Shelf, Stimuli, golden_vectors
+from edgecnn.onboard.runner import selftest
+from edgecnn.pipeline.bench import bench, candidates, instruction_counts, report_warnings
+from edgecnn.pipeline.bench.candidates import Candidate, job_of
+from edgecnn.pipeline.bench.show import cells
+from edgecnn.pipeline.bench.test_inputs import Shelf, Stimuli, golden_vectors
+from edgecnn.records import environment, plans, report
+from edgecnn.records.environment import Environment
+from edgecnn.records.plans import Suite
+from edgecnn.records.report import Accuracy, Count, Golden, Report
 
 MOST_SPREAD_PERCENT = 0.1
 COLUMNS = ("kB", "top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructions")
@@ -176,7 +179,7 @@ def assembled(
         suite=config.table_of(plan),
         measurements=measurements,
         failures=(),
-        warnings=diagnose.warnings(measurements),
+        warnings=report_warnings.warnings(measurements),
     )
 
 
@@ -235,7 +238,7 @@ def markdown(results: Sequence[Report], against: Against, command: str) -> str:
             "",
         ]
         lines += [console.markdown_table(head, rows)]
-    lines += ["What follows:", "", *(f"- {sentence}" for sentence in costs.sentences(results)), ""]
+    lines += ["What follows:", "", *(f"- {sentence}" for sentence in instruction_counts.sentences(results)), ""]
     lines += [
         "Emulated boards keep no time, so no latency is stated. Instructions are of one inference in user space: the",
         "median over all boots, and the largest distance of any count from it. Peak MB is the resident set of a fresh",
@@ -282,7 +285,7 @@ def main() -> int:
         "command": command,
         "here": environment.to_table(matrix.machine(HERE)),
         "boards": [_board(result, against) for result in results],
-        "follows": costs.sentences(results),
+        "follows": instruction_counts.sentences(results),
         "complaints": wrong,
     }
     files.write_json(options.output, table)

@@ -2,7 +2,7 @@
 
     python bench/broken_twin.py RUN -o FOLDER [--spread 1000]
 
-Between two layers that a scale can pass (`edgecnn.dataflow.Link`) each channel is multiplied by a power of 2 of its
+Between two layers that a scale can pass (`edgecnn.nets.graph.Link`) each channel is multiplied by a power of 2 of its
 own and divided by it in the next layer, so that the largest scale is about `spread` times the smallest. A power of 2
 rounds nothing: all float logits of the test pictures are checked to be equal to the last bit. Trained depthwise nets
 come with such spreads by themselves (Nagel et al., 2019, figure 2); this one is made on purpose, to be rescued.
@@ -20,10 +20,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgecnn import console, data, nets, verify
+from edgecnn import data, nets
+from edgecnn.common import console
 from edgecnn.errors import EdgecnnError, RunError
-from edgecnn.run import Run, open_run, write_facts
-from edgecnn.rungs import equalisation
+from edgecnn.pipeline.export import check
+from edgecnn.pipeline.export.rungs import equalisation
+from edgecnn.records.run import Run, open_run, write_facts
 
 
 def spread_channels(run: Run, spread: float, seed: int) -> int:
@@ -58,7 +60,7 @@ def main() -> int:
         twin = open_run(options.output)
         pairs = spread_channels(twin, options.spread, options.seed)
         test = data.load(run.recipe.data).test
-        logits, others = (verify.reference_logits(one, test.pictures) for one in (run, twin))
+        logits, others = (check.reference_logits(one, test.pictures) for one in (run, twin))
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code

@@ -27,7 +27,7 @@ from typing import Any
 
 import record
 
-from edgecnn import console, files, sizes
+from edgecnn.common import console, files, sizes
 from edgecnn.errors import EdgecnnError, UsageError
 
 MODELS = (".onnx", ".tflite", ".task")

@@ -35,11 +35,13 @@ import numpy as np
 import numpy.typing as npt
 import record
 
-from edgecnn import console, data, environment, files, plans
+from edgecnn import data
+from edgecnn.common import console, files
+from edgecnn.common.stats import median_interval
 from edgecnn.data import Pictures
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EdgecnnError, EnvironmentUnfit
-from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
-from edgecnn.stats import median_interval
+from edgecnn.records import environment, plans
+from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 
 FEW = 1_000
 LIMIT_BYTES = 2 * 10**9

@@ -21,10 +21,11 @@ import numpy as np
 import record
 from PIL import Image
 
-from edgecnn import console, picture_files
+from edgecnn.common import console
+from edgecnn.common.stats import wilson
 from edgecnn.data import _decoded, _near_copies
 from edgecnn.errors import EdgecnnError
-from edgecnn.stats import wilson
+from edgecnn.onboard import picture_files
 
 SEED = 0
 Way = Callable[[Image.Image], tuple[Image.Image, str, dict[str, int]]]

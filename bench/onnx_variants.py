@@ -35,28 +35,18 @@ import numpy.typing as npt
 import record
 from torch import Tensor
 
-from edgecnn import (
-    boards,
-    console,
-    data,
-    environment,
-    files,
-    measure,
-    quantize,
-    runtimes,
-    stats,
-    verdicts,
-    verify,
-    weight_range,
-    written,
-)
-from edgecnn.artifact import Artifact
+from edgecnn import boards, data
 from edgecnn.boards import Board
+from edgecnn.common import console, files, stats
 from edgecnn.errors import EdgecnnError
-from edgecnn.formats import _onnx_surgery
-from edgecnn.measure import Counting, Job
-from edgecnn.plans import ExportPlan
-from edgecnn.run import Run, open_run
+from edgecnn.formats.onnx import surgery
+from edgecnn.onboard import measure, runtimes
+from edgecnn.onboard.measure import Counting, Job
+from edgecnn.pipeline.export import check, exportable, weight_range, written
+from edgecnn.records import environment, verdicts
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import Run, open_run
 
 SAFE = "U8S8 safe"
 VARIANTS = (SAFE, "U8S8 full", "U8S8 7 bits", "U8U8", "S8S8")
@@ -80,18 +70,18 @@ def variants(run: Run, folder: Path) -> dict[str, Pair]:
     splits = data.load(run.recipe.data)
     plan = ExportPlan(name="variants", precision=("int8",))
     full = dataclasses.replace(plan, weight_range="full")
-    ranges = quantize.prepare(run, splits, full)
+    ranges = exportable.prepare(run, splits, full)
 
-    def both(model: quantize.Exportable, plan: ExportPlan, stem: str, *without: str) -> Pair:
+    def both(model: exportable.Exportable, plan: ExportPlan, stem: str, *without: str) -> Pair:
         """The two files, the ONNX one `without` some steps of its making."""
         with contextlib.ExitStack() as steps:
             for step in without:
-                steps.enter_context(mock.patch.object(_onnx_surgery, step, _no_step))
+                steps.enter_context(mock.patch.object(surgery, step, _no_step))
             return Pair(*(written.write(model, name, "int8", plan, folder, stem) for name in ("onnx", "tflite")))
 
-    safe = both(quantize.prepare(run, splits, plan), plan, "safe")
+    safe = both(exportable.prepare(run, splits, plan), plan, "safe")
     with mock.patch.object(weight_range, "least_range", _seven_bits):
-        seven = both(quantize.prepare(run, splits, plan), plan, "seven")
+        seven = both(exportable.prepare(run, splits, plan), plan, "seven")
     return {
         SAFE: safe,
         "U8S8 full": both(ranges, full, "full", "weights_to_uint8"),
@@ -158,13 +148,13 @@ def measured(run: Run, limit: int, on: Sequence[tuple[str, Board]]) -> dict[str,
         pairs = variants(run, Path(scratch))
         images = Path(scratch, "images.npy")
         np.save(images, test.pictures[:: max(1, len(test) // limit)][:limit])
-        reference = verify.reference_logits(run, test.pictures)
+        reference = check.reference_logits(run, test.pictures)
         times = latencies_us(pairs)
         table: dict[str, Any] = {"run": run.name, "spellings": {}}
         judged: dict[Path, Any] = {}
         for name, pair in pairs.items():
             if pair.tflite.path not in judged:
-                judged[pair.tflite.path] = dataclasses.asdict(verify.check(pair.tflite, test, reference, 100.0))
+                judged[pair.tflite.path] = dataclasses.asdict(check.check(pair.tflite, test, reference, 100.0))
             expected = np.array(measure.run(job(pair.tflite, replay=str(images))).replay)
             expected = expected.astype(pair.tflite.description.output.dtype)
             ratios = sorted(a / b for a, b in zip(times[name], times[SAFE], strict=True))

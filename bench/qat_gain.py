@@ -16,17 +16,19 @@ from typing import Any
 import record
 import torch
 
-from edgecnn import console, data, quantize, scheme, verify
+from edgecnn import data
+from edgecnn.common import console
+from edgecnn.common.stats import mean_interval
 from edgecnn.data import Splits
 from edgecnn.errors import EdgecnnError
-from edgecnn.plans import ExportPlan
-from edgecnn.run import Run
-from edgecnn.stats import mean_interval
+from edgecnn.pipeline.export import check, exportable, scheme
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import Run
 
 
 def int8_top1(run: Run, splits: Splits, plan: ExportPlan) -> float:
     """Of the int8 net on the validation pictures, in percent."""
-    graph = quantize.prepare(run, splits, plan).int8_module(fold_weights=True)
+    graph = exportable.prepare(run, splits, plan).int8_module(fold_weights=True)
     labels, right = torch.from_numpy(splits.validation.labels), 0
     with torch.no_grad():
         for start in range(0, len(labels), scheme.BATCH):
@@ -38,7 +40,7 @@ def int8_top1(run: Run, splits: Splits, plan: ExportPlan) -> float:
 
 def measure(run: Run, epochs: int) -> dict[str, float]:
     splits = data.load(run.recipe.data)
-    answers = verify.reference_logits(run, splits.validation.pictures).argmax(1)
+    answers = check.reference_logits(run, splits.validation.pictures).argmax(1)
     found = {
         "float": 100 * float((answers == splits.validation.labels).mean()),
         "after_training": int8_top1(run, splits, ExportPlan(name="after")),

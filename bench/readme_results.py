@@ -9,9 +9,12 @@ import record
 import zoo
 from record import RESULTS
 
-from edgecnn import console, environment, findings, present, report
-from edgecnn.environment import Environment
-from edgecnn.findings import Duel, Lesson
+from edgecnn.common import console
+from edgecnn.pipeline.bench import show
+from edgecnn.records import environment, report
+from edgecnn.records.environment import Environment
+from edgecnn.studies import findings
+from edgecnn.studies.findings import Duel, Lesson
 
 BENCHES = (
     ("dscnn-fashion.json", "Fashion-MNIST", "edgecnn run dscnn-fashion"),
@@ -32,10 +35,10 @@ def benches() -> str:
     for name, heading, command in BENCHES:
         found = report.read(RESULTS / name)
         packages = _packages(found.environment, "ai-edge-litert", "onnxruntime")
-        table = console.markdown_table(*present.cells(found, BENCH_COLUMNS))
+        table = console.markdown_table(*show.cells(found, BENCH_COLUMNS))
         parts.append(
             f"**{heading}** (all anew: `{command}`; measured by `{found.command}`; "
-            f"{found.date[:10]}, {_machine(found.environment)}, {packages}; {present.how(found)}; "
+            f"{found.date[:10]}, {_machine(found.environment)}, {packages}; {show.how(found)}; "
             f"all samples in `bench/results/{name}`; on an AMD Zen 4 before: "
             f"`bench/results/{name.removesuffix('.json')}-zen4.md`)\n\n{table}"
         )
@@ -49,7 +52,7 @@ def boards() -> str:
     for board in table["boards"]:
         found = report.from_table(board["report"])
         boots = {(one["file"], one["runtime"]): one for one in board["boots"]}
-        head, cells = present.cells(found, BOARD_COLUMNS)
+        head, cells = show.cells(found, BOARD_COLUMNS)
         for row, one in zip(cells, found.measurements, strict=True):
             if one.run == SHOWN_ON_BOARDS:
                 beside = boots[one.file, one.runtime]

@@ -9,8 +9,8 @@ from typing import Any
 
 import record
 
-from edgecnn import console
-from edgecnn.stats import mean_interval
+from edgecnn.common import console
+from edgecnn.common.stats import mean_interval
 
 SPEEDS = ("train-speed.json", "train-speed-avx2.json", "train-speed-zen4.json")
 """A CPU with bf16, the same with the kernels of one that has AVX2 alone, and another with bf16."""

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn import environment, files
-from edgecnn.environment import Environment
+from edgecnn.common import files
 from edgecnn.errors import RunError
-from edgecnn.run import Run, open_run
+from edgecnn.records import environment
+from edgecnn.records.environment import Environment
+from edgecnn.records.run import Run, open_run
 
 KERNELS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", environment.CPUINFO)
 """Environment variables that make a CPU compute as an older one: part of a command, where they are set."""

@@ -21,12 +21,14 @@ from pathlib import Path
 
 import record
 
-from edgecnn import config, console, environment, files, parity
-from edgecnn.environment import Environment
+from edgecnn.checks.verify import verify
+from edgecnn.checks.verify.compare import HERE
+from edgecnn.checks.verify.matrix import Answer, Difference, Matrix
+from edgecnn.common import config, console, files
 from edgecnn.errors import EdgecnnError, RunError, UsageError
-from edgecnn.parity.compare import HERE
-from edgecnn.parity.matrix import Answer, Difference, Matrix
-from edgecnn.run import Run, open_run
+from edgecnn.records import environment
+from edgecnn.records.environment import Environment
+from edgecnn.records.run import Run, open_run
 
 BOARDS = ("emulated:x86-64-v3", "emulated:x86-64-v2", "emulated:pi3", "emulated:pi4", "emulated:pi5")
 Part = tuple[list["Row"], dict[str, Environment]]
@@ -68,7 +70,7 @@ def measure(run: Run, boards: Sequence[str], limit: int) -> Part:
     paths = [path for path in paths if path.is_file()]
     if len(paths) < 2:
         raise RunError(f"{run.folder} does not hold an int8 file of both formats.", f"edgecnn export {run.folder}")
-    matrix, _ = parity.verify(paths, boards, run.recipe.data, limit)
+    matrix, _ = verify.verify(paths, boards, run.recipe.data, limit)
     return list(_rows(matrix)), dict(matrix.environments)
 
 

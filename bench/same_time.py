@@ -18,9 +18,9 @@ from typing import Any
 import record
 import zoo
 
-from edgecnn import console
+from edgecnn.common import console
+from edgecnn.common.stats import mean_interval
 from edgecnn.errors import EdgecnnError
-from edgecnn.stats import mean_interval
 
 
 def gather(folder: Path) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import record
 
-from edgecnn import console, plans
+from edgecnn.common import console
+from edgecnn.common.stats import mean_interval
 from edgecnn.errors import EdgecnnError, RunError
-from edgecnn.run import Run
-from edgecnn.stats import mean_interval
+from edgecnn.records import plans
+from edgecnn.records.run import Run
 
 
 def seconds_to(target: float, run: Run) -> tuple[int, float]:

@@ -20,13 +20,16 @@ import record
 import torch
 from training_loops import net_of, plain, settled, task_of
 
-from edgecnn import anatomy, console, data, plans
+from edgecnn import data
+from edgecnn.common import console
+from edgecnn.common.stats import mean_interval
 from edgecnn.data import Splits
 from edgecnn.errors import EdgecnnError
-from edgecnn.inference import logits
-from edgecnn.recipes import Recipe
-from edgecnn.stats import mean_interval
-from edgecnn.train import train
+from edgecnn.nets import anatomy
+from edgecnn.nets.inference import logits
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
 
 
 def compare(recipe: Recipe, seeds: int, also_whole: bool) -> dict[str, Any]:

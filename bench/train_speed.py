@@ -36,10 +36,14 @@ import torch
 from torch import nn
 from training_loops import CYCLE, PARTS, net_of, ours, plain, settled, task_of
 
-from edgecnn import allocator, anatomy, console, data, plans
+from edgecnn import data
+from edgecnn.common import console
+from edgecnn.common.stats import median_interval
 from edgecnn.errors import EdgecnnError, UsageError
-from edgecnn.recipes import Recipe
-from edgecnn.stats import median_interval
+from edgecnn.nets import anatomy
+from edgecnn.pipeline.train import malloc
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
 
 WARM_UP_STEPS = 5
 PAUSE_S = 1.0
@@ -99,7 +103,7 @@ def _run(name: str, recipe: Recipe, end: Connection) -> None:
         recipe = dataclasses.replace(recipe, batch_size=64)
     if name == "without small pictures":
         recipe = dataclasses.replace(recipe, small=None)
-    keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else allocator.kept_pages()
+    keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else malloc.kept_pages()
     with keeping:
         _serve(name, recipe, end)
 

@@ -15,12 +15,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from edgecnn import learning, nets, optimise, resources
+from edgecnn import nets
 from edgecnn.data import Split, Splits
-from edgecnn.learning import Task
-from edgecnn.recipes import Recipe
-from edgecnn.schedule import learning_rate
-from edgecnn.train import pixel_statistics
+from edgecnn.pipeline.train import learning, resources
+from edgecnn.pipeline.train import optimizer as optimise
+from edgecnn.pipeline.train.learning import Task
+from edgecnn.pipeline.train.schedule import learning_rate
+from edgecnn.pipeline.train.train import pixel_statistics
+from edgecnn.records.recipe import Recipe
 
 WORKERS = 2
 CYCLE = 20
@@ -86,7 +88,7 @@ def plain(task: Task, net: nn.Module) -> Iterator[int]:
 def ours(
     task: Task, net: nn.Module, spent_s: Counter[str], layout: torch.memory_format = torch.channels_last
 ) -> Iterator[int]:
-    """The steps of `edgecnn.learning.one_epoch`, each timed; any CYCLE of them stand for a whole training."""
+    """The steps of `learning.one_epoch`, each timed; any CYCLE of them stand for a whole training."""
     net = net.to(memory_format=layout)  # type: ignore[call-overload]
     state = optimise.fresh_state(net, task.recipe.optim)
     net.train()

@@ -18,7 +18,8 @@ import record
 import torch
 from torch import Tensor
 
-from edgecnn import allocator, console
+from edgecnn.common import console
+from edgecnn.pipeline.train import malloc
 
 WIDTHS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 BATCH, SIDE = 128, 32
@@ -53,7 +54,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     samples: dict[int, list[float]] = {width: [] for width in WIDTHS}
-    with allocator.kept_pages():
+    with malloc.kept_pages():
         for _ in range(options.rounds):
             for width, found in samples.items():
                 found.append(1e9 * seconds(width) / (BATCH * width * SIDE * SIDE))

@@ -21,10 +21,12 @@ from pathlib import Path
 
 import record
 
-from edgecnn import artifact, console, data, environment, files, stats
-from edgecnn.artifact import Artifact
+from edgecnn import data
+from edgecnn.common import console, files, stats
 from edgecnn.errors import EdgecnnError, RunError
-from edgecnn.run import Run, open_run
+from edgecnn.records import artifact, environment
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.run import Run, open_run
 
 ZOO = Path(__file__).resolve().parent.parent / "models" / "zoo"
 KEPT = ("recipe.toml", "run.json", "environment.json", "metrics.csv", "model.safetensors")

@@ -14,7 +14,7 @@ EdgecnnError
 │   ├── LinkError            a board cannot be reached, or the link to it was cut
 │   ├── BoardUnfit           a board was reached and cannot do it
 │   └── PeerLost             another process of the same training has ended
-└── Bug                 70   an exception that nobody expected (`edgecnn.bugs`)
+└── Bug                 70   an exception that nobody expected (`edgecnn.common.bugs`)
 """
 
 from __future__ import annotations

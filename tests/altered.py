@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.formats import _onnx_graph, _tflite_model
+from edgecnn.formats.onnx import graph as _onnx_graph
+from edgecnn.formats.tflite import flatbuffer
 
 WEIGHTED = {"onnx": {"Conv", "Gemm", "MatMul"}, "tflite": {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}}
 
@@ -24,9 +25,9 @@ def change_weight(path: Path, layer: int, place: int, target: Path) -> Path:
         model = _tflite(path)
         graph = model.subgraphs[0]
         tensor = graph.tensors[_tflite_weighted(model)[layer].inputs[1]]
-        weights = np.array(_tflite_model.values(model, tensor, _tflite_model.dtype_name(tensor)))
+        weights = np.array(flatbuffer.values(model, tensor, flatbuffer.dtype_name(tensor)))
         model.buffers[tensor.buffer].data = np.frombuffer(_flipped(weights, place).tobytes(), np.uint8)
-        target.write_bytes(_tflite_model.dump(model))
+        target.write_bytes(flatbuffer.dump(model))
         return target
     from onnx import numpy_helper
 
@@ -44,7 +45,7 @@ def change_scale(path: Path, operator: int, factor: float, target: Path) -> str:
     graph = model.subgraphs[0]
     tensor = graph.tensors[graph.operators[operator].outputs[0]]
     tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * np.float32(factor)
-    target.write_bytes(_tflite_model.dump(model))
+    target.write_bytes(flatbuffer.dump(model))
     name: str = tensor.name.decode()
     return name
 
@@ -60,13 +61,11 @@ def _flipped(weights: npt.NDArray[Any], place: int) -> npt.NDArray[Any]:
 
 
 def _tflite(path: Path) -> Any:
-    return _tflite_model.load(path.read_bytes())
+    return flatbuffer.load(path.read_bytes())
 
 
 def _tflite_weighted(model: Any) -> list[Any]:
-    return [
-        one for one in model.subgraphs[0].operators if _tflite_model.operator_name(model, one) in WEIGHTED["tflite"]
-    ]
+    return [one for one in model.subgraphs[0].operators if flatbuffer.operator_name(model, one) in WEIGHTED["tflite"]]
 
 
 def _onnx(path: Path) -> Any:

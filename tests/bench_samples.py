@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from edgecnn import diagnose, environment
-from edgecnn.environment import Condition, Environment
-from edgecnn.report import Accuracy, Count, EndToEnd, Measurement, Report, Window
-from edgecnn.summary import summarise
+from edgecnn.pipeline.bench import report_warnings
+from edgecnn.records import environment
+from edgecnn.records.environment import Condition, Environment
+from edgecnn.records.report import Accuracy, Count, EndToEnd, Measurement, Report, Window
+from edgecnn.records.summary import summarise
 
 
 def window(times_ms: Sequence[float], **changes: Any) -> Window:
@@ -89,6 +90,6 @@ def report(*measurements: Measurement, **changes: Any) -> Report:
         suite={"name": "default", "rounds": 6},
         measurements=measurements,
         failures=(),
-        warnings=diagnose.warnings(measurements),
+        warnings=report_warnings.warnings(measurements),
     )
     return dataclasses.replace(one, **changes)

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from edgecnn import data, nets
-from edgecnn.recipes import DataPlan, NetPlan, OptimPlan, Recipe
-from edgecnn.run import Run, open_run, write_facts
-from edgecnn.rungs import equalisation
-from edgecnn.scheme import normalised
+from edgecnn.pipeline.export.rungs import equalisation
+from edgecnn.pipeline.export.scheme import normalised
+from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.records.run import Run, open_run, write_facts
 
 RECIPE = Recipe(
     name="textures",

@@ -12,8 +12,8 @@ from hypothesis import settings
 # Two threads of tiny kernels cost more than they bring, and collapse beside another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from edgecnn import plans
-from edgecnn.run import Run
+from edgecnn.records import plans
+from edgecnn.records.run import Run
 
 # A shell that starts the suite in the background has it, and all it starts, ignore Ctrl-C, which some tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,7 +30,7 @@ QUICK = ("epochs=6", "num_threads=1", "precision=fp32")
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A depthwise CNN trained on the digits; tests must not change its folder."""
-    from edgecnn.train import train
+    from edgecnn.pipeline.train.train import train
 
     recipe = plans.load_recipe("dscnn-digits", QUICK)
     return train(recipe, tmp_path_factory.mktemp("runs") / "dscnn-digits")
@@ -48,6 +48,6 @@ def textures_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small depthwise CNN trained on generated textures; tests must not change its folder."""
     import broken_nets
 
-    from edgecnn.train import train
+    from edgecnn.pipeline.train.train import train
 
     return train(broken_nets.RECIPE, tmp_path_factory.mktemp("runs") / "textures")

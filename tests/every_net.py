@@ -16,8 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from edgecnn import layers, nets, plugins
-from edgecnn.recipes import NetPlan
+from edgecnn import nets
+from edgecnn.common import plugins
+from edgecnn.nets import layers
+from edgecnn.records.recipe import NetPlan
 
 WIDTHS = range(2, 17)
 SHAPES = ((3, 16, 16), (1, 15, 13))
@@ -61,7 +63,7 @@ def main() -> int:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     count = 0
-    for name in plugins.names("nets"):
+    for name in plugins.names("nets.architectures"):
         for shape in SHAPES:
             sizes = [shape] if nets.get(name).ANY_SIZE else [(shape[0], 8, 8)]
             for size, chosen in itertools.product(sizes, options(name)):

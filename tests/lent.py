@@ -17,7 +17,7 @@ import pytest
 import sshd
 from sshd import Sshd
 
-from edgecnn import depot, link, preflight, provision, remote
+from edgecnn.boards.ssh import board_cache, link, preflight, provision, remote
 
 LEADER = """
 import sys
@@ -43,7 +43,7 @@ def lend(board: Sshd, folder: Path) -> None:
             metadata = site / f"{name.replace('-', '_')}-{found.version}.dist-info" / "METADATA"
             metadata.parent.mkdir()
             metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {found.version}\n")
-        depot.pack(site, provision.archive_path(facts, remote.packages()))
+        board_cache.pack(site, provision.archive_path(facts, remote.packages()))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgecnn.resources import Facts
+from edgecnn.pipeline.train.resources import Facts
 
 AVX2 = Facts(
     arch="x86_64",

@@ -10,13 +10,16 @@ import bench_samples as samples
 import numpy as np
 from PIL import Image
 
-from edgecnn import artifact, environment, files, findings, formats, plans, report
-from edgecnn.artifact import Artifact, Parity, Preprocessing, Verdict
-from edgecnn.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial
-from edgecnn.gates import Outcome
-from edgecnn.recipes import DataPlan, NetPlan, Recipe
-from edgecnn.report import Count, Measurement, Report, Validity
-from edgecnn.run import Run, write_facts
+from edgecnn import formats
+from edgecnn.common import files
+from edgecnn.records import artifact, environment, plans, report
+from edgecnn.records.artifact import Artifact, Parity, Preprocessing, Verdict
+from edgecnn.records.gates import Outcome
+from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
+from edgecnn.records.report import Count, Measurement, Report, Validity
+from edgecnn.records.run import Run, write_facts
+from edgecnn.studies import findings
+from edgecnn.studies.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial
 
 METRICS = """epoch,lr,train_loss,train_top1_percent,validation_loss,validation_top1_percent,seconds,pictures_per_s
 1,0.001,1.5,40,1.2,55.5,1.0,1000

@@ -8,9 +8,11 @@ import sys
 import torch
 import torch.nn.functional as F
 
-from edgecnn import data, learning, nets, optimise, parallel, plans, processes
-from edgecnn.learning import Task
-from edgecnn.processes import ALONE, Team
+from edgecnn import data, nets
+from edgecnn.pipeline.train import distributed, learning, optimizer, parallel
+from edgecnn.pipeline.train.distributed import ALONE, Team
+from edgecnn.pipeline.train.learning import Task
+from edgecnn.records import plans
 
 
 def weights(team: Team, optim: str, dtype: torch.dtype, steps: int) -> torch.Tensor:
@@ -20,14 +22,14 @@ def weights(team: Team, optim: str, dtype: torch.dtype, steps: int) -> torch.Ten
     task = Task(recipe, data.load(recipe.data).train, 78.0, 95.0, None, team)
     torch.manual_seed(0)
     net = nets.build(recipe.net, (1, 8, 8), 10).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = optimise.fresh_state(net, recipe.optim)
+    state = optimizer.fresh_state(net, recipe.optim)
     trained = parallel.shared(net, team)
     generator = torch.Generator().manual_seed(0)
     for step in range(steps):
         chosen = torch.randperm(len(task.training), generator=generator)[: recipe.batch_size].numpy()
         inputs, targets = learning.batch(task, chosen, None, generator)
         learning.backward(state, F.cross_entropy(trained(inputs.to(dtype)), targets.to(dtype)))
-        optimise.step(state, recipe.optim, step)
+        optimizer.step(state, recipe.optim, step)
     assert state.averaged is not None
     return torch.cat([value.detach().flatten() for value in (*net.parameters(), *state.averaged.parameters())])
 
@@ -38,7 +40,7 @@ def main() -> None:
     for optim in ("sgd", "adamw"):
         for dtype, steps in ((torch.float64, 12), (torch.float32, 1)):
             alone = weights(ALONE, optim, dtype, steps)
-            with processes.joined("cpu") as team:  # each time anew, as repeats do
+            with distributed.joined("cpu") as team:  # each time anew, as repeats do
                 difference = float((weights(team, optim, dtype, steps) - alone).abs().max())
                 summed = team.total(difference)[0]
             apart[f"{optim} {str(dtype).removeprefix('torch.')}"] = summed

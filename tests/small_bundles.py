@@ -13,11 +13,14 @@ import numpy.typing as npt
 import tiny_models
 from PIL import Image
 
-from edgecnn import artifact, bundle, formats, plans, runtimes
-from edgecnn.artifact import RESIZE_RULE, Artifact, Preprocessing
-from edgecnn.bundle import Bundle
-from edgecnn.recipes import DataPlan, NetPlan, Recipe
-from edgecnn.run import Run, write_facts
+from edgecnn import formats
+from edgecnn.onboard import runtimes
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.pipeline.deploy.bundle import Bundle
+from edgecnn.records import artifact, plans
+from edgecnn.records.artifact import RESIZE_RULE, Artifact, Preprocessing
+from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
+from edgecnn.records.run import Run, write_facts
 
 SIZE, CHANNELS = 8, 3
 LABELS = ("cat", "dog", "owl")

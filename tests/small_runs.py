@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from edgecnn import formats, nets, plans, quantize
-from edgecnn.artifact import Artifact, Preprocessing
+from edgecnn import formats, nets
 from edgecnn.data import Split, Splits
-from edgecnn.plans import ExportPlan
-from edgecnn.quantize import Exportable
-from edgecnn.recipes import DataPlan, NetPlan, Recipe
-from edgecnn.run import Run, write_facts
+from edgecnn.pipeline.export import exportable as quantize
+from edgecnn.pipeline.export.exportable import Exportable
+from edgecnn.records import plans
+from edgecnn.records.artifact import Artifact, Preprocessing
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
+from edgecnn.records.run import Run, write_facts
 
 CLASSES = ("dark", "dim", "grey", "bright")
 SHAPES = {"dscnn": (1, 8, 8), "mlp": (3, 8, 8), "vit": (1, 8, 8), "resnet": (3, 32, 32)}

@@ -9,10 +9,12 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
-from edgecnn import anatomy, nets, plugins
-from edgecnn.recipes import NetPlan
+from edgecnn import nets
+from edgecnn.common import plugins
+from edgecnn.nets import anatomy
+from edgecnn.records.recipe import NetPlan
 
-NETS = plugins.names("nets")
+NETS = plugins.names("nets.architectures")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
 

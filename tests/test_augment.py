@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.augment import augment, check
 from edgecnn.errors import PlanError
-from edgecnn.recipes import AugmentPlan
+from edgecnn.pipeline.train.augment import augment, check
+from edgecnn.records.recipe import AugmentPlan
 
 FILL = 90.0
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import augment, data
-from edgecnn.lessons import _guard, augmentation
+from edgecnn import data
+from edgecnn.pipeline.train import augment
+from edgecnn.studies.lessons import guard
+from edgecnn.studies.lessons.topics import augmentation
 
 CLASSES = tuple("abcdefgh")
 LABELS = np.repeat(np.arange(8), 40)
@@ -24,7 +26,7 @@ def noisy(labels: Labels, share: float, seed: int) -> Labels:
 
 
 def pairs(before: Labels, after: Labels) -> set[frozenset[str]]:
-    return {frozenset((swap.first, swap.second)) for swap in _guard.swaps(LABELS, before, after, CLASSES)}
+    return {frozenset((swap.first, swap.second)) for swap in guard.swaps(LABELS, before, after, CLASSES)}
 
 
 @settings(deadline=None, max_examples=30)
@@ -64,16 +66,16 @@ def test_who_was_confused_before_is_not_the_changes_doing() -> None:
 
 
 def test_shares_are_of_each_class() -> None:
-    table = _guard.shares(np.array([0, 0, 0, 0, 1]), np.array([0, 1, 1, 1, 1]), 3)
+    table = guard.shares(np.array([0, 0, 0, 0, 1]), np.array([0, 1, 1, 1, 1]), 3)
     assert table.tolist() == [[25, 75, 0], [0, 100, 0], [0, 0, 0]]
 
 
-@pytest.mark.parametrize("name", _guard.CHANGES)
+@pytest.mark.parametrize("name", guard.CHANGES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_change_leaves_bytes_of_the_same_shape_and_the_pictures_themselves_alone(name: str, channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 9, channels), dtype=np.uint8)
     kept = images.copy()
-    changed = _guard.CHANGES[name](images)
+    changed = guard.CHANGES[name](images)
     assert changed.shape == images.shape
     assert changed.dtype == np.uint8
     assert not np.array_equal(changed, images)
@@ -82,7 +84,7 @@ def test_a_change_leaves_bytes_of_the_same_shape_and_the_pictures_themselves_alo
 
 def test_a_half_turn_is_a_mirror_upside_down() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), dtype=np.uint8)
-    mirror, upside_down, half_turn = (_guard.CHANGES[name] for name in ("mirror", "upside down", "half turn"))
+    mirror, upside_down, half_turn = (guard.CHANGES[name] for name in ("mirror", "upside down", "half turn"))
     assert np.array_equal(half_turn(images), upside_down(mirror(images)))
     assert np.array_equal(half_turn(half_turn(images)), images)
 

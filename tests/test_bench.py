@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 import tiny_models
 
-from edgecnn import artifact, bench, benches, data, formats, plans, report
-from edgecnn.artifact import Artifact
-from edgecnn.candidates import Candidate
+from edgecnn import data, formats
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, OutputError, RunError, UsageError
-from edgecnn.foreign import assumed_preprocessing
-from edgecnn.plans import Suite
-from edgecnn.recipes import DataPlan
-from edgecnn.report import Report
-from edgecnn.run import Run
+from edgecnn.pipeline.bench import bench, benches
+from edgecnn.pipeline.bench.candidates import Candidate
+from edgecnn.records import artifact, plans, report
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.foreign import assumed_preprocessing
+from edgecnn.records.plans import Suite
+from edgecnn.records.recipe import DataPlan
+from edgecnn.records.report import Report
+from edgecnn.records.run import Run
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 QUICK = Suite(name="quick", rounds=2, warmup_runs=1, num_runs=20, min_secs=0.0, limit=100)

@@ -8,9 +8,12 @@ import sshd
 from lent import lending
 from sshd import Sshd, board
 
-from edgecnn import board as verb
-from edgecnn import boards, environment, plans, plugins, remote
+from edgecnn import boards
+from edgecnn.boards.ssh import remote
+from edgecnn.checks import board as verb
+from edgecnn.common import plugins
 from edgecnn.errors import BoardUnfit, LinkError, PlanError, UsageError
+from edgecnn.records import environment, plans
 
 __all__ = ["board", "lending"]
 

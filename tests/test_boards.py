@@ -10,10 +10,13 @@ import pytest
 import tiny_models
 from test_measure import job_of
 
-from edgecnn import answers, boards, config, environment, plugins
+from edgecnn import boards
+from edgecnn.boards import _reply
 from edgecnn.boards.local import LocalBoard
+from edgecnn.common import config, plugins
 from edgecnn.errors import EXIT_UNFIT, EnvironmentUnfit, ModelFileError, UsageError
-from edgecnn.measure import Job, Timing
+from edgecnn.onboard.measure import Job, Timing
+from edgecnn.records import environment
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
 QUICK = Timing(warmup_runs=1, num_runs=5, min_secs=0.0)
@@ -82,7 +85,7 @@ def test_a_worker_that_dies_of_a_signal_is_reported_by_its_name(name: str, hint:
 
 def test_a_signal_behind_a_shell_is_known_by_its_code(job: Job) -> None:
     with pytest.raises(EnvironmentUnfit, match="SIGKILL"):
-        answers.outcome(job, 128 + signal.SIGKILL, "", "")
+        _reply.outcome(job, 128 + signal.SIGKILL, "", "")
 
 
 def test_a_process_out_of_memory_is_reported(job: Job, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import anatomy, budget, nets, plans
+from edgecnn import nets
 from edgecnn.errors import PlanError
-from edgecnn.recipes import BudgetPlan, DataPlan, NetPlan, Recipe
+from edgecnn.nets import anatomy, budget
+from edgecnn.records import plans
+from edgecnn.records.recipe import BudgetPlan, DataPlan, NetPlan, Recipe
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 

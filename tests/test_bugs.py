@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import answers, bugs
+from edgecnn.boards import _reply
+from edgecnn.common import bugs
 from edgecnn.errors import Bug
 
 BROKEN = """
 import sys
-from edgecnn import {module} as broken
+from edgecnn.{package} import {module} as broken
 def fail(*_, **__):
     raise ZeroDivisionError("seven by\\nnought.")
 broken.{function} = fail
@@ -34,7 +35,9 @@ def run(code: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[s
 
 
 def test_a_bug_of_a_command_is_one_sentence_and_exit_code_70(tmp_path: Path) -> None:
-    code = BROKEN.format(module="inspect", function="show", call="from edgecnn import cli; cli.main()")
+    code = BROKEN.format(
+        package="checks", module="inspect", function="show", call="from edgecnn import cli; cli.main()"
+    )
     done = run(code, tmp_path, "inspect", "nothing.onnx")
     assert done.returncode == 70
     assert done.stderr.startswith(
@@ -50,12 +53,15 @@ def test_a_bug_of_a_command_is_one_sentence_and_exit_code_70(tmp_path: Path) -> 
 
 def test_a_bug_of_the_worker_reaches_the_host_as_one(tmp_path: Path) -> None:
     code = BROKEN.format(
-        module="environment", function="here", call="from edgecnn import worker; sys.exit(worker.main())"
+        package="records",
+        module="environment",
+        function="here",
+        call="from edgecnn.onboard import worker; sys.exit(worker.main())",
     )
     done = run(code, tmp_path, "facts")
     assert done.returncode == 70
     with pytest.raises(Bug, match="ZeroDivisionError: seven by nought"):
-        answers.facts(done.returncode, done.stdout, done.stderr)
+        _reply.facts(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("obstacle", ["link", "folder"])

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import small_bundles
 
-from edgecnn import artifact, bundle
-from edgecnn.artifact import Verdict
 from edgecnn.errors import GateFailed, ModelFileError, OutputError, RunError, UsageError
-from edgecnn.runner import contents
+from edgecnn.onboard.runner import contents
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.records import artifact
+from edgecnn.records.artifact import Verdict
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:

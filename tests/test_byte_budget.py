@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.runner.byte_budget import ByteBudget
+from edgecnn.onboard.runner.byte_budget import ByteBudget
 
 FOR_EVER_S = 60.0
 

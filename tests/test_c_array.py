@@ -12,14 +12,18 @@ import small_runs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgecnn import artifact as artifacts
-from edgecnn import bundle, c_array, data, formats, inspect, verify
-from edgecnn.c_array import CArray
+from edgecnn import data, formats
+from edgecnn.checks import inspect
 from edgecnn.errors import ModelFileError, PlanError
-from edgecnn.export import export, show
-from edgecnn.plans import ExportPlan
-from edgecnn.run import Run, open_run
-from edgecnn.runtimes import tflite_micro
+from edgecnn.onboard import c_array
+from edgecnn.onboard.c_array import CArray
+from edgecnn.onboard.runtimes import tflite_micro
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.pipeline.export import check
+from edgecnn.pipeline.export.export import export, show
+from edgecnn.records import artifact as artifacts
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import Run, open_run
 
 PROGRAM = """
 #include <stdio.h>
@@ -78,15 +82,15 @@ def test_it_answers_within_a_step_as_the_reference_kernels_of_tflite_do() -> Non
         reference.set_tensor(reference.get_input_details()[0]["index"], x[None])
         reference.invoke()
         answers.append(reference.get_tensor(reference.get_output_details()[0]["index"]))
-    steps = verify.outputs(micro, images).astype(np.int32) - np.concatenate(answers)
+    steps = check.outputs(micro, images).astype(np.int32) - np.concatenate(answers)
     assert np.abs(steps).max() <= 1  # their means round apart, now and then
     assert (steps == 0).mean() > 0.9
 
 
 def test_fp32_answers_within_rounding_of_the_run() -> None:
     images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
-    reference = verify.reference_logits(small_runs.exportable("mlp").run, images)
-    assert np.abs(verify.outputs(small_runs.written("mlp", "c", "fp32"), images) - reference).max() < 1e-4
+    reference = check.reference_logits(small_runs.exportable("mlp").run, images)
+    assert np.abs(check.outputs(small_runs.written("mlp", "c", "fp32"), images) - reference).max() < 1e-4
 
 
 def test_an_export_checks_the_array_on_the_whole_test_split_and_keeps_its_golden_vectors(
@@ -101,7 +105,7 @@ def test_an_export_checks_the_array_on_the_whole_test_split_and_keeps_its_golden
     assert made.verdict.drop_pp < 3
     assert artifacts.read_card(made.path) == made
     with np.load(run.artifacts / "golden.npz", allow_pickle=False) as golden:
-        assert np.array_equal(verify.outputs(made, golden["images"]), golden[made.name])
+        assert np.array_equal(check.outputs(made, golden["images"]), golden[made.name])
     show([made])
     arena = f"{made.description.micro_arena_bytes:,} bytes in tflite-micro"
     assert f"tensor arena of {arena}" in capsys.readouterr().out

@@ -11,11 +11,11 @@ import pytest
 import small_runs
 import tiny_models
 
-from edgecnn import artifact, own_labels
-from edgecnn.artifact import Artifact
 from edgecnn.errors import ModelFileError
-from edgecnn.formats import _tflite_metadata
-from edgecnn.labels import agree
+from edgecnn.formats.tflite import metadata
+from edgecnn.records import artifact, own_labels
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.labels import agree
 
 
 def exported(folder: Path, format_name: str) -> Artifact:
@@ -97,5 +97,5 @@ def test_names_that_a_label_file_changes_are_still_the_same_names(tmp_path: Path
     assert not agree(["blue", "red"], ["red", "blue"])
     path = tiny_models.linear_tflite(tmp_path / "a.tflite", tiny_models.weights(8, 8, 1, 2), int8=False)
     assert own_labels.read(path) == ()
-    path.write_bytes(_tflite_metadata.append_labels(path.read_bytes(), ["ä", "b"]))
+    path.write_bytes(metadata.append_labels(path.read_bytes(), ["ä", "b"]))
     assert own_labels.read(path) == ("ä", "b")

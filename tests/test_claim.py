@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import locks, plans
+from edgecnn.common import locks
 from edgecnn.errors import GateFailed, RunError
-from edgecnn.recipes import Recipe
-from edgecnn.run import TRAINING_LOCK, Run, is_free, open_run
-from edgecnn.train import train
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
+from edgecnn.records.run import TRAINING_LOCK, Run, is_free, open_run
 
 SHORT = ("epochs=2", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1")
 HOPELESS = ("optim.name=sgd", "optim.lr=1e30")

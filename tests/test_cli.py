@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn import cli, plans
+from edgecnn import cli
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE
-from edgecnn.run import Run
+from edgecnn.records import plans
+from edgecnn.records.run import Run
 
 HEAVY = (
     "torch",
@@ -279,7 +280,7 @@ def test_bad_input_gets_one_sentence_a_hint_and_leaves_nothing(
 
 
 def test_an_interrupted_training_says_how_to_go_on(edgecnn: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn import train as verb
+    from edgecnn.pipeline.train import train as verb
 
     def interrupted(*_: object) -> Run:
         raise KeyboardInterrupt

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import compare, report, stats
-from edgecnn.environment import Environment
+from edgecnn.common import stats
 from edgecnn.errors import EnvironmentUnfit, GateFailed, Undecided, UsageError
-from edgecnn.report import Measurement, Report, Validity
+from edgecnn.pipeline.bench import compare
+from edgecnn.records import report
+from edgecnn.records.environment import Environment
+from edgecnn.records.report import Measurement, Report, Validity
 
 SIX = [1.00, 1.01, 0.99, 1.005, 0.995, 1.0]
 

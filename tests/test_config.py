@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import config, plans
+from edgecnn.common import config
 from edgecnn.errors import PlanError
-from edgecnn.plans import ExportPlan, Suite
-from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.records import plans
+from edgecnn.records.plans import ExportPlan, Suite
+from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 
 MINIMAL = {"name": "r", "data": {"name": "digits"}, "net": {"name": "dscnn", "width": 8}}
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import costs
-from edgecnn.report import Count, Measurement, Report
+from edgecnn.pipeline.bench import instruction_counts
+from edgecnn.records.report import Count, Measurement, Report
 
 
 def counted(run: str, precision: str, runtime: str, instructions: int, target: str | None = None) -> Measurement:
@@ -26,7 +26,7 @@ def core(name: str, dot: bool, *measurements: Measurement) -> Report:
 
 
 def said(*reports: Report) -> str:
-    return "\n".join(costs.sentences(reports))
+    return "\n".join(instruction_counts.sentences(reports))
 
 
 def pair(fp32: int, int8: int, run: str = "net") -> Sequence[Measurement]:
@@ -83,12 +83,15 @@ def test_cores_are_compared_from_one_to_the_next() -> None:
 
 
 def test_where_nothing_was_counted_nothing_follows() -> None:
-    assert costs.sentences([samples.report(samples.measurement([1.0]))]) == []
-    assert costs.sentences([]) == []
+    assert instruction_counts.sentences([samples.report(samples.measurement([1.0]))]) == []
+    assert instruction_counts.sentences([]) == []
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=5))
 def test_the_mean_lies_within_the_range_and_is_the_inverse_of_the_inverse(values: list[float]) -> None:
-    one, inverse = costs.Ratio(tuple(values)), costs.Ratio(tuple(1 / value for value in values))
+    one, inverse = (
+        instruction_counts.Ratio(tuple(values)),
+        instruction_counts.Ratio(tuple(1 / value for value in values)),
+    )
     assert min(values) * (1 - 1e-9) <= one.mean <= max(values) * (1 + 1e-9)
     assert one.mean * inverse.mean == pytest.approx(1)

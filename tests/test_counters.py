@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import counters
+from edgecnn.onboard import counters
 
 
 def test_more_work_takes_more_instructions_where_there_is_a_counter() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edgecnn import data
 from edgecnn.data import Split, cifar10, digits, fashion_mnist, folder, stratified
 from edgecnn.errors import DataError, PlanError, UsageError
-from edgecnn.recipes import DataPlan
+from edgecnn.records.recipe import DataPlan
 
 
 def split_of(counts: list[int], classes: tuple[str, ...] | None = None) -> Split:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from edgecnn import data, plugins
+from edgecnn import data
+from edgecnn.common import plugins
 from edgecnn.errors import PlanError
-from edgecnn.recipes import AugmentPlan, DataPlan
+from edgecnn.records.recipe import AugmentPlan, DataPlan
 
 NAMES = plugins.names("data")
 

@@ -16,7 +16,7 @@ import data_samples
 import numpy as np
 import pytest
 
-from edgecnn import places
+from edgecnn.common import cache
 from edgecnn.data import _fetch, _places, cifar10, fashion_mnist
 from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
 
@@ -396,4 +396,4 @@ def test_the_variables_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
-    assert places.cache_folder() == Path.home() / ".cache" / "edgecnn"
+    assert cache.cache_folder() == Path.home() / ".cache" / "edgecnn"

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgecnn import pictures
 from edgecnn.data import _decoded, _stored, folder
 from edgecnn.errors import DataError, EdgecnnError, OutputError, PlanError
+from edgecnn.onboard import preprocessing
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_pictures_are_resized_by_the_stated_rule(tmp_path: Path) -> None:
             data_samples.picture(2 * label + i, 20, 30).save(tmp_path / name / f"{i}.png")
     train, _ = folder.load(str(tmp_path), size=8, channels=1)
     assert train.images.shape == (2, 8, 8, 1)
-    decoded = [pictures.decode(p, height=8, width=8, channels=1) for p in sorted(tmp_path.glob("cat/*"))]
+    decoded = [preprocessing.decode(p, height=8, width=8, channels=1) for p in sorted(tmp_path.glob("cat/*"))]
     assert any(np.array_equal(train.images[0], one) for one in decoded)
 
 
@@ -408,7 +408,7 @@ def test_processes_decode_what_one_process_decodes(tmp_path: Path) -> None:
     assert not images[20].any()
     for path, image in zip(paths, images, strict=True):
         if path.name != "020.png" or path.parent.name != "cat":
-            assert np.array_equal(image, pictures.decode(path, height=9, width=9, channels=3))
+            assert np.array_equal(image, preprocessing.decode(path, height=9, width=9, channels=3))
 
 
 LOAD = "import sys; from edgecnn.data import folder; folder.load(sys.argv[1], size=512)"

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edgecnn import dataflow, layers
-from edgecnn.dataflow import Link
-from edgecnn.rungs import equalisation
+from edgecnn.nets import graph, layers
+from edgecnn.nets.graph import Link
+from edgecnn.pipeline.export.rungs import equalisation
 
 SHAPE = (2, 8, 8)
 IN_BETWEEN: dict[str, tuple[nn.Module, bool]] = {
@@ -70,7 +70,7 @@ def test_pixels_laid_in_a_row_are_no_channels() -> None:
 
 def test_layers_have_the_names_of_the_net_in_the_order_they_run() -> None:
     net = nn.Sequential(layers.conv_bn(2, 4, 3), nn.ReLU(), layers.GlobalHead(4, 5)).eval()
-    assert list(dataflow.layers(dataflow.export(net, SHAPE))) == ["0.conv", "2.linear"]
+    assert list(graph.layers(graph.export(net, SHAPE))) == ["0.conv", "2.linear"]
 
 
 @given(

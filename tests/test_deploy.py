@@ -24,12 +24,13 @@ import sshd
 from small_bundles import LABELS
 from sshd import Sshd
 
-from edgecnn import bundle, deploy, depot, link, preflight, provision, remote, service
-from edgecnn.bundle import Bundle
+from edgecnn.boards.ssh import board_cache, link, preflight, provision, remote
+from edgecnn.boards.ssh.link import Link
+from edgecnn.boards.ssh.preflight import BoardFacts
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, UsageError
-from edgecnn.installed import Installed, Status
-from edgecnn.link import Link
-from edgecnn.preflight import BoardFacts
+from edgecnn.pipeline.deploy import bundle, deploy, service
+from edgecnn.pipeline.deploy.bundle import Bundle
+from edgecnn.pipeline.deploy.installed import Installed, Status
 
 pytestmark = sshd.needed
 PATIENCE_S = 60
@@ -262,7 +263,7 @@ def test_what_a_bench_has_sent_is_used(board: Sshd, there: Link, tmp_path: Path)
             target.writestr(entry, source.read(entry))
         target.writestr("benched.txt", "sent by a bench")
     try:
-        depot.Depot(there, facts).unpack(full)
+        board_cache.Depot(there, facts).unpack(full)
         put(there, made(tmp_path, "after"))
     finally:
         full.unlink()

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from edgecnn import nets
-from edgecnn.lessons import depth
-from edgecnn.recipes import NetPlan
-from edgecnn.run import Run
+from edgecnn.records.recipe import NetPlan
+from edgecnn.records.run import Run
+from edgecnn.studies.lessons.topics import depth
 
 BATCH = small_runs.pictures(32, (3, 32, 32), 1)
 

@@ -13,14 +13,17 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from edgecnn import batch_norm, data, device, inference, learning, nets, optimise, plans
-from edgecnn.checkpoint import State
+from edgecnn import data, nets
 from edgecnn.errors import EnvironmentUnfit, UsageError
-from edgecnn.learning import Task
-from edgecnn.processes import ALONE
-from edgecnn.recipes import DistillPlan
-from edgecnn.run import Run
-from edgecnn.teacher import Teacher
+from edgecnn.nets import device, inference
+from edgecnn.pipeline.train import learning, optimizer, precise_batch_norm
+from edgecnn.pipeline.train.checkpoint import State
+from edgecnn.pipeline.train.distillation import Teacher
+from edgecnn.pipeline.train.distributed import ALONE
+from edgecnn.pipeline.train.learning import Task
+from edgecnn.records import plans
+from edgecnn.records.recipe import DistillPlan
+from edgecnn.records.run import Run
 
 Has = Callable[[int, bool], None]
 
@@ -137,7 +140,7 @@ def begun(teacher: Teacher | None = None) -> tuple[State, Task]:
     """The recipe's net and task, both elsewhere."""
     task = Task(RECIPE, data.load(RECIPE.data).train, 78.0, 95.0, teacher, ALONE, ELSEWHERE)
     net = nets.build(RECIPE.net, (1, 8, 8), 10).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return optimise.fresh_state(device.put(net, ELSEWHERE), RECIPE.optim), task
+    return optimizer.fresh_state(device.put(net, ELSEWHERE), RECIPE.optim), task
 
 
 def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts: list[str], digits_run: Run) -> None:
@@ -150,9 +153,9 @@ def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts:
             inputs, targets = learning.batch(task, np.arange(64), None, generator)
             loss, outputs = learning.forward(state.net, task, inputs, targets, step)
             learning.backward(state, loss)
-            optimise.step(state, RECIPE.optim, step)
+            optimizer.step(state, RECIPE.optim, step)
             assert {value.device for value in (inputs, targets, loss, outputs)} == {ELSEWHERE}
-        batch_norm.settle(state.best_guess, task.training, 78.0, 95.0, 0)
+        precise_batch_norm.settle(state.best_guess, task.training, 78.0, 95.0, 0)
         assert inference.logits(state.best_guess, task.training.images[:600], 78.0, 95.0).device == device.CPU
     assert autocasts == ["meta", "meta"]
     for net in (state.net, state.averaged):

@@ -3,13 +3,13 @@ import dataclasses
 import bench_samples as samples
 import pytest
 
-from edgecnn import diagnose
-from edgecnn.environment import Condition
-from edgecnn.report import Measurement
+from edgecnn.pipeline.bench import report_warnings
+from edgecnn.records.environment import Condition
+from edgecnn.records.report import Measurement
 
 
 def kinds(*measurements: Measurement) -> list[str]:
-    return [warning.kind for warning in diagnose.warnings(measurements)]
+    return [warning.kind for warning in report_warnings.warnings(measurements)]
 
 
 def int8(medians_ms: list[float], **changes: object) -> Measurement:
@@ -22,7 +22,7 @@ def test_a_calm_machine_and_steady_rounds_need_no_warning() -> None:
 
 
 def test_rounds_that_lie_apart_are_named_with_both_ends() -> None:
-    (warning,) = diagnose.warnings([samples.measurement([1.0, 1.0, 1.0, 1.0, 1.0, 1.2])])
+    (warning,) = report_warnings.warnings([samples.measurement([1.0, 1.0, 1.0, 1.0, 1.0, 1.2])])
     assert warning.kind == "unstable"
     assert (warning.file, warning.runtime) == ("net-fp32.tflite", "litert")
     assert warning.numbers["spread_percent"] == pytest.approx(20)
@@ -33,7 +33,7 @@ def test_rounds_that_lie_apart_are_named_with_both_ends() -> None:
 def test_other_programs_and_a_greedy_hypervisor_are_told(foreign_s: float, steal_s: float) -> None:
     after = Condition(load_1min=2.0, frequency_mhz=1500.0, busy_s=101.0 + foreign_s, steal_s=1.0 + steal_s)
     windows = (samples.window([1.0] * 60, after=after),) * 6
-    (warning,) = diagnose.warnings([samples.measurement([], windows=windows)])
+    (warning,) = report_warnings.warnings([samples.measurement([], windows=windows)])
     assert warning.kind == "loaded-machine"
     assert warning.numbers["foreign_cores"] == pytest.approx(foreign_s)
     assert warning.numbers["stolen_cores"] == pytest.approx(steal_s)
@@ -47,13 +47,13 @@ def test_a_machine_without_counters_is_not_called_loaded() -> None:
 def test_a_clock_that_fell_is_told() -> None:
     slow = samples.window([1.0] * 60, after=Condition(frequency_mhz=600.0))
     windows = (samples.window([1.0] * 60),) * 5 + (slow,)
-    (warning,) = diagnose.warnings([samples.measurement([], windows=windows)])
+    (warning,) = report_warnings.warnings([samples.measurement([], windows=windows)])
     assert warning.kind == "frequency-changed"
     assert warning.numbers == {"lowest_mhz": 600.0, "highest_mhz": 1500.0}
 
 
 def test_too_few_rounds_say_what_their_interval_is_worth() -> None:
-    (warning,) = diagnose.warnings([samples.measurement([1.0] * 3)])
+    (warning,) = report_warnings.warnings([samples.measurement([1.0] * 3)])
     assert warning.kind == "few-rounds"
     assert warning.numbers == {"rounds": 3, "held_percent": 75.0}
 
@@ -82,7 +82,7 @@ def test_int8_slower_than_fp32_names_what_is_quicker() -> None:
     slow = int8([0.3] * 6, **onnx)
     slow = dataclasses.replace(slow, file="net-int8.onnx")
     floating = samples.measurement([0.2] * 6, file="net-fp32.onnx", **onnx)
-    (warning,) = diagnose.warnings([slow, floating, int8([0.1] * 6)])
+    (warning,) = report_warnings.warnings([slow, floating, int8([0.1] * 6)])
     assert warning.kind == "int8-slower-than-fp32"
     assert warning.file == "net-int8.onnx"
     assert "50 % slower than net-fp32.onnx (200 µs); the quickest here is net-int8.tflite on litert" in warning.sentence
@@ -133,5 +133,5 @@ def test_int8_slower_than_fp32_says_why_as_far_as_the_file_tells(
 ) -> None:
     slow = int8([0.3] * 6, **changes)
     floating = samples.measurement([0.2] * 6, format=changes.get("format", "tflite"))
-    (warning,) = diagnose.warnings([slow, floating], arch)
+    (warning,) = report_warnings.warnings([slow, floating], arch)
     assert words in warning.sentence

@@ -18,13 +18,14 @@ import small_runs
 import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import artifact as artifacts
-from edgecnn import doctor, runtimes
-from edgecnn.artifact import TensorSpec
-from edgecnn.doctor import answers, file, operators, promises, tflite_graph
-from edgecnn.doctor.finding import Finding, Level
+from edgecnn.checks.doctor import doctor, file, operators, promises
+from edgecnn.checks.doctor import model as answers
+from edgecnn.checks.doctor.finding import Finding, Level
 from edgecnn.errors import GateFailed, MissingPackage
-from edgecnn.formats import _tflite_model
+from edgecnn.formats.tflite import flatbuffer, outline
+from edgecnn.onboard import runtimes
+from edgecnn.records import artifact as artifacts
+from edgecnn.records.artifact import TensorSpec
 
 KERNEL = tiny_models.weights(4, 4, 3, 5)
 
@@ -61,9 +62,9 @@ def changed_onnx(source: Path, target: Path, change: Callable[[Any], None]) -> P
 
 
 def changed_tflite(source: Path, target: Path, change: Callable[[Any], None]) -> Path:
-    model = _tflite_model.load(source.read_bytes())
+    model = flatbuffer.load(source.read_bytes())
     change(model)
-    target.write_bytes(_tflite_model.dump(model))
+    target.write_bytes(flatbuffer.dump(model))
     return target
 
 
@@ -146,7 +147,7 @@ def test_operators_of_no_runtime_are_named(tmp_path: Path) -> None:
 
 def test_buffers_behind_the_flatbuffer_are_counted(tmp_path: Path) -> None:
     path = tiny_models.linear_tflite(tmp_path / "outside.tflite", KERNEL)
-    model = _tflite_model.load(path.read_bytes())
+    model = flatbuffer.load(path.read_bytes())
     payload = bytes(model.buffers[1].data)
     model.buffers[1].data, head = None, b"  "
     for _ in range(2):
@@ -155,7 +156,7 @@ def test_buffers_behind_the_flatbuffer_are_counted(tmp_path: Path) -> None:
         builder.Finish(model.Pack(builder), b"TFL3")
         head = bytes(builder.Output())
     path.write_bytes(head + payload)
-    assert tflite_graph.read(path).outside_bytes == len(payload)
+    assert outline.read(path).outside_bytes == len(payload)
     found = looked_at(path)["weights"]
     assert found.level == "warn"
     assert f"{len(payload)} bytes lie behind the flatbuffer" in found.evidence
@@ -219,10 +220,10 @@ def per_tensor(model: Any) -> None:
     """One scale for all channels of each depthwise convolution, all but the first channel nearly zero."""
     graph = model.subgraphs[0]
     for operator in graph.operators:
-        if _tflite_model.operator_name(model, operator) == "DEPTHWISE_CONV_2D":
+        if flatbuffer.operator_name(model, operator) == "DEPTHWISE_CONV_2D":
             weight = graph.tensors[operator.inputs[1]]
-            channels = _tflite_model.shape(weight)[-1]
-            stored = _tflite_model.values(model, weight, np.int8)
+            channels = flatbuffer.shape(weight)[-1]
+            stored = flatbuffer.values(model, weight, np.int8)
             assert stored is not None
             small = stored.reshape(-1, channels).copy()
             small[:, 1:] = small[:, 1:] // 60
@@ -474,7 +475,7 @@ def test_without_a_runtime_here_nobody_says_whether_it_has_an_operator(
 ) -> None:
     path = detector(tmp_path / "detect.tflite", "TFLite_Detection_PostProcess")
     description, _ = file.open_model(path)
-    graph = tflite_graph.read(path)
+    graph = outline.read(path)
 
     def missing() -> None:
         raise MissingPackage("ai-edge-litert", None, "Running .tflite files")

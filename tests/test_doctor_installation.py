@@ -13,11 +13,11 @@ from pathlib import Path
 import bench_samples as samples
 import pytest
 
-from edgecnn import doctor, environment
-from edgecnn.doctor import installation, processor, show
-from edgecnn.doctor.finding import Finding
-from edgecnn.environment import Environment
+from edgecnn.checks.doctor import doctor, installation, processor, show
+from edgecnn.checks.doctor.finding import Finding
 from edgecnn.errors import EnvironmentUnfit
+from edgecnn.records import environment
+from edgecnn.records.environment import Environment
 
 
 @pytest.fixture
@@ -170,10 +170,10 @@ def test_a_broken_installation_exits_with_2_and_the_first_command(
 def test_outside_of_any_installation_it_says_how_to_make_one(tmp_path: Path) -> None:
     code = (
         "from importlib import metadata\n"
-        "from edgecnn.doctor import installation\n"
+        "from edgecnn.checks.doctor import installation\n"
         "for one in installation._packages(''): print(one.level, one.mend)"
     )
-    root = Path(doctor.__file__).parent.parent.parent
+    root = Path(doctor.__file__).parents[3]
     paths = [path for path in sys.path if Path(path).name == "site-packages"]
     bare = tmp_path / "site"
     bare.mkdir()

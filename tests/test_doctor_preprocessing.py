@@ -14,16 +14,18 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from edgecnn import artifact as artifacts
-from edgecnn import doctor, formats, pictures, stats
-from edgecnn.artifact import Artifact, Preprocessing, TensorSpec
-from edgecnn.doctor import album, conclusions, device_log, mistakes, order, preprocessing
-from edgecnn.doctor.answers import Model
-from edgecnn.doctor.mistakes import MISTAKES, Mistake
-from edgecnn.doctor.preprocessing import Diagnosis
-from edgecnn.doctor.trial import Laboratory, Target
+from edgecnn import formats
+from edgecnn.checks.doctor import class_order, conclusions, device_log, doctor, images, mistakes, preprocessing
+from edgecnn.checks.doctor.mistakes import MISTAKES, Mistake
+from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.preprocessing import Diagnosis
+from edgecnn.checks.doctor.trial import Laboratory, Target
+from edgecnn.common import stats
 from edgecnn.errors import DataError, GateFailed, UsageError
-from edgecnn.foreign import assumed_preprocessing
+from edgecnn.onboard import preprocessing as pictures
+from edgecnn.records import artifact as artifacts
+from edgecnn.records.artifact import Artifact, Preprocessing, TensorSpec
+from edgecnn.records.foreign import assumed_preprocessing
 
 CLASSES = centroid_models.CLASSES
 SIDE = centroid_models.SIDE
@@ -43,18 +45,18 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def shown(channels: int, split: str) -> album.Labelled:
+def shown(channels: int, split: str) -> images.Labelled:
     """Pictures of the five classes: "train" makes the models, "test" is what a device sees."""
     path = home() / f"{split}-{channels}"
     centroid_models.folder(path, channels, N, seed=["train", "test"].index(split))
-    return album.labelled(path, limit=10**6)
+    return images.labelled(path, limit=10**6)
 
 
 def tensors(channels: int, split: str, made: Mistake | None) -> npt.NDArray[Any]:
     """Float NHWC tensors of a split, fed rightly or with one mistake."""
     of = shown(channels, split)
     step = {} if made is None else {made.stage: made.apply}
-    pixels = album.Album(of.paths, SIDE, SIDE, channels).pixels(step.get("read"), step.get("size"))
+    pixels = images.Album(of.paths, SIDE, SIDE, channels).pixels(step.get("read"), step.get("size"))
     pixels = step["pixels"](pixels) if "pixels" in step else pixels
     spec = TensorSpec(name="x", shape=(1, SIDE, SIDE, channels), dtype="float32", layout="NHWC")
     return np.asarray(step["range"](pixels, spec) if "range" in step else pixels, np.float64)
@@ -259,16 +261,16 @@ def test_ten_numbers_sorted_as_text_are_recognised() -> None:
     names = [str(i) for i in range(12)]
     truth = np.arange(240) % 12
     as_text = np.argsort(np.array(names))
-    found = order.find([np.argsort(as_text)[truth]], truth, names)
+    found = class_order.find([np.argsort(as_text)[truth]], truth, names)
     assert found is not None
     assert "sorted by name as text" in found.words or "sorted by name" in found.words
 
 
 def test_an_order_is_not_taken_from_a_handful_of_pictures_or_from_noise() -> None:
     truth = np.arange(120) % 5
-    assert order.find([np.roll(truth[:10], 1)], truth[:10], CLASSES) is None
-    assert order.find([np.random.default_rng(0).integers(0, 5, 120)], truth, CLASSES) is None
-    assert order.find([truth], truth, CLASSES) is None
+    assert class_order.find([np.roll(truth[:10], 1)], truth[:10], CLASSES) is None
+    assert class_order.find([np.random.default_rng(0).integers(0, 5, 120)], truth, CLASSES) is None
+    assert class_order.find([truth], truth, CLASSES) is None
 
 
 # The mistakes themselves, against what others compute
@@ -323,7 +325,7 @@ def test_every_mistake_has_a_name_of_its_own_and_keeps_the_shape() -> None:
 
 def test_the_album_reads_as_the_device_of_this_tool_does() -> None:
     of = shown(3, "test")
-    own = album.Album(of.paths[:4], SIDE, SIDE, 3)
+    own = images.Album(of.paths[:4], SIDE, SIDE, 3)
     right = np.stack([pictures.decode(path, height=SIDE, width=SIDE, channels=3) for path in of.paths[:4]])
     assert np.array_equal(own.pixels(None, None), right)
     assert np.array_equal(own.pixels(lambda image: image, None), right)

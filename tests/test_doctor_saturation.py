@@ -18,21 +18,24 @@ from PIL import Image
 from test_emulated_x86 import needed
 from test_saturation import AVX2, VNNI, machine
 
-from edgecnn import artifact as artifacts
-from edgecnn import boards, bundle, diagnose, doctor, formats, parity, selftest
-from edgecnn.artifact import Artifact
-from edgecnn.doctor import saturation
-from edgecnn.doctor.finding import Finding
-from edgecnn.doctor.saturation import Machine
-from edgecnn.environment import Environment
+from edgecnn import boards, formats
+from edgecnn.checks import selftest
+from edgecnn.checks.doctor import doctor, saturation
+from edgecnn.checks.doctor.finding import Finding
+from edgecnn.checks.doctor.saturation import Machine
+from edgecnn.checks.verify import show, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed
-from edgecnn.foreign import assumed_preprocessing
-from edgecnn.parity import show
-from edgecnn.recipes import DataPlan
-from edgecnn.report import Golden
-from edgecnn.runner import contents
-from edgecnn.runner import selftest as replay
-from edgecnn.saturation import fused, rates
+from edgecnn.formats.onnx.saturation import fused, rates
+from edgecnn.onboard.runner import contents
+from edgecnn.onboard.runner import selftest as replay
+from edgecnn.pipeline.bench import report_warnings
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.records import artifact as artifacts
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.environment import Environment
+from edgecnn.records.foreign import assumed_preprocessing
+from edgecnn.records.recipe import DataPlan
+from edgecnn.records.report import Golden
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +230,7 @@ def test_selftest_on_such_a_core_names_the_cause(made: Path, tmp_path: Path) -> 
 def test_bench_names_the_cause_beside_the_difference(verdict: str) -> None:
     golden = Golden(verdict=verdict, pictures=4, values=40, differing=3, max_lsb=1, max_relative=None)  # type: ignore[arg-type]
     one = measurement([1.0] * 6, golden=golden)
-    said = diagnose.warnings([one], causes={(one.file, one.runtime): "It cuts."})
+    said = report_warnings.warnings([one], causes={(one.file, one.runtime): "It cuts."})
     (differs,) = (warning for warning in said if warning.kind == "differs-from-export")
     assert differs.sentence.endswith("by up to 1 LSB. It cuts.")
 
@@ -281,7 +284,7 @@ def test_verify_names_the_cause_behind_the_first_layer_that_differs(
 ) -> None:
     plan = DataPlan(name="folder", options={"path": str(pictures), "size": u8s8_files.SIZE})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    matrix, _ = parity.verify([made], on=["emulated:x86-64-v3"], data=plan)
+    matrix, _ = verify.verify([made], on=["emulated:x86-64-v3"], data=plan)
     show.show(matrix)
     said = " ".join(capsys.readouterr().out.split())
     assert "first layer that differs:" in said

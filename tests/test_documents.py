@@ -15,15 +15,18 @@ import numpy as np
 import pytest
 import small_bundles
 
-from edgecnn import arrays, artifact, config, documents, golden, history, report
-from edgecnn.documents import Missing, Unreadable
+import edgecnn
+from edgecnn.common import arrays, config, documents
+from edgecnn.common.documents import Missing, Unreadable
 from edgecnn.errors import ModelFileError, OutputError, PlanError, RunError, UsageError
-from edgecnn.plans import Suite
-from edgecnn.run import open_run
-from edgecnn.runner import contents
+from edgecnn.onboard import golden
+from edgecnn.onboard.runner import contents
+from edgecnn.records import artifact, history, report
+from edgecnn.records.plans import Suite
+from edgecnn.records.run import open_run
 
-PACKAGE = Path(report.__file__).parent
-ALONE = {"agent.py", "releases.py", "counters.py", "doctor/installation.py"}
+PACKAGE = Path(edgecnn.__file__).parent
+ALONE = {"agent.py", "releases.py", "counters.py", "checks/doctor/installation.py"}
 """Programs that run on a board or in a child by themselves, with nothing of the package."""
 
 

@@ -15,12 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import budget, config, data, duel, findings, nets, plans
-from edgecnn.duel import families, picture, trainings
-from edgecnn.duel.plan import DuelPlan, check, epochs
+from edgecnn import data, nets
+from edgecnn.common import config
 from edgecnn.errors import PlanError, RunError, UsageError
-from edgecnn.findings import Cell, Contender, Duel
-from edgecnn.run import open_run
+from edgecnn.nets import budget
+from edgecnn.records import plans
+from edgecnn.records.run import open_run
+from edgecnn.studies import findings
+from edgecnn.studies.duel import duel, families, plot
+from edgecnn.studies.duel import runs as trainings
+from edgecnn.studies.duel.plan import DuelPlan, check, epochs
+from edgecnn.studies.findings import Cell, Contender, Duel
 
 SMALL = ("epochs=3", "net.width=8", "net.depth=1", "batch_size=64")
 COMMAND = "edgecnn duel dscnn-digits"
@@ -78,7 +83,7 @@ def test_two_repeats_differ_in_seed_and_in_pictures(digits_duel: tuple[Duel, Pat
 
 def test_accuracy_is_that_of_the_kept_net_on_the_whole_test_split(digits_duel: tuple[Duel, Path]) -> None:
     result, folder = digits_duel
-    from edgecnn.inference import logits
+    from edgecnn.nets.inference import logits
 
     run = open_run(folder / "runs" / "mlp-1-1")
     test = data.load(run.recipe.data).test
@@ -144,7 +149,8 @@ def test_a_duel_killed_in_a_training_ends_with_the_results_of_one_that_was_not(
     asked = plan(families=("dscnn", "mlp"))
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from edgecnn import duel, plans\nfrom edgecnn.duel.plan import DuelPlan\n"
+        "from edgecnn.records import plans\nfrom edgecnn.studies.duel import duel\n"
+        "from edgecnn.studies.duel.plan import DuelPlan\n"
         f"plan = DuelPlan(recipe=plans.load_recipe('dscnn-digits', {SMALL!r}), families=('dscnn', 'mlp'), "
         f"fractions={asked.fractions!r}, repeats=2, trials=1, trial_fraction=0.3, min_steps=20)\n"
         "duel.run(plan, Path(sys.argv[1]), 'edgecnn duel')"
@@ -276,7 +282,7 @@ def test_the_picture_without_times_has_no_panel_of_them(digits_duel: tuple[Duel,
     from matplotlib.image import imread
 
     untimed = tuple(dataclasses.replace(one, p50_ms=None) for one in digits_duel[0].contenders)
-    picture.draw(dataclasses.replace(digits_duel[0], contenders=untimed), tmp_path / "untimed.png")
-    picture.draw(digits_duel[0], tmp_path / "timed.png")
+    plot.draw(dataclasses.replace(digits_duel[0], contenders=untimed), tmp_path / "untimed.png")
+    plot.draw(digits_duel[0], tmp_path / "timed.png")
     assert imread(tmp_path / "untimed.png").shape == imread(tmp_path / "timed.png").shape
     assert (tmp_path / "untimed.png").read_bytes() != (tmp_path / "timed.png").read_bytes()

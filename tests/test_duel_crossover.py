@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.duel import crossover
-from edgecnn.duel.curves import interval
-from edgecnn.duel.trainings import Score
-from edgecnn.findings import Cell
+from edgecnn.studies.duel import crossover
+from edgecnn.studies.duel.curves import interval
+from edgecnn.studies.duel.runs import Score
+from edgecnn.studies.findings import Cell
 
 PICTURES = (570, 1710, 5700, 17100, 57000)
 

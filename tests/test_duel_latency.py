@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import config, data, plans
-from edgecnn.duel import latency
-from edgecnn.duel.latency import Timed
-from edgecnn.duel.plan import DuelPlan
+from edgecnn import data
+from edgecnn.common import config
 from edgecnn.errors import RunError
-from edgecnn.recipes import NetPlan
+from edgecnn.records import plans
+from edgecnn.records.recipe import NetPlan
+from edgecnn.studies.duel import latency
+from edgecnn.studies.duel.latency import Timed
+from edgecnn.studies.duel.plan import DuelPlan
 
 
 @given(st.floats(0.05, 5.0), st.floats(0.0, 0.8), st.integers(10_000, 10_000_000))

@@ -25,18 +25,20 @@ from test_emulator import is_running
 from test_link import until
 from test_measure import job_of
 
-from edgecnn import board as verb
-from edgecnn import boards, deploy, isa, plans, report
-from edgecnn.bench import COUNTING, bench
+from edgecnn import boards
 from edgecnn.boards import Board
-from edgecnn.emulator import tools, user_mode
-from edgecnn.emulator.user_mode import UserMode
+from edgecnn.boards.emulated import tools, user_mode
+from edgecnn.boards.emulated.user_mode import UserMode
+from edgecnn.checks import board as verb
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit, UsageError
-from edgecnn.measure import Job, Pictures
-from edgecnn.plans import Suite
-from edgecnn.profiling import take
-from edgecnn.recipes import DataPlan
-from edgecnn.rescue import pricing
+from edgecnn.onboard.measure import Job, Pictures
+from edgecnn.pipeline.bench.bench import COUNTING, bench
+from edgecnn.pipeline.bench.profiling.profile import profile
+from edgecnn.pipeline.deploy import deploy
+from edgecnn.pipeline.export.rescue import pricing
+from edgecnn.records import isa, plans, report
+from edgecnn.records.plans import Suite
+from edgecnn.records.recipe import DataPlan
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "bench" / "report.schema.json").read_text())
 Integers = npt.NDArray[np.int64]
@@ -184,7 +186,7 @@ def test_neither_a_time_nor_a_count_is_told(avx2: Board, job: Job) -> None:
 
 @needed
 def test_a_bench_tells_answers_and_nothing_else(job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from edgecnn import present
+    from edgecnn.pipeline.bench import show
 
     suite = plans.load(Suite, "default", ["board=emulated:x86-64-v3", "limit=20"])
     found, path = bench([Path(job.model)], suite, DataPlan(name="digits"), tmp_path / "out.json")
@@ -197,8 +199,8 @@ def test_a_bench_tells_answers_and_nothing_else(job: Job, tmp_path: Path, capsys
     jsonschema.validate(json.loads(path.read_text()), SCHEMA, cls=jsonschema.Draft202012Validator)
     assert not report.TIMES & (set(written) | set(written["summary"]) | set(written["accuracy"]))
     assert report.read(path) == found
-    present.show(found)
-    assert present.ANSWERS_MEAN in capsys.readouterr().out
+    show.show(found)
+    assert show.ANSWERS_MEAN in capsys.readouterr().out
 
 
 @needed
@@ -207,7 +209,7 @@ def test_what_only_costs_is_refused_before_anything_runs(job: Job, tmp_path: Pat
     with pytest.raises(UsageError, match=r"can only answer pictures, and tiny\.tflite has none"):
         bench([Path(job.model)], suite, output=tmp_path / "out.json")
     with pytest.raises(EnvironmentUnfit, match="no operator has a cost"):
-        take.profile([Path(job.model)], suite)
+        profile.profile([Path(job.model)], suite)
     with pytest.raises(UsageError, match="no file has a price there"):
         pricing.require("emulated:x86-64-v3", "litert")
 
@@ -283,7 +285,7 @@ def test_a_worker_that_crashes_is_reported_and_leaves_nothing(
 PARENT = """
 import sys
 from pathlib import Path
-from edgecnn.emulator.user_mode import UserMode
+from edgecnn.boards.emulated.user_mode import UserMode
 UserMode("x86-64-v3", Path(sys.argv[1]), Path("cpuinfo")).facts()
 """
 ENDLESS = """

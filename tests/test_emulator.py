@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import boards, plugins
-from edgecnn.emulator import debian, image, initramfs, leash, machine, tools
-from edgecnn.emulator.image import Image
+from edgecnn import boards
+from edgecnn.boards.emulated import debian, image, initramfs, leash, machine, tools
+from edgecnn.boards.emulated.image import Image
+from edgecnn.common import plugins
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit, UsageError
 
 SLEEP = shutil.which("sleep") or "sleep"
@@ -116,7 +117,7 @@ def test_packages_come_from_where_this_machine_has_its_own(monkeypatch: pytest.M
 
 
 def test_a_release_that_is_not_known_is_refused() -> None:
-    from edgecnn import board
+    from edgecnn.checks import board
 
     with pytest.raises(UsageError, match="no emulated board under Debian 'trixi'") as caught:
         board.make("trixi")
@@ -179,7 +180,7 @@ def test_an_unknown_emulated_board_is_refused_before_anything_is_made(name: str)
 def test_every_board_says_whether_it_keeps_time() -> None:
     from edgecnn.boards.emulated import EmulatedBoard
     from edgecnn.boards.local import LocalBoard
-    from edgecnn.remote import RemoteBoard
+    from edgecnn.boards.ssh.remote import RemoteBoard
 
     assert "emulated" in plugins.names("boards")
     assert (LocalBoard.keeps_time, RemoteBoard.keeps_time, EmulatedBoard.keeps_time) == (True, True, False)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn import __version__, environment, isa
+from edgecnn import __version__
 from edgecnn.errors import PlanError
+from edgecnn.records import environment, isa
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 

@@ -9,12 +9,16 @@ from pathlib import Path
 import page_samples
 import pytest
 
-from edgecnn import console, curves, drawing, escapes, labels, names
-from edgecnn.checkpoint import Epoch
+import edgecnn
+from edgecnn.cli import names
+from edgecnn.common import console, escapes, plotting
 from edgecnn.errors import DataError, UsageError
-from edgecnn.page import build
+from edgecnn.pipeline.train import curves
+from edgecnn.pipeline.train.checkpoint import Epoch
+from edgecnn.records import labels
+from edgecnn.studies.page import build
 
-PACKAGE = Path(escapes.__file__).parent
+PACKAGE = Path(edgecnn.__file__).parent
 REAL = (
     "dscnn-digits",
     "Äpfel & Birnen",
@@ -99,17 +103,25 @@ def test_any_title_can_be_drawn(title: str, tmp_path: Path) -> None:
 
 
 def test_powers_of_ten_are_still_set_as_such() -> None:
-    figure, axes = drawing.panels(1)
+    figure, axes = plotting.panels(1)
     axes.set_yscale("log")
     axes.plot([1, 2], [0.1, 100])
     axes.set_title("$^$")
-    drawing.take_literally(figure)
+    plotting.take_literally(figure)
     assert axes.title.get_parse_math() is False
     assert all(label.get_parse_math() for label in axes.get_yticklabels())
 
 
 def test_pictures_are_written_and_text_is_printed_in_one_place_each() -> None:
-    alone = {"agent.py", "releases.py", "counters.py", "installation.py", "preflight.py", "depot.py", "ship.py"}
+    alone = {
+        "agent.py",
+        "releases.py",
+        "counters.py",
+        "installation.py",
+        "preflight.py",
+        "board_cache.py",
+        "archive.py",
+    }
     own = {"escapes.py", "tflite_micro.py", "__init__.py"}
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")

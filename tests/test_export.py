@@ -17,13 +17,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from edgecnn import artifact as artifacts
-from edgecnn import bench, candidates, data, files, locks, runtimes
-from edgecnn.artifact import Artifact
+from edgecnn import data
+from edgecnn.common import files, locks
 from edgecnn.errors import EXIT_GATE, GateFailed, OutputError, RunError, UsageError
-from edgecnn.export import GOLDEN, export, judge
-from edgecnn.plans import ExportPlan, Suite
-from edgecnn.run import EXPORT_LOCK, Run, open_run
+from edgecnn.onboard import runtimes
+from edgecnn.pipeline.bench import bench, candidates
+from edgecnn.pipeline.export.export import GOLDEN, export, judge
+from edgecnn.records import artifact as artifacts
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.plans import ExportPlan, Suite
+from edgecnn.records.run import EXPORT_LOCK, Run, open_run
 
 ONNX_ONLY = ExportPlan(name="onnx", format=("onnx",), max_drop=100.0)
 FLOAT_ONNX = dataclasses.replace(ONNX_ONLY, precision=("fp32",))
@@ -256,8 +259,8 @@ def test_an_export_that_is_killed_leaves_the_old_files_and_the_next_one_clears_u
     run = copy_of(exported[0], tmp_path)
     before = snapshot(run.artifacts)
     script = (
-        "import sys; from pathlib import Path; from edgecnn.export import export; from edgecnn.run import open_run;"
-        "from edgecnn.plans import ExportPlan;"
+        "import sys; from pathlib import Path; from edgecnn.pipeline.export.export import export;"
+        "from edgecnn.records.plans import ExportPlan; from edgecnn.records.run import open_run;"
         "export(open_run(Path(sys.argv[1])), ExportPlan(name='k', format=('onnx',), calib_seed=5))"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(run.folder)], stderr=subprocess.DEVNULL)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import data, report
-from edgecnn.artifact import read_card
+from edgecnn import data
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.recipes import DataPlan
+from edgecnn.records import report
+from edgecnn.records.artifact import read_card
+from edgecnn.records.recipe import DataPlan
 
 SMALL = {
     "epochs": 1,

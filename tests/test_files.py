@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from edgecnn import files, scratch
+from edgecnn.common import files, scratch
 from edgecnn.errors import GateFailed, OutputError
 
 
@@ -41,7 +41,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     script = (
-        "import time, sys; from pathlib import Path; from edgecnn import files\n"
+        "import time, sys; from pathlib import Path; from edgecnn.common import files\n"
         "with files.replacing(Path(sys.argv[1])) as t: t.write_text('half'); print('here', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
@@ -129,7 +129,7 @@ def test_what_is_needed_is_said_where_it_is_known(disk: Path) -> None:
 
 def test_a_file_too_long_for_this_user_is_one_sentence(tmp_path: Path) -> None:
     script = (
-        "import resource, sys; from pathlib import Path; from edgecnn import errors, files\n"
+        "import resource, sys; from pathlib import Path; from edgecnn import errors; from edgecnn.common import files\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: files.write_bytes(Path(sys.argv[1]), bytes(2000))\n"
         "except errors.OutputError as error: print(error.sentence)"
@@ -169,7 +169,7 @@ def test_a_full_disk_is_found_behind_the_error_that_it_led_to() -> None:
 # --- what a killed process left
 
 HALF = (
-    "import time, sys; from pathlib import Path; from edgecnn import files\n"
+    "import time, sys; from pathlib import Path; from edgecnn.common import files\n"
     "with files.replacing(Path(sys.argv[1])) as t: t.write_text('half'); print('here', flush=True); time.sleep(600)"
 )
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.lessons import _gabor, filters
-from edgecnn.lessons._gabor import Filters
+from edgecnn.studies.lessons import gabor as _gabor
+from edgecnn.studies.lessons.gabor import Filters
+from edgecnn.studies.lessons.topics import filters
 
 SEEDS = st.integers(0, 2**31)
 

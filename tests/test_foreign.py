@@ -12,11 +12,13 @@ import numpy.typing as npt
 import pytest
 import tiny_models
 
-from edgecnn import foreign, formats, runtimes
-from edgecnn.artifact import Preprocessing, TensorSpec, decode, encode
+from edgecnn import formats
 from edgecnn.errors import UsageError
-from edgecnn.foreign import Known, PictureOptions
-from edgecnn.formats import _tflite_metadata
+from edgecnn.formats.tflite import metadata as _tflite_metadata
+from edgecnn.onboard import runtimes
+from edgecnn.records import foreign
+from edgecnn.records.artifact import Preprocessing, TensorSpec, decode, encode
+from edgecnn.records.foreign import Known, PictureOptions
 
 KERNEL = tiny_models.weights(4, 4, 3, 2)
 SIZE = Preprocessing(height=4, width=4, channels=3, colour_order="RGB", resize="any")

@@ -29,12 +29,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import artifact, dataflow, files, formats, plugins, verify
-from edgecnn.artifact import Description
+from edgecnn import formats
+from edgecnn.common import files, plugins
+from edgecnn.common.silence import quietly
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
-from edgecnn.formats import _arena, _tflite_model
-from edgecnn.plans import ExportPlan
-from edgecnn.quiet import quietly
+from edgecnn.formats import _arena
+from edgecnn.formats.tflite import flatbuffer
+from edgecnn.nets import graph as dataflow
+from edgecnn.pipeline.export import check
+from edgecnn.records import artifact
+from edgecnn.records.artifact import Description
+from edgecnn.records.plans import ExportPlan
 
 FORMATS = plugins.names("formats")
 DEPLOYED = ("onnx", "tflite")
@@ -108,11 +113,11 @@ def test_every_activation_of_the_onnx_file_has_its_scale_in_the_tflite_file(net:
     coders = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
     coders += [node for node in model.graph.node if node.input[0] == "input"]
     of_onnx = {(float(constants[node.input[1]]), int(constants[node.input[2]]) - 128) for node in coders}
-    loaded = _tflite_model.load(tflite_file.read_bytes())
+    loaded = flatbuffer.load(tflite_file.read_bytes())
     of_tflite = {
         (float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0]))
         for tensor in loaded.subgraphs[0].tensors
-        if not _tflite_model.constant(loaded, tensor)
+        if not flatbuffer.constant(loaded, tensor)
     }
     assert len(of_onnx) >= 3
     assert of_onnx <= of_tflite
@@ -143,11 +148,11 @@ def int8_weights(path: Path) -> list[list[int]]:
     if path.suffix == ".onnx":
         constants = [numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer]
     else:
-        model = _tflite_model.load(path.read_bytes())
+        model = flatbuffer.load(path.read_bytes())
         constants = [
             np.frombuffer(bytes(model.buffers[one.buffer].data), dtype=np.int8).reshape(one.shape)
             for one in model.subgraphs[0].tensors
-            if _tflite_model.dtype_name(one) == "int8" and _tflite_model.constant(model, one)
+            if flatbuffer.dtype_name(one) == "int8" and flatbuffer.constant(model, one)
         ]
     found = [sorted(one.ravel().tolist()) for one in constants if one.dtype == np.int8 and one.ndim > 1]
     return sorted(found, key=len)
@@ -200,10 +205,10 @@ def test_onnx_runtime_finds_no_float_operator_where_the_card_says_so(net: str, t
 
 def test_a_dense_layer_on_a_colour_picture_costs_no_transpose() -> None:
     images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
-    reference = verify.reference_logits(small_runs.exportable("mlp").run, images)
+    reference = check.reference_logits(small_runs.exportable("mlp").run, images)
     file = small_runs.written("mlp", "tflite", "fp32")
     assert file.description.transposes == 0
-    assert np.abs(verify.outputs(file, images) - reference).max() < 1e-4
+    assert np.abs(check.outputs(file, images) - reference).max() < 1e-4
 
 
 # Bytes in, bytes out
@@ -222,7 +227,7 @@ def test_int8_input_takes_pixels_as_they_are(name: str) -> None:
 def test_the_type_of_the_edges_changes_no_logit(name: str, io: str) -> None:
     images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
     plain, other = small_runs.written("mlp", name, "int8"), small_runs.written("mlp", name, "int8", io=io)
-    logits, same = (artifact.decode(verify.outputs(one, images), one.description.output) for one in (plain, other))
+    logits, same = (artifact.decode(check.outputs(one, images), one.description.output) for one in (plain, other))
     assert np.allclose(same, logits, rtol=0, atol=1e-6)
     said = other.description
     assert (said.input.dtype, said.output.dtype) == (io, io)
@@ -243,7 +248,7 @@ def test_fp16_halves_the_weights_and_moves_no_logit_by_more_than_their_rounding(
     assert 0.5 < half.description.bytes / full.description.bytes < 0.65
     for count in ("parameters", "macs", "float_operators", "planned_activation_peak_bytes", "quantize_pairs"):
         assert getattr(half.description, count) == getattr(full.description, count)
-    logits, rounded = verify.outputs(full, images), verify.outputs(half, images)
+    logits, rounded = check.outputs(full, images), check.outputs(half, images)
     assert 0 < np.abs(rounded - logits).max() < 4 * 2**-11 * np.abs(logits).max()
 
 
@@ -276,7 +281,7 @@ def test_onnx_for_arm_has_int8_activations_and_the_same_logits() -> None:
     images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
     any_cpu, arm = (small_runs.written("mlp", "onnx", "int8", target=target) for target in ("any", "dotprod"))
     assert (any_cpu.description.input.dtype, arm.description.input.dtype) == ("uint8", "int8")
-    unsigned, signed = verify.outputs(any_cpu, images), verify.outputs(arm, images)
+    unsigned, signed = check.outputs(any_cpu, images), check.outputs(arm, images)
     assert np.array_equal(unsigned.astype(np.int32) - 128, signed.astype(np.int32))
 
 
@@ -321,8 +326,8 @@ def test_weights_of_the_full_range_are_uint8_in_onnx_and_the_same_numbers_in_tfl
         for a, b in zip(int8_filters(full["onnx"].path), int8_filters(safe.path), strict=True)
     )
     images = small_runs.pictures(16, small_runs.SHAPES[net], seed=4).images
-    onnx_steps = verify.outputs(full["onnx"], images).astype(np.int32) - 128
-    assert np.abs(onnx_steps - verify.outputs(full["tflite"], images)).max() <= 1
+    onnx_steps = check.outputs(full["onnx"], images).astype(np.int32) - 128
+    assert np.abs(onnx_steps - check.outputs(full["tflite"], images)).max() <= 1
 
 
 def test_onnx_is_written_for_old_runtimes() -> None:
@@ -392,7 +397,7 @@ class Table:
 
 @pytest.mark.parametrize(("precision", "mean", "std"), [("int8", 120.0, 70.0), ("fp32", 0.0, 1.0)])
 def test_tflite_metadata_says_what_the_input_stands_for(precision: str, mean: float, std: float) -> None:
-    model = _tflite_model.load(small_runs.written("dscnn", "tflite", precision).path.read_bytes())
+    model = flatbuffer.load(small_runs.written("dscnn", "tflite", precision).path.read_bytes())
     (note,) = (note for note in model.metadata if note.name == b"TFLITE_METADATA")
     data = bytes(model.buffers[note.buffer].data)
     assert data[4:8] == b"M001"
@@ -546,10 +551,10 @@ def test_a_tflite_file_with_float_activations_and_int8_weights_is_dynamic(tmp_pa
     from ai_edge_litert import schema_py_generated as schema
 
     path = tiny_models.linear_tflite(tmp_path / "hybrid.tflite", tiny_models.weights(2, 2, 1, 3), int8=True)
-    model = _tflite_model.load(path.read_bytes())
+    model = flatbuffer.load(path.read_bytes())
     for index in (0, 2):
         model.subgraphs[0].tensors[index].type = schema.TensorType.FLOAT32
-    path.write_bytes(_tflite_model.dump(model))
+    path.write_bytes(flatbuffer.dump(model))
     assert (formats.describe(path).precision, formats.describe(path).float_operators) == ("dynamic", 1)
 
 
@@ -558,7 +563,7 @@ def test_buffers_behind_the_flatbuffer_are_found_and_brought_inside(tmp_path: Pa
 
     kernel = tiny_models.weights(2, 2, 1, 3)
     path = tiny_models.linear_tflite(tmp_path / "outside.tflite", kernel)
-    model = _tflite_model.load(path.read_bytes())
+    model = flatbuffer.load(path.read_bytes())
     payload = bytes(model.buffers[1].data)
     model.buffers[1].data = None
     head = b"  "
@@ -567,9 +572,9 @@ def test_buffers_behind_the_flatbuffer_are_found_and_brought_inside(tmp_path: Pa
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")
         head = bytes(builder.Output())
-    inside = _tflite_model.load(head + payload)
+    inside = flatbuffer.load(head + payload)
     assert bytes(inside.buffers[1].data) == payload
-    packed = schema.Model.GetRootAs(_tflite_model.dump(inside), 0)
+    packed = schema.Model.GetRootAs(flatbuffer.dump(inside), 0)
     assert packed.Buffers(1).DataLength() == len(payload)
     assert packed.Buffers(1).Offset() == 0
     path.write_bytes(head)

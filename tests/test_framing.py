@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from lent import lending
 from sshd import Sshd, board
 
-from edgecnn import link, openssh
+from edgecnn.boards.ssh import link, openssh
+from edgecnn.boards.ssh.framing import Mark
 from edgecnn.errors import LinkError
-from edgecnn.framing import Mark
 
 __all__ = ["board", "lending"]
 needed = pytest.mark.skipif(not (sshd.PROGRAM and shutil.which("bash")), reason="needs OpenSSH's sshd and bash")

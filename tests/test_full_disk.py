@@ -8,7 +8,7 @@ from pathlib import Path
 
 import disks
 
-from edgecnn import run
+from edgecnn.records import run
 
 TRAIN = ("train", "dscnn-digits", "--epochs", "2", "--precision", "fp32", "--num-threads", "1", "--name", "one")
 

@@ -15,11 +15,15 @@ import small_bundles
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edgecnn import artifact, bench, bundle, export, gates, report, settling, stats, verdicts
-from edgecnn.artifact import Artifact, Verdict
+from edgecnn.common import stats
 from edgecnn.errors import EXIT_GATE, EXIT_UNFIT, GateFailed, Undecided
-from edgecnn.gates import Gate, Outcome
-from edgecnn.plans import Suite
+from edgecnn.pipeline.bench import bench
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.pipeline.export import export
+from edgecnn.records import artifact, gates, report, settling, verdicts
+from edgecnn.records.artifact import Artifact, Verdict
+from edgecnn.records.gates import Gate, Outcome
+from edgecnn.records.plans import Suite
 
 ORDER = ("pass", "cannot tell", "fail")
 finite = st.floats(-1e6, 1e6)

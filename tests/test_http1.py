@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.runner import http1
-from edgecnn.runner.http1 import Refused, Reply
+from edgecnn.onboard.runner import http1
+from edgecnn.onboard.runner.http1 import Refused, Reply
 
 
 def status_of(head: bytes) -> int:

@@ -6,9 +6,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import formats, inspect
-from edgecnn.artifact import Description, TensorSpec
+from edgecnn import formats
+from edgecnn.checks import inspect
 from edgecnn.errors import ModelFileError, PlanError, RunError, UsageError
+from edgecnn.records.artifact import Description, TensorSpec
 
 
 @pytest.fixture

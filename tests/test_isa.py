@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn import isa
+from edgecnn.records import isa
 
 ZEN1 = ("avx2",)
 ZEN4 = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16")

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import labels
 from edgecnn.errors import DataError
+from edgecnn.records import labels
 
 NFD = unicodedata.normalize("NFD", "Äpfel")
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edgecnn import layers, nets
+from edgecnn import nets
 from edgecnn.errors import PlanError
-from edgecnn.recipes import NetPlan
+from edgecnn.nets import layers
+from edgecnn.records.recipe import NetPlan
 
 
 def block(channels_in=4, channels_out=4, stride=1, residual=True, act="relu"):

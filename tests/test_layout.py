@@ -13,7 +13,7 @@ from PIL import Image
 from edgecnn import data
 from edgecnn.data import folder
 from edgecnn.errors import DataError
-from edgecnn.recipes import DataPlan
+from edgecnn.records.recipe import DataPlan
 
 
 @pytest.fixture(autouse=True)

@@ -10,19 +10,22 @@ from pathlib import Path
 
 import pytest
 
-import edgecnn.lessons
-from edgecnn import findings, lesson, plans, plugins
+import edgecnn.studies.lessons
+from edgecnn.common import plugins
 from edgecnn.errors import EnvironmentUnfit, OutputError, UsageError
-from edgecnn.findings import Claim, Lesson, Number
-from edgecnn.lessons._training import trained
-from edgecnn.recipes import Recipe
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
+from edgecnn.studies import findings
+from edgecnn.studies.findings import Claim, Lesson, Number
+from edgecnn.studies.lessons import lessons
+from edgecnn.studies.lessons.training import trained
 
 PLUGINS = {
     "counting": '''
 """A lesson that counts."""
 from edgecnn import files
-from edgecnn.findings import Claim, Number
-from edgecnn.lessons import Found, Setting
+from edgecnn.studies.findings import Claim, Number
+from edgecnn.studies.lessons import Found, Setting
 
 TITLE = "How many sides a square has"
 
@@ -43,7 +46,7 @@ def measure(setting: Setting) -> Found:
     "failing": '''
 """A lesson that cannot be measured."""
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.lessons import Found, Setting
+from edgecnn.studies.lessons import Found, Setting
 
 TITLE = "What cannot be known here"
 
@@ -60,36 +63,36 @@ def own_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     folder.mkdir()
     for name, text in PLUGINS.items():
         (folder / f"{name}.py").write_text(text)
-    monkeypatch.setattr(edgecnn.lessons, "__path__", [str(folder), *edgecnn.lessons.__path__])
+    monkeypatch.setattr(edgecnn.studies.lessons, "__path__", [str(folder), *edgecnn.studies.lessons.__path__])
     yield
     for name in PLUGINS:
-        sys.modules.pop(f"edgecnn.lessons.{name}", None)
-        if hasattr(edgecnn.lessons, name):
-            delattr(edgecnn.lessons, name)
+        sys.modules.pop(f"edgecnn.studies.lessons.{name}", None)
+        if hasattr(edgecnn.studies.lessons, name):
+            delattr(edgecnn.studies.lessons, name)
 
 
 @pytest.mark.usefixtures("own_lessons")
 class TestMeasuring:
     def test_what_is_returned_is_what_is_written(self, tmp_path: Path) -> None:
-        (one,) = lesson.lesson(["counting"], quick=True, output=tmp_path / "out")
+        (one,) = lessons.lesson(["counting"], quick=True, output=tmp_path / "out")
         assert findings.read(Lesson, tmp_path / "out" / "counting.json") == one
         assert (tmp_path / "out" / "counting.png").read_bytes() == b"picture"
 
     def test_it_says_how_to_have_it_again_and_in_which_form(self, tmp_path: Path) -> None:
-        (quick,) = lesson.lesson(["counting"], quick=True, output=tmp_path)
-        (full,) = lesson.lesson(["counting"], quick=False, output=tmp_path)
+        (quick,) = lessons.lesson(["counting"], quick=True, output=tmp_path)
+        (full,) = lessons.lesson(["counting"], quick=False, output=tmp_path)
         assert (quick.command, full.command) == ("edgecnn lesson counting --quick", "edgecnn lesson counting")
         assert (quick.quick, quick.settings["quick"], full.quick) == (True, True, False)
 
     def test_a_name_given_twice_is_measured_once(self, tmp_path: Path) -> None:
-        assert len(lesson.lesson(["counting", "counting"], quick=True, output=tmp_path)) == 1
+        assert len(lessons.lesson(["counting", "counting"], quick=True, output=tmp_path)) == 1
 
     def test_a_lesson_that_fails_stops_no_other_and_gives_the_exit_code(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         told: list[Lesson] = []
         with pytest.raises(EnvironmentUnfit, match=r"no ruler") as error:
-            lesson.lesson(["failing", "counting"], quick=True, output=tmp_path, tell=told.append)
+            lessons.lesson(["failing", "counting"], quick=True, output=tmp_path, tell=told.append)
         assert error.value.exit_code == 2
         assert [one.name for one in told] == ["counting"]
         assert not (tmp_path / "failing.json").exists()
@@ -97,7 +100,7 @@ class TestMeasuring:
 
     def test_an_unknown_name_is_refused_before_anything_is_measured(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no lesson named 'permutations'") as error:
-            lesson.lesson(["counting", "permutations"], quick=True, output=tmp_path / "out")
+            lessons.lesson(["counting", "permutations"], quick=True, output=tmp_path / "out")
         assert "did you mean 'permutation'" in str(error.value.hint)
         assert "'all'" in str(error.value.hint)
         assert not (tmp_path / "out").exists()
@@ -105,26 +108,26 @@ class TestMeasuring:
     def test_a_folder_that_cannot_be_is_said_before_anything_is_measured(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(OutputError):
-            lesson.lesson(["counting"], quick=True, output=tmp_path / "file" / "out")
+            lessons.lesson(["counting"], quick=True, output=tmp_path / "file" / "out")
 
 
 @pytest.mark.usefixtures("own_lessons")
 class TestPrinting:
     def test_without_a_name_the_lessons_are_listed_with_their_titles(self, capsys: pytest.CaptureFixture[str]) -> None:
-        lesson.main([], quick=False, output=Path("unused"), as_json=False)
+        lessons.main([], quick=False, output=Path("unused"), as_json=False)
         out = capsys.readouterr().out
         assert "How many sides a square has" in out
-        assert all(f"\n{name} " in f"\n{out}" for name in plugins.names("lessons"))
-        assert max(map(len, out.splitlines())) <= lesson.WIDTH
+        assert all(f"\n{name} " in f"\n{out}" for name in plugins.names("studies.lessons.topics"))
+        assert max(map(len, out.splitlines())) <= lessons.WIDTH
 
     def test_the_list_as_json_maps_names_to_titles(self, capsys: pytest.CaptureFixture[str]) -> None:
-        lesson.main([], quick=False, output=Path("unused"), as_json=True)
+        lessons.main([], quick=False, output=Path("unused"), as_json=True)
         titles = json.loads(capsys.readouterr().out)
         assert titles["counting"] == "How many sides a square has"
-        assert sorted(titles) == sorted(plugins.names("lessons"))
+        assert sorted(titles) == sorted(plugins.names("studies.lessons.topics"))
 
     def test_a_lesson_is_told_in_numbers_and_verdicts(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        lesson.main(["counting"], quick=True, output=tmp_path, as_json=False)
+        lessons.main(["counting"], quick=True, output=tmp_path, as_json=False)
         out = capsys.readouterr().out
         (share,) = (line.split() for line in out.splitlines() if line.startswith("sides drawn"))
         assert share == ["sides", "drawn", "straight", "98.0", "%", "[96.5,", "99.0]", "1,200", "sides"]
@@ -134,7 +137,7 @@ class TestPrinting:
         assert str(tmp_path / "counting.png") in out
 
     def test_as_json_stdout_is_the_files_alone(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        lesson.main(["counting"], quick=True, output=tmp_path, as_json=True)
+        lessons.main(["counting"], quick=True, output=tmp_path, as_json=True)
         (table,) = json.loads(capsys.readouterr().out)
         assert table == json.loads((tmp_path / "counting.json").read_text())
 
@@ -142,15 +145,15 @@ class TestPrinting:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(EnvironmentUnfit):
-            lesson.main(["failing", "counting"], quick=True, output=tmp_path, as_json=True)
+            lessons.main(["failing", "counting"], quick=True, output=tmp_path, as_json=True)
         assert [table["name"] for table in json.loads(capsys.readouterr().out)] == ["counting"]
 
 
 class TestTheTable:
     def test_a_long_name_takes_lines_of_its_own_and_the_table_stays_narrow(self) -> None:
         long = Number(name="how often it keeps its class " * 3, value=81.25, unit="%", low=77.3, high=85.3, n=10_000)
-        lines = lesson.numbers_table([long, Number(name="weights", value=150_528_000, unit="")])
-        assert max(map(len, lines)) <= lesson.WIDTH
+        lines = lessons.numbers_table([long, Number(name="weights", value=150_528_000, unit="")])
+        assert max(map(len, lines)) <= lessons.WIDTH
         assert " ".join(line[:30].strip() for line in lines[1:-1]).split("  ")[0].startswith("how often it keeps")
         assert lines[-1].split() == ["weights", "150,528,000"]
 
@@ -167,12 +170,12 @@ class TestTheTable:
     def test_a_value_has_three_digits_and_a_count_is_whole(
         self, value: float, low: float | None, unit: str, text: str
     ) -> None:
-        assert lesson.value_text(Number(name="x", value=value, unit=unit, low=low, high=low)) == text
+        assert lessons.value_text(Number(name="x", value=value, unit=unit, low=low, high=low)) == text
 
     def test_claims_are_wrapped_under_their_words(self) -> None:
         claim = Claim(expected="It is so, " * 20, measured="It was so, " * 20, holds=None)
-        lines = lesson.claim_lines(claim)
-        assert max(map(len, lines)) <= lesson.WIDTH
+        lines = lessons.claim_lines(claim)
+        assert max(map(len, lines)) <= lessons.WIDTH
         assert lines[0].startswith("expected  It is so")
         assert lines[-1].strip() == "-> cannot tell"
 

@@ -1,4 +1,4 @@
-"""What every lesson owes: the contract `edgecnn.lessons.Teachable`, and its exact claims; then each one's own.
+"""What every lesson owes: the contract `edgecnn.studies.lessons.Teachable`, and its exact claims; then each one's own.
 
 Each lesson is measured once, in its quick form, and all tests read that.
 """
@@ -21,21 +21,17 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from torch import nn
 
-from edgecnn import artifact, data, findings, lesson, lessons, plugins, stats
-from edgecnn.findings import Lesson, Number
-from edgecnn.lessons import (
-    _edges,
-    _fields,
-    _operators,
-    _predictions,
-    _seeds,
-    dense_explosion,
-    permutation,
-    receptive_field,
-)
-from edgecnn.run import open_run
+from edgecnn import data
+from edgecnn.common import plugins, stats
+from edgecnn.records import artifact
+from edgecnn.records.run import open_run
+from edgecnn.studies import findings, lessons
+from edgecnn.studies.findings import Lesson, Number
+from edgecnn.studies.lessons import edges, estimates, fields, predictions, shifts
+from edgecnn.studies.lessons import lessons as lesson
+from edgecnn.studies.lessons.topics import dense_explosion, permutation, receptive_field
 
-NAMES = plugins.names("lessons")
+NAMES = plugins.names("studies.lessons.topics")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -62,7 +58,7 @@ def value(name: str, number: str) -> Number:
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryLesson:
     def test_says_what_the_textbook_claims_and_where(self, name: str) -> None:
-        head = inspect.getdoc(plugins.load("lessons", name, "lesson")) or ""
+        head = inspect.getdoc(plugins.load("studies.lessons.topics", name, "lesson")) or ""
         assert len(head.split()) >= 30
         assert re.search(r"\b(19|20)\d\d\b", head)
         assert len(lessons.get(name).TITLE) <= 120
@@ -161,19 +157,19 @@ class TestEquivariance:
         torch.manual_seed(seed)
         layer = nn.Conv2d(2, 3, kernel, stride, padding=kernel // 2).double()
         x = torch.randn(2, 2, 64, 64, dtype=torch.float64)
-        errors = _operators.shift_errors(layer, x, times * stride, stride, margin=times + 3)
+        errors = shifts.shift_errors(layer, x, times * stride, stride, margin=times + 3)
         assert errors.max() < 1e-12
 
     def test_a_stride_does_not_commute_with_a_shorter_shift(self) -> None:
         torch.manual_seed(0)
         x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
-        for name, layer in _operators.downsamplers(3).items():
-            assert _operators.shift_errors(layer.double(), x, 1, 2, margin=4).min() > 0.01, name
+        for name, layer in shifts.downsamplers(3).items():
+            assert shifts.shift_errors(layer.double(), x, 1, 2, margin=4).min() > 0.01, name
 
     @given(st.integers(-9, 9), st.integers(-9, 9))
     def test_a_moved_picture_loses_what_leaves_it_and_black_moves_in(self, down: int, right: int) -> None:
         images = np.random.default_rng(0).integers(1, 256, (2, 8, 8, 1), dtype=np.uint8)
-        moved = _predictions.moved(images, down, right)
+        moved = predictions.moved(images, down, right)
         for row in range(8):
             for column in range(8):
                 source = (row - down, column - right)
@@ -184,57 +180,57 @@ class TestEquivariance:
     def test_every_picture_is_shifted_by_the_same_length_in_a_direction_of_its_own(self) -> None:
         images = np.zeros((200, 9, 9, 1), dtype=np.uint8)
         images[:, 4, 4] = 255
-        places = {(int(row) - 4, int(column) - 4) for _, row, column, _ in np.argwhere(_predictions.shifted(images, 3))}
+        places = {(int(row) - 4, int(column) - 4) for _, row, column, _ in np.argwhere(predictions.shifted(images, 3))}
         assert places == {(-3, 0), (3, 0), (0, -3), (0, 3)}
 
     def test_who_sees_no_place_keeps_every_answer(self) -> None:
         images = np.zeros((50, 9, 9, 1), dtype=np.uint8)
         images[:, 4, 4, 0] = np.arange(50)
-        assert _predictions.kept(lambda shown: shown.max((1, 2, 3)).astype(np.int64), images, 2).all()
-        assert not _predictions.kept(lambda shown: shown[:, 4, 4, 0].astype(np.int64) > 0, images[1:], 2).any()
+        assert predictions.kept(lambda shown: shown.max((1, 2, 3)).astype(np.int64), images, 2).all()
+        assert not predictions.kept(lambda shown: shown[:, 4, 4, 0].astype(np.int64) > 0, images[1:], 2).any()
 
     def test_the_int8_files_are_those_of_a_device(self) -> None:
         measured("equivariance")
         runs = folder() / "runs" / "equivariance"
         precisions = {
-            family: _predictions.int8_file(open_run(runs / f"{family}-0")).description.precision
+            family: predictions.int8_file(open_run(runs / f"{family}-0")).description.precision
             for family in ("dscnn", "mlp", "vit")
         }
         assert precisions == {"dscnn": "int8", "mlp": "int8", "vit": "int8-mixed"}
 
 
 STEPS = st.builds(
-    _fields.Step,
+    fields.Step,
     kernel=st.sampled_from([1, 3, 5]),
     stride=st.sampled_from([1, 1, 2]),
     dilation=st.sampled_from([1, 1, 2]),
     is_pool=st.just(False),
-) | st.just(_fields.Step(2, 2, is_pool=True))
+) | st.just(fields.Step(2, 2, is_pool=True))
 
 
 class TestReceptiveField:
     @settings(deadline=None, max_examples=25)
     @given(st.lists(STEPS, min_size=1, max_size=3))
-    def test_the_gradient_reaches_exactly_as_far_as_the_arithmetic_says(self, steps: list[_fields.Step]) -> None:
-        theoretical = _fields.theoretical(steps)
-        assert _fields.measured(_fields.stack(steps), 1, 2 * theoretical + 33) == theoretical
+    def test_the_gradient_reaches_exactly_as_far_as_the_arithmetic_says(self, steps: list[fields.Step]) -> None:
+        theoretical = fields.theoretical(steps)
+        assert fields.measured(fields.stack(steps), 1, 2 * theoretical + 33) == theoretical
 
     def test_three_convolutions_see_seven_pixels(self) -> None:
-        assert _fields.theoretical([_fields.Step(3)] * 3) == 7
-        assert _fields.measured(_fields.stack([_fields.Step(3)] * 3), 1, 21) == 7
+        assert fields.theoretical([fields.Step(3)] * 3) == 7
+        assert fields.measured(fields.stack([fields.Step(3)] * 3), 1, 21) == 7
 
     def test_the_effective_field_is_inside_the_theoretical_one(self) -> None:
         torch.manual_seed(0)
-        features = _fields.stack([_fields.Step(3)] * 4, channels=3)
-        gradient = _fields.effective(features, torch.randn(4, 3, 21, 21))
+        features = fields.stack([fields.Step(3)] * 4, channels=3)
+        gradient = fields.effective(features, torch.randn(4, 3, 21, 21))
         rows, columns = torch.nonzero(gradient).T
         assert (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) == (6, 14, 6, 14)
-        assert _fields.effective_side(gradient) <= 9
+        assert fields.effective_side(gradient) <= 9
 
     def test_the_side_of_a_uniform_square_is_its_side(self) -> None:
         gradient = torch.zeros(20, 20)
         gradient[3:10, 5:12] = 0.7
-        assert _fields.effective_side(gradient) == 7
+        assert fields.effective_side(gradient) == 7
 
     def test_a_net_learns_what_its_field_holds_and_guesses_what_it_does_not(self) -> None:
         (claim,) = (one for one in measured("receptive-field").claims if one.expected.startswith("Evidence"))
@@ -253,17 +249,17 @@ class TestReceptiveField:
 
 class TestPooling:
     def test_only_strides_lose_a_thin_edge(self) -> None:
-        assert {pool: min(_edges.strengths(pool)) > 0 for pool in ("max", "average", "blur", "stride")} == {
+        assert {pool: min(edges.strengths(pool)) > 0 for pool in ("max", "average", "blur", "stride")} == {
             "max": True,
             "average": True,
             "blur": True,
             "stride": False,
         }
-        assert _edges.jump("stride") is None
+        assert edges.jump("stride") is None
 
     def test_only_a_blur_moves_evenly_with_the_edge(self) -> None:
-        assert _edges.jump("blur") == pytest.approx(0, abs=1e-6)
-        assert _edges.jump("max") == _edges.jump("average") == pytest.approx(0.5)
+        assert edges.jump("blur") == pytest.approx(0, abs=1e-6)
+        assert edges.jump("max") == edges.jump("average") == pytest.approx(0.5)
 
     def test_every_way_gives_a_file_that_is_int8_throughout(self) -> None:
         measured("pooling")
@@ -290,34 +286,34 @@ class TestSeeds:
         assert (low, high) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
     def test_a_single_value_has_no_interval(self) -> None:
-        one = _seeds.number("x", [3.0], "%")
+        one = estimates.number("x", [3.0], "%")
         assert (one.low, one.high, one.n, one.n_of) == (None, None, 1, "seed")
-        assert _seeds.is_above(one) is None
-        assert _seeds.is_within(one, 5) is None
+        assert estimates.is_above(one) is None
+        assert estimates.is_within(one, 5) is None
 
     def test_one_seed_has_the_interval_of_its_pictures_and_says_so(self) -> None:
         right = np.array([True] * 90 + [False] * 10)
-        one = _seeds.share("x", [right])
-        assert (one.value, one.n, one.n_of) == (90, 100, _seeds.ONE_SEED)
+        one = estimates.share("x", [right])
+        assert (one.value, one.n, one.n_of) == (90, 100, estimates.ONE_SEED)
         assert one.low == pytest.approx(82.56, abs=0.01)
 
     def test_no_share_is_believed_to_be_more_than_all(self) -> None:
-        one = _seeds.share("x", [np.array([True] * right + [False] * (100 - right)) for right in (100, 99, 96)])
+        one = estimates.share("x", [np.array([True] * right + [False] * (100 - right)) for right in (100, 99, 96)])
         assert one.high == 100
         assert one.low == pytest.approx(98.33 - 4.3027 * 2.0817 / 3**0.5, abs=0.01)
 
     def test_a_lead_is_what_the_first_has_more(self) -> None:
         first, second = np.array([True] * 8 + [False] * 2), np.array([True] * 5 + [False] * 5)
-        assert _seeds.lead("x", [first], [second]).value == pytest.approx(30)
-        assert _seeds.lead("x", [first] * 3, [second] * 3).value == pytest.approx(30)
-        assert _seeds.lead("x", [second], [first]).value == pytest.approx(-30)
+        assert estimates.lead("x", [first], [second]).value == pytest.approx(30)
+        assert estimates.lead("x", [first] * 3, [second] * 3).value == pytest.approx(30)
+        assert estimates.lead("x", [second], [first]).value == pytest.approx(-30)
 
     @given(st.integers(1, 4), st.integers(0, 99))
     def test_a_contrast_of_two_is_a_lead(self, seeds: int, draw: int) -> None:
         rng = np.random.default_rng(draw)
         first, second = rng.random((2, seeds, 50)) < 0.7
-        lead = _seeds.lead("x", list(first), list(second))
-        contrast = _seeds.contrast("x", [(1, list(first)), (-1, list(second))])
+        lead = estimates.lead("x", list(first), list(second))
+        contrast = estimates.contrast("x", [(1, list(first)), (-1, list(second))])
         assert contrast.value == pytest.approx(lead.value)
         if seeds > 1:
             assert contrast.low == pytest.approx(lead.low)
@@ -330,10 +326,10 @@ class TestSeeds:
         self, low: float, high: float, above: bool | None, within: bool | None
     ) -> None:
         one = Number(name="x", value=(low + high) / 2, unit="pp", low=low, high=high, n=3, n_of="seeds")
-        assert _seeds.is_above(one) is above
-        assert _seeds.is_within(one, 5) is within
+        assert estimates.is_above(one) is above
+        assert estimates.is_within(one, 5) is within
 
     def test_several_verdicts_are_as_weak_as_the_weakest(self) -> None:
-        assert _seeds.all_of([True, True]) is True
-        assert _seeds.all_of([True, None]) is None
-        assert _seeds.all_of([None, False]) is False
+        assert estimates.all_of([True, True]) is True
+        assert estimates.all_of([True, None]) is None
+        assert estimates.all_of([None, False]) is False

@@ -14,13 +14,16 @@ import torch
 from onnx import TensorProto, helper
 from test_measure import job_of
 
-from edgecnn import budget, config, formats, magic, model_files, nets, plans, ship, wire
+from edgecnn import formats, nets
+from edgecnn.common import config, magic, wire
 from edgecnn.data import shapes
-from edgecnn.doctor import tflite_graph
 from edgecnn.errors import ModelFileError, PlanError
-from edgecnn.formats import _tflite_model
-from edgecnn.measure import Timing
-from edgecnn.recipes import NetPlan, Recipe
+from edgecnn.formats.tflite import flatbuffer, outline
+from edgecnn.nets import budget
+from edgecnn.onboard import archive
+from edgecnn.onboard.measure import Timing
+from edgecnn.records import model_files, plans
+from edgecnn.records.recipe import NetPlan, Recipe
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 SHAPE, CLASSES = (1, 8, 8), 10
@@ -117,9 +120,9 @@ def test_a_graph_too_deep_or_with_too_many_parts_is_refused(content: bytes, tmp_
 
 def test_a_tflite_file_with_too_many_operators_is_refused(tmp_path: Path) -> None:
     path = tiny_models.linear_tflite(tmp_path / "m.tflite", KERNEL)
-    model = _tflite_model.load(path.read_bytes())
-    model.subgraphs[0].operators *= _tflite_model.MOST_OPERATORS
-    path.write_bytes(_tflite_model.dump(model))
+    model = flatbuffer.load(path.read_bytes())
+    model.subgraphs[0].operators *= flatbuffer.MOST_OPERATORS
+    path.write_bytes(flatbuffer.dump(model))
     with pytest.raises(ModelFileError, match="more than 20,000 operators"):
         formats.describe(path)
 
@@ -146,7 +149,8 @@ def test_a_file_that_is_cut_while_it_is_read_is_one_sentence(tmp_path: Path) -> 
     path = tmp_path / "m.onnx"
     path.write_bytes(b"\0" * 1_000_000)
     code = (
-        "import sys, os; from pathlib import Path; from edgecnn import cli, inspect, magic, opening\n"
+        "import sys, os; from pathlib import Path; from edgecnn import cli; from edgecnn.checks import inspect\n"
+        "from edgecnn.common import magic; from edgecnn.onboard import opening\n"
         "def show(target, *_, **__):\n"
         "    path = Path(target)\n"
         "    with opening.opening(path), magic.view(path) as data:\n"
@@ -184,7 +188,7 @@ def test_a_shape_of_gigabytes_is_refused_when_it_is_run(tmp_path: Path) -> None:
 
 
 def test_a_measuring_process_is_bounded_by_itself(tmp_path: Path) -> None:
-    ship.write(tmp_path / "worker.pyz")
+    archive.write(tmp_path / "worker.pyz")
     job = job_of(tiny_models.linear_onnx(tmp_path / "m.onnx", KERNEL), "onnxruntime")
     filled(tmp_path / "m.onnx")
     job = dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0))
@@ -218,9 +222,9 @@ def test_a_file_that_brings_the_engine_down_ends_the_command_with_a_sentence(
 
 def test_names_that_are_no_text_are_read_all_the_same(tmp_path: Path) -> None:
     path = tiny_models.linear_tflite(tmp_path / "m.tflite", KERNEL, int8=True)
-    model = _tflite_model.load(path.read_bytes())
+    model = flatbuffer.load(path.read_bytes())
     for tensor in model.subgraphs[0].tensors:
         tensor.name = b"\xfb\xff"
-    path.write_bytes(_tflite_model.dump(model))
+    path.write_bytes(flatbuffer.dump(model))
     assert formats.describe(path).input.name == "\ufffd\ufffd"
-    assert tflite_graph.read(path).inputs == ("\ufffd\ufffd",)
+    assert outline.read(path).inputs == ("\ufffd\ufffd",)

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sshd import Sshd, board
 
-from edgecnn import link
+from edgecnn.boards.ssh import link
+from edgecnn.boards.ssh.link import Link
 from edgecnn.errors import EXIT_UNFIT, BoardUnfit, LinkError, UsageError
-from edgecnn.link import Link
 
 __all__ = ["board"]
 pytestmark = sshd.needed
@@ -290,7 +290,7 @@ def test_nothing_stays_behind_when_a_link_is_closed_or_its_owner_is_killed(board
         assert ssh_processes(board)
     assert not ssh_processes(board)
     code = (
-        "import sys, time\nfrom edgecnn import link\n"
+        "import sys, time\nfrom edgecnn.boards.ssh import link\n"
         f"with link.connect({board.destination!r}, {board.options!r}) as one:\n"
         "    with one.session(['cat']) as session:\n        print('up', flush=True)\n        time.sleep(600)\n"
     )

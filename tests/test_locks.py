@@ -9,7 +9,7 @@ from pathlib import Path
 import disks
 import pytest
 
-from edgecnn import locks
+from edgecnn.common import locks
 from edgecnn.errors import OutputError, RunError
 
 HOLDER = """

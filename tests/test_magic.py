@@ -21,11 +21,16 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from PIL import Image
 
-from edgecnn import bundle, candidates, formats, magic, prefixes, report
-from edgecnn.doctor import file
+from edgecnn import formats
+from edgecnn.checks.doctor import file
+from edgecnn.checks.verify import prefixes
+from edgecnn.common import magic
 from edgecnn.errors import ModelFileError, UsageError
-from edgecnn.plans import Suite
-from edgecnn.runner import cli
+from edgecnn.onboard.runner import cli
+from edgecnn.pipeline.bench import candidates
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.records import report
+from edgecnn.records.plans import Suite
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
 

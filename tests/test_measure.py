@@ -9,11 +9,13 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from edgecnn import boards, counters, formats, measure, plugins
-from edgecnn.artifact import Preprocessing, TensorSpec
+from edgecnn import boards, formats
+from edgecnn.common import plugins
 from edgecnn.errors import DataError, ModelFileError
-from edgecnn.foreign import assumed_preprocessing
-from edgecnn.measure import Counting, Job, LabelledSet, Pictures, Timing
+from edgecnn.onboard import counters, measure
+from edgecnn.onboard.measure import Counting, Job, LabelledSet, Pictures, Timing
+from edgecnn.records.artifact import Preprocessing, TensorSpec
+from edgecnn.records.foreign import assumed_preprocessing
 
 KERNEL = tiny_models.weights(6, 5, 3, 7)
 WRITERS = {
@@ -21,7 +23,7 @@ WRITERS = {
     "onnxruntime": lambda path: tiny_models.linear_onnx(path.with_suffix(".onnx"), KERNEL),
     "tflite-micro": lambda path: tiny_models.linear_c(path.with_suffix(".h"), KERNEL),
 }
-RUNTIMES = plugins.names("runtimes")
+RUNTIMES = plugins.names("onboard.runtimes")
 PREPROCESSING = Preprocessing(height=8, width=8, channels=1, colour_order="grey", resize="")
 
 
@@ -204,7 +206,7 @@ class Tally:
 
 
 def test_counting_costs_nothing_and_small_nets_run_often(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = plugins.load("runtimes", job.runtime, "runtime")
+    module = plugins.load("onboard.runtimes", job.runtime, "runtime")
     session = module.open(Path(job.model), 1)
     runs = []
 

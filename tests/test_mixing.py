@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.errors import PlanError
-from edgecnn.mixing import mix
-from edgecnn.plans import load_recipe
-from edgecnn.recipes import AugmentPlan
+from edgecnn.pipeline.train.mixing import mix
+from edgecnn.records.plans import load_recipe
+from edgecnn.records.recipe import AugmentPlan
 
 CLASSES = 8
 

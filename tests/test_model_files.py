@@ -20,13 +20,20 @@ from onnx import TensorProto, helper, numpy_helper
 from sshd import Sshd, board
 from test_measure import job_of
 
-from edgecnn import artifact, bundle, files, formats, measure, model_files, prefixes, remote, runtimes, saturation
-from edgecnn.doctor import file
+from edgecnn import formats
+from edgecnn.boards.ssh import remote
+from edgecnn.checks.doctor import file
+from edgecnn.checks.verify import prefixes
+from edgecnn.common import files
 from edgecnn.errors import ModelFileError
-from edgecnn.foreign import assumed_preprocessing
-from edgecnn.measure import Timing
-from edgecnn.runner import contents
-from edgecnn.steps import Lowering
+from edgecnn.formats.onnx import saturation
+from edgecnn.onboard import measure, runtimes
+from edgecnn.onboard.measure import Timing
+from edgecnn.onboard.operator_cost import Lowering
+from edgecnn.onboard.runner import contents
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.records import artifact, model_files
+from edgecnn.records.foreign import assumed_preprocessing
 
 __all__ = ["board", "lending"]
 

@@ -6,11 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from edgecnn import anatomy, nets, plugins
+from edgecnn import nets
+from edgecnn.common import plugins
 from edgecnn.errors import PlanError, UsageError
-from edgecnn.recipes import NetPlan
+from edgecnn.nets import anatomy
+from edgecnn.records.recipe import NetPlan
 
-NETS = plugins.names("nets")
+NETS = plugins.names("nets.architectures")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 TOML = (bool, int, float, str)
 

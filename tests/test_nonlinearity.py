@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn import data, verify
-from edgecnn.lessons import nonlinearity
-from edgecnn.train import train
+from edgecnn import data
+from edgecnn.pipeline.export import check
+from edgecnn.pipeline.train.train import train
+from edgecnn.studies.lessons.topics import nonlinearity
 
 
 @pytest.mark.parametrize("depth", [1, 4])
@@ -31,7 +32,7 @@ def test_the_single_layer_answers_as_the_net_that_was_trained(tmp_path: Path) ->
     product, offset = nonlinearity.weights(run)
     images = data.load(run.recipe.data).test.images
     pixels = ((images.astype(float) - run.mean) / run.std).reshape(len(images), -1)
-    assert np.allclose(pixels @ product.T + offset, verify.reference_logits(run, images), atol=1e-3)
+    assert np.allclose(pixels @ product.T + offset, check.reference_logits(run, images), atol=1e-3)
 
 
 def test_logistic_regression_is_chosen_on_validation_and_learns(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ import onnx
 import pytest
 import small_runs
 
-from edgecnn import artifact as artifacts
-from edgecnn import formats, verify
+from edgecnn import formats
 from edgecnn.errors import EnvironmentUnfit, PlanError
-from edgecnn.formats import _onnx_versions
-from edgecnn.plans import ExportPlan
+from edgecnn.formats.onnx import versions
+from edgecnn.pipeline.export import check
+from edgecnn.records import artifact as artifacts
+from edgecnn.records.plans import ExportPlan
 
 OLDEST = "1.15.0"
 """The oldest ONNX Runtime with a wheel for Python 3.11."""
@@ -50,10 +51,10 @@ def test_a_file_for_an_older_runtime_is_within_what_it_reads_and_gives_the_same_
     images = small_runs.pictures(16, small_runs.SHAPES["dscnn"], seed=4).images
     usual = small_runs.written("dscnn", "onnx", precision)
     old = small_runs.written("dscnn", "onnx", precision, onnx_for=release)
-    most = _onnx_versions.reads(release)
+    most = versions.reads(release)
     assert numbers(old.description.format_version)[0] == opset == most[0]
     assert numbers(old.description.format_version)[1] <= most[1]
-    assert np.array_equal(verify.outputs(old, images), verify.outputs(usual, images))
+    assert np.array_equal(check.outputs(old, images), check.outputs(usual, images))
     assert (old.description.input, old.description.output) == (usual.description.input, usual.description.output)
     assert old.description.labels == usual.description.labels
     onnx.checker.check_model(onnx.load(old.path), full_check=True)
@@ -86,21 +87,21 @@ def test_what_is_no_version_is_refused_by_the_plan(word: str) -> None:
 
 
 def test_the_oldest_runtime_that_reads_a_file_reads_it_and_the_one_before_does_not() -> None:
-    releases = list(_onnx_versions.RELEASES)
+    releases = list(versions.RELEASES)
     for before, release in itertools.pairwise(releases):
-        opset, ir_version = _onnx_versions.RELEASES[release]
-        oldest = _onnx_versions.needed(opset, ir_version)
+        opset, ir_version = versions.RELEASES[release]
+        oldest = versions.needed(opset, ir_version)
         assert oldest is not None
         assert oldest <= release
-        if _onnx_versions.RELEASES[before] != (opset, ir_version):
+        if versions.RELEASES[before] != (opset, ir_version):
             assert oldest == release
-    assert _onnx_versions.needed(99, 8) is None
+    assert versions.needed(99, 8) is None
 
 
 def test_an_opset_keeps_the_oldest_ir_version_that_may_hold_it() -> None:
     for release, ir_version, opset, *_ in onnx.helper.VERSION_TABLE:
-        if opset in _onnx_versions.IR_VERSION:
-            assert _onnx_versions.IR_VERSION[opset] == ir_version, release
+        if opset in versions.IR_VERSION:
+            assert versions.IR_VERSION[opset] == ir_version, release
 
 
 @pytest.mark.skipif(not os.environ.get("CI"), reason="installs an old ONNX Runtime in a venv of its own; CI=1 runs it")
@@ -121,7 +122,7 @@ def test_the_oldest_installable_runtime_loads_every_file_and_answers_the_same(tm
     done = subprocess.run([python, "-c", RUN], input=json.dumps(jobs), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == OLDEST
     for file, job in zip(files, jobs, strict=True):
-        there, here = np.load(job["output"]), verify.outputs(file, images)
+        there, here = np.load(job["output"]), check.outputs(file, images)
         if here.dtype == np.float32 and file.description.precision != "int8-mixed":
             assert np.allclose(there, here, rtol=1e-5, atol=1e-5), file.name
         else:

@@ -10,8 +10,9 @@ import small_runs
 import tiny_models
 from test_measure import job_of
 
-from edgecnn import formats, measure, runtimes
+from edgecnn import formats
 from edgecnn.formats import CODERS, MOVES, WEIGHTED, Operator, Reader
+from edgecnn.onboard import measure, runtimes
 
 KERNEL = tiny_models.weights(6, 6, 3, 4)
 MADE = {

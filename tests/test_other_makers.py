@@ -12,13 +12,17 @@ import pytest
 import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import foreign, formats, runtimes, sizes
-from edgecnn.artifact import TensorSpec
-from edgecnn.doctor import answers, file
-from edgecnn.doctor.finding import Finding
+from edgecnn import formats
+from edgecnn.checks.doctor import file
+from edgecnn.checks.doctor import model as answers
+from edgecnn.checks.doctor.finding import Finding
+from edgecnn.common import sizes
 from edgecnn.errors import ModelFileError
-from edgecnn.formats import _tflite_model
-from edgecnn.runtimes import litert
+from edgecnn.formats.tflite import flatbuffer
+from edgecnn.onboard import runtimes
+from edgecnn.onboard.runtimes import litert
+from edgecnn.records import foreign
+from edgecnn.records.artifact import TensorSpec
 
 
 def looked_at(path: Path, size: str | None = None) -> dict[str, Finding]:
@@ -278,7 +282,7 @@ def test_an_output_means_what_all_branches_mean(last: str, reading: str, tmp_pat
 def test_further_signatures_of_a_tflite_file_leave_its_macs_open(tmp_path: Path) -> None:
     path = tiny_models.linear_tflite(tmp_path / "one.tflite", tiny_models.weights(4, 4, 3, 5))
     assert formats.describe(path).macs == 4 * 4 * 3 * 5
-    model = _tflite_model.load(path.read_bytes())
+    model = flatbuffer.load(path.read_bytes())
     model.subgraphs.append(copy.deepcopy(model.subgraphs[0]))
-    path.write_bytes(_tflite_model.dump(model))
+    path.write_bytes(flatbuffer.dump(model))
     assert formats.describe(path).macs is None

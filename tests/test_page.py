@@ -13,12 +13,13 @@ import page_samples as samples
 import pytest
 import tiny_models
 
-from edgecnn import environment, files, isa, report
+from edgecnn.common import files
 from edgecnn.errors import EdgecnnError, ModelFileError, OutputError, RunError, UsageError
-from edgecnn.page import build
-from edgecnn.page.gather import gather
-from edgecnn.report import Failure
-from edgecnn.summary import summarise
+from edgecnn.records import environment, isa, report
+from edgecnn.records.report import Failure
+from edgecnn.records.summary import summarise
+from edgecnn.studies.page import build
+from edgecnn.studies.page.gather import gather
 
 MACHINE = environment.here()
 

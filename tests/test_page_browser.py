@@ -13,8 +13,8 @@ import pytest
 import tiny_models
 from chromium import Browser
 
-from edgecnn import report
-from edgecnn.page import build
+from edgecnn.records import report
+from edgecnn.studies.page import build
 
 WIDTHS = (360, 768, 1200)
 SCHEMES = ("light", "dark")

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.page import pareto
-from edgecnn.page.pareto import Estimate, Point
+from edgecnn.studies.page import pareto
+from edgecnn.studies.page.pareto import Estimate, Point
 
 
 def point(name: str, top1: float, cost: float, arm: float = 0.0, cost_arm: float = 0.0) -> Point:

@@ -14,15 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgecnn import artifact as artifacts
-from edgecnn import data, environment, files, parity, quantize
-from edgecnn.artifact import Artifact
+from edgecnn import data
+from edgecnn.checks.verify import matrix, sheet, show, verify
+from edgecnn.common import files
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, OutputError, PlanError, Undecided, UsageError
 from edgecnn.formats import onnx as onnx_format
-from edgecnn.parity import matrix, sheet, show
-from edgecnn.plans import ExportPlan
-from edgecnn.recipes import DataPlan
-from edgecnn.run import Run
+from edgecnn.pipeline.export import exportable as quantize
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import environment
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.recipe import DataPlan
+from edgecnn.records.run import Run
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 DIGITS = DataPlan(name="digits")
@@ -52,7 +55,7 @@ def test_two_formats_of_one_net_give_one_answer(tmp_path: Path) -> None:
         tiny_models.linear_onnx(tmp_path / "net.onnx", KERNEL),
         tiny_models.linear_tflite(tmp_path / "net.tflite", KERNEL),
     ]
-    result, folder = parity.verify(paths, data=DIGITS)
+    result, folder = verify.verify(paths, data=DIGITS)
     assert folder is None
     test = data.load(DIGITS).test
     right = int((tiny_models.logits(KERNEL, test.images).argmax(1) == test.labels).sum())
@@ -61,13 +64,13 @@ def test_two_formats_of_one_net_give_one_answer(tmp_path: Path) -> None:
     assert difference.identical
     assert (difference.verdict.gained, difference.verdict.lost, difference.verdict.p_value) == (0, 0, 1.0)
     assert (difference.searched, difference.layer, difference.sheet) == (False, None, None)
-    parity.judge(result, max_drop=0.0)
+    verify.judge(result, max_drop=0.0)
 
 
 def test_a_changed_weight_is_found_and_the_flips_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tiny_models.linear_tflite(tmp_path / "before.tflite", KERNEL)
     after = altered.change_weight(before, 0, 8 * 3 + 4, tmp_path / "after.tflite")
-    result, folder = parity.verify([before, after], data=DIGITS, output=tmp_path / "out")
+    result, folder = verify.verify([before, after], data=DIGITS, output=tmp_path / "out")
     assert folder == tmp_path / "out"
     (difference,) = result.differences
     layer = difference.layer
@@ -84,14 +87,14 @@ def test_a_changed_weight_is_found_and_the_flips_are_drawn(tmp_path: Path, capsy
     assert "the files differ: 1 of its 640 weights" in printed
     assert f"\non {environment.machine_name(environment.here())}\n" in printed
     assert max(map(len, printed.splitlines())) <= 80
-    parity.judge(result, max_drop=0.0)
+    verify.judge(result, max_drop=0.0)
     assert f"cannot tell with n {result.n}" in capsys.readouterr().err  # so few flips may be chance
     with pytest.raises(Undecided, match="drop"):
-        parity.judge(result, max_drop=0.0, strict=True)
+        verify.judge(result, max_drop=0.0, strict=True)
 
 
 def test_a_run_is_held_against_its_own_net(exported_run: Path) -> None:
-    result, folder = parity.verify([exported_run])
+    result, folder = verify.verify([exported_run])
     assert folder == exported_run / "parity"
     net, file = result.answers
     assert (net.name, net.runtime, file.name) == ("PyTorch", "torch", "digits-fp32.onnx")
@@ -113,7 +116,7 @@ def test_swapped_labels_show_as_a_drop_of_all_that_was_right(exported_run: Path,
     model.graph.initializer.append(numpy_helper.from_array(np.roll(np.arange(10), 1), "order"))
     model.graph.node.append(helper.make_node("Gather", ["in order", "order"], ["logits"], axis=1))
     onnx.save(model, tmp_path / "swapped.onnx")
-    result, _ = parity.verify([exported_run, tmp_path / "swapped.onnx"], output=tmp_path / "out")
+    result, _ = verify.verify([exported_run, tmp_path / "swapped.onnx"], output=tmp_path / "out")
     swapped = next(one for one in result.differences if one.after == "swapped.onnx" and one.before == "PyTorch")
     assert swapped.verdict.agreement_percent == 0.0
     assert swapped.verdict.lost == result.answers[0].correct
@@ -121,7 +124,7 @@ def test_swapped_labels_show_as_a_drop_of_all_that_was_right(exported_run: Path,
     twin = next(one for one in result.differences if one.before == "digits-fp32.onnx")
     assert twin.searched
     with pytest.raises(GateFailed, match=r"swapped.onnx: drop"):
-        parity.judge(result, max_drop=1.0)
+        verify.judge(result, max_drop=1.0)
 
 
 def test_a_degenerate_file_fails_without_being_asked(tmp_path: Path) -> None:
@@ -133,11 +136,11 @@ def test_a_degenerate_file_fails_without_being_asked(tmp_path: Path) -> None:
     nothing = KERNEL.copy()
     nothing[0, 0, 0, 0] = np.nan
     no_numbers = tiny_models.linear_onnx(tmp_path / "nan.onnx", nothing)
-    result, folder = parity.verify([good, one_class, no_numbers], data=DIGITS, output=tmp_path / "out")
+    result, folder = verify.verify([good, one_class, no_numbers], data=DIGITS, output=tmp_path / "out")
     assert folder is not None
     json.dumps(matrix.to_table(result), allow_nan=False)
     with pytest.raises(GateFailed) as caught:
-        parity.judge(result)
+        verify.judge(result)
     assert "flat.onnx: every picture is called class 0" in caught.value.sentence
     assert "nan.onnx: the logits of 359 pictures are not numbers" in caught.value.sentence
 
@@ -145,20 +148,20 @@ def test_a_degenerate_file_fails_without_being_asked(tmp_path: Path) -> None:
 def test_the_steps_of_two_int8_files_are_gated(tmp_path: Path) -> None:
     before = tiny_models.linear_tflite(tmp_path / "before.tflite", KERNEL, int8=True)
     after = altered.change_weight(before, 0, 100, tmp_path / "after.tflite")
-    result, _ = parity.verify([before, after], data=DIGITS)
+    result, _ = verify.verify([before, after], data=DIGITS)
     (difference,) = result.differences
     assert difference.parity is not None
     steps = difference.parity.max_lsb
     assert steps > 0
-    parity.judge(result, max_lsb=steps)
+    verify.judge(result, max_lsb=steps)
     with pytest.raises(GateFailed, match=f"{steps} steps apart, at most {steps - 1} allowed"):
-        parity.judge(result, max_lsb=steps - 1)
+        verify.judge(result, max_lsb=steps - 1)
 
 
 def test_another_output_scale_is_named_and_has_no_steps(tmp_path: Path) -> None:
     before = tiny_models.linear_tflite(tmp_path / "before.tflite", KERNEL, int8=True)
     altered.change_scale(before, 0, 2.0, tmp_path / "after.tflite")
-    result, _ = parity.verify([before, tmp_path / "after.tflite"], data=DIGITS)
+    result, _ = verify.verify([before, tmp_path / "after.tflite"], data=DIGITS)
     (difference,) = result.differences
     assert difference.parity is None
     assert difference.layer is not None
@@ -166,12 +169,12 @@ def test_another_output_scale_is_named_and_has_no_steps(tmp_path: Path) -> None:
     assert difference.layer.scales[1] == pytest.approx(2 * difference.layer.scales[0])
     assert "its scale is" in show.cause(difference.layer)
     with pytest.raises(EnvironmentUnfit, match="share an output scale"):
-        parity.judge(result, max_lsb=0)
+        verify.judge(result, max_lsb=0)
 
 
 def test_a_limit_asks_fewer_pictures_and_stands_in_the_command(tmp_path: Path) -> None:
     path = tiny_models.linear_onnx(tmp_path / "net.onnx", KERNEL)
-    result, _ = parity.verify([path], data=DIGITS, limit=20)
+    result, _ = verify.verify([path], data=DIGITS, limit=20)
     assert (result.n, result.differences) == (20, ())
     assert result.command == f"edgecnn verify {path} --data digits --limit 20"
 
@@ -179,13 +182,13 @@ def test_a_limit_asks_fewer_pictures_and_stands_in_the_command(tmp_path: Path) -
 def test_what_cannot_be_asked_is_said_before_anything_is_written(tmp_path: Path) -> None:
     path = tiny_models.linear_onnx(tmp_path / "net.onnx", KERNEL)
     with pytest.raises(UsageError, match="which pictures"):
-        parity.verify([path])
+        verify.verify([path])
     with pytest.raises(PlanError, match="limit"):
-        parity.verify([path], data=DIGITS, limit=0)
+        verify.verify([path], data=DIGITS, limit=0)
     with pytest.raises(UsageError, match="no board named 'moon'"):
-        parity.verify([path], ["moon"], data=DIGITS, output=tmp_path / "out")
+        verify.verify([path], ["moon"], data=DIGITS, output=tmp_path / "out")
     with pytest.raises(OutputError):
-        parity.verify([path], data=DIGITS, output=path / "out")
+        verify.verify([path], data=DIGITS, output=path / "out")
     assert not (tmp_path / "out" / matrix.FILE).exists()
 
 
@@ -193,9 +196,9 @@ def test_an_earlier_matrix_leaves_no_pictures_behind(tmp_path: Path) -> None:
     before = tiny_models.linear_tflite(tmp_path / "before.tflite", KERNEL)
     after = altered.change_weight(before, 0, 8 * 3 + 4, tmp_path / "after.tflite")
     out = tmp_path / "out"
-    parity.verify([before, after], data=DIGITS, output=out)
+    verify.verify([before, after], data=DIGITS, output=out)
     assert len(list(out.glob("flips-*.png"))) == 1
-    parity.verify([before], data=DIGITS, output=out)
+    verify.verify([before], data=DIGITS, output=out)
     assert [path.name for path in out.iterdir()] == [matrix.FILE]
 
 
@@ -218,7 +221,7 @@ def test_two_files_with_their_classes_in_another_order_give_one_answer(tmp_path:
         ),
     ]
     for targets in (files, files[::-1]):
-        result, _ = parity.verify(targets, data=DIGITS, limit=50)
+        result, _ = verify.verify(targets, data=DIGITS, limit=50)
         (difference,) = result.differences
         assert difference.verdict.agreement_percent == 100.0
         assert difference.identical
@@ -228,7 +231,7 @@ def test_a_file_that_puts_out_the_class_itself_is_held_against_one_that_puts_out
     tail = [("ArgMax", {"axis": 1, "keepdims": 0})]
     scores = tiny_models.linear_onnx(tmp_path / "scores.onnx", KERNEL)
     number = tiny_models.linear_onnx(tmp_path / "number.onnx", KERNEL, tail, [1])
-    result, _ = parity.verify([scores, number], data=DIGITS, limit=50)
+    result, _ = verify.verify([scores, number], data=DIGITS, limit=50)
     (difference,) = result.differences
     assert difference.verdict.agreement_percent == 100.0
     assert not difference.searched
@@ -244,4 +247,4 @@ def test_files_of_different_sizes_cannot_be_asked_the_same_pictures(
         tiny_models.linear_onnx(tmp_path / f"{side}.onnx", tiny_models.weights(side, side, 3, 2)) for side in (8, 9)
     ]
     with pytest.raises(DataError, match="take pictures of different sizes"):
-        parity.verify(files, data=plan)
+        verify.verify(files, data=plan)

@@ -12,13 +12,12 @@ import small_runs
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from edgecnn import prefixes
-from edgecnn.artifact import Artifact
-from edgecnn.candidates import Candidate
-from edgecnn.parity import layers, show, weights
-from edgecnn.parity.align import align, kind
-from edgecnn.parity.layers import Tolerance
-from edgecnn.parity.replay import Seat
+from edgecnn.checks.verify import layers, prefixes, show, weights
+from edgecnn.checks.verify.align import align, kind
+from edgecnn.checks.verify.layers import Tolerance
+from edgecnn.checks.verify.replay import Seat
+from edgecnn.pipeline.bench.candidates import Candidate
+from edgecnn.records.artifact import Artifact
 
 IMAGES = small_runs.splits((1, 8, 8)).test.images
 SHOWN = list(range(8))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn import picture_files, pictures
+from edgecnn.checks.doctor import images
 from edgecnn.data import folder
-from edgecnn.doctor import album
 from edgecnn.errors import DataError
-from edgecnn.runner import classify
+from edgecnn.onboard import picture_files, preprocessing
+from edgecnn.onboard.runner import classify
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 
@@ -20,8 +20,8 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 @pytest.fixture
 def no_heif(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation whose Pillow has no plug-in for HEIC."""
-    here = tuple(name for name in pictures.formats() if name != "HEIF")
-    monkeypatch.setattr(pictures, "formats", lambda: here)
+    here = tuple(name for name in preprocessing.formats() if name != "HEIF")
+    monkeypatch.setattr(preprocessing, "formats", lambda: here)
 
 
 @pytest.fixture(autouse=True)
@@ -52,11 +52,11 @@ def test_jpeg_has_many_suffixes(tmp_path: Path, name: str) -> None:
 
 
 def test_avif_is_read_where_pillow_reads_it(tmp_path: Path) -> None:
-    if "AVIF" not in pictures.formats():
+    if "AVIF" not in preprocessing.formats():
         pytest.skip("this Pillow reads no AVIF")
     picture(tmp_path / "a.avif")
     assert names(tmp_path) == ["a.avif"]
-    assert pictures.decode(tmp_path / "a.avif", height=12, width=12, channels=3).any()
+    assert preprocessing.decode(tmp_path / "a.avif", height=12, width=12, channels=3).any()
 
 
 @pytest.mark.parametrize("name", ["IMG_0001", "frame.0001", "photo.jpg?size=large", "photo.jpg~"])
@@ -152,7 +152,7 @@ class TestPhonePictures:
 
     def test_doctor_and_runner_list_the_same(self, phone: Path) -> None:
         walked = picture_files.walk(phone)
-        shown = album.labelled(phone, limit=100)
+        shown = images.labelled(phone, limit=100)
         assert len(walked.pictures) == 12
         assert shown.paths == walked.pictures
         assert shown.left_out == walked.left_out
@@ -169,7 +169,7 @@ class TestPhonePictures:
         with pytest.raises(DataError, match=r"only 2 \.heic"):
             classify.sources(str(phone / "ripe"))
         with pytest.raises(DataError, match=r"only 2 \.heic"):
-            album.labelled(phone / "ripe", limit=9)
+            images.labelled(phone / "ripe", limit=9)
 
 
 def test_what_nobody_takes_for_a_picture_is_a_note_and_no_warning(
@@ -187,7 +187,7 @@ def test_a_systems_folder_is_no_class(tmp_path: Path, capsys: pytest.CaptureFixt
     put(tmp_path / "__MACOSX" / "cat" / "._000.png")
     assert folder.load(str(tmp_path))[0].classes == ("cat", "dog")
     assert "left out 1 @eaDir, 1 __MACOSX in" in capsys.readouterr().err
-    assert album.labelled(tmp_path, limit=99).classes == ("cat", "dog")
+    assert images.labelled(tmp_path, limit=99).classes == ("cat", "dog")
 
 
 def test_pictures_in_no_class_folder_are_said_to_be_left_out(
@@ -225,7 +225,7 @@ def test_broken_pictures_that_are_left_out_are_not_called_dark(
 
 def test_pictures_of_an_iphone_are_read_with_the_plug_in(tmp_path: Path) -> None:
     pytest.importorskip("pillow_heif")
-    assert "HEIF" in pictures.formats()
+    assert "HEIF" in preprocessing.formats()
     picture(tmp_path / "a.heic", "HEIF")
     assert names(tmp_path) == ["a.heic"]
-    assert pictures.decode(tmp_path / "a.heic", height=12, width=12, channels=3).any()
+    assert preprocessing.decode(tmp_path / "a.heic", height=12, width=12, channels=3).any()

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn import picture_files, picture_sizes, pictures
 from edgecnn.errors import DataError
+from edgecnn.onboard import picture_files, picture_sizes, preprocessing
 
 SIDE = 96
 
@@ -43,7 +43,7 @@ def encoded(shown: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def decoded(picture: Path | bytes) -> np.ndarray:
-    return pictures.decode(picture, height=16, width=16, channels=3)
+    return preprocessing.decode(picture, height=16, width=16, channels=3)
 
 
 def resized(whole: Image.Image) -> np.ndarray:
@@ -108,10 +108,10 @@ def test_a_jpeg_of_several_pictures_is_bounded_as_any_other() -> None:
 
 def test_the_device_may_ask_for_fewer_but_never_reads_a_jpeg_otherwise() -> None:
     data = encoded(image(2 * SIDE, 2 * SIDE), "jpeg")
-    whole = pictures.decode(data, height=16, width=16, channels=3, max_pixels=4 * SIDE * SIDE)
+    whole = preprocessing.decode(data, height=16, width=16, channels=3, max_pixels=4 * SIDE * SIDE)
     assert np.array_equal(whole, decoded(data))
     with pytest.raises(DataError, match="192 x 192 pixels, 36,863 are allowed"):
-        pictures.decode(data, height=16, width=16, channels=3, max_pixels=4 * SIDE * SIDE - 1)
+        preprocessing.decode(data, height=16, width=16, channels=3, max_pixels=4 * SIDE * SIDE - 1)
 
 
 def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> Non
     for name in ("pipe.jpg", "endless.jpg"):
         with pytest.raises(DataError, match=f"Cannot read {tmp_path / name}: it is a pipe or a device"):
             decoded(tmp_path / name)
-        assert not pictures.is_picture(tmp_path / name)
+        assert not preprocessing.is_picture(tmp_path / name)
 
 
 def test_among_pictures_only_regular_files_count_and_links_to_them(tmp_path: Path) -> None:

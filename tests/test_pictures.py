@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgecnn.errors import DataError
-from edgecnn.pictures import decode, suffixes
+from edgecnn.onboard.preprocessing import decode, suffixes
 
 Pixels = npt.NDArray[np.uint8]
 

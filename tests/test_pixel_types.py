@@ -7,8 +7,8 @@ import pytest
 from odd_pictures import in_bits, png, tiff
 from PIL import Image
 
-from edgecnn import pictures
 from edgecnn.errors import DataError
+from edgecnn.onboard import preprocessing
 
 SHARES = np.linspace(0, 1, 9)[None].repeat(4, 0)  # (4, 9): a ramp from black to white
 ORDERS = pytest.mark.parametrize("order", ["<", ">"])
@@ -23,7 +23,7 @@ def colours(white: float, kind: str) -> np.ndarray:
 
 
 def row(data: bytes, channels: int = 1) -> list[int]:
-    return pictures.decode(data, height=4, width=9, channels=channels)[1, :, 0].tolist()
+    return preprocessing.decode(data, height=4, width=9, channels=channels)[1, :, 0].tolist()
 
 
 def is_a_ramp(data: bytes, off: int = 1) -> bool:
@@ -118,11 +118,11 @@ def test_the_transparent_grey_of_a_png_is_laid_on_black(bits: int) -> None:
 
 @pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff", "avif"])
 def test_of_many_frames_the_first_is_taken(kind: str) -> None:
-    if kind == "avif" and "AVIF" not in pictures.formats():
+    if kind == "avif" and "AVIF" not in preprocessing.formats():
         pytest.skip("this Pillow reads no AVIF")
     first, second = Image.new("RGB", (9, 4), "red"), Image.new("RGB", (9, 4), "blue")
     data = encoded(first, kind, save_all=True, append_images=[second])
-    pixel = pictures.decode(data, height=4, width=9, channels=3)[0, 0]
+    pixel = preprocessing.decode(data, height=4, width=9, channels=3)[0, 0]
     assert pixel.tolist() == pytest.approx([255, 0, 0], abs=2)
 
 
@@ -153,7 +153,7 @@ def test_what_pillow_saves_without_a_white_is_refused(mode: str, tmp_path) -> No
     path = tmp_path / "depth.tif"
     Image.fromarray(ramp(255, "u1")).convert(mode).save(path)
     with pytest.raises(DataError, match=r"Cannot read .*depth\.tif: 32-bit (float|signed) pixels have no stated white"):
-        pictures.decode(path, height=4, width=9, channels=1)
+        preprocessing.decode(path, height=4, width=9, channels=1)
 
 
 def test_a_float_map_is_refused_by_name() -> None:
@@ -190,7 +190,7 @@ def test_a_layout_that_pillow_does_not_know_is_named() -> None:
     ],
 )
 def test_what_is_no_picture_is_named_by_its_content(head: bytes, words: str) -> None:
-    if "HEIF" in pictures.formats() and "HEIC" in words:
+    if "HEIF" in preprocessing.formats() and "HEIC" in words:
         pytest.skip("it is read here")
     with pytest.raises(DataError, match=f": it holds {words}") as caught:
         row(head + bytes(200))
@@ -200,4 +200,4 @@ def test_what_is_no_picture_is_named_by_its_content(head: bytes, words: str) -> 
 def test_a_wrong_suffix_does_no_harm(tmp_path) -> None:
     path = tmp_path / "really a png.jpg"
     path.write_bytes(png(ramp(255, "u1"), 8))
-    assert pictures.decode(path, height=4, width=9, channels=1)[1, :, 0].tolist() == ramp(255, "u1")[1].tolist()
+    assert preprocessing.decode(path, height=4, width=9, channels=1)[1, :, 0].tolist() == ramp(255, "u1")[1].tolist()

@@ -14,7 +14,7 @@ from one_layer import Tensor
 from onnx import TensorProto, helper
 
 from edgecnn import formats
-from edgecnn.formats import _precision
+from edgecnn.formats import _describing
 
 RNG = np.random.default_rng(0)
 
@@ -46,7 +46,7 @@ RNG = np.random.default_rng(0)
 def test_every_width_has_its_word(
     floats: int, integers: Mapping[str, int], weights: Mapping[str, int], io: str, word: str
 ) -> None:
-    found = _precision.word(float_operators=floats, integer_operators=integers, weights=weights, io=(io, io))
+    found = _describing.word(float_operators=floats, integer_operators=integers, weights=weights, io=(io, io))
     assert found == word
 
 

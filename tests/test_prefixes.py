@@ -13,9 +13,11 @@ import small_runs
 import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import artifact as artifacts
-from edgecnn import formats, prefixes, runtimes
+from edgecnn import formats
+from edgecnn.checks.verify import prefixes
 from edgecnn.errors import ModelFileError, UsageError
+from edgecnn.onboard import runtimes
+from edgecnn.records import artifact as artifacts
 
 FILES = [
     (net, format_name, precision)

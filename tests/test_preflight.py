@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sshd import Sshd, board
 
-from edgecnn import environment, link, preflight
+from edgecnn.boards.ssh import link, preflight
+from edgecnn.boards.ssh.preflight import BoardFacts, Python
 from edgecnn.errors import BoardUnfit, LinkError
-from edgecnn.preflight import BoardFacts, Python
+from edgecnn.records import environment
 
 __all__ = ["board"]
 

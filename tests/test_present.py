@@ -4,8 +4,8 @@ import io
 import bench_samples as samples
 import pytest
 
-from edgecnn import present
-from edgecnn.report import Count, Failure, Golden
+from edgecnn.pipeline.bench import show
+from edgecnn.records.report import Count, Failure, Golden
 
 FOUR = [
     samples.measurement([0.1] * 6, file=f"dscnn-fashion-{precision}.{format_}", precision=precision, format=format_,
@@ -17,7 +17,7 @@ FOUR = [
 
 def shown(*measurements: object, **changes: object) -> str:
     stream = io.StringIO()
-    present.show(samples.report(*measurements, **changes), stream=stream)  # type: ignore[arg-type]
+    show.show(samples.report(*measurements, **changes), stream=stream)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
@@ -66,7 +66,7 @@ def test_what_was_not_measured_is_a_dash() -> None:
 
 def test_failures_and_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     failure = Failure(file="a.onnx", runtime="onnxruntime", sentence="It crashed.", hint="try another")
-    present.show(samples.report(samples.measurement([1.0, 2.0]), failures=(failure,)))
+    show.show(samples.report(samples.measurement([1.0, 2.0]), failures=(failure,)))
     out, err = capsys.readouterr()
     assert "net-fp32.tflite" in out
     assert "error: a.onnx on onnxruntime: It crashed.\nhint: try another" in err
@@ -75,10 +75,10 @@ def test_failures_and_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_markdown_page_says_what_where_and_how_to_have_it_again() -> None:
     result = samples.report(*FOUR, samples.measurement([1.0, 2.0]))
-    page = present.markdown(result)
+    page = show.markdown(result)
     assert "    edgecnn bench runs/net\n" in page
-    assert f"\n- {present.environment.machine_name(result.environment)}, " in page
-    assert f"fingerprint {present.environment.fingerprint(result.environment)}" in page
+    assert f"\n- {show.environment.machine_name(result.environment)}, " in page
+    assert f"fingerprint {show.environment.fingerprint(result.environment)}" in page
     assert all(f"onnxruntime {version}" in page for version in [result.environment.packages["onnxruntime"]])
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + 5
@@ -87,7 +87,7 @@ def test_the_markdown_page_says_what_where_and_how_to_have_it_again() -> None:
 
 
 def test_an_empty_report_is_still_a_page() -> None:
-    assert "nothing was measured" in present.markdown(samples.report())
+    assert "nothing was measured" in show.markdown(samples.report())
 
 
 COUNTS = (Count(instructions=(999_500, 1_000_000, 1_001_000), baseline_rss_bytes=0, peak_rss_bytes=3_000_000),)
@@ -104,7 +104,7 @@ def test_a_board_without_a_clock_shows_instructions_and_never_a_latency() -> Non
     assert text.count("1,000 k ±0.10 %") == 2
     assert "3 counts of instructions" in text
     assert max(map(len, text.splitlines())) <= 80
-    page = present.markdown(samples.report(*COUNTED))
+    page = show.markdown(samples.report(*COUNTED))
     assert "so there is no latency" in page
     assert "int8 needs as many instructions as fp32 (+0.0 %) in litert" in page
     assert " ms" not in page
@@ -121,16 +121,16 @@ def test_a_board_that_only_answers_shows_answers_and_says_so() -> None:
     assert text.splitlines()[2].startswith("1 thread, batch 1, answers alone, top-1 on 10,000")
     assert text.splitlines()[3].split()[0] == "file"
     assert not {"p50", "instructions", "peak"} & set(text.splitlines()[2].split())
-    assert text.count(present.ANSWERS_MEAN) == 1
+    assert text.count(show.ANSWERS_MEAN) == 1
     assert max(map(len, text.splitlines()[2:])) <= 80
-    page = present.markdown(samples.report(*answered))
-    assert present.ANSWERS_MEAN in page
+    page = show.markdown(samples.report(*answered))
+    assert show.ANSWERS_MEAN in page
     assert " ms" not in page
 
 
 def test_outputs_that_are_not_those_exported_are_shown_and_warned_of() -> None:
     off = Golden(verdict="within", pictures=32, values=320, differing=3, max_lsb=1, max_relative=None)
-    page = present.markdown(samples.report(dataclasses.replace(FOUR[0], golden=off), FOUR[1]))
+    page = show.markdown(samples.report(dataclasses.replace(FOUR[0], golden=off), FOUR[1]))
     assert "| 1 LSB |" in page
     one = samples.measurement([1.0] * 6, golden=off)
     (warning,) = (w for w in samples.report(one).warnings if w.kind == "differs-from-export")

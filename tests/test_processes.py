@@ -21,12 +21,14 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.distributed import TCPStore
 
-from edgecnn import cli, parallel, plans, processes
+from edgecnn import cli
 from edgecnn.errors import EXIT_USAGE, UsageError
-from edgecnn.global_batch_norm import GlobalBatchNorm
-from edgecnn.processes import Team
-from edgecnn.run import Run, open_run
-from edgecnn.train import train
+from edgecnn.pipeline.train import distributed, parallel
+from edgecnn.pipeline.train.distributed import Team
+from edgecnn.pipeline.train.sync_batch_norm import GlobalBatchNorm
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import plans
+from edgecnn.records.run import Run, open_run
 
 # Without a kink: where an activation is 0 but for rounding, ReLU passes on what rounding chose.
 SETTINGS = (
@@ -174,14 +176,14 @@ def test_a_remainder_is_refused_and_more_processes_than_pictures_too(batch: int,
 def test_without_torchrun_nothing_is_joined_and_nothing_changed() -> None:
     handler = signal.getsignal(signal.SIGTERM)
     net = nn.BatchNorm2d(3)
-    with processes.joined("cpu") as team:
+    with distributed.joined("cpu") as team:
         assert not torch.distributed.is_initialized()
         assert team.leads
         assert team.total(1, 2.5) == [1, 2.5]
         assert parallel.shared(net, team) is net
     assert signal.getsignal(signal.SIGTERM) is handler
-    assert processes.first_to_tell()
-    assert processes.first_to_tell()
+    assert distributed.first_to_tell()
+    assert distributed.first_to_tell()
 
 
 @pytest.fixture
@@ -195,17 +197,17 @@ def second_of_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     handler = signal.getsignal(signal.SIGTERM)
-    processes._store.cache_clear()
+    distributed._store.cache_clear()
     yield
-    processes._store.cache_clear()
+    distributed._store.cache_clear()
     signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.mark.usefixtures("second_of_two")
 def test_of_all_processes_the_first_to_find_an_error_tells_it() -> None:
-    assert processes.here() == Team(1, 2, 1, 2)
-    assert processes.first_to_tell()
-    assert not processes.first_to_tell()
+    assert distributed.here() == Team(1, 2, 1, 2)
+    assert distributed.first_to_tell()
+    assert not distributed.first_to_tell()
 
 
 @pytest.mark.usefixtures("second_of_two")
@@ -257,7 +259,7 @@ def test_global_batch_norm_is_torchs_with_its_gradients(
 
 def test_a_process_that_another_speaks_for_prints_nothing_but_errors(tmp_path: Path) -> None:
     script = (
-        "from edgecnn import console\n"
+        "from edgecnn.common import console\n"
         "console.be_silent()\n"
         "print('data'); console.note('a note'); console.warn('a warning'); console.table(['a'], [['b']])\n"
         "console.error('It broke.', 'mend it')"

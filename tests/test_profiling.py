@@ -13,13 +13,14 @@ import tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import environment
 from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.formats import CODERS, MOVES, Operator
-from edgecnn.plans import Suite
-from edgecnn.profiling import advice, results, rows, show, slower, take, threads
-from edgecnn.profiling.results import Advice, Cost, Profile, ProfileReport, Row, Threads, Total
-from edgecnn.report import Validity
+from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
+from edgecnn.pipeline.bench.profiling import profile as take
+from edgecnn.pipeline.bench.profiling.results import Advice, Cost, Profile, ProfileReport, Row, Threads, Total
+from edgecnn.records import environment
+from edgecnn.records.plans import Suite
+from edgecnn.records.report import Validity
 
 QUICK = Suite(name="quick", rounds=1, warmup_runs=1, num_runs=5, min_secs=0.0)
 SCHEMA = json.loads((Path(__file__).parent.parent / "bench" / "profile.schema.json").read_text())
@@ -239,7 +240,7 @@ def int8(parts: list[tuple[Operator, float]], **changes: Any) -> Profile:
 
 
 def why(profile: Profile, arch: str = "x86_64") -> str:
-    found = slower.explained([FP32, profile], arch)[1].advice
+    found = slower_int8.explained([FP32, profile], arch)[1].advice
     return found[0].sentence if found and found[0].kind == "int8-slower-than-fp32" else ""
 
 
@@ -442,8 +443,8 @@ def test_the_schema_refuses_what_is_no_profile() -> None:
 
 
 def test_a_board_that_neither_keeps_time_nor_counts_is_unfit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn import counters
     from edgecnn.boards.local import LocalBoard
+    from edgecnn.onboard import counters
 
     if counter := counters.instructions():
         counter.close()

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from edgecnn import data, export, nets, qat, quantize, scheme, verify, weight_range
-from edgecnn.plans import ExportPlan
-from edgecnn.run import Run
-from edgecnn.scheme import Scheme
+from edgecnn import data, nets
+from edgecnn.pipeline.export import check, export, exportable, qat, scheme, weight_range
+from edgecnn.pipeline.export.scheme import Scheme
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,14 @@ def fewer(one: Scheme, pictures: int) -> Scheme:
 
 def int8_top1(one: Scheme) -> float:
     """In percent, on the validation pictures."""
-    graph = quantize.exportable(one, one.net).int8_module(fold_weights=True)
+    graph = exportable.exportable(one, one.net).int8_module(fold_weights=True)
     with torch.no_grad():
         logits = graph(scheme.normalised(one.splits.validation.images, one.run))
     return 100 * float((logits.argmax(1).numpy() == one.splits.validation.labels).mean())
 
 
 def test_one_epoch_wins_back_most_of_what_rounding_lost(wide: Scheme) -> None:
-    reference = verify.reference_logits(wide.run, wide.splits.validation.images)
+    reference = check.reference_logits(wide.run, wide.splits.validation.images)
     float_top1 = 100 * float((reference.argmax(1) == wide.splits.validation.labels).mean())
     plain, trained = int8_top1(wide), int8_top1(dataclasses.replace(wide, trained=qat.train(wide, epochs=1)))
     assert float_top1 - plain > 8

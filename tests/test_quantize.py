@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import calibration, quantize, scheme
 from edgecnn.data import Split, Splits
 from edgecnn.errors import DataError, RunError
-from edgecnn.plans import ExportPlan
+from edgecnn.pipeline.export import calibration, exportable, scheme
+from edgecnn.records.plans import ExportPlan
 
 SHAPE = (1, 8, 8)
 
@@ -107,7 +107,7 @@ def ranges(graph: object) -> list[tuple[float, float]]:
 def test_a_plan_without_int8_observes_nothing() -> None:
     model = small_runs.exportable("mlp")
     plan = ExportPlan(name="float", precision=("fp32",))
-    prepared = quantize.prepare(model.run, small_runs.splits(small_runs.SHAPES["mlp"]), plan)
+    prepared = exportable.prepare(model.run, small_runs.splits(small_runs.SHAPES["mlp"]), plan)
     assert prepared.observed is None
     assert prepared.calibration is None
 
@@ -116,4 +116,4 @@ def test_a_mean_that_is_no_pixel_value_is_refused() -> None:
     model = small_runs.exportable("mlp")
     odd = dataclasses.replace(model.run, mean=120.5)
     with pytest.raises(RunError, match=r"mean 120\.5 of mlp is not a pixel value"):
-        quantize.prepare(odd, small_runs.splits(small_runs.SHAPES["mlp"]), ExportPlan(name="test"))
+        exportable.prepare(odd, small_runs.splits(small_runs.SHAPES["mlp"]), ExportPlan(name="test"))

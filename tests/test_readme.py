@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import cli, plans
-from edgecnn.recipes import Recipe
+from edgecnn import cli
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import releases
+from edgecnn.onboard import releases
 
 
 def ask(root: Path, command: str, *arguments: str) -> dict[str, Any]:

@@ -23,12 +23,15 @@ from sshd import Sshd, board
 from test_link import until
 from test_measure import job_of, written
 
-from edgecnn import bench, boards, environment, plans, remote, report
+from edgecnn import boards
 from edgecnn.boards import Board
+from edgecnn.boards.ssh import remote
+from edgecnn.boards.ssh.remote import RemoteBoard
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, LinkError, ModelFileError
-from edgecnn.measure import Job, Outcome, Pictures, Timing
-from edgecnn.plans import Suite
-from edgecnn.remote import RemoteBoard
+from edgecnn.onboard.measure import Job, Outcome, Pictures, Timing
+from edgecnn.pipeline.bench import bench
+from edgecnn.records import environment, plans, report
+from edgecnn.records.plans import Suite
 
 __all__ = ["board", "lending"]
 pytestmark = sshd.needed
@@ -295,7 +298,7 @@ def test_what_was_measured_before_a_link_was_lost_is_kept(
 def test_under_voltage_while_timing_makes_the_measurement_invalid(
     lending: Sshd, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from edgecnn import present
+    from edgecnn.pipeline.bench import show
 
     count = lending.folder / "count"
     lending.put_program(
@@ -312,7 +315,7 @@ def test_under_voltage_while_timing_makes_the_measurement_invalid(
     with pytest.raises(EnvironmentUnfit, match=r"INVALID.*under-voltage") as caught:
         bench.judge(found, SUITE)
     assert caught.value.exit_code == 2
-    present.show(found)
+    show.show(found)
     assert "a.tflite (INVALID)" in capsys.readouterr().out
     assert "a.tflite (INVALID)" in (tmp_path / "out.md").read_text()
 

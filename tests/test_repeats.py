@@ -9,10 +9,12 @@ import conftest
 import pytest
 from typer.testing import CliRunner
 
-from edgecnn import cli, plans, repeats
+from edgecnn import cli
 from edgecnn.errors import RunError
-from edgecnn.recipes import Recipe
-from edgecnn.run import open_run
+from edgecnn.pipeline.train import repeats
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
+from edgecnn.records.run import open_run
 
 SHORT = (*conftest.QUICK, "epochs=1")
 

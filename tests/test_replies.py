@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_preflight import PI
 
-from edgecnn import answers, environment, preflight, replies
+from edgecnn.boards import _reply
+from edgecnn.boards.ssh import preflight
+from edgecnn.boards.ssh.framing import Mark
+from edgecnn.boards.ssh.link import Answer, Link
+from edgecnn.common import replies
+from edgecnn.common.replies import NotAReply
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
-from edgecnn.framing import Mark
-from edgecnn.installed import Installed, Status
-from edgecnn.link import Answer, Link
-from edgecnn.replies import NotAReply
+from edgecnn.pipeline.deploy.installed import Installed, Status
+from edgecnn.records import environment
 
 values: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -98,24 +101,24 @@ def test_a_line_without_end_is_cut() -> None:
 @given(st.text(), st.integers(-200, 400), st.text())
 def test_any_words_of_a_worker_are_facts_or_one_sentence(stdout: str, returncode: int, stderr: str) -> None:
     with pytest.raises(EdgecnnError) as caught:
-        answers.facts(returncode, stdout, stderr)
+        _reply.facts(returncode, stdout, stderr)
     assert caught.value.sentence.isprintable()
 
 
 @given(st.data())
 def test_damaged_facts_are_facts_or_one_sentence(data: st.DataObject) -> None:
     line = json.dumps({"facts": damaged(FACTS, data)})
-    if said := sentence_of(lambda: answers.facts(0, line, ""), EnvironmentUnfit):
+    if said := sentence_of(lambda: _reply.facts(0, line, ""), EnvironmentUnfit):
         assert said.isprintable()
     else:
-        assert is_plain(environment.to_table(answers.facts(0, line, "")))
+        assert is_plain(environment.to_table(_reply.facts(0, line, "")))
 
 
 @given(values, values, values)
 def test_an_error_of_a_worker_is_one_of_ours(kind: Any, sentence: Any, hint: Any) -> None:
     line = json.dumps({"error": {"kind": kind, "sentence": sentence, "hint": hint}})
     with pytest.raises(EdgecnnError) as caught:
-        answers.facts(1, line, "")
+        _reply.facts(1, line, "")
     assert caught.value.sentence.isprintable()
     assert (caught.value.hint or "").isprintable()
 
@@ -123,7 +126,7 @@ def test_an_error_of_a_worker_is_one_of_ours(kind: Any, sentence: Any, hint: Any
 @pytest.mark.parametrize("kind", ["EXIT_GATE", "nearest", "annotations", "difflib", "Exception", "__name__"])
 def test_a_kind_of_error_that_is_none_of_ours_is_one_of_an_unfit_machine(kind: str) -> None:
     with pytest.raises(EnvironmentUnfit, match="words"):
-        answers.facts(1, json.dumps({"error": {"kind": kind, "sentence": "words", "hint": None}}), "")
+        _reply.facts(1, json.dumps({"error": {"kind": kind, "sentence": "words", "hint": None}}), "")
 
 
 lines = st.text(st.sampled_from(string.digits + " .:/-=xG²\x1b\n\u200bkB") | st.characters(), max_size=80)

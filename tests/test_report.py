@@ -10,12 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import report
-from edgecnn.artifact import Verdict
-from edgecnn.environment import Condition, Environment
 from edgecnn.errors import OutputError, UsageError
-from edgecnn.gates import Gate
-from edgecnn.report import Accuracy, Count, EndToEnd, Failure, Golden, Measurement, Report, Summary, Warning, Window
+from edgecnn.records import report
+from edgecnn.records.artifact import Verdict
+from edgecnn.records.environment import Condition, Environment
+from edgecnn.records.gates import Gate
+from edgecnn.records.report import (
+    Accuracy,
+    Count,
+    EndToEnd,
+    Failure,
+    Golden,
+    Measurement,
+    Report,
+    Summary,
+    Warning,
+    Window,
+)
 
 SCHEMA = json.loads(Path(__file__).parent.parent.joinpath("bench", "report.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

@@ -12,14 +12,17 @@ import broken_nets
 import numpy as np
 import pytest
 
-from edgecnn import artifact as artifacts
-from edgecnn import data, environment, files, plans, rungs, verify
+from edgecnn import data
+from edgecnn.common import files
 from edgecnn.errors import GateFailed, PlanError, UsageError
-from edgecnn.export import export, judge, show_prices
-from edgecnn.plans import ExportPlan
-from edgecnn.rescue import ladder, present, price_list, pricing
-from edgecnn.rescue.price_list import PLAIN, PriceList
-from edgecnn.run import Run, open_run
+from edgecnn.pipeline.export import check, rungs
+from edgecnn.pipeline.export.export import export, judge, show_prices
+from edgecnn.pipeline.export.rescue import ladder, price_list, pricing, show
+from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import environment, plans
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import Run, open_run
 
 RESCUE = ExportPlan(name="rescue", format=("onnx",), precision=("int8",), max_drop=0.5, rescue="first", qat_epochs=1)
 
@@ -64,8 +67,8 @@ def test_channel_ranges_that_differ_a_thousandfold_are_mended_by_equalisation(wi
 
 def test_the_broken_net_was_the_same_function_in_float(textures_run: Run, wide: Run) -> None:
     images = data.load(wide.recipe.data).test.images
-    logits = verify.reference_logits(textures_run, images)
-    assert np.array_equal(logits, verify.reference_logits(wide, images))
+    logits = check.reference_logits(textures_run, images)
+    assert np.array_equal(logits, check.reference_logits(wide, images))
 
 
 def test_an_activation_outlier_is_mended_by_another_observer(textures_run: Run, tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_what_passes_is_not_climbed_for(textures_run: Run, tmp_path: Path) -> No
     chosen, prices = ladder.climb(run, data.load(run.recipe.data), RESCUE, tmp_path)
     assert [row.rung for row in prices.rows] == [PLAIN]
     assert chosen.taken == prices.chosen == {}
-    assert "nothing to rescue" in " ".join(present.sentences(prices))
+    assert "nothing to rescue" in " ".join(show.sentences(prices))
 
 
 def test_no_test_label_has_a_say(wide: Run, tmp_path: Path) -> None:
@@ -149,7 +152,7 @@ def test_when_no_rung_passes_the_gate_fails_and_the_list_is_there(
     monkeypatch.setattr(rungs, "ORDER", ("bias-correction",))
     run = broken_nets.broken(textures_run, broken_nets.weight_outlier, tmp_path / "lost")
     made = export(run, RESCUE)
-    assert "no rung passed on validation" in " ".join(present.sentences(prices_of(run)))
+    assert "no rung passed on validation" in " ".join(show.sentences(prices_of(run)))
     with pytest.raises(GateFailed, match="did not pass"):
         judge(made)
 
@@ -160,7 +163,7 @@ def test_what_validation_cannot_tell_is_not_rescued(textures_run: Run, tmp_path:
     prices = prices_of(run)
     (plain,) = prices.rows
     assert (plain.rung, plain.outcome, dict(prices.chosen)) == (PLAIN, "cannot tell", {})
-    assert "plain int8 on validation: cannot tell with n 1,500: " in " ".join(present.sentences(prices))
+    assert "plain int8 on validation: cannot tell with n 1,500: " in " ".join(show.sentences(prices))
 
 
 def test_the_table_is_80_columns_wide_and_holds_every_row(wide: Run) -> None:

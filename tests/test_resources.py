@@ -11,11 +11,12 @@ import psutil
 import pytest
 from machines import AVX2, GRAVITON_3, PI_4, SAPPHIRE_RAPIDS, SKYLAKE_SERVER, UNKNOWN, ZEN_4
 
-from edgecnn import environment, plans, resources
-from edgecnn.processes import Team
-from edgecnn.recipes import Recipe
-from edgecnn.resources import ASKED, Facts
-from edgecnn.run import Taken
+from edgecnn.pipeline.train import resources
+from edgecnn.pipeline.train.distributed import Team
+from edgecnn.pipeline.train.resources import ASKED, Facts
+from edgecnn.records import environment, plans
+from edgecnn.records.recipe import Recipe
+from edgecnn.records.run import Taken
 
 RECIPE = plans.load_recipe("dscnn-digits")
 

@@ -14,13 +14,17 @@ import small_runs
 import torch
 from torch.fx import Interpreter, Node
 
-from edgecnn import artifact as artifacts
-from edgecnn import dataflow, formats, plugins, quantize, rungs, scheme, verdicts, verify
-from edgecnn.artifact import Artifact
+from edgecnn import formats
+from edgecnn.common import plugins
 from edgecnn.errors import PlanError, UsageError
-from edgecnn.plans import ExportPlan
-from edgecnn.rungs import Options, Outcome, equalisation
-from edgecnn.scheme import Scheme
+from edgecnn.nets import graph as dataflow
+from edgecnn.pipeline.export import check, exportable, rungs, scheme
+from edgecnn.pipeline.export.rungs import Options, Outcome, equalisation
+from edgecnn.pipeline.export.scheme import Scheme
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import verdicts
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.plans import ExportPlan
 
 NET = "mlp"
 SHAPE = small_runs.SHAPES[NET]
@@ -55,7 +59,7 @@ def first_try(name: str) -> Scheme:
 
 def written(one: Scheme, format_name: str, folder: Path) -> Path:
     path = folder / f"{NET}{formats.get(format_name).SUFFIX}"
-    model = quantize.exportable(one, small_runs.exportable(NET).net)
+    model = exportable.exportable(one, small_runs.exportable(NET).net)
     formats.get(format_name).write(model, "int8", one.plan, path)
     return path
 
@@ -77,10 +81,10 @@ def channel_means(graph: torch.fx.GraphModule, pictures: torch.Tensor) -> dict[s
 
 
 def test_the_order_names_every_rung_once() -> None:
-    assert sorted(rungs.ORDER) == list(plugins.names("rungs"))
+    assert sorted(rungs.ORDER) == list(plugins.names("pipeline.export.rungs"))
 
 
-@pytest.mark.parametrize("name", plugins.names("rungs"))
+@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
 def test_a_rung_tries_what_it_can_apply_and_says_it_briefly(name: str) -> None:
     rung = rungs.get(name)
     assert rung.TITLE.endswith(".")
@@ -91,7 +95,7 @@ def test_a_rung_tries_what_it_can_apply_and_says_it_briefly(name: str) -> None:
         rungs.take(ground(), name, {"colour": 1})
 
 
-@pytest.mark.parametrize("name", plugins.names("rungs"))
+@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
 def test_a_rung_leaves_what_it_stands_on_as_it_was(name: str) -> None:
     before = ground()
     weights = copy.deepcopy(before.net.state_dict())
@@ -101,14 +105,14 @@ def test_a_rung_leaves_what_it_stands_on_as_it_was(name: str) -> None:
     assert all(torch.equal(value, weights[key]) for key, value in before.net.state_dict().items())
 
 
-@pytest.mark.parametrize("name", plugins.names("rungs"))
+@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
 def test_the_float_net_stays_the_same_function(name: str) -> None:
     pictures = scheme.normalised(small_runs.splits(SHAPE).test.images, ground().run)
     before, after = ground().net(pictures), first_try(name).net(pictures)
     assert torch.allclose(before, after, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", plugins.names("rungs"))
+@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
 def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_scales(
     name: str, tmp_path: Path
 ) -> None:
@@ -119,13 +123,13 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
         path = tmp_path / f"{NET}{formats.get(format_name).SUFFIX}"
         files[format_name] = small_runs.artifact(path, small_runs.exportable(NET).preprocessing)
     images = small_runs.splits(SHAPE).test.images
-    values = {format_name: verify.outputs(one, images) for format_name, one in files.items()}
+    values = {format_name: check.outputs(one, images) for format_name, one in files.items()}
     parity = verdicts.parity(files["onnx"], files["tflite"], values["onnx"], values["tflite"])
     assert parity is not None  # None when the scales of the logits differ
     assert parity.max_lsb <= 1
     pictures = scheme.normalised(images, ground().run)
     wanted = (
-        quantize.exportable(first_try(name), ground().net).int8_module(fold_weights=True)(pictures).detach().numpy()
+        exportable.exportable(first_try(name), ground().net).int8_module(fold_weights=True)(pictures).detach().numpy()
     )
     for format_name, one in files.items():  # a layer that a runtime or converter quantised by itself would show here
         step = one.description.output.scale
@@ -158,7 +162,7 @@ def test_bias_correction_gives_every_layer_the_mean_it_has_in_float() -> None:
     wanted = channel_means(scheme.observe(before), pictures)
     errors = []
     for one in (before, after):
-        model = quantize.exportable(one, one.net)
+        model = exportable.exportable(one, one.net)
         means = channel_means(model.int8_module(fold_weights=False), pictures)
         errors.append(max(float((means[name] - mean).abs().max()) for name, mean in wanted.items()))
     assert errors[1] < 0.2 * errors[0]
@@ -166,7 +170,7 @@ def test_bias_correction_gives_every_layer_the_mean_it_has_in_float() -> None:
 
 def test_a_layer_in_float_has_no_rounded_weight() -> None:
     assert list(first_try("mixed").in_float) == ["hidden.dense0"]
-    graph = quantize.exportable(first_try("mixed"), ground().net).int8_module(fold_weights=False)
+    graph = exportable.exportable(first_try("mixed"), ground().net).int8_module(fold_weights=False)
     rounded = {name for name, node in dataflow.layers(graph).items() if node.args[1].op != "get_attr"}  # type: ignore[union-attr]
     assert rounded == {"hidden.dense1", "head"}
 

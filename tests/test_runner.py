@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgecnn import environment
 from edgecnn.errors import EnvironmentUnfit, MissingPackage
-from edgecnn.runner import classify, selftest
+from edgecnn.onboard.runner import classify, selftest
+from edgecnn.records import environment
 
 # Runs the program as `python edgecnn.pyz ARGUMENTS` would, then tells what it had to import and to hold.
 WATCHED = """

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import small_bundles
 
-from edgecnn import releases
-from edgecnn.bundle import Bundle
+from edgecnn.onboard import releases
+from edgecnn.pipeline.deploy.bundle import Bundle
 
 PICTURE = small_bundles.picture(small_bundles.images()[0])
 SITE = next(path for path in sys.path if path.endswith("site-packages"))

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import tiny_models
 
-from edgecnn import artifact, formats, plugins, runtimes
+from edgecnn import formats
+from edgecnn.common import plugins
 from edgecnn.errors import ModelFileError, UsageError
+from edgecnn.onboard import runtimes
+from edgecnn.records import artifact
 
 KERNEL = tiny_models.weights(4, 4, 3, 5)
 WRITERS = {"c": tiny_models.linear_c, "onnx": tiny_models.linear_onnx, "tflite": tiny_models.linear_tflite}
-NAMES = plugins.names("runtimes")
+NAMES = plugins.names("onboard.runtimes")
 
 
 def tiny_file(runtime: str, folder: Path) -> Path:
@@ -23,7 +26,7 @@ def tiny_file(runtime: str, folder: Path) -> Path:
 
 
 def encoded(path: Path, images: np.ndarray) -> np.ndarray:
-    from edgecnn.foreign import assumed_preprocessing
+    from edgecnn.records.foreign import assumed_preprocessing
 
     spec = formats.describe(path).input
     return artifact.encode(images, spec, assumed_preprocessing(spec))
@@ -100,7 +103,9 @@ def test_loading_and_running_says_nothing(
 @pytest.mark.parametrize("name", NAMES)
 def test_the_engine_is_imported_only_when_it_is_needed(name: str) -> None:
     package = {"ai-edge-litert": "ai_edge_litert"}.get(runtimes.get(name).PACKAGE, runtimes.get(name).PACKAGE)
-    code = f"import sys; from edgecnn import runtimes; runtimes.get({name!r}); print({package!r} in sys.modules)"
+    code = (
+        f"import sys; from edgecnn.onboard import runtimes; runtimes.get({name!r}); print({package!r} in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
@@ -110,7 +115,7 @@ def test_without_its_package_a_runtime_says_how_to_get_it(name: str, tmp_path: P
     package = runtimes.get(name).PACKAGE
     code = (
         f"import sys; sys.modules[{package.replace('-', '_')!r}] = None\n"
-        "from edgecnn import runtimes, errors\n"
+        "from edgecnn.onboard import runtimes; from edgecnn import errors\n"
         f"try: runtimes.get({name!r}).import_engine()\n"
         "except errors.MissingPackage as error: print(error.hint)"
     )

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from edgecnn import dataflow, safe_kernels
-from edgecnn.annotate import EdgeQuantizer
-from edgecnn.isa import X86
+from edgecnn.nets import graph as dataflow
+from edgecnn.nets import safe_kernels
+from edgecnn.pipeline.export.quantizer import EdgeQuantizer
+from edgecnn.records.isa import X86
 
 TESTS = Path(__file__).parent
 MALLOC_CHECKS = "libc_malloc_debug.so.0"
@@ -213,8 +214,8 @@ def test_a_transposed_convolution_is_left_to_torch(recorder: Recorder) -> None:
 
 def test_no_net_is_built_without_protection() -> None:
     program = (
-        "import torch; from edgecnn import nets; from edgecnn.recipes import NetPlan; "
+        "import torch; from edgecnn import nets; from edgecnn.records.recipe import NetPlan; "
         "nets.build(NetPlan(name='resnet', options={'width': 4}), (3, 16, 16), 4); "
-        "from edgecnn import safe_kernels; assert safe_kernels.protect.cache_info().currsize == 1"
+        "from edgecnn.nets import safe_kernels; assert safe_kernels.protect.cache_info().currsize == 1"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -18,9 +18,10 @@ from onnx import TensorProto
 from test_emulated_x86 import needed
 from u8s8_files import Layer
 
-from edgecnn import environment, saturation
-from edgecnn.environment import CPUINFO, Environment
-from edgecnn.saturation import fused, kernels, operands, pairs, rates
+from edgecnn.formats.onnx import saturation
+from edgecnn.formats.onnx.saturation import fused, kernels, operands, pairs, rates
+from edgecnn.records import environment
+from edgecnn.records.environment import CPUINFO, Environment
 
 AVX2 = "flags : avx2\n"
 VNNI = "flags : avx2 avx512f avx512_vnni\n"

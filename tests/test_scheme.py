@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from edgecnn import dataflow, scheme
-from edgecnn.plans import ExportPlan
-from edgecnn.scheme import Scheme
+from edgecnn.nets import graph as dataflow
+from edgecnn.pipeline.export import scheme
+from edgecnn.pipeline.export.scheme import Scheme
+from edgecnn.records.plans import ExportPlan
 
 
 def plain(net: str = "mlp", **plan: Any) -> Scheme:

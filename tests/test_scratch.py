@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import scratch
+from edgecnn.common import scratch
 from edgecnn.errors import OutputError
 
 HOLDER = """
@@ -92,7 +92,7 @@ def test_a_process_number_that_is_taken_again_protects_nothing(home: Path) -> No
 
 def test_many_processes_that_sweep_at_once_lose_none_of_their_own() -> None:
     script = (
-        "from edgecnn import scratch\n"
+        "from edgecnn.common import scratch\n"
         "for number in range(200):\n"
         "    with scratch.folder() as folder:\n"
         "        (folder / 'file').write_text(str(number)); assert (folder / 'file').read_text() == str(number)"

@@ -12,12 +12,15 @@ import pytest
 from data_samples import class_folders, picture
 from typer.testing import CliRunner
 
-from edgecnn import data, export, plans, seen
+from edgecnn import data
 from edgecnn.cli import app
 from edgecnn.errors import DataError, RunError
-from edgecnn.plans import ExportPlan
-from edgecnn.run import Run, open_run
-from edgecnn.train import train
+from edgecnn.pipeline.export import export
+from edgecnn.pipeline.train import seen
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import plans
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import Run, open_run
 
 SHORT = ("epochs=1", "num_threads=1", "precision=fp32", "data.size=12", "net.width=8", "net.depth=1", "batch_size=4")
 FP32 = ExportPlan(name="fp32", format=("onnx",), precision=("fp32",))

@@ -11,10 +11,11 @@ import pytest
 import small_bundles
 import tiny_models
 
-from edgecnn import environment, selftest
+from edgecnn.checks import selftest
 from edgecnn.cli import checks
 from edgecnn.errors import EnvironmentUnfit, GateFailed, ModelFileError, RunError, UsageError
-from edgecnn.recipes import DataPlan
+from edgecnn.records import environment
+from edgecnn.records.recipe import DataPlan
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 

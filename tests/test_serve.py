@@ -18,8 +18,8 @@ import pytest
 import small_bundles
 from PIL import Image
 
-from edgecnn.runner import contents
-from edgecnn.runner.metrics import BUCKETS_S, Metrics
+from edgecnn.onboard.runner import contents
+from edgecnn.onboard.runner.metrics import BUCKETS_S, Metrics
 
 PATIENCE_S = 60
 PICTURE = small_bundles.picture(small_bundles.images()[0])
@@ -307,7 +307,7 @@ def test_a_taken_port_is_said(server: Running, folder: Path) -> None:
 
 
 def test_by_default_it_listens_to_this_machine_alone(folder: Path) -> None:
-    from edgecnn.runner import cli
+    from edgecnn.onboard.runner import cli
 
     options = cli._parser().parse_args(["serve"])
     assert (options.host, options.port) == ("127.0.0.1", 8080)

@@ -16,11 +16,11 @@ import pytest
 import small_bundles
 from test_serve import PICTURE, parsed, peak_kb, running
 
-from edgecnn.runner import connection, contents, serve
-from edgecnn.runner import server as rules
-from edgecnn.runner.classify import Answer, Classifier
-from edgecnn.runner.connection import Waits
-from edgecnn.runner.server import CONNECTIONS, Limits, Model, Server
+from edgecnn.onboard.runner import connection, contents, serve
+from edgecnn.onboard.runner import server as rules
+from edgecnn.onboard.runner.classify import Answer, Classifier
+from edgecnn.onboard.runner.connection import Waits
+from edgecnn.onboard.runner.server import CONNECTIONS, Limits, Model, Server
 
 POST = b"POST /classify HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
 WHOLE = POST % len(PICTURE) + PICTURE

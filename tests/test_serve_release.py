@@ -20,9 +20,10 @@ import small_bundles
 from PIL import Image
 from test_serve import PATIENCE_S, PICTURE, Running, running
 
-from edgecnn import pictures, provision
-from edgecnn.runner import contents
-from edgecnn.runner.classify import Classifier
+from edgecnn.boards.ssh import provision
+from edgecnn.onboard import preprocessing
+from edgecnn.onboard.runner import contents
+from edgecnn.onboard.runner.classify import Classifier
 
 PACKAGES = ("numpy", "pillow", "ai-edge-litert")
 
@@ -64,9 +65,9 @@ def of_every_format() -> dict[str, bytes]:
         "TIFF": saved(rgb, "TIFF", compression="tiff_lzw", exif=orientation()),
         "TIFF, LAB": saved(image("LAB"), "TIFF"),
         "TIFF, CMYK": saved(image("CMYK"), "TIFF"),
-        "AVIF": saved(rgb, "AVIF") if "AVIF" in pictures.formats() else b"",
+        "AVIF": saved(rgb, "AVIF") if "AVIF" in preprocessing.formats() else b"",
     }
-    assert set(pictures.formats()) - {"HEIF"} <= {name.split(",")[0] for name in made}
+    assert set(preprocessing.formats()) - {"HEIF"} <= {name.split(",")[0] for name in made}
     return made
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn import data
+from edgecnn.common.stats import wilson
 from edgecnn.data import Split, shapes
 from edgecnn.errors import PlanError
-from edgecnn.recipes import DataPlan
-from edgecnn.stats import wilson
+from edgecnn.records.recipe import DataPlan
 
 Kinds = npt.NDArray[np.int64]
 

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import plugins, ship
+import edgecnn
+from edgecnn.common import plugins
 from edgecnn.errors import OutputError
+from edgecnn.onboard import archive as ship
+
+ROOT = Path(edgecnn.__file__).parents[1]
 
 
 def test_the_same_sources_give_the_same_bytes() -> None:
@@ -27,9 +31,14 @@ WRITERS = {"worker": ship.archive, "runner": ship.runner}
 @pytest.mark.parametrize("name", WRITERS)
 def test_it_holds_every_runtime_and_no_verb(name: str) -> None:
     names = names_in(WRITERS[name]())
-    for runtime in plugins.names("runtimes"):
-        assert f"edgecnn/runtimes/{runtime.replace('-', '_')}.py" in names
-    assert not names & {"edgecnn/bench.py", "edgecnn/cli/__init__.py", "edgecnn/train.py", "edgecnn/plans.py"}
+    for runtime in plugins.names("onboard.runtimes"):
+        assert f"edgecnn/onboard/runtimes/{runtime.replace('-', '_')}.py" in names
+    assert not names & {
+        "edgecnn/pipeline/bench/bench.py",
+        "edgecnn/cli/__init__.py",
+        "edgecnn/pipeline/train/train.py",
+        "edgecnn/records/plans.py",
+    }
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -39,9 +48,9 @@ def test_it_holds_all_it_imports(name: str) -> None:
     names = set(archive.namelist())
     for file in names:
         for module in imported(ast.parse(archive.read(file))):
-            path = Path(ship.__file__).parent.parent.joinpath(*module.split("."))
+            path = ROOT.joinpath(*module.split("."))
             for source in (path.with_suffix(".py"), path / "__init__.py"):
-                held = source.relative_to(Path(ship.__file__).parent.parent).as_posix()
+                held = source.relative_to(ROOT).as_posix()
                 assert not source.is_file() or held in names, f"{file} imports {module}"
 
 

@@ -13,11 +13,17 @@ import pytest
 import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn import bench, doctor, formats, inspect, measure, plans, runtimes, selftest, sizes
-from edgecnn.doctor.answers import Model
+from edgecnn import formats
+from edgecnn.checks import inspect, selftest
+from edgecnn.checks.doctor import doctor
+from edgecnn.checks.doctor.model import Model
+from edgecnn.common import sizes
 from edgecnn.errors import ModelFileError, UsageError
-from edgecnn.foreign import assumed_preprocessing
-from edgecnn.formats import _tflite_model
+from edgecnn.formats.tflite import flatbuffer
+from edgecnn.onboard import measure, runtimes
+from edgecnn.pipeline.bench import bench
+from edgecnn.records import plans
+from edgecnn.records.foreign import assumed_preprocessing
 
 SUITE = ["rounds=1", "num_runs=2", "warmup_runs=0", "min_secs=0.0"]
 
@@ -64,7 +70,7 @@ def resizable(path: Path) -> Path:
     code.version = 1
     graph.operators, graph.inputs, graph.outputs = [operator], np.array([0], np.int32), np.array([2], np.int32)
     model.operatorCodes, model.subgraphs = [code], [graph]
-    path.write_bytes(_tflite_model.dump(model))
+    path.write_bytes(flatbuffer.dump(model))
     return path
 
 
@@ -251,13 +257,13 @@ def test_an_input_without_a_batch_is_looked_at_too(tmp_path: Path) -> None:
 
 def test_one_open_size_is_filled_where_it_is_the_only_one(tmp_path: Path) -> None:
     path = resizable(tmp_path / "row.tflite")
-    model = _tflite_model.load(path.read_bytes())
+    model = flatbuffer.load(path.read_bytes())
     sound = model.subgraphs[0].tensors[0]
     sound.shape, sound.shapeSignature = np.array([1], np.int32), np.array([-1], np.int32)
     axes = np.array([0], np.int32)
     model.buffers[1].data, model.subgraphs[0].tensors[1].shape = axes.view(np.uint8), np.array([1], np.int32)
     model.subgraphs[0].tensors[2].shape = np.array([], np.int32)
-    path.write_bytes(_tflite_model.dump(model))
+    path.write_bytes(flatbuffer.dump(model))
     assert formats.describe(path).input.open == ("0",)
     assert formats.describe(path, (160,)).input.shape == (160,)
     assert runtimes.get("litert").open(path, 1)(np.full(160, 3, np.float32)) == 3

@@ -12,12 +12,13 @@ from safetensors.torch import load_file
 from torch import nn
 from typer.testing import CliRunner
 
-from edgecnn import plans, seen
 from edgecnn.cli import app
 from edgecnn.errors import RunError
-from edgecnn.recipes import Recipe
-from edgecnn.run import Run, open_run
-from edgecnn.train import train
+from edgecnn.pipeline.train import seen
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
+from edgecnn.records.run import Run, open_run
 
 SHORT = ("epochs=1", "num_threads=1", "precision=fp32")
 Weights = dict[str, torch.Tensor]

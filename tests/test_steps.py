@@ -9,10 +9,11 @@ import tiny_models
 from test_measure import job_of
 from test_operators import MADE, lowered, reader
 
-from edgecnn import counters, formats, measure, runtimes, steps
+from edgecnn import formats
 from edgecnn.errors import ModelFileError
-from edgecnn.measure import Job
-from edgecnn.steps import Lowering, Prefixes
+from edgecnn.onboard import counters, measure, operator_cost, runtimes
+from edgecnn.onboard.measure import Job
+from edgecnn.onboard.operator_cost import Lowering, Prefixes
 
 
 def cut(name: str, folder: Path) -> tuple[Job, Prefixes]:
@@ -74,7 +75,7 @@ class Priced:
 
 @pytest.mark.parametrize("price", [1, 40, 100_000])
 def test_a_count_is_of_one_run_and_counting_costs_nothing(price: int) -> None:
-    assert steps._counted(Meter(), 1_000, Priced(price)) == price  # type: ignore[arg-type]
+    assert operator_cost._counted(Meter(), 1_000, Priced(price)) == price  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["island.onnx", "linear.tflite"])

@@ -8,12 +8,12 @@ import tiny_models
 from PIL import Image
 
 from edgecnn import data, formats
-from edgecnn.artifact import Artifact, TensorSpec
 from edgecnn.errors import DataError
-from edgecnn.foreign import assumed_preprocessing
-from edgecnn.plans import Suite
-from edgecnn.recipes import DataPlan
-from edgecnn.stimuli import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf
+from edgecnn.pipeline.bench.test_inputs import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf
+from edgecnn.records.artifact import Artifact, TensorSpec
+from edgecnn.records.foreign import assumed_preprocessing
+from edgecnn.records.plans import Suite
+from edgecnn.records.recipe import DataPlan
 
 DIGITS = DataPlan(name="digits")
 

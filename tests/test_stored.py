@@ -18,13 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgecnn import calibration, checkpoint, data, verify
+from edgecnn import data
 from edgecnn.data import Split, _stored
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError, OutputError
-from edgecnn.inference import logits
-from edgecnn.recipes import AugmentPlan, DataPlan, NetPlan, Recipe
-from edgecnn.train import pixel_statistics, train
+from edgecnn.nets.inference import logits
+from edgecnn.pipeline.export import calibration, check
+from edgecnn.pipeline.train import checkpoint
+from edgecnn.pipeline.train.train import pixel_statistics, train
+from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, Recipe
 
 
 @pytest.fixture(scope="session")
@@ -225,7 +227,7 @@ def test_what_goes_through_a_split_sees_the_same_in_a_file_and_in_memory(
     assert checkpoint.digest(there.train) == checkpoint.digest(here.train)
     assert pixel_statistics(there.train.pictures) == pixel_statistics(here.train.pictures)
     assert calibration.draw(there, 32, 0).manifest() == calibration.draw(here, 32, 0).manifest()
-    for answers in (verify.reference_logits, lambda run, shown: logits(verify.nets.restore(run), shown, 9.0, 7.0)):
+    for answers in (check.reference_logits, lambda run, shown: logits(check.nets.restore(run), shown, 9.0, 7.0)):
         assert np.array_equal(answers(run, there.test.pictures), answers(run, here.test.pictures))
 
 
@@ -259,8 +261,8 @@ import json, sys
 from pathlib import Path
 from edgecnn import data, environment
 from edgecnn.data import _stored
-from edgecnn.recipes import DataPlan, NetPlan, Recipe
-from edgecnn.train import train
+from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
+from edgecnn.pipeline.train.train import train
 
 def recipe(count):
     net = NetPlan(name="dscnn", options={"width": 8, "stages": 2, "depth": 1, "stem_stride": 4})

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.report import Count, EndToEnd
-from edgecnn.summary import summarise
+from edgecnn.records.report import Count, EndToEnd
+from edgecnn.records.summary import summarise
 
 times = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=30)
 rounds = st.lists(times, min_size=1, max_size=9)

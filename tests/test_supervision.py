@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import tiny_models
 
-from edgecnn import opening
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit
+from edgecnn.onboard import opening
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 ENGINE = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import switch
+from edgecnn.pipeline.export import switch
 
 RENEW_FOR_EVER = """
 import itertools, sys

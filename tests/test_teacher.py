@@ -9,12 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from edgecnn import data, plans, verify
+from edgecnn import data
 from edgecnn.errors import RunError
-from edgecnn.recipes import DistillPlan, Recipe
-from edgecnn.run import Run
-from edgecnn.teacher import Teacher
-from edgecnn.train import train
+from edgecnn.pipeline.export import check
+from edgecnn.pipeline.train.distillation import Teacher
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import plans
+from edgecnn.records.recipe import DistillPlan, Recipe
+from edgecnn.records.run import Run
 
 SHORT = ("epochs=3", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1")
 LONGER = ("epochs=10", "net.width=16", "optim.label_smoothing=0.0")
@@ -29,7 +31,7 @@ def test_the_teacher_sees_its_students_pixels_in_its_own_normalisation(digits_ru
     teacher = Teacher(DistillPlan(teacher=(str(digits_run.folder),)), (1, 8, 8), digits_run.labels)
     mean, std = 17.0, 41.0  # not the teacher's
     inputs = (torch.from_numpy(images).float().permute(0, 3, 1, 2) - mean) / std
-    expected = verify.reference_logits(digits_run, images)
+    expected = check.reference_logits(digits_run, images)
     np.testing.assert_allclose(teacher.logits(inputs, mean, std), expected, rtol=1e-3, atol=1e-3)
 
 
@@ -38,7 +40,7 @@ def test_of_two_teachers_the_mean_of_their_logits_is_learnt(digits_run: Run, tmp
     images = data.load(digits_run.recipe.data).test.images[:16]
     both = Teacher(DistillPlan(teacher=(str(digits_run.folder), str(other.folder))), (1, 8, 8), digits_run.labels)
     inputs = torch.from_numpy(images).float().permute(0, 3, 1, 2)
-    expected = (verify.reference_logits(digits_run, images) + verify.reference_logits(other, images)) / 2
+    expected = (check.reference_logits(digits_run, images) + check.reference_logits(other, images)) / 2
     np.testing.assert_allclose(both.logits(inputs, 0.0, 1.0), expected, rtol=1e-3, atol=1e-3)
 
 
@@ -57,10 +59,10 @@ def test_the_loss_is_the_labels_at_no_weight_and_nothing_for_a_perfect_student(d
 
 def test_a_student_agrees_more_with_its_teacher_than_one_without(digits_run: Run, tmp_path: Path) -> None:
     images = data.load(digits_run.recipe.data).test.images
-    taught = verify.reference_logits(digits_run, images)
+    taught = check.reference_logits(digits_run, images)
 
     def distance(run: Run) -> float:
-        own = torch.from_numpy(verify.reference_logits(run, images))
+        own = torch.from_numpy(check.reference_logits(run, images))
         return float(F.kl_div(own.log_softmax(1), torch.from_numpy(taught).softmax(1), reduction="batchmean"))
 
     student = recipe(f"distill.teacher={str(digits_run.folder)!r}", "distill.weight=1.0", *LONGER)

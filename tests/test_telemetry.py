@@ -12,8 +12,9 @@ import pytest
 import tiny_models
 from test_measure import job_of
 
-from edgecnn import config, ship
-from edgecnn.measure import Timing
+from edgecnn.common import config
+from edgecnn.onboard import archive as ship
+from edgecnn.onboard.measure import Timing
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 OFF = (

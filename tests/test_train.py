@@ -21,15 +21,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import AVX2, ZEN_4
 
-from edgecnn import checkpoint, data, files, learning, nets, optimise, plans, resources
-from edgecnn.checkpoint import Epoch
-from edgecnn.epochs import RISING_EPOCHS, overfits
+from edgecnn import data, nets
+from edgecnn.common import files
 from edgecnn.errors import GateFailed, PlanError, RunError
-from edgecnn.recipes import DataPlan, OptimPlan, Recipe
-from edgecnn.resources import Facts
-from edgecnn.run import Run, Taken, open_run
-from edgecnn.schedule import learning_rate
-from edgecnn.train import pixel_statistics, train
+from edgecnn.pipeline.train import checkpoint, learning, optimizer, resources
+from edgecnn.pipeline.train.checkpoint import Epoch
+from edgecnn.pipeline.train.loop import RISING_EPOCHS, overfits
+from edgecnn.pipeline.train.resources import Facts
+from edgecnn.pipeline.train.schedule import learning_rate
+from edgecnn.pipeline.train.train import pixel_statistics, train
+from edgecnn.records import plans
+from edgecnn.records.recipe import DataPlan, OptimPlan, Recipe
+from edgecnn.records.run import Run, Taken, open_run
 
 SHORT = ("epochs=2", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1")
 
@@ -363,7 +366,7 @@ def test_adams_weight_decay_is_a_penalty_in_the_loss() -> None:
     def after_one_step(decay: float, penalty: float) -> torch.Tensor:
         torch.manual_seed(0)
         net = torch.nn.Linear(3, 2)
-        state = optimise.fresh_state(net, OptimPlan(name="adam", lr=0.1, weight_decay=decay))
+        state = optimizer.fresh_state(net, OptimPlan(name="adam", lr=0.1, weight_decay=decay))
         loss = net(torch.ones(4, 3)).square().sum() + penalty / 2 * net.weight.square().sum()
         loss.backward()
         state.optimizer.step()
@@ -406,8 +409,8 @@ def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs() -> N
 
 def test_batch_norms_shifts_alone_learn_at_their_own_rate() -> None:
     net = nets.build(recipe().net, (1, 8, 8), 10)
-    state = optimise.fresh_state(net, OptimPlan(bias_lr=8.0))
-    optimise.set_learning_rate(state.optimizer, 0.5)
+    state = optimizer.fresh_state(net, OptimPlan(bias_lr=8.0))
+    optimizer.set_learning_rate(state.optimizer, 0.5)
     rates = {id(p): group["lr"] for group in state.optimizer.param_groups for p in group["params"]}
     assert len(rates) == len(list(net.parameters()))
     for name, parameter in net.named_parameters():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import units
+from edgecnn.common import units
 
 
 @pytest.mark.parametrize(

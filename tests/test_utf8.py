@@ -15,7 +15,7 @@ from data_samples import class_folders
 from lent import lending
 from sshd import Sshd, board
 
-from edgecnn.run import open_run
+from edgecnn.records.run import open_run
 
 __all__ = ["board", "lending"]
 
@@ -78,7 +78,10 @@ def test_an_error_about_a_name_is_still_one_sentence() -> None:
 
 def test_the_mode_is_asked_for_once(tmp_path: Path) -> None:
     """Isolated from the environment that asks for it, a process goes on as it is."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from edgecnn import utf8; utf8.insist(); print('on', chr(252))"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from edgecnn.common import utf8; utf8.insist();"
+        "print('on', chr(252))"
+    )
     root = str(Path(__file__).parents[1])
     command = [sys.executable, "-I", "-X", "utf8=0", "-c", code, root]
     done = subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True, encoding="utf-8", check=False)

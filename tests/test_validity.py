@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn import validity
-from edgecnn.report import Window
-from edgecnn.throttling import Throttling
+from edgecnn.pipeline.bench import validity
+from edgecnn.records.report import Window
+from edgecnn.records.throttling import Throttling
 
 
 def windows(n: int = 6) -> list[Window]:

@@ -12,9 +12,11 @@ import small_runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn import artifact as artifacts
-from edgecnn import inference, quantize, verdicts, verify
-from edgecnn.stats import mcnemar_exact, wilson
+from edgecnn.common.stats import mcnemar_exact, wilson
+from edgecnn.nets import inference
+from edgecnn.pipeline.export import check, exportable
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import verdicts
 
 Logits = npt.NDArray[np.float32]
 
@@ -88,18 +90,18 @@ def test_a_float_file_gives_the_nets_own_logits(format_name: str) -> None:
     file = small_runs.written("dscnn", format_name, "fp32")
     test = small_runs.splits((1, 8, 8)).test
     run = small_runs.exportable("dscnn").run
-    reference = verify.reference_logits(run, test.images)
-    logits = artifacts.decode(verify.outputs(file, test.images), file.description.output)
+    reference = check.reference_logits(run, test.images)
+    logits = artifacts.decode(check.outputs(file, test.images), file.description.output)
     assert np.abs(logits - reference).max() < 1e-4
-    assert verify.check(file, test, reference, max_drop_pp=0.0).agreement_percent == 100.0
+    assert check.check(file, test, reference, max_drop_pp=0.0).agreement_percent == 100.0
 
 
 def test_reference_logits_do_not_depend_on_how_pictures_are_batched() -> None:
     run = small_runs.exportable("mlp").run
     images = small_runs.pictures(inference.BATCH + 9, small_runs.SHAPES["mlp"], seed=5).images
-    whole = verify.reference_logits(run, images)
+    whole = check.reference_logits(run, images)
     assert whole.shape == (inference.BATCH + 9, 4)
-    assert np.allclose(whole[-9:], verify.reference_logits(run, images[-9:]), atol=1e-5)
+    assert np.allclose(whole[-9:], check.reference_logits(run, images[-9:]), atol=1e-5)
 
 
 @settings(max_examples=10, deadline=None)
@@ -107,7 +109,7 @@ def test_reference_logits_do_not_depend_on_how_pictures_are_batched() -> None:
 def test_outputs_come_in_the_order_of_the_pictures(count: int) -> None:
     file = small_runs.written("mlp", "onnx", "int8")
     images = small_runs.pictures(7, small_runs.SHAPES["mlp"], seed=6).images
-    assert np.array_equal(verify.outputs(file, images[:count]), verify.outputs(file, images)[:count])
+    assert np.array_equal(check.outputs(file, images[:count]), check.outputs(file, images)[:count])
 
 
 def test_parity_counts_steps_across_signs() -> None:
@@ -139,7 +141,7 @@ def test_files_without_a_common_scale_have_no_parity() -> None:
 def test_both_int8_files_of_a_net_agree_to_one_step(net: str) -> None:
     images = small_runs.splits(small_runs.SHAPES[net]).test.images
     onnx, tflite = (small_runs.written(net, name, "int8") for name in ("onnx", "tflite"))
-    parity = verdicts.parity(onnx, tflite, verify.outputs(onnx, images), verify.outputs(tflite, images))
+    parity = verdicts.parity(onnx, tflite, check.outputs(onnx, images), check.outputs(tflite, images))
     assert parity is not None
     assert parity.max_lsb <= 1
 
@@ -147,6 +149,6 @@ def test_both_int8_files_of_a_net_agree_to_one_step(net: str) -> None:
 def test_normalised_pictures_are_what_the_net_was_trained_on() -> None:
     run = small_runs.exportable("resnet").run
     images = small_runs.pictures(2, (3, 32, 32), seed=8).images
-    seen = quantize.normalised(images, run)
+    seen = exportable.normalised(images, run)
     assert tuple(seen.shape) == (2, 3, 32, 32)
     assert seen[1, 2, 3, 4].item() == pytest.approx((int(images[1, 3, 4, 2]) - 120) / 70)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from edgecnn import weight_range
-from edgecnn.weight_range import LARGEST, LARGEST_PAIR, least_range
+from edgecnn.pipeline.export import weight_range
+from edgecnn.pipeline.export.weight_range import LARGEST, LARGEST_PAIR, least_range
 
 SHAPES = [(3, 1, 3, 3), (4, 3, 3, 3), (5, 8, 1, 1), (2, 5, 2, 3), (6, 7), (4, 1), (1, 2)]
 

@@ -11,8 +11,10 @@ import pytest
 import tiny_models
 from test_measure import job_of, written
 
-from edgecnn import config, runtimes, ship
-from edgecnn.measure import Job, Timing
+from edgecnn.common import config
+from edgecnn.onboard import archive as ship
+from edgecnn.onboard import runtimes
+from edgecnn.onboard.measure import Job, Timing
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
 ALLOWED = {"litert": "ai_edge_litert", "onnxruntime": "onnxruntime"}
@@ -124,7 +126,7 @@ def test_without_its_runtime_it_says_what_to_install(archive: Path, tmp_path: Pa
 def test_what_a_library_prints_on_stdout_goes_to_stderr(archive: Path) -> None:
     noisy = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from edgecnn import environment, worker\n"
+        "from edgecnn.records import environment; from edgecnn.onboard import worker\n"
         "condition = environment.here\n"
         "def here():\n"
         "    os.write(1, b'from C\\n'); print('from Python', flush=True)\n"

@@ -120,8 +120,8 @@ def with_metadata(path: Path, metadata: bytes, files: Mapping[str, str]) -> Path
 
 def linear_c(path: Path, kernel: Weights, int8: bool = False) -> Path:
     """The TFLite file as a C array in a header."""
-    from edgecnn import c_array
-    from edgecnn.runtimes import tflite_micro
+    from edgecnn.onboard import c_array
+    from edgecnn.onboard.runtimes import tflite_micro
 
     data = linear_tflite(path, kernel, int8).read_bytes()
     labels = tuple(f"class {label}" for label in range(len(kernel)))

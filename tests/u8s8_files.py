@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.emulator import tools, user_mode
+from edgecnn.boards.emulated import tools, user_mode
 
 HIGH = 255
 ZERO_POINT = 128

@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgecnn import environment, files
+from edgecnn.common import files
+from edgecnn.records import environment
 
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "results" / "attack.json"

@@ -16,7 +16,7 @@ import lent
 import small_bundles
 import sshd
 
-from edgecnn import link, preflight, provision, remote
+from edgecnn.boards.ssh import link, preflight, provision, remote
 
 BOARD = "ssh://board"
 NAME = "animals"

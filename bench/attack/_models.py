@@ -10,11 +10,13 @@ import fuzz
 import torch
 from safetensors.torch import save_file
 
-from edgecnn import data, formats, nets, plans, quantize
-from edgecnn.plans import ExportPlan
-from edgecnn.quantize import Exportable
-from edgecnn.recipes import DataPlan, NetPlan, Recipe
-from edgecnn.run import Run, write_facts
+from edgecnn import data, formats, nets
+from edgecnn.pipeline.export import exportable as quantize
+from edgecnn.pipeline.export.exportable import Exportable
+from edgecnn.records import plans
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
+from edgecnn.records.run import Run, write_facts
 
 NET: dict[str, Any] = {"width": 8, "stages": 2, "depth": 1}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import EdgecnnError
-from edgecnn.runner import contents
-from edgecnn.runner.classify import Classifier
+from edgecnn.onboard.runner import contents
+from edgecnn.onboard.runner.classify import Classifier
 
 Answer = Callable[[bytes], tuple[int, bytes]]
 

@@ -32,7 +32,14 @@ SMALLEST_KB, LARGEST_KB = 8, 1200
 ROOM_KB = 200_000
 LONGEST_S = 300.0
 PLACES = ("runs", "temporary", "cache")
-WARM = ("edgecnn.train", "edgecnn.export", "edgecnn.bench", "torch", "litert_torch", "matplotlib.figure")
+WARM = (
+    "edgecnn.pipeline.train.train",
+    "edgecnn.pipeline.export.export",
+    "edgecnn.pipeline.bench.bench",
+    "torch",
+    "litert_torch",
+    "matplotlib.figure",
+)
 RECIPE = """epochs = 2
 batch_size = 16
 precision = "fp32"

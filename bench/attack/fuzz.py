@@ -241,7 +241,7 @@ def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
 def _main(command: Sequence[str]) -> int:
     """Be the command line, or, for `pyz BUNDLE ...`, the program that a bundle brings to a device."""
     if command[0] == "pyz":
-        from edgecnn.runner import cli as runner
+        from edgecnn.onboard.runner import cli as runner
 
         return runner.main(Path(command[1]).resolve(), command[2:])
     from edgecnn import cli

@@ -26,9 +26,10 @@ import fuzz
 import numpy as np
 import psutil
 
-from edgecnn import artifact, findings, report
-from edgecnn.findings import Duel
-from edgecnn.run import open_run
+from edgecnn.records import artifact, report
+from edgecnn.records.run import open_run
+from edgecnn.studies import findings
+from edgecnn.studies.findings import Duel
 
 SETTINGS = ("-s", "num_threads=1", "-s", "precision=fp32", "-s", "net.width=8", "-s", "net.depth=1")
 TRAIN = ("train", "dscnn-digits", *SETTINGS, "--output", "runs", "--name", "run")
@@ -247,9 +248,9 @@ def _artifacts_whole(folder: Path) -> dict[str, str]:
         card = artifact.read_card(path)  # raises if the file is another one than the card's
         assert card is not None, f"{path.name} has no card"
         seeds.add(json.dumps(card.calibration, sort_keys=True))
-        from edgecnn import verify
+        from edgecnn.pipeline.export import check
 
-        answers = verify.outputs(card, vectors["images"])
+        answers = check.outputs(card, vectors["images"])
         assert np.array_equal(answers, vectors[path.name]), f"{path.name} has another's golden vectors"
     assert len(seeds) == 1, "the two files are of two exports"
     return _artifacts(folder)

@@ -27,7 +27,8 @@ import numpy as np
 from _served import CPUS, Served, beside, served
 from PIL import Image
 
-from edgecnn import bundle, stats
+from edgecnn.common import stats
+from edgecnn.pipeline.deploy import bundle
 
 RUN = Path(__file__).parents[2] / "models" / "zoo" / "colour-90k"
 SERVERS = ("edgecnn", "waitress", "uvicorn")

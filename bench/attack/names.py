@@ -44,7 +44,15 @@ width = 8
 stages = 1
 depth = 1
 """
-WARM = ("torch", "sklearn.datasets", "matplotlib.figure", "jinja2", "safetensors.torch", "edgecnn.train", "imagehash")
+WARM = (
+    "torch",
+    "sklearn.datasets",
+    "matplotlib.figure",
+    "jinja2",
+    "safetensors.torch",
+    "edgecnn.pipeline.train.train",
+    "imagehash",
+)
 FOR_PEOPLE = (".md", ".html", ".txt", ".svg")
 
 
@@ -170,11 +178,11 @@ def label_files(work: Path) -> Commands:
 
 def model_notes(work: Path) -> Commands:
     """Names in the model file itself."""
-    from edgecnn.formats import _tflite_metadata
+    from edgecnn.formats.tflite import metadata
 
     plain = (work / _model(work)).read_bytes()
     for name in ALL:
-        (work / "m.tflite").write_bytes(_tflite_metadata.append_labels(plain, [name, "b", "c"]))
+        (work / "m.tflite").write_bytes(metadata.append_labels(plain, [name, "b", "c"]))
         yield name, ("inspect", "m.tflite")
         yield name, ("inspect", "m.tflite", "--json")
         yield name, ("doctor", "m.tflite")

@@ -8,8 +8,8 @@ from typing import Any
 
 import fuzz
 
-from edgecnn import plans
-from edgecnn.train import train
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import plans
 
 SETTINGS = ("epochs=2", "num_threads=1", "precision=fp32", "net.width=8", "net.depth=1", "data.fraction=0.1")
 
@@ -28,4 +28,4 @@ def attack(scratch: Path) -> dict[str, Any]:
     with contextlib.suppress(Cut):
         train(plans.load_recipe("dscnn-digits", SETTINGS), seed / "run", watch=cut)
     target = fuzz.Target(folder=seed, file="run/checkpoint.pt", commands=(("train", "run", "--resume"),), refused=True)
-    return fuzz.attack("checkpoint", [target], scratch, warm=("edgecnn.train", "sklearn.datasets"))
+    return fuzz.attack("checkpoint", [target], scratch, warm=("edgecnn.pipeline.train.train", "sklearn.datasets"))

@@ -37,12 +37,12 @@ COMMANDS = (
     ("train", "tiny.toml"),
     ("train", "tiny.toml", "-s", "data.skip_broken=true"),
 )
-WARM = ("torch", "edgecnn.train", "imagehash", "scipy.stats")
+WARM = ("torch", "edgecnn.pipeline.train.train", "imagehash", "scipy.stats")
 
 
 def attack(scratch: Path) -> dict[str, Any]:
     """Damage one picture among sound ones, and show the folder to all who read pictures."""
-    from edgecnn import bundle
+    from edgecnn.pipeline.deploy import bundle
 
     shutil.rmtree(scratch, ignore_errors=True)
     sound = scratch / "sound"

@@ -27,4 +27,6 @@ def attack(scratch: Path) -> dict[str, Any]:
         targets.append(
             fuzz.Target(folder=folder, file="r.toml", commands=COMMANDS, mutate=mutate.text_of, at_work=BEGUN)
         )
-    return fuzz.attack("recipe", targets, scratch, warm=("torch", "edgecnn.train", "edgecnn.inspect"))
+    return fuzz.attack(
+        "recipe", targets, scratch, warm=("torch", "edgecnn.pipeline.train.train", "edgecnn.checks.inspect")
+    )

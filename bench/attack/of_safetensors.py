@@ -10,7 +10,7 @@ import _models
 import fuzz
 import mutate
 
-from edgecnn import plans
+from edgecnn.records import plans
 
 COMMANDS = (
     ("train", "next.toml", "--output", "."),
@@ -18,7 +18,7 @@ COMMANDS = (
     ("train", "next.toml", "--output", "."),
     ("export", "run", "--format", "onnx", "--precision", "fp32"),
 )
-WARM = ("torch.onnx", "onnxscript", "safetensors.torch", "edgecnn.export")
+WARM = ("torch.onnx", "onnxscript", "safetensors.torch", "edgecnn.pipeline.export.export")
 NEXT = """name = "next"
 start = "run"
 epochs = 1

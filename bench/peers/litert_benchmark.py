@@ -21,12 +21,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgecnn import boards, console, environment, files, formats, stats
+from edgecnn import boards, formats
 from edgecnn.boards import Board
+from edgecnn.common import console, files, stats
+from edgecnn.common.units import duration
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
-from edgecnn.foreign import assumed_preprocessing
-from edgecnn.measure import Job, Timing
-from edgecnn.units import duration
+from edgecnn.onboard.measure import Job, Timing
+from edgecnn.records import environment
+from edgecnn.records.foreign import assumed_preprocessing
 
 LEAST_MS = 0.05
 """Below it a microsecond of Python on either side is more than the agreement asked for."""

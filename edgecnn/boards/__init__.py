@@ -9,14 +9,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edgecnn import plugins
 from edgecnn.boards import _named
-from edgecnn.environment import Environment
+from edgecnn.common import plugins
 from edgecnn.errors import UsageError, nearest
-from edgecnn.measure import Job, Outcome
+from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.records.environment import Environment
 
 if TYPE_CHECKING:
-    from edgecnn.link import Link
+    from edgecnn.boards.ssh.link import Link
 
 
 class Board(Protocol):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import config, plans
-from edgecnn.plans import Suite
+from edgecnn.common import config
+from edgecnn.records import plans
+from edgecnn.records.plans import Suite
 
 
 @dataclass(frozen=True, kw_only=True)

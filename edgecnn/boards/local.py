@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn import answers, config, documents, scratch, ship
-from edgecnn.environment import Environment
+from edgecnn.boards import _reply
+from edgecnn.common import config, documents, scratch
 from edgecnn.errors import UsageError
-from edgecnn.measure import Job, Outcome
+from edgecnn.onboard import archive
+from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.records.environment import Environment
 
 
 @contextlib.contextmanager
@@ -20,7 +22,7 @@ def open(address: str) -> Iterator[LocalBoard]:
         raise UsageError(f"The board 'local' has no address, not {address!r} either.", "--board local")
     with scratch.folder() as folder:
         worker = folder / "worker.pyz"
-        ship.write(worker)
+        archive.write(worker)
         yield LocalBoard(worker)
 
 
@@ -35,10 +37,10 @@ class LocalBoard:
         self._worker = worker
 
     def facts(self) -> Environment:
-        return answers.facts(*self._call("facts", ""))
+        return _reply.facts(*self._call("facts", ""))
 
     def run(self, job: Job) -> Outcome:
-        return answers.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
+        return _reply.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
         """(return code, stdout, stderr). An interrupt ends the worker too: `run` kills it on the way out."""

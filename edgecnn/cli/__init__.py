@@ -12,9 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn import __version__, bugs, console, files, places, processes, supervision, utf8
-from edgecnn.cli import boards, checks, models, studies
+from edgecnn import __version__
+from edgecnn.cli import boards, checks, models, studies, supervision
+from edgecnn.common import bugs, cache, console, files, utf8
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
+from edgecnn.pipeline.train import distributed
 
 INTERRUPTED = 130
 
@@ -46,14 +48,14 @@ def _options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
 ) -> None:
     console.be_quiet(quiet)
-    team = processes.here()
+    team = distributed.here()
     if team.count > 1 and context.invoked_subcommand != "train":
         raise UsageError(
             f"`edgecnn {context.invoked_subcommand}` runs in one process, and torchrun has started {team.count}.",
             "only `edgecnn train` shares its work; start the others without torchrun",
         )
     if team.count > 1:
-        processes.heed_torchrun()
+        distributed.heed_torchrun()
     if not team.leads:
         console.be_silent()
 
@@ -70,9 +72,9 @@ def main() -> None:
     """The console script: every error becomes one sentence, a hint and an exit code."""
     utf8.insist()
     # Else PyTorch leaves a folder among the temporary files for ever.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache_folder() / "torchinductor"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.cache_folder() / "torchinductor"))
     try:
-        if processes.here().count > 1:
+        if distributed.here().count > 1:
             _answer()
         else:
             supervision.run(_answer)
@@ -107,5 +109,5 @@ def _answer() -> None:
 
 def _tell(sentence: str, hint: str | None = None) -> None:
     """Of an error that ends this process; several processes tell of one, the first of theirs."""
-    if processes.first_to_tell():
+    if distributed.first_to_tell():
         console.error(sentence, hint)

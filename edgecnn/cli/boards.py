@@ -32,7 +32,7 @@ def deploy(
     as_json: o.JSON = False,
 ) -> None:
     """Put a model on a board, tested there, so that one command classifies a picture."""
-    from edgecnn import deploy as verb
+    from edgecnn.pipeline.deploy import deploy as verb
 
     if rollback or status:
         if board is None or (rollback and status):
@@ -59,7 +59,7 @@ def deploy(
 @board.command(name="list")
 def list_boards(as_json: o.JSON = False) -> None:
     """List every kind of board and every named one."""
-    from edgecnn import board as verb
+    from edgecnn.checks import board as verb
 
     verb.list_boards(as_json)
 
@@ -67,7 +67,7 @@ def list_boards(as_json: o.JSON = False) -> None:
 @board.command()
 def info(name: NAME, as_json: o.JSON = False) -> None:
     """Say what a board is: CPU, memory, Python, clock, temperature, throttling."""
-    from edgecnn import board as verb
+    from edgecnn.checks import board as verb
 
     verb.info(name, as_json)
 
@@ -75,7 +75,7 @@ def info(name: NAME, as_json: o.JSON = False) -> None:
 @board.command()
 def doctor(name: NAME) -> None:
     """Check a board for all that a bench needs, and say how to mend what is missing."""
-    from edgecnn import board as verb
+    from edgecnn.checks import board as verb
 
     verb.doctor(name)
 
@@ -83,7 +83,7 @@ def doctor(name: NAME) -> None:
 @board.command()
 def clean(name: NAME) -> None:
     """Remove what benches left on a board."""
-    from edgecnn import board as verb
+    from edgecnn.checks import board as verb
 
     verb.clean(name)
 
@@ -96,6 +96,6 @@ def make(
     again: Annotated[bool, typer.Option("--again", help="Make it anew from today's packages.")] = False,
 ) -> None:
     """Make the disk image of the emulated ARM boards now, not at their first use."""
-    from edgecnn import board as verb
+    from edgecnn.checks import board as verb
 
     verb.make(release, again)

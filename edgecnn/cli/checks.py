@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from edgecnn import console, documents
 from edgecnn.cli import options as o
+from edgecnn.common import console, documents
+from edgecnn.common.escapes import say
 from edgecnn.errors import UsageError
-from edgecnn.escapes import say
 
 
 def verify(
@@ -34,9 +34,9 @@ def verify(
     as_json: o.JSON = False,
 ) -> None:
     """Ask net, files, runtimes and boards the same pictures; name the first layer that differs."""
-    from edgecnn import parity
-    from edgecnn.parity import matrix, show
-    from edgecnn.parity.layers import Tolerance
+    from edgecnn.checks.verify import matrix, show
+    from edgecnn.checks.verify import verify as parity
+    from edgecnn.checks.verify.layers import Tolerance
 
     plan = o.data_plan(data)
     allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
@@ -65,8 +65,8 @@ def selftest(
     as_json: o.JSON = False,
 ) -> None:
     """Replay golden vectors: the same answers as where the model was made?"""
-    from edgecnn import selftest as verb
-    from edgecnn.environment import machine_name
+    from edgecnn.checks import selftest as verb
+    from edgecnn.records.environment import machine_name
 
     pictures = o.pictures(size, channels, mean, std, logits)
     if record:
@@ -95,7 +95,7 @@ def doctor(
     as_json: o.JSON = False,
 ) -> None:
     """Say what is wrong with this installation, a model file, or its pictures."""
-    from edgecnn import doctor as verb
+    from edgecnn.checks.doctor import doctor as verb
 
     if file is None:
         if pictures or device_log or board or input:

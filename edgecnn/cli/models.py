@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgecnn import console
 from edgecnn.cli import options as o
+from edgecnn.common import console
+from edgecnn.common.escapes import say
 from edgecnn.errors import GateFailed, Undecided
-from edgecnn.escapes import say
 
 if TYPE_CHECKING:
-    from edgecnn.artifact import Artifact
-    from edgecnn.foreign import PictureOptions
-    from edgecnn.plans import ExportPlan, Suite
-    from edgecnn.recipes import DataPlan, Recipe
+    from edgecnn.records.artifact import Artifact
+    from edgecnn.records.foreign import PictureOptions
+    from edgecnn.records.plans import ExportPlan, Suite
+    from edgecnn.records.recipe import DataPlan, Recipe
 
 
 def train(
@@ -44,21 +44,21 @@ def train(
     if repeats > 1:
         _repeat(folder, plan, repeats, resume, as_json)
         return
-    from edgecnn.train import train as verb
+    from edgecnn.pipeline.train.train import train as verb
 
     run = verb(plan, folder, resume)
     console.note(f"{run.folder}: {run.train_seconds:.0f} s")
     if as_json:
         say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
     else:
-        from edgecnn.stats import wilson
+        from edgecnn.common.stats import wilson
 
         right = round(run.validation_top1_percent * run.validation_n / 100)
         say(f"{run.folder}  validation top-1 {wilson(right, run.validation_n)}  n {run.validation_n}")
 
 
 def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
-    from edgecnn import repeats
+    from edgecnn.pipeline.train import repeats
 
     _, found = repeats.repeat(plan, folder, count, resume)
     if as_json:
@@ -93,7 +93,8 @@ def export(
     }  # fmt: skip
     made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
     if as_json:
-        from edgecnn import artifact, documents
+        from edgecnn.common import documents
+        from edgecnn.records import artifact
 
         say(documents.to_json([artifact.to_table(one) for one in made]))
     _judge(made, strict)
@@ -137,7 +138,7 @@ def bench(
     plan = _suite(suite, o.changes(settings, keys))
     pictures = o.pictures(size, channels, mean, std, logits)
     if profile:
-        from edgecnn import profiling
+        from edgecnn.pipeline.bench.profiling import profile as profiling
 
         profiling.main(targets, plan, o.data_plan(data), output, as_json, pictures)
         return
@@ -167,7 +168,7 @@ def run(
     changes = o.changes(settings, keys)
     export_plan, suite_plan = _export_plan(plan, []), _suite(suite, [])
     chosen = [o.recipe(recipe, data, changes, output, None) for recipe in recipes]
-    from edgecnn.train import train as verb
+    from edgecnn.pipeline.train.train import train as verb
 
     failed: GateFailed | Undecided | None = None
     for folder, recipe in chosen:
@@ -194,8 +195,8 @@ def inspect(
     as_json: o.JSON = False,
 ) -> None:
     """Show a net layer by layer, or what a model file says of itself."""
-    from edgecnn import inspect as verb
-    from edgecnn import sizes
+    from edgecnn.checks import inspect as verb
+    from edgecnn.common import sizes
 
     verb.show(target, settings or [], as_json=as_json, input_shape=sizes.parse(input) if input is not None else ())
 
@@ -208,7 +209,7 @@ def compare(
     as_json: o.JSON = False,
 ) -> None:
     """Compare two bench reports: what is worse, by how much, and what could have been told at all."""
-    from edgecnn import compare as verb
+    from edgecnn.pipeline.bench import compare as verb
 
     verb.main(a, b, across, as_json, strict)
 
@@ -230,20 +231,20 @@ def _training_keys(
 
 
 def _export_plan(plan: str, changes: list[str]) -> ExportPlan:
-    from edgecnn import plans
+    from edgecnn.records import plans
 
     return plans.load(plans.ExportPlan, plan, changes)
 
 
 def _suite(suite: str, changes: list[str]) -> Suite:
-    from edgecnn import plans
+    from edgecnn.records import plans
 
     return plans.load(plans.Suite, suite, changes)
 
 
 def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
-    from edgecnn import export as verb
-    from edgecnn.run import open_run
+    from edgecnn.pipeline.export import export as verb
+    from edgecnn.records.run import open_run
 
     made = verb.export(open_run(folder), plan)
     if show:
@@ -254,7 +255,7 @@ def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
 
 
 def _judge(made: list[Artifact], strict: bool) -> None:
-    from edgecnn import export as verb
+    from edgecnn.pipeline.export import export as verb
 
     verb.judge(made, strict)
 
@@ -268,8 +269,9 @@ def _bench(
     strict: bool,
     pictures: PictureOptions | None = None,
 ) -> None:
-    from edgecnn import bench as verb
-    from edgecnn import present, report
+    from edgecnn.pipeline.bench import bench as verb
+    from edgecnn.pipeline.bench import show as present
+    from edgecnn.records import report
 
     result, path = verb.bench(targets, suite, data, output, pictures)
     if as_json:

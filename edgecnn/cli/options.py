@@ -11,8 +11,8 @@ import typer
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgecnn.foreign import PictureOptions
-    from edgecnn.recipes import DataPlan, Recipe
+    from edgecnn.records.foreign import PictureOptions
+    from edgecnn.records.recipe import DataPlan, Recipe
 
 RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
@@ -59,7 +59,7 @@ JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 def data_plan(data: str | None) -> DataPlan | None:
     """What --data names; None without it."""
-    from edgecnn import plans
+    from edgecnn.records import plans
 
     return plans.data_plan(data) if data else None
 
@@ -68,7 +68,7 @@ def pictures(
     size: str | None, channels: int | None, mean: str | None, std: str | None, logits: str | None
 ) -> PictureOptions | None:
     """What these options say of a file, against itself; None without them. Raises UsageError for no such numbers."""
-    from edgecnn.foreign import PictureOptions
+    from edgecnn.records.foreign import PictureOptions
 
     if channels not in (None, 1, 3):
         raise UsageError(f"--channels {channels} is no picture's.", "1 for grey, 3 for colour")
@@ -113,8 +113,9 @@ def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
 
 
 def recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
-    from edgecnn import names, plans
-    from edgecnn.run import is_run
+    from edgecnn.cli import names
+    from edgecnn.records import plans
+    from edgecnn.records.run import is_run
 
     if is_run(Path(recipe)):
         folder = Path(recipe)

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from edgecnn import console
 from edgecnn.cli import options as o
-from edgecnn.escapes import say
+from edgecnn.common import console
+from edgecnn.common.escapes import say
 
 
 def duel(
@@ -35,7 +35,8 @@ def duel(
     as_json: o.JSON = False,
 ) -> None:
     """Hold a recipe's net against an MLP and a ViT of one budget, from data to board."""
-    from edgecnn import config, names
+    from edgecnn.cli import names
+    from edgecnn.common import config
 
     if name is not None:
         names.require(name, "--name")
@@ -46,8 +47,8 @@ def duel(
     }  # fmt: skip
     shares = [f"fractions=[{fractions}]"] if fractions else []
     table = config.override({}, [*o.changes(None, keys), *shares])
-    from edgecnn import duel as verb
-    from edgecnn.duel.plan import DuelPlan
+    from edgecnn.studies.duel import duel as verb
+    from edgecnn.studies.duel.plan import DuelPlan
 
     asked = config.build(DuelPlan, {"recipe": plan, **table}, "edgecnn duel")
     folder = output / (f"{plan.name}-{budget}" if name is None else name)
@@ -66,7 +67,7 @@ def lesson(
     as_json: o.JSON = False,
 ) -> None:
     """Measure what the textbook says of CNNs, with pictures."""
-    from edgecnn import lesson as verb
+    from edgecnn.studies.lessons import lessons as verb
 
     verb.main(names or [], quick, output, as_json)
 
@@ -79,7 +80,7 @@ def report(
     benches: Annotated[list[Path] | None, typer.Option("--bench", help="A bench report to show besides.")] = None,
 ) -> None:
     """Write one page that needs no network: runs, files, measurements, a duel and lessons."""
-    from edgecnn.page import build as verb
+    from edgecnn.studies.page import build as verb
 
     page = verb.build(runs, output, duel, lessons, benches or [])
     say(f"{page}  {page.stat().st_size / 1e6:.2f} MB")

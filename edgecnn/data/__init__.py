@@ -15,11 +15,11 @@ from typing import Protocol, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import plugins
+from edgecnn.common import plugins
 from edgecnn.data._cut import Texts, by_key, stratified
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
-from edgecnn.recipes import DataPlan
+from edgecnn.records.recipe import DataPlan
 
 Pictures: TypeAlias = npt.NDArray[np.uint8] | Stored
 """uint8 (N, H, W, C), in memory or in a file: both have a shape and a length, and give an array for an index."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console
+from edgecnn.common import console
 from edgecnn.data._cut import Texts, joined
 from edgecnn.data._near_copies import Looked
 from edgecnn.errors import DataError, PlanError

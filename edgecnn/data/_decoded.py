@@ -26,12 +26,13 @@ from typing import TypeVar
 import numpy as np
 
 import edgecnn
-from edgecnn import console, documents, files, pictures
-from edgecnn.artifact import RESIZE_RULE
+from edgecnn.common import console, documents, files
+from edgecnn.common.cache import cache_folder
 from edgecnn.data import _kept, _stored
 from edgecnn.data._stored import Pixels, Stored
 from edgecnn.errors import DataError, EnvironmentUnfit
-from edgecnn.places import cache_folder
+from edgecnn.onboard import preprocessing
+from edgecnn.records.artifact import RESIZE_RULE
 
 T = TypeVar("T")
 Shape = tuple[int, int, int]
@@ -80,7 +81,7 @@ def images(
             cached = _stored.made(pixels_path, (len(paths), *shape), parts), broken
         console.note(f"decoded {len(paths):,} pictures into {pixels_path}")
     elif cached[1] and not skip_broken:
-        pictures.decode(paths[cached[1][0]], height=shape[0], width=shape[1], channels=shape[2])
+        preprocessing.decode(paths[cached[1][0]], height=shape[0], width=shape[1], channels=shape[2])
     return cached
 
 
@@ -90,7 +91,7 @@ def _key(contents: Sequence[str], shape: Shape) -> str:
     versions = [PIL.__version__, edgecnn.__version__]
     height, width, channels = shape
     size = height if height == width else [height, width]
-    rules = [RESIZE_RULE, pictures.PIXEL_RULE, pictures.formats()]
+    rules = [RESIZE_RULE, preprocessing.PIXEL_RULE, preprocessing.formats()]
     decided_by = documents.to_json([rules, versions, size, channels, list(contents)], None)
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
@@ -173,7 +174,7 @@ def _decode(paths: Sequence[Path], shape: Shape) -> tuple[Pixels, dict[int, Data
     errors = {}
     for index, path in enumerate(paths):
         try:
-            pixels[index] = pictures.decode(path, height=height, width=width, channels=channels)
+            pixels[index] = preprocessing.decode(path, height=height, width=width, channels=channels)
         except DataError as error:
             errors[index] = error
     return pixels, errors

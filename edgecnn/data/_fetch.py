@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from edgecnn import console, files
+from edgecnn.common import console, files
 from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
 
 TIMEOUT_S = 30

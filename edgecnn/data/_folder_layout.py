@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgecnn import console, picture_files
+from edgecnn.common import console
 from edgecnn.errors import DataError
-from edgecnn.labels import composed
-from edgecnn.picture_files import Listing
+from edgecnn.onboard import picture_files
+from edgecnn.onboard.picture_files import Listing
+from edgecnn.records.labels import composed
 
 Role = Literal["train", "validation", "test"]
 

@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from edgecnn import documents, files
-from edgecnn.documents import Unreadable
+from edgecnn.common import documents, files
+from edgecnn.common.documents import Unreadable
 from edgecnn.errors import OutputError
 
 

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console, documents, pictures
+from edgecnn.common import console, documents
+from edgecnn.common.cache import cache_folder
 from edgecnn.data import _decoded, _kept, _stored
 from edgecnn.data._stored import Pixels
 from edgecnn.errors import MissingPackage
-from edgecnn.places import cache_folder
+from edgecnn.onboard import preprocessing
 
 RULE = 2
 """Of everything below: another number makes every cached result anew."""
@@ -81,7 +82,7 @@ def _integers(values: Any, width: int) -> npt.NDArray[np.int64]:
 def _key(contents: Sequence[str]) -> str:
     import PIL
 
-    rules = [RULE, pictures.PIXEL_RULE, pictures.formats(), PIL.__version__]
+    rules = [RULE, preprocessing.PIXEL_RULE, preprocessing.formats(), PIL.__version__]
     decided_by = documents.to_json([*rules, list(contents)], None)
     return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
@@ -132,13 +133,13 @@ def _seen_in(path: Path) -> tuple[Pixels, int, tuple[int, int]]:
     except ImportError as error:
         raise MissingPackage("imagehash", None, "Finding copies among pictures") from error
     try:
-        with pictures.opened(path) as opened:
+        with preprocessing.opened(path) as opened:
             size = opened.size
             if opened.mode in ("L", "RGB"):
                 opened.draft("RGB", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at an eighth of its cost
                 image = ImageOps.exif_transpose(opened).convert("RGB")
             else:
-                image = Image.fromarray(pictures.decode(path, height=4 * SIDE, width=4 * SIDE, channels=3))
+                image = Image.fromarray(preprocessing.decode(path, height=4 * SIDE, width=4 * SIDE, channels=3))
         small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR).filter(ImageFilter.BoxBlur(1))
         # The blur lets half a pixel of shift count for little.
         return np.asarray(small, dtype=np.uint8), int(str(imagehash.phash(image)), 16), size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgecnn.places import cache_folder
+from edgecnn.common.cache import cache_folder
 
 
 def data_folder() -> Path:

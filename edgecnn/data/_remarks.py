@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console
+from edgecnn.common import console
 from edgecnn.data._near_copies import Looked
 from edgecnn.data._stored import Pixels, Stored
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import files
+from edgecnn.common import files
 from edgecnn.errors import DataError, OutputError
 
 LARGE_BYTES = 1 << 28

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import console
-from edgecnn import labels as labels_of
+from edgecnn.common import console
 from edgecnn.data import Split, _copies, _decoded, _folder_layout, _near_copies, _remarks
 from edgecnn.data._cut import Texts, by_key, stratified
 from edgecnn.data._folder_layout import Layout
 from edgecnn.data._folder_layout import test_of as test_of
 from edgecnn.errors import DataError, PlanError
+from edgecnn.records import labels as labels_of
 
 LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}

@@ -32,10 +32,10 @@ import numpy as np
 import numpy.typing as npt
 
 import edgecnn
-from edgecnn import console, documents
+from edgecnn.common import console, documents
+from edgecnn.common.cache import cache_folder
 from edgecnn.data import Pictures, Split, _stored
 from edgecnn.errors import PlanError, nearest
-from edgecnn.places import cache_folder
 
 LICENCE = "that of this package: they are generated"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edgecnn import magic, plugins, sizes
-from edgecnn.artifact import Description
+from edgecnn.common import magic, plugins, sizes
 from edgecnn.errors import ModelFileError, UsageError
 from edgecnn.formats._operators import CODERS as CODERS
 from edgecnn.formats._operators import MOVES as MOVES
@@ -17,9 +16,10 @@ from edgecnn.formats._operators import Reader as Reader
 from edgecnn.formats._source import Source as Source
 from edgecnn.formats._tensors import Cutter as Cutter
 from edgecnn.formats._tensors import Inner as Inner
+from edgecnn.records.artifact import Description
 
 if TYPE_CHECKING:
-    from edgecnn.plans import ExportPlan
+    from edgecnn.records.plans import ExportPlan
 
 
 class Format(Protocol):

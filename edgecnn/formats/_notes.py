@@ -6,8 +6,8 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from edgecnn import documents
-from edgecnn.artifact import ImageNote
+from edgecnn.common import documents
+from edgecnn.records.artifact import ImageNote
 
 
 def ultralytics(notes: Mapping[str, Any]) -> ImageNote | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgecnn.artifact import Preprocessing
-from edgecnn.run import Run
+from edgecnn.records.artifact import Preprocessing
+from edgecnn.records.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

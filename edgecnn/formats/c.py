@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgecnn
-from edgecnn import c_array, files, scratch
-from edgecnn.artifact import Description, TensorSpec
-from edgecnn.c_array import CArray
+from edgecnn.common import files, scratch
 from edgecnn.errors import MissingPackage, PlanError
-from edgecnn.formats import _tflite_convert, _tflite_describe, _tflite_model
-from edgecnn.opening import opening
-from edgecnn.runtimes import tflite_micro
+from edgecnn.formats.tflite import convert, description, flatbuffer
+from edgecnn.onboard import c_array
+from edgecnn.onboard.c_array import CArray
+from edgecnn.onboard.opening import opening
+from edgecnn.onboard.runtimes import tflite_micro
+from edgecnn.records.artifact import Description, TensorSpec
 
 if TYPE_CHECKING:
     from edgecnn.formats import Source
-    from edgecnn.plans import ExportPlan
+    from edgecnn.records.plans import ExportPlan
 
 SUFFIX = ".h"
 OPERATORS = CUTTER = None
@@ -36,7 +37,7 @@ WIDTH = 100
 
 def check() -> None:
     """Raise EnvironmentUnfit or MissingPackage if this machine cannot write TFLite, or not run it to find its arena."""
-    _tflite_convert.check()
+    convert.check()
     if find_spec("tflite_micro") is None:
         raise MissingPackage(tflite_micro.PACKAGE, "micro", "Writing a C array")
 
@@ -51,7 +52,7 @@ def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
             "A microcontroller's runtime has no half precision: a C array is int8 or fp32.",
             "--precision int8 with --format c",
         )
-    data = _tflite_model.dump(_tflite_convert.convert(model, precision, plan))
+    data = flatbuffer.dump(convert.convert(model, precision, plan))
     said = _described(data)
     array = CArray(
         name=c_array.identifier(f"{model.run.name}-{said.precision}"),
@@ -79,7 +80,7 @@ def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:
     with scratch.folder() as folder:
         inner = folder / "array.tflite"
         inner.write_bytes(data)
-        return _tflite_describe.describe(inner, input_shape)
+        return description.describe(inner, input_shape)
 
 
 def _card(model: Source, said: Description, array: CArray) -> list[str]:

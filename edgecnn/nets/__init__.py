@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edgecnn import files, plugins
+from edgecnn.common import files, plugins
 from edgecnn.errors import PlanError, RunError
-from edgecnn.recipes import NetPlan
+from edgecnn.records.recipe import NetPlan
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgecnn.run import Run
+    from edgecnn.records.run import Run
 
 LARGEST_NUMBER = 100_000
 """Of any option of a net."""
@@ -41,18 +41,18 @@ class Net(Protocol):
 
 def get(name: str) -> Net:
     """The net of that name; a UsageError lists the known ones."""
-    return cast(Net, plugins.load("nets", name, "net"))
+    return cast(Net, plugins.load("nets.architectures", name, "net"))
 
 
 def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The net a recipe's [net] table describes; from here on no training overflows (`edgecnn.safe_kernels`).
+    """The net a recipe's [net] table describes; from here on no training overflows (`edgecnn.nets.safe_kernels`).
 
     Raises PlanError for numbers beyond LARGEST_NUMBER, and for more than MOST_WEIGHTS unless on torch's device "meta",
     where weights take no room.
     """
     import torch
 
-    from edgecnn import safe_kernels
+    from edgecnn.nets import safe_kernels
 
     safe_kernels.protect()
     for key, value in plan.options.items():

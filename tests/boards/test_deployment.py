@@ -20,12 +20,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import small_bundles
 import small_runs
 
-from edgecnn import artifact, bundle, counters, deploy, link, remote
-from edgecnn.bundle import Bundle
-from edgecnn.emulator import debian, image, machine, provisioned
+from edgecnn.boards.emulated import debian, image, machine, provisioned
+from edgecnn.boards.ssh import link, remote
+from edgecnn.boards.ssh.link import Link
 from edgecnn.errors import GateFailed
-from edgecnn.link import Link
-from edgecnn.runner import classify, contents
+from edgecnn.onboard import counters
+from edgecnn.onboard.runner import classify, contents
+from edgecnn.pipeline.deploy import bundle, deploy
+from edgecnn.pipeline.deploy.bundle import Bundle
+from edgecnn.records import artifact
 
 MOST_PEAK_RSS_BYTES = 100_000_000
 MOST_INSTRUCTIONS = 3_000_000_000

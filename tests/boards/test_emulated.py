@@ -22,19 +22,21 @@ import numpy as np
 import pytest
 import tiny_models
 
-from edgecnn import boards, environment, export, plans, remote, report
-from edgecnn.bench import COUNTING, bench, job_of, judge
+from edgecnn import boards
 from edgecnn.boards import emulated
-from edgecnn.boards.emulated import EmulatedBoard
-from edgecnn.candidates import find
-from edgecnn.emulator import debian, image, machine, provisioned
-from edgecnn.emulator.machine import Machine
+from edgecnn.boards.emulated import EmulatedBoard, debian, image, machine, provisioned
+from edgecnn.boards.emulated.machine import Machine
+from edgecnn.boards.ssh import remote
+from edgecnn.boards.ssh.link import Link, connect
+from edgecnn.boards.ssh.remote import RemoteBoard
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, ModelFileError
-from edgecnn.link import Link, connect
-from edgecnn.measure import Job, Timing
-from edgecnn.plans import Suite
-from edgecnn.remote import RemoteBoard
-from edgecnn.run import Run
+from edgecnn.onboard.measure import Job, Timing
+from edgecnn.pipeline.bench.bench import COUNTING, bench, job_of, judge
+from edgecnn.pipeline.bench.candidates import find
+from edgecnn.pipeline.export import export
+from edgecnn.records import environment, plans, report
+from edgecnn.records.plans import Suite
+from edgecnn.records.run import Run
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "bench" / "report.schema.json").read_text())
 DOT = "asimddp"

@@ -1,0 +1,118 @@
+"""What a worker's process said, as the value it measured or the error that explains why there is none."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from edgecnn import errors
+from edgecnn.common import config, replies
+from edgecnn.common.replies import NotAReply, last_line
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, PlanError
+from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.records import environment
+from edgecnn.records.environment import Environment
+
+T = TypeVar("T")
+
+
+def facts(returncode: int, stdout: str, stderr: str) -> Environment:
+    """The worker's answer to `facts`."""
+    what = "reading its facts"
+    return _built(environment.from_table, _answer("facts", what, returncode, stdout, stderr), what)
+
+
+def outcome(job: Job, returncode: int, stdout: str, stderr: str) -> Outcome:
+    """The worker's answer to `run`."""
+    what = f"measuring {job.model.rpartition('/')[2]} on {job.runtime}"
+    table = _answer("outcome", what, returncode, stdout, stderr)
+    measured = _built(lambda table: config.build(Outcome, table, "outcome"), table, what)
+    if fault := _fault(job, measured):
+        raise EnvironmentUnfit(f"The worker answers in another form than it should while {what}: {fault}.")
+    return measured
+
+
+def _answer(key: str, what: str, returncode: int, stdout: str, stderr: str) -> Mapping[str, Any]:
+    """What stands under `key` in the worker's line, or the error that explains why nothing does.
+
+    A return code below zero, or above 128 where a shell stands between, is the signal that ended it.
+    """
+    known = {member.value: member.name for member in signal.Signals}
+    if name := known.get(-returncode if returncode < 0 else returncode - 128):
+        raise _killed(what, name)
+    reason = ""
+    try:
+        answer = replies.table(stdout)
+        error, table = answer.get("error"), answer.get(key)
+        if isinstance(error, dict):
+            raise _revived(error.get("kind"), error.get("sentence"), error.get("hint"))
+        if isinstance(table, dict):
+            return table
+    except NotAReply as error:
+        reason = str(error)
+    last = last_line(stderr) or f"it said nothing{f' that is an answer: {reason}' if stdout and reason else ''}"
+    raise EnvironmentUnfit(f"The worker failed (exit code {returncode}) while {what}: {last}.")
+
+
+def _built(build: Callable[[Mapping[str, Any]], T], table: Mapping[str, Any], what: str) -> T:
+    try:
+        return build(table)
+    except PlanError as error:
+        reason = replies.plain(error.sentence).rstrip(".")
+        raise EnvironmentUnfit(f"The worker answers in another form than it should while {what}: {reason}.") from error
+
+
+def _fault(job: Job, measured: Outcome) -> str | None:
+    """What a job asked for and its outcome lacks, or has in numbers that nothing can have."""
+    window, count, accuracy = measured.window, measured.count, measured.accuracy
+    end_to_end, lowered, steps = measured.end_to_end, measured.lowered, measured.steps
+    asked = {"window": job.window, "accuracy": job.accuracy, "end_to_end": job.end_to_end, "lowered": job.lower}
+    for name, part in asked.items():
+        if part is not None and getattr(measured, name) is None:
+            return f"it has no {name}"
+    if job.replay and (not measured.replay or len(set(map(len, measured.replay))) > 1):
+        return "its outputs are no table"
+    if window and not _are_times([window.import_ms, window.init_ms, window.first_ms], window.times_ms):
+        return "a window's times are none"
+    if count and not _are_times(count.instructions):
+        return "its counts are none"
+    if accuracy and not 0 <= accuracy.correct <= accuracy.n > 0:
+        return f"{accuracy.correct} of {accuracy.n} pictures are right"
+    if end_to_end and not (
+        _are_times(end_to_end.times_ms, end_to_end.decode_ms) and len(end_to_end.times_ms) == len(end_to_end.decode_ms)
+    ):
+        return "the times of whole pictures are none"
+    if lowered and not _are_times(lowered.times_ms):
+        return "the times of the lowered graph are none"
+    if steps and not (steps.whole and steps.differences and all(map(len, steps.differences))):
+        return "its steps are none"
+    return None
+
+
+def _are_times(*columns: Iterable[float]) -> bool:
+    """Whether each column has numbers, and none below zero."""
+    held = [tuple(column) for column in columns]
+    return all(column and min(column) >= 0 for column in held)
+
+
+def _killed(what: str, name: str) -> EnvironmentUnfit:
+    hints = {
+        "SIGKILL": "out of memory, most likely: `dmesg` says; a smaller model, or fewer programs beside it",
+        "SIGXFSZ": "it wrote more than any worker does, or than there is room for",
+        "SIGILL": "the runtime was built for another CPU; try another version of it",
+        "SIGSEGV": "the runtime crashed on this file; try another version of it",
+        "SIGPROF": "it took more CPU time than a file of its size may: EDGECNN_MODEL_SECONDS sets another bound there",
+        "SIGABRT": "the runtime gave up on this file; try another version of it",
+    }
+    return EnvironmentUnfit(f"The worker was ended by {name} while {what}.", hints.get(name))
+
+
+def _revived(kind: Any, sentence: Any, hint: Any) -> EdgecnnError:
+    """The worker's error as it was raised there, exit code and all."""
+    cls = getattr(errors, kind, None) if isinstance(kind, str) else None
+    if not (isinstance(cls, type) and issubclass(cls, EdgecnnError)):
+        cls = EnvironmentUnfit
+    error = cls.__new__(cls)
+    EdgecnnError.__init__(error, str(sentence), hint if isinstance(hint, str) else None)
+    return error

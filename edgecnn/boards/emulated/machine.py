@@ -1,0 +1,187 @@
+"""One emulated machine: qemu on a core of the board's kind, reached through 127.0.0.1 only."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from edgecnn.boards.emulated import debian, leash, tools
+from edgecnn.boards.emulated.image import Image
+from edgecnn.common import documents, scratch
+from edgecnn.errors import EnvironmentUnfit
+
+CPUS = {"pi3": "cortex-a53", "pi4": "cortex-a72", "pi5": "cortex-a76"}
+"""The cores of a Raspberry Pi 3, 4 and 5. Never qemu's own default, whose SME gives wrong int8 results."""
+BOARDS = {
+    core if release == debian.RELEASES[0] else f"{core}-{release}": (core, release)
+    for release in debian.RELEASES
+    for core in CPUS
+}
+"""(core, release of Debian) of each board's name."""
+MEMORY_MB = 1024
+BOOT_TIMEOUT_S = 180
+HOST = "board"
+"""What the board is called in the ssh configuration written for it."""
+
+# One instruction takes one nanosecond of the machine's own time: runs repeat, and its kernel can count
+# instructions. It holds for a single core, and is no slower than two that must keep in step.
+COUNTING = ("-smp", "1", "-icount", "shift=0,sleep=on")
+
+# Addresses that are drawn anew in every process move allocators and copies by some hundred instructions.
+KERNEL_ARGUMENTS = "console=ttyAMA0 quiet panic=-1 norandmaps nokaslr"
+
+CONFIG = """Host {host}
+    HostName 127.0.0.1
+    Port {port}
+    User root
+    IdentityFile "{identity}"
+    IdentitiesOnly yes
+    IdentityAgent none
+    HostKeyAlias {host}
+    UserKnownHostsFile "{folder}/known_hosts"
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+    UpdateHostKeys no
+"""
+
+
+@contextlib.contextmanager
+def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator[Machine]:
+    """A machine that answers on its ssh port, gone when the block is left or this process dies.
+
+    name: one of CPUS. What it writes to its disk is lost with it, unless `keep`. Raises EnvironmentUnfit
+    when it does not come up.
+    """
+    tools.require(tools.TO_RUN)
+    with scratch.folder() as folder, tempfile.TemporaryFile() as notes:
+        console = folder / "console.log"
+        command = _command(image, disk, name, keep, console)
+        process = subprocess.Popen(
+            leash.command(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=notes,
+            start_new_session=True,  # Ctrl-C is for us; it then ends here, in order
+        )
+        try:
+            machine = Machine(process, Path(folder))
+            try:
+                machine.await_ssh(image, time.monotonic() + BOOT_TIMEOUT_S)
+            except (OSError, EOFError, ValueError, TimeoutError) as error:
+                raise EnvironmentUnfit(
+                    f"The emulated {name} did not come up: {_last_words(notes, console) or error}.",
+                    "edgecnn board make --again",
+                ) from error
+            yield machine
+        finally:
+            process.kill()
+            process.communicate()
+
+
+class Machine:
+    """A machine that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+
+    @property
+    def pid(self) -> int:
+        """Of qemu."""
+        return self._process.pid
+
+    @property
+    def ssh_options(self) -> tuple[str, str]:
+        """What makes `ssh` find HOST: an own configuration, with a host key known from the start."""
+        return "-F", str(self._folder / "config")
+
+    def await_ssh(self, image: Image, end: float) -> None:
+        """Write the ssh configuration, and wait until sshd answers.
+
+        Raises TimeoutError at `end` (monotonic seconds), EOFError when qemu ends before.
+        """
+        self._ask("qmp_capabilities")
+        port = self._port()
+        (self._folder / "config").write_text(
+            CONFIG.format(host=HOST, port=port, identity=image.identity, folder=self._folder), encoding="utf-8"
+        )
+        (self._folder / "known_hosts").write_text(f"{HOST} {image.host_key}\n", encoding="utf-8")
+        while not _greets(port):
+            if self._process.poll() is not None:
+                raise EOFError(f"qemu ended with exit code {self._process.returncode}")
+            if time.monotonic() > end:
+                raise TimeoutError(f"no sshd within {BOOT_TIMEOUT_S} s")
+            time.sleep(0.1)
+
+    def await_end(self, timeout_s: float) -> None:
+        """Wait for a machine that was told to power off. Raises EnvironmentUnfit if it does not."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise EnvironmentUnfit("The emulated board does not power off.", "edgecnn board make --again") from error
+
+    def _port(self) -> int:
+        """The port qemu was given: it took a free one itself, so that nobody could come between."""
+        listing = self._ask("human-monitor-command", {"command-line": "info usernet"})
+        found = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", str(listing))
+        if not found:
+            raise ValueError("qemu forwards no port")
+        return int(found[1])
+
+    def _ask(self, command: str, arguments: dict[str, str] | None = None) -> Any:
+        """One command of the QEMU Machine Protocol, over qemu's standard input and output."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = documents.to_json({"execute": command, "arguments": arguments or {}}, None)
+        self._process.stdin.write(asked.encode() + b"\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            answer = documents.table(line)
+            if "error" in answer:
+                raise ValueError(f"qemu does not {command}: {answer['error'].get('desc')}")
+            if "return" in answer:
+                return answer["return"]
+        raise EOFError("qemu ended")
+
+
+def _command(image: Image, disk: Path, name: str, keep: bool, console: Path) -> list[str]:
+    drive = f"file={_escaped(disk)},format=raw,if=none,id=disk,snapshot={'off' if keep else 'on'}"
+    return [
+        tools.path("qemu-system-aarch64"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-qmp", "stdio"),
+        *("-M", "virt", "-cpu", CPUS[name], "-m", str(MEMORY_MB), *COUNTING),
+        *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", KERNEL_ARGUMENTS),
+        *("-drive", drive, "-device", "virtio-blk-pci,drive=disk,romfile="),
+        # Nothing gets out of it, and in only we, through a port qemu takes where one is free.
+        *("-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"),
+        *("-device", "virtio-net-pci,netdev=net,romfile=", "-serial", f"file:{_escaped(console)}"),
+    ]
+
+
+def _escaped(path: Path) -> str:
+    """A path inside an option of qemu, where a comma parts settings."""
+    return str(path).replace(",", ",,")
+
+
+def _greets(port: int) -> bool:
+    """Whether an sshd is behind the port: qemu accepts before there is one."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        return connection.recv(4) == b"SSH-"
+    return False
+
+
+def _last_words(notes: IO[bytes], console: Path) -> str:
+    """The last line of qemu, or of the machine's console."""
+    notes.seek(0)
+    said = notes.read().decode(errors="replace") + (
+        console.read_text(encoding="utf-8", errors="replace") if console.is_file() else ""
+    )
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else ""

@@ -1,0 +1,88 @@
+"""The disk of an emulated board with its packages on it.
+
+They come over ssh, as they come to any board: an emulated machine takes minutes for what a Raspberry Pi
+does in seconds, so the disk is kept afterwards, one for each set of versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.boards.emulated import machine
+from edgecnn.boards.emulated.image import Image, alone
+from edgecnn.boards.ssh import preflight, provision, remote
+from edgecnn.boards.ssh.link import connect
+from edgecnn.common import console, documents, files
+from edgecnn.errors import EnvironmentUnfit
+from edgecnn.onboard import archive as ship
+
+MAKER = "pi5"
+"""The core it is made on; what is on the disk is the same for all."""
+POWER_OFF_S = 60
+
+# Python keeps what it has compiled beside the source, which is half the time of the next start.
+WARM_UP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from edgecnn.onboard import measure, runtimes, worker
+from PIL import Image
+Image.init()
+for name in runtimes.on_boards():
+    runtimes.get(name).import_engine()
+"""
+
+# Remounted read-only by the kernel, so that the file system is whole without a journal.
+POWER_OFF = """
+sync
+echo u > /proc/sysrq-trigger
+busybox poweroff -f
+"""
+
+
+def find(image: Image, packages: Sequence[str]) -> Path | None:
+    """The disk, if it has been made."""
+    path = _path(image, packages)
+    return path if path.is_file() else None
+
+
+def make(image: Image, packages: Sequence[str]) -> Path:
+    """The image's disk with these packages, in the versions installed here; made now unless it is there.
+
+    Raises EnvironmentUnfit when the machine does not come up, BoardUnfit for a package without a wheel.
+    """
+    path = _path(image, packages)
+    with alone(image.folder / "lock"):
+        if not path.is_file():
+            console.note("putting the packages on the disk ...")
+            with files.replacing(path) as disk:
+                subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(image.disk), str(disk)], check=True)
+                _fill(image, disk, packages)
+            for old in image.folder.glob("disk-*.img"):
+                if old != path:
+                    old.unlink()
+    return path
+
+
+def _path(image: Image, packages: Sequence[str]) -> Path:
+    versions = documents.canonical(provision.pinned(packages))
+    return image.folder / f"disk-{hashlib.sha256(versions.encode()).hexdigest()[:12]}.img"
+
+
+def _fill(image: Image, disk: Path, packages: Sequence[str]) -> None:
+    with machine.boot(image, disk, MAKER, keep=True) as guest:
+        with connect(machine.HOST, guest.ssh_options) as link:
+            facts = preflight.inspect(link)
+            site = provision.provision(link, facts, packages)
+            preflight.require(facts)
+            assert facts.python is not None
+            archive = "/tmp/worker.pyz"
+            link.push(ship.archive(), archive)
+            words = ["env", f"PYTHONPATH={site}", facts.python.path, *remote.ISOLATED, "-c", WARM_UP, archive]
+            done = link.run(words)
+            if done.returncode:
+                raise EnvironmentUnfit(f"The packages do not import on the emulated board: {done.stderr.strip()}")
+            link.run(["sh", "-c", f"({POWER_OFF}) > /dev/null 2>&1 &"])
+        guest.await_end(POWER_OFF_S)

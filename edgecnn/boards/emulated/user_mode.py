@@ -1,0 +1,109 @@
+"""An older x86-64 core emulated by qemu's user mode: the worker under this very Python, with no image and no boot.
+
+Python, the runtimes and the kernel are this machine's; every instruction of theirs is the emulator's, and
+what they ask the processor about itself (CPUID) it answers as the older core, so they choose the kernels
+they would choose there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.boards import _reply
+from edgecnn.boards.emulated import leash, tools
+from edgecnn.common import config, documents, scratch
+from edgecnn.errors import EnvironmentUnfit
+from edgecnn.onboard import archive
+from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.records import environment, isa
+from edgecnn.records.environment import Environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """A core of qemu's that has what its level of x86-64 asks for, and nothing of the next."""
+
+    name: str
+    model: str
+    """As qemu's -cpu takes it, less what qemu itself lacks and would warn of."""
+    flags: str
+    """What /proc/cpuinfo would show there of vector instructions."""
+
+
+CORES = {
+    "x86-64-v2": Core(name="Nehalem", model="Nehalem", flags="sse sse2 ssse3 sse4_1 sse4_2"),
+    "x86-64-v3": Core(
+        name="Haswell",
+        model="Haswell-noTSX,-pcid,-x2apic,-tsc-deadline,-invpcid",
+        flags="sse sse2 ssse3 sse4_1 sse4_2 avx f16c fma avx2",
+    ),
+}
+"""The levels of the x86-64 psABI, and a core of each. AVX-512, the fourth, is one that qemu does not have."""
+
+
+def require() -> None:
+    """Raise EnvironmentUnfit where no x86-64 core can be emulated this way, with what to do about it."""
+    if sys.platform != "linux" or platform.machine() not in isa.X86:
+        raise EnvironmentUnfit(
+            f"qemu's user mode runs this machine's own Python, and that is not one for x86-64 Linux but for "
+            f"{platform.machine()} {platform.system()}.",
+            "take an x86-64 Linux machine for it",
+        )
+    tools.require(tools.FOR_USER_MODE)
+
+
+@contextlib.contextmanager
+def open(level: str) -> Iterator[UserMode]:
+    """The core of a level of CORES, ready to measure. Raises EnvironmentUnfit where it cannot be emulated."""
+    require()
+    with scratch.folder() as folder:
+        worker, cpuinfo = folder / "worker.pyz", folder / "cpuinfo"
+        archive.write(worker)
+        core = CORES[level]
+        cpuinfo.write_text(f"model name\t: {core.name}\nflags\t\t: {core.flags}\n", encoding="utf-8")
+        yield UserMode(level, worker, cpuinfo)
+
+
+class UserMode:
+    """A `boards.Board`: a fresh emulated process for every job, from the zipapp a remote board would get."""
+
+    keeps_time = False
+    counts_instructions = False
+
+    def __init__(self, level: str, worker: Path, cpuinfo: Path) -> None:
+        self.name = f"emulated:{level}"
+        self._core = CORES[level]
+        self._worker = worker
+        self._cpuinfo = cpuinfo
+
+    def facts(self) -> Environment:
+        return _reply.facts(*self._call("facts", ""))
+
+    def run(self, job: Job) -> Outcome:
+        """Raises EnvironmentUnfit when instructions are to be counted."""
+        if job.count:
+            raise EnvironmentUnfit(
+                "qemu's user mode lets nobody count instructions.", "--board emulated:pi4 counts those of an ARM core"
+            )
+        return _reply.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
+
+    def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
+        """(return code, stdout, stderr). What is emulated takes long, so it ends when this process does."""
+        emulator = [tools.path("qemu-x86_64"), "-cpu", self._core.model]
+        done = subprocess.run(
+            leash.command([*emulator, sys.executable, str(self._worker), command]),
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env={**os.environ, environment.CPUINFO: str(self._cpuinfo)},
+        )
+        return done.returncode, done.stdout, done.stderr

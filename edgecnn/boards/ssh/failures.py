@@ -1,0 +1,56 @@
+"""What ssh and a board's own tools complain of, as one sentence and what to do about it."""
+
+from __future__ import annotations
+
+from edgecnn.common.replies import last_line
+from edgecnn.errors import BoardUnfit, LinkError
+
+LONGEST_WORDS = 200
+"""Of what a login script printed, in characters."""
+
+
+def refused(destination: str, notes: str) -> LinkError:
+    """Why ssh did not log in, from its stderr."""
+    if "IDENTIFICATION HAS CHANGED" in notes:
+        return LinkError(
+            f"The host key of {destination} is not the one it had before, so the connection was refused.",
+            f"if you set the board up anew, `ssh-keygen -R` its old key and log in once with `ssh`; "
+            f"if not, somebody may stand between you and {destination}",
+        )
+    if "Host key verification failed" in notes:
+        return LinkError(
+            f"The host key of {destination} is not known here.",
+            "log in once with `ssh` and compare the fingerprint it shows",
+        )
+    if "Permission denied" in notes or "Too many authentication failures" in notes:
+        return LinkError(
+            f"{destination} does not let us in: {last_line(notes).rpartition(': ')[2]}.",
+            "`ssh-copy-id` puts your key there; one with a passphrase needs `ssh-add` first",
+        )
+    reason = last_line(notes) or "no answer"
+    return LinkError(
+        f"{destination} cannot be reached: {reason.removeprefix('ssh: ')}.",
+        "is the board on and on the network, is its name or address right, does sshd run there?",
+    )
+
+
+def shut(destination: str, what: str, said: str) -> LinkError:
+    """A login shell that `what`, with the last words of what it printed."""
+    words = last_line(said)[:LONGEST_WORDS]
+    return LinkError(
+        f"{destination} let us in, but its login shell {what}{f': {words}' if words else ''}.",
+        "the board must be a Linux that gives us a shell, and a login script there (~/.bashrc) must not end or wait "
+        "where nobody types: `case $- in *i*) ;; *) return ;; esac` as its first line",
+    )
+
+
+def unwritten(destination: str, target: str, returncode: int, stderr: str, size_bytes: int | None = None) -> BoardUnfit:
+    """Why a file did not come to be, from what the script that writes it left on stderr."""
+    reason = last_line(stderr)
+    full = any(words in reason for words in ("No space left", "quota exceeded", "File too large", "File size limit"))
+    if full or returncode == 153:  # 128 + SIGXFSZ
+        need = "" if size_bytes is None else f": it takes {size_bytes / 1e6:.1f} MB"
+        return BoardUnfit(
+            f"{destination} has no room for {target}{need}.", "`edgecnn board clean` empties what we keep there"
+        )
+    return BoardUnfit(f"Cannot write {target} on {destination}: {reason}.", "its folder must be ours to write")

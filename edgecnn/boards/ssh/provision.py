@@ -1,0 +1,142 @@
+"""A board's packages, without internet, root, compiler or pip there: wheels are fetched here and sent as one folder.
+
+The versions are those installed here, so that a board and this machine compare. What `pip` makes of
+them is kept in this machine's cache, packed to the same bytes every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.boards.ssh import board_cache
+from edgecnn.boards.ssh.board_cache import Depot
+from edgecnn.boards.ssh.link import Link
+from edgecnn.boards.ssh.preflight import BoardFacts, Python, require
+from edgecnn.common import cache, console, documents, files, scratch
+from edgecnn.common.replies import last_line
+from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage
+
+OLDEST_MANYLINUX = {"aarch64": 17, "x86_64": 5}
+"""Smallest glibc 2.x a manylinux tag exists for, by architecture (PEP 600)."""
+LEFT_OUT = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
+"""Files of a .dist-info that tell how it was installed here, not what it is."""
+
+
+def provision(link: Link, facts: BoardFacts, packages: Sequence[str]) -> str:
+    """The folder there to put on PYTHONPATH for `packages` (names, or pins as in "numpy==2.4.6").
+
+    Sent once, checked by sha256, unpacked and named last. Raises BoardUnfit when a wheel does not exist
+    for its Python, architecture and glibc, or there is no room; LinkError when the link is cut.
+    """
+    require(facts, [name.partition("==")[0] for name in packages])
+    return Depot(link, facts).unpack(site_archive(facts, packages))
+
+
+def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:
+    """The packages and all they need as one zip file in this machine's cache, made if it is not there."""
+    archive = archive_path(facts, packages)
+    if not archive.is_file():
+        assert facts.python is not None
+        with scratch.folder() as work:
+            site = work / "site"
+            _install(facts, facts.python, packages, site)
+            board_cache.pack(site, archive, _belongs)
+    return archive
+
+
+def archive_path(facts: BoardFacts, packages: Sequence[str]) -> Path:
+    """Where that zip file is kept here: by what it holds and what it is for."""
+    pins = pinned(packages)
+    wanted = {"pins": pins, "python": str(facts.python), "arch": facts.arch, "glibc": facts.glibc}
+    key = hashlib.sha256(documents.canonical(wanted).encode()).hexdigest()[:16]
+    return files.make_folder(cache.cache_folder() / "sites") / f"{facts.arch}-{facts.python}-{key}.zip"
+
+
+def pinned(packages: Sequence[str]) -> dict[str, str]:
+    """Name -> version of `packages` and of everything they need, as installed here; a pin in `packages` wins.
+
+    Raises MissingPackage for one that is neither pinned nor installed.
+    """
+    found: dict[str, str] = {}
+    for package in packages:
+        name, _, version = package.partition("==")
+        if version:
+            found[_normal(name)] = version
+            continue
+        try:
+            _collect(_normal(name), found)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise MissingPackage(name, None, "Sending a board the version used here") from error
+    return dict(sorted(found.items()))
+
+
+def platforms(facts: BoardFacts) -> list[str]:
+    """The wheel platforms the board runs, newest first (PEP 600)."""
+    assert facts.glibc is not None
+    newest = facts.glibc[1]
+    tags = [f"manylinux_2_{minor}_{facts.arch}" for minor in range(newest, OLDEST_MANYLINUX[facts.arch] - 1, -1)]
+    return [*tags, f"manylinux2014_{facts.arch}"]
+
+
+def _install(facts: BoardFacts, python: Python, packages: Sequence[str], site: Path) -> None:
+    console.note(f"Fetching {', '.join(packages)} for Python {python} on {facts.arch}")
+    pins, asked = pinned(packages), [_normal(package.partition("==")[0]) for package in packages]
+    constraints = site.with_name("constraints.txt")
+    constraints.write_text("".join(f"{name}=={pins[name]}\n" for name in pins if name not in asked), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command += ["--no-compile", "--only-binary=:all:", "--implementation", "cp", "--python-version", str(python)]
+    for tag in platforms(facts):
+        command += ["--platform", tag]
+    command += ["--target", str(site), "--constraint", str(constraints)]
+    command += [f"{name}=={pins[name]}" for name in asked]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if done.returncode:
+        raise _failed(facts, python, done.stderr)
+
+
+def _failed(facts: BoardFacts, python: Python, said: str) -> EnvironmentUnfit:
+    if "No module named pip" in said:
+        return EnvironmentUnfit("This machine has no pip to fetch a board's wheels with.", "python -m ensurepip")
+    # The second is what pip says of a dependency that is held to a version and has no wheel.
+    missing = re.search(r"No matching distribution found for (\S+)|Cannot install (\S+)", said)
+    if missing and "connection" not in said.lower():
+        libc = f"glibc {facts.glibc[0]}.{facts.glibc[1]}" if facts.glibc else "its C library"
+        wheel, where = missing[1] or missing[2], f"Python {python}, {facts.arch}, {libc}"
+        return BoardUnfit(
+            f"There is no wheel of {wheel} for {facts.destination}: {where}.",
+            "install another Python there (3.11 to 3.13 have all wheels), or another version here",
+        )
+    lines = [line for line in said.splitlines() if line.startswith("ERROR:")]
+    reason = last_line("\n".join(lines) or said).removeprefix("ERROR: ")
+    return EnvironmentUnfit(f"pip could not fetch the wheels for {facts.destination}: {reason}.")
+
+
+def _collect(name: str, found: dict[str, str]) -> None:
+    """Add an installed package and what it needs without extras, by name; what is not installed is left to pip."""
+    if name in found:
+        return
+    found[name] = importlib.metadata.version(name)
+    for requirement in importlib.metadata.requires(name) or ():
+        needed, _, marker = requirement.partition(";")
+        match = re.match(r"[\w.-]+", needed)
+        if match and "extra" not in marker:
+            try:
+                _collect(_normal(match[0]), found)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+
+
+def _normal(name: str) -> str:
+    """A project's name in the one spelling (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _belongs(inside: Path) -> bool:
+    """Programs name this machine's Python, and notes of the installation its paths: neither is of use there."""
+    return inside.parts[0] != "bin" and inside.name not in LEFT_OUT and "__pycache__" not in inside.parts

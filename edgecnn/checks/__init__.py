@@ -1,0 +1,1 @@
+"""Is it right? Verify, the doctor, selftest, inspect, and what a board is like."""

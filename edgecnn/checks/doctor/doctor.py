@@ -1,0 +1,161 @@
+"""The verb: what is wrong with this installation, with a model file, or with what a device feeds it.
+
+installation.py    packages, platform, imports, tools
+processor.py       what follows from the CPU's instruction set
+file.py            a file: is it what its name says, and what fails or costs in it
+preprocessing.py   labelled pictures or a device's answers: which preprocessing, or which mistake, explains them
+mistakes.py        every mistake that is tried
+saturation.py      sums of products that some CPUs cut off: in which layers, how often, and what that costs
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import formats
+from edgecnn.checks.doctor import conclusions, device_log, file, images, installation, preprocessing, saturation, show
+from edgecnn.checks.doctor import on_board as there
+from edgecnn.checks.doctor.finding import Finding, wrong
+from edgecnn.checks.doctor.images import Album, Labelled
+from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.preprocessing import Diagnosis
+from edgecnn.checks.doctor.trial import Target
+from edgecnn.common import console, documents, sizes
+from edgecnn.common.escapes import say
+from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
+from edgecnn.onboard import picture_files
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import foreign, labels
+from edgecnn.records.artifact import Artifact, Description, class_count
+from edgecnn.records.foreign import Known
+
+LIMIT = 500
+"""Pictures that are tried, of a folder with more."""
+
+
+def of_installation(as_json: bool = False) -> None:
+    """Print a line for everything a use of this tool needs. Raises EnvironmentUnfit if something is wrong."""
+    found = installation.findings()
+    _print("", found, None, as_json)
+    if failed := wrong(found):
+        raise EnvironmentUnfit(
+            f"{len(failed)} things are wrong with this installation, {failed[0].subject} first.", failed[0].mend
+        )
+
+
+def of_file(
+    path: Path,
+    pictures: Path | None = None,
+    log: Path | None = None,
+    board: str | None = None,
+    limit: int = LIMIT,
+    as_json: bool = False,
+    input_size: str | None = None,
+) -> None:
+    """Print what is known of a model file, whoever made it.
+
+    pictures: a folder of pictures, `<class>/*`, to find its preprocessing with.
+    log: a device's answers to pictures of that folder; then the mistake that explains them is looked for.
+    board: where it is loaded and run too.
+    limit: pictures that are tried.
+    input_size: of an input that the file leaves open.
+    Raises UsageError for a file whose input is open without it, ModelFileError if it is no model, DataError for
+    pictures or a log that cannot be used, and GateFailed if something is wrong with it.
+    """
+    if log is not None and pictures is None:
+        raise UsageError("--device-log needs the pictures it is about.", "name their folder with --pictures")
+    if limit < 1:
+        raise UsageError(f"--limit {limit} should be at least 1.")
+    description, found = file.open_model(path, sizes.parse(input_size) if input_size is not None else ())
+    formats.require_sizes(path, description)
+    known = _known(path, description)
+    one = known.artifact
+    facts = None
+    if board is not None:
+        facts, on_board = there.look(one, board)
+        found += on_board
+    description = dataclasses.replace(description, output=one.description.output)
+    found += file.findings(path, description, facts.packages if facts else None)
+    machines = saturation.machines(board, facts)
+    exposed = list(saturation.findings(one, machines)) if description.format == "onnx" else []
+    found += exposed
+    diagnosis = None
+    if pictures is not None:
+        diagnosis, about = _preprocessing(known, pictures, log, limit)
+        found += about
+        if any(finding.level != "ok" for finding in exposed):
+            found += saturation.price(one, *_some(one, pictures, log is None), machines)
+    _print(str(path), found, diagnosis, as_json)
+    if failed := wrong(found):
+        subjects = ", ".join(dict.fromkeys(finding.subject for finding in failed))
+        raise GateFailed(f"Something is wrong with {path}: {subjects}.", failed[0].mend)
+
+
+def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> tuple[Diagnosis, list[Finding]]:
+    """What the pictures say. Raises DataError if they cannot be used."""
+    one = known.artifact
+    if len(one.description.input.shape) != 4:
+        raise DataError(f"{one.path} takes no picture: its input is {one.description.input.shape}.")
+    shown = images.labelled(folder, limit if log is None else 1 << 40)
+    if shown.left_out:
+        say = console.warn if picture_files.is_loss(shown.left_out) else console.note
+        say(f"left out {picture_files.told(shown.left_out)} in {folder}")
+    if log is None:
+        names, target = _classes(one, shown, folder)
+        paths: Sequence[Path] = shown.paths
+    else:
+        names = one.labels or shown.classes or tuple(map(str, range(class_count(one.description.output))))
+        said = device_log.read(log, shown.paths, names)
+        paths, target = said.paths[:limit], Target(classes=said.called[:limit])
+        if said.scores is not None:
+            target = dataclasses.replace(target, scores=said.scores[:limit])
+    where = preprocessing.laboratory(Model(one.path, one.description), paths, one.preprocessing)
+    diagnosis = preprocessing.diagnose(where, target, names, of_device=log is not None)
+    return diagnosis, list(conclusions.of(diagnosis, known.whose))
+
+
+def _some(one: Artifact, folder: Path, labelled: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+    """Pictures (N, H, W, C), brought to size as they should be, and the right output of each, (N,), if it is known."""
+    shown, size = images.labelled(folder, saturation.PICTURES), one.preprocessing
+    pixels = Album(shown.paths, size.height, size.width, size.channels).pixels(None, None)
+    return pixels, _classes(one, shown, folder)[1].classes if labelled else None
+
+
+def _classes(one: Artifact, shown: Labelled, folder: Path) -> tuple[Sequence[str], Target]:
+    """(names of the outputs, the right output of every picture). Raises DataError if the two do not fit."""
+    if not shown.classes or (shown.labels < 0).any():
+        raise DataError(
+            "Pictures of known classes are needed, each in the folder of its class.",
+            "FOLDER/<class>/*.jpg; or --device-log with a device's answers",
+        )
+    count = class_count(one.description.output)
+    if len(one.labels) == count:
+        places = labels.places(shown.classes, one.labels, str(folder), one.name)
+        return one.labels, Target(classes=np.array(places, dtype=np.int64)[shown.labels])
+    if len(shown.classes) > count:
+        raise DataError(f"There are {len(shown.classes)} class folders, {one.path} puts out {count} values.")
+    console.warn("The class folders are taken in the order of their names: the file does not name its classes.")
+    further = (f"output {number}" for number in range(len(shown.classes), count))
+    return (*shown.classes, *further), Target(classes=shown.labels)
+
+
+def _known(path: Path, description: Description) -> Known:
+    """By its card if it has one that fits, else by what the file says and a label file beside it."""
+    try:
+        card = artifacts.read_card(path)
+    except ModelFileError:
+        card = None  # `file` says what is wrong with it
+    return foreign.carded(card) if card is not None else foreign.known(path, description)
+
+
+def _print(title: str, found: Sequence[Finding], diagnosis: Diagnosis | None, as_json: bool) -> None:
+    if as_json:
+        table = {"findings": [dataclasses.asdict(one) for one in found]}
+        say(documents.to_json(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {})))
+    else:
+        show.show(title, found, diagnosis)

@@ -1,0 +1,168 @@
+"""Sums of two products that some CPUs cut off at 16 bits: which layers have them, how often, what that costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import boards
+from edgecnn.checks.doctor import model as answers
+from edgecnn.checks.doctor.finding import Finding, Level
+from edgecnn.checks.doctor.model import Model
+from edgecnn.common import console, scratch, stats
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit
+from edgecnn.formats.onnx import saturation
+from edgecnn.formats.onnx.saturation import fused, rates
+from edgecnn.formats.onnx.saturation.rates import Rate
+from edgecnn.onboard.measure import job_of
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import environment, isa
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.environment import Environment
+
+SHOWN = 3
+"""Layers named before the rest is counted."""
+PICTURES = 100
+"""Most that are counted and asked: an emulated CPU takes up to half a second for each."""
+ON_INTEGERS = re.compile("[Qq]uant|Integer|^Q[A-Z]")
+"""In the name of every operator that makes or multiplies 8-bit integers, of ONNX and of ONNX Runtime."""
+EMULATED = "emulated:x86-64-v3"
+OPTION = ("session.x64quantprecision", "1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """One that the file is meant for."""
+
+    board: str | None
+    """None for this machine."""
+    facts: Environment
+
+    @property
+    def saturates(self) -> bool:
+        return isa.saturates(self.facts.arch, self.facts.features)
+
+    @property
+    def words(self) -> str:
+        name = isa.name(self.facts.arch, self.facts.features)
+        return f"{self.board or 'this CPU'} ({name}, no VNNI)"
+
+
+def machines(board: str | None, facts: Environment | None) -> tuple[Machine, ...]:
+    """The board, if there is one, and this machine."""
+    there = (Machine(board=board, facts=facts),) if facts is not None else ()
+    return (*there, Machine(board=None, facts=environment.here()))
+
+
+def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
+    """What the weights say, for every CPU, and whether one of the machines is such.
+
+    Nothing of a file without int8 layers, or of one that does not load: that has a finding of its own.
+    """
+    if not any(ON_INTEGERS.search(kind) for kind in model.description.operators):
+        return  # asking ONNX Runtime what it makes of a large file takes seconds
+    try:
+        exposure = saturation.exposure(model.path)
+    except EdgecnnError:
+        return
+    if not exposure.of:
+        return
+    if not exposure.layers:
+        count = exposure.unsigned_by_signed
+        evidence = (
+            f"in {_count(count, 'layer')} of uint8 by int8 no pair of weights can overflow 16 bits"
+            if count
+            else f"its {_count(exposure.of, 'int8 layer')} never add products in 16 bits"
+        )
+        yield Finding(level="ok", subject="saturation", evidence=f"{evidence}: they compute the same on every CPU")
+        return
+    named = [f"{layer.name}: {len(layer.channels)} of {layer.of} channels" for layer in exposure.layers[:SHOWN]]
+    rest = len(exposure.layers) - SHOWN
+    named += [f"{rest} more"] if rest > 0 else []
+    cutting = next((machine for machine in on if machine.saturates), None)
+    who = cutting.words if cutting else "x86-64 with AVX2 and no VNNI"
+    evidence = (
+        f"sums of two products can pass 16 bits in {len(exposure.layers)} of {_count(exposure.of, 'layer')} "
+        f"({', '.join(named)}); {who} cuts them off"
+    )
+    yield Finding(level="wrong" if cutting else "warn", subject="saturation", evidence=evidence, mend=_mend(model))
+
+
+def price(
+    model: Artifact, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None, on: tuple[Machine, ...]
+) -> Iterator[Finding]:
+    """How often sums are cut off with pictures (N, H, W, C), and how many answers change.
+
+    Asks a machine whose CPU does it, the first of `on` or else an emulated one.
+    """
+    stored = artifacts.encode(pixels, dataclasses.replace(model.description.input, layout="NHWC"), model.preprocessing)
+    counted = rates.count(model.path, list(answers.inputs(stored, model.description)))
+    yield Finding(level="note", subject="saturation", evidence=f"{_rates(counted)}, n {len(pixels)}")
+    with scratch.folder() as folder:
+        exact = folder / "exact.onnx"
+        rates.write_exact(model.path, exact)
+        whole = Model(exact, model.description).logits(stored)
+        cutting = next((machine for machine in on if machine.saturates), None)
+        asked = (cutting.board or "this machine") if cutting else EMULATED
+        try:
+            if cutting is not None and cutting.board is None:
+                cut = Model(model.path, model.description).logits(stored)
+            else:
+                cut = _ask(model, asked, pixels, folder / "images.npy")
+        except EnvironmentUnfit as error:
+            evidence = f"what it costs in answers, {asked} would show: {error.sentence}"
+            yield Finding(level="note", subject="saturation", evidence=evidence, mend=error.hint)
+            return
+    changed = int((cut.argmax(1) != whole.argmax(1)).sum())
+    evidence = f"on {asked} {changed} of {_count(len(pixels), 'answer')} change"
+    if labels is not None:
+        shares = [stats.wilson(int((logits.argmax(1) == labels).sum()), len(labels)) for logits in (whole, cut)]
+        evidence += ": top-1 " + " -> ".join(map(str, shares))
+    level: Level = "note" if not changed else "wrong" if cutting else "warn"
+    yield Finding(level=level, subject="saturation", evidence=evidence)
+
+
+def _mend(model: Artifact) -> str:
+    if model.run is not None:
+        return "export it again: `edgecnn export` leaves such sums room, or takes uint8 weights"
+    option = "=".join(OPTION)
+    runtime = f"ONNX Runtime {version('onnxruntime')}"
+    way_out = (
+        f"; or load it with the session option {option}: {runtime} takes this file so"
+        if fused.takes(model.path, *OPTION)
+        else f"; the session option {option} is no way out: {runtime} refuses this file with it"
+    )
+    return "quantise it with reduce_range=True (7 bits), or all of it as QuantType.QUInt8 in QDQ format" + way_out
+
+
+def _rates(counted: tuple[Rate, ...]) -> str:
+    passed = sorted((rate for rate in counted if rate.passed), key=lambda rate: -rate.passed / rate.sums)
+    if not passed:
+        return "with these pictures no sum of two products passes 16 bits"
+    first, *others = (f"{100 * rate.passed / rate.sums:.2g} % in {rate.name}" for rate in passed[:SHOWN])
+    share, _, first_layer = first.partition(" in ")
+    others += [f"less in {len(passed) - SHOWN} more"] if len(passed) > SHOWN else []
+    return (
+        f"with these pictures {share} of the sums of two products pass 16 bits in {', '.join([first_layer, *others])}"
+    )
+
+
+def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) -> npt.NDArray[np.float32]:
+    """The logits (N, K) on a board. Raises what opening it and running there raises."""
+    np.save(shown, pixels)
+    job = dataclasses.replace(job_of(model, "onnxruntime"), replay=str(shown))
+    with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:
+        outputs: Any = there.run(job).replay
+        advance(1)
+    return artifacts.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" + ("" if number == 1 else "s")

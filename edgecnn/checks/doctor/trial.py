@@ -1,0 +1,120 @@
+"""A hypothesis of what is fed, tried: the tensors it gives, what the model answers, and how two of them compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.checks.doctor.images import Album
+from edgecnn.checks.doctor.mistakes import STAGES, Mistake
+from edgecnn.checks.doctor.model import Model
+from edgecnn.common import stats
+from edgecnn.records import artifact as artifacts
+from edgecnn.records.artifact import Preprocessing
+
+Hypothesis = tuple[Mistake, ...]
+"""At most one mistake of each stage; () is the assumed way."""
+
+BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What the model answers under one hypothesis."""
+
+    classes: npt.NDArray[np.int64]
+    """(N,)"""
+    probabilities: npt.NDArray[np.float32]
+    """(N, K), the softmax of its logits."""
+    digest: str
+    """Of all input tensors: two hypotheses with one digest cannot be told apart."""
+
+
+@dataclass
+class Laboratory:
+    """Tries hypotheses on one model and one set of pictures, each once."""
+
+    model: Model
+    album: Album
+    preprocessing: Preprocessing
+    _done: dict[Hypothesis, Answers] = field(default_factory=dict)
+    _by_digest: dict[str, Answers] = field(default_factory=dict)
+
+    def answers(self, hypothesis: Hypothesis) -> Answers:
+        """What the model answers when it is fed so."""
+        if hypothesis not in self._done:
+            tensors = self._tensors(hypothesis)
+            digest = hashlib.sha256(np.ascontiguousarray(tensors).tobytes()).hexdigest()
+            if digest not in self._by_digest:
+                self._by_digest[digest] = self._run(tensors, digest)
+            self._done[hypothesis] = self._by_digest[digest]
+        return self._done[hypothesis]
+
+    def _tensors(self, hypothesis: Hypothesis) -> npt.NDArray[np.generic]:
+        step = {mistake.stage: mistake.apply for mistake in hypothesis}
+        pixels = self.album.pixels(step.get("read"), step.get("size"))
+        if "pixels" in step:
+            pixels = np.ascontiguousarray(step["pixels"](pixels))
+        spec = self.model.description.input
+        if "range" in step:
+            return np.asarray(step["range"](pixels, spec))
+        # The model turns it to its own layout, as it does what a mistake gives.
+        return np.asarray(artifacts.encode(pixels, dataclasses.replace(spec, layout="NHWC"), self.preprocessing))
+
+    def _run(self, tensors: npt.NDArray[np.generic], digest: str) -> Answers:
+        parts = [self.model.logits(tensors[i : i + BATCH]) for i in range(0, len(tensors), BATCH)]
+        logits = np.concatenate(parts).astype(np.float64)  # (N, K)
+        finite = np.nan_to_num(logits, nan=-np.inf, posinf=1e30, neginf=-1e30)
+        powers = np.exp(finite - finite.max(1, keepdims=True))
+        return Answers(
+            classes=np.where(np.isfinite(logits).all(1), finite.argmax(1), -1),
+            probabilities=(powers / powers.sum(1, keepdims=True)).astype(np.float32),
+            digest=digest,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What the answers are held against: the right classes, or those a device gave."""
+
+    classes: npt.NDArray[np.int64]
+    """(N,)"""
+    scores: npt.NDArray[np.float64] | None = None
+    """(N,) how sure a device was of its class."""
+    place: tuple[int, ...] | None = None
+    """Which class each of the model's outputs stands for, if not its own."""
+
+    def hits(self, answers: Answers) -> npt.NDArray[np.bool_]:
+        """Which pictures are answered as the target has them, (N,)."""
+        place = np.arange(answers.probabilities.shape[1]) if self.place is None else np.array(self.place)
+        called = np.where(answers.classes >= 0, place[answers.classes], -1)
+        return np.asarray(called == self.classes)
+
+    def distance(self, answers: Answers) -> npt.NDArray[np.float64]:
+        """How far the score of the target's class is from the device's, (N,); 1 for another class without scores."""
+        if self.scores is None:
+            return (~self.hits(answers)).astype(np.float64)
+        columns = self.classes if self.place is None else np.argsort(np.array(self.place))[self.classes]
+        return np.asarray(np.abs(answers.probabilities[np.arange(len(columns)), columns] - self.scores))
+
+    def compare(self, a: Answers, b: Answers) -> tuple[int, int, float]:
+        """(pictures b fits better, pictures it fits worse, p): exact McNemar, with scores the sign test it then is."""
+        before, after = self.distance(a), self.distance(b)
+        gained, lost = int((after < before - 1e-6).sum()), int((after > before + 1e-6).sum())
+        return gained, lost, stats.mcnemar_exact(gained, lost)
+
+
+def with_one(hypothesis: Hypothesis, mistake: Mistake) -> Hypothesis:
+    """The hypothesis with a mistake added, in place of another of its stage."""
+    kept = [one for one in hypothesis if one.stage != mistake.stage]
+    return tuple(sorted((*kept, mistake), key=lambda one: STAGES.index(one.stage)))
+
+
+def words(hypothesis: Sequence[Mistake]) -> str:
+    """All of a hypothesis in a phrase."""
+    return " and ".join(mistake.words for mistake in hypothesis) or "as assumed"

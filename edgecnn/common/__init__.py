@@ -1,0 +1,1 @@
+"""What knows no noun of this project: files, documents, text, statistics, the console."""

@@ -1,0 +1,196 @@
+"""TOML and `-s key=value` overrides -> a frozen dataclass, naming the bad key and the nearest good one."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import itertools
+import reprlib
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgecnn.common import documents
+from edgecnn.common.documents import Missing, Unreadable
+from edgecnn.errors import PlanError, nearest
+
+T = TypeVar("T")
+
+LARGEST_BYTES = 256 << 10
+"""Of a TOML text; what is declared is written by hand."""
+LONGEST_SHOWN = 80
+"""Characters of a wrong value that its error shows."""
+MOST_DOTS = 4096
+"""Of a TOML text: a key of many parts takes the reader time that grows with their square."""
+
+REST = {"rest": True}
+"""Field metadata: this mapping takes the keys of its table that no other field names."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file."""
+    try:
+        return parse(documents.content(path, LARGEST_BYTES).decode())
+    except Missing as error:
+        raise PlanError(f"There is no file {path}.", "name a plan, or a .toml file") from error
+    except (Unreadable, UnicodeDecodeError) as error:
+        words = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
+        raise PlanError(f"Cannot read {path}: {words}.") from error
+    except ValueError as error:
+        raise PlanError(f"{path} is not valid TOML: {error}.", "strings need quotes") from error
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises Unreadable for one out of bounds, ValueError for one that is no TOML."""
+    if len(text) > LARGEST_BYTES or text.count(".") > MOST_DOTS:
+        raise Unreadable(f"it has more than {LARGEST_BYTES:,} characters, or {MOST_DOTS:,} dots")
+    try:
+        table = tomllib.loads(text)
+    except RecursionError as error:
+        raise Unreadable(documents.TOO_DEEP) from error
+    documents.check(table)
+    return table
+
+
+def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """A copy of `table` with each "section.key=value" set; the value is TOML, or a bare string."""
+    result = copy.deepcopy(dict(table))
+    for assignment in assignments:
+        dotted, equals, text = assignment.partition("=")
+        if not equals or not dotted.strip():
+            raise PlanError(f"{_shown(assignment)} is not a setting.", "write it as -s optim.lr=0.2")
+        try:
+            value = parse(f"value = {text}")["value"]
+        except Unreadable as error:
+            raise PlanError(f"{_shown(assignment)} is not a setting: {error}.") from error
+        except ValueError:
+            value = text.strip()
+        *sections, key = dotted.strip().split(".")
+        if len(sections) > documents.DEEPEST:
+            raise PlanError(f"{_shown(assignment)} is not a setting: {documents.TOO_DEEP}.")
+        place = result
+        for section in sections:
+            inner = place.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise PlanError(f"{_shown(section)} in {_shown(assignment)} is a value, not a table.")
+            place = inner
+        place[key] = value
+    return result
+
+
+def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """An instance of the dataclass `cls`; tables become nested dataclasses.
+
+    Raises PlanError for an unknown key, a missing one, or a value of another type or out of range.
+    """
+    if not isinstance(table, Mapping):
+        raise PlanError(f"{where} should be a table, not {_shown(table)}.")
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    rest = next((name for name, field in fields.items() if field.metadata.get("rest")), None)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key in fields and key != rest:
+            values[key] = _convert(hints[key], value, f"{where}: {key}")
+        elif rest is not None:
+            values.setdefault(rest, {})[key] = value
+        else:
+            raise PlanError(f"{where} has an unknown key {_shown(key)}.", nearest(key[:LONGEST_SHOWN], fields))
+    for name, field in fields.items():
+        missing = field.default is field.default_factory is dataclasses.MISSING
+        if missing and name not in values:
+            raise PlanError(f"{where} lacks the key {name!r}.", "the plans that are shipped show each")
+    try:
+        return cls(**values)
+    except (ValueError, OverflowError) as error:
+        raise PlanError(f"{where}: {error}") from error
+
+
+def require_order(low: float | None, value: float | None, high: float | None, what: str) -> None:
+    """Raises ValueError for an interval that does not hold its value."""
+    bounds = [number for number in (low, value, high) if number is not None]
+    if any(after < before - 1e-9 * max(1.0, abs(before)) for before, after in itertools.pairwise(bounds)):
+        raise ValueError(f"{what}: {value} is not within {low} and {high}")
+
+
+def table_of(value: Any) -> Any:
+    """A dataclass as nested TOML-ready tables; `build` reads them back to an equal instance."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        result: dict[str, Any] = {}
+        for field in dataclasses.fields(value):
+            item = getattr(value, field.name)
+            if item is None:
+                continue
+            if field.metadata.get("rest"):
+                result.update(item)
+            else:
+                result[field.name] = table_of(item)
+        return result
+    if isinstance(value, (list, tuple)):
+        return [table_of(item) for item in value]
+    return value
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, hint):
+            return value
+        if not isinstance(value, Mapping):
+            raise PlanError(f"{where} should be a table, not {_shown(value)}.")
+        return build(hint, value, where)
+    if hint is Any:
+        return value
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        if value is None and type(None) in typing.get_args(hint):  # JSON has null, TOML leaves the key out
+            return None
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return _convert(kinds[0], value, where) if len(kinds) == 1 else _first_that_fits(kinds, value, where)
+    if typing.get_origin(hint) is tuple:
+        items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)):
+            raise PlanError(f"{where} should be a list, not {_shown(value)}.")
+        kind, *more = typing.get_args(hint)
+        if more != [...] and len(items) != 1 + len(more):
+            raise PlanError(f"{where} should have {1 + len(more)} values, not {len(items)}.")
+        return tuple(_convert(kind, item, where) for item in items)
+    if typing.get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping):
+            raise PlanError(f"{where} should be a table, not {_shown(value)}.")
+        kind = typing.get_args(hint)[1]
+        return {key: _convert(kind, item, f"{where}.{key}") for key, item in value.items()}
+    if typing.get_origin(hint) is typing.Literal:
+        choices = typing.get_args(hint)
+        if value not in choices:
+            raise PlanError(f"{where} cannot be {_shown(value)}.", f"one of {', '.join(map(repr, choices))}")
+        return value
+    if not documents.is_finite(value):
+        raise PlanError(f"{where} should be a smaller number, not {_shown(value)}.")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise PlanError(f"{where} should be of type {hint.__name__}, not {_shown(value)}.")
+    return value
+
+
+def _first_that_fits(kinds: Sequence[Any], value: Any, where: str) -> Any:
+    for kind in kinds:
+        with contextlib.suppress(PlanError):
+            return _convert(kind, value, where)
+    raise PlanError(f"{where} should be {' or '.join(map(_words, kinds))}, not {_shown(value)}.")
+
+
+def _words(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
+    return f"of type {getattr(kind, '__name__', kind)}"
+
+
+def _shown(value: Any) -> str:
+    """A wrong value for a sentence: as Python writes it, and of a long one the ends."""
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = LONGEST_SHOWN
+    return shown.repr(value)

@@ -1,0 +1,198 @@
+"""Writing so that a reader sees the old file or the new one, never a part."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from edgecnn.common import documents
+from edgecnn.errors import EdgecnnError, OutputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room: on the disk, of this user's share, in one file."""
+ROOM = "make room there, or choose another place with --output"
+PROBE_BYTES = 1 << 20
+LEFT_BEHIND = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.\w+)?")
+"""How a temporary file is named after the one it becomes: by tempfile, with eight letters and its suffix again."""
+
+
+def make_folder(folder: Path) -> Path:
+    """Create `folder` with its parents; OutputError if that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"Cannot write into {folder}.", "choose another folder with --output")
+    return folder
+
+
+@contextlib.contextmanager
+def replacing(path: Path, size: int = 0) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it becomes `path`, on any error it is gone.
+
+    The data reaches the disk before the name does, so a power cut leaves the old file whole. A temporary file that a
+    killed process left is removed by the next that writes the same file. Raises OutputError where no more can be
+    written, whatever a library makes of that; before anything is, if the disk has no room for `size` bytes.
+    """
+    try:
+        temporary, handle = _begun(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(handle, 0, size)
+        try:
+            yield temporary
+        except EdgecnnError:
+            raise
+        except Exception as error:
+            if not getattr(error, "errno", None) and (refusal := _refusal(path.parent)):
+                raise refusal from error
+            raise
+        os.chmod(temporary, 0o666 & ~_umask())
+        flush(temporary)
+        os.replace(temporary, path)
+        flush(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error, size, os.fstat(handle).st_blocks * 512) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def saying_when_full(folder: Path) -> Iterator[None]:
+    """Raise OutputError instead of any exception of the block if `folder` is found to take no more data.
+
+    Libraries meet a full disk with exceptions of their own, or with an OSError that does not say why.
+    """
+    try:
+        yield
+    except EdgecnnError:
+        raise
+    except Exception as error:
+        if refusal := _refusal(folder):
+            raise _unwritable(folder, refusal) from error
+        raise
+
+
+def of_a_full_disk(error: BaseException) -> OutputError | None:
+    """The error to tell the user if a disk without room is what ended a command."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            place = f" {os.fsdecode(cause.filename)}" if isinstance(cause.filename, str | bytes) else ""
+            return OutputError(f"Cannot write{place}: {os.strerror(cause.errno)}.", ROOM)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, or the one a link leads to; a pipe or a device is an OSError and no wait."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "it is a pipe or a device, and no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    with replacing(path, len(data)) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, atomically. Raises OutputError, for a number that is none too."""
+    write_text(path, documents.to_file(value, path))
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def flush(path: Path) -> None:
+    """See to it that a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_left_behind(folder: Path, name: str = "*") -> None:
+    """Remove temporary files that killed processes left of a file, or of any in a folder that is ours alone."""
+    suffix = Path(name).suffix if name != "*" else ""
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            match = LEFT_BEHIND.fullmatch(entry.name)
+            if match and (name == "*" or (match[1] == name and entry.suffix == suffix)):
+                _remove_if_nobodys(entry)
+
+
+def _begun(path: Path) -> tuple[Path, int]:
+    """(a temporary file beside `path`, its locked descriptor), after those that nobody holds any more are removed."""
+    remove_left_behind(path.parent, path.name)
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        with contextlib.suppress(OSError):  # a file system without locks: nothing there is ever removed
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.lexists(name):
+            return Path(name), handle
+        os.close(handle)  # removed by another process before it was locked
+
+
+def _remove_if_nobodys(path: Path) -> None:
+    with contextlib.suppress(OSError), open_regular(path) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """Why `folder` takes no more data, found out by writing some; None if it does."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(PROBE_BYTES))
+    except OSError as error:
+        return error if error.errno in FULL else None
+    return None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unwritable(path: Path, error: OSError, size: int = 0, held: int = 0) -> OutputError:
+    """`size` are the bytes that it needs, if that is known, and `held` those that what was written of it takes."""
+    reason = error.strerror or str(error)
+    if error.errno not in FULL:
+        return OutputError(f"Cannot write {path}: {reason}.", "choose another place with --output")
+    room = ""
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(path if path.is_dir() else path.parent).free + held
+        need = f"it needs {size / 1e3:,.0f} kB, and " if size else ""
+        room = f", {need}{free / 1e3:,.0f} kB are free" if error.errno == errno.ENOSPC else ""
+    return OutputError(f"Cannot write {path}: {reason}{room}.", ROOM)

@@ -1,0 +1,60 @@
+"""A file is a plug-in: `edgecnn/nets/architectures/dscnn.py` is the net `dscnn`, with nothing to register.
+
+A plug-in's name is its file's name with dashes for underscores. Its contract is the `Protocol` in
+the `__init__.py` of its folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, TypeVar
+
+from edgecnn.errors import PlanError, UsageError, nearest
+
+T = TypeVar("T")
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """All plug-ins of a kind ("nets", "data", "formats", "runtimes", "boards"), sorted."""
+    package = importlib.import_module(f"edgecnn.{kind}")
+    return tuple(
+        sorted(
+            module.name.replace("_", "-")
+            for module in pkgutil.iter_modules(package.__path__)
+            if not module.name.startswith("_")
+        )
+    )
+
+
+def load(kind: str, name: str, noun: str) -> ModuleType:
+    """The plug-in's module; a UsageError lists the known ones when there is no `noun` of that name."""
+    known = names(kind)
+    if name not in known:
+        raise UsageError(f"There is no {noun} named {name!r}.", nearest(name, known))
+    return importlib.import_module(f"edgecnn.{kind}.{name.replace('-', '_')}")
+
+
+def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **given: Any) -> T:
+    """`function(**given, **options)`, with a PlanError for options its signature does not have.
+
+    `where` names the table the options come from, as in "[net] of dscnn-digits.toml".
+    """
+    parameters = inspect.signature(function).parameters
+    known = [name for name in parameters if name not in given]
+    for key, value in options.items():
+        if key not in known:
+            raise PlanError(f"{where} has an unknown key {key!r}.", nearest(key, known))
+        default = parameters[key].default
+        expected = (int, float) if isinstance(default, float) else type(default)
+        if isinstance(default, bool) is not isinstance(value, bool) or (
+            isinstance(default, (int, float, str)) and not isinstance(value, expected)
+        ):
+            raise PlanError(
+                f"{where}: {key} = {value!r} should be of type {type(default).__name__}.",
+                f"its default is {default!r}",
+            )
+    return function(**given, **options)

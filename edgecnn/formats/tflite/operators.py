@@ -1,0 +1,175 @@
+"""TFLite graphs: the main subgraph, which the interpreter executes in the file's order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgecnn.formats._operators import Operator, Shape, convolution_kind, convolution_label
+from edgecnn.formats.tflite import sizes
+from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, dump, load, operator_name, shape, text
+
+CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
+PRODUCTS = {"FULLY_CONNECTED", "BATCH_MATMUL"}
+KINDS = {
+    "AVERAGE_POOL_2D": "average pool",
+    "MAX_POOL_2D": "max pool",
+    "SQUEEZE": "reshape",
+    "EXPAND_DIMS": "reshape",
+    "SHAPE": "reshape",
+}
+"""The others are called as in the file, in small letters."""
+
+
+def read(
+    data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]], input_shape: Shape = ()
+) -> tuple[Operator, ...]:
+    model = load(data)
+    graph = model.subgraphs[0]
+    if input_shape and input_shape != shape(graph.tensors[graph.inputs[0]]):
+        sizes.settle(model, data, input_shape)
+    _, run = _parted(graph)
+    return tuple(_operator(model, graph, operator, place) for place, operator in enumerate(run))
+
+
+def prefixes(data: bytes) -> tuple[bytes, ...]:
+    model = load(data)
+    graph = model.subgraphs[0]
+    (prepared, operators), final = _parted(graph), [int(index) for index in graph.outputs]
+    stored = [buffer.data for buffer in model.buffers]
+    model.signatureDefs = model.metadata = model.metadataBuffer = None  # they speak of the whole graph
+    made = []
+    for count in range(1, len(operators) + 1):
+        later = {int(index) for operator in operators[count:] for index in operator.inputs} | set(final)
+        # The last operator's come first: one output is what a session fetches.
+        alive = [int(index) for one in reversed(operators[:count]) for index in one.outputs if int(index) in later]
+        made.append(_cut(model, stored, [*_needed(prepared, operators[:count]), *operators[:count]], alive))
+    return (_call(model, stored), *made)
+
+
+def _parted(graph: Any) -> tuple[list[Any], list[Any]]:
+    """(operators that read constants alone, those that depend on the input), each in the file's order.
+
+    The first, such as the unpacking of half-precision weights, are folded away when the file is loaded.
+    """
+    live = {int(index) for index in graph.inputs}
+    prepared, run = [], []
+    for operator in graph.operators:
+        if live.isdisjoint(map(int, operator.inputs)):
+            prepared.append(operator)
+        else:
+            run.append(operator)
+            live.update(map(int, operator.outputs))
+    return prepared, run
+
+
+def _needed(prepared: Sequence[Any], operators: Sequence[Any]) -> list[Any]:
+    """Those of `prepared` that the operators read, directly or by way of another, in the file's order."""
+    read = {int(index) for operator in operators for index in operator.inputs}
+    kept: list[Any] = []
+    for one in reversed(prepared):
+        if not read.isdisjoint(map(int, one.outputs)):
+            kept.insert(0, one)
+            read.update(map(int, one.inputs))
+    return kept
+
+
+def _cut(model: Any, stored: Sequence[Any], operators: Sequence[Any], outputs: Sequence[int]) -> bytes:
+    """The model with these operators, and only the constants that they, or another subgraph, read."""
+    graph = model.subgraphs[0]
+    graph.operators, graph.outputs = list(operators), np.array(outputs, np.int32)
+    read = {graph.tensors[index].buffer for one in operators for index in one.inputs if index >= 0}
+    read |= {tensor.buffer for part in model.subgraphs[1:] for tensor in part.tensors}
+    for index, buffer in enumerate(model.buffers):
+        buffer.data = stored[index] if index in read else None
+    return dump(model)
+
+
+def _call(model: Any, stored: Sequence[Any]) -> bytes:
+    """The model with one operator that reads no value: SHAPE of the input."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = model.subgraphs[0]
+    source = graph.tensors[graph.inputs[0]]
+    told, code, operator = schema.TensorT(), schema.OperatorCodeT(), schema.OperatorT()
+    told.name, told.shape, told.type, told.buffer = b"edgecnn_call", [len(shape(source))], schema.TensorType.INT32, 0
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SHAPE
+    code.version = 1
+    operator.opcodeIndex = len(model.operatorCodes)
+    operator.inputs = np.array([int(graph.inputs[0])], np.int32)
+    operator.outputs = np.array([len(graph.tensors)], np.int32)
+    operator.builtinOptionsType = schema.BuiltinOptions.ShapeOptions
+    operator.builtinOptions = schema.ShapeOptionsT()
+    operator.builtinOptions.outType = schema.TensorType.INT32
+    graph.tensors.append(told)
+    model.operatorCodes.append(code)
+    return _cut(model, stored, [operator], [len(graph.tensors) - 1])
+
+
+def _operator(model: Any, graph: Any, operator: Any, place: int) -> Operator:
+    inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
+    outputs = [graph.tensors[index] for index in operator.outputs if index >= 0]
+    activations = [tensor for tensor in inputs if not constant(model, tensor)]
+    name = operator_name(model, operator)
+    kind, label, channels, stride, macs = _weighted(graph, operator, name) or (_plain(name), _plain(name), None, 1, 0)
+    types = {dtype_name(tensor) for tensor in (*activations, *outputs)}
+    return Operator(
+        name=text(outputs[0].name) or f"{name}_{place}",
+        operator=name,
+        kind=kind,
+        label=label,
+        input_shape=shape(activations[0]) if activations else (),
+        output_shape=shape(outputs[0]),
+        channels=channels,
+        stride=stride,
+        macs=macs,
+        bytes=sum(_bytes(model, tensor) for tensor in (*inputs, *outputs)),
+        is_float=kind not in ("quantize", "dequantize") and any(one.startswith("float") for one in types),
+    )
+
+
+def _weighted(graph: Any, operator: Any, name: str) -> tuple[str, str, tuple[int, int], int, int] | None:
+    """(kind, label, channels, stride, MACs) of a convolution or a product; None for anything else."""
+    if name not in CONVOLUTIONS | PRODUCTS:
+        return None
+    weight, result = shape(graph.tensors[operator.inputs[1]]), shape(graph.tensors[operator.outputs[0]])
+    source = shape(graph.tensors[operator.inputs[0]])
+    options = operator.builtinOptions
+    if name in CONVOLUTIONS:
+        stride = int(options.strideH) if options is not None else 1
+    if name == "TRANSPOSE_CONV":  # weight (K, kh, kw, C)
+        source = shape(graph.tensors[operator.inputs[2]])
+        channels = (weight[3], weight[0])
+        label = convolution_label("transposed conv", weight[1:3], stride, channels)
+        return "transposed conv", label, channels, stride, math.prod(source) * math.prod(weight[:3])
+    if name == "DEPTHWISE_CONV_2D":  # weight (1, kh, kw, K)
+        channels = (source[3], weight[3])
+        # The converter writes a convolution of one channel this way too.
+        kind = "conv" if source[3] == 1 else "depthwise"
+        label = convolution_label(kind, weight[1:3], stride, channels)
+        return kind, label, channels, stride, math.prod(result) * math.prod(weight[1:3])
+    if name == "CONV_2D":  # weight (K, kh, kw, C / groups)
+        groups = max(1, source[3] // weight[3])
+        channels, kernel = (source[3], weight[0]), weight[1:3]
+        kind = convolution_kind(kernel, weight[3], groups)
+        label = convolution_label(kind, kernel, stride, channels)
+        return kind, label, channels, stride, math.prod(result) * math.prod(weight[1:])
+    if name == "FULLY_CONNECTED":  # weight (K, C)
+        kind, inner = "dense", weight[-1]
+    else:
+        kind, inner = "matmul", source[-2] if options is not None and options.adjX else source[-1]
+    return kind, f"{kind} {inner}>{result[-1]}", (inner, result[-1]), 1, math.prod(result) * inner
+
+
+def _plain(name: str) -> str:
+    return KINDS.get(name, name.lower().replace("_", " "))
+
+
+def _bytes(model: Any, tensor: Any) -> int:
+    kind = dtype_name(tensor)
+    if constant(model, tensor):
+        return len(model.buffers[tensor.buffer].data)
+    return math.prod(shape(tensor)) * (np.dtype(kind).itemsize if kind in np.sctypeDict else 1)

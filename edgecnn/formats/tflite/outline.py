@@ -1,0 +1,101 @@
+"""A TFLite file as a `Graph`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.formats._outline import Depthwise, Graph, Operator
+from edgecnn.formats.tflite import flatbuffer
+from edgecnn.formats.tflite.description import computes_in_float, runs_as_coder
+from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, operator_name, text
+
+
+def read(path: Path) -> Graph:
+    """The graph of a file that `formats.describe` could read; of several subgraphs the first."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = path.read_bytes()
+    packed = schema.Model.GetRootAs(data, 0)
+    buffers = [packed.Buffers(place) for place in range(packed.BuffersLength())]
+    model = flatbuffer.load(data)
+    graph = model.subgraphs[0]
+
+    def names(indices: Any) -> tuple[str, ...]:
+        chosen = [(int(i), graph.tensors[i]) for i in indices if i >= 0]
+        return tuple(_name(tensor, i) for i, tensor in chosen if not constant(model, tensor))
+
+    operators = tuple(
+        Operator(
+            name=next(iter(names(one.outputs)), operator_name(model, one)),
+            kind=operator_name(model, one),
+            reads=names(one.inputs),
+            writes=names(one.outputs),
+            is_float=computes_in_float(model, graph, one),
+            is_coder=runs_as_coder(model, graph, one),
+        )
+        for one in graph.operators
+        if names(one.inputs)
+    )
+    return Graph(
+        operators=operators,
+        inputs=names(graph.inputs),
+        outputs=names(graph.outputs),
+        dynamic=tuple(_dynamic(graph)),
+        outside_bytes=sum(buffer.Size() for buffer in buffers if buffer.Offset() > 1),
+        outside_files=(),
+        foreign=tuple(sorted({name for part in model.subgraphs for name in _foreign(model, part)})),
+        depthwise=tuple(_depthwise(model, graph)),
+    )
+
+
+def _name(tensor: Any, index: int) -> str:
+    return text(tensor.name) or f"tensor {index}"
+
+
+def _dynamic(graph: Any) -> list[str]:
+    found = []
+    for index in graph.inputs:
+        tensor = graph.tensors[index]
+        signature = tensor.shapeSignature if tensor.shapeSignature is not None else ()
+        sizes = signature if len(signature) else (tensor.shape if tensor.shape is not None else ())
+        found += [f"input {_name(tensor, index)}, dimension {i}" for i, size in enumerate(sizes) if size < 1]
+    return found
+
+
+def _foreign(model: Any, graph: Any) -> list[str]:
+    found = []
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        name = operator_name(model, operator)
+        if code.customCode or name.startswith(("OPERATOR_", "CUSTOM")):
+            found.append(name)
+    return found
+
+
+def _depthwise(model: Any, graph: Any) -> list[Depthwise]:
+    found = []
+    for operator in graph.operators:
+        if operator_name(model, operator) != "DEPTHWISE_CONV_2D":
+            continue
+        tensor = graph.tensors[operator.inputs[1]]
+        stored, kind = flatbuffer.values(model, tensor, np.uint8), dtype_name(tensor)
+        numbers = tensor.quantization
+        if stored is None or kind not in ("int8", "uint8") or numbers is None or numbers.scale is None:
+            continue
+        channels = flatbuffer.shape(tensor)[-1]  # weight (1, kh, kw, K)
+        signed = stored.view(np.int8).astype(np.int32)
+        if kind == "uint8":
+            signed = stored.astype(np.int32) - int(numbers.zeroPoint[0])
+        largest = np.abs(signed.reshape(-1, channels)).max(0)
+        output = graph.tensors[operator.outputs[0]]
+        found.append(
+            Depthwise(
+                name=_name(output, operator.outputs[0]),
+                scales=len(numbers.scale),
+                largest=tuple(largest.tolist()),
+            )
+        )
+    return found

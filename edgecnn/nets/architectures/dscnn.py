@@ -1,0 +1,97 @@
+"""dscnn: a depthwise-separable CNN in stages; channels grow and the picture halves from stage to stage.
+
+A 3x3 convolution from C to D channels costs 9 C D weights; a depthwise 3x3 and a pointwise 1x1
+together 9 C + C D (Howard et al., 2017, arXiv:1704.04861). Depthwise convolutions stay at stride 1 and a
+2x2 pool halves the picture, which trains faster on a CPU than a strided depthwise convolution.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from edgecnn.errors import PlanError, nearest
+from edgecnn.nets import layers
+
+KNOBS = ("width",)
+ANY_SIZE = True
+
+
+class DSCNN(nn.Module):
+    """Stem, stages of separable blocks, global average pool, linear head."""
+
+    def __init__(self, stem: nn.Module, blocks: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = blocks
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        x = self.stem(x)  # (N, width, H, W)
+        x = self.blocks(x)  # (N, width * growth^(stages - 1), H / 2^(stages - 1), W / 2^(stages - 1))
+        logits: Tensor = self.head(x)  # (N, classes)
+        return logits
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int = 32,
+    stages: int = 3,
+    depth: int = 2,
+    growth: float = 2.0,
+    squeeze: float = 1.0,
+    kernel: int = 3,
+    pool: str = "max",
+    activation: str = "relu",
+    residual: bool = True,
+    stem_stride: int = 1,
+    dropout: float = 0.0,
+) -> DSCNN:
+    """The net for input_shape = (C, H, W).
+
+    width: channels of the stem and of the first stage; each further stage has `growth` times more.
+    stages, depth: number of stages, and separable blocks in each.
+    squeeze: share of its channels that the last stage keeps, which holds most of a growing net's weights.
+    kernel: side of the depthwise filters, odd.
+    pool: how the picture halves between stages: "max", "average", "blur" (a max pool against aliasing), or "stride" in
+        the depthwise filter.
+    residual: add a block's input to its output where their shapes agree.
+
+    Raises PlanError for numbers that do not fit.
+    """
+    layers.require_positive(
+        width=width, stages=stages, depth=depth, growth=growth, kernel=kernel, stem_stride=stem_stride
+    )
+    layers.require_depth(depth=depth)
+    if pool not in layers.POOLS and pool != "stride":
+        raise PlanError(f"[net] pool = {pool!r} is unknown.", nearest(pool, [*layers.POOLS, "stride"]))
+    if kernel % 2 == 0:
+        raise PlanError(f"[net] kernel = {kernel} should be odd: an even filter has no centre pixel.")
+    if not 0 < squeeze <= 1:
+        raise PlanError(f"[net] squeeze = {squeeze} should lie above 0 and be at most 1.")
+    if not 0 <= dropout < 1:
+        raise PlanError(f"[net] dropout = {dropout} should lie in [0, 1).")
+    channels, height, picture_width = input_shape
+    side = -(-min(height, picture_width) // stem_stride)
+    if side >> (stages - 1) == 0:
+        raise PlanError(
+            f"[net] stages = {stages} would halve {side} pixels to none.", f"at most {side.bit_length()} stages fit"
+        )
+
+    stem = layers.conv_bn(channels, width, 3, stride=stem_stride, act=layers.activation(activation))
+    parts: list[nn.Module] = []
+    here = width
+    for stage in range(stages):
+        there = max(1, round(width * growth**stage * (squeeze if stage == stages - 1 else 1)))
+        if stage and pool in layers.POOLS:
+            parts.append(layers.POOLS[pool](here))
+        for block in range(depth):
+            stride = 2 if stage and block == 0 and pool == "stride" else 1
+            parts.append(
+                layers.SeparableBlock(here, there, kernel=kernel, stride=stride, act=activation, residual=residual)
+            )
+            here = there
+    net = DSCNN(stem, nn.Sequential(*parts), layers.GlobalHead(here, classes, dropout))
+    layers.initialise(net)
+    return net

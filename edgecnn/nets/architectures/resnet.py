@@ -1,0 +1,69 @@
+"""resnet: the residual net for small pictures, 6 n + 2 layers deep (He et al., 2016, CVPR, section 4.2).
+
+Three stages of n residual blocks; the second and third halve the picture and have, in the paper, twice the channels of
+the one before. depth = 8 and width = 16 are the ResNet-8 of MLPerf Tiny (Banbury et al., 2021, NeurIPS Datasets and
+Benchmarks): 77,706 parameters with batch norm folded and 12,501,632 MACs on 32 x 32 x 3. growth = 1 spends the
+weights on depth and on large pictures: 20 layers of 24 channels have 95,434 and 32,316,720 MACs on 28 x 28 x 1.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from edgecnn.errors import PlanError
+from edgecnn.nets import layers
+
+KNOBS = ("width",)
+ANY_SIZE = True
+
+
+class ResNet(nn.Module):
+    """Stem, three stages of residual blocks, global average pool, linear head."""
+
+    def __init__(self, stem: nn.Module, blocks: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = blocks
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        x = self.stem(x)  # (N, width, H, W)
+        x = self.blocks(x)  # (N, width * growth^2, ceil(H / 4), ceil(W / 4))
+        logits: Tensor = self.head(x)  # (N, classes)
+        return logits
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int = 16,
+    depth: int = 8,
+    growth: float = 2.0,
+    residual: bool = True,
+) -> ResNet:
+    """The net for input_shape = (C, H, W).
+
+    width: channels of the stem and of the first stage; each further stage has `growth` times more.
+    depth: layers on the longest path, 6 n + 2: 8, 14, 20, 26, 32 ...
+    residual: add a block's input to its output; without, the plain net the paper compares with.
+
+    Raises PlanError for another depth, or a growth below 1.
+    """
+    layers.require_positive(width=width, depth=depth, growth=growth)
+    layers.require_depth(depth=depth)
+    if depth < 8 or (depth - 2) % 6:
+        below = max(8, depth - (depth - 2) % 6)
+        raise PlanError(f"[net] depth = {depth} is not 6 n + 2.", f"the next are {below} and {below + 6}")
+    blocks: list[nn.Module] = []
+    here = width
+    for stage in range(3):
+        there = round(width * growth**stage)
+        for block in range((depth - 2) // 6):
+            stride = 2 if stage and block == 0 else 1
+            blocks.append(layers.ResidualBlock(here, there, stride=stride, residual=residual))
+            here = there
+    stem = layers.conv_bn(input_shape[0], width, 3, act=nn.ReLU())
+    net = ResNet(stem, nn.Sequential(*blocks), layers.GlobalHead(here, classes))
+    layers.initialise(net)
+    return net

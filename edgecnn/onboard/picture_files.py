@@ -1,0 +1,151 @@
+"""The pictures below a folder, and what else lies there: one list for training, doctor and runner."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgecnn.errors import DataError
+from edgecnn.onboard import picture_formats
+from edgecnn.onboard import preprocessing as pictures
+
+SYSTEM_FOLDERS = frozenset(
+    {
+        "@eadir",
+        "__macosx",
+        "#recycle",
+        "@recycle",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "thumbnails",
+    }
+)
+"""Folders that a file server, an archive or a system makes among pictures, in lower case."""
+SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+SUFFIX = re.compile(r"\.[a-z][a-z0-9]{0,9}")
+"""What counts as a suffix: frame.0001 and photo.jpg?size=large have none."""
+
+EMPTY = "empty"
+HIDDEN = "hidden"
+NO_SUFFIX = "without a suffix"
+LINK = "link to a folder"
+SPECIAL = "pipe or device"
+APPLE_DOUBLE = "._*"
+"""The second half of a file, which a Mac puts into ._NAME on a foreign disk."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a walk met."""
+
+    pictures: tuple[Path, ...]
+    """Sorted."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many files (or folders, where a whole folder is passed over) of each kind: a suffix or a name."""
+
+
+def walk(folder: Path) -> Listing:
+    """The pictures below `folder` at any depth, by their suffix, and without one by their content.
+
+    Hidden files, and folders that are hidden, links, thumbnails or a system's, are passed over and counted, as is
+    every file that is no picture. Raises DataError for a folder that cannot be read.
+    """
+    paths: list[Path] = []
+    left_out: Counter[str] = Counter()
+    read_here = frozenset(pictures.suffixes())
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        kinds = {name: _kind_of_folder(Path(place, name)) for name in folders}
+        left_out.update(kind for kind in kinds.values() if kind)
+        folders[:] = [name for name in folders if not kinds[name]]
+        for name in names:
+            path = Path(place, name)
+            if kind := _kind_of_file(path, read_here):
+                left_out[kind] += 1
+            else:
+                paths.append(path)
+    return Listing(tuple(sorted(paths)), left_out)
+
+
+def is_passed_over(folder: str) -> bool:
+    """Whether a folder of this name holds nothing that its owner put there as pictures."""
+    return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
+
+
+def loose(folder: Path) -> list[Path]:
+    """The pictures in the folder itself, sorted, none of those below."""
+    read_here = frozenset(pictures.suffixes())
+    return sorted(path for path in folder.iterdir() if path.is_file() and not _kind_of_file(path, read_here))
+
+
+def told(left_out: Mapping[str, int]) -> str:
+    """The kinds with their counts, what could be mended first: "60 .heic (convert them to JPEG), 3 ._*"."""
+    mends: dict[str, list[str]] = {}
+    for kind, count in sorted(left_out.items(), key=lambda pair: (-pair[1], pair[0])):
+        mends.setdefault(_mend(kind), []).append(f"{count:,} {kind}")
+    groups = [f"{' and '.join(kinds)} ({mend})" for mend, kinds in mends.items() if mend]
+    return ", ".join([*groups, *mends.get("", [])])
+
+
+def is_loss(left_out: Mapping[str, int]) -> bool:
+    """Whether something among it may have been meant as a picture."""
+    return any(_mend(kind) or kind in (EMPTY, LINK) for kind in left_out)
+
+
+def none_in(place: str, listing: Listing) -> DataError:
+    """The error for a place without pictures: it names what lies there instead."""
+    suffixes = " ".join(pictures.suffixes())
+    if not listing.left_out:
+        return DataError(f"{place} holds no pictures.", f"remove it, or add pictures ({suffixes})")
+    mends = dict.fromkeys(mend for kind in listing.left_out if (mend := _mend(kind)))
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in listing.left_out.most_common())
+    return DataError(
+        f"{place} holds no pictures that can be read here, only {counts}.",
+        "; ".join(mends) or f"pictures that are read: {suffixes}",
+    )
+
+
+def _kind_of_folder(path: Path) -> str:
+    """What it is passed over as; "" if it is not."""
+    name = path.name
+    if is_passed_over(name):
+        return name
+    return LINK if path.is_symlink() else ""
+
+
+def _kind_of_file(path: Path, read_here: Set[str]) -> str:
+    """What it is left out as; "" for a picture. `read_here` are the suffixes of pictures."""
+    name = path.name
+    if name.startswith("._"):
+        return APPLE_DOUBLE
+    if name.lower() in SYSTEM_FILES:
+        return name
+    if name.startswith("."):
+        return HIDDEN
+    suffix = path.suffix.lower()
+    is_known = suffix in read_here
+    if not is_known and SUFFIX.fullmatch(suffix):
+        return suffix
+    try:
+        status = path.stat()
+    except OSError:
+        return "" if is_known else NO_SUFFIX  # whoever reads it says why it cannot be read
+    if not stat.S_ISREG(status.st_mode):
+        return SPECIAL
+    if not status.st_size:
+        return EMPTY
+    return "" if is_known or pictures.is_picture(path) else NO_SUFFIX
+
+
+def _mend(kind: str) -> str:
+    foreign = picture_formats.BY_SUFFIX.get(kind)
+    return foreign.mend if foreign else ""
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"Cannot read {error.filename}: {error.strerror}.") from error

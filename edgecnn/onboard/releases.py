@@ -1,0 +1,356 @@
+"""The program that keeps a model's releases on a board.
+
+    python3 -I -S -X utf8 - COMMAND ROOT ...        this text on its stdin
+
+ROOT/                   ~/edgecnn/<name>
+    releases/<id>/      a bundle, its packages and `run`, which starts it
+    current             -> releases/<id>
+    run                 -> current/run: what a user types
+    history             ids of the releases that were current, the last one is
+    lock                held while one of the above changes
+    serving/<pid>       the release a server answers with, locked by it (`edgecnn.onboard.runner.running`)
+
+Each command prints one line of JSON. A release is made under another name and gets its own when it is
+whole; `current` is replaced by a rename, so it leads to the old release or to the new one at any moment,
+also through a power cut. `current` is the truth: a history that a crash left behind follows it.
+What a process runs is never removed, however many releases came after it.
+It is sent alone, so it imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import select
+import shlex
+import shutil
+import signal
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+KEPT = 3
+"""Releases that are not removed, the current one among them, nor is any that runs."""
+LONGEST_TEXT = 1 << 16
+"""Of a small file that is read here: no more of it is."""
+LARGEST_CARD = 1 << 22
+TOLD_TIMEOUT_S = 120.0
+"""For a server to try a release, finish what it has accepted, and go on with the new one."""
+
+# No site, no user folder: nothing of the board's own packages gets in between. The folder is found
+# through every link, so a program that runs stays with its release when `current` moves on.
+RUN = """#!/bin/sh
+here=$(dirname -- "$(readlink -f -- "$0")")
+PYTHONPATH=$here/packages exec {python} -X utf8 -S -s "$here/edgecnn.pyz" "$@"
+"""
+
+
+def main(command: str, root: str, *arguments: str) -> int:
+    commands: dict[str, Callable[..., dict[str, Any]]]
+    commands = {"status": status, "unpack": unpack, "switch": switch, "tell": tell}
+    commands |= {"rollback": rollback, "undo": undo, "drop": drop}
+    folder = Path(root)
+    if command == "rollback" and not folder.is_dir():
+        print(json.dumps({"error": "there is no earlier release"}))
+        return 0
+    try:
+        with _locked(folder):
+            answer = commands[command](folder, *arguments)
+    except OSError as error:
+        answer = {"error": _sentence(error, folder)}
+    except Exception as error:  # zipfile alone raises eight kinds for an archive that is damaged
+        answer = {"error": f"{type(error).__name__}: {error}"[:LONGEST_TEXT]}
+    print(json.dumps(answer))
+    return 0
+
+
+def status(root: Path) -> dict[str, Any]:
+    """The current release and all that could be, with what each holds, and who serves."""
+    names = sorted(path.name for path in (root / "releases").iterdir() if _is_plain(path.name))
+    return {
+        "current": _current(root),
+        "history": _history(root),
+        "releases": names,
+        "models": {name: _model(root / "releases" / name) for name in names},
+        "serving": {str(pid): release for pid, (release, _) in sorted(_servers(root).items())},
+    }
+
+
+def unpack(root: Path, release: str, archive: str, packages: str, python: str) -> dict[str, Any]:
+    """Make a release of a bundle's archive and a folder of packages; one of that name is replaced."""
+    part, target = root / "releases" / f".{release}.{os.getpid()}", root / "releases" / release
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            _check(bundle, root)
+            bundle.extractall(part)
+        # Hard links: no bytes are copied, and a cache that is emptied takes nothing away.
+        shutil.copytree(packages, part / "packages", copy_function=_link)
+        run = part / "run"
+        run.write_text(RUN.format(python=shlex.quote(python)), encoding="utf-8")
+        run.chmod(0o755)
+        os.sync()
+        if target.exists():
+            target.rename(part.with_name(f"{part.name}.old"))
+        part.rename(target)
+    finally:
+        for rest in (root / "releases").glob(f"{part.name}*"):
+            shutil.rmtree(rest, ignore_errors=True)
+        Path(archive).unlink(missing_ok=True)
+    return {}
+
+
+def switch(root: Path, release: str) -> dict[str, Any]:
+    """Make a release the current one, then remove those that are older than the last KEPT."""
+    if not (root / "releases" / release / "run").is_file():
+        return {"error": f"release {release} is gone: somebody else deployed at the same time"}
+    before, history = _current(root), [name for name in _history(root) if name != release] + [release]
+    _write(root / "history", history[-KEPT:])
+    _point(root / "run", Path("current", "run"))
+    _point(root / "current", Path("releases", release))  # the last step: whatever fails before it has changed nothing
+    kept = {*history[-KEPT:], *_programs(root).values(), *(release for release, _ in _servers(root).values())}
+    removed = [path for path in (root / "releases").iterdir() if path.name not in kept]
+    for path in removed:
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (*root.glob("*.zip*"), *root.glob(".*")):  # what a push that was cut left, or a change that was killed
+        path.unlink(missing_ok=True)
+    return {"before": before if before != release else None}
+
+
+def rollback(root: Path, expected: str = "") -> dict[str, Any]:
+    """Make the release before the current one, which should be the `expected` one, the current one."""
+    history = _history(root)
+    if len(history) < 2:
+        return {"error": "there is no earlier release"}
+    if expected not in ("", history[-2]):
+        return {"error": f"release {expected} is not the one before: somebody else deployed at the same time"}
+    _write(root / "history", history[:-1])
+    _point(root / "current", Path("releases", history[-2]))
+    return {"before": history[-1], "current": history[-2]}
+
+
+def undo(root: Path, before: str = "") -> dict[str, Any]:
+    """Take the last switch back: to the release `before`, or to none; the one that was switched to is removed."""
+    current = _current(root)
+    history = [name for name in _history(root) if name not in (current, before)]
+    if before:
+        _write(root / "history", [*history, before])
+        _point(root / "current", Path("releases", before))
+    else:
+        for name in ("run", "current", "history"):
+            (root / name).unlink(missing_ok=True)
+    return drop(root, current) if current else {}
+
+
+def drop(root: Path, release: str) -> dict[str, Any]:
+    """Remove a release that never became the current one, or no longer is, unless it runs."""
+    if release not in (_current(root), *_programs(root).values()):
+        shutil.rmtree(root / "releases" / release, ignore_errors=True)
+    return {}
+
+
+def tell(root: Path) -> dict[str, Any]:
+    """Tell the servers that answer with another release than the current one of it, and wait until they have it.
+
+    Each ends among "told", "ended", "refused" (the reason says why it stays with what it has) or "deaf".
+    """
+    current, waiting = _current(root), {}
+    answer: dict[str, list[dict[str, Any]]] = {"told": [], "ended": [], "refused": [], "deaf": []}
+
+    def note(group: str, pid: int, release: str, reason: str = "") -> None:
+        answer[group].append({"pid": pid, "release": release, "reason": reason})
+
+    for pid, release in [(pid, release) for pid, (release, _) in _servers(root).items() if release != current]:
+        with contextlib.suppress(OSError):
+            process = os.pidfd_open(pid)
+            if pid in _servers(root):  # so it is the process that holds the lock, and no later one of that id
+                signal.pidfd_send_signal(process, signal.SIGHUP)
+                waiting[pid] = (process, release)
+    known, end = set(waiting), time.monotonic() + TOLD_TIMEOUT_S
+    registers = _registers(root / "current")
+    while waiting and time.monotonic() < end:
+        servers = _servers(root)
+        if not registers:
+            servers |= {pid: (release, "") for pid, release in _programs(root, "serve").items()}
+        for pid, (process, release) in list(waiting.items()):
+            now, refused = servers.get(pid, (release, ""))
+            if now == current:
+                note("told", pid, release)
+            elif refused.startswith(f"{current} "):
+                note("refused", pid, release, refused.partition(" ")[2])
+            elif select.select([process], [], [], 0)[0]:
+                note("ended", pid, release)
+            else:
+                continue
+            del waiting[pid]
+        time.sleep(0.05)
+    for pid, (_, release) in waiting.items():
+        note("deaf", pid, release)
+    for pid, release in _programs(root, "serve").items():
+        if release != current and pid not in known:
+            note("deaf", pid, release)
+    return answer
+
+
+def _servers(root: Path) -> dict[int, tuple[str, str]]:
+    """Each server's process, the release it answers with, and the one it has refused with the reason, if any."""
+    found = {}
+    for path in (root / "serving").glob("*"):
+        with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as stream:
+            pid = int(path.name)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                path.unlink()  # whoever held it is gone
+            except BlockingIOError:
+                release, refused, *_ = [*stream.read(LONGEST_TEXT).splitlines(), "", ""]
+                found[pid] = (release, refused)
+    return found
+
+
+def _registers(release: Path) -> bool:
+    """Whether a server of this release registers: one from before does not, and has a new release when it runs it."""
+    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(release / "edgecnn.pyz") as program:
+        return any(name.endswith("runner/running.py") for name in program.namelist())
+    return False
+
+
+def _programs(root: Path, word: str = "") -> dict[int, str]:
+    """Every process that runs a release's program, with `word` among its arguments if there is one."""
+    start, found = f"{root.resolve()}/releases/", {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError, ValueError):
+            words = path.read_bytes().decode(errors="replace").split("\0")
+            for place in words:
+                if place.startswith(start) and (not word or word in words):
+                    found[int(path.parent.name)] = place.removeprefix(start).partition("/")[0]
+    return found
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Wait for our turn. The kernel frees the lock when its holder dies."""
+    (root / "releases").mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _current(root: Path) -> str | None:
+    with contextlib.suppress(OSError):
+        name = (root / "current").readlink().name
+        return name if _is_plain(name) else None
+    return None
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a release may have this name, which is a folder's among `releases/`."""
+    return name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name) <= 100
+
+
+def _check(bundle: zipfile.ZipFile, root: Path) -> None:
+    """Raises ValueError for an archive with a name that leads out of it, OSError for one there is no room for."""
+    for name in bundle.namelist():
+        if name.startswith("/") or not name.isprintable() or "\\" in name or ".." in name.split("/"):
+            raise ValueError(f"the archive has the name {name!r} in it")
+    if len(bundle.namelist()) != len(set(bundle.namelist())):
+        raise ValueError("the archive has a name twice")
+    needed_bytes, free_bytes = sum(entry.file_size for entry in bundle.infolist()), shutil.disk_usage(root).free
+    if needed_bytes > free_bytes:
+        raise OSError(errno.ENOSPC, f"{needed_bytes / 1e6:.1f} MB are needed", str(root))
+
+
+def _sentence(error: OSError, root: Path) -> str:
+    """What went wrong there; a full disk is said with the folder and what is free in it."""
+    text = str(error.args[0][0][-1] if isinstance(error, shutil.Error) and error.args[0] else error)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and os.strerror(errno.ENOSPC) not in text:
+        return text[:LONGEST_TEXT]
+    place = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    need = f", {error.strerror}" if error.errno and error.strerror != os.strerror(error.errno) else ""
+    free_mb = shutil.disk_usage(place).free / 1e6
+    return f"there is no room in {root}: {free_mb:.1f} MB are free{need}; `edgecnn board clean` empties our cache there"
+
+
+def _model(release: Path) -> dict[str, str | None]:
+    """What a release holds by its manifest and its card: the model's file, its run's name and weights, its classes."""
+    found: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256", "classes_sha256"))
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        name = _table(release / "manifest.json")["model"]
+        if isinstance(name, str) and _is_plain(name):
+            found["model"] = name
+        card = _table(release / f"{found['model']}.json")
+        found |= {key: card[key] for key in ("run", "run_sha256") if isinstance(card[key], str)}
+        found["classes_sha256"] = classes_sha256(card["labels"])
+    return found
+
+
+def classes_sha256(labels: Sequence[str]) -> str:
+    """One digest for the same class names in the same order."""
+    return hashlib.sha256("\0".join(labels).encode(errors="replace")).hexdigest()
+
+
+def _table(path: Path) -> dict[str, Any]:
+    if not path.is_file():  # a pipe would never end
+        return {}
+    with path.open(encoding="utf-8") as stream:
+        table = json.loads(stream.read(LARGEST_CARD))
+    return table if isinstance(table, dict) else {}
+
+
+def _history(root: Path) -> list[str]:
+    """Releases that are still there, from the oldest to the current one."""
+    current, lines = _current(root), list[str]()
+    if (root / "history").is_file():
+        with contextlib.suppress(OSError), (root / "history").open(encoding="utf-8", errors="replace") as stream:
+            lines = [line for line in stream.read(LONGEST_TEXT).split() if _is_plain(line)]
+    if current in lines:
+        lines = lines[: lines.index(current) + 1]
+    elif current:
+        lines.append(current)
+    return [line for line in lines if (root / "releases" / line / "run").is_file()]
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` lead to `target` in one step."""
+    part = link.with_name(f".{link.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)
+    part.symlink_to(target)
+    part.replace(link)
+    _flush(link.parent)
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write("".join(f"{line}\n" for line in lines))
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    _flush(path.parent)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

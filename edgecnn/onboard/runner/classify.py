@@ -1,0 +1,158 @@
+"""From a picture to a class, with the very steps of training: decode, resize, encode, run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
+from edgecnn.onboard import picture_files, preprocessing, runtimes
+from edgecnn.onboard.picture_files import Listing
+from edgecnn.onboard.runner.contents import Contents
+from edgecnn.records import artifact
+
+TOP = 5
+STDIN = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a model says to one picture."""
+
+    top: tuple[tuple[str, float], ...]
+    """(label, softmax of the dequantised logits), the best first."""
+    ms: float
+    """From encoded bytes to this answer."""
+    inference_ms: float
+    """The runtime's share of it."""
+
+    def table(self) -> dict[str, Any]:
+        """As JSON has it."""
+        label, score = self.top[0]
+        return {
+            "label": label,
+            "score": score,
+            "top": [{"label": name, "score": value} for name, value in self.top],
+            "ms": round(self.ms, 4),
+        }
+
+
+class Classifier:
+    """A bundle's model, loaded once. For one thread at a time."""
+
+    def __init__(self, bundle: Contents, num_threads: int = 1, max_pixels: int | None = None) -> None:
+        self._artifact = bundle.artifact
+        self._max_pixels = max_pixels
+        runtime = runtimes.get(bundle.manifest.runtime)
+        self._session = runtime.open(bundle.artifact.path, num_threads)
+
+    def __call__(self, picture: Path | bytes) -> Answer:
+        """Classify a file, or a picture's encoded bytes. Raises DataError if it cannot be read."""
+        size, start = self._artifact.preprocessing, time.perf_counter()
+        pixels = preprocessing.decode(
+            picture, height=size.height, width=size.width, channels=size.channels, max_pixels=self._max_pixels
+        )
+        before = time.perf_counter()
+        outputs = self.outputs(pixels[None])
+        after = time.perf_counter()
+        scores = softmax(artifact.decode(outputs, self._artifact.description.output))[0]  # (K,)
+        if not np.isfinite(scores).all():
+            raise ModelFileError(f"{self._artifact.path} answers with logits that are not numbers.")
+        best = np.argsort(-scores, kind="stable")[:TOP]
+        return Answer(
+            top=tuple((self._artifact.labels[i], round(float(scores[i]), 6)) for i in best),
+            ms=(time.perf_counter() - start) * 1e3,
+            inference_ms=(after - before) * 1e3,
+        )
+
+    def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Raw output tensors for uint8 pictures (N, H, W, C), run one at a time."""
+        encoded = artifact.encode(images, self._artifact.description.input, self._artifact.preprocessing)
+        return np.concatenate([self._session(encoded[i : i + 1]) for i in range(len(encoded))])
+
+
+def preload() -> None:
+    """Import all that reading a picture of any accepted format may need, so that a server outlives its own files.
+
+    Pillow imports most of its readers with the first picture that needs one.
+    """
+    from PIL import (  # noqa: F401
+        Image,
+        ImageCms,
+        ImageColor,
+        ImageFile,
+        ImageFilter,
+        ImageOps,
+        ImagePalette,
+        MpoImagePlugin,
+        TiffImagePlugin,
+    )
+
+    Image.init()
+    preprocessing.formats()
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """exp(x) / sum(exp(x)) along the last axis, shifted by the largest so that none overflows."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def sources(word: str) -> Listing:
+    """The files a word of the command line names: itself, or the pictures below a folder.
+
+    Raises DataError for a folder without any.
+    """
+    path = Path(word)
+    if not path.is_dir():
+        return Listing((path,))
+    listing = picture_files.walk(path)
+    if not listing.pictures:
+        raise picture_files.none_in(word, listing)
+    return listing
+
+
+CAMERA = """
+import io, sys
+try:
+    from picamera2 import Picamera2
+except ImportError:
+    sys.exit(3)
+with Picamera2() as camera:
+    camera.configure(camera.create_still_configuration())
+    camera.start()
+    picture = io.BytesIO()
+    camera.capture_file(picture, format="jpeg")
+sys.stdout.buffer.write(picture.getvalue())
+"""
+NO_PICAMERA2 = 3
+CAMERA_TIMEOUT_S = 30.0
+
+
+def photograph(python: str = sys.executable) -> bytes:
+    """One JPEG from the camera. Raises MissingPackage or EnvironmentUnfit.
+
+    In a process of its own, isolated from PYTHONPATH: picamera2 is the system's package and built
+    for the system's NumPy, which need not be the one this program runs with.
+    """
+    try:
+        done = subprocess.run([python, "-I", "-c", CAMERA], capture_output=True, timeout=CAMERA_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentUnfit(f"The camera gave no picture within {CAMERA_TIMEOUT_S:.0f} s.") from error
+    if done.returncode == NO_PICAMERA2:
+        missing = MissingPackage("picamera2", None, "Taking a picture with --camera")
+        missing.hint = "sudo apt install python3-picamera2"
+        raise missing
+    if done.returncode or not done.stdout:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["picamera2 said nothing"])[-1]
+        raise EnvironmentUnfit(
+            f"The camera gave no picture: {last}.", "`rpicam-hello --list-cameras` shows what is there"
+        )
+    return done.stdout

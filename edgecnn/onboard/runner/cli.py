@@ -1,0 +1,236 @@
+"""`python3 edgecnn.pyz COMMAND`: parse, do, print. Data goes to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn import __version__
+from edgecnn.common import bugs, documents
+from edgecnn.common.escapes import say
+from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
+from edgecnn.onboard.picture_sizes import MAX_SERVED_PIXELS, MAX_STREAM_BYTES
+from edgecnn.onboard.runner import contents
+from edgecnn.onboard.runner.contents import Contents
+
+EMULATED = "linux,dummy-virt"
+"""What the device tree of qemu's `-M virt` calls itself."""
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
+    """Answer one command with the bundle in `folder`; returns the exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        return int(options.command(contents.open(folder), options))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return BROKEN_PIPE
+    except Exception as problem:
+        error = problem if isinstance(problem, EdgecnnError) else bugs.of(problem)
+        say(f"error: {error.sentence}", file=sys.stderr)
+        if error.hint:
+            say(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+
+
+def classify(bundle: Contents, options: argparse.Namespace) -> int:
+    """A line of JSON for each picture; one that cannot be read has "error" in it, and the rest go on."""
+    from edgecnn.onboard.runner.classify import Classifier
+
+    classifier, code = Classifier(bundle, options.num_threads), EXIT_PASS
+    for name, picture in _pictures(options):
+        if isinstance(picture, EdgecnnError):
+            code, line = picture.exit_code, {"picture": name, "error": picture.sentence}
+        else:
+            try:
+                line = {"picture": name, **classifier(picture).table()}
+            except EdgecnnError as error:
+                code, line = error.exit_code, {"picture": name, "error": error.sentence}
+        say(documents.to_json(line, None, letters=True), flush=True)
+    return code
+
+
+def selftest(bundle: Contents, options: argparse.Namespace) -> int:
+    """Exit code 0: as good as where it was exported; 2: off by a step or two; 1: not the same model."""
+    from edgecnn.onboard import runtimes
+    from edgecnn.onboard.runner import selftest as replay
+
+    comparison = replay.selftest(bundle, options.num_threads)
+    table = replay.table(bundle, comparison)
+    if options.json:
+        say(documents.to_json(table, None))
+    else:
+        needed = ("numpy", runtimes.get(bundle.manifest.runtime).PACKAGE)
+        packages = ", ".join(f"{name} {table['packages'].get(name, 'of unknown version')}" for name in needed)
+        say(f"{comparison.verdict}: {comparison.sentence} ({comparison.pictures} pictures, {comparison.values} values)")
+        say(f"{table['model']} on {table['runtime']}: {packages}, Python {table['python']}")
+        say(f"on {table['machine']}")
+        if table["cause"]:
+            say(table["cause"])
+    return comparison.exit_code
+
+
+def bench(bundle: Contents, options: argparse.Namespace) -> int:
+    """Time the model as `edgecnn bench` does, in one window of this process."""
+    import dataclasses
+
+    from edgecnn.common import stats
+    from edgecnn.common.units import digits, duration, interval
+    from edgecnn.onboard import measure
+    from edgecnn.records import environment
+
+    here, card = environment.here(), bundle.artifact
+    if here.model == EMULATED:
+        raise EnvironmentUnfit("An emulated machine has no time of its own, so it cannot tell a latency.")
+    job = measure.job_of(card, bundle.manifest.runtime, options.num_threads)
+    timing = measure.Timing(warmup_runs=options.warmup_runs, num_runs=options.num_runs, min_secs=options.min_secs)
+    window = measure.window(job, timing)
+    if options.json:
+        table: dict[str, Any] = {"model": card.name, "sha256": card.description.sha256, "runtime": job.runtime}
+        table |= {"num_threads": job.num_threads, "environment": environment.to_table(here)}
+        say(documents.to_json(table | {"window": dataclasses.asdict(window)}, None))
+        return EXIT_PASS
+    times = sorted(window.times_ms)
+    middle, low, high = (stats.quantile(times, 0.5), *stats.median_interval(times)[:2])
+    tail = [stats.quantile(times, 0.9), stats.quantile(times, 0.99), window.init_ms, window.first_ms]
+    row = [card.name, job.runtime, str(job.num_threads), str(len(times)), interval(middle, low, high)]
+    row += [*map(duration, tail), digits((window.peak_rss_bytes - window.baseline_rss_bytes) / 1e6)]
+    head = ["file", "runtime", "threads", "n", "p50 [95 %]", "p90", "p99", "init", "first", "peak MB"]
+    say(f"on {environment.machine_name(here)}", file=sys.stderr)
+    say(f"{here.os}, Python {here.python}: one process, the graph alone", file=sys.stderr)
+    for line in (head, row):
+        say(
+            "  ".join(cell.ljust(max(map(len, column))) for cell, *column in zip(line, head, row, strict=True)).rstrip()
+        )
+    return EXIT_PASS
+
+
+def serve(bundle: Contents, options: argparse.Namespace) -> int:
+    """Answer HTTP until SIGTERM or Ctrl-C; on SIGHUP go on with the release that is current then.
+
+    A bundle that is no release is loaded anew from its folder.
+    """
+    from edgecnn.onboard.runner import running
+    from edgecnn.onboard.runner import serve as http
+    from edgecnn.onboard.runner.classify import Classifier
+    from edgecnn.onboard.runner.server import Limits, Model
+
+    def load() -> Model:
+        current = contents.open(bundle.folder)
+        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
+
+    limits = Limits(
+        queue=options.queue,
+        waiting_bytes=options.max_waiting_bytes,
+        body_bytes=options.max_body_bytes,
+        timeout_s=options.timeout,
+        wait_s=options.max_wait,
+    )
+    with running.registered(bundle.folder) as registration:
+        hangup = registration.hear if registration else None
+        left = http.serve(load, options.host, options.port, limits, running.handed_over(), hangup)
+        if registration and left:
+            registration.become(left)
+    return EXIT_PASS
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"error: {message}\nhint: {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=contents.PROGRAM, description="Run this bundle's model: pictures in, classes out.")
+    parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(command: Any, help: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(command.__name__, help=help, description=help)
+        one.set_defaults(command=command)
+        one.add_argument("--num-threads", type=_at_least_1, default=1, help="threads of the runtime (%(default)s)")
+        return one
+
+    one = add(classify, "Print a line of JSON for each picture.")
+    one.add_argument("pictures", nargs="*", help="files, folders, or - for one picture on stdin")
+    one.add_argument("--camera", action="store_true", help="take a picture with picamera2")
+
+    one = add(selftest, "Compare this machine's answers with those of the one that exported the model.")
+    one.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    one = add(bench, "Time the model here.")
+    one.add_argument("--warmup-runs", type=int, default=20, help="untimed runs (%(default)s)")
+    one.add_argument("--num-runs", type=_at_least_1, default=50, help="least timed runs (%(default)s)")
+    one.add_argument("--min-secs", type=float, default=2.0, help="least timed seconds (%(default)s)")
+    one.add_argument("--json", action="store_true", help="print the result as JSON, every sample in it")
+
+    one = add(serve, "Answer POST /classify, GET /healthz and GET /metrics.")
+    one.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    one.add_argument("--port", type=_port, default=8080, help="(%(default)s; 0 takes a free one)")
+    one.add_argument("--max-wait", type=_seconds, default=30.0, help="seconds a picture may wait (%(default)s)")
+    one.add_argument("--queue", type=_at_least_1, help="pictures that may wait (as many as the bytes below hold)")
+    one.add_argument("--max-waiting-bytes", type=_at_least_1, default=32_000_000, help="of all pictures (%(default)s)")
+    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="of a picture (%(default)s)")
+    one.add_argument(
+        "--timeout", type=_seconds, default=10.0, help="seconds a request may take to arrive (%(default)s)"
+    )
+    one.add_argument("--max-pixels", type=_at_least_1, default=MAX_SERVED_PIXELS, help="of a picture (%(default)s)")
+    return parser
+
+
+def _at_least_1(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
+
+
+def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes | EdgecnnError]]:
+    """(name, picture) of every source the command line names; an error stands for a source without one."""
+    from edgecnn.errors import UsageError
+    from edgecnn.onboard import picture_files
+    from edgecnn.onboard.runner.classify import STDIN, photograph, sources
+
+    if options.camera:
+        yield "camera", photograph()
+    elif not options.pictures:
+        raise UsageError("There is no picture to classify.", "name files or folders, - for stdin, or --camera")
+    for word in options.pictures:
+        if word == STDIN:
+            yield STDIN, sys.stdin.buffer.read(MAX_STREAM_BYTES)
+            continue
+        try:
+            listing = sources(word)
+        except EdgecnnError as error:
+            yield word, error
+            continue
+        if listing.left_out:
+            level = "warning: " if picture_files.is_loss(listing.left_out) else ""
+            say(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
+        for path in listing.pictures:
+            yield str(path), path

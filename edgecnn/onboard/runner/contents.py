@@ -1,0 +1,104 @@
+"""What a bundle holds, and how a device opens it.
+
+dscnn-int8.tflite       the model, and what other files it reads
+dscnn-int8.tflite.json  its card
+labels.txt              one class a line
+golden.npz              pictures and the exact output tensor the model had for each where it was exported
+edgecnn.pyz             this program
+README.txt              how to run it
+manifest.json           the sha256 of every other file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.common import config, documents, files
+from edgecnn.common.documents import Missing, Unreadable
+from edgecnn.errors import ModelFileError
+from edgecnn.onboard import golden
+from edgecnn.records import artifact
+from edgecnn.records.artifact import Artifact
+
+BUNDLE_VERSION = 1
+LABELS = "labels.txt"
+GOLDEN = golden.FILE
+OUTPUTS = "outputs"
+"""In a bundle's golden.npz, beside the pictures."""
+PROGRAM = "edgecnn.pyz"
+README = "README.txt"
+MANIFEST = "manifest.json"
+
+AGAIN = "deploy it again"
+KIND = documents.Kind(name="bundle", words="a bundle", error=ModelFileError, hint=f"{PROGRAM} stands beside {MANIFEST}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """manifest.json"""
+
+    bundle_version: int
+    name: str
+    model: str
+    runtime: str
+    files: Mapping[str, str]
+    """Digest by name."""
+    saturating_layers: int = 0
+    """Layers with sums of two products that pass 16 bits: some CPUs cut them off (`isa.saturates`)."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A bundle that is unpacked in a folder, its card read and its model compared with the card's digest."""
+
+    folder: Path
+    manifest: Manifest
+    artifact: Artifact
+
+    def golden(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
+        """Pictures (N, H, W, C) and the model's raw output tensors (N, ...) where it was exported."""
+        path = self.folder / GOLDEN
+        try:
+            return golden.read(path, OUTPUTS, self.artifact)
+        except Unreadable as error:
+            raise ModelFileError(f"{path} holds no golden vectors: {error}.", AGAIN) from error
+
+
+def open(folder: Path) -> Contents:
+    """The bundle in `folder`. Raises ModelFileError if it is none, or if model and card do not match."""
+    with KIND.expected(folder):
+        try:
+            manifest = config.build(Manifest, documents.table(folder / MANIFEST), MANIFEST)
+        except Missing as error:
+            raise Unreadable(f"it holds no {MANIFEST}") from error
+        for name in (manifest.model, *manifest.files):
+            if not _is_inside(name):
+                raise Unreadable(f"{MANIFEST} names {name!r}, which is not below its folder")
+    if manifest.bundle_version != BUNDLE_VERSION:
+        raise ModelFileError(f"{folder} has bundle version {manifest.bundle_version}; {BUNDLE_VERSION} is known.")
+    found = artifact.read_card(folder / manifest.model)
+    if found is None:
+        raise ModelFileError(f"{folder / manifest.model} has no card.", AGAIN)
+    return Contents(folder, manifest, found)
+
+
+def verify(bundle: Contents) -> None:
+    """Compare every file with the manifest. Raises ModelFileError that names the first that differs."""
+    for name, digest in bundle.manifest.files.items():
+        path = bundle.folder / name
+        if not path.is_file():
+            raise ModelFileError(f"The bundle in {bundle.folder} lacks {name}.", AGAIN)
+        if files.sha256(path) != digest:
+            raise ModelFileError(f"{path} is not the file its manifest describes (sha256 differs).", AGAIN)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether it is the name of a file in the folder or below it, in letters that can be shown."""
+    return (
+        name.isprintable() and not name.startswith("/") and all(part not in ("", ".", "..") for part in name.split("/"))
+    )

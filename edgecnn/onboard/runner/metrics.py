@@ -1,0 +1,83 @@
+"""What a server counts, in Prometheus' text format (version 0.0.4)."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import Counter
+from http import HTTPStatus
+
+from edgecnn.onboard.runner.contents import Contents
+
+BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper bounds of the histogram: 100 µs to 2.5 s, from a tiny net on a Pi 5 to a large one on a Pi 3."""
+
+
+class Metrics:
+    """Counts of one server, safe to use from any thread."""
+
+    def __init__(self, bundle: Contents) -> None:
+        self.describe(bundle)
+        self._lock = threading.Lock()
+        self._requests: Counter[int] = Counter()
+        self._inside = 0
+        self._buckets = [0] * (len(BUCKETS_S) + 1)
+        self._seconds = 0.0
+
+    def describe(self, bundle: Contents) -> None:
+        """Say from now on that this bundle answers."""
+        self._info = {
+            "model": bundle.artifact.name,
+            "sha256": bundle.artifact.description.sha256,
+            "runtime": bundle.manifest.runtime,
+        }
+
+    def count(self, code: HTTPStatus) -> None:
+        """A request was answered."""
+        with self._lock:
+            self._requests[int(code)] += 1
+
+    def enter(self) -> None:
+        """A picture begins to arrive; it leaves with its answer."""
+        with self._lock:
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+
+    def observe(self, seconds: float) -> None:
+        """The runtime took this long for one picture."""
+        with self._lock:
+            self._buckets[bisect.bisect_left(BUCKETS_S, seconds)] += 1
+            self._seconds += seconds
+
+    def text(self) -> str:
+        """All of it, as /metrics gives it."""
+        with self._lock:
+            requests, buckets = dict(self._requests), list(self._buckets)
+            inside, seconds = self._inside, self._seconds
+        info = ",".join(f'{name}="{_escaped(value)}"' for name, value in self._info.items())
+        lines = [
+            *_head("edgecnn_model_info", "gauge", "The model that answers."),
+            f"edgecnn_model_info{{{info}}} 1",
+            *_head("edgecnn_requests_total", "counter", "Requests answered, by status code."),
+            *(f'edgecnn_requests_total{{code="{code}"}} {requests[code]}' for code in sorted(requests)),
+            *_head("edgecnn_queue_depth", "gauge", "Pictures that arrive, wait or are being classified."),
+            f"edgecnn_queue_depth {inside}",
+            *_head("edgecnn_inference_seconds", "histogram", "The runtime's time for one picture."),
+        ]
+        total = 0
+        for bound, number in zip([*map(str, BUCKETS_S), "+Inf"], buckets, strict=True):
+            total += number
+            lines.append(f'edgecnn_inference_seconds_bucket{{le="{bound}"}} {total}')
+        lines += [f"edgecnn_inference_seconds_sum {seconds}", f"edgecnn_inference_seconds_count {total}"]
+        return "\n".join(lines) + "\n"
+
+
+def _head(name: str, kind: str, help: str) -> list[str]:
+    return [f"# HELP {name} {help}", f"# TYPE {name} {kind}"]
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,1 @@
+"""One way for data: train, export, bench, deploy."""

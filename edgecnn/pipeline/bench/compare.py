@@ -1,0 +1,324 @@
+"""The verb: two reports side by side, and whether the second is worse by more than they can tell apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgecnn.common import console, documents, stats
+from edgecnn.common.escapes import say
+from edgecnn.common.units import duration
+from edgecnn.errors import EnvironmentUnfit
+from edgecnn.records import environment, gates, isa, report, settling
+from edgecnn.records.environment import Environment
+from edgecnn.records.gates import Gate, Outcome
+from edgecnn.records.report import Measurement, Report
+from edgecnn.records.summary import medians_ms
+
+BETWEEN_BENCHES_PERCENT = 3.0
+"""Two benches of one file on one quiet machine differ by up to this; the rounds of each cannot show it."""
+
+HELD_PERCENT = 95.0
+"""An interval that holds the ratio with less, as that of a single round does, finds no difference."""
+
+BETWEEN_BOOTS_PERCENT = 0.1
+"""Counts of one file's instructions on two boots of one emulated board differ by less than this."""
+
+Answer = Literal["worse", "better", "no difference found"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """p50 of the second report over that of the first."""
+
+    a_ms: float
+    b_ms: float
+    ratio: float
+    low: float
+    high: float
+    held_percent: float
+    """What the interval holds the ratio with, drift between benches apart."""
+    detectable_percent: float
+    """The smallest slowdown that these rounds would have been told from none."""
+    rounds: int
+    """Of the report that has fewer."""
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    """Median instructions of one inference, the second report's over the first's."""
+
+    a: float
+    b: float
+    ratio: float
+    detectable_percent: float
+    """How far the counts of either lie apart, and two boots may."""
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """Top-1 of the first report less that of the second."""
+
+    a_percent: float
+    b_percent: float
+    pp: float
+    low_pp: float
+    high_pp: float
+    identical: bool
+    """Whether every output was equal to the last bit."""
+    n: int
+    """Pictures of the report that has fewer."""
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One file on one runtime in both reports; a part that either report lacks is None."""
+
+    file: str
+    runtime: str
+    latency: Latency | None
+    instructions: Instructions | None
+    drop: Drop | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All pairs, and what only one report has."""
+
+    a: str
+    b: str
+    pairs: tuple[Pair, ...]
+    unpaired: tuple[str, ...]
+    differences: tuple[str, ...]
+    """The facts latency depends on in which the machines differ."""
+    machines: tuple[str, str]
+    """What the two are called, with their instruction sets."""
+    same_kind: bool
+    """Whether the instruction sets are called alike."""
+
+
+def compare(a: Report, b: Report, across: bool = False) -> Comparison:
+    """Pair the measurements by file and runtime; a is before, b after.
+
+    Raises EnvironmentUnfit when the two cannot be compared: other machines or versions (unless
+    `across`, or nothing but outputs is compared and all are equal), an INVALID measurement, other
+    numbers of threads, or no common file.
+    """
+    before, after = _by_key(a), _by_key(b)
+    common = [key for key in before if key in after]
+    if not common:
+        raise EnvironmentUnfit("The two reports have no file on a common runtime.", "compare reports of the same files")
+    pairs = tuple(_pair(before[key], after[key]) for key in common)
+    differences = environment.differences(a.environment, b.environment)
+    machines = environment.machine_name(a.environment), environment.machine_name(b.environment)
+    same_kind = _instruction_set(a.environment) == _instruction_set(b.environment)
+    if differences and not across and not all(_compares_equal_outputs_alone(pair) for pair in pairs):
+        raise EnvironmentUnfit(
+            f"The two were not measured alike ({'; '.join(differences)})." if same_kind else _two_kinds(machines),
+            "--across compares them all the same; a difference is then the machines' as well",
+        )
+    for key in common:
+        _check_fit(before[key], after[key])
+    return Comparison(
+        a=f"{a.board}, {a.date}",
+        b=f"{b.board}, {b.date}",
+        pairs=pairs,
+        unpaired=tuple(f"{file} on {runtime}" for file, runtime in before.keys() ^ after.keys()),
+        differences=differences,
+        machines=machines,
+        same_kind=same_kind,
+    )
+
+
+def judge(found: Comparison, strict: bool = False) -> None:
+    """Raises GateFailed that names every pair that is worse beyond the detectable difference.
+
+    With `strict` Undecided for a pair that may be worse or not; the table says "no difference found" of it.
+    """
+    held = [gate for pair in found.pairs for gate in _gates(pair)]
+    if not strict:  # the table has said of each what could have been told
+        held = [gate for gate in held if gate.outcome == "fail"]
+    settling.settle(held, strict, None, "more --rounds tell latencies apart, more test pictures accuracies")
+
+
+def _gates(pair: Pair) -> Iterator[Gate]:
+    name, latency, counts, drop = f"{pair.file} on {pair.runtime}", pair.latency, pair.instructions, pair.drop
+    if latency:
+        slower, most = 100 * (latency.ratio - 1), 1 + BETWEEN_BENCHES_PERCENT / 100
+        outcome: Outcome = "fail" if latency.answer == "worse" else "pass"
+        sentence = f"{name} is {slower:.1f} % slower"
+        if outcome == "pass" and (latency.high > most or latency.held_percent < HELD_PERCENT):
+            outcome = "cannot tell"
+            needed = stats.needed_n(latency.rounds, latency.ratio, latency.low, latency.high, most)
+            interval = f"[{latency.low:.3f}, {latency.high:.3f}]"
+            sentence = f"{name} takes {latency.ratio:.3f} {interval} times as long, at most {most:.2f} allowed, "
+            sentence += gates.doubt(latency.rounds, needed, "rounds")
+        yield Gate(limit="latency", subject=name, outcome=outcome, sentence=sentence)
+    elif counts:
+        outcome = "fail" if counts.answer == "worse" else "pass"
+        sentence = f"{name} takes {100 * (counts.ratio - 1):.2f} % more instructions"
+        yield Gate(limit="instructions", subject=name, outcome=outcome, sentence=sentence)
+    if drop:
+        outcome = gates.at_most(drop.low_pp, drop.high_pp, 0.0)
+        sentence = f"{name} is {drop.pp:.2f} pp less accurate"
+        if outcome == "cannot tell":
+            needed = stats.needed_n(drop.n, drop.pp, drop.low_pp, drop.high_pp, 0.0)
+            sentence += f" [{drop.low_pp:+.2f}, {drop.high_pp:+.2f}], {gates.doubt(drop.n, needed)}"
+        yield Gate(limit="accuracy", subject=name, outcome=outcome, sentence=sentence)
+
+
+def show(found: Comparison) -> None:
+    """Print the table on stdout, and what limits it on stderr."""
+    say(f"{found.a}  ->  {found.b}")
+    for name in dict.fromkeys(found.machines):
+        say(f"on {name}")
+    head = ["file", "runtime", "p50", "ratio [95 %]", "detectable", "cost", "top-1 %", "drop pp [95 %]", "accuracy"]
+    console.table(head, [_row(pair) for pair in found.pairs])
+    if not found.same_kind:
+        console.warn(_two_kinds(found.machines))
+    if found.differences:
+        console.warn(f"The machines differ: {'; '.join(found.differences)}.")
+    if found.unpaired:
+        console.warn(f"Only in one of the reports: {', '.join(sorted(found.unpaired))}.")
+
+
+def main(a: Path, b: Path, across: bool = False, as_json: bool = False, strict: bool = False) -> None:
+    """Read, compare, print and judge: what `edgecnn compare` does."""
+    found = compare(report.read(a), report.read(b), across)
+    if as_json:
+        say(documents.to_json(dataclasses.asdict(found)))
+    else:
+        show(found)
+    judge(found, strict)
+
+
+def _instruction_set(machine: Environment) -> str:
+    return isa.name(machine.arch, machine.features)
+
+
+def _two_kinds(machines: tuple[str, str]) -> str:
+    return f"The two were measured on different kinds of CPU: {machines[0]}, and {machines[1]}."
+
+
+def _compares_equal_outputs_alone(pair: Pair) -> bool:
+    """Whether nothing was timed or counted in both, and the outputs are the same: then no machine matters."""
+    return pair.drop is not None and pair.drop.identical and pair.latency is None and pair.instructions is None
+
+
+def _by_key(one: Report) -> dict[tuple[str, str], Measurement]:
+    return {(each.file, each.runtime): each for each in one.measurements}
+
+
+def _check_fit(a: Measurement, b: Measurement) -> None:
+    for one in (a, b):
+        if one.validity.verdict == "INVALID":
+            reasons = ", ".join(one.validity.reasons)
+            raise EnvironmentUnfit(f"{one.file} on {one.runtime} is INVALID: {reasons}.", "measure it again")
+    if a.num_threads != b.num_threads:
+        raise EnvironmentUnfit(f"{a.file} was measured with {a.num_threads} threads and with {b.num_threads}.")
+
+
+def _pair(a: Measurement, b: Measurement) -> Pair:
+    return Pair(
+        file=a.file, runtime=a.runtime, latency=_latency(a, b), instructions=_instructions(a, b), drop=_drop(a, b)
+    )
+
+
+def _latency(a: Measurement, b: Measurement) -> Latency | None:
+    before, after = medians_ms(a.windows), medians_ms(b.windows)
+    if not before or not after:
+        return None
+    ratio, low, high, held = stats.typical_ratio_interval(before, after)
+    drift = 1 + BETWEEN_BENCHES_PERCENT / 100
+    answer = _answer(low, high, 1 / drift, drift) if held >= HELD_PERCENT else "no difference found"
+    return Latency(
+        a_ms=stats.quantile(before, 0.5),
+        b_ms=stats.quantile(after, 0.5),
+        ratio=ratio,
+        low=low,
+        high=high,
+        held_percent=held,
+        detectable_percent=100 * (drift * ratio / low - 1),
+        answer=answer,
+        rounds=min(len(before), len(after)),
+    )
+
+
+def _instructions(a: Measurement, b: Measurement) -> Instructions | None:
+    before, after = a.summary.instructions_p50, b.summary.instructions_p50
+    if before is None or after is None:
+        return None
+    detectable_percent = max(_spread_percent(a), _spread_percent(b)) + BETWEEN_BOOTS_PERCENT
+    ratio, least = after / before, 1 + detectable_percent / 100
+    return Instructions(
+        a=before,
+        b=after,
+        ratio=ratio,
+        detectable_percent=detectable_percent,
+        answer=_answer(ratio, ratio, 1 / least, least),
+    )
+
+
+def _spread_percent(one: Measurement) -> float:
+    s = one.summary
+    if s.instructions_p50 is None or s.instructions_min is None or s.instructions_max is None:
+        return 0.0
+    return 100 * (s.instructions_max - s.instructions_min) / s.instructions_p50
+
+
+def _drop(a: Measurement, b: Measurement) -> Drop | None:
+    if a.accuracy is None or b.accuracy is None:
+        return None
+    before = stats.wilson(a.accuracy.correct, a.accuracy.n)
+    after = stats.wilson(b.accuracy.correct, b.accuracy.n)
+    identical = a.accuracy.outputs_sha256 == b.accuracy.outputs_sha256
+    pp, low, high = (0.0, 0.0, 0.0) if identical else stats.unpaired_drop_pp(before, after)
+    return Drop(
+        a_percent=before.percent,
+        b_percent=after.percent,
+        pp=pp,
+        low_pp=low,
+        high_pp=high,
+        identical=identical,
+        answer=_answer(low, high, 0.0, 0.0),
+        n=min(before.n, after.n),
+    )
+
+
+def _answer(low: float, high: float, least: float, most: float) -> Answer:
+    """What an interval of a cost or a loss says, when nothing between `least` and `most` is a difference."""
+    return "worse" if low > most else "better" if high < least else "no difference found"
+
+
+def _row(pair: Pair) -> Sequence[str]:
+    latency, counts, drop = pair.latency, pair.instructions, pair.drop
+    times: list[str] = ["-"] * 4
+    if counts and not latency:
+        times = [
+            f"{counts.a:,.0f} -> {counts.b:,.0f} instructions",
+            f"{counts.ratio:.4f}",
+            f"{counts.detectable_percent:.2f} %",
+            counts.answer,
+        ]
+    if latency:
+        times = [
+            f"{duration(latency.a_ms)} -> {duration(latency.b_ms)}",
+            f"{latency.ratio:.3f} [{latency.low:.3f}, {latency.high:.3f}]",
+            f"{math.ceil(latency.detectable_percent * 10) / 10:.1f} %",
+            latency.answer,
+        ]
+    right: list[str] = ["-"] * 3
+    if drop:
+        right = [
+            f"{drop.a_percent:.2f} -> {drop.b_percent:.2f}",
+            "identical outputs" if drop.identical else f"{drop.pp:+.2f} [{drop.low_pp:+.2f}, {drop.high_pp:+.2f}]",
+            drop.answer,
+        ]
+    return [pair.file, pair.runtime, *times, *right]

@@ -1,0 +1,1 @@
+"""`edgecnn deploy`: a model, its labels and its runner on a board."""

@@ -1,0 +1,1 @@
+"""`edgecnn export`: from a run to model files, each held against the run it came from."""

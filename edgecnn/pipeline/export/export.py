@@ -1,0 +1,227 @@
+"""`edgecnn export`: a Run in, Artifacts out, each described as it is and checked against the run.
+
+runs/<name>/artifacts/
+    <name>-<precision>.<onnx|tflite>    the files; what is not the default is named: `-full`, `-dotprod`, `-uint8io`
+    <file>.json                         the card of each, with the verdict of its check
+    labels.txt                          one class a line
+    calibration.json                    which training pictures the int8 ranges come from
+    golden.npz                          test pictures and the exact output tensor of every file
+    rescue.json, .md, .png              with --rescue: what each rung of the ladder bought, and what it costs
+
+All is written to a hidden folder first, which takes the place of artifacts/ in one step when it is whole and checked:
+a failure, or a kill at any moment, changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import formats, nets
+from edgecnn.common import arrays, console, escapes, files, locks, scratch
+from edgecnn.common.documents import Unreadable
+from edgecnn.common.escapes import say
+from edgecnn.data import Split, Splits
+from edgecnn.errors import RunError
+from edgecnn.pipeline.export import check, switch, written
+from edgecnn.pipeline.export import exportable as quantize
+from edgecnn.pipeline.export.exportable import Exportable
+from edgecnn.pipeline.export.rescue import ladder, price_list
+from edgecnn.pipeline.export.rescue import show as present
+from edgecnn.pipeline.export.rescue.price_list import PriceList
+from edgecnn.pipeline.train import seen
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import gates, labels, settling, verdicts
+from edgecnn.records.artifact import Artifact, Description
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import EXPORT_LOCK, Run
+
+GOLDEN = 32
+"""Test pictures whose outputs travel with the files."""
+
+
+def export(run: Run, plan: ExportPlan) -> list[Artifact]:
+    """Write, describe and check every file of the plan; with `rescue` int8 is what the ladder's climb has chosen.
+
+    Raises EnvironmentUnfit before any work if a format cannot be written here.
+    """
+    for name in plan.format:
+        formats.get(name).check()
+    plan = _with_last_epochs(plan, run)
+    splits = seen.splits_of(run, plan.only_unseen)
+    if not labels.same(splits.test.classes, run.labels) or splits.test.input_shape != tuple(run.input_shape):
+        raise RunError(
+            f"The data set {run.recipe.data.name!r} is not the one {run.name} was trained on.",
+            "its classes or its picture size differ",
+        )
+    check.require_as_trained(run, splits.validation)
+    with locks.held(run.folder / EXPORT_LOCK, "export"), switch.renewed(run.artifacts) as folder:
+        if "int8" in plan.precision:
+            seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
+        exportable, prices = _prepared(run, splits, plan)
+        reference = check.reference_logits(run, splits.test.pictures)
+        made: list[Artifact] = []
+        values: dict[str, npt.NDArray[Any]] = {}
+        for precision in plan.precision:
+            for name in plan.format:
+                made.append(_named(written.write(exportable, name, precision, plan, folder, "draft"), run, plan))
+                values[made[-1].name] = check.outputs(made[-1], splits.test.pictures)
+        made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
+        for one in made:
+            artifacts.write_card(one)
+        _write_companions(exportable, made, values, splits.test, folder)
+        if prices is not None:
+            _write_prices(prices, made, folder)
+    return [dataclasses.replace(one, path=run.artifacts / one.name) for one in made]
+
+
+def _with_last_epochs(plan: ExportPlan, run: Run) -> ExportPlan:
+    """The plan with the rung that the run's recipe asks for, unless it names rungs itself or looks for some."""
+    if not run.recipe.qat_epochs or plan.rungs or plan.rescue != "off" or "int8" not in plan.precision:
+        return plan
+    return dataclasses.replace(plan, rungs={"qat": {"epochs": run.recipe.qat_epochs}})
+
+
+def judge(made: Sequence[Artifact], strict: bool = False) -> None:
+    """The gate, once the files are written and shown.
+
+    Raises GateFailed that names every file that failed its check; with `strict` Undecided for one whose check cannot
+    tell, which is a warning otherwise.
+    """
+    settling.settle(
+        [verdicts.gate(one.name, one.verdict) for one in made if one.verdict is not None],
+        strict,
+        "--rescue looks for what mends int8; a larger --max-drop accepts it",
+        "more pictures would tell: a larger test split",
+    )
+
+
+def show(made: Sequence[Artifact]) -> None:
+    """Print what each file is and how its check came out: a table, then how far the two int8 files are apart."""
+    shared = run_prefix(made)
+    rows = []
+    for one in made:
+        description, verdict = one.description, one.verdict
+        row = [one.name.removeprefix(shared), f"{description.bytes / 1000:.1f}"]
+        row += [f"{description.float_operators} of {sum(description.operators.values())}"]
+        if verdict is not None:
+            row += [
+                f"{verdict.top1_percent:.2f} [{verdict.top1_low_percent:.1f}, {verdict.top1_high_percent:.1f}]",
+                f"{verdict.drop_pp:+.2f} [{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}]",
+                gates.word(verdict.check),
+            ]
+        rows.append(row)
+    verdicts = [one.verdict for one in made if one.verdict is not None]
+    if verdicts:
+        first = verdicts[0]
+        say(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
+    console.table(("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check"), rows)
+    for one in made:
+        if one.parity is not None:
+            say(
+                f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
+                f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
+                f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
+            )
+            break
+    for one in made:
+        if one.description.micro_arena_bytes is not None:
+            say(
+                f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
+                "in tflite-micro"
+            )
+
+
+def show_prices(run: Run) -> None:
+    """Print the price list of the run's last rescue."""
+    present.show(price_list.read(run.artifacts / price_list.FILE))
+
+
+def run_prefix(made: Sequence[Artifact]) -> str:
+    """What all file names of one run begin with."""
+    return f"{made[0].run}-" if made and made[0].run else ""
+
+
+def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
+    """Named by the precision the file has, not the one that was asked for."""
+    marks = [run.name, description.precision]
+    of_onnx = description.format == "onnx"
+    if description.precision.startswith("int8"):
+        if plan.weight_range != "safe":
+            marks.append(plan.weight_range)
+        if of_onnx and plan.target != "any":
+            marks.append(plan.target)
+        if plan.io not in ("auto", "uint8" if of_onnx and plan.target == "any" else "int8"):
+            marks.append(f"{plan.io}io")
+    if of_onnx and plan.onnx_for:
+        marks.append(f"ort{plan.onnx_for}")
+    return "-".join(marks) + formats.get(description.format).SUFFIX
+
+
+def _prepared(run: Run, splits: Splits, plan: ExportPlan) -> tuple[Exportable, PriceList | None]:
+    if plan.rescue == "off":
+        return quantize.prepare(run, splits, plan), None
+    with scratch.folder() as work:
+        chosen, prices = ladder.climb(run, splits, plan, work)
+    return quantize.exportable(chosen, nets.restore(run)), prices
+
+
+def _named(draft: Artifact, run: Run, plan: ExportPlan) -> Artifact:
+    path = draft.path.rename(draft.path.with_name(file_name(run, draft.description, plan)))
+    return dataclasses.replace(draft, path=path)
+
+
+def _checked(
+    one: Artifact,
+    all_made: list[Artifact],
+    values: dict[str, npt.NDArray[Any]],
+    test: Split,
+    reference: npt.NDArray[np.float32],
+    plan: ExportPlan,
+) -> Artifact:
+    """With its verdict and, for an int8 file, its parity with the other format's."""
+    logits = artifacts.decode(values[one.name], one.description.output)
+    verdict = verdicts.judge(logits, reference, test.labels, plan.max_drop)
+    others = (other for other in all_made if other.description.format != one.description.format)
+    parities = (verdicts.parity(one, other, values[one.name], values[other.name]) for other in others)
+    return dataclasses.replace(one, verdict=verdict, parity=next((p for p in parities if p is not None), None))
+
+
+def _write_companions(
+    model: Exportable, made: list[Artifact], values: dict[str, npt.NDArray[Any]], test: Split, folder: Path
+) -> None:
+    files.write_text(folder / "labels.txt", "".join(f"{escapes.line(label)}\n" for label in model.run.labels))
+    if model.calibration is not None:
+        files.write_json(folder / "calibration.json", model.calibration.manifest())
+    chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))
+    golden = {"images": test.pictures[chosen], "labels": test.labels[chosen]}
+    golden |= _kept_golden(model.run.artifacts, golden["images"])
+    golden |= {one.name: values[one.name][chosen] for one in made}
+    stream = io.BytesIO()
+    np.savez(stream, **golden)
+    files.write_bytes(folder / "golden.npz", stream.getvalue())
+
+
+def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None:
+    rescued = [one for one in made if one.description.precision.startswith("int8")]
+    whole = dataclasses.replace(prices, verdicts={one.name: one.verdict for one in rescued if one.verdict is not None})
+    price_list.write(whole, folder / price_list.FILE)
+    files.write_text(folder / price_list.PAGE, present.markdown(whole))
+    present.draw(whole, folder / price_list.PICTURE)
+
+
+def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of files of an earlier export that are still there."""
+    try:
+        old = arrays.read(folder / "golden.npz")
+    except Unreadable:
+        return {}
+    if not np.array_equal(old.get("images", []), images):
+        return {}
+    return {name: values for name, values in old.items() if (folder / name).is_file()}

@@ -1,0 +1,230 @@
+"""Climb: try the rungs on validation pictures, and stop at the first that passes.
+
+Plain int8 is rescued if it fails its gate beyond doubt; where the validation pictures cannot tell, nothing is known to
+be broken, and more pictures are the answer. A rung then passes if its drop is at most the limit: that is a choice among
+tries, and what it is worth is told by the test pictures, with an interval.
+
+A rung is tried on top of those that helped before it, and its best try is taken if it is right more often than what it
+stands on beyond doubt. One that passes is then tried alone: what it does not need is left out again. With `rescue =
+"all"` the rungs above the first that passes are priced too, on the same ground as that one: they are its alternatives.
+Every try is a file like the one that would be deployed, run as a device would.
+
+All choices are made on validation pictures. The test pictures are touched once, by the export that follows, and
+whatever it finds, nothing is climbed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from edgecnn import nets
+from edgecnn.common import config, console, documents, stats
+from edgecnn.data import Splits
+from edgecnn.errors import PlanError
+from edgecnn.onboard import runtimes
+from edgecnn.pipeline.export import check, exportable, rungs, scheme, written
+from edgecnn.pipeline.export.rescue import pricing
+from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, Row
+from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.scheme import Scheme
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import plans, verdicts
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.run import Run
+
+Taken = Mapping[str, Options]
+
+
+@dataclass
+class Climb:
+    """What a climb knows while it goes on."""
+
+    run: Run
+    splits: Splits
+    plan: ExportPlan
+    folder: Path
+    """Takes the tries' files."""
+    format: str
+    """Of those files; one format prices all, for every format holds the same scales."""
+    net: nn.Module
+    reference: npt.NDArray[np.float32]
+    """The float net's logits (N, K) of the validation pictures."""
+    outcomes: list[Outcome] = field(default_factory=list)
+    """Of all tries, plain int8 first."""
+    rows: list[Row] = field(default_factory=list)
+    files: list[Artifact] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+
+def climb(run: Run, splits: Splits, plan: ExportPlan, folder: Path) -> tuple[Scheme, PriceList]:
+    """The scheme that was chosen, and what every try bought and costs; files go into `folder`.
+
+    If no rung passes, those are chosen that helped beyond doubt. Raises PlanError if no format of the plan can be
+    timed, EnvironmentUnfit or a LinkError, before any work, if the board cannot measure.
+    """
+    format_name, runtime = _priced(plan)
+    machine = pricing.require(plan.board, runtime)
+    reference = check.reference_logits(run, splits.validation.pictures)
+    here = Climb(run, splits, plan, folder, format_name, nets.restore(run), reference)
+    chosen = _choose(here)
+    prices = pricing.price(here.files, plan.board, runtime)
+    rows = [
+        dataclasses.replace(row, price=price, taken=_is_taken(row, chosen.taken))
+        for row, price in zip(here.rows, prices, strict=True)
+    ]
+    right = here.reference.argmax(1) == splits.validation.labels
+    return chosen, PriceList(
+        run=run.name,
+        command=command(run, plan),
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        board=plan.board,
+        environment=machine,
+        format=here.format,
+        runtime=runtime,
+        max_drop_pp=plan.max_drop,
+        float_top1_percent=100 * float(right.mean()),
+        rows=tuple(rows),
+        passed_over=tuple(here.passed_over),
+        chosen=chosen.taken,
+        chosen_command=command(run, dataclasses.replace(plan, rescue="off", rungs=chosen.taken)),
+    )
+
+
+def command(run: Run, plan: ExportPlan) -> str:
+    """The command line of an export: the run and every key that is not the default."""
+    usual = {**config.table_of(plans.load(ExportPlan, "default")), "name": plan.name}
+    words = ["edgecnn", "export", str(run.folder)]
+    for key, value in config.table_of(plan).items():
+        if key == "rungs":
+            for name, options in value.items():
+                words += [part for option in _settings(name, options) for part in ("-s", option)]
+        elif value != usual.get(key):
+            words += ["-s", f"{key}={','.join(value) if isinstance(value, list) else _toml(value)}"]
+    return shlex.join(words)
+
+
+def _priced(plan: ExportPlan) -> tuple[str, str]:
+    """(format, runtime) of the tries' files: the plan's last format that a board runs."""
+    for name in reversed(plan.format):
+        for runtime in runtimes.for_format(name):
+            if runtimes.get(runtime).ON_BOARDS:
+                return name, runtime
+    raise PlanError(f"A rescue times its files, and no board runs {', '.join(plan.format)}.", "--format onnx,tflite")
+
+
+def _choose(here: Climb) -> Scheme:
+    """Climb from plain int8 to the scheme to export."""
+    plain, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
+    ground = plain
+    answer: Scheme | None = ground if here.rows[0].outcome != "fail" else None
+    for name in rungs.ORDER:
+        if answer is not None and here.plan.rescue == "first":
+            break
+        outcomes, tried = [standing], [ground]
+        for options in rungs.get(name).tries(ground, outcomes):
+            step = functools.partial(rungs.take, ground, name, options)
+            one, outcome = _try(here, step)
+            tried.append(one)
+            outcomes.append(outcome)
+        if len(outcomes) == 1:
+            here.passed_over.append(name)
+            continue
+        best = max(range(1, len(outcomes)), key=lambda i: (outcomes[i].passed, outcomes[i].rank))
+        if answer is None and outcomes[best].passed:
+            answer = _without_the_rest(here, plain, tried[best], outcomes[best])
+        elif answer is None and outcomes[best].beats(standing):
+            ground, standing = tried[best], outcomes[best]
+    return ground if answer is None else answer
+
+
+def _without_the_rest(here: Climb, plain: Scheme, passed: Scheme, outcome: Outcome) -> Scheme:
+    """The last rung alone, if it passes and what helped before it adds nothing beyond doubt."""
+    *before, name = passed.taken
+    if not before:
+        return passed
+    alone, found = _try(here, functools.partial(rungs.take, plain, name, passed.taken[name]))
+    return alone if found.passed and not outcome.beats(found) else passed
+
+
+def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
+    """Take the step, write the file, run it on the validation pictures, and add its row."""
+    validation, plan = here.splits.validation, here.plan
+    started = time.perf_counter()
+    tried = step()
+    model = exportable.exportable(tried, here.net)
+    one = written.write(model, here.format, "int8", plan, here.folder, f"try-{len(here.rows)}")
+    made_s = time.perf_counter() - started
+    logits = artifacts.decode(check.outputs(one, validation.pictures), one.description.output)
+    verdict = verdicts.judge(logits, here.reference, validation.labels, plan.max_drop)
+    passed = verdict.check != "fail" and verdict.drop_pp <= plan.max_drop
+    *on, rung = tried.taken or [PLAIN]
+    options = tried.taken.get(rung, {})
+    outcome = Outcome(
+        options=options,
+        right=logits.argmax(1) == validation.labels,
+        squared_error=float(np.mean((logits - here.reference) ** 2)),
+        passed=passed,
+    )
+    here.outcomes.append(outcome)
+    plain = here.outcomes[0]
+    bought, bought_low, bought_high = rungs.gain_pp(outcome.right, plain.right)
+    row = Row(
+        rung=rung,
+        label=rungs.get(rung).label(options) if tried.taken else PLAIN,
+        options=options,
+        on={name: tried.taken[name] for name in on},
+        command=command(here.run, dataclasses.replace(plan, rescue="off", rungs=tried.taken)),
+        precision=one.description.precision,
+        bytes=one.description.bytes,
+        float_operators=one.description.float_operators,
+        n=verdict.n,
+        top1_percent=verdict.top1_percent,
+        top1_low_percent=verdict.top1_low_percent,
+        top1_high_percent=verdict.top1_high_percent,
+        drop_pp=verdict.drop_pp,
+        drop_low_pp=verdict.drop_low_pp,
+        drop_high_pp=verdict.drop_high_pp,
+        bought_pp=bought,
+        bought_low_pp=bought_low,
+        bought_high_pp=bought_high,
+        bought_p_value=stats.mcnemar_exact(
+            int((outcome.right & ~plain.right).sum()), int((~outcome.right & plain.right).sum())
+        ),
+        passed=passed,
+        outcome=verdict.check,
+        made_s=made_s,
+    )
+    here.rows.append(row)
+    here.files.append(one)
+    console.note(f"{row.label}: drop {verdict.drop_pp:.2f} pp on {verdict.n:,} validation pictures")
+    return tried, outcome
+
+
+def _is_taken(row: Row, chosen: Taken) -> bool:
+    """Whether the row is a step of what was chosen."""
+    if row.rung == PLAIN:
+        return not chosen
+    steps = list(chosen.items())[: len(row.on) + 1]
+    return steps == [*row.on.items(), (row.rung, row.options)]
+
+
+def _settings(name: str, options: Options) -> list[str]:
+    if not options:
+        return [f"rungs.{name}={{}}"]
+    return [f"rungs.{name}.{key}={_toml(value)}" for key, value in options.items()]
+
+
+def _toml(value: object) -> str:
+    return value if isinstance(value, str) else documents.to_json(value, None)

@@ -1,0 +1,64 @@
+"""What each try costs: its latency on the board, in fresh processes that take turns; instructions without a clock."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from edgecnn import boards
+from edgecnn.boards import Board
+from edgecnn.common import console
+from edgecnn.errors import MissingPackage, UsageError
+from edgecnn.onboard import runtimes
+from edgecnn.onboard.measure import Counting, Timing, job_of
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.environment import Environment
+from edgecnn.records.report import Count, Summary, Window
+from edgecnn.records.summary import summarise
+
+ROUNDS = 6
+"""Fresh processes a file: the fewest whose median has a 95 % interval."""
+TIMING = Timing(warmup_runs=20, num_runs=10, min_secs=0.05)
+COUNTING = Counting(num_counts=10, least_instructions=1_000_000)
+
+
+def require(board: str, runtime: str) -> Environment:
+    """The board's facts. Raises what would make a long climb vain.
+
+    MissingPackage if it lacks the runtime, UsageError if it neither keeps time nor counts instructions.
+    """
+    with boards.open(board) as machine:
+        if not machine.keeps_time and not machine.counts_instructions:
+            raise UsageError(
+                f"The board {board!r} keeps no time and counts no instructions, so no file has a price there.",
+                "--board emulated:pi4 counts; local and ssh://user@host keep time",
+            )
+        facts = machine.facts()
+    package = runtimes.get(runtime).PACKAGE
+    if package not in facts.packages:
+        raise MissingPackage(package, None, f"Timing the rescue's files on {board}")
+    return facts
+
+
+def price(files: Sequence[Artifact], board: str, runtime: str) -> list[Summary]:
+    """What one inference of each file costs on the board, one thread. Raises what the board does."""
+    windows: list[list[Window]] = [[] for _ in files]
+    counts: list[list[Count]] = [[] for _ in files]
+    with boards.open(board) as machine, console.progress("timing", ROUNDS * len(files)) as advance:
+        for round_ in range(ROUNDS if machine.keeps_time else 1):  # counts repeat
+            turns = range(len(files)) if round_ % 2 == 0 else reversed(range(len(files)))
+            for i in turns:
+                _measure(machine, files[i], runtime, windows[i], counts[i])
+                advance(1)
+    return [summarise(seen, None, None, counted) for seen, counted in zip(windows, counts, strict=True)]
+
+
+def _measure(machine: Board, file: Artifact, runtime: str, windows: list[Window], counts: list[Count]) -> None:
+    job = dataclasses.replace(
+        job_of(file, runtime),
+        window=TIMING if machine.keeps_time else None,
+        count=None if machine.keeps_time else COUNTING,
+    )
+    outcome = machine.run(job)
+    windows += [outcome.window] if outcome.window else []
+    counts += [outcome.count] if outcome.count else []

@@ -1,0 +1,187 @@
+"""The price list for people: a table on stdout, the same in Markdown, and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.common import console, escapes, plotting, stats, units
+from edgecnn.common.escapes import say
+from edgecnn.pipeline.export import rungs
+from edgecnn.pipeline.export.rescue.price_list import PriceList, Row
+from edgecnn.records import environment, gates
+from edgecnn.records.report import Summary
+
+BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+
+COUNTED = "k instructions"
+"""The unit of a board that keeps no time."""
+
+Cost = tuple[float, float, float]
+"""A figure and its interval, or its least and largest reading."""
+
+
+def show(prices: PriceList) -> None:
+    """Print the price list: at most 80 columns wide for nets whose layers have short names."""
+    plain = prices.rows[0]
+    say(
+        f"Rescue: drop on {plain.n:,} validation pictures, float {prices.float_top1_percent:.2f} %, "
+        f"gate {prices.max_drop_pp:g} pp"
+    )
+    console.table(*_cells(prices))
+    for sentence in sentences(prices):
+        say(sentence)
+
+
+def markdown(prices: PriceList) -> str:
+    """The table with all its columns, and the commands."""
+    head, rows = _cells(prices)
+    head = [*head, "p", "file", "made in"]
+    whole = [
+        [*cells, "-" if row is prices.rows[0] else _p(row.bought_p_value), row.precision, f"{row.made_s:.0f} s"]
+        for cells, row in zip(rows, prices.rows, strict=True)
+    ]
+    machine = prices.environment
+    lines = [
+        f"# The rescue of {escapes.markdown(prices.run)}",
+        "",
+        f"    {escapes.line(prices.command)}",
+        "",
+        f"{prices.date[:10]}, {prices.board}: {escapes.markdown(environment.machine_name(machine))}, "
+        f"{machine.cores} cores, {prices.runtime}, one thread; accuracy on {prices.rows[0].n:,} validation "
+        f"pictures, float {prices.float_top1_percent:.2f} %; intervals hold 95 %.",
+        "",
+        console.markdown_table(head, escapes.markdown_cells(whole)),
+        *(f"- {escapes.markdown(sentence)}" for sentence in [*sentences(prices), *verdicts(prices)]),
+        "",
+        "Each row's own command stands in rescue.json; the one that exports what was chosen:",
+        "",
+        f"    {escapes.line(prices.chosen_command)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def sentences(prices: PriceList) -> list[str]:
+    """What the table means and what was chosen, a line each."""
+    lines = ["bought: right more often than row 1, paired; *: exported"]
+    for ground in sorted({_ground(row) for row in prices.rows if row.on}):
+        lines.append(f"{'+' * len(ground)}: on top of {' and '.join(ground)}")
+    if prices.passed_over:
+        lines.append(f"does not apply to this net: {', '.join(prices.passed_over)}")
+    plain = prices.rows[0]
+    if plain.outcome == "cannot tell":
+        needed = stats.needed_n(plain.n, plain.drop_pp, plain.drop_low_pp, plain.drop_high_pp, prices.max_drop_pp)
+        lines.append(f"plain int8 on validation: {gates.doubt(plain.n, needed)}, so nothing was rescued")
+    elif plain.passed:
+        lines.append("plain int8 passed on validation: there was nothing to rescue")
+    elif any(row.passed for row in prices.rows):
+        lines.append(f"chosen on validation: {' + '.join(prices.chosen)}")
+    else:
+        lines.append("no rung passed on validation; exported is what helped beyond doubt")
+    return lines
+
+
+def verdicts(prices: PriceList) -> list[str]:
+    """How what was exported came out on the test pictures, a line each."""
+    return [
+        f"{name}, on {one.n:,} test pictures that no choice has seen: drop {one.drop_pp:+.2f} "
+        f"[{one.drop_low_pp:+.2f}, {one.drop_high_pp:+.2f}] pp, {gates.word(one.check)}"
+        for name, one in prices.verdicts.items()
+    ]
+
+
+def draw(prices: PriceList, path: Path) -> None:
+    """Write a PNG of three panels, a line for each row: drop with its interval and the gate, latency, bytes."""
+    from matplotlib.figure import Figure
+
+    rows = prices.rows
+    figure = Figure(figsize=(10, 1.6 + 0.27 * len(rows)), layout="constrained")
+    drop, cost, size = figure.subplots(1, 3, sharey=True, width_ratios=(3, 2, 1.2))
+    places = range(len(rows))
+    colours = [GREEN if row.passed else VERMILION for row in rows]
+    unit, priced = _costs(rows)
+    for place, row, colour, one in zip(places, rows, colours, priced, strict=True):
+        drop.plot([row.drop_low_pp, row.drop_high_pp], [place, place], color=colour, lw=1.5)
+        drop.plot(row.drop_pp, place, "o", color=colour, ms=5)
+        if one is not None:
+            cost.plot(one[1:], [place, place], color=BLUE, lw=1.5)
+            cost.plot(one[0], place, "o", color=BLUE, ms=5)
+        size.barh(place, row.bytes / 1000, height=0.6, color=BLUE)
+    drop.axvline(prices.max_drop_pp, color=GREY, ls="--", lw=1)
+    drop.set_xscale("symlog", linthresh=1.0)  # a tenth of a point matters as much as ten
+    drop.set_xticks(ticks := [t for t in (-1, 0, 1, 3, 10, 30, 100) if t <= max(r.drop_high_pp for r in rows) * 1.5])
+    drop.set_xticklabels([str(tick) for tick in ticks])
+    drop.minorticks_off()
+    drop.set_xlabel(f"drop against float, pp, {rows[0].n:,} validation\npictures; dashed: the gate")
+    cost.set_xlabel(f"{unit} an inference on {prices.board},\n{prices.runtime}, one thread")
+    cost.set_xlim(left=0)
+    size.set_xlabel("kB")
+    drop.set_yticks(list(places), [_name(row) for row in rows])
+    drop.set_ylim(len(rows) - 0.5, -0.5)
+    for axes in (drop, cost, size):
+        axes.grid(axis="x", alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"The rescue of {prices.run}: green passes, * is exported")
+    plotting.save(figure, path)
+
+
+def _cells(prices: PriceList) -> tuple[list[str], list[list[str]]]:
+    unit, costs = _costs(prices.rows)
+    head = ["what", "bought pp [95 %]", "drop", unit if unit == COUNTED else f"{unit} [95 %]", "kB"]
+    return head, [
+        [
+            _name(row),
+            "-" if row is prices.rows[0] else _bought(row),
+            f"{row.drop_pp:.2f}",
+            _written(cost, interval=unit != COUNTED),
+            units.digits(row.bytes / 1000),
+        ]
+        for row, cost in zip(prices.rows, costs, strict=True)
+    ]
+
+
+def _bought(row: Row) -> str:
+    return f"{row.bought_pp:+.2f} [{row.bought_low_pp:.1f}, {row.bought_high_pp:.1f}]"
+
+
+def _p(value: float) -> str:
+    """Two digits would claim more than a p-value says; below what a float holds it is no zero."""
+    return f"{value:.1g}" if value > 0 else "< 1e-300"
+
+
+def _name(row: Row) -> str:
+    return f"{'+' * len(row.on)}{' ' if row.on else ''}{row.label}{' *' if row.taken else ''}"
+
+
+def _ground(row: Row) -> tuple[str, ...]:
+    """The labels of what a row stands on."""
+    return tuple(rungs.get(name).label(options) for name, options in row.on.items())
+
+
+def _costs(rows: Sequence[Row]) -> tuple[str, list[Cost | None]]:
+    """(unit, a cost for each row): latency in one unit for all, or thousand instructions on a board without a clock."""
+    prices = [row.price or Summary(peak_rss_bytes=0) for row in rows]
+    times = [price.p50_ms for price in prices if price.p50_ms is not None]
+    if not times:
+        return COUNTED, [_counted(price) for price in prices]
+    factor, unit = units.scale(max(times))
+    return unit, [_timed(price, factor) for price in prices]
+
+
+def _timed(price: Summary, factor: float) -> Cost | None:
+    if price.p50_ms is None or price.p50_low_ms is None or price.p50_high_ms is None:
+        return None
+    return factor * price.p50_ms, factor * price.p50_low_ms, factor * price.p50_high_ms
+
+
+def _counted(price: Summary) -> Cost | None:
+    if price.instructions_p50 is None or price.instructions_min is None or price.instructions_max is None:
+        return None
+    return price.instructions_p50 / 1000, price.instructions_min / 1000, price.instructions_max / 1000
+
+
+def _written(cost: Cost | None, interval: bool) -> str:
+    if cost is None:
+        return "-"
+    value, low, high = (units.digits(part) for part in cost)
+    return f"{value} [{low}, {high}]" if interval else value

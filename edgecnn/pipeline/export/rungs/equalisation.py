@@ -1,0 +1,121 @@
+"""equalisation: channels are scaled up in one layer and down in the next until both use their int8 steps alike.
+
+Cross-layer equalisation (Nagel et al., 2019, ICCV, arXiv:1906.04721, section 4.1). Where only steps f with
+f(s x) = s f(x) lie between two layers, channel i may be multiplied by s_i > 0 behind the first and divided by it in the
+second: the net is the same. With r1_i and r2_i the largest magnitude of what channel i has of either layer's weights,
+batch norm folded, s_i = sqrt(r2_i / r1_i) makes both sqrt(r1_i r2_i) (equation 11). ReLU6 is no such step, so its
+pairs are left as they are. It costs nothing on the device.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from edgecnn.errors import PlanError
+from edgecnn.nets import graph
+from edgecnn.nets.graph import Link
+from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.scheme import Scheme
+
+TITLE = "Neighbouring layers share their channels' ranges out between them."
+
+MOST_SWEEPS = 100
+NEGLIGIBLE = 1e-3
+"""Sweeps over all pairs end when no channel is scaled by a larger share than this."""
+
+
+def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
+    """Once, if there is a pair to equalise."""
+    if pairs(scheme.net, scheme.run.input_shape):
+        yield {}
+
+
+def label(options: Options) -> str:
+    return "equalisation"
+
+
+def apply(scheme: Scheme) -> Scheme:
+    net = copy.deepcopy(scheme.net)
+    found = pairs(net, scheme.run.input_shape)
+    if not found:
+        raise PlanError(
+            f"{scheme.run.name} has no pair of layers to equalise.",
+            "a pair needs ReLU or nothing between its layers, and no branch",
+        )
+    with torch.no_grad():
+        for _ in range(MOST_SWEEPS):
+            if max(_equalise(net, pair) for pair in found) < NEGLIGIBLE:
+                break
+    return dataclasses.replace(scheme, net=net)
+
+
+def pairs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Link]:
+    """The linked layers whose channels can be told apart: one channel out of the first is one into the second."""
+    links = graph.links(graph.export(net, input_shape))
+    return [
+        link
+        for link in links
+        if len(_weight(net, link.source)) == _channels_in(net.get_submodule(link.target)) and _scalable(net, link)
+    ]
+
+
+def rescale(net: nn.Module, link: Link, scale: Tensor) -> None:
+    """Multiply the channels between a pair by scale (C,), positive, and divide by it in the second layer, in place."""
+    behind = net.get_submodule(link.norm or link.source)
+    for parameter in (behind.weight, behind.bias):
+        if isinstance(parameter, Tensor):
+            parameter *= scale.reshape(-1, *[1] * (parameter.ndim - 1))
+    target = _weight(net, link.target)
+    along = 0 if _is_depthwise(net, link.target) else 1
+    target /= scale.reshape([-1 if axis == along else 1 for axis in range(target.ndim)])
+
+
+def _equalise(net: nn.Module, link: Link) -> float:
+    """Equalise the channels of one pair; the largest relative change of a scale."""
+    first = _weight(net, link.source).flatten(1).abs().amax(1) * _gain(net, link)  # (C,)
+    target = _weight(net, link.target)
+    second = (target if _is_depthwise(net, link.target) else target.transpose(0, 1)).flatten(1).abs().amax(1)  # (C,)
+    scale = torch.where((first > 0) & (second > 0), (second / first).sqrt(), torch.ones(()))  # a dead channel stays
+    rescale(net, link, scale)
+    return float((scale - 1).abs().max())
+
+
+def _gain(net: nn.Module, link: Link) -> Tensor:
+    """What the batch norm of a pair multiplies each channel by, in magnitude: (C,), or 1 where there is none."""
+    if link.norm is None:
+        return torch.ones(())
+    norm = net.get_submodule(link.norm)
+    assert isinstance(norm.weight, Tensor)
+    assert isinstance(norm.running_var, Tensor)
+    return norm.weight.abs() / (norm.running_var + link.norm_eps).sqrt()
+
+
+def _scalable(net: nn.Module, link: Link) -> bool:
+    """A batch norm without weights cannot carry a scale, and a grouped target that is not depthwise mixes channels."""
+    affine = link.norm is None or isinstance(net.get_submodule(link.norm).weight, Tensor)
+    ungrouped = getattr(net.get_submodule(link.target), "groups", 1) == 1
+    return affine and (ungrouped or _is_depthwise(net, link.target))
+
+
+def _is_depthwise(net: nn.Module, layer: str) -> bool:
+    """One filter for each channel: weights (C, 1, k, k)."""
+    module = net.get_submodule(layer)
+    return isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels == module.out_channels
+
+
+def _channels_in(layer: nn.Module) -> int:
+    if isinstance(layer, nn.Conv2d):
+        return layer.in_channels
+    assert isinstance(layer, nn.Linear)
+    return layer.in_features
+
+
+def _weight(net: nn.Module, layer: str) -> Tensor:
+    weight = net.get_submodule(layer).weight
+    assert isinstance(weight, Tensor)
+    return weight

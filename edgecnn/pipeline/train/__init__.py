@@ -1,0 +1,1 @@
+"""`edgecnn train`: from a recipe and a data set to a run."""

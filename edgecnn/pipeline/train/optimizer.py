@@ -1,0 +1,61 @@
+"""The optimiser of a recipe, which weights decay, and the moving average that is kept."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgecnn.pipeline.train.checkpoint import State
+from edgecnn.records.recipe import OptimPlan
+
+
+def fresh_state(net: nn.Module, optim: OptimPlan) -> State:
+    """What training changes, before its first step."""
+    groups = list(_groups(net, optim))
+    optimizer: torch.optim.Optimizer
+    if optim.name == "sgd":
+        optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0)
+    elif optim.name == "adam":
+        optimizer = torch.optim.Adam(groups, lr=optim.lr, betas=(optim.momentum, 0.999))
+    else:
+        optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=(optim.momentum, 0.99))
+    averaged = copy.deepcopy(net).requires_grad_(False) if optim.ema else None
+    return State(net, optimizer, averaged, [])
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Of every group, as many times larger as the group says."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["times"]
+
+
+def step(state: State, optim: OptimPlan, number: int) -> None:
+    """Step `number` of all, counted from 0: the weights, then their moving average if one is kept."""
+    state.optimizer.step()
+    if state.averaged is not None:
+        _average(state.averaged, state.net, optim.ema, number)
+
+
+def _groups(net: nn.Module, optim: OptimPlan) -> Iterator[dict[str, Any]]:
+    # Weight decay is for weights that multiply inputs; on biases and batch norm it only shifts the scale
+    # (He et al., 2019, CVPR, arXiv:1812.01187, section 3.1).
+    shifts = [module.bias for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    known = {id(shift) for shift in shifts}
+    others = [p for p in net.parameters() if p.ndim <= 1 and id(p) not in known]
+    weights = [p for p in net.parameters() if p.ndim > 1]
+    yield {"params": weights, "weight_decay": optim.weight_decay, "times": 1.0}
+    elsewhere = optim.weight_decay if optim.decay == "all" else 0.0
+    yield {"params": others, "weight_decay": elsewhere, "times": 1.0}
+    if shifts:
+        yield {"params": shifts, "weight_decay": elsewhere, "times": optim.bias_lr}
+
+
+def _average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+    """Move the weights of `averaged` towards those of `net`; quickly in the first steps."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(averaged.parameters()), list(net.parameters()), 1 - decay)

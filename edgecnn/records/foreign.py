@@ -1,0 +1,210 @@
+"""What is known of a model file that has no card: its own metadata, a label file beside it, and what the user says.
+
+Nothing is guessed in silence: where nobody says what stands for a pixel, raw values are assumed, and `Known` tells so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.errors import DataError, UsageError
+from edgecnn.records import labels
+from edgecnn.records.artifact import RESIZE_RULE, Artifact, Description, Preprocessing, TensorSpec, class_count
+
+Number = float | tuple[float, ...]
+"""One for all channels, or one for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions:
+    """What the user says of the pictures a file takes, against what the file or its card says; None: nothing."""
+
+    size: tuple[int, int] | None = None
+    """(height, width)"""
+    channels: int | None = None
+    mean: Number | None = None
+    std: Number | None = None
+    logits: str | None = None
+    """The output that names the classes."""
+
+    def words(self) -> list[str]:
+        """The options of the command line that say the same."""
+        said = {
+            "--size": "x".join(map(str, self.size)) if self.size else None,
+            "--channels": self.channels,
+            "--mean": _listed(self.mean),
+            "--std": _listed(self.std),
+            "--logits": self.logits,
+        }
+        return [word for option, value in said.items() if value is not None for word in (option, str(value))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A model file as it will be fed and read, and who says so."""
+
+    artifact: Artifact
+    names: str
+    """What its classes are called, and by whose word."""
+    whose: str | None
+    """Who says what stands for a pixel, such as "its card"; None if nobody does."""
+
+    @property
+    def sentence(self) -> str:
+        """All that was taken, in one line."""
+        size = self.artifact.preprocessing
+        shape = f"{size.height} x {size.width} x {size.channels} {size.colour_order}"
+        fed = fed_words(self.artifact.description.input, size)
+        return f"{self.artifact.name} takes {shape}, {fed} ({self.whose or 'which nobody says'}); {self.names}"
+
+
+def known(path: Path, description: Description) -> Known:
+    """A file without a card, by its own metadata and a label file beside it."""
+    preprocessing, image = assumed_preprocessing(description.input), description.image
+    whose = None
+    if image is not None:
+        if image.colour_order is not None and (image.colour_order == "grey") == (preprocessing.channels == 1):
+            preprocessing = dataclasses.replace(preprocessing, colour_order=image.colour_order)
+        if image.mean is not None and image.std is not None:
+            preprocessing = dataclasses.replace(preprocessing, mean=image.mean, std=image.std)
+            whose = image.source
+    description, called, names = _classes(path, description)
+    one = Artifact(path=path, description=description, preprocessing=preprocessing, labels=called)
+    return Known(artifact=one, names=names, whose=whose)
+
+
+def carded(one: Artifact) -> Known:
+    """A file with its card."""
+    return Known(artifact=one, names=f"classes {labels.listed(one.labels)}", whose="its card")
+
+
+def with_options(before: Known, options: PictureOptions) -> Known:
+    """The same file, fed as the user says. Raises UsageError for a size or a number of channels it cannot take."""
+    if options == PictureOptions():
+        return before
+    one, size = before.artifact, before.artifact.preprocessing
+    if options.logits is not None:
+        one = dataclasses.replace(one, description=_read_by(one, options.logits))
+        called, names = class_names(one.path, one.description, class_count(one.description.output))
+        one = dataclasses.replace(one, labels=called)
+        before = dataclasses.replace(before, names=f"{names}; {options.logits} is taken for the classes, as you say")
+    height, width = options.size or (size.height, size.width)
+    wanted = dataclasses.replace(size, height=height, width=width, channels=options.channels or size.channels)
+    description = dataclasses.replace(one.description, input=_resized(one, wanted))
+    if wanted.channels != size.channels:
+        wanted = dataclasses.replace(wanted, colour_order="grey" if wanted.channels == 1 else "RGB")
+    whose = before.whose
+    if options.mean is not None or options.std is not None:
+        mean = size.mean if options.mean is None else options.mean
+        std = size.std if options.std is None else options.std
+        wanted, whose = dataclasses.replace(wanted, mean=mean, std=std), "as you say"
+    for name, numbers in (("mean", wanted.mean), ("std", wanted.std)):
+        if isinstance(numbers, tuple) and len(numbers) != wanted.channels:
+            raise UsageError(
+                f"--{name} {_listed(numbers)} names {len(numbers)} channels, {one.name} takes {wanted.channels}.",
+                "one number for all channels, or one for each",
+            )
+    one = dataclasses.replace(one, description=description, preprocessing=wanted)
+    return dataclasses.replace(before, artifact=one, whose=whose)
+
+
+def _classes(path: Path, description: Description) -> tuple[Description, tuple[str, ...], str]:
+    """(the file read by the output that names its classes, their names, whose they are).
+
+    Of several outputs it is the only one with a value for each name; where the names do not tell, it is the first.
+    """
+    found, said = class_names(path, description, class_count(description.output))
+    if len(description.outputs) < 2:
+        return description, found, said
+    fits = []
+    for output in description.outputs:
+        names, words = class_names(path, description, class_count(output))
+        if names and len(names) == class_count(output):
+            fits.append((output, names, words))
+    if len(fits) == 1:
+        (output, found, said) = fits[0]
+        description = dataclasses.replace(description, output=output)
+    several = ", ".join(output.name for output in description.outputs)
+    return description, found, f"{said}; of its outputs ({several}) {description.output.name} is taken for the classes"
+
+
+def class_names(path: Path, description: Description, count: int) -> tuple[tuple[str, ...], str]:
+    """(names of `count` classes, whose they are), from the file itself or a label file beside it with as many."""
+    if description.labels:
+        return description.labels, f"classes {labels.listed(description.labels)}, by the file itself"
+    misfits = []
+    for beside in labels.beside(path):
+        try:
+            names = labels.read(beside)
+        except DataError as error:
+            misfits.append(error.sentence.rstrip("."))
+            continue
+        if len(names) == count:
+            return names, f"classes {labels.listed(names)}, by {beside.name} beside it"
+        misfits.append(f"{beside.name} beside it names {len(names)} and it puts out {count}")
+    return (), "; ".join(["it names no classes", *misfits])
+
+
+def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
+    """What a file without a card is fed: raw pixel values, in the shape its input has."""
+    shape = tuple(max(1, size) for size in spec.shape)
+    if len(shape) == 4 and spec.layout == "NHWC":
+        _, height, width, channels = shape
+    elif len(shape) == 4 and spec.layout == "NCHW":
+        _, channels, height, width = shape
+    else:
+        height, width, channels = 1, math.prod(shape[1:]), 1
+    colour_order = "grey" if channels == 1 else "RGB"
+    return Preprocessing(height=height, width=width, channels=channels, colour_order=colour_order, resize=RESIZE_RULE)
+
+
+def fed_words(spec: TensorSpec, size: Preprocessing) -> str:
+    """What an input tensor holds for a pixel, such as "(pixel - 127.5) / 127.5"."""
+    if spec.dtype in ("int8", "uint8"):
+        return "bytes less 128" if spec.dtype == "int8" else "bytes"
+    if not spec.dtype.startswith("float") and not spec.scale:
+        return "raw pixels"
+    if (size.mean, size.std) == (0.0, 1.0):
+        return "raw pixels"
+    mean, std = _listed(size.mean), _listed(size.std)
+    return f"pixel / {std}" if size.mean == 0 else f"(pixel - {mean}) / {std}"
+
+
+def _read_by(one: Artifact, name: str) -> Description:
+    """The file read by the output of that name. Raises UsageError if it has none."""
+    outputs = one.description.outputs or (one.description.output,)
+    for output in outputs:
+        if output.name == name:
+            return dataclasses.replace(one.description, output=output)
+    known = ", ".join(output.name for output in outputs)
+    raise UsageError(f"{one.path} has no output {name!r}.", f"its outputs: {known}")
+
+
+def _resized(one: Artifact, wanted: Preprocessing) -> TensorSpec:
+    """The input's shape with the sizes that the file leaves open filled in. Raises UsageError for one it fixes."""
+    spec = one.description.input
+    picture = {"H": wanted.height, "W": wanted.width, "C": wanted.channels}
+    if spec.layout not in ("NHWC", "NCHW"):
+        fits = math.prod(picture.values()) == math.prod(spec.shape[1:])
+        shape = spec.shape
+    else:
+        own = dict(zip(spec.layout, spec.shape, strict=True))
+        fits = all(own[axis] <= 1 or own[axis] == size for axis, size in picture.items() if axis != "C")
+        fits = fits and own["C"] in (picture["C"], 0, -1)
+        shape = tuple((own | picture)[axis] for axis in spec.layout)
+    if not fits:
+        words = " x ".join(map(str, picture.values()))
+        raise UsageError(
+            f"{one.path} takes {' x '.join(map(str, spec.shape[1:]))} ({spec.layout or 'flat'}), not {words}.",
+            "leave --size and --channels out: pictures are brought to what it takes",
+        )
+    return dataclasses.replace(spec, shape=shape)
+
+
+def _listed(numbers: Number | None) -> str | None:
+    if numbers is None:
+        return None
+    return ",".join(f"{number:g}" for number in (numbers if isinstance(numbers, tuple) else (numbers,)))

@@ -1,0 +1,22 @@
+"""What follows from gates: an error with its exit code, or a warning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.common import console
+from edgecnn.errors import GateFailed, Undecided
+from edgecnn.records.gates import Gate
+
+
+def settle(gates: Sequence[Gate], strict: bool, fail_hint: str | None, doubt_hint: str) -> None:
+    """Raise GateFailed if a gate failed; warn of those that cannot tell, or with `strict` raise Undecided for them."""
+    failed = "; ".join(gate.sentence for gate in gates if gate.outcome == "fail")
+    doubted = "; ".join(gate.sentence for gate in gates if gate.outcome == "cannot tell")
+    if failed or not strict:
+        if doubted:
+            console.warn(f"{doubted}; {doubt_hint}.")
+        if failed:
+            raise GateFailed(f"{failed}.", fail_hint)
+    elif doubted:
+        raise Undecided(f"{doubted}.", doubt_hint)

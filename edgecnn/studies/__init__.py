@@ -1,0 +1,1 @@
+"""What is learnt: the duel, the lessons, and the report page."""

@@ -1,0 +1,1 @@
+"""`edgecnn duel`: a CNN, a dense net and a ViT of the same budget."""

@@ -1,0 +1,173 @@
+"""The study: what the textbook says of CNNs, measured on real nets and held against what came out.
+
+OUTPUT/
+    <lesson>.json       the numbers, the claims and where they come from (`edgecnn.studies.findings`)
+    <lesson>*.png       its pictures
+    runs/<lesson>/      its trainings, kept so that a lesson that was stopped goes on
+"""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgecnn.common import console, documents, files, plugins
+from edgecnn.common.escapes import say
+from edgecnn.common.units import digits
+from edgecnn.errors import EdgecnnError, MissingPackage, UsageError
+from edgecnn.records import environment
+from edgecnn.studies import findings, lessons
+from edgecnn.studies.findings import Claim, Lesson, Number
+from edgecnn.studies.lessons import Setting
+
+ALL = "all"
+WIDTH = 80
+"""Columns of what is printed."""
+
+VERDICTS = {True: "holds", False: "does not hold", None: "cannot tell"}
+
+
+def lesson(
+    names: Sequence[str], quick: bool, output: Path, tell: Callable[[Lesson], None] = lambda one: None
+) -> list[Lesson]:
+    """Measure the named lessons, "all" being every one, and write each into `output`.
+
+    `tell` gets each as soon as it is written. A claim that does not hold is a finding, not a failure. A lesson that
+    cannot be measured stops no other: the first error is raised once the rest is done. Raises UsageError for an
+    unknown name before anything is measured, OutputError if `output` cannot be written.
+    """
+    chosen = plugins.names("studies.lessons.topics") if ALL in names else tuple(dict.fromkeys(names))
+    for name in chosen:
+        _known(name)
+    files.make_folder(output)
+    measured: list[Lesson] = []
+    failure: EdgecnnError | None = None
+    for name in chosen:
+        try:
+            measured.append(_measure(name, quick, output))
+        except EdgecnnError as error:
+            console.error(f"{name}: {error.sentence}", error.hint)
+            failure = failure or error
+            continue
+        tell(measured[-1])
+    if failure is not None:
+        raise failure
+    return measured
+
+
+def main(names: Sequence[str], quick: bool, output: Path, as_json: bool) -> None:
+    """Measure and print; without a name, say what lessons there are."""
+    if not names:
+        _show_all(as_json)
+        return
+    measured: list[Lesson] = []
+    try:
+        lesson(names, quick, output, measured.append if as_json else lambda one: show(one, output))
+    finally:
+        if as_json:
+            written = [documents.table(output / f"{one.name}.json") for one in measured]
+            say(documents.to_json(written))
+
+
+def show(one: Lesson, output: Path) -> None:
+    """Print a lesson: its numbers, then each claim with what was expected and what was measured."""
+    say(textwrap.fill(f"{one.name}: {one.title}", WIDTH))
+    say()
+    say("\n".join(numbers_table(one.numbers)))
+    for claim in one.claims:
+        say()
+        say("\n".join(claim_lines(claim)))
+    say()
+    form = "quick form, coarse, " if one.quick else ""
+    say(f"{form}{one.elapsed_s:.0f} s; {', '.join(str(output / name) for name in (f'{one.name}.json', *one.pictures))}")
+    say()
+
+
+def numbers_table(numbers: Sequence[Number]) -> list[str]:
+    """The numbers as lines: name, value with its unit, 95 % interval, n. A long name takes lines of its own."""
+    rows = [(one.name, value_text(one), interval_text(one), n_text(one)) for one in numbers]
+    rows = [("", "value", "95 % interval", "n"), *rows]
+    values, intervals, ns = (max(len(row[i]) for row in rows) for i in (1, 2, 3))
+    room = max(20, WIDTH - values - intervals - ns - 6)
+    lines = []
+    for name, value, interval, n in rows:
+        *above, last = textwrap.wrap(name, room, subsequent_indent="  ") or [""]
+        lines += above
+        lines.append(f"{last:<{room}}  {value:>{values}}  {interval:>{intervals}}  {n:>{ns}}".rstrip())
+    return lines
+
+
+def claim_lines(claim: Claim) -> list[str]:
+    """What was expected, what was measured, and the verdict, wrapped."""
+    lines = []
+    for word, sentence in (("expected", claim.expected), ("measured", claim.measured)):
+        lines += textwrap.wrap(sentence, WIDTH, initial_indent=f"{word:<10}", subsequent_indent=" " * 10)
+    return [*lines, f"{'':<10}-> {VERDICTS[claim.holds]}"]
+
+
+def value_text(one: Number) -> str:
+    """A value with its unit; a count is whole."""
+    text = f"{one.value:,.0f}" if one.low is None and float(one.value).is_integer() else _figure(one.value)
+    return f"{text} {one.unit}".rstrip()
+
+
+def interval_text(one: Number) -> str:
+    return "" if one.low is None or one.high is None else f"[{_figure(one.low)}, {_figure(one.high)}]"
+
+
+def n_text(one: Number) -> str:
+    return "" if one.n is None else f"{one.n:,} {one.n_of}".rstrip()
+
+
+def _figure(value: float) -> str:
+    """Three digits that mean something; an exponent only for what is next to nothing."""
+    return f"{value:.1e}" if 0 < abs(value) < 0.005 else digits(value)
+
+
+def _measure(name: str, quick: bool, output: Path) -> Lesson:
+    teachable = _known(name)
+    runs = files.make_folder(output / "runs" / name)
+    console.note(f"{name}: {teachable.TITLE}")
+    started = time.perf_counter()
+    try:
+        found = teachable.measure(Setting(folder=output, runs=runs, quick=quick))
+    except ModuleNotFoundError as error:
+        raise MissingPackage(str(error.name), "train", f"The lesson {name}") from error
+    one = Lesson(
+        name=name,
+        title=teachable.TITLE,
+        command=shlex.join(["edgecnn", "lesson", name, *(["--quick"] if quick else [])]),
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        quick=quick,
+        environment=environment.here(),
+        elapsed_s=time.perf_counter() - started,
+        numbers=found.numbers,
+        claims=found.claims,
+        pictures=tuple(found.pictures),
+        captions=tuple(found.pictures.values()),
+        settings=found.settings,
+    )
+    findings.write(one, output / f"{name}.json")
+    return one
+
+
+def _known(name: str) -> lessons.Teachable:
+    try:
+        return lessons.get(name)
+    except UsageError as error:
+        raise UsageError(error.sentence, f"{error.hint}; or {ALL!r}") from error
+
+
+def _show_all(as_json: bool) -> None:
+    titles = {name: lessons.get(name).TITLE for name in plugins.names("studies.lessons.topics")}
+    if as_json:
+        say(documents.to_json(titles))
+        return
+    room = max(map(len, titles)) + 2
+    for name, title in titles.items():
+        say(textwrap.fill(title, WIDTH, initial_indent=f"{name:<{room}}", subsequent_indent=" " * room))
+    console.note("edgecnn lesson NAME measures one, `edgecnn lesson all --quick` all of them in their small form")

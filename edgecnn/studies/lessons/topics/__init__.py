@@ -1,0 +1,1 @@
+"""Lessons: a file here is one claim of the textbook, measured."""

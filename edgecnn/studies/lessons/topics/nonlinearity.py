@@ -1,0 +1,214 @@
+"""Without a nonlinearity a deep net is one linear layer: composed, compared, and trained against logistic regression.
+
+A chain of linear maps W3 (W2 (W1 x + b1) + b2) + b3 is the single map (W3 W2 W1) x + b (Goodfellow, Bengio and
+Courville, 2016, Deep Learning, section 6.1). So the layers' product is formed and held against the net, and the
+net's accuracy against logistic regression on the same pixels, its penalty chosen on validation.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import nets
+from edgecnn.common import plotting
+from edgecnn.pipeline.train import seen
+from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
+from edgecnn.records.run import Run
+from edgecnn.studies.findings import Claim, Number
+from edgecnn.studies.lessons import Found, Setting, curves, estimates, predictions, words
+from edgecnn.studies.lessons.training import trained
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TITLE = "A deep net without activations is one linear layer, and trains no better than one"
+
+DEPTHS = (1, 2, 4)
+"""Hidden layers before the last one of an MLP: 3, 4 and 6 weight matrices."""
+ACTIVATIONS = {"none": "linear", "relu": "ReLU"}
+PENALTIES = (0.001, 0.01, 0.1, 1.0)
+"""Inverse strengths of logistic regression's L2 penalty, scikit-learn's C."""
+MARGIN_PP = 1.0
+"""What counts as no better: an interval that ends below this lead."""
+
+Values = npt.NDArray[np.float64]
+
+
+def measure(setting: Setting) -> Found:
+    seeds = range(1 if setting.quick else 3)
+    runs: dict[tuple[str, int], list[Run]] = {
+        (activation, depth): [trained(recipe(activation, depth, setting.quick, seed), setting.runs) for seed in seeds]
+        for activation in ACTIVATIONS
+        for depth in DEPTHS
+    }
+    hits = {key: [predictions.hits(run) for run in ran] for key, ran in runs.items()}
+    logistic, penalty = logistic_hits(runs["none", 1][0])
+    baseline = [logistic] * len(seeds)  # it has no seed
+    errors = {depth: max(composition_error(run) for run in runs["none", depth]) for depth in DEPTHS}
+    kept = {
+        depth: f"{runs['none', depth][0].params:,} to {sum(part.size for part in weights(runs['none', depth][0])):,}"
+        for depth in DEPTHS
+    }
+
+    top1 = {key: estimates.share(f"top-1, {_name(key)}", found) for key, found in hits.items()}
+    single = estimates.share("top-1, logistic regression", baseline[:1])
+    deepest = DEPTHS[-1]
+    over_logistic = {
+        depth: estimates.lead(f"linear, {depth + 2} matrices, ahead of logistic", hits["none", depth], baseline)
+        for depth in DEPTHS
+    }
+    gained = {
+        depth: estimates.lead(f"ReLU ahead of linear, {depth + 2} matrices", hits["relu", depth], hits["none", depth])
+        for depth in DEPTHS
+    }
+    picture = "nonlinearity.png"
+    _draw(runs, top1, single, setting.folder / picture)
+    ahead, high = over_logistic[deepest], over_logistic[deepest].high
+    is_better = estimates.is_above(ahead)
+    return Found(
+        numbers=(
+            *(
+                Number(name=f"largest difference to the product of {depth + 2} matrices", value=error, unit="logits")
+                for depth, error in errors.items()
+            ),
+            single,
+            *top1.values(),
+            *over_logistic.values(),
+            *gained.values(),
+        ),
+        claims=(
+            Claim(
+                expected="Without activations the net gives the logits of one matrix, the product of its own.",
+                measured="Largest difference over the test pictures, in double precision: "
+                + "; ".join(f"{error:.1e} with {depth + 2} matrices" for depth, error in errors.items())
+                + f"; numbers needed: {', '.join(kept.values())}.",
+                holds=max(errors.values()) < 1e-9,
+                exact=True,
+            ),
+            Claim(
+                expected=f"With {deepest + 2} matrices and no activation it is no better than logistic regression.",
+                measured=f"Ahead by {words.text(ahead)}.",
+                holds=False if is_better else True if high is not None and high < MARGIN_PP else None,
+            ),
+            Claim(
+                expected="With ReLU between the same matrices it is better.",
+                measured="; ".join(f"{depth + 2} matrices {words.text(one)}" for depth, one in gained.items()) + ".",
+                holds=estimates.is_above(gained[deepest]),
+            ),
+        ),
+        pictures={picture: "Top-1 against the number of weight matrices, and the loss while training"},
+        settings={
+            "recipe": words.settings(runs["none", 1][0].recipe),
+            "depths": DEPTHS,
+            "seeds": len(seeds),
+            "logistic regression's C": penalty,
+        },
+    )
+
+
+def recipe(activation: str, depth: int, quick: bool, seed: int) -> Recipe:
+    """Digits in the quick form, a tenth of Fashion-MNIST in the full one."""
+    width = 32 if quick else 64
+    return Recipe(
+        name=f"{activation}-{depth}-{seed}",
+        data=DataPlan(name="digits") if quick else DataPlan(name="fashion-mnist", fraction=0.1),
+        net=NetPlan(name="mlp", options={"hidden": width, "depth": depth, "last": width, "activation": activation}),
+        optim=OptimPlan(lr=0.003),
+        epochs=15,
+        batch_size=32 if quick else 64,
+        seed=seed,
+        num_threads=1,
+        precision="fp32",
+    )
+
+
+def weights(run: Run) -> tuple[Values, Values]:
+    """(A, b), (K, pixels) and (K,): the one linear layer a trained net without activations amounts to."""
+    product, offset = None, None
+    for layer in _linear_layers(nets.restore(run)):
+        matrix = layer.weight.detach().double().numpy()
+        bias = layer.bias.detach().double().numpy()
+        product = matrix if product is None else matrix @ product
+        offset = bias if offset is None else matrix @ offset + bias
+    assert product is not None
+    assert offset is not None
+    return product, offset
+
+
+def composition_error(run: Run) -> float:
+    """Largest |difference| between the net's logits and its product's on the test pictures, in double precision."""
+    import torch
+
+    product, offset = weights(run)
+    pixels = _pixels(seen.splits_of(run).test.images, run)
+    net = nets.restore(run).double()
+    with torch.inference_mode():
+        shown = torch.from_numpy(pixels.reshape(-1, *run.input_shape))
+        deep = net(shown).numpy()
+    return float(np.abs(deep - (pixels @ product.T + offset)).max())
+
+
+def logistic_hits(run: Run) -> tuple[npt.NDArray[np.bool_], float]:
+    """(hits (N,), C): which test pictures of the run's data logistic regression gets right, C chosen on validation."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    splits = seen.splits_of(run)
+    training, validation, test = (
+        _pixels(split.images, run) for split in (splits.train, splits.validation, splits.test)
+    )
+    fitted = {}
+    with warnings.catch_warnings():
+        # A weak penalty is not fitted to the last digit; validation judges what came of it.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for penalty in PENALTIES:
+            fitted[penalty] = LogisticRegression(C=penalty, max_iter=200).fit(training, splits.train.labels)
+    best = max(PENALTIES, key=lambda penalty: fitted[penalty].score(validation, splits.validation.labels))
+    right: npt.NDArray[np.bool_] = np.asarray(fitted[best].predict(test) == splits.test.labels)
+    return right, best
+
+
+def _linear_layers(net: nn.Module) -> list[nn.Linear]:
+    from torch import nn
+
+    return [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+
+
+def _pixels(images: npt.NDArray[np.uint8], run: Run) -> Values:
+    """(N, pixels) of uint8 (N, H, W, C): normalised, in the order a net flattens them."""
+    values = (images.astype(np.float64) - run.mean) / run.std
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2)).reshape(len(images), -1)
+
+
+def _name(key: tuple[str, int]) -> str:
+    return f"{ACTIVATIONS[key[0]]}, {key[1] + 2} matrices"
+
+
+def _draw(
+    runs: Mapping[tuple[str, int], Sequence[Run]], top1: Mapping[tuple[str, int], Number], single: Number, path: Path
+) -> None:
+    figure, (left, right) = plotting.panels(2)
+    colours = {"none": plotting.VERMILION, "relu": plotting.BLUE}
+    matrices = [depth + 2 for depth in DEPTHS]
+    for (activation, word), aside in zip(ACTIVATIONS.items(), (-0.04, 0.04), strict=True):
+        places = [count + aside for count in matrices]
+        plotting.with_intervals(
+            left, places, [top1[activation, depth] for depth in DEPTHS], word, color=colours[activation], marker="o"
+        )
+        for depth, style in zip(DEPTHS, (":", "--", "-"), strict=True):
+            label = f"{word}, {depth + 2} matrices"
+            curves.draw(right, runs[activation, depth], "train_loss", label, style, color=colours[activation])
+    left.axhline(single.value, color="black", label="logistic regression")
+    left.axhspan(single.low, single.high, color="black", alpha=0.12, linewidth=0)
+    left.set(xlabel="weight matrices", ylabel="test top-1, %", xticks=matrices)
+    left.grid(alpha=0.3)
+    curves.dress(right, "training loss, nats", is_log=True)
+    for axes in (left, right):
+        axes.legend(frameon=False, fontsize="small")
+    plotting.save(figure, path)

@@ -1,0 +1,167 @@
+"""Locality as a number: what a net loses when all pixels are shuffled by one fixed permutation.
+
+An MLP has no order among its inputs, so the shuffle is a renaming of its first weights and nothing is lost. A CNN
+takes neighbours for related and finds them unrelated. A ViT sees its patches as bags it learns to read, and learns
+where they stand, so it should lose less than the CNN (Goodfellow, Bengio and Courville, 2016, Deep Learning, section
+9.2; Dosovitskiy et al., 2021, ICLR, arXiv:2010.11929, section 3.1, "inductive bias").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import data, nets
+from edgecnn.common import plotting
+from edgecnn.records.run import Run
+from edgecnn.studies.findings import Claim, Number
+from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions, words
+from edgecnn.studies.lessons.training import trained
+from edgecnn.studies.lessons.words import text
+
+TITLE = "All pixels shuffled by one fixed permutation: what CNN, MLP and ViT lose with the neighbours"
+
+NO_LOSS_PP = 2.0
+"""A difference whose whole interval is smaller is called none."""
+
+ROUNDING = 1e-5
+"""float32 sums in another order, relative to the largest logit."""
+
+
+def measure(setting: Setting) -> Found:
+    seeds = range(3)
+    runs: dict[tuple[str, bool], list[Run]] = {}
+    for family in families.NAMES:
+        for seed in seeds:
+            recipe = families.recipe(family, setting.quick, seed)
+            runs.setdefault((family, False), []).append(trained(recipe, setting.runs))
+            options = {"of": recipe.data.name}
+            shuffled = replace(recipe.data, name="permuted", options=options)
+            other = families.on(recipe, shuffled, f"{family}-shuffled-{seed}")
+            runs.setdefault((family, True), []).append(trained(other, setting.runs))
+    hits = {key: [predictions.hits(run) for run in ran] for key, ran in runs.items()}
+    top1 = {
+        (family, is_shuffled): estimates.share(
+            f"top-1 of the {families.NAMES[family]}, {'shuffled' if is_shuffled else 'plain'}", found
+        )
+        for (family, is_shuffled), found in hits.items()
+    }
+    loss = {
+        family: estimates.lead(f"the {name} loses", hits[family, False], hits[family, True])
+        for family, name in families.NAMES.items()
+    }
+    gaps = {
+        (more, less): estimates.contrast(
+            f"{families.NAMES[more]} loses more than {families.NAMES[less]}",
+            [(1, hits[more, False]), (-1, hits[more, True]), (-1, hits[less, False]), (1, hits[less, True])],
+        )
+        for more, less in (("dscnn", "vit"), ("vit", "mlp"))
+    }
+    plans = {is_shuffled: runs["mlp", is_shuffled][0].recipe.data for is_shuffled in (False, True)}
+    tests = {is_shuffled: data.load(plan).test.images for is_shuffled, plan in plans.items()}
+    alike = {is_shuffled: neighbours_alike(images) for is_shuffled, images in tests.items()}
+    gap = renamed_difference(runs["mlp", False][0], tests[False], tests[True])
+    claims = (
+        Claim(
+            expected="Shuffling an MLP's first weights as the pixels were shuffled gives the same logits.",
+            measured=f"The largest difference is {gap:.1e} of the largest logit, over {len(tests[False]):,} pictures.",
+            holds=gap < ROUNDING,
+            exact=True,
+        ),
+        Claim(
+            expected="So an MLP that learns from shuffled pictures is as good.",
+            measured=f"It loses {text(loss['mlp'])}; less than {NO_LOSS_PP:g} pp is called none.",
+            holds=estimates.is_within(loss["mlp"], NO_LOSS_PP),
+        ),
+        Claim(
+            expected="A CNN, which takes neighbours for related, falls.",
+            measured=f"It loses {text(loss['dscnn'])}.",
+            holds=estimates.is_above(loss["dscnn"]),
+        ),
+        Claim(
+            expected="A ViT, local only within its patches, lies in between.",
+            measured=f"It loses {text(loss['vit'])}; the CNN loses more than the ViT by {text(gaps['dscnn', 'vit'])}; "
+            f"the ViT more than the MLP by {text(gaps['vit', 'mlp'])}.",
+            holds=estimates.all_of([estimates.is_above(one) for one in gaps.values()]),
+        ),
+    )
+    picture = "permutation.png"
+    _draw(tests, top1, setting.folder / picture)
+    return Found(
+        numbers=(
+            *(
+                Number(
+                    name=f"correlation of neighbouring pixels, {'shuffled' if is_shuffled else 'plain'}",
+                    value=value,
+                    unit="",
+                    n=len(tests[is_shuffled]),
+                    n_of="pictures",
+                )
+                for is_shuffled, value in alike.items()
+            ),
+            *top1.values(),
+            *loss.values(),
+            *gaps.values(),
+        ),
+        claims=claims,
+        pictures={picture: "Pictures before and after the shuffle, and the test top-1 of nets that learnt from each"},
+        settings={
+            "recipes": {family: words.settings(runs[family, False][0].recipe) for family in families.NAMES},
+            "permutation_seed": 0,
+            "seeds": len(seeds),
+        },
+    )
+
+
+def neighbours_alike(images: npt.NDArray[np.uint8]) -> float:
+    """Correlation of pixels that stand side by side, over pictures (N, H, W, C)."""
+    pixels = images.astype(np.float64)
+    return float(np.corrcoef(pixels[:, :, :-1].ravel(), pixels[:, :, 1:].ravel())[0, 1])
+
+
+def renamed_difference(run: Run, plain: npt.NDArray[np.uint8], shuffled: npt.NDArray[np.uint8]) -> float:
+    """Largest difference, by the largest logit, of an MLP on `plain` and of one with its first weights shuffled as
+    the pixels (N, H, W, C) were, on `shuffled`.
+    """
+    import torch
+
+    from edgecnn.pipeline.export import exportable
+
+    _, height, width, channels = plain.shape
+    places = np.arange(height * width, dtype=np.int64)
+    order = np.random.default_rng(0).permutation(places)
+    net, renamed = nets.restore(run), nets.restore(run)
+    first = next(module for module in renamed.modules() if isinstance(module, torch.nn.Linear))
+    with torch.inference_mode():
+        weights = first.weight.reshape(-1, channels, height * width)  # (units, C, HW)
+        first.weight.copy_(weights[:, :, torch.from_numpy(order)].reshape(first.weight.shape))
+        before = net(exportable.normalised(plain, run))  # (N, K)
+        after = renamed(exportable.normalised(shuffled, run))
+    return float((before - after).abs().max() / before.abs().max())
+
+
+def _draw(tests: Mapping[bool, npt.NDArray[np.uint8]], top1: Mapping[tuple[str, bool], Number], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subfigures(1, 2, squeeze=False)[0]
+    shown: Any = left.subplots(2, 4)
+    for row, is_shuffled in zip(shown, (False, True), strict=True):
+        for axes, image in zip(row, tests[is_shuffled], strict=False):
+            axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=(), yticks=())
+        row[0].set_ylabel("shuffled" if is_shuffled else "plain")
+    axes = right.subplots()
+    for place, (family, name) in enumerate(families.NAMES.items()):
+        pair = [top1[family, is_shuffled] for is_shuffled in (False, True)]
+        xs = (place - 0.12, place + 0.12)
+        plotting.with_intervals(axes, xs, pair, name, color=plotting.FAMILIES[family], marker="o")
+    axes.set_xticks(range(3), [f"{name}\nplain | shuffled" for name in families.NAMES.values()])
+    axes.set(ylabel="test top-1, %", xlim=(-0.5, 2.5))
+    axes.grid(alpha=0.3, axis="y")
+    plotting.save(figure, path)

@@ -1,0 +1,176 @@
+"""The figures of the page, each with the sentence that says in figures what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecnn.common import units
+from edgecnn.records.report import Measurement, p50
+from edgecnn.studies.page import pareto, svg
+from edgecnn.studies.page.axes import WIDTH, cost_axis, name_points, plain_log
+from edgecnn.studies.page.fronts import Front, leading, unsure, written
+from edgecnn.studies.page.svg import INK, PAPER, RULE, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a candidate is drawn: the same in every figure of its group."""
+
+    number: int
+    colour: str
+    marker: str
+    filled: bool
+
+
+def curves(key: str, name: str, history: Mapping[str, Sequence[float]]) -> Picture:
+    """Cross-entropy and top-1 against epoch, of training and validation; half the page wide."""
+    epochs = history["epoch"]
+    loss, top1 = history["validation_loss"], history["validation_top1_percent"]
+    best = int(np.argmax(top1))
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(1, 2)
+        measures = (("loss", "cross-entropy, nats"), ("top1_percent", "top-1, %"))
+        for axes, (measure, unit) in zip(panels, measures, strict=True):
+            for split, number, style in (("train", 0, (0, (4, 2))), ("validation", 1, "-")):
+                values = history[f"{split}_{measure}"]
+                mark = "." if len(epochs) < 10 else ""
+                axes.plot(epochs, values, color=svg.series(number), linestyle=style, marker=mark, label=split)
+            axes.set_title(unit)
+            axes.set_xlabel("epoch")
+            axes.grid(axis="y")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        panels[0].set_yscale("log")
+        plain_log(panels[0].yaxis)
+        panels[0].legend(frameon=False, fontsize=8, handlelength=1.6)
+
+    return svg.drawn(
+        key,
+        f"Training curves of {name}",
+        f"Over {len(epochs)} epochs the validation cross-entropy goes from {loss[0]:.3g} to {loss[-1]:.3g} nats and "
+        f"validation top-1 from {top1[0]:.2f} to {top1[-1]:.2f} %; its highest is {top1[best]:.2f} % in epoch "
+        f"{epochs[best]:.0f}.",
+        f"{name}: training on augmented pictures as the net saw them, validation on whole ones.",
+        (WIDTH / 2, 2.1),
+        draw,
+    )
+
+
+def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement]) -> Picture:
+    """Every timed run: a histogram a file, with the rounds' medians and p99."""
+    scale, unit = units.scale(min(p50(one)[0] for one in measurements))
+    samples = [scale * np.array([t for window in one.windows for t in window.times_ms]) for one in measurements]
+    rounds = [[scale * float(np.median(window.times_ms)) for window in one.windows] for one in measurements]
+    tails = [scale * (one.summary.p99_ms or 0.0) for one in measurements]
+    # One disturbed run in ten thousand would leave the histograms a quarter of the width: the caption has it.
+    first, last = 0.97 * min(times.min() for times in samples), 1.5 * max(tails)
+    edges = np.geomspace(first, last, 201)
+    beyond = sum(int((times > last).sum()) for times in samples)
+    largest_ms = max(float(times.max()) for times in samples) / scale
+    heights = range(len(names) - 1, -1, -1)  # the first file on top
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        for height, times, medians, p99 in zip(heights, samples, rounds, tails, strict=True):
+            counts, _ = np.histogram(times, edges)
+            axes.axhline(height, color=RULE, linewidth=0.5)
+            axes.stairs(height + 0.78 * counts / counts.max(), edges, baseline=height, fill=True, color=svg.series(0))
+            axes.plot(medians, [height - 0.09] * len(medians), "|", color=svg.series(1), markersize=5)
+            axes.plot([p99, p99], [height, height + 0.45], color=INK, linewidth=1)
+        axes.set_xlim(first, last)
+        axes.set_ylim(-0.3, len(names) - 0.05)
+        axes.set_yticks(heights, [f"{n}{_doubt(one)}" for n, one in zip(names, measurements, strict=True)])
+        axes.tick_params(axis="y", length=0)
+        axes.spines.left.set_visible(False)
+        axes.set_xlabel(f"one inference, {unit}")
+        plain_log(axes.xaxis)
+        beside = axes.secondary_yaxis("right")
+        beside.set_yticks(heights, [units.interval(*p50(one)) for one in measurements])
+        beside.tick_params(length=0)
+        beside.spines.right.set_visible(False)
+
+    each = "; ".join(
+        f"{name}{_doubt(one)}: p50 {units.interval(*p50(one))}, p99 {units.duration(one.summary.p99_ms)}, largest "
+        f"{units.duration(float(times.max()) / scale)} of {len(times):,}"
+        for name, one, times in zip(names, measurements, samples, strict=True)
+    )
+    return svg.drawn(
+        key,
+        "Latency of every timed run",
+        f"{each}.",
+        f"All {sum(map(len, samples)):,} timed runs; {beyond:,} lie beyond the right edge, the longest took "
+        f"{units.duration(largest_ms)}. Bars: how often each time occurred, a file's highest at full height. Ticks "
+        "below: the medians of the rounds. Thin line: p99. Right: p50 and its interval.",
+        (WIDTH, 0.75 + 0.36 * len(names)),
+        draw,
+    )
+
+
+def front(key: str, found: Front, looks: Mapping[str, Look], legend: str) -> Picture:
+    """Accuracy against a cost, every candidate named; `looks` is by name, and `legend` explains them."""
+    cost, first = found.cost, pareto.front(found.points)
+
+    def spot(point: pareto.Point) -> tuple[float, float]:
+        return point.cost.value / cost.per_unit, point.top1.value
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        cost_axis(axes, [spot(point)[0] for point in found.points])
+        axes.step(*zip(*map(spot, first), strict=True), where="post", color=INK, linewidth=0.8, linestyle=(0, (5, 3)))
+        named = []
+        for point in found.points:
+            look, (x, y) = looks[point.name], spot(point)
+            axes.errorbar(
+                [x],
+                [y],
+                xerr=_reach(point.cost, cost.per_unit),
+                yerr=_reach(point.top1),
+                fmt=look.marker,
+                color=look.colour,
+                ecolor=(look.colour, 0.45),
+                markerfacecolor=look.colour if look.filled else PAPER,
+                markersize=6,
+                elinewidth=0.8,
+            )
+            doubt = ", DEGRADED" if point.name in found.doubted else ""
+            named.append((f"{look.number}  {point.name}{doubt}", look.colour, x, y))
+        name_points(axes, named)
+        axes.set_xlabel(f"{cost.name}, {cost.unit}")
+        axes.set_ylabel("top-1, % [95 %]")
+        axes.grid(axis="y")
+
+    each = "; ".join(
+        f"{point.name} {point.top1.value:.2f} % at {written(found, point)}, {_standing(place)}"
+        for point, place in zip(found.points, found.places, strict=True)
+    )
+    return svg.drawn(
+        key,
+        f"Accuracy against {cost.name}",
+        f"{each}.",
+        f"Accuracy against {cost.name}. On the front: {'; '.join(leading(found))}. {legend}",
+        (WIDTH, max(2.8, 0.9 + 0.2 * len(found.points))),
+        draw,
+    )
+
+
+def _standing(place: pareto.Place) -> str:
+    if place.standing == "behind":
+        return f"behind {place.other}"
+    return ("on" if place.by_value else "off") + " the front" + unsure(place)
+
+
+def _doubt(one: Measurement) -> str:
+    return "" if one.validity.verdict == "VALID" else f", {one.validity.verdict}"
+
+
+def _reach(one: pareto.Estimate, unit: float = 1.0) -> list[list[float]]:
+    """How far the interval reaches down and up, as error bars take it."""
+    return [[(one.value - one.low) / unit], [(one.high - one.value) / unit]]

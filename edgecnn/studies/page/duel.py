@@ -1,0 +1,172 @@
+"""A duel on the page: accuracy against data, accuracy against what each contender costs, and the numbers behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.common.units import digits, interval
+from edgecnn.studies.findings import Contender, Duel
+from edgecnn.studies.page import svg
+from edgecnn.studies.page.axes import WIDTH, cost_axis, name_points, plain_log
+from edgecnn.studies.page.svg import Picture
+from edgecnn.studies.page.tables import NONE, Table, estimate, figure, flat
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def learning(duel: Duel) -> Picture:
+    """Test top-1 of the float nets against the number of training pictures."""
+    families = [one.family for one in duel.contenders]
+    own = {name: sorted((c for c in duel.cells if c.family == name), key=lambda c: c.pictures) for name in families}
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for number, name in enumerate(families):
+            colour, cells = svg.series(number), own[name]
+            pictures = [cell.pictures for cell in cells]
+            lows, highs = [cell.low_percent for cell in cells], [cell.high_percent for cell in cells]
+            axes.fill_between(pictures, lows, highs, color=colour, alpha=0.18, linewidth=0)
+            axes.plot(pictures, [cell.mean_percent for cell in cells], "o-", color=colour, markersize=4)
+        axes.set_xscale("log")
+        plain_log(axes.xaxis)
+        axes.set_xlabel("training pictures")
+        axes.set_ylabel("test top-1, %")
+        axes.grid(axis="y")
+        ends = [(number, name, own[name][-1]) for number, name in enumerate(families) if own[name]]
+        name_points(axes, [(name, svg.series(number), c.pictures, c.mean_percent) for number, name, c in ends])
+
+    each = "; ".join(
+        f"{name} from {cells[0].mean_percent:.2f} % with {cells[0].pictures:,} pictures to "
+        f"{cells[-1].mean_percent:.2f} % with {cells[-1].pictures:,}"
+        for name, cells in own.items()
+        if cells
+    )
+    return svg.drawn(
+        "duel-learning",
+        f"Accuracy against training pictures, {duel.data}",
+        f"{each}.",
+        f"{duel.data}: test top-1 of the float nets against training pictures; the bands are 95 % of the mean over "
+        f"{duel.repeats} repeats.",
+        (WIDTH, 3.4),
+        draw,
+    )
+
+
+def costs(duel: Duel) -> Picture:
+    """Top-1 of the int8 files against each thing they cost that was measured of all of them."""
+    panels = [panel for panel in _panels(duel) if None not in panel[1]]
+
+    def draw(figure: Figure) -> None:
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (label, values) in zip(row, panels, strict=True):
+            known = [value for value in values if value is not None]
+            cost_axis(axes, known, steps=(1.0, 3.0))
+            for number, (one, value) in enumerate(zip(duel.contenders, known, strict=True)):
+                top1 = one.int8_top1_percent
+                reach = [[top1 - one.int8_top1_low_percent], [one.int8_top1_high_percent - top1]]
+                axes.errorbar([value], [top1], yerr=reach, fmt="os^Dvp"[number % 6], color=svg.series(number),
+                              markersize=6, elinewidth=0.8, label=one.family)  # fmt: skip
+            axes.set_xlabel(label)
+            axes.grid(axis="y")
+        row[0].set_ylabel("top-1 of the file, %")
+        figure.legend(*row[0].get_legend_handles_labels(), loc="outside upper left", ncols=6, frameon=False)
+
+    kinds = ", ".join(f"{one.family}: {one.precision}" for one in duel.contenders)
+    each = "; ".join(
+        f"{one.family} {one.int8_top1_percent:.2f} % at "
+        + ", ".join(f"{label} {values[number]:,.3g}" for label, values in panels)
+        for number, one in enumerate(duel.contenders)
+    )
+    return svg.drawn(
+        "duel-costs",
+        "Accuracy of the contenders' files against their costs",
+        f"{each}.",
+        f"The quantised files ({kinds}): top-1 with its 95 % interval against what each costs.",
+        (WIDTH, 2.9),
+        draw,
+    )
+
+
+def contenders(duel: Duel, where: str) -> Table:
+    """What each family's file costs and reaches."""
+    boards = sorted({board for one in duel.contenders for board in one.instructions})
+    rows = [
+        (
+            one.family, f"{one.params:,}", f"{one.macs:,}", one.precision, digits(one.bytes / 1000),
+            estimate(one.int8_top1_percent, one.int8_top1_low_percent, one.int8_top1_high_percent), f"{one.test_n:,}",
+            NONE if one.p50_ms is None or one.p50_low_ms is None or one.p50_high_ms is None
+            else interval(one.p50_ms, one.p50_low_ms, one.p50_high_ms),
+            NONE if one.peak_rss_bytes is None else digits(one.peak_rss_bytes / 1e6),
+            digits(one.planned_activation_peak_bytes / 1000),
+            *(f"{one.instructions[board] / 1000:,.0f}" if board in one.instructions else NONE for board in boards),
+        )
+        for one in duel.contenders
+    ]  # fmt: skip
+    return Table(
+        key="duel-contenders",
+        caption=f"The contenders, scaled to {duel.budget} = {figure(duel.budget_value)} {duel.budget_unit}; files and "
+        f"times of the first repeat on all data, on {duel.board}, {where}.",
+        head=(
+            "family", "parameters", "MACs", "precision", "kB", "int8 top-1 % [95 %]", "n", "p50 [95 %]",
+            "peak MB", "planned kB", *(f"thousand instructions, {board}" for board in boards),
+        ),
+        rows=rows,
+        words=("precision",),
+    )  # fmt: skip
+
+
+def shares(duel: Duel) -> Table:
+    """The learning curves as figures, a share of the data a row and a family a column."""
+    families = [one.family for one in duel.contenders]
+    cells = {(cell.family, cell.pictures): cell for cell in duel.cells}
+    rows = []
+    for pictures in sorted({cell.pictures for cell in duel.cells}):
+        own = [cells.get((family, pictures)) for family in families]
+        share = next(cell.fraction for cell in own if cell)
+        rows.append(
+            (
+                f"{pictures:,}",
+                f"{100 * share:g} %",
+                *(estimate(c.mean_percent, c.low_percent, c.high_percent) if c else NONE for c in own),
+                " / ".join(str(len(c.top1_percents)) if c else NONE for c in own),
+            )
+        )
+    return Table(
+        key="duel-shares",
+        caption="Test top-1 of the float nets, % [95 % of the mean over n repeats, Student's t; of a single one "
+        "Wilson's of its test pictures].",
+        head=("training pictures", "share", *families, "n"),
+        rows=rows,
+    )
+
+
+def trials(duel: Duel) -> Table:
+    """The small search that chose each family's training."""
+    return Table(
+        key="duel-trials",
+        caption="How each family was tuned: every trial, judged on validation; the best of each family was taken.",
+        head=("family", "validation top-1 %", "settings"),
+        rows=[
+            (one.family, f"{trial.validation_top1_percent:.2f}", _settings(trial.settings))
+            for one in duel.contenders
+            for trial in one.trials
+        ],
+        prose=("settings",),
+    )
+
+
+def _panels(duel: Duel) -> Iterator[tuple[str, list[float | None]]]:
+    measures: list[tuple[str, Callable[[Contender], float | None]]] = [
+        ("kB", lambda one: one.bytes / 1000),
+        ("p50, µs", lambda one: None if one.p50_ms is None else 1000 * one.p50_ms),
+        ("peak MB", lambda one: None if one.peak_rss_bytes is None else one.peak_rss_bytes / 1e6),
+        ("thousand MACs", lambda one: one.macs / 1e3),
+    ]
+    for label, of in measures:
+        yield label, [of(one) for one in duel.contenders]
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in flat(settings))

@@ -1,0 +1,134 @@
+"""A matplotlib figure as SVG inside a page: its colours are the page's, its bytes the same each time."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.common import plotting
+from edgecnn.errors import MissingPackage
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+
+# Colours nothing else has: each becomes a variable of the style sheet, so that a figure follows the scheme.
+INK = "#010101"
+RULE = "#020202"
+PAPER = "#030303"
+SERIES = ("#0a0001", "#0a0002", "#0a0003", "#0a0004", "#0a0005", "#0a0006")
+_VARIABLES = {
+    INK: "currentColor",
+    RULE: "var(--rule)",
+    PAPER: "var(--paper)",
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)},
+}
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: small, sharp and selectable
+    "text.parse_math": False,  # a dollar in a file's name is a dollar
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.linewidth": 0.5,
+    "grid.color": RULE,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.6,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure of the page."""
+
+    key: str
+    """Unlike any other picture's on the page."""
+    svg: Markup
+    caption: str
+
+
+def series(number: int) -> str:
+    """The colour of the series of that number, from 0; after the last the first comes again."""
+    return SERIES[number % len(SERIES)]
+
+
+def drawn(
+    key: str, title: str, described: str, caption: str, size_inches: tuple[float, float], draw: Callable[[Figure], None]
+) -> Picture:
+    """What `draw` puts on a Figure of that size, as an <svg> with a title and a description.
+
+    `described` says in figures what the picture shows, for those who do not see it.
+    Raises MissingPackage.
+    """
+    try:
+        import matplotlib
+        from markupsafe import Markup, escape
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingPackage(str(error.name), "train", "The report page") from error
+
+    stream = io.StringIO()
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": key}), warnings.catch_warnings():
+        # The browser has its own fonts; that ours lacks a letter of a name does not matter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=size_inches, layout="constrained")
+        draw(figure)
+        plotting.take_literally(figure)
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
+    body = _body(stream.getvalue(), key)
+    width = round(96 * size_inches[0])
+    return Picture(
+        key=key,
+        caption=caption,
+        svg=Markup(
+            f'<svg role="img" aria-labelledby="{key}-title {key}-desc" style="--width: {width}px" '
+            f'viewBox="0 0 {72 * size_inches[0]:g} {72 * size_inches[1]:g}">\n'
+            f'<title id="{key}-title">{escape(title)}</title>\n<desc id="{key}-desc">{escape(described)}</desc>\n'
+            f"{body}</svg>"
+        ),
+    )
+
+
+def _body(svg: str, key: str) -> str:
+    """What stands inside the root, its ids and colours made the page's."""
+    root = ElementTree.fromstring(svg)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.tail = "\n"
+        attributes = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+        if element.tag == "g":
+            attributes.pop("id", None)  # names of matplotlib's parts, which nothing refers to
+        element.attrib.clear()
+        element.attrib.update({name: _rewritten(name, value, key) for name, value in attributes.items()})
+        if element.tag not in ("text", "tspan"):
+            element.text = None  # white space; and a rule of style for the whole page, which the sheet has for figures
+    return "".join(ElementTree.tostring(child, encoding="unicode") for child in root)
+
+
+def _rewritten(name: str, value: str, key: str) -> str:
+    if name == "id":
+        return f"{key}-{value}"
+    if name == "href":
+        return f"#{key}-{value.removeprefix('#')}"
+    value = value.replace("url(#", f"url(#{key}-")
+    for colour, variable in _VARIABLES.items():
+        value = value.replace(colour, variable)
+    return " ".join(value.split())
