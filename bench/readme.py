@@ -21,17 +21,17 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 LESSONS = readme_results.RESULTS / "lessons" / "README.md"
 
+FLOORS = ("cli", "checks", "studies", "pipeline", "formats", "nets", "boards", "data", "onboard", "records", "common")
+
 
 def code_map() -> str:
-    """One line a file, its caption the first sentence of its docstring."""
-    lines = []
-    folders = [ROOT / "edgecnn", *sorted(path.parent for path in ROOT.glob("edgecnn/*/__init__.py"))]
-    for folder in folders:
-        depth = len(folder.relative_to(ROOT).parts) - 1
-        lines.append(f"{'    ' * depth}{folder.name}/".ljust(28) + caption(folder / "__init__.py"))
-        for path in sorted(folder.glob("*.py")):
-            if path.name not in ("__init__.py", "__main__.py"):
-                lines.append(f"{'    ' * (depth + 1)}{path.name}".ljust(28) + caption(path))
+    """One line a package, its caption the first sentence of its docstring; what imports others stands above them."""
+    lines = ["edgecnn/".ljust(28) + caption(ROOT / "edgecnn" / "__init__.py")]
+    for floor in FLOORS:
+        for init in sorted((ROOT / "edgecnn" / floor).rglob("__init__.py")):
+            depth = len(init.parent.relative_to(ROOT).parts) - 1
+            lines.append(f"{'    ' * depth}{init.parent.name}/".ljust(28) + caption(init))
+    lines.append("    errors.py".ljust(28) + caption(ROOT / "edgecnn" / "errors.py"))
     for name, words in (
         ("models/", "recipes, one a file, and the zoo: trained models with their cards"),
         ("export/", "export plans"),
