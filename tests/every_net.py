@@ -63,7 +63,7 @@ def main() -> int:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     count = 0
-    for name in plugins.names("nets.architectures"):
+    for name in plugins.own_names("edgecnn.nets.architectures"):
         for shape in SHAPES:
             sizes = [shape] if nets.get(name).ANY_SIZE else [(shape[0], 8, 8)]
             for size, chosen in itertools.product(sizes, options(name)):

@@ -14,7 +14,7 @@ from edgecnn.common import plugins
 from edgecnn.nets import anatomy
 from edgecnn.records.recipe import NetPlan
 
-NETS = plugins.names("nets.architectures")
+NETS = plugins.own_names("edgecnn.nets.architectures")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
 

@@ -23,7 +23,9 @@ NAME = "ssh://board"
 def test_every_kind_and_every_named_board_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     verb.list_boards()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(plugins.names("boards")) + len(list((plans.folder(plans.Suite) / "boards").glob("*.toml")))
+    assert len(lines) == len(plugins.own_names("edgecnn.boards")) + len(
+        list((plans.folder(plans.Suite) / "boards").glob("*.toml"))
+    )
     assert any(line.startswith("ssh://user@host[:port]") for line in lines)
     assert any(line.startswith("example ") and "pi@raspberrypi.local" in line for line in lines)
     verb.list_boards(as_json=True)

@@ -29,7 +29,7 @@ def job(tmp_path: Path) -> Job:
 
 
 # A board that needs no address is this machine; the others are tested where they can be reached.
-@pytest.mark.parametrize("name", [name for name in plugins.names("boards") if name == "local"])
+@pytest.mark.parametrize("name", [name for name in plugins.own_names("edgecnn.boards") if name == "local"])
 def test_a_board_tells_its_facts_and_does_a_job_in_a_fresh_process_each(name: str, job: Job) -> None:
     with boards.open(name) as board:
         assert board.name == name

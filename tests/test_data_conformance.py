@@ -16,7 +16,7 @@ from edgecnn.common import plugins
 from edgecnn.errors import PlanError
 from edgecnn.records.recipe import AugmentPlan, DataPlan
 
-NAMES = plugins.names("data")
+NAMES = plugins.own_names("edgecnn.data")
 
 
 def _cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -113,5 +113,5 @@ def test_it_forbids_augmentations_that_exist_and_says_why(name: str) -> None:
 
 def test_it_says_what_it_holds(name: str) -> None:
     assert data.get(name).LICENCE.strip()
-    head = inspect.getdoc(plugins.load("data", name, "data set")) or ""
+    head = inspect.getdoc(data.get(name)) or ""
     assert head.splitlines()[0].endswith((".", ")."))

@@ -182,7 +182,7 @@ def test_every_board_says_whether_it_keeps_time() -> None:
     from edgecnn.boards.local import LocalBoard
     from edgecnn.boards.ssh.remote import RemoteBoard
 
-    assert "emulated" in plugins.names("boards")
+    assert "emulated" in plugins.own_names("edgecnn.boards")
     assert (LocalBoard.keeps_time, RemoteBoard.keeps_time, EmulatedBoard.keeps_time) == (True, True, False)
 
 

@@ -41,7 +41,7 @@ from edgecnn.records import artifact
 from edgecnn.records.artifact import Description
 from edgecnn.records.plans import ExportPlan
 
-FORMATS = plugins.names("formats")
+FORMATS = plugins.own_names("edgecnn.formats")
 DEPLOYED = ("onnx", "tflite")
 """Those that travel as a file; a C array is compiled in."""
 PRECISIONS = ("fp32", "int8")

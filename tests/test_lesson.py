@@ -117,14 +117,14 @@ class TestPrinting:
         lessons.main([], quick=False, output=Path("unused"), as_json=False)
         out = capsys.readouterr().out
         assert "How many sides a square has" in out
-        assert all(f"\n{name} " in f"\n{out}" for name in plugins.names("studies.lessons.topics"))
+        assert all(f"\n{name} " in f"\n{out}" for name in plugins.own_names("edgecnn.studies.lessons.topics"))
         assert max(map(len, out.splitlines())) <= lessons.WIDTH
 
     def test_the_list_as_json_maps_names_to_titles(self, capsys: pytest.CaptureFixture[str]) -> None:
         lessons.main([], quick=False, output=Path("unused"), as_json=True)
         titles = json.loads(capsys.readouterr().out)
         assert titles["counting"] == "How many sides a square has"
-        assert sorted(titles) == sorted(plugins.names("studies.lessons.topics"))
+        assert sorted(titles) == sorted(plugins.own_names("edgecnn.studies.lessons.topics"))
 
     def test_a_lesson_is_told_in_numbers_and_verdicts(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         lessons.main(["counting"], quick=True, output=tmp_path, as_json=False)

@@ -31,7 +31,7 @@ from edgecnn.studies.lessons import edges, estimates, fields, predictions, shift
 from edgecnn.studies.lessons import lessons as lesson
 from edgecnn.studies.lessons.topics import dense_explosion, permutation, receptive_field
 
-NAMES = plugins.names("studies.lessons.topics")
+NAMES = plugins.own_names("edgecnn.studies.lessons.topics")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -58,7 +58,7 @@ def value(name: str, number: str) -> Number:
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryLesson:
     def test_says_what_the_textbook_claims_and_where(self, name: str) -> None:
-        head = inspect.getdoc(plugins.load("studies.lessons.topics", name, "lesson")) or ""
+        head = inspect.getdoc(lessons.get(name)) or ""
         assert len(head.split()) >= 30
         assert re.search(r"\b(19|20)\d\d\b", head)
         assert len(lessons.get(name).TITLE) <= 120

@@ -12,7 +12,7 @@ from PIL import Image
 from edgecnn import boards, formats
 from edgecnn.common import plugins
 from edgecnn.errors import DataError, ModelFileError
-from edgecnn.onboard import counters, measure
+from edgecnn.onboard import counters, measure, runtimes
 from edgecnn.onboard.measure import Counting, Job, LabelledSet, Pictures, Timing
 from edgecnn.records.artifact import Preprocessing, TensorSpec
 from edgecnn.records.foreign import assumed_preprocessing
@@ -23,7 +23,7 @@ WRITERS = {
     "onnxruntime": lambda path: tiny_models.linear_onnx(path.with_suffix(".onnx"), KERNEL),
     "tflite-micro": lambda path: tiny_models.linear_c(path.with_suffix(".h"), KERNEL),
 }
-RUNTIMES = plugins.names("onboard.runtimes")
+RUNTIMES = plugins.own_names("edgecnn.onboard.runtimes")
 PREPROCESSING = Preprocessing(height=8, width=8, channels=1, colour_order="grey", resize="")
 
 
@@ -206,7 +206,7 @@ class Tally:
 
 
 def test_counting_costs_nothing_and_small_nets_run_often(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = plugins.load("onboard.runtimes", job.runtime, "runtime")
+    module = runtimes.get(job.runtime)
     session = module.open(Path(job.model), 1)
     runs = []
 

@@ -81,10 +81,10 @@ def channel_means(graph: torch.fx.GraphModule, pictures: torch.Tensor) -> dict[s
 
 
 def test_the_order_names_every_rung_once() -> None:
-    assert sorted(rungs.ORDER) == list(plugins.names("pipeline.export.rungs"))
+    assert sorted(rungs.ORDER) == list(plugins.own_names("edgecnn.pipeline.export.rungs"))
 
 
-@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
+@pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))
 def test_a_rung_tries_what_it_can_apply_and_says_it_briefly(name: str) -> None:
     rung = rungs.get(name)
     assert rung.TITLE.endswith(".")
@@ -95,7 +95,7 @@ def test_a_rung_tries_what_it_can_apply_and_says_it_briefly(name: str) -> None:
         rungs.take(ground(), name, {"colour": 1})
 
 
-@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
+@pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))
 def test_a_rung_leaves_what_it_stands_on_as_it_was(name: str) -> None:
     before = ground()
     weights = copy.deepcopy(before.net.state_dict())
@@ -105,14 +105,14 @@ def test_a_rung_leaves_what_it_stands_on_as_it_was(name: str) -> None:
     assert all(torch.equal(value, weights[key]) for key, value in before.net.state_dict().items())
 
 
-@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
+@pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))
 def test_the_float_net_stays_the_same_function(name: str) -> None:
     pictures = scheme.normalised(small_runs.splits(SHAPE).test.images, ground().run)
     before, after = ground().net(pictures), first_try(name).net(pictures)
     assert torch.allclose(before, after, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
+@pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))
 def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_scales(
     name: str, tmp_path: Path
 ) -> None:

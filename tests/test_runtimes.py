@@ -17,7 +17,7 @@ from edgecnn.records import artifact
 
 KERNEL = tiny_models.weights(4, 4, 3, 5)
 WRITERS = {"c": tiny_models.linear_c, "onnx": tiny_models.linear_onnx, "tflite": tiny_models.linear_tflite}
-NAMES = plugins.names("onboard.runtimes")
+NAMES = plugins.own_names("edgecnn.onboard.runtimes")
 
 
 def tiny_file(runtime: str, folder: Path) -> Path:
@@ -155,7 +155,7 @@ def test_every_format_has_a_runtime_that_reads_it() -> None:
     assert runtimes.for_format("onnx") == ("onnxruntime",)
     assert runtimes.for_format("tflite") == ("litert",)
     assert runtimes.on_boards() == ("litert", "onnxruntime")
-    for name in plugins.names("formats"):
+    for name in plugins.own_names("edgecnn.formats"):
         assert runtimes.for_format(name)
 
 

@@ -51,9 +51,12 @@ class BoardKind(Protocol):
         ...
 
 
+KIND = plugins.Kind("edgecnn.boards", "board", BoardKind, "edgecnn.boards")
+
+
 def get(name: str) -> BoardKind:
     """The kind of board of that name; a UsageError lists the known ones."""
-    return cast(BoardKind, plugins.load("boards", name, "board"))
+    return cast(BoardKind, KIND.load(name))
 
 
 def find(name: str) -> tuple[BoardKind, str]:
@@ -64,7 +67,7 @@ def find(name: str) -> tuple[BoardKind, str]:
     kind, colon, address = name.partition(":")
     if not colon and name in _named.names():
         return get("ssh"), name
-    known = (*plugins.names("boards"), *_named.names())
+    known = (*KIND.names(), *_named.names())
     if kind not in known:
         raise UsageError(f"There is no board named {name!r}.", nearest(kind, known) + "; or ssh://user@host")
     return get(kind), address

@@ -9,7 +9,7 @@ from edgecnn import boards
 from edgecnn.boards import _named
 from edgecnn.boards.ssh import board_cache, preflight, remote
 from edgecnn.boards.ssh.link import Link
-from edgecnn.common import console, documents, plugins
+from edgecnn.common import console, documents
 from edgecnn.common.escapes import say
 from edgecnn.errors import LinkError, UsageError, nearest
 from edgecnn.records import environment
@@ -21,7 +21,7 @@ def list_boards(as_json: bool = False) -> None:
 
     emulated = f"emulated:{'|'.join((*machine.BOARDS, *user_mode.CORES))}"
     kinds = {"emulated": emulated, "local": "local", "ssh": "ssh://user@host[:port]"}
-    rows = [(kinds.get(name, f"{name}:…"), _caption(name)) for name in plugins.names("boards")]
+    rows = [(kinds.get(name, f"{name}:…"), _caption(name)) for name in boards.KIND.usable()]
     for name in _named.names():
         one = _named.read(name)
         rows.append((name, " ".join(filter(None, [f"ssh://{one.address.removeprefix('ssh://')}", one.notes]))))
@@ -123,7 +123,7 @@ def _python(board: str) -> str | None:
 
 
 def _caption(kind: str) -> str:
-    words = (plugins.load("boards", kind, "board").__doc__ or "").strip().splitlines()
+    words = (boards.get(kind).__doc__ or "").strip().splitlines()
     return words[0] if words else ""
 
 

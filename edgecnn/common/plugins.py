@@ -1,41 +1,124 @@
-"""A file is a plug-in: `edgecnn/nets/architectures/dscnn.py` is the net `dscnn`, with nothing to register.
+"""Plug-ins: a file of a package is one with nothing to register, and another distribution brings one by an entry point.
 
-A plug-in's name is its file's name with dashes for underscores. Its contract is the `Protocol` in
-the `__init__.py` of its folder.
+`edgecnn/nets/architectures/dscnn.py` is the net `dscnn`: the name is the file's, with dashes for underscores. Each room
+that takes plug-ins declares its `Kind`. Entry points are read when a kind is asked for something that it does not have
+itself, or for all of its names, and never before.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
-from types import ModuleType
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgecnn.errors import PlanError, UsageError, nearest
+from edgecnn.common import escapes
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, PlanError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
 
-def names(kind: str) -> tuple[str, ...]:
-    """All plug-ins of a kind ("nets", "data", "formats", "runtimes", "boards"), sorted."""
-    package = importlib.import_module(f"edgecnn.{kind}")
-    return tuple(
-        sorted(
-            module.name.replace("_", "-")
-            for module in pkgutil.iter_modules(package.__path__)
-            if not module.name.startswith("_")
-        )
-    )
+@dataclass(frozen=True)
+class Kind:
+    """One kind of plug-in, such as nets."""
+
+    package: str
+    """The package whose files are our own plug-ins, as in "edgecnn.nets.architectures"."""
+    noun: str
+    """What messages call one of them, as in "net"."""
+    contract: type
+    """The Protocol that a plug-in keeps."""
+    group: str = ""
+    """The entry points by which others bring theirs, as in "edgecnn.nets"; empty where they cannot."""
+
+    def own(self) -> tuple[str, ...]:
+        """The names of our own plug-ins, sorted."""
+        return own_names(self.package)
+
+    def names(self) -> tuple[str, ...]:
+        """All names: our own, sorted, and behind them those that other distributions bring, sorted."""
+        return (*self.own(), *sorted(self._outside()))
+
+    def load(self, name: str) -> Any:
+        """The plug-in of that name.
+
+        Raises:
+            UsageError: There is none; the hint lists the known ones.
+            EnvironmentUnfit: It is another distribution's and cannot be used; the sentence names that.
+        """
+        if name in self.own():
+            return importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
+        outside = self._outside()
+        if name not in outside:
+            raise UsageError(f"There is no {self.noun} named {name!r}.", nearest(name, self.names()))
+        return self._loaded(name, outside[name])
+
+    def usable(self) -> dict[str, Any]:
+        """Every plug-in by its name; one of another distribution that cannot be used is left out with a warning."""
+        found: dict[str, Any] = {}
+        for name in self.names():
+            try:
+                found[name] = self.load(name)
+            except EnvironmentUnfit as error:
+                _warn_once(f"{error.sentence.removesuffix('.')}: it is left out")
+        return found
+
+    def members(self) -> tuple[str, ...]:
+        """What the contract asks a plug-in to have, sorted."""
+        declared = {**vars(self.contract), **self.contract.__annotations__}
+        return tuple(sorted(name for name in declared if not name.startswith("_")))
+
+    def _outside(self) -> dict[str, tuple[EntryPoint, ...]]:
+        """The entry points of other distributions by their name, which is nobody's of ours."""
+        if not self.group:
+            return {}
+        points = _entry_points(self.group)
+        own = self.own()
+        for name in own:
+            for point in points.get(name, ()):
+                _warn_once(
+                    f"{_origin(point)} brings a {self.noun} named {name!r}, and edgecnn has its own of that name: "
+                    "that one is taken"
+                )
+        return {name: brought for name, brought in points.items() if name not in own}
+
+    def _loaded(self, name: str, points: tuple[EntryPoint, ...]) -> Any:
+        what = f"The {self.noun} {name!r}"
+        if len(points) > 1:
+            raise EnvironmentUnfit(
+                f"{what} is brought by {len(points)} packages: {', '.join(map(_origin, points))}.",
+                "uninstall all of them but one",
+            )
+        (point,) = points
+        try:
+            plugin = point.load()
+        except EdgecnnError:
+            raise
+        except Exception as error:  # an import runs whatever its author wrote
+            raise EnvironmentUnfit(
+                f"{what} of {_origin(point)} cannot be loaded: {reason(error)}.",
+                f"update or uninstall that package; its entry point is {point.value}",
+            ) from error
+        if missing := [member for member in self.members() if not hasattr(plugin, member)]:
+            raise EnvironmentUnfit(
+                f"{what} of {_origin(point)} lacks {', '.join(missing)}.",
+                f"update or uninstall that package; the contract: {self.contract.__module__}.{self.contract.__name__}",
+            )
+        return plugin
 
 
-def load(kind: str, name: str, noun: str) -> ModuleType:
-    """The plug-in's module; a UsageError lists the known ones when there is no `noun` of that name."""
-    known = names(kind)
-    if name not in known:
-        raise UsageError(f"There is no {noun} named {name!r}.", nearest(name, known))
-    return importlib.import_module(f"edgecnn.{kind}.{name.replace('-', '_')}")
+def own_names(package: str) -> tuple[str, ...]:
+    """The plug-ins that are files of a package of ours, such as "edgecnn.formats", sorted."""
+    path = importlib.import_module(package).__path__
+    modules = (module.name for module in pkgutil.iter_modules(path))
+    return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
 
 
 def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **given: Any) -> T:
@@ -44,11 +127,15 @@ def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **g
     `where` names the table the options come from, as in "[net] of dscnn-digits.toml".
     """
     parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return function(**given, **options)
     known = [name for name in parameters if name not in given]
     for key, value in options.items():
         if key not in known:
             raise PlanError(f"{where} has an unknown key {key!r}.", nearest(key, known))
         default = parameters[key].default
+        if default is None or default is inspect.Parameter.empty:  # it does not say of what type the value is
+            continue
         expected = (int, float) if isinstance(default, float) else type(default)
         if isinstance(default, bool) is not isinstance(value, bool) or (
             isinstance(default, (int, float, str)) and not isinstance(value, expected)
@@ -58,3 +145,39 @@ def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **g
                 f"its default is {default!r}",
             )
     return function(**given, **options)
+
+
+def reason(error: BaseException) -> str:
+    """What somebody else's code raised, on one line and without a full stop, as in "ImportError: no module x"."""
+    words = " ".join(str(error).split())[:300].rstrip(".")
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+@functools.cache
+def _entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """The entry points of a group by their name; of what cannot be read there are none, and a warning says so."""
+    import importlib.metadata  # what loads our own plug-ins alone need not wait for it
+
+    try:
+        points = sorted(importlib.metadata.entry_points(group=group), key=lambda point: point.name)
+    except Exception as error:  # another distribution's metadata, in whatever state it is
+        _warn_once(f"the plug-ins of other packages are left out, for {group} cannot be read: {reason(error)}")
+        return {}
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in points:
+        found[point.name] = (*found.get(point.name, ()), point)
+    return found
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    escapes.say(f"warning: {message}", file=sys.stderr, flush=True)  # the console is not on a board
+
+
+def _origin(point: EntryPoint) -> str:
+    """The distribution that brings an entry point, with its version."""
+    try:
+        assert point.dist is not None
+        return f"{point.dist.name} {point.dist.version}"
+    except Exception:  # without a name, or without the file that has it
+        return f"an unnamed package ({point.value})"

@@ -103,9 +103,12 @@ class DataSet(Protocol):
         ...
 
 
+KIND = plugins.Kind("edgecnn.data", "data set", DataSet, "edgecnn.data")
+
+
 def get(name: str) -> DataSet:
     """The data set of that name; a UsageError lists the known ones."""
-    return cast(DataSet, plugins.load("data", name, "data set"))
+    return cast(DataSet, KIND.load(name))
 
 
 def load(plan: DataPlan) -> Splits:

@@ -49,21 +49,30 @@ class Format(Protocol):
         ...
 
 
+KIND = plugins.Kind("edgecnn.formats", "format", Format, "edgecnn.formats")
+
+
 def names() -> tuple[str, ...]:
-    """The formats there are, sorted."""
-    return plugins.names("formats")
+    """The formats there are: our own, and behind them those of other packages."""
+    return KIND.names()
 
 
 def get(name: str) -> Format:
     """The format of that name; a UsageError lists the known ones."""
-    return cast(Format, plugins.load("formats", name, "format"))
+    return cast(Format, KIND.load(name))
 
 
 def of(path: Path) -> str:
     """The name of the format of a file. Raises ModelFileError if its content is no model's, or its name another's."""
-    known = ", ".join(get(name).SUFFIX for name in plugins.names("formats"))
+    known = ", ".join(get(name).SUFFIX for name in KIND.own())
     magic.require_file(path, f"`edgecnn export` writes {known} files under RUN/artifacts")
-    name = magic.format_of(path)
+    try:
+        name = magic.format_of(path)
+    except ModelFileError:  # another package may know it, which is told by the ending alone
+        outside = {plugin.SUFFIX: name for name, plugin in KIND.usable().items() if name not in KIND.own()}
+        if path.suffix not in outside:
+            raise
+        return outside[path.suffix]
     suffix = get(name).SUFFIX
     if path.suffix != suffix:
         raise ModelFileError(

@@ -39,9 +39,12 @@ class Net(Protocol):
         ...
 
 
+KIND = plugins.Kind("edgecnn.nets.architectures", "net", Net, "edgecnn.nets")
+
+
 def get(name: str) -> Net:
     """The net of that name; a UsageError lists the known ones."""
-    return cast(Net, plugins.load("nets.architectures", name, "net"))
+    return cast(Net, KIND.load(name))
 
 
 def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:

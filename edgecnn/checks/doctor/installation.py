@@ -19,7 +19,7 @@ from edgecnn import formats
 from edgecnn.boards.emulated import machine, tools, user_mode
 from edgecnn.checks.doctor import processor
 from edgecnn.checks.doctor.finding import Finding
-from edgecnn.common import console, documents, plugins
+from edgecnn.common import console, documents
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.records import environment
 
@@ -62,7 +62,7 @@ def findings() -> list[Finding]:
     found += _proven_elsewhere()
     for extra in present:
         found += _imports(extra)
-    found += [_writes(name) for name in plugins.names("formats")]
+    found += [_writes(name) for name in formats.names()]
     arm, x86 = (", ".join(f"emulated:{name}" for name in names) for names in (machine.BOARDS, user_mode.CORES))
     return [
         *found,

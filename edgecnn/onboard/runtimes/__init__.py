@@ -81,16 +81,19 @@ class Runtime(Protocol):
         ...
 
 
+KIND = plugins.Kind("edgecnn.onboard.runtimes", "runtime", Runtime, "edgecnn.runtimes")
+
+
 def get(name: str) -> Runtime:
     """The runtime of that name; a UsageError lists the known ones."""
-    return cast(Runtime, plugins.load("onboard.runtimes", name, "runtime"))
+    return cast(Runtime, KIND.load(name))
 
 
 def on_boards() -> tuple[str, ...]:
     """The names of the runtimes that boards have."""
-    return tuple(name for name in plugins.names("onboard.runtimes") if get(name).ON_BOARDS)
+    return tuple(name for name, runtime in KIND.usable().items() if runtime.ON_BOARDS)
 
 
 def for_format(format_name: str) -> tuple[str, ...]:
-    """The names of the runtimes that read a format."""
-    return tuple(name for name in plugins.names("onboard.runtimes") if format_name in get(name).FORMATS)
+    """The names of the runtimes that read a format, our own first."""
+    return tuple(name for name, runtime in KIND.usable().items() if format_name in runtime.FORMATS)

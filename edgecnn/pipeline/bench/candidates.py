@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn import formats
-from edgecnn.common import console, plugins
+from edgecnn.common import console
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
 from edgecnn.onboard import measure, runtimes
 from edgecnn.onboard.measure import Job
@@ -146,8 +146,8 @@ def _files(
     run = open_run(target)
     on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
     suffixes = {
-        formats.get(name).SUFFIX
-        for name in plugins.names("formats")
+        plugin.SUFFIX
+        for name, plugin in formats.KIND.usable().items()
         if on_boards.intersection(runtimes.for_format(name))
     }
     paths = [path for path in run.exported() if path.suffix in suffixes]

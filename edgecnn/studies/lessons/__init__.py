@@ -46,6 +46,9 @@ class Teachable(Protocol):
         ...
 
 
+KIND = plugins.Kind("edgecnn.studies.lessons.topics", "lesson", Teachable)
+
+
 def get(name: str) -> Teachable:
     """The lesson of that name; a UsageError lists the known ones."""
-    return cast(Teachable, plugins.load("studies.lessons.topics", name, "lesson"))
+    return cast(Teachable, KIND.load(name))

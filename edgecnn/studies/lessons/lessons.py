@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgecnn.common import console, documents, files, plugins
+from edgecnn.common import console, documents, files
 from edgecnn.common.escapes import say
 from edgecnn.common.units import digits
 from edgecnn.errors import EdgecnnError, MissingPackage, UsageError
@@ -40,7 +40,7 @@ def lesson(
     cannot be measured stops no other: the first error is raised once the rest is done. Raises UsageError for an
     unknown name before anything is measured, OutputError if `output` cannot be written.
     """
-    chosen = plugins.names("studies.lessons.topics") if ALL in names else tuple(dict.fromkeys(names))
+    chosen = lessons.KIND.names() if ALL in names else tuple(dict.fromkeys(names))
     for name in chosen:
         _known(name)
     files.make_folder(output)
@@ -163,7 +163,7 @@ def _known(name: str) -> lessons.Teachable:
 
 
 def _show_all(as_json: bool) -> None:
-    titles = {name: lessons.get(name).TITLE for name in plugins.names("studies.lessons.topics")}
+    titles = {name: lessons.get(name).TITLE for name in lessons.KIND.names()}
     if as_json:
         say(documents.to_json(titles))
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn import formats
-from edgecnn.common import console, documents, plugins
+from edgecnn.common import console, documents
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import RunError, UsageError
 from edgecnn.records import artifact, environment, history, report
@@ -84,7 +84,7 @@ def gather(runs: Sequence[Path], duel: Path | None, lessons: Path | None, benche
 
 
 def _trained(run: Run) -> Trained:
-    suffixes = {formats.get(name).SUFFIX for name in plugins.names("formats")}
+    suffixes = {plugin.SUFFIX for plugin in formats.KIND.usable().values()}
     paths = [path for path in run.exported() if path.suffix in suffixes]
     cards = {path: artifact.read_card(path) for path in paths}
     return Trained(

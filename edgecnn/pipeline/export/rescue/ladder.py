@@ -129,7 +129,7 @@ def _choose(here: Climb) -> Scheme:
     plain, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
     ground = plain
     answer: Scheme | None = ground if here.rows[0].outcome != "fail" else None
-    for name in rungs.ORDER:
+    for name in rungs.in_order():
         if answer is not None and here.plan.rescue == "first":
             break
         outcomes, tried = [standing], [ground]

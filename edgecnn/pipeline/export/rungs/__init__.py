@@ -75,9 +75,17 @@ def gain_pp(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_]) -> tupl
     return stats.paired_drop_pp(lost, gained, len(right))
 
 
+KIND = plugins.Kind("edgecnn.pipeline.export.rungs", "rung", Rung, "edgecnn.rungs")
+
+
 def get(name: str) -> Rung:
     """The rung of that name; a UsageError lists the known ones."""
-    return cast(Rung, plugins.load("pipeline.export.rungs", name, "rung"))
+    return cast(Rung, KIND.load(name))
+
+
+def in_order() -> tuple[str, ...]:
+    """All rungs as the ladder climbs them: ours in ORDER, and behind them those of other packages."""
+    return (*ORDER, *(name for name in KIND.names() if name not in ORDER))
 
 
 def climbed(scheme: Scheme, taken: Mapping[str, Options]) -> Scheme:
