@@ -81,9 +81,10 @@ def show(
 def of_recipe(name: str, overrides: Sequence[str], dense_input: tuple[int, int, int]) -> Anatomy:
     """The net a recipe would train; its data set says the input shape and the classes."""
     from edgecnn import data
-    from edgecnn.nets import budget
+    from edgecnn.nets import budget, code
 
     recipe = plans.load(Recipe, name, overrides)
+    code.allow(recipe.net.name)
     train = data.load(recipe.data).train
     shape = train.input_shape
     return take_apart(budget.resolve(recipe, shape, len(train.classes)), shape, len(train.classes), dense_input)
@@ -91,10 +92,13 @@ def of_recipe(name: str, overrides: Sequence[str], dense_input: tuple[int, int, 
 
 def of_run(folder: Path, dense_input: tuple[int, int, int]) -> Anatomy:
     """The net of a finished run."""
+    from edgecnn.nets import code
+
     run = open_run(folder)
     channels, height, width = run.input_shape
-    anatomy = take_apart(run.recipe, (channels, height, width), len(run.labels), dense_input)
-    return dataclasses.replace(anatomy, training=run.training)
+    recipe = dataclasses.replace(run.recipe, net=code.of_run(run))
+    anatomy = take_apart(recipe, (channels, height, width), len(run.labels), dense_input)
+    return dataclasses.replace(anatomy, net=run.recipe.net.name, training=run.training)
 
 
 def take_apart(recipe: Recipe, shape: tuple[int, int, int], classes: int, dense_input: tuple[int, int, int]) -> Anatomy:

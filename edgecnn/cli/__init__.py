@@ -46,8 +46,15 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run a net's code that a run folder of others holds.")
+    ] = False,
 ) -> None:
     console.be_quiet(quiet)
+    if trust_code:
+        from edgecnn.nets import code
+
+        code.trust_all()
     team = distributed.here()
     if team.count > 1 and context.invoked_subcommand != "train":
         raise UsageError(
@@ -61,10 +68,10 @@ def _options(
 
 
 for command in (
-    *(models.train, models.export, models.bench, models.run, models.inspect, models.compare),
+    *(models.train, models.import_weights, models.export, models.bench, models.run, models.inspect, models.compare),
     *(checks.verify, checks.selftest, checks.doctor, boards.deploy, studies.duel, studies.lesson, studies.report),
 ):
-    app.command()(command)
+    app.command("import" if command is models.import_weights else None)(command)
 app.add_typer(boards.board, name="board")
 
 

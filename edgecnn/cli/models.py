@@ -67,6 +67,40 @@ def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool)
         say(f"{folder}  {found}")
 
 
+def import_weights(
+    net: Annotated[str, typer.Argument(help="A net by name, or code: path/to/file.py:Net, package.module:Net.")],
+    weights: Annotated[Path, typer.Option("--weights", help="A .safetensors file, or a state_dict by torch.save.")],
+    data: Annotated[str, typer.Option("--data", help="A data set's name, or a folder of class folders.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to make, as in runs/mine.")],
+    size: o.SIZE = None,
+    channels: o.CHANNELS = None,
+    mean: o.MEAN = None,
+    std: o.STD = None,
+    classes: Annotated[
+        str | None, typer.Option("--classes", help="The outputs' names in order: a,b,c, or a file of lines.")
+    ] = None,
+    settings: o.SET = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Make a run of weights that were trained elsewhere."""
+    recipe = o.imported_recipe(net, data, size, channels, settings, output)
+    pixels = o.pictures(None, None, mean, std, None)
+    named = o.class_names(classes)
+    from edgecnn.pipeline.train import import_weights as verb
+
+    trained = verb.Trained(
+        weights=weights,
+        mean=pixels.mean if pixels else None,
+        std=pixels.std if pixels else None,
+        classes=named,
+    )
+    run = verb.import_weights(recipe, trained, output)
+    if as_json:
+        say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
+    else:
+        verb.show(run)
+
+
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     plan: Annotated[str, typer.Option("--plan", help="An export plan by name (export/) or a .toml file.")] = "default",

@@ -82,6 +82,35 @@ def pictures(
     return None if said == PictureOptions() else said
 
 
+def imported_recipe(
+    net: str, data: str, size: str | None, channels: int | None, settings: list[str] | None, output: Path
+) -> Recipe:
+    """The recipe of a run whose weights were trained elsewhere: its net, its data, and no training."""
+    from edgecnn.cli import names
+    from edgecnn.common import config
+    from edgecnn.records import plans
+    from edgecnn.records.recipe import Recipe
+
+    names.require(output.name, "the name of --output")
+    said = pictures(size, channels, None, None, None)
+    table = config.table_of(plans.data_plan(data))
+    if said and said.size:
+        table |= {"size": said.size[0], "width": said.size[1]}
+    if said and said.channels:
+        table["channels"] = said.channels
+    whole = config.override({"name": output.name, "net": {"name": net}, "data": table}, settings or [])
+    return config.build(Recipe, whole, "the import")
+
+
+def class_names(text: str | None) -> tuple[str, ...]:
+    """The names of --classes: a file of one name a line, or a list with commas; () without it."""
+    from edgecnn.records import labels
+
+    if not text:
+        return ()
+    return labels.read(Path(text)) if Path(text).is_file() else tuple(part.strip() for part in text.split(","))
+
+
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.lower().partition("x")
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from edgecnn.common import files, plugins
 from edgecnn.errors import PlanError, RunError
+from edgecnn.nets import code
 from edgecnn.records.recipe import NetPlan
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ KIND = plugins.Kind("edgecnn.nets.architectures", "net", Net, "edgecnn.nets")
 
 
 def get(name: str) -> Net:
-    """The net of that name; a UsageError lists the known ones."""
-    return cast(Net, KIND.load(name))
+    """The net of that name, a plug-in's or the user's own code; a UsageError lists the known plug-ins."""
+    return code.load(name) if code.is_code(name) else cast(Net, KIND.load(name))
 
 
 def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -65,16 +66,25 @@ def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.
     def made() -> nn.Module:
         return plugins.call(get(plan.name).build, plan.options, "[net]", input_shape=input_shape, classes=classes)
 
+    if code.is_code(plan.name):  # not everything that a constructor may do works without numbers
+        net = made()
+        _refuse_too_many(plan, net)
+        return net
     if torch.get_default_device().type == "meta":
         return _sized(made)
     with torch.device("meta"):
-        weights = sum(parameter.numel() for parameter in _sized(made).parameters())
+        _refuse_too_many(plan, _sized(made))
+    return made()
+
+
+def _refuse_too_many(plan: NetPlan, net: nn.Module) -> None:
+    """Raise PlanError for a net of more than MOST_WEIGHTS."""
+    weights = sum(parameter.numel() for parameter in net.parameters())
     if weights > MOST_WEIGHTS:
         raise PlanError(
             f"[net] {plan.name} would have {weights:,} weights, and at most {MOST_WEIGHTS:,} are trained here.",
             "make it narrower, or less deep",
         )
-    return made()
 
 
 def _sized(made: Callable[[], nn.Module]) -> nn.Module:
@@ -99,8 +109,11 @@ def restore(run: Run) -> nn.Module:
 
     Raises:
         RunError: its weights are missing, are not those it was trained to, or are another net's.
+        UsageError: its net is code that the user has not named (`edgecnn.nets.code`).
     """
     from safetensors.torch import load
+
+    from edgecnn.nets import renormalised
 
     shape = (run.input_shape[0], run.input_shape[1], run.input_shape[2])
     if run.weights.exists() and not run.weights.is_file():
@@ -116,10 +129,10 @@ def restore(run: Run) -> nn.Module:
             f"{run.weights} is not what the training of {run.name} wrote: its sha256 differs.",
             "restore it from a copy, or train again",
         )
-    net = build(run.recipe.net, shape, len(run.labels))
+    net = build(code.of_run(run), shape, len(run.labels))
     try:
         net.load_state_dict(load(content))
     except Exception as error:  # of a file of any origin: format, key, shape and type errors
         reason = " ".join(str(error).split())[:300].rstrip(".")
         raise RunError(f"{run.weights} does not hold the weights of {run.recipe.net.name!r}: {reason}.") from error
-    return net.eval()
+    return renormalised.wrap(net, run.imported, run.mean, run.std, shape[0]).eval()

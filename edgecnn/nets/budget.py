@@ -42,6 +42,10 @@ def solve(plan: NetPlan, input_shape: tuple[int, int, int], classes: int, target
     if target < 1:
         raise PlanError(f"[budget] {target} {UNITS[by]} is no net.")
     net = nets.get(plan.name)
+    if not net.KNOBS:
+        raise PlanError(
+            f"[budget] {plan.name} has no knob to be scaled by.", "say its numbers in [net], without [budget]"
+        )
     parameters = inspect.signature(net.build).parameters
     start = tuple(int(plan.options.get(knob, parameters[knob].default)) for knob in net.KNOBS)
 

@@ -7,6 +7,7 @@ runs/<name>/
     metrics.csv         one line an epoch
     curves.png          loss and accuracy against epoch
     environment.json    machine and versions
+    net.py              the code of a net that is the user's own (`edgecnn.nets.code`)
     pictures.npz        digests of the pictures it has seen (`edgecnn.pipeline.train.seen`)
     checkpoint.pt       to resume from; gone when the run is complete
     artifacts/          what `edgecnn export` wrote
@@ -33,7 +34,8 @@ Result = TypeVar("Result")
 Targets = TypeVar("Targets", Path, Sequence[Path])
 
 WEIGHTS = "model.safetensors"
-CLAIM = ("recipe.toml", "environment.json")
+CODE = "net.py"
+CLAIM = ("recipe.toml", "environment.json", CODE)
 """What a training writes before its first epoch. Whoever writes more there names it here (`is_free`)."""
 OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
 KIND = documents.Kind(name="run", words="a whole run", error=RunError, hint="train it again")
@@ -66,6 +68,22 @@ class Taken:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Imported:
+    """Where the weights of a run come from that was trained elsewhere (`edgecnn.pipeline.train.import_weights`)."""
+
+    file: str
+    sha256: str
+    said: tuple[str, ...]
+    """What was done to them, a sentence each."""
+    mean: tuple[float, ...]
+    """Taken off a pixel of 0..255 before the net sees it; one for all channels, or one for each."""
+    std: tuple[float, ...]
+    """What the rest is divided by."""
+    test_top1_percent: float = 0.0
+    test_n: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A finished training run, as its folder tells it."""
 
@@ -89,6 +107,10 @@ class Run:
     """Of model.safetensors as it was written; None if the run was trained before this was kept."""
     training: Taken | None = None
     """From its last --resume on; None if it was trained before this was written down."""
+    code_sha256: str | None = None
+    """The sha256 of net.py; None if the net is one of a plug-in or of a package."""
+    imported: Imported | None = None
+    """None if edgecnn trained it."""
 
     def __post_init__(self) -> None:
         if len(self.input_shape) != 3 or min(self.input_shape) < 1 or not self.std > 0:
@@ -177,7 +199,8 @@ def write_facts(run: Run) -> None:
     facts: dict[str, Any] = {
         field.name: getattr(run, field.name)
         for field in dataclasses.fields(run)
-        if field.name not in ("folder", "recipe", "training")
+        if field.name not in ("folder", "recipe", "training", "imported")
     }
-    facts["training"] = dataclasses.asdict(run.training) if run.training else None
+    for name, part in (("training", run.training), ("imported", run.imported)):
+        facts[name] = dataclasses.asdict(part) if part else None
     files.write_json(run.folder / "run.json", facts)

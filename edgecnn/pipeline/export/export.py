@@ -29,7 +29,8 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.common.escapes import say
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError
-from edgecnn.pipeline.export import check, switch, written
+from edgecnn.nets import code
+from edgecnn.pipeline.export import check, float_layers, switch, written
 from edgecnn.pipeline.export import exportable as quantize
 from edgecnn.pipeline.export.exportable import Exportable
 from edgecnn.pipeline.export.rescue import ladder, price_list
@@ -65,6 +66,8 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         if "int8" in plan.precision:
             seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
         exportable, prices = _prepared(run, splits, plan)
+        if exportable.observed is not None and code.is_code(run.recipe.net.name):
+            float_layers.say(float_layers.layers(exportable.observed))
         reference = check.reference_logits(run, splits.test.pictures)
         made: list[Artifact] = []
         values: dict[str, npt.NDArray[Any]] = {}

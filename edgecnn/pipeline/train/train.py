@@ -21,7 +21,7 @@ from edgecnn import data, nets
 from edgecnn.common import console, files, locks
 from edgecnn.data import Pictures
 from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
-from edgecnn.nets import anatomy, budget, device
+from edgecnn.nets import budget, code, counts, culprit, device
 from edgecnn.pipeline.train import (
     augment,
     checkpoint,
@@ -42,6 +42,7 @@ from edgecnn.pipeline.train.loop import Watch
 from edgecnn.records import environment, plans
 from edgecnn.records.recipe import OF_THE_MACHINE, Recipe
 from edgecnn.records.run import (
+    CODE,
     DIVERGED,
     OF_AN_EPOCH,
     TRAINING_LOCK,
@@ -88,6 +89,7 @@ def _train(
     """The training; until `held` is closed the folder is its own."""
     if not resume:
         _refuse_a_run(folder)
+        code.allow(recipe.net.name)
     data_set = data.get(recipe.data.name)
     if recipe.small is not None:
         progressive_resizing.check(recipe.small, recipe.net)
@@ -113,10 +115,13 @@ def _train(
     try:
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
-            net = nets.build(recipe.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            built = dataclasses.replace(recipe, net=code.kept(recipe.net, folder)) if resume else recipe
+            net = nets.build(built.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if recipe.start:
-                net.load_state_dict(finetuning.weights(recipe, net, splits))
-            params, macs = anatomy.folded_parameters(net), anatomy.macs(net, shape)
+                net.load_state_dict(finetuning.weights(built, net, splits))
+            if code.is_code(recipe.net.name) and not resume:
+                culprit.require_exportable(net, shape)
+            params, macs = counts.parameters_and_macs(net, shape)
             state = optimizer.fresh_state(device.put(net, where), recipe.optim)
             digest = checkpoint.digest(splits.train)
             if resume and team.leads:
@@ -174,6 +179,7 @@ def _train(
         processes=team.count,
         weights_sha256=weights_sha256,
         training=taken,
+        code_sha256=files.sha256(folder / CODE) if (folder / CODE).is_file() else None,
     )
     seen.record(folder, splits, seen_before)
     write_facts(run)
@@ -260,5 +266,7 @@ def _claim(recipe: Recipe, folder: Path) -> None:
     files.make_folder(folder)
     for name in (*OF_AN_EPOCH, DIVERGED):
         (folder / name).unlink(missing_ok=True)
+    (folder / CODE).unlink(missing_ok=True)
+    code.keep(recipe.net.name, folder)
     files.write_text(folder / "recipe.toml", plans.dump(recipe))
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))
