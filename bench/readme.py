@@ -21,7 +21,20 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 LESSONS = readme_results.RESULTS / "lessons" / "README.md"
 
-FLOORS = ("cli", "checks", "studies", "pipeline", "formats", "nets", "boards", "data", "onboard", "records", "common")
+FLOORS = (
+    "testing",
+    "cli",
+    "checks",
+    "studies",
+    "pipeline",
+    "formats",
+    "nets",
+    "boards",
+    "data",
+    "onboard",
+    "records",
+    "common",
+)
 
 
 def code_map() -> str:

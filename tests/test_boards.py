@@ -4,6 +4,7 @@ import dataclasses
 import json
 import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from edgecnn.common import config, plugins
 from edgecnn.errors import EXIT_UNFIT, EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.onboard.measure import Job, Timing
 from edgecnn.records import environment
+from edgecnn.testing import machines
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
 QUICK = Timing(warmup_runs=1, num_runs=5, min_secs=0.0)
@@ -29,16 +31,10 @@ def job(tmp_path: Path) -> Job:
 
 
 # A board that needs no address is this machine; the others are tested where they can be reached.
+@pytest.mark.parametrize("check", machines.CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", [name for name in plugins.own_names("edgecnn.boards") if name == "local"])
-def test_a_board_tells_its_facts_and_does_a_job_in_a_fresh_process_each(name: str, job: Job) -> None:
-    with boards.open(name) as board:
-        assert board.name == name
-        assert board.facts().cores >= 1
-        first, second = board.run(job).window, board.run(job).window
-        assert first is not None
-        assert second is not None
-        assert len(first.times_ms) == len(second.times_ms) == 5
-        assert min(first.import_ms, second.import_ms) > 1  # a process that had imported it would not
+def test_every_board_keeps_its_contract(name: str, check: Callable[[str, Path], None], job: Job) -> None:
+    check(name, Path(job.model))
 
 
 def test_local_is_this_machine() -> None:

@@ -1,118 +1,21 @@
 """What every net owes, and what each one owes alone."""
 
-import inspect
-
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from edgecnn import nets
 from edgecnn.common import plugins
 from edgecnn.errors import PlanError, UsageError
 from edgecnn.nets import anatomy
-from edgecnn.records.recipe import NetPlan
+from edgecnn.testing import nets as nets_owe
+from edgecnn.testing.nets import build
 
 NETS = plugins.own_names("edgecnn.nets.architectures")
-SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
-TOML = (bool, int, float, str)
 
 
-def build(name, shape=(1, 8, 8), classes=10, **options):
-    torch.manual_seed(0)
-    return nets.build(NetPlan(name=name, options=options), shape, classes)
-
-
-def options(name):
-    signature = inspect.signature(nets.get(name).build)
-    return {key: p.default for key, p in signature.parameters.items() if key not in ("input_shape", "classes")}
-
-
+@pytest.mark.parametrize("check", nets_owe.CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", NETS)
-class TestEveryNet:
-    @pytest.mark.parametrize("shape", SHAPES)
-    def test_maps_pictures_to_finite_logits(self, name, shape):
-        net = build(name, shape, classes=7).eval()
-        with torch.inference_mode():
-            logits = net(torch.randn(3, *shape))
-        assert logits.shape == (3, 7)
-        assert logits.dtype == torch.float32
-        assert logits.isfinite().all()
-
-    def test_judges_each_picture_alone_in_eval_mode(self, name):
-        net = build(name).eval()
-        x = torch.randn(4, 1, 8, 8)
-        torch.testing.assert_close(net(x)[:1], net(x[:1]))
-
-    def test_has_options_that_toml_can_write(self, name):
-        assert all(type(default) in TOML for default in options(name).values())
-
-    def test_has_integer_knobs_each_of_which_makes_it_larger(self, name):
-        known = options(name)
-        small = anatomy.folded_parameters(build(name))
-        for knob in nets.get(name).KNOBS:
-            assert type(known[knob]) is int
-            assert anatomy.folded_parameters(build(name, **{knob: known[knob] + 1})) > small
-
-    def test_has_the_same_weights_for_every_size_of_picture_or_says_that_it_has_not(self, name):
-        sizes = [{key: value.shape for key, value in build(name, (1, n, n)).state_dict().items()} for n in (8, 16)]
-        assert (sizes[0] == sizes[1]) == nets.get(name).ANY_SIZE
-
-    def test_draws_its_weights_from_the_seed(self, name):
-        first, second = build(name).state_dict(), build(name).state_dict()
-        assert all(torch.equal(first[key], second[key]) for key in first)
-        torch.manual_seed(1)
-        third = nets.build(NetPlan(name=name), (1, 8, 8), 10).state_dict()
-        assert any(not torch.equal(first[key], third[key]) for key in first)
-
-    def test_learns_with_every_parameter(self, name):
-        net = build(name).train()
-        loss = torch.nn.functional.cross_entropy(net(torch.randn(8, 1, 8, 8)), torch.arange(8))
-        loss.backward()
-        silent = [key for key, p in net.named_parameters() if p.grad is None or not p.grad.any()]
-        # What softmax attention and batch norm cancel is silent by construction: biases that shift every score alike.
-        assert not [key for key in silent if not key.endswith("bias")]
-
-    def test_can_memorise_a_handful_of_pictures(self, name):
-        net = build(name).train()
-        x, y = torch.randn(16, 1, 8, 8), torch.arange(16) % 10
-        optimiser = torch.optim.AdamW(net.parameters(), 3e-3)
-        for _ in range(60):
-            loss = torch.nn.functional.cross_entropy(net(x), y)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        assert (net(x).argmax(1) == y).float().mean() > 0.9
-
-    def test_goes_through_a_weights_file(self, name, tmp_path):
-        net = build(name).eval()
-        save_file(net.state_dict(), tmp_path / "model.safetensors")
-        torch.manual_seed(5)
-        other = nets.build(NetPlan(name=name), (1, 8, 8), 10).eval()
-        other.load_state_dict(load_file(tmp_path / "model.safetensors"))
-        x = torch.randn(2, 1, 8, 8)
-        assert torch.equal(net(x), other(x))
-
-    def test_exports_to_a_graph_that_computes_the_same(self, name):
-        net = build(name, (1, 28, 28)).eval()
-        x = torch.randn(1, 1, 28, 28)
-        torch.testing.assert_close(torch.export.export(net, (x,)).module()(x), net(x))
-
-    def test_gives_the_same_logits_in_channels_last(self, name):
-        net = build(name, (3, 32, 32)).eval()
-        x = torch.randn(2, 3, 32, 32)
-        expected = net(x)
-        got = net.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
-        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
-
-    def test_names_an_option_it_does_not_have(self, name):
-        with pytest.raises(PlanError, match="unknown key 'widht'"):
-            build(name, widht=3)
-
-    def test_refuses_every_number_below_one(self, name):
-        for key, default in options(name).items():
-            if type(default) is int:
-                with pytest.raises(PlanError, match=f"{key} = 0"):
-                    build(name, **{key: 0})
+def test_every_net_keeps_its_contract(name, check):
+    check(name)
 
 
 def test_an_unknown_net_is_answered_with_the_known_ones():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,11 @@ from edgecnn.records import artifact as artifacts
 from edgecnn.records import verdicts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
+from edgecnn.testing import rungs as rungs_owe
 
 NET = "mlp"
 SHAPE = small_runs.SHAPES[NET]
 FORMATS = ("onnx", "tflite")
-WIDEST_LABEL = 24
-"""Characters that leave a price list 80 wide."""
 
 
 def ground(**plan: Any) -> Scheme:
@@ -84,32 +82,10 @@ def test_the_order_names_every_rung_once() -> None:
     assert sorted(rungs.ORDER) == list(plugins.own_names("edgecnn.pipeline.export.rungs"))
 
 
+@pytest.mark.parametrize("check", rungs_owe.CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))
-def test_a_rung_tries_what_it_can_apply_and_says_it_briefly(name: str) -> None:
-    rung = rungs.get(name)
-    assert rung.TITLE.endswith(".")
-    for options in tries(name):
-        assert 0 < len(rung.label(options)) <= WIDEST_LABEL
-        assert plugins.call(lambda scheme, **given: given, {}, name, scheme=None) == {}
-    with pytest.raises(PlanError, match=f"rungs.{name}.*unknown key 'colour'"):
-        rungs.take(ground(), name, {"colour": 1})
-
-
-@pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))
-def test_a_rung_leaves_what_it_stands_on_as_it_was(name: str) -> None:
-    before = ground()
-    weights = copy.deepcopy(before.net.state_dict())
-    after = rungs.take(before, name, tries(name)[0])
-    assert after.taken == {name: tries(name)[0]}
-    assert before.taken == {}
-    assert all(torch.equal(value, weights[key]) for key, value in before.net.state_dict().items())
-
-
-@pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))
-def test_the_float_net_stays_the_same_function(name: str) -> None:
-    pictures = scheme.normalised(small_runs.splits(SHAPE).test.images, ground().run)
-    before, after = ground().net(pictures), first_try(name).net(pictures)
-    assert torch.allclose(before, after, rtol=1e-4, atol=1e-4)
+def test_every_rung_keeps_its_contract(name: str, check: Callable[[str], None]) -> None:
+    check(name)
 
 
 @pytest.mark.parametrize("name", plugins.own_names("edgecnn.pipeline.export.rungs"))

@@ -1,0 +1,1 @@
+"""Plug-ins for edgecnn: one module each, named in pyproject.toml."""
