@@ -11,6 +11,7 @@ import json
 import platform
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from edgecnn.pipeline.export import check
 from edgecnn.records import artifact
 from edgecnn.records.artifact import Description
 from edgecnn.records.plans import ExportPlan
+from edgecnn.testing import model_files
 
 FORMATS = plugins.own_names("edgecnn.formats")
 DEPLOYED = ("onnx", "tflite")
@@ -52,6 +54,12 @@ def described(net: str, format_name: str, precision: str, **plan: Any) -> Descri
 
 
 # What every format promises
+
+
+@pytest.mark.parametrize("check", model_files.FORMAT_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_keeps_its_contract(name: str, check: Callable[[str], None]) -> None:
+    check(name)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
