@@ -36,7 +36,7 @@ def code_map() -> str:
         ("models/", "recipes, one a file, and the zoo: trained models with their cards"),
         ("export/", "export plans"),
         ("bench/", "suites, results, the report's schema, peers' harnesses"),
-        ("tests/", "test_<module>.py; one conformance test for each kind of plug-in"),
+        ("tests/", "the same rooms again; one conformance test for each kind of plug-in"),
     ):
         lines.append(name.ljust(28) + words)
     return "```text\n" + "\n".join(lines) + "\n```\n"

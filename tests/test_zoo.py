@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from edgecnn import data
 from edgecnn.checks import selftest
@@ -17,7 +18,6 @@ from edgecnn.records import artifact, plans
 from edgecnn.records.recipe import OF_THE_MACHINE
 from edgecnn.records.run import open_run
 
-ROOT = Path(__file__).resolve().parent.parent
 MODELS = sorted(path.parent.name for path in (ROOT / "models" / "zoo").glob("*/run.json"))
 LARGEST_BYTES = 5_000_000
 
