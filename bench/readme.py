@@ -19,7 +19,7 @@ import readme_training
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-LESSONS = readme_results.RESULTS / "lessons" / "README.md"
+LESSONS = ROOT / "bench" / "results" / "lessons" / "README.md"
 
 FLOORS = ("cli", "checks", "studies", "pipeline", "formats", "nets", "boards", "data", "onboard", "records", "common")
 

@@ -65,7 +65,7 @@ def compare(recipe: Recipe, seeds: int, also_whole: bool) -> dict[str, Any]:
 
 def _plainly(recipe: Recipe, splits: Splits) -> float:
     """Validation top-1 of the plain loop's net, in percent."""
-    torch.set_num_threads(recipe.num_threads)
+    torch.set_num_threads(int(recipe.num_threads))
     task = task_of(recipe, splits)
     net, _ = net_of(recipe, splits)
     steps = plain(task, net)

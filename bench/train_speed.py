@@ -109,7 +109,7 @@ def _run(name: str, recipe: Recipe, end: Connection) -> None:
 
 
 def _serve(name: str, recipe: Recipe, end: Connection) -> None:
-    torch.set_num_threads(recipe.num_threads)
+    torch.set_num_threads(int(recipe.num_threads))
     splits = data.load(recipe.data)
     net, _ = net_of(recipe, splits)
     for module in net.modules():

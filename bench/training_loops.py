@@ -113,7 +113,7 @@ def ours(
             loss.item()
             times.append(time.perf_counter())
             for part, start, end in zip(PARTS, times, times[1:], strict=False):
-                spent_s[part] += end - start
+                spent_s[part] += end - start  # type: ignore[assignment]
             number += 1
             yield len(chosen)
 

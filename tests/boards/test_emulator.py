@@ -26,7 +26,8 @@ SLEEP = shutil.which("sleep") or "sleep"
 
 def entries(archive: bytes) -> dict[str, tuple[int, bytes]]:
     """name -> (mode, content) of a "newc" archive."""
-    found, at = {}, 0
+    found: dict[str, tuple[int, bytes]] = {}
+    at = 0
     while True:
         assert archive[at : at + 6] == b"070701"
         fields = [int(archive[at + 6 + 8 * i : at + 14 + 8 * i], 16) for i in range(13)]

@@ -51,7 +51,7 @@ def refusal(board: Sshd) -> LinkError:
     return caught.value
 
 
-words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)  # type: ignore[arg-type]
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -348,8 +348,8 @@ def test_a_named_board_is_found_by_its_name(lending: Sshd, tmp_path: Path, monke
         assert one.facts().cores >= 1
 
 
-ENDLESS = """
-from edgecnn import agent
+FLOOD = """
+from edgecnn.onboard import agent
 agent.MOST_BYTES = 1_000_000
 for stream in ("1", "2"):
     answer = agent.work(["sh", "-c", f"exec cat /dev/zero >&{stream}"], {}, "")
@@ -359,7 +359,7 @@ for stream in ("1", "2"):
 
 
 def test_a_worker_that_prints_without_end_fills_no_disk() -> None:
-    with subprocess.Popen([sys.executable, "-c", ENDLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
+    with subprocess.Popen([sys.executable, "-c", FLOOD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
         assert agent.stdout is not None
         ended = str(-signal.SIGXFSZ)
         assert agent.stdout.read().decode().splitlines() == [f"{ended} 0 0", f"{ended} 0 4096"]

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,10 +11,11 @@ from edgecnn import formats
 from edgecnn.checks import inspect
 from edgecnn.errors import ModelFileError, PlanError, RunError, UsageError
 from edgecnn.records.artifact import Description, TensorSpec
+from edgecnn.records.run import Run
 
 
 @pytest.fixture
-def onnx_file(tmp_path):
+def onnx_file(tmp_path: Path) -> Any:
     """A convolution with 3 filters on 1 x 8 x 8, ReLU, mean and 2 classes, made without this tool."""
     weights = {
         "w": np.ones((3, 1, 3, 3), np.float32),
@@ -39,7 +41,7 @@ def onnx_file(tmp_path):
     return path
 
 
-def printed(capsys, target, *overrides, **options):
+def printed(capsys: pytest.CaptureFixture[str], target: Any, *overrides: str, **options: Any) -> Any:
     inspect.show(str(target), overrides, **options)
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -47,14 +49,14 @@ def printed(capsys, target, *overrides, **options):
 
 
 @pytest.mark.parametrize("recipe", ["dscnn-digits", "mlp-digits", "vit-digits"])
-def test_a_recipe_is_shown_layer_by_layer_in_eighty_columns(capsys, recipe):
+def test_a_recipe_is_shown_layer_by_layer_in_eighty_columns(capsys: pytest.CaptureFixture[str], recipe: str) -> None:
     out = printed(capsys, recipe)
     assert out.startswith(f"{recipe}: {recipe.split('-')[0]}, 8 x 8 x 1 to 10 classes\n")
     assert max(len(line) for line in out.splitlines()) <= 80
     assert out.splitlines()[2].split() == ["layer", "output", "params", "MACs", "share", "field", "stride"]
 
 
-def test_the_table_adds_up_to_the_totals(capsys):
+def test_the_table_adds_up_to_the_totals(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(capsys, "dscnn-digits", "net.width=8", "net.stages=2", "net.depth=1")
     lines = out.splitlines()
     rows = [line.replace(" %", "%").split() for line in lines[4 : lines.index("", 4)]]
@@ -64,13 +66,13 @@ def test_the_table_adds_up_to_the_totals(capsys):
     assert f"Together {sum(numbers):,} parameters" in out
 
 
-def test_a_dense_first_layer_is_priced_for_any_input(capsys):
+def test_a_dense_first_layer_is_priced_for_any_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert "150,528,000 weights" in " ".join(printed(capsys, "dscnn-digits").split())
     out = " ".join(printed(capsys, "dscnn-digits", dense_input=(1, 28, 28)).split())
     assert "28 x 28 x 1 would hold 784,000 weights; a 3x3 convolution holds 9 a filter" in out
 
 
-def test_json_holds_the_same_numbers(capsys):
+def test_json_holds_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     table = json.loads(printed(capsys, "dscnn-digits", as_json=True))
     assert table["parameters"] == sum(layer["parameters"] for layer in table["layers"])
     assert table["macs"] == sum(layer["macs"] for layer in table["layers"])
@@ -78,13 +80,13 @@ def test_json_holds_the_same_numbers(capsys):
     assert table["dense_weights"] == 150_528_000
 
 
-def test_a_run_has_the_anatomy_of_its_recipe(capsys, digits_run):
+def test_a_run_has_the_anatomy_of_its_recipe(capsys: pytest.CaptureFixture[str], digits_run: Run) -> None:
     out = printed(capsys, digits_run.folder)
     assert f"Together {digits_run.params:,} parameters" in out
     assert f"{digits_run.macs:,} MACs" in " ".join(out.split())
 
 
-def test_a_model_file_tells_about_itself(capsys, onnx_file):
+def test_a_model_file_tells_about_itself(capsys: pytest.CaptureFixture[str], onnx_file: Path) -> None:
     out = printed(capsys, onnx_file)
     assert max(len(line) for line in out.splitlines()) <= 80
     facts = {line[:16].strip(): line[16:] for line in out.splitlines() if line[:16].strip()}
@@ -97,19 +99,19 @@ def test_a_model_file_tells_about_itself(capsys, onnx_file):
     assert facts["labels"] == "none inside"
 
 
-def test_a_model_file_as_json_is_its_description(capsys, onnx_file):
+def test_a_model_file_as_json_is_its_description(capsys: pytest.CaptureFixture[str], onnx_file: Path) -> None:
     table = json.loads(printed(capsys, onnx_file, as_json=True))
     assert table["sha256"] == formats.describe(onnx_file).sha256
 
 
-def test_a_quantised_tensor_says_what_its_numbers_mean():
+def test_a_quantised_tensor_says_what_its_numbers_mean() -> None:
     spec = TensorSpec(name="x", shape=(1, 8, 8, 1), dtype="int8", layout="NHWC", scale=0.5, zero_point=-128)
     assert inspect.tensor_words(spec) == "x: int8 1x8x8x1 NHWC, real = 0.5 * (stored + 128)"
     spec = TensorSpec(name="y", shape=(1, 10), dtype="uint8", layout="NK", scale=0.25, zero_point=3)
     assert inspect.tensor_words(spec) == "y: uint8 1x10 NK, real = 0.25 * (stored - 3)"
 
 
-def test_long_facts_are_wrapped():
+def test_long_facts_are_wrapped() -> None:
     spec = TensorSpec(name="x", shape=(1, 8), dtype="int8", layout="")
     description = Description(
         format="tflite",
@@ -147,28 +149,30 @@ def test_long_facts_are_wrapped():
         (".", RunError, "not a run folder"),
     ],
 )
-def test_what_is_not_there_is_named(own_folder, target, error, sentence):
+def test_what_is_not_there_is_named(own_folder: Path, target: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         inspect.show(target)
 
 
-def test_a_broken_model_file_is_named(tmp_path):
+def test_a_broken_model_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"not a model" * 50)
     with pytest.raises(ModelFileError, match=r"broken\.onnx"):
         inspect.show(str(path))
 
 
-def test_only_a_recipe_takes_settings(onnx_file):
+def test_only_a_recipe_takes_settings(onnx_file: Path) -> None:
     with pytest.raises(UsageError, match="nothing in it can be set"):
         inspect.show(str(onnx_file), ["net.width=3"])
 
 
-def test_a_picture_without_pixels_is_refused():
+def test_a_picture_without_pixels_is_refused() -> None:
     with pytest.raises(UsageError, match="at least one pixel"):
         inspect.show("dscnn-digits", dense_input=(3, 0, 224))
 
 
-def test_a_recipe_keeps_its_name_beside_a_folder_of_that_name(own_folder, capsys):
+def test_a_recipe_keeps_its_name_beside_a_folder_of_that_name(
+    own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("dscnn-digits").mkdir()
     assert printed(capsys, "dscnn-digits").startswith("dscnn-digits: dscnn")

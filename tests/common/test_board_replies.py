@@ -169,7 +169,7 @@ def test_damaged_words_about_releases_are_a_status_or_one_sentence(data: st.Data
     said = json.dumps(damaged(STATUS, data)).encode()
     installed = Installed(Saying(said), PI, "animals")
     for ask in (installed.status, installed.tell, lambda: installed.switch("a"), lambda: installed.rollback("a")):
-        if said := sentence_of(ask, EdgecnnError):
+        if said := sentence_of(ask, EdgecnnError):  # type: ignore[assignment]
             assert said.isprintable()
         else:
             answer = ask()

@@ -125,9 +125,10 @@ def test_a_plan_of_any_wrong_shape_is_one_short_sentence(text: str, sentence: st
 
 
 def test_a_table_is_wanted_where_one_stands() -> None:
-    for value in ([], "text", None, 3):
+    values: tuple[Any, ...] = ([], "text", None, 3)
+    for value in values:
         with pytest.raises(PlanError, match="should be a table"):
-            config.build(Suite, value, "suite")  # type: ignore[arg-type]
+            config.build(Suite, value, "suite")
 
 
 WRONG: tuple[Any, ...] = ([], [1], "text", 3, None, {"a": [[[[1]]]]}, {"schema_version": 1, "environment": []})

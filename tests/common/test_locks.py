@@ -15,7 +15,7 @@ from edgecnn.errors import OutputError, RunError
 HOLDER = """
 import sys, time
 from pathlib import Path
-from edgecnn import locks
+from edgecnn.common import locks
 with locks.held(Path(sys.argv[1]), "training"):
     print("held", flush=True)
     time.sleep(600)

@@ -17,7 +17,7 @@ from edgecnn.errors import OutputError
 
 HOLDER = """
 import sys, time
-from edgecnn import scratch
+from edgecnn.common import scratch
 with scratch.folder() as folder:
     (folder / "data").write_bytes(bytes(100))
     print(folder, flush=True)

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn import data
-from edgecnn.data import Split, cifar10, digits, fashion_mnist, folder, stratified
+from edgecnn.data import Split, cifar10, digits, fashion_mnist, folder, stratified  # type: ignore[attr-defined]
 from edgecnn.errors import DataError, PlanError, UsageError
 from edgecnn.records.recipe import DataPlan
 
@@ -124,7 +126,7 @@ def test_digits_refuse_to_be_mirrored_and_say_why() -> None:
 
 
 @pytest.mark.skipif(not fashion_mnist.DEBIAN_FOLDER.is_dir(), reason="dataset-fashion-mnist is not installed")
-def test_debians_fashion_mnist_passes_the_checksums(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debians_fashion_mnist_passes_the_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_DATA", str(tmp_path))
     train, test = fashion_mnist.load()
     assert np.bincount(train.labels).tolist() == [6000] * 10

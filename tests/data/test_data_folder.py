@@ -8,6 +8,7 @@ import sys
 import time
 import unicodedata
 from pathlib import Path
+from typing import Any, Literal
 
 import data_samples
 import numpy as np
@@ -33,7 +34,7 @@ def kept(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir()) if cache.is_dir() else []
 
 
-def refused(path: Path, **options: object) -> EdgecnnError:
+def refused(path: Path, **options: Any) -> EdgecnnError:
     with pytest.raises(EdgecnnError) as caught:
         folder.load(str(path), **options)
     assert caught.value.exit_code == 64
@@ -57,9 +58,14 @@ def test_train_and_test_folders_are_the_two_splits(tmp_path: Path) -> None:
 
 def test_a_name_composed_and_decomposed_is_one_class(tmp_path: Path) -> None:
     names = ("Grün", "Äpfel")
-    for part, form, seed in (("train", "NFC", 0), ("train", "NFD", 100), ("test", "NFD", 200)):
+    parts: tuple[tuple[str, Literal["NFC", "NFD"], int], ...]
+    parts = (("train", "NFC", 0), ("train", "NFD", 100), ("test", "NFD", 200))
+    for part, form, seed in parts:
         data_samples.class_folders(
-            tmp_path / part, classes=[unicodedata.normalize(form, name) for name in names], count=3, seed=seed
+            tmp_path / part,
+            classes=[unicodedata.normalize(form, name) for name in names],
+            count=3,
+            seed=seed,
         )
     train, test = folder.load(str(tmp_path), size=12)
     assert train.classes == test.classes == names
@@ -303,7 +309,7 @@ def test_a_moved_folder_and_another_seed_need_no_decoding(tmp_path: Path, monkey
 def test_another_size_or_channel_is_another_cache(tmp_path: Path, cache: Path) -> None:
     data_samples.class_folders(tmp_path)
     for options in ({}, {"size": 16}, {"channels": 1}):
-        folder.load(str(tmp_path), **options)
+        folder.load(str(tmp_path), **options)  # type: ignore[arg-type]
     assert len(kept(cache)) == 6
 
 
@@ -406,7 +412,7 @@ def test_processes_decode_what_one_process_decodes(tmp_path: Path) -> None:
     images, left_out = _decoded.images(paths, _decoded.digests(paths), shape=(9, 9, 3), skip_broken=True)
     assert left_out == [20]
     assert not images[20].any()
-    for path, image in zip(paths, images, strict=True):
+    for path, image in zip(paths, images, strict=True):  # type: ignore[arg-type]
         if path.name != "020.png" or path.parent.name != "cat":
             assert np.array_equal(image, preprocessing.decode(path, height=9, width=9, channels=3))
 

@@ -8,7 +8,7 @@ from edgecnn.data import permuted
 from edgecnn.errors import UsageError
 
 
-def test_every_picture_is_shuffled_by_the_same_permutation():
+def test_every_picture_is_shuffled_by_the_same_permutation() -> None:
     (plain, plain_test), (shuffled, shuffled_test) = data.get("digits").load(), permuted.load()
     everything = np.concatenate([plain.images, plain_test.images]).reshape(-1, 64)
     moved = np.concatenate([shuffled.images, shuffled_test.images]).reshape(-1, 64)
@@ -20,24 +20,24 @@ def test_every_picture_is_shuffled_by_the_same_permutation():
     assert distinct != sorted(distinct)
 
 
-def test_each_picture_keeps_its_pixels_and_its_label():
+def test_each_picture_keeps_its_pixels_and_its_label() -> None:
     plain, shuffled = data.get("digits").load()[0], permuted.load()[0]
     assert np.array_equal(np.sort(plain.images.reshape(-1, 64)), np.sort(shuffled.images.reshape(-1, 64)))
     assert np.array_equal(plain.labels, shuffled.labels)
     assert not np.array_equal(plain.images, shuffled.images)
 
 
-def test_another_seed_is_another_permutation():
+def test_another_seed_is_another_permutation() -> None:
     assert not np.array_equal(permuted.load(seed=1)[0].images, permuted.load()[0].images)
 
 
-def test_the_channels_of_a_pixel_stay_together():
+def test_the_channels_of_a_pixel_stay_together() -> None:
     plain, shuffled = data.get("shapes").load()[1].images[:20], permuted.load(of="shapes")[1].images[:20]
     for before, after in zip(plain, shuffled, strict=True):
-        assert np.array_equal(*(np.unique(one.reshape(-1, 3), axis=0) for one in (before, after)))
+        assert np.array_equal(*(np.unique(one.reshape(-1, 3), axis=0) for one in (before, after)))  # type: ignore[arg-type]
 
 
-def test_an_unknown_data_set_is_answered_with_the_known_ones():
+def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no data set named 'digit'") as error:
         permuted.load(of="digit")
     assert "digits" in str(error.value.hint)

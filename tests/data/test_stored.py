@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import data_samples
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgecnn import data
+from edgecnn import data, nets
 from edgecnn.data import Split, _stored
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError, OutputError
@@ -62,8 +63,8 @@ MASKS = arrays.arrays(np.bool_, 50)
 
 
 @given(index=st.one_of(st.integers(-50, 49), SLICES, INDICES, MASKS))
-def test_an_index_gives_what_the_array_gives(held: np.ndarray, stored: Stored, index: object) -> None:
-    expected, found = held[index], stored[index]  # type: ignore[index]
+def test_an_index_gives_what_the_array_gives(held: np.ndarray, stored: Stored, index: Any) -> None:
+    expected, found = held[index], stored[index]
     assert found.shape == expected.shape
     assert found.dtype == np.uint8
     assert np.array_equal(found, expected)
@@ -223,11 +224,11 @@ def test_what_goes_through_a_split_sees_the_same_in_a_file_and_in_memory(
 ) -> None:
     run = train(recipe(), tmp_path / "run")
     there = data.load(run.recipe.data)
-    here = data.Splits(*map(in_memory, (there.train, there.validation, there.test)), there.train_indices)
+    here = data.Splits(in_memory(there.train), in_memory(there.validation), in_memory(there.test), there.train_indices)
     assert checkpoint.digest(there.train) == checkpoint.digest(here.train)
     assert pixel_statistics(there.train.pictures) == pixel_statistics(here.train.pictures)
     assert calibration.draw(there, 32, 0).manifest() == calibration.draw(here, 32, 0).manifest()
-    for answers in (check.reference_logits, lambda run, shown: logits(check.nets.restore(run), shown, 9.0, 7.0)):
+    for answers in (check.reference_logits, lambda run, shown: logits(nets.restore(run), shown, 9.0, 7.0)):
         assert np.array_equal(answers(run, there.test.pictures), answers(run, here.test.pictures))
 
 

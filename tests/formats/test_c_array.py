@@ -142,7 +142,7 @@ def test_it_is_compiled_in_not_deployed() -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     data=st.binary(min_size=1, max_size=100),
-    labels=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=8), max_size=5),
+    labels=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=8), max_size=5),  # type: ignore[arg-type]
     arena=st.integers(0, 10**9),
 )
 def test_what_is_written_is_read_back(

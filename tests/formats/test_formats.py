@@ -127,7 +127,7 @@ def test_both_formats_round_a_weight_that_lies_between_two_steps_to_the_same_one
     model = small_runs.exportable("mlp")
     with quietly():
         torn = dataclasses.replace(model, observed=copy.deepcopy(model.observed))
-    for name in dataflow.layers(torn.observed):
+    for name in dataflow.layers(torn.observed):  # type: ignore[arg-type]
         weight = torn.observed.get_parameter(f"{name}.weight")  # (K, C)
         with torch.no_grad():
             largest = weight.abs().amax(1, keepdim=True)

@@ -50,7 +50,7 @@ def resnet() -> Bundle:
     one = small_runs.written("resnet", "tflite", "int8")
     artifact.write_card(one)
     shown = small_runs.pictures(32, small_runs.SHAPES["resnet"], 4).images
-    np.savez(one.path.with_name(contents.GOLDEN), images=shown, **{one.name: small_bundles.outputs(one, shown)})
+    np.savez(one.path.with_name(contents.GOLDEN), images=shown, **{one.name: small_bundles.outputs(one, shown)})  # type: ignore[arg-type]
     return bundle.make(one)
 
 

@@ -25,15 +25,15 @@ from checkout import ROOT
 
 from edgecnn import boards
 from edgecnn.boards import emulated
-from edgecnn.boards.emulated import EmulatedBoard, debian, image, machine, provisioned
+from edgecnn.boards.emulated import EmulatedBoard, debian, image, machine, provisioned, tools
 from edgecnn.boards.emulated.machine import Machine
 from edgecnn.boards.ssh import remote
 from edgecnn.boards.ssh.link import Link, connect
 from edgecnn.boards.ssh.remote import RemoteBoard
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, ModelFileError
 from edgecnn.onboard.measure import Job, Timing
-from edgecnn.pipeline.bench.bench import COUNTING, bench, job_of, judge
-from edgecnn.pipeline.bench.candidates import find
+from edgecnn.pipeline.bench.bench import COUNTING, bench, judge
+from edgecnn.pipeline.bench.candidates import find, job_of
 from edgecnn.pipeline.export import export
 from edgecnn.records import environment, plans, report
 from edgecnn.records.plans import Suite
@@ -309,9 +309,7 @@ def test_the_disk_is_made_once_and_is_whole() -> None:
     before = disk.stat().st_mtime_ns
     assert provisioned.make(made, remote.packages()) == disk
     assert disk.stat().st_mtime_ns == before
-    checked = subprocess.run(
-        [machine.tools.path("e2fsck"), "-n", "-f", str(disk)], capture_output=True, text=True, check=False
-    )
+    checked = subprocess.run([tools.path("e2fsck"), "-n", "-f", str(disk)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
 
 

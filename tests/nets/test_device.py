@@ -56,7 +56,7 @@ def test_the_first_device_there_is_is_chosen(
     has: Has, cuda: int, mps: bool, processes: dict[str, int], chosen: str
 ) -> None:
     has(cuda, mps)
-    assert device.choose(**processes) == torch.device(chosen)
+    assert device.choose(**processes) == torch.device(chosen)  # type: ignore[arg-type]
 
 
 def test_the_variable_names_another(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ MALLOC_CHECKS = "libc_malloc_debug.so.0"
 OVERFLOWING = """
 import torch
 import torch.nn.functional as F
-from edgecnn import safe_kernels
+from edgecnn.nets import safe_kernels
 {first}
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -201,7 +201,7 @@ def test_gradients_are_those_of_torchs_own_kernel(
 
 def test_a_file_holds_the_strided_convolution() -> None:
     graph = as_graph(nn.Conv2d(3, 6, 1, stride=2))
-    (convolution,) = [node for node in graph.graph.nodes if "conv2d" in str(node.target)]  # type: ignore[union-attr]
+    (convolution,) = [node for node in graph.graph.nodes if "conv2d" in str(node.target)]
     assert convolution.args[3] == [2, 2]
 
 

@@ -15,7 +15,7 @@ def test_more_work_takes_more_instructions_where_there_is_a_counter() -> None:
     if counter is None:
         return
     with counter:
-        little, much = (min(counter.count(lambda n=n: sum(range(n))) for _ in range(5)) for n in (1_000, 100_000))
+        little, much = (min(counter.count(lambda n=n: sum(range(n))) for _ in range(5)) for n in (1_000, 100_000))  # type: ignore[misc]
     assert 1_000 < little < much / 20
 
 

@@ -1,6 +1,7 @@
 """Pixels of every depth and type: those that state their white are scaled by it, the others refused by name."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +150,7 @@ def test_pixels_without_a_stated_white_are_refused_by_name(kind: str, words: str
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])
-def test_what_pillow_saves_without_a_white_is_refused(mode: str, tmp_path) -> None:
+def test_what_pillow_saves_without_a_white_is_refused(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "depth.tif"
     Image.fromarray(ramp(255, "u1")).convert(mode).save(path)
     with pytest.raises(DataError, match=r"Cannot read .*depth\.tif: 32-bit (float|signed) pixels have no stated white"):
@@ -197,7 +198,7 @@ def test_what_is_no_picture_is_named_by_its_content(head: bytes, words: str) -> 
     assert caught.value.hint != "remove or replace it"
 
 
-def test_a_wrong_suffix_does_no_harm(tmp_path) -> None:
+def test_a_wrong_suffix_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "really a png.jpg"
     path.write_bytes(png(ramp(255, "u1"), 8))
     assert preprocessing.decode(path, height=4, width=9, channels=1)[1, :, 0].tolist() == ramp(255, "u1")[1].tolist()

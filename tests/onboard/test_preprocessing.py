@@ -3,6 +3,7 @@ import math
 import struct
 import zlib
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -192,7 +193,7 @@ def test_a_truncated_jpeg_is_named_and_refused(share: float) -> None:
         decode(part, height=32, width=32, channels=3)
 
 
-def test_a_broken_file_is_named_by_its_path(tmp_path) -> None:
+def test_a_broken_file_is_named_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "cat.jpg"
     path.write_bytes(encoded(Image.fromarray(noise(32, 32)), "jpeg")[:-200])
     with pytest.raises(DataError, match=r"cat\.jpg.*truncated") as caught:
@@ -201,7 +202,7 @@ def test_a_broken_file_is_named_by_its_path(tmp_path) -> None:
     assert caught.value.exit_code == 64
 
 
-def test_a_missing_file_and_a_text_file_say_what_they_are(tmp_path) -> None:
+def test_a_missing_file_and_a_text_file_say_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file or directory"):
         decode(tmp_path / "none.png", height=8, width=8, channels=3)
     with pytest.raises(DataError, match="no picture format that Pillow knows"):

@@ -228,7 +228,8 @@ ACTS = st.lists(st.one_of(st.sampled_from("abcdefg"), st.just("rollback")), max_
 def test_any_order_of_deploying_and_rolling_back_is_a_stack_of_the_last_three(
     tmp_path_factory: pytest.TempPathFactory, acts: list[str]
 ) -> None:
-    root, stack = tmp_path_factory.mktemp("root"), []
+    root = tmp_path_factory.mktemp("root")
+    stack: list[Any] = []
     (root / "releases").mkdir()
     for act in acts:
         if act == "rollback":

@@ -208,12 +208,12 @@ def test_probabilities_at_the_end_of_their_range_are_no_fault(scale: float, zero
 
 def test_filled_weights_stay_filled_in_another_shape(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("ConstantOfShape", ["eight"], ["flat"], value=numpy_helper.from_array(np.float32([0.5]))),
+        helper.make_node("ConstantOfShape", ["eight"], ["flat"], value=numpy_helper.from_array(np.float32([0.5]))),  # type: ignore[arg-type]
         helper.make_node("Reshape", ["flat", "shape"], ["w"]),
         helper.make_node("MatMul", ["x", "w"], ["z"]),
         helper.make_node("Softmax", ["z"], ["y"]),
     ]
-    constants = {"eight": np.int64([8]), "shape": np.int64([4, 2])}
+    constants = {"eight": np.int64([8]), "shape": np.int64([4, 2])}  # type: ignore[arg-type]
     found = looked_at(saved(tmp_path / "light.onnx", nodes, constants, output=[1, 2]))["answers"]
     assert found.level == "note"
     assert "filled with one number each" in found.evidence
@@ -275,7 +275,7 @@ def test_an_output_means_what_all_branches_mean(last: str, reading: str, tmp_pat
             else_branch=branch("first", helper.make_node(last, ["p"], ["first"])),
         ),
     ]
-    path = saved(tmp_path / "twice.onnx", nodes, {"half": np.float32([[0.5]])}, output=[1, 1])
+    path = saved(tmp_path / "twice.onnx", nodes, {"half": np.float32([[0.5]])}, output=[1, 1])  # type: ignore[arg-type]
     assert formats.describe(path).output.reading == reading
 
 

@@ -38,7 +38,7 @@ def options(net: str) -> Iterator[dict[str, Any]]:
             yield {"width": width, **variant}
     elif net == "resnet":
         for width, variant in itertools.product(WIDTHS, ({}, {"residual": False}, {"growth": 1.5}, {"growth": 1.0})):
-            yield {"width": width, **variant}
+            yield {"width": width, **variant}  # type: ignore[dict-item]
     elif net == "mlp":
         for width, name in itertools.product(WIDTHS, layers.ACTIVATIONS):
             yield {"hidden": width, "last": width, "activation": name}

@@ -29,7 +29,7 @@ def tiff(
     height, width, channels = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
     if data is None:
         planes = np.moveaxis(pixels, 2, 0) if separate_planes else pixels
-        data = planes.astype(pixels.dtype.newbyteorder(order)).tobytes()
+        data = planes.astype(pixels.dtype.newbyteorder(order)).tobytes()  # type: ignore[arg-type]
     strips = channels if separate_planes else 1
     tags = {
         256: (LONG, [width]),

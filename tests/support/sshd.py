@@ -166,7 +166,7 @@ def key(path: Path) -> None:
 
 def _is_sshd(process: psutil.Process) -> bool:
     try:
-        return process.name().startswith("sshd")
+        return process.name().startswith("sshd")  # type: ignore[no-any-return]
     except psutil.NoSuchProcess:
         return False
 

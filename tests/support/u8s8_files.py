@@ -210,7 +210,7 @@ def quantised(
 def on_haswell(asked: Sequence[tuple[Path, npt.NDArray[Any]]], folder: Path) -> list[npt.NDArray[Any]]:
     """The outputs of files for their inputs, (N, *shape) each, on a core with AVX2 and no VNNI: all in one process."""
     inputs, outputs = folder / "inputs.npz", folder / "outputs.npz"
-    np.savez(inputs, **{str(path): values for path, values in asked})
+    np.savez(inputs, **{str(path): values for path, values in asked})  # type: ignore[arg-type]
     emulator = [tools.path("qemu-x86_64"), "-cpu", user_mode.CORES["x86-64-v3"].model]
     subprocess.run([*emulator, sys.executable, "-c", ASKING, str(inputs), str(outputs)], check=True)
     with np.load(outputs) as held:

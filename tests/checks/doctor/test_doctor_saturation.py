@@ -218,7 +218,7 @@ def test_selftest_on_such_a_core_names_the_cause(made: Path, tmp_path: Path) -> 
     rates.write_exact(made, exact)
     images = np.full((1, u8s8_files.SIZE, u8s8_files.SIZE, 3), 255, np.uint8)
     outputs = u8s8_files.here(exact, images.transpose(0, 3, 1, 2)[:, None].astype(np.float32))
-    np.savez(tmp_path / "golden.npz", **{"images": images, made.name: outputs})
+    np.savez(tmp_path / "golden.npz", **{"images": images, made.name: outputs})  # type: ignore[arg-type]
     result = selftest.selftest(made, "emulated:x86-64-v3", tmp_path / "golden.npz")
     with pytest.raises(GateFailed) as caught:
         selftest.judge(result)
@@ -268,7 +268,7 @@ def _with_golden(made: Path, folder: Path) -> Artifact:
     artifacts.write_card(one)
     images = np.full((1, u8s8_files.SIZE, u8s8_files.SIZE, 3), 255, np.uint8)
     outputs = small_bundles.outputs(one, images)
-    np.savez(path.with_name("golden.npz"), **{"images": images, one.name: outputs})
+    np.savez(path.with_name("golden.npz"), **{"images": images, one.name: outputs})  # type: ignore[arg-type]
     return one
 
 

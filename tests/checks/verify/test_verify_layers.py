@@ -92,8 +92,10 @@ def test_a_changed_weight_is_found_at_exactly_its_layer(
     place = draw.draw(st.integers(0, 10_000), "weight")
     changed = file(altered.change_weight(whole.path, layer, place, tmp_path / f"changed.{format_name}"), whole)
     np.save(tmp_path / "shown.npy", IMAGES[SHOWN])
-    outputs = [seat(one).outputs(tmp_path / "shown.npy") for one in (whole, changed)]
-    assume(not np.allclose(*outputs, rtol=1e-4, atol=0))  # a weight of a channel that nothing reads changes nothing
+    before, after = (seat(one).outputs(tmp_path / "shown.npy") for one in (whole, changed))
+    assume(
+        not np.allclose(before, after, rtol=1e-4, atol=0)
+    )  # a weight of a channel that nothing reads changes nothing
     found = layers.first_difference(seat(whole), seat(changed), IMAGES, SHOWN, Tolerance())
     assert found is not None
     weighted = [one for one in prefixes.tensors(whole.path) if kind(one.operator) in ("conv", "dense")]

@@ -319,7 +319,7 @@ def test_asked_to_end_a_new_connection_still_brings_its_first_request(
             asked = server.send(stack, b"")
             asked.sendall(WHOLE)
             server.until(1)
-            late = threading.Thread(target=lambda: (until(lambda: server.server._is_stopping), new.sendall(WHOLE)))
+            late = threading.Thread(target=lambda: (until(lambda: server.server._is_stopping), new.sendall(WHOLE)))  # type: ignore[func-returns-value]
             late.start()
         late.join()
         for client in (new, asked):

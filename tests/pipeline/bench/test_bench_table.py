@@ -5,6 +5,7 @@ import bench_samples as samples
 import pytest
 
 from edgecnn.pipeline.bench import show
+from edgecnn.records import environment
 from edgecnn.records.report import Count, Failure, Golden
 
 FOUR = [
@@ -77,8 +78,8 @@ def test_the_markdown_page_says_what_where_and_how_to_have_it_again() -> None:
     result = samples.report(*FOUR, samples.measurement([1.0, 2.0]))
     page = show.markdown(result)
     assert "    edgecnn bench runs/net\n" in page
-    assert f"\n- {show.environment.machine_name(result.environment)}, " in page
-    assert f"fingerprint {show.environment.fingerprint(result.environment)}" in page
+    assert f"\n- {environment.machine_name(result.environment)}, " in page
+    assert f"fingerprint {environment.fingerprint(result.environment)}" in page
     assert all(f"onnxruntime {version}" in page for version in [result.environment.packages["onnxruntime"]])
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + 5

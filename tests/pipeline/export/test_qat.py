@@ -60,7 +60,7 @@ def test_a_weights_range_is_that_of_the_weight_that_is_exported(wide: Scheme) ->
     graph = qat.train(few, epochs=1)
     weight = graph.get_parameter("stem.conv.weight")
     (user,) = graph.graph.find_nodes(op="get_attr", target="stem.conv.weight")[0].users
-    scale, _ = graph.get_submodule(str(user.target)).activation_post_process.calculate_qparams()  # type: ignore[operator, union-attr]
+    scale, _ = graph.get_submodule(str(user.target)).activation_post_process.calculate_qparams()
     assert float(scale) == pytest.approx(float(weight_range.least_range(weight).max()) / 127, rel=1e-3)
 
 

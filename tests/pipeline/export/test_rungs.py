@@ -171,7 +171,7 @@ def test_bias_correction_gives_every_layer_the_mean_it_has_in_float() -> None:
 def test_a_layer_in_float_has_no_rounded_weight() -> None:
     assert list(first_try("mixed").in_float) == ["hidden.dense0"]
     graph = exportable.exportable(first_try("mixed"), ground().net).int8_module(fold_weights=False)
-    rounded = {name for name, node in dataflow.layers(graph).items() if node.args[1].op != "get_attr"}  # type: ignore[union-attr]
+    rounded = {name for name, node in dataflow.layers(graph).items() if node.args[1].op != "get_attr"}
     assert rounded == {"hidden.dense1", "head"}
 
 

@@ -97,8 +97,8 @@ def test_one_scale_for_a_whole_weight_or_one_for_each_channel() -> None:
     for per_channel, scales in ((True, 32), (False, 1)):
         graph = scheme.observe(plain(per_channel=per_channel))
         node = dataflow.layers(graph)["hidden.dense0"]
-        observer = graph.get_submodule(str(node.args[1].target))  # type: ignore[union-attr]
-        assert observer.calculate_qparams()[0].numel() == scales  # type: ignore[operator]
+        observer = graph.get_submodule(str(node.args[1].target))
+        assert observer.calculate_qparams()[0].numel() == scales
 
 
 def test_a_graph_takes_any_number_of_pictures() -> None:

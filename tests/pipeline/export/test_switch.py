@@ -14,7 +14,7 @@ from edgecnn.pipeline.export import switch
 RENEW_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
-from edgecnn import switch
+from edgecnn.pipeline.export import switch
 for number in itertools.count():
     with switch.renewed(Path(sys.argv[1])) as new:
         for name in "abc":

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from edgecnn import cli
 from edgecnn.errors import EXIT_USAGE, UsageError
@@ -226,7 +226,7 @@ def test_commands_that_share_no_work_refuse_torchrun(
 
 @pytest.fixture(scope="module")
 def a_group_of_one() -> Iterator[None]:
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
     yield
     torch.distributed.destroy_process_group()
 

@@ -13,7 +13,7 @@ import contextlib
 import resource
 import sys
 import torch
-from edgecnn import allocator
+from edgecnn.pipeline.train import malloc as allocator
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -55,7 +55,7 @@ def test_the_net_sees_both_sizes_while_it_trains(tmp_path: Path, monkeypatch: py
         seen.append(shown.shape[2])
         return shown
 
-    monkeypatch.setattr(learning.resolution, "at", watched)
+    monkeypatch.setattr(learning.progressive_resizing, "at", watched)  # type: ignore[attr-defined]
     train(
         plans.load_recipe("dscnn-digits", ["epochs=2", "small.side=0.75", "num_threads=1", "precision=fp32"]),
         tmp_path / "run",

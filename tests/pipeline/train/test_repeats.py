@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import conftest
 import pytest
+from small_runs import QUICK
 from typer.testing import CliRunner
 
 from edgecnn import cli
@@ -16,7 +16,7 @@ from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
 from edgecnn.records.run import open_run
 
-SHORT = (*conftest.QUICK, "epochs=1")
+SHORT = (*QUICK, "epochs=1")
 
 
 @pytest.fixture

@@ -306,7 +306,7 @@ def test_training_never_looks_at_the_test_split(tmp_path: Path, monkeypatch: pyt
         def __getattr__(self, name: str) -> object:
             raise AssertionError(f"training read test.{name}")
 
-    blind = dataclasses.replace(splits, test=Untouchable())
+    blind = dataclasses.replace(splits, test=Untouchable())  # type: ignore[arg-type]
     monkeypatch.setattr(data, "load", lambda plan: blind)
     train(recipe("epochs=1"), tmp_path / "run")
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from edgecnn import data, nets
 from edgecnn.common import config
+from edgecnn.data._cut import stratified
 from edgecnn.errors import PlanError, RunError, UsageError
 from edgecnn.nets import budget
 from edgecnn.records import plans
@@ -275,7 +276,7 @@ def test_a_generated_data_set_is_duelled_past_sixty_thousand_pictures() -> None:
     asked = DuelPlan(recipe=recipe)
     labels = np.arange(70_000, dtype=np.int64) % 10
     assert recipe.data.options["count"] == 70_000
-    assert epochs(recipe, int(data.stratified(labels, 0.01, 0).sum()), asked.min_steps) == 100
+    assert epochs(recipe, int(stratified(labels, 0.01, 0).sum()), asked.min_steps) == 100
 
 
 def test_the_picture_without_times_has_no_panel_of_them(digits_duel: tuple[Duel, Path], tmp_path: Path) -> None:

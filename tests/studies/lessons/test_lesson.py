@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgecnn.studies.lessons
-from edgecnn.common import plugins
+from edgecnn.common import config, plugins
 from edgecnn.errors import EnvironmentUnfit, OutputError, UsageError
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
@@ -23,7 +23,7 @@ from edgecnn.studies.lessons.training import trained
 PLUGINS = {
     "counting": '''
 """A lesson that counts."""
-from edgecnn import files
+from edgecnn.common import files
 from edgecnn.studies.findings import Claim, Number
 from edgecnn.studies.lessons import Found, Setting
 
@@ -189,7 +189,7 @@ class TestTrainings:
 
     def test_one_of_another_recipe_is_trained_anew(self, tmp_path: Path) -> None:
         before = trained(self.RECIPE, tmp_path).weights.read_bytes()
-        other = plans.config.build(Recipe, {**plans.config.table_of(self.RECIPE), "epochs": 1}, "test")
+        other = config.build(Recipe, {**config.table_of(self.RECIPE), "epochs": 1}, "test")
         after = trained(other, tmp_path)
         assert after.folder == tmp_path / self.RECIPE.name
         assert after.recipe == other

@@ -187,7 +187,7 @@ class TestEquivariance:
         images = np.zeros((50, 9, 9, 1), dtype=np.uint8)
         images[:, 4, 4, 0] = np.arange(50)
         assert predictions.kept(lambda shown: shown.max((1, 2, 3)).astype(np.int64), images, 2).all()
-        assert not predictions.kept(lambda shown: shown[:, 4, 4, 0].astype(np.int64) > 0, images[1:], 2).any()
+        assert not predictions.kept(lambda shown: shown[:, 4, 4, 0].astype(np.int64) > 0, images[1:], 2).any()  # type: ignore[arg-type, return-value]
 
     def test_the_int8_files_are_those_of_a_device(self) -> None:
         measured("equivariance")
