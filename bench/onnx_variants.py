@@ -42,7 +42,7 @@ from edgecnn.errors import EdgecnnError
 from edgecnn.formats.onnx import surgery
 from edgecnn.onboard import measure, runtimes
 from edgecnn.onboard.measure import Counting, Job
-from edgecnn.pipeline.export import check, exportable, weight_range, written
+from edgecnn.pipeline.export import check, exportable, weight_range
 from edgecnn.records import environment, verdicts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
@@ -77,7 +77,7 @@ def variants(run: Run, folder: Path) -> dict[str, Pair]:
         with contextlib.ExitStack() as steps:
             for step in without:
                 steps.enter_context(mock.patch.object(surgery, step, _no_step))
-            return Pair(*(written.write(model, name, "int8", plan, folder, stem) for name in ("onnx", "tflite")))
+            return Pair(*(exportable.write(model, name, "int8", plan, folder, stem) for name in ("onnx", "tflite")))
 
     safe = both(exportable.prepare(run, splits, plan), plan, "safe")
     with mock.patch.object(weight_range, "least_range", _seven_bits):

@@ -1,9 +1,9 @@
-"""Which precision word a file has earned, and how half precision is made."""
+"""What formats say of a file in the same way: its precision word, and the activation memory its graph needs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -66,3 +66,36 @@ def _float_word(weights: Mapping[str, int]) -> str:
     floats = _floats(weights)
     most = max(floats, key=lambda dtype: floats[dtype])
     return FLOATS.get(most, "fp8" if most.startswith("float8") else "fp4" if most.startswith("float4") else "fp32")
+
+
+Step = tuple[Sequence[str], Sequence[str]]
+"""The tensors an operator reads and those it writes."""
+
+
+def peak_bytes(steps: Sequence[Step], sizes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str]) -> int:
+    """The largest sum of tensors alive at once, in bytes.
+
+    A tensor lives from the operator that writes it to the last that reads it, inputs from the start and outputs
+    to the end; nothing is written in place. `sizes` holds the activations: a name that is not in it (a
+    constant) takes no room. What an allocator needs is this or more, for fragmentation.
+    """
+    first = dict.fromkeys(inputs, 0)
+    last = dict.fromkeys(inputs, 0)
+    for place, (read, written) in enumerate(steps):
+        for name in written:
+            first.setdefault(name, place)
+            last[name] = place
+        for name in read:
+            last[name] = place
+    end = max(len(steps) - 1, 0)
+    last.update(dict.fromkeys(outputs, end))
+    change = [0] * (end + 2)
+    for name, size in sizes.items():
+        if name in first:
+            change[first[name]] += size
+            change[last[name] + 1] -= size
+    alive = peak = 0
+    for difference in change:
+        alive += difference
+        peak = max(peak, alive)
+    return peak

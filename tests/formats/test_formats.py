@@ -33,7 +33,7 @@ from edgecnn import formats
 from edgecnn.common import files, plugins
 from edgecnn.common.silence import quietly
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
-from edgecnn.formats import _arena
+from edgecnn.formats import _describing
 from edgecnn.formats.tflite import flatbuffer
 from edgecnn.nets import graph as dataflow
 from edgecnn.pipeline.export import check
@@ -650,7 +650,7 @@ def test_a_zip_archive_without_a_label_file_gives_no_labels(tmp_path: Path) -> N
 def test_a_tensor_lives_until_its_last_reader() -> None:
     chain = [(["x"], ["a"]), (["a"], ["b"]), (["b", "x"], ["y"])]
     sizes = {"x": 10, "a": 3, "b": 4, "y": 1}
-    assert _arena.peak_bytes(chain, sizes, ["x"], ["y"]) == 17  # x is held for the shortcut
+    assert _describing.peak_bytes(chain, sizes, ["x"], ["y"]) == 17  # x is held for the shortcut
 
 
 @given(
@@ -662,5 +662,5 @@ def test_the_peak_lies_between_the_largest_step_and_the_sum(widths: list[int], s
     steps = [([names[i]], [names[i + 1]]) for i in range(len(names) - 1)]
     steps[-1][0].append(names[min(shortcut, len(names) - 2)])
     sizes = dict(zip(names, widths, strict=True))
-    peak = _arena.peak_bytes(steps, sizes, names[:1], names[-1:])
+    peak = _describing.peak_bytes(steps, sizes, names[:1], names[-1:])
     assert max(a + b for a, b in itertools.pairwise(widths)) <= peak <= sum(widths)

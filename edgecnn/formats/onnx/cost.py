@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.formats import _arena
+from edgecnn.formats import _describing
 from edgecnn.formats.onnx.absorbed import Absorbed
 from edgecnn.formats.onnx.graph import NATIVE, Graph, reads
 
@@ -60,7 +60,7 @@ def macs(graph: Graph) -> int | None:
 def peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
     """While a branch or a loop runs, what it holds itself comes to what is alive around it."""
     own = {*graph.inputs, *(name for node in graph.nodes for name in node.output)}
-    steps: list[_arena.Step] = []
+    steps: list[_describing.Step] = []
     bytes_of: dict[str, int] = {}
     for node in graph.nodes:
         if node.output[0] in absorbed.inside:
@@ -77,7 +77,7 @@ def peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
         if name in graph.shapes and name in own:
             bytes_of[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
     outputs = [absorbed.storage(name) for name in graph.outputs]
-    return _arena.peak_bytes(steps, bytes_of, graph.inputs, outputs)
+    return _describing.peak_bytes(steps, bytes_of, graph.inputs, outputs)
 
 
 def operands(node: Any) -> list[str]:

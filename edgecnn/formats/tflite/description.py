@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecnn.common import sizes
 from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
-from edgecnn.formats import _arena, _describing
+from edgecnn.formats import _describing
 from edgecnn.formats.tflite import notes
 from edgecnn.formats.tflite import sizes as _tflite_sizes
 from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, load, operator_name, text, values
@@ -190,7 +190,7 @@ def _peak_bytes(model: Any, graph: Any) -> int:
         ([str(i) for i in operator.inputs if i >= 0], [str(i) for i in operator.outputs])
         for operator in graph.operators
     ]
-    return _arena.peak_bytes(steps, bytes_of, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
+    return _describing.peak_bytes(steps, bytes_of, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
 
 
 def _settle(model: Any, data: bytes, wanted: Sequence[int]) -> tuple[int, ...] | None:

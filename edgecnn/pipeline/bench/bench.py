@@ -18,7 +18,7 @@ from edgecnn.errors import EdgecnnError, EnvironmentUnfit, LinkError, MissingPac
 from edgecnn.formats.onnx import saturation
 from edgecnn.onboard.measure import Counting, Job, Outcome, Timing
 from edgecnn.onboard.runner import selftest
-from edgecnn.pipeline.bench import benches, candidates, report_warnings, show
+from edgecnn.pipeline.bench import candidates, report_warnings, show
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.test_inputs import GoldenVectors, Shelf, Stimuli, golden_vectors
 from edgecnn.records import gates, report, settling
@@ -55,8 +55,8 @@ def bench(
     unwritable output; when no file at all could be measured, what the first one raised.
     """
     found = candidates.find(targets, suite, data, pictures)
-    path = benches.destination(targets, suite, output)
-    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
+    path = candidates.destination(targets, suite, output)
+    with candidates.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
         machine = board.facts()
         found = candidates.installed(found, machine, suite)
         shelf = Shelf(work, suite.limit, suite.only_unseen)
@@ -65,7 +65,7 @@ def bench(
         rounds = suite.rounds if board.keeps_time else 0  # the rest repeats, so a second process says nothing new
         with console.progress("measuring", (rounds + 2) * len(found)) as advance:
             for round_ in range(rounds):
-                for one in benches.turns(found, round_):
+                for one in candidates.turns(found, round_):
                     _time(board, one, suite)
                     advance(1)
             for one, stimuli, vectors in zip(found, shown, golden, strict=True):
@@ -81,7 +81,7 @@ def bench(
     result = Report(
         board=board.name,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=benches.command(targets, suite, data, *(pictures.words() if pictures else ())),
+        command=candidates.command(targets, suite, data, *(pictures.words() if pictures else ())),
         environment=machine,
         suite=config.table_of(suite),
         measurements=measurements,

@@ -29,7 +29,7 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.common.escapes import say
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError
-from edgecnn.pipeline.export import check, switch, written
+from edgecnn.pipeline.export import check, switch
 from edgecnn.pipeline.export import exportable as quantize
 from edgecnn.pipeline.export.exportable import Exportable
 from edgecnn.pipeline.export.rescue import ladder, price_list
@@ -70,7 +70,7 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         values: dict[str, npt.NDArray[Any]] = {}
         for precision in plan.precision:
             for name in plan.format:
-                made.append(_named(written.write(exportable, name, precision, plan, folder, "draft"), run, plan))
+                made.append(_named(quantize.write(exportable, name, precision, plan, folder, "draft"), run, plan))
                 values[made[-1].name] = check.outputs(made[-1], splits.test.pictures)
         made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
         for one in made:

@@ -11,21 +11,23 @@ import copy
 import dataclasses
 import operator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from edgecnn import nets
+from edgecnn import formats, nets
 from edgecnn.common import files
 from edgecnn.common.silence import quietly
 from edgecnn.data import Splits
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, OutputError
 from edgecnn.nets.layers import Normalise
 from edgecnn.pipeline.export import rungs, scheme
 from edgecnn.pipeline.export.calibration import Calibration
 from edgecnn.pipeline.export.scheme import Scheme
 from edgecnn.pipeline.export.scheme import normalised as normalised
-from edgecnn.records.artifact import RESIZE_RULE, Preprocessing
+from edgecnn.records.artifact import RESIZE_RULE, Artifact, Preprocessing
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import Run
 
@@ -114,3 +116,42 @@ def _round_weights(graph: GraphModule) -> None:
         )
         with torch.no_grad():
             weight.copy_(pairs[node.target](node.target(weight, *rest), *rest))
+
+
+def write(model: Exportable, format_name: str, precision: str, plan: ExportPlan, folder: Path, stem: str) -> Artifact:
+    """Write `stem` with the format's ending into `folder`.
+
+    Raises OutputError if the folder does not take it, EnvironmentUnfit if the converter cannot write this net.
+    """
+    writer = formats.get(format_name)
+    path = folder / f"{stem}{writer.SUFFIX}"
+    try:
+        with files.saying_when_full(folder):
+            writer.write(model, precision, plan, path)
+    except EdgecnnError:
+        raise
+    except OSError as error:
+        raise OutputError(f"Cannot write {path.name} into {folder.parent}: {error.strerror or error}.") from error
+    except Exception as error:  # a net may hold what a converter does not know, and each says it in its own way
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise EnvironmentUnfit(
+            f"The {format_name} converter cannot write {model.run.name} as {precision}: {reason}.",
+            "which operator of the net does it not know?",
+        ) from error
+    description = writer.describe(path)
+    if not description.precision.startswith(precision):
+        raise EnvironmentUnfit(
+            f"The {format_name} converter was asked for {precision} and wrote {description.precision}.",
+            "install the versions of constraints.txt",
+        )
+    quantised = precision == "int8"
+    return Artifact(
+        path=path,
+        description=description,
+        preprocessing=model.preprocessing,
+        labels=model.run.labels,
+        run=model.run.name,
+        run_sha256=model.run_sha256,
+        target=plan.target if quantised and format_name == "onnx" else None,
+        calibration=model.calibration.summary() if quantised and model.calibration is not None else {},
+    )

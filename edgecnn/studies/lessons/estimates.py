@@ -1,14 +1,17 @@
-"""What several seeds say together: the mean with its Student-t interval, and right or wrong pictures as numbers."""
+"""What several seeds say together, as numbers with intervals, and how the sentences of a lesson write them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.common import stats
+from edgecnn.common import config, stats
+from edgecnn.common.units import digits
+from edgecnn.records.recipe import Recipe
 from edgecnn.studies.findings import Number
 
 Hits = Sequence[npt.NDArray[np.bool_]]
@@ -98,3 +101,30 @@ def is_within(found: Number, bound: float) -> bool | None:
 def all_of(verdicts: Sequence[bool | None]) -> bool | None:
     """One verdict of several: False if one is, else None if one is."""
     return False if False in verdicts else None if None in verdicts else True
+
+
+def text(found: Number, signed: bool = True) -> str:
+    """ "+1.24 pp [0.31, 2.17], n 3 seeds": a value with its unit, interval and n, as far as it has them."""
+    value = f"{'+' if signed and found.value > 0 else ''}{_figure(found.value)}"
+    parts = [f"{value} {found.unit}".rstrip()]
+    if found.low is not None and found.high is not None:
+        parts[0] += f" [{_figure(found.low)}, {_figure(found.high)}]"
+    if found.n is not None:
+        parts.append(f"n {found.n:,} {found.n_of}".rstrip())
+    return ", ".join(parts)
+
+
+def opposite(verdict: bool | None) -> bool | None:
+    """Of a sentence that is denied; None stays None."""
+    return None if verdict is None else not verdict
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """All that decides a training but its name and its seed, which a lesson varies."""
+    table = config.table_of(recipe)
+    return {key: value for key, value in table.items() if key not in ("name", "seed")}
+
+
+def _figure(value: float) -> str:
+    """Two digits that mean something at the least, so that what is next to nothing keeps its sign."""
+    return f"{value:.2g}" if 0 < abs(value) < 0.1 else digits(value)

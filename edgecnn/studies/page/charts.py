@@ -11,9 +11,8 @@ import numpy as np
 from edgecnn.common import units
 from edgecnn.records.report import Measurement, p50
 from edgecnn.studies.page import pareto, svg
-from edgecnn.studies.page.axes import WIDTH, cost_axis, name_points, plain_log
 from edgecnn.studies.page.fronts import Front, leading, unsure, written
-from edgecnn.studies.page.svg import INK, PAPER, RULE, Picture
+from edgecnn.studies.page.svg import INK, PAPER, RULE, WIDTH, Picture, cost_axis, name_points, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.common.units import digits, interval
 from edgecnn.studies.findings import Contender, Duel
 from edgecnn.studies.page import svg
-from edgecnn.studies.page.axes import WIDTH, cost_axis, name_points, plain_log
-from edgecnn.studies.page.svg import Picture
+from edgecnn.studies.page.svg import WIDTH, Picture, cost_axis, name_points, plain_log
 from edgecnn.studies.page.tables import NONE, Table, estimate, figure, flat
 
 if TYPE_CHECKING:

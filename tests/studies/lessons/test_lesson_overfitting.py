@@ -12,7 +12,7 @@ from edgecnn import data, nets
 from edgecnn.common import config
 from edgecnn.records.recipe import DataPlan, Recipe
 from edgecnn.records.run import Run
-from edgecnn.studies.lessons import curves, growth, predictions
+from edgecnn.studies.lessons import curves, predictions, training
 from edgecnn.studies.lessons.topics import overfitting
 
 
@@ -23,7 +23,7 @@ def short(seed: int = 0) -> Recipe:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return growth.trained_and_kept(short(), tmp_path_factory.mktemp("runs"))
+    return training.trained_and_kept(short(), tmp_path_factory.mktemp("runs"))
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -65,7 +65,7 @@ def test_mean_curves_are_means(run: Run) -> None:
 
 
 def test_the_net_of_the_last_epoch_is_the_one_that_was_kept(run: Run) -> None:
-    last, kept = growth.at_epoch(run, run.recipe.epochs).state_dict(), nets.restore(run).state_dict()
+    last, kept = training.at_epoch(run, run.recipe.epochs).state_dict(), nets.restore(run).state_dict()
     assert all(torch.equal(last[name], value) for name, value in kept.items())
     test = data.load(run.recipe.data).test
     assert (overfitting.hits_at(run, run.recipe.epochs, test) == predictions.hits(run)).all()
@@ -76,18 +76,18 @@ def test_the_net_of_epoch_0_knows_nothing_and_later_ones_differ(run: Run) -> Non
     assert overfitting.hits_at(run, 0, test).mean() < 0.35
     names = [name for name, _ in nets.restore(run).named_parameters()]
     for epoch in range(run.recipe.epochs):
-        before, after = (growth.at_epoch(run, one).state_dict() for one in (epoch, epoch + 1))
+        before, after = (training.at_epoch(run, one).state_dict() for one in (epoch, epoch + 1))
         assert any(not torch.equal(before[name], after[name]) for name in names)
 
 
 def test_a_finished_run_is_not_trained_again_but_for_a_missing_epoch(tmp_path: Path) -> None:
     recipe = short(seed=1)
-    first = growth.trained_and_kept(recipe, tmp_path)
+    first = training.trained_and_kept(recipe, tmp_path)
     weights, written = first.weights.read_bytes(), first.weights.stat().st_mtime_ns
-    assert growth.trained_and_kept(recipe, tmp_path).weights.stat().st_mtime_ns == written
+    assert training.trained_and_kept(recipe, tmp_path).weights.stat().st_mtime_ns == written
 
     (tmp_path / f"{recipe.name}-epochs" / "002.safetensors").unlink()
-    again = growth.trained_and_kept(recipe, tmp_path)
+    again = training.trained_and_kept(recipe, tmp_path)
     assert again.weights.stat().st_mtime_ns != written
     assert again.weights.read_bytes() == weights
-    assert growth.at_epoch(again, 2) is not None
+    assert training.at_epoch(again, 2) is not None

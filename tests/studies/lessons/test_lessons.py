@@ -27,7 +27,7 @@ from edgecnn.records import artifact
 from edgecnn.records.run import open_run
 from edgecnn.studies import findings, lessons
 from edgecnn.studies.findings import Lesson, Number
-from edgecnn.studies.lessons import edges, estimates, fields, predictions, shifts
+from edgecnn.studies.lessons import estimates, fields, predictions, shifts
 from edgecnn.studies.lessons import lessons as lesson
 from edgecnn.studies.lessons.topics import dense_explosion, permutation, receptive_field
 
@@ -249,17 +249,17 @@ class TestReceptiveField:
 
 class TestPooling:
     def test_only_strides_lose_a_thin_edge(self) -> None:
-        assert {pool: min(edges.strengths(pool)) > 0 for pool in ("max", "average", "blur", "stride")} == {
+        assert {pool: min(shifts.strengths(pool)) > 0 for pool in ("max", "average", "blur", "stride")} == {
             "max": True,
             "average": True,
             "blur": True,
             "stride": False,
         }
-        assert edges.jump("stride") is None
+        assert shifts.jump("stride") is None
 
     def test_only_a_blur_moves_evenly_with_the_edge(self) -> None:
-        assert edges.jump("blur") == pytest.approx(0, abs=1e-6)
-        assert edges.jump("max") == edges.jump("average") == pytest.approx(0.5)
+        assert shifts.jump("blur") == pytest.approx(0, abs=1e-6)
+        assert shifts.jump("max") == shifts.jump("average") == pytest.approx(0.5)
 
     def test_every_way_gives_a_file_that_is_int8_throughout(self) -> None:
         measured("pooling")

@@ -20,7 +20,7 @@ from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.onboard import runtimes
 from edgecnn.onboard.measure import Job, Outcome, Timing
 from edgecnn.onboard.operator_cost import Lowering, Prefixes, Unit
-from edgecnn.pipeline.bench import benches, candidates, validity
+from edgecnn.pipeline.bench import candidates, validity
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
 from edgecnn.pipeline.bench.profiling.results import Method, Profile, ProfileReport, Row, Total
@@ -82,8 +82,8 @@ def profile(
     at all could be measured, what the first one raised.
     """
     found = _readable(candidates.find(targets, suite, data, pictures))
-    path = benches.destination(targets, suite, output, "-profile")
-    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
+    path = candidates.destination(targets, suite, output, "-profile")
+    with candidates.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
         if not board.keeps_time and not board.counts_instructions:
             raise _no_cost()
         machine = board.facts()
@@ -97,11 +97,11 @@ def profile(
                 advance(1)
             for round_ in range(rounds):
                 for half in range(PROCESSES_A_ROUND):
-                    for one in benches.turns(taken, PROCESSES_A_ROUND * round_ + half):
+                    for one in candidates.turns(taken, PROCESSES_A_ROUND * round_ + half):
                         _step(board, one, suite)
                         advance(1)
-                for number in benches.turns(numbers, round_) if numbers else ():
-                    for one in benches.turns(taken, round_):
+                for number in candidates.turns(numbers, round_) if numbers else ():
+                    for one in candidates.turns(taken, round_):
                         _time(board, one, suite, number)
                         advance(1)
     done = [one for one in taken if one.candidate.error is None]
@@ -110,7 +110,7 @@ def profile(
     report = ProfileReport(
         board=board.name,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=benches.command(targets, suite, data, "--profile", *(pictures.words() if pictures else ())),
+        command=candidates.command(targets, suite, data, "--profile", *(pictures.words() if pictures else ())),
         environment=machine,
         suite=config.table_of(suite),
         profiles=slower_int8.explained([_profile(one, suite, machine) for one in done], machine.arch),

@@ -33,7 +33,7 @@ from edgecnn.common import config, console, documents, stats
 from edgecnn.data import Splits
 from edgecnn.errors import PlanError
 from edgecnn.onboard import runtimes
-from edgecnn.pipeline.export import check, exportable, rungs, scheme, written
+from edgecnn.pipeline.export import check, exportable, rungs, scheme
 from edgecnn.pipeline.export.rescue import pricing
 from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, Row
 from edgecnn.pipeline.export.rungs import Options, Outcome
@@ -164,7 +164,7 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     started = time.perf_counter()
     tried = step()
     model = exportable.exportable(tried, here.net)
-    one = written.write(model, here.format, "int8", plan, here.folder, f"try-{len(here.rows)}")
+    one = exportable.write(model, here.format, "int8", plan, here.folder, f"try-{len(here.rows)}")
     made_s = time.perf_counter() - started
     logits = artifacts.decode(check.outputs(one, validation.pictures), one.description.output)
     verdict = verdicts.judge(logits, here.reference, validation.labels, plan.max_drop)

@@ -23,7 +23,6 @@ from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
 from edgecnn.studies.lessons import Found, Setting, estimates, guard, predictions
 from edgecnn.studies.lessons import curves as _curves
-from edgecnn.studies.lessons import words as _words
 from edgecnn.studies.lessons.guard import CHANGES, Shown, Swap
 from edgecnn.studies.lessons.training import trained
 
@@ -80,7 +79,7 @@ def measure(setting: Setting) -> Found:
             *(
                 Claim(
                     expected=f"{name.capitalize()} raises validation accuracy.",
-                    measured=f"Ahead of no augmentation by {_words.text(one)}.",
+                    measured=f"Ahead of no augmentation by {estimates.text(one)}.",
                     holds=estimates.is_above(one),
                 )
                 for name, one in ahead.items()
@@ -88,8 +87,8 @@ def measure(setting: Setting) -> Found:
             *_guard_claims(found, gone),
             Claim(
                 expected="Trained with the change the guard warns of, the net can no longer tell those classes.",
-                measured=f"Left and right arrows, trained with mirrors, ahead of without: {_words.text(harm)}.",
-                holds=_words.opposite(estimates.is_above(harm)),
+                measured=f"Left and right arrows, trained with mirrors, ahead of without: {estimates.text(harm)}.",
+                holds=estimates.opposite(estimates.is_above(harm)),
             ),
         ),
         pictures={
@@ -97,9 +96,9 @@ def measure(setting: Setting) -> Found:
             tables: "What a net trained without the change calls the classes once the pictures are changed",
         },
         settings={
-            "recipe": _words.settings(runs["none"][0].recipe),
+            "recipe": estimates.settings(runs["none"][0].recipe),
             "augmentations": {name: {key: getattr(plan, key) for key in plan.used()} for name, plan in plans.items()},
-            "guarded": {name: _words.settings(run.recipe) for name, run in guarded.items()},
+            "guarded": {name: estimates.settings(run.recipe) for name, run in guarded.items()},
             "seeds": len(seeds),
         },
     )
@@ -189,9 +188,8 @@ def _guard_claims(
 
     def ways(data_name: str, change: str, first: str, second: str) -> str:
         there, back = gone[data_name, change, first, second], gone[data_name, change, second, first]
-        return (
-            f"{first} called {second} {_words.text(there, False)}; {second} called {first} {_words.text(back, False)}"
-        )
+        shares = [estimates.text(share, False) for share in (there, back)]
+        return f"{first} called {second} {shares[0]}; {second} called {first} {shares[1]}"
 
     def words(data_name: str, changes: Sequence[str]) -> str:
         parts = [

@@ -16,9 +16,9 @@ from edgecnn.nets import budget
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 TITLE = "The weights of a dense first layer against a convolution's, and both nets at equal parameters"
 
@@ -101,7 +101,9 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures={picture: "Weights of a first layer against the picture's side, and top-1 against parameters"},
         settings={
-            "recipes": {f"{family}-{target}": words.settings(run.recipe) for (family, target), run in spent.items()},
+            "recipes": {
+                f"{family}-{target}": estimates.settings(run.recipe) for (family, target), run in spent.items()
+            },
             "seeds": len(seeds),
         },
     )

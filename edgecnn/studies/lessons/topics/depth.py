@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates
 from edgecnn.studies.lessons.training import trained
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def measure(setting: Setting) -> Found:
             picture: "Training loss against epoch, and the gradient norm of every 3x3 convolution, fresh and trained"
         },
         settings={
-            "recipe": words.settings(runs[True, 56][0].recipe),
+            "recipe": estimates.settings(runs[True, 56][0].recipe),
             "depths": DEPTHS,
             "seeds": len(seeds),
             "fresh nets": FRESH,
@@ -170,17 +170,17 @@ def _claims(
     return (
         Claim(
             expected="Without shortcuts 56 layers end with a higher training loss than 8.",
-            measured=f"56 layers less 8: {words.text(more[False])}.",
+            measured=f"56 layers less 8: {estimates.text(more[False])}.",
             holds=estimates.is_above(more[False]),
         ),
         Claim(
             expected="With shortcuts 56 layers train at least as well as 8.",
-            measured=f"56 layers less 8: {words.text(more[True])}.",
-            holds=words.opposite(estimates.is_above(more[True])),
+            measured=f"56 layers less 8: {estimates.text(more[True])}.",
+            holds=estimates.opposite(estimates.is_above(more[True])),
         ),
         Claim(
             expected="At 56 layers shortcuts lower the training loss.",
-            measured=f"Plain less residual: {words.text(saved)}.",
+            measured=f"Plain less residual: {estimates.text(saved)}.",
             holds=estimates.is_above(saved),
         ),
         Claim(
@@ -191,7 +191,7 @@ def _claims(
                 f"{word} {10 ** ratios[residual, 8].value:.2g} and {10 ** ratios[residual, 56].value:.2g} times"
                 for residual, word in KINDS.items()
             )
-            + f"; apart at 56 layers, plain less residual: {words.text(parted)}.",
+            + f"; apart at 56 layers, plain less residual: {estimates.text(parted)}.",
             holds=estimates.is_above(parted),
         ),
     )

@@ -24,10 +24,10 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
 from edgecnn.studies.lessons import shifts as _operators
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -160,7 +160,7 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures=pictures,
         settings={
-            "recipes": {family: words.settings(ran[0].recipe) for family, ran in runs.items()},
+            "recipes": {family: estimates.settings(ran[0].recipe) for family, ran in runs.items()},
             "seeds": len(seeds),
             "shift": "up, down, left or right, drawn for each picture; black moves in",
         },

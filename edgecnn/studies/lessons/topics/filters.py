@@ -22,7 +22,7 @@ from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, gabor, growth, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates, gabor, training
 from edgecnn.studies.lessons.gabor import Filters, PerFilter
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ SETTLED = 0.95
 def measure(setting: Setting) -> Found:
     seeds = range(1 if setting.quick else 3)
     runs = {
-        name: [growth.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
+        name: [training.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
         for name in (SHIPS, TEXTURE, COLOUR)
     }
     grown = {name: [epochs_of(run) for run in ran] for name, ran in runs.items()}
@@ -90,30 +90,30 @@ def measure(setting: Setting) -> Found:
         claims=(
             Claim(
                 expected="The first layer of the net that ships grows filters that are more Gabor-like than random.",
-                measured=f"R^2 {words.text(values[SHIPS, FIT], False)}; random {null[SHIPS][FIT]:.2f}; "
-                f"more than fresh by {words.text(gain[SHIPS, FIT])}.",
+                measured=f"R^2 {estimates.text(values[SHIPS, FIT], False)}; random {null[SHIPS][FIT]:.2f}; "
+                f"more than fresh by {estimates.text(gain[SHIPS, FIT])}.",
                 holds=estimates.is_above(gain[SHIPS, FIT]),
             ),
             Claim(
                 expected="They are more oriented than random.",
-                measured=f"Orientation {words.text(values[SHIPS, ORIENTATION], False)}; random "
-                f"{null[SHIPS][ORIENTATION]:.2f}; more than fresh by {words.text(gain[SHIPS, ORIENTATION])}.",
+                measured=f"Orientation {estimates.text(values[SHIPS, ORIENTATION], False)}; random "
+                f"{null[SHIPS][ORIENTATION]:.2f}; more than fresh by {estimates.text(gain[SHIPS, ORIENTATION])}.",
                 holds=estimates.is_above(gain[SHIPS, ORIENTATION]),
             ),
             Claim(
                 expected="Filters follow the task: less colour than random where texture decides, else more.",
-                measured=f"More than fresh, which is random: {TEXTURE} {words.text(gain[TEXTURE, CHROMA])}; "
-                f"{COLOUR} {words.text(gain[COLOUR, CHROMA])}.",
+                measured=f"More than fresh, which is random: {TEXTURE} {estimates.text(gain[TEXTURE, CHROMA])}; "
+                f"{COLOUR} {estimates.text(gain[COLOUR, CHROMA])}.",
                 holds=estimates.all_of(
                     [
                         estimates.is_above(gain[COLOUR, CHROMA]),
-                        words.opposite(estimates.is_above(gain[TEXTURE, CHROMA])),
+                        estimates.opposite(estimates.is_above(gain[TEXTURE, CHROMA])),
                     ]
                 ),
             ),
         ),
         pictures=pictures,
-        settings={name: words.settings(ran[0].recipe) for name, ran in runs.items()} | {"seeds": len(seeds)},
+        settings={name: estimates.settings(ran[0].recipe) for name, ran in runs.items()} | {"seeds": len(seeds)},
     )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def first_filters(net: nn.Module) -> Filters:
 
 def epochs_of(run: Run) -> list[Filters]:
     """The first layer's filters of the fresh net and after every epoch."""
-    return [first_filters(growth.at_epoch(run, epoch)) for epoch in range(run.recipe.epochs + 1)]
+    return [first_filters(training.at_epoch(run, epoch)) for epoch in range(run.recipe.epochs + 1)]
 
 
 def settled_epoch(epochs: Sequence[Filters]) -> int:

@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, predictions, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates, predictions
 from edgecnn.studies.lessons.training import trained
 
 if TYPE_CHECKING:
@@ -93,18 +93,19 @@ def measure(setting: Setting) -> Found:
             ),
             Claim(
                 expected=f"With {deepest + 2} matrices and no activation it is no better than logistic regression.",
-                measured=f"Ahead by {words.text(ahead)}.",
+                measured=f"Ahead by {estimates.text(ahead)}.",
                 holds=False if is_better else True if high is not None and high < MARGIN_PP else None,
             ),
             Claim(
                 expected="With ReLU between the same matrices it is better.",
-                measured="; ".join(f"{depth + 2} matrices {words.text(one)}" for depth, one in gained.items()) + ".",
+                measured="; ".join(f"{depth + 2} matrices {estimates.text(one)}" for depth, one in gained.items())
+                + ".",
                 holds=estimates.is_above(gained[deepest]),
             ),
         ),
         pictures={picture: "Top-1 against the number of weight matrices, and the loss while training"},
         settings={
-            "recipe": words.settings(runs["none", 1][0].recipe),
+            "recipe": estimates.settings(runs["none", 1][0].recipe),
             "depths": DEPTHS,
             "seeds": len(seeds),
             "logistic regression's C": penalty,

@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, growth, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates, training
 
 TITLE = "Few pictures and no augmentation: where validation turns, and what each remedy does to it"
 
@@ -36,7 +36,7 @@ Hits = npt.NDArray[np.bool_]
 def measure(setting: Setting) -> Found:
     seeds = range(SEEDS)
     runs = {
-        name: [growth.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
+        name: [training.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
         for name in (NOTHING, *REMEDIES)
     }
     test = seen.splits_of(runs[NOTHING][0]).test
@@ -82,15 +82,15 @@ def measure(setting: Setting) -> Found:
         claims=(
             Claim(
                 expected="Validation loss turns and rises while training loss still falls.",
-                measured=f"Lowest in epoch {words.text(turn, signed=False)}, of {epochs}; "
-                f"from there to the end {words.text(rise)}.",
+                measured=f"Lowest in epoch {estimates.text(turn, signed=False)}, of {epochs}; "
+                f"from there to the end {estimates.text(rise)}.",
                 holds=estimates.all_of([estimates.is_above(left), estimates.is_above(rise)]),
             ),
             *(
                 Claim(
                     expected=f"{remedy.capitalize()} lowers the validation loss and raises the accuracy.",
-                    measured=f"Validation loss lower by {words.text(lower[remedy], signed=False)}; "
-                    f"test top-1 {words.text(ahead[remedy])}.",
+                    measured=f"Validation loss lower by {estimates.text(lower[remedy], signed=False)}; "
+                    f"test top-1 {estimates.text(ahead[remedy])}.",
                     holds=estimates.all_of([estimates.is_above(lower[remedy]), estimates.is_above(ahead[remedy])]),
                 )
                 for remedy in (*REMEDIES, STOPPED)
@@ -98,7 +98,7 @@ def measure(setting: Setting) -> Found:
         ),
         pictures={picture: "Training and validation loss against epoch without and with each remedy, and test top-1"},
         settings={
-            "recipe": words.settings(runs[NOTHING][0].recipe),
+            "recipe": estimates.settings(runs[NOTHING][0].recipe),
             "remedies": {name: _changed(runs[name][0].recipe, runs[NOTHING][0].recipe) for name in REMEDIES},
             "pictures": {name: round(len(seen.splits_of(ran[0]).train)) for name, ran in runs.items()},
             "seeds": len(seeds),
@@ -147,14 +147,14 @@ def hits_at(run: Run, epoch: int, test: Split) -> Hits:
     """Which test pictures the net of that epoch gets right, (N,)."""
     from edgecnn.nets.inference import logits
 
-    answers = logits(growth.at_epoch(run, epoch), test.images, run.mean, run.std).argmax(1).numpy()
+    answers = logits(training.at_epoch(run, epoch), test.images, run.mean, run.std).argmax(1).numpy()
     right: Hits = answers == test.labels
     return right
 
 
 def _changed(one: Recipe, plain: Recipe) -> dict[str, object]:
-    before = words.settings(plain)
-    return {key: value for key, value in words.settings(one).items() if value != before[key]}
+    before = estimates.settings(plain)
+    return {key: value for key, value in estimates.settings(one).items() if value != before[key]}
 
 
 def _draw(runs: Mapping[str, Sequence[Run]], top1: Mapping[str, Number], turn: Number, path: Path) -> None:

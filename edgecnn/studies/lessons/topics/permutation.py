@@ -20,9 +20,9 @@ from edgecnn import data, nets
 from edgecnn.common import plotting
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 TITLE = "All pixels shuffled by one fixed permutation: what CNN, MLP and ViT lose with the neighbours"
 
@@ -111,7 +111,7 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures={picture: "Pictures before and after the shuffle, and the test top-1 of nets that learnt from each"},
         settings={
-            "recipes": {family: words.settings(runs[family, False][0].recipe) for family in families.NAMES},
+            "recipes": {family: estimates.settings(runs[family, False][0].recipe) for family in families.NAMES},
             "permutation_seed": 0,
             "seeds": len(seeds),
         },

@@ -23,9 +23,9 @@ from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.report import Measurement
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, predictions
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 TITLE = "Max, average, strided and blur pooling on an edge, accuracy, latency and shifts; and halving too early"
 
@@ -45,10 +45,10 @@ SHOWN = 2_000
 
 
 def measure(setting: Setting) -> Found:
-    from edgecnn.studies.lessons import edges
+    from edgecnn.studies.lessons import shifts
 
-    swings = {name: edges.swing(name) for name in POOLS}
-    jumps = {name: jump for name in POOLS if (jump := edges.jump(name)) is not None}
+    swings = {name: shifts.swing(name) for name in POOLS}
+    jumps = {name: jump for name in POOLS if (jump := shifts.jump(name)) is not None}
     seeds = range(1 if setting.quick else 3)
     runs = {name: [trained(_recipe(name, setting.quick, seed), setting.runs) for seed in seeds] for name in POOLS}
     test = seen.splits_of(runs["max"][0]).test.images[:SHOWN]
@@ -93,7 +93,7 @@ def measure(setting: Setting) -> Found:
             expected="Every second value of a thin edge is there or not as the edge moves by a pixel; a blurred one "
             "stays as strong, and where it is.",
             measured="Response from weakest to strongest place: "
-            + "; ".join(f"{POOLS[name]} {_span(edges.strengths(name))}" for name in POOLS)
+            + "; ".join(f"{POOLS[name]} {_span(shifts.strengths(name))}" for name in POOLS)
             + f". The blur pool's centre is off by {jumps['blur']:.2f} pixels, the max pool's by {jumps['max']:.2f}.",
             holds=swings["stride"] == 1 and swings["blur"] < ROUNDING and jumps["blur"] < ROUNDING < jumps["max"],
             exact=True,
@@ -152,9 +152,9 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures=pictures,
         settings={
-            "recipes": {name: words.settings(ran[0].recipe) for name, ran in runs.items()},
+            "recipes": {name: estimates.settings(ran[0].recipe) for name, ran in runs.items()},
             "early": {
-                f"{size}-stem{stride}": words.settings(_early(size, stride, setting.quick, 0))
+                f"{size}-stem{stride}": estimates.settings(_early(size, stride, setting.quick, 0))
                 for size, stride in shares
             },
             "seeds": len(seeds),
@@ -251,14 +251,14 @@ def _ratio(one: Number) -> str:
 
 
 def _draw_edges(path: Path) -> None:
-    from edgecnn.studies.lessons import edges
+    from edgecnn.studies.lessons import shifts
 
     figure, axes = plotting.panels(len(POOLS), width=10, height=2.6)
     for panel, (pool, name) in zip(axes, POOLS.items(), strict=True):
-        panel.imshow(edges.halved(pool).numpy(), cmap="gray", vmin=0, vmax=1, aspect="auto")
+        panel.imshow(shifts.halved(pool).numpy(), cmap="gray", vmin=0, vmax=1, aspect="auto")
         panel.set(title=name, xlabel="column left")
         panel.xaxis.get_major_locator().set_params(integer=True)
-        panel.set_yticks(range(len(edges.PLACES)), [str(place) for place in edges.PLACES])
+        panel.set_yticks(range(len(shifts.PLACES)), [str(place) for place in shifts.PLACES])
     axes[0].set_ylabel("column of the line")
     plotting.save(figure, path)
 

@@ -21,9 +21,9 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, predictions
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 if TYPE_CHECKING:
     import torch
@@ -143,9 +143,9 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures=pictures,
         settings={
-            "effective": {**words.settings(looked[0].recipe), "seeds": len(seeds)},
+            "effective": {**estimates.settings(looked[0].recipe), "seeds": len(seeds)},
             "task": {
-                f"field{side}-distance{distance}": words.settings(_relating(side, distance, setting.quick))
+                f"field{side}-distance{distance}": estimates.settings(_relating(side, distance, setting.quick))
                 for side, distance in grid
             },
         },
