@@ -17,10 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from edgecnn import nets
 from edgecnn.data import Split, Splits
-from edgecnn.pipeline.train import learning, resources
-from edgecnn.pipeline.train import optimizer as optimise
-from edgecnn.pipeline.train.learning import Task
-from edgecnn.pipeline.train.schedule import learning_rate
+from edgecnn.pipeline.train import loop, optimizer, resources
+from edgecnn.pipeline.train.loop import Task
+from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.pipeline.train.train import pixel_statistics
 from edgecnn.records.recipe import Recipe
 
@@ -88,28 +87,28 @@ def plain(task: Task, net: nn.Module) -> Iterator[int]:
 def ours(
     task: Task, net: nn.Module, spent_s: Counter[str], layout: torch.memory_format = torch.channels_last
 ) -> Iterator[int]:
-    """The steps of `learning.one_epoch`, each timed; any CYCLE of them stand for a whole training."""
+    """The steps of `loop.one_epoch`, each timed; any CYCLE of them stand for a whole training."""
     net = net.to(memory_format=layout)  # type: ignore[call-overload]
-    state = optimise.fresh_state(net, task.recipe.optim)
+    state = optimizer.fresh_state(net, task.recipe.optim)
     net.train()
     size, number = task.recipe.batch_size, 0
     for epoch in range(sys.maxsize):
-        generator = torch.Generator().manual_seed(learning.seed_of(task.recipe.seed, epoch))
+        generator = torch.Generator().manual_seed(loop.seed_of(task.recipe.seed, epoch))
         order = torch.randperm(len(task.training), generator=generator).numpy()
-        mirrored = learning.sides(task, epoch) if task.recipe.augment.alternate else None
+        mirrored = loop.sides(task, epoch) if task.recipe.augment.alternate else None
         for step in range(task.steps):
             times = [time.perf_counter()]
             chosen = order[step * size : (step + 1) * size]
-            inputs, targets = learning.batch(task, chosen, mirrored, generator)
+            inputs, targets = loop.batch(task, chosen, mirrored, generator)
             inputs = inputs.contiguous(memory_format=layout)  # channels-last as it comes
             times.append(time.perf_counter())
-            loss, _ = learning.forward(net, task, inputs, targets, number % CYCLE * task.all_steps // CYCLE)
+            loss, _ = loop.forward(net, task, inputs, targets, number % CYCLE * task.all_steps // CYCLE)
             times.append(time.perf_counter())
-            learning.backward(state, loss)
+            loop.backward(state, loss)
             times.append(time.perf_counter())
             lr = learning_rate(task.recipe.optim, number % task.all_steps, task.all_steps)
-            optimise.set_learning_rate(state.optimizer, lr)
-            optimise.step(state, task.recipe.optim, number)
+            optimizer.set_learning_rate(state.optimizer, lr)
+            optimizer.step(state, task.recipe.optim, number)
             loss.item()
             times.append(time.perf_counter())
             for part, start, end in zip(PARTS, times, times[1:], strict=False):

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from edgecnn import data, nets
-from edgecnn.pipeline.train import distributed, learning, optimizer, parallel
+from edgecnn.pipeline.train import distributed, loop, optimizer, sync_batch_norm
 from edgecnn.pipeline.train.distributed import ALONE, Team
-from edgecnn.pipeline.train.learning import Task
+from edgecnn.pipeline.train.loop import Task
 from edgecnn.records import plans
 
 
@@ -23,12 +23,12 @@ def weights(team: Team, optim: str, dtype: torch.dtype, steps: int) -> torch.Ten
     torch.manual_seed(0)
     net = nets.build(recipe.net, (1, 8, 8), 10).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = optimizer.fresh_state(net, recipe.optim)
-    trained = parallel.shared(net, team)
+    trained = sync_batch_norm.shared(net, team)
     generator = torch.Generator().manual_seed(0)
     for step in range(steps):
         chosen = torch.randperm(len(task.training), generator=generator)[: recipe.batch_size].numpy()
-        inputs, targets = learning.batch(task, chosen, None, generator)
-        learning.backward(state, F.cross_entropy(trained(inputs.to(dtype)), targets.to(dtype)))
+        inputs, targets = loop.batch(task, chosen, None, generator)
+        loop.backward(state, F.cross_entropy(trained(inputs.to(dtype)), targets.to(dtype)))
         optimizer.step(state, recipe.optim, step)
     assert state.averaged is not None
     return torch.cat([value.detach().flatten() for value in (*net.parameters(), *state.averaged.parameters())])

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from edgecnn.common import cache
-from edgecnn.data import _fetch, _places, cifar10, fashion_mnist
+from edgecnn.data import _fetch, cifar10, fashion_mnist
 from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
 
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
@@ -383,15 +383,15 @@ def test_a_half_archive_of_ours_is_removed_before_a_new_try(
 def test_without_variables_all_is_kept_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGECNN_DATA", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert _places.data_folder() == Path.home() / ".cache" / "edgecnn" / "data"
+    assert cache.data_folder() == Path.home() / ".cache" / "edgecnn" / "data"
 
 
 def test_the_variables_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGECNN_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
-    assert _places.data_folder() == Path("/elsewhere/edgecnn/data")
+    assert cache.data_folder() == Path("/elsewhere/edgecnn/data")
     monkeypatch.setenv("EDGECNN_DATA", "~/pictures")
-    assert _places.data_folder() == Path.home() / "pictures"
+    assert cache.data_folder() == Path.home() / "pictures"
 
 
 def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

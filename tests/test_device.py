@@ -16,11 +16,11 @@ from torch.utils._pytree import tree_leaves
 from edgecnn import data, nets
 from edgecnn.errors import EnvironmentUnfit, UsageError
 from edgecnn.nets import device, inference
-from edgecnn.pipeline.train import learning, optimizer, precise_batch_norm
+from edgecnn.pipeline.train import loop, optimizer, precise_batch_norm
 from edgecnn.pipeline.train.checkpoint import State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import ALONE
-from edgecnn.pipeline.train.learning import Task
+from edgecnn.pipeline.train.loop import Task
 from edgecnn.records import plans
 from edgecnn.records.recipe import DistillPlan
 from edgecnn.records.run import Run
@@ -150,9 +150,9 @@ def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts:
     state.net.train()
     with OneDeviceAtATime():
         for step in range(2):
-            inputs, targets = learning.batch(task, np.arange(64), None, generator)
-            loss, outputs = learning.forward(state.net, task, inputs, targets, step)
-            learning.backward(state, loss)
+            inputs, targets = loop.batch(task, np.arange(64), None, generator)
+            loss, outputs = loop.forward(state.net, task, inputs, targets, step)
+            loop.backward(state, loss)
             optimizer.step(state, RECIPE.optim, step)
             assert {value.device for value in (inputs, targets, loss, outputs)} == {ELSEWHERE}
         precise_batch_norm.settle(state.best_guess, task.training, 78.0, 95.0, 0)

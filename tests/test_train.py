@@ -24,11 +24,11 @@ from machines import AVX2, ZEN_4
 from edgecnn import data, nets
 from edgecnn.common import files
 from edgecnn.errors import GateFailed, PlanError, RunError
-from edgecnn.pipeline.train import checkpoint, learning, optimizer, resources
+from edgecnn.pipeline.train import checkpoint, loop, optimizer, resources
 from edgecnn.pipeline.train.checkpoint import Epoch
 from edgecnn.pipeline.train.loop import RISING_EPOCHS, overfits
+from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.pipeline.train.resources import Facts
-from edgecnn.pipeline.train.schedule import learning_rate
 from edgecnn.pipeline.train.train import pixel_statistics, train
 from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan, OptimPlan, Recipe
@@ -400,8 +400,8 @@ def test_overfitting_is_validation_loss_rising_while_training_loss_falls() -> No
 
 def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs() -> None:
     splits = data.load(DataPlan(name="digits"))
-    given = learning.Task(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
-    first, second, third = (learning.sides(given, epoch) for epoch in range(3))
+    given = loop.Task(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
+    first, second, third = (loop.sides(given, epoch) for epoch in range(3))
     assert torch.equal(first, ~second)
     assert torch.equal(first, third)
     assert 0.4 < first.float().mean() < 0.6

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecnn.common.cache import data_folder
 from edgecnn.data import Split, _fetch
-from edgecnn.data._places import data_folder
 
 LICENCE = "none stated by its authors (Krizhevsky, 2009)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.common.cache import data_folder
 from edgecnn.data import Split, _fetch
 from edgecnn.data._fetch import Content
-from edgecnn.data._places import data_folder
 
 LICENCE = "MIT (Zalando SE)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}

@@ -22,7 +22,7 @@ from edgecnn.errors import GateFailed
 from edgecnn.nets.layers import Normalise
 from edgecnn.pipeline.export.scheme import BATCH, Scheme, normalised, prepared
 from edgecnn.pipeline.train import augment, resources
-from edgecnn.pipeline.train.schedule import learning_rate
+from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.records.recipe import OptimPlan
 
 OPTIM = OptimPlan(name="adamw", lr=0.001, weight_decay=0.0, schedule="cosine", warmup=0.1)

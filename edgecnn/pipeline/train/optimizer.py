@@ -1,8 +1,9 @@
-"""The optimiser of a recipe, which weights decay, and the moving average that is kept."""
+"""The optimizer of a recipe, its learning rate schedule, which weights decay, and the moving average that is kept."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,25 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Of every group, as many times larger as the group says."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["times"]
+
+
+def learning_rate(optim: OptimPlan, step: int, steps: int) -> float:
+    """The learning rate at `step` of `steps`: a linear rise for the warm-up's share, then down.
+
+    "one-cycle" falls linearly to 0 (L. N. Smith, 2018, arXiv:1803.09820), "cosine" along half a cosine to 0
+    (I. Loshchilov and F. Hutter, 2017, arXiv:1608.03983), "exponential" by one factor a step to `optim.end`.
+    """
+    rising = optim.warmup * steps
+    if step < rising:
+        return optim.lr * (step + 1) / (rising + 1)
+    done = (step - rising) / (steps - rising)
+    match optim.schedule:
+        case "one-cycle":
+            return optim.lr * (1 - done)
+        case "cosine":
+            return optim.lr * (1 + math.cos(math.pi * done)) / 2
+        case "exponential":
+            return optim.lr * float(optim.end**done)
 
 
 def step(state: State, optim: OptimPlan, number: int) -> None:

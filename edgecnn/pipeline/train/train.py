@@ -37,8 +37,7 @@ from edgecnn.pipeline.train import (
 )
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
-from edgecnn.pipeline.train.learning import Task
-from edgecnn.pipeline.train.loop import Watch
+from edgecnn.pipeline.train.loop import Task, Watch
 from edgecnn.records import environment, plans
 from edgecnn.records.recipe import OF_THE_MACHINE, Recipe
 from edgecnn.records.run import (
