@@ -25,7 +25,7 @@ from edgecnn.errors import DataError, OutputError
 from edgecnn.nets.inference import logits
 from edgecnn.pipeline.export import calibration, check
 from edgecnn.pipeline.train import checkpoint
-from edgecnn.pipeline.train.train import pixel_statistics, train
+from edgecnn.pipeline.train.train import train
 from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, Recipe
 
 
@@ -225,7 +225,7 @@ def test_what_goes_through_a_split_sees_the_same_in_a_file_and_in_memory(
     there = data.load(run.recipe.data)
     here = data.Splits(*map(in_memory, (there.train, there.validation, there.test)), there.train_indices)
     assert checkpoint.digest(there.train) == checkpoint.digest(here.train)
-    assert pixel_statistics(there.train.pictures) == pixel_statistics(here.train.pictures)
+    assert data.pixel_statistics(there.train.pictures) == data.pixel_statistics(here.train.pictures)
     assert calibration.draw(there, 32, 0).manifest() == calibration.draw(here, 32, 0).manifest()
     for answers in (check.reference_logits, lambda run, shown: logits(check.nets.restore(run), shown, 9.0, 7.0)):
         assert np.array_equal(answers(run, there.test.pictures), answers(run, here.test.pictures))

@@ -24,12 +24,13 @@ from machines import AVX2, ZEN_4
 from edgecnn import data, nets
 from edgecnn.common import files
 from edgecnn.errors import GateFailed, PlanError, RunError
-from edgecnn.pipeline.train import checkpoint, loop, optimizer, resources
+from edgecnn.pipeline.train import checkpoint, optimizer, resources, train_step
 from edgecnn.pipeline.train.checkpoint import Epoch
 from edgecnn.pipeline.train.loop import RISING_EPOCHS, overfits
 from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.pipeline.train.resources import Facts
-from edgecnn.pipeline.train.train import pixel_statistics, train
+from edgecnn.pipeline.train.train import train
+from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run, Taken, open_run
@@ -378,7 +379,7 @@ def test_adams_weight_decay_is_a_penalty_in_the_loss() -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
 def test_pixel_statistics_are_those_of_all_pixels(seed: int, n: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (n, 3, 5, 2), dtype=np.uint8)
-    mean, std = pixel_statistics(images)
+    mean, std = data.pixel_statistics(images)
     assert mean == round(float(images.mean()))
     assert std == pytest.approx(max(1.0, float(images.astype(np.float64).std())), abs=1e-3)
 
@@ -400,8 +401,8 @@ def test_overfitting_is_validation_loss_rising_while_training_loss_falls() -> No
 
 def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs() -> None:
     splits = data.load(DataPlan(name="digits"))
-    given = loop.Task(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
-    first, second, third = (loop.sides(given, epoch) for epoch in range(3))
+    ctx = TrainContext(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
+    first, second, third = (train_step.flip_mask(ctx, epoch) for epoch in range(3))
     assert torch.equal(first, ~second)
     assert torch.equal(first, third)
     assert 0.4 < first.float().mean() < 0.6

@@ -7,6 +7,7 @@ through a split picture by picture reads `Split.pictures`, `blocks` of it, or `p
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -157,6 +158,21 @@ def blocks(pictures: Pictures) -> Iterator[npt.NDArray[np.uint8]]:
     size = max(1, BLOCK_BYTES // prod(pictures.shape[1:]))
     for start in range(0, len(pictures), size):
         yield pictures[start : start + size]
+
+
+def pixel_statistics(pictures: Pictures) -> tuple[float, float]:
+    """Return the mean, rounded to an integer, and the standard deviation of all pixels of uint8 (N, H, W, C).
+
+    All channels share them. As the mean is an integer, an int8 input tensor with scale 1 / std and zero point
+    mean - 128 holds every normalized pixel without rounding.
+    """
+    counts = np.zeros(256, dtype=np.int64)
+    for block in blocks(pictures):
+        counts += np.bincount(block.ravel(), minlength=256)
+    values, total = np.arange(256), counts.sum()
+    mean = float(counts @ values / total)
+    variance = float(counts @ (values - mean) ** 2 / total)
+    return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
 
 
 def check(split: Split, name: str) -> None:

@@ -44,6 +44,15 @@ class Layer:
     """Pixels between the receptive fields of neighbouring outputs; None where outputs have no place."""
 
 
+class Size(NamedTuple):
+    """What a net costs."""
+
+    params: int
+    """Parameters once every batch norm that follows a convolution is folded into it."""
+    macs: int
+    """For one image."""
+
+
 class Field(NamedTuple):
     """Receptive field and cumulative stride in pixels; the recurrence of Araujo, Norris and Sim, 2019, Distill,
     "Computing Receptive Fields of Convolutional Neural Networks": r' = r + (k - 1) s, s' = s stride.
@@ -67,7 +76,34 @@ def layers(net: nn.Module, input_shape: tuple[int, ...]) -> list[Layer]:
 
     Where branches meet, the receptive field is the largest of them.
     """
+    return _layers(_trace(net), input_shape)
+
+
+def size(net: nn.Module, input_shape: tuple[int, ...]) -> Size:
+    """Return what the net costs for one image of input_shape = (C, H, W)."""
     graph = _trace(net)
+    return Size(params=_folded_parameters(net, graph), macs=sum(layer.macs for layer in _layers(graph, input_shape)))
+
+
+def folded_parameters(net: nn.Module) -> int:
+    """Return the number of parameters once every batch norm that follows a convolution is folded into it."""
+    return _folded_parameters(net, _trace(net))
+
+
+def macs(net: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Return the MACs for one image of input_shape = (C, H, W)."""
+    return sum(layer.macs for layer in layers(net, input_shape))
+
+
+def dense_first_layer(input_shape: tuple[int, ...], units: int = 1000) -> int:
+    """Return the weights of a dense layer on every pixel of input_shape = (C, H, W): 150,528,000 for 3 x 224 x 224.
+
+    A 3x3 convolution has 9 C a filter, whatever H and W.
+    """
+    return prod(input_shape) * units
+
+
+def _layers(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> list[Layer]:
     ShapeProp(graph).propagate(torch.empty(1, *input_shape, device="meta"))
     modules = dict(graph.named_modules())
     fields: dict[fx.Node, Field] = {}
@@ -91,9 +127,7 @@ def layers(net: nn.Module, input_shape: tuple[int, ...]) -> list[Layer]:
     return [replace(layer, macs_percent=100 * layer.macs / whole) for layer in found]
 
 
-def folded_parameters(net: nn.Module) -> int:
-    """Parameters once every batch norm that follows a convolution is folded into it."""
-    graph = _trace(net)
+def _folded_parameters(net: nn.Module, graph: fx.GraphModule) -> int:
     modules = dict(graph.named_modules())
     count = sum(parameter.numel() for parameter in net.parameters())
     for node in graph.graph.nodes:
@@ -101,19 +135,6 @@ def folded_parameters(net: nn.Module) -> int:
             count -= sum(parameter.numel() for parameter in modules[node.target].parameters())
             count += conv.out_channels if conv.bias is None else 0
     return count
-
-
-def macs(net: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """MACs for one picture of input_shape = (C, H, W)."""
-    return sum(layer.macs for layer in layers(net, input_shape))
-
-
-def dense_first_layer(input_shape: tuple[int, ...], units: int = 1000) -> int:
-    """Weights of a dense layer on every pixel of input_shape = (C, H, W): 150,528,000 for 3 x 224 x 224.
-
-    A 3x3 convolution has 9 C a filter, whatever H and W.
-    """
-    return prod(input_shape) * units
 
 
 def _trace(net: nn.Module) -> fx.GraphModule:

@@ -50,7 +50,7 @@ class State:
     history: list[Epoch]
 
     @property
-    def best_guess(self) -> nn.Module:
+    def eval_net(self) -> nn.Module:
         """The net to evaluate and keep."""
         return self.averaged if self.averaged is not None else self.net
 
