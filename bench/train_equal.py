@@ -72,7 +72,7 @@ def _plainly(recipe: Recipe, splits: Splits) -> float:
     for _ in range(ctx.all_steps):
         next(steps)
     del steps  # its workers end with it
-    guessed = logits(net, splits.validation.pictures, ctx.mean, ctx.std).argmax(1).numpy()
+    guessed = logits(net, splits.validation.images, ctx.mean, ctx.std).argmax(1).numpy()
     return 100 * float((guessed == splits.validation.labels).mean())
 
 

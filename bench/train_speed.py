@@ -103,7 +103,7 @@ def _run(name: str, recipe: Recipe, end: Connection) -> None:
         recipe = dataclasses.replace(recipe, batch_size=64)
     if name == "without small pictures":
         recipe = dataclasses.replace(recipe, small=None)
-    keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else malloc.kept_pages()
+    keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else malloc.keep_freed_pages()
     with keeping:
         _serve(name, recipe, end)
 

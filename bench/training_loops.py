@@ -40,7 +40,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return len(self._split)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self._split.pictures[index].squeeze())
+        picture = Image.fromarray(self._split.images[index].squeeze())
         shift, (width, height) = self._augment.shift, picture.size
         if shift:
             padded = Image.new(picture.mode, (width + 2 * shift, height + 2 * shift))
@@ -117,7 +117,7 @@ def ours(
 
 
 def context_of(recipe: Recipe, splits: Splits) -> TrainContext:
-    mean, std = pixel_statistics(splits.train.pictures)
+    mean, std = pixel_statistics(splits.train.images)
     taken = resources.take(recipe, "cpu", "", resources.here())
     return TrainContext(recipe, splits.train, mean, std, None, precision=taken.precision)
 

@@ -23,7 +23,7 @@ def weights(team: Team, optim: str, dtype: torch.dtype, steps: int) -> torch.Ten
     torch.manual_seed(0)
     net = nets.build(recipe.net, (1, 8, 8), 10).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = optimizer.fresh_state(net, recipe.optim)
-    trained = sync_batch_norm.shared(net, team)
+    trained = sync_batch_norm.distribute(net, team)
     generator = torch.Generator().manual_seed(0)
     for step in range(steps):
         indices = torch.randperm(len(ctx.training), generator=generator)[: recipe.batch_size].numpy()
@@ -42,9 +42,9 @@ def main() -> None:
             alone = weights(ALONE, optim, dtype, steps)
             with distributed.joined("cpu") as team:  # each time anew, as repeats do
                 difference = float((weights(team, optim, dtype, steps) - alone).abs().max())
-                summed = team.total(difference)[0]
+                summed = team.all_reduce_sum(difference)[0]
             apart[f"{optim} {str(dtype).removeprefix('torch.')}"] = summed
-    if team.leads:
+    if team.is_leader:
         json.dump(
             {"moved": float((alone - weights(ALONE, "adamw", torch.float32, 0)).abs().max()), **apart}, sys.stdout
         )

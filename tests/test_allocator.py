@@ -29,7 +29,7 @@ def resident_bytes():
         return int(stream.read().split()[1]) * resource.getpagesize()
 
 before = resident_bytes()
-with malloc.kept_pages() if sys.argv[1] == "kept" else contextlib.nullcontext(True) as kept:
+with malloc.keep_freed_pages() if sys.argv[1] == "kept" else contextlib.nullcontext(True) as kept:
     assert kept
     faults()  # the heap grows until each block finds a place
     print(faults())

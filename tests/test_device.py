@@ -115,8 +115,8 @@ class OneDeviceAtATime(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def put(value: Any, where: torch.device) -> Any:
-    """`device.put`; what comes back from elsewhere has lost its values."""
+def move(value: Any, where: torch.device) -> Any:
+    """`device.move`; what comes back from elsewhere has lost its values."""
     if where == device.CPU:
         return value.to_empty(device=where) if isinstance(value, nn.Module) else torch.empty_like(value, device=where)
     return value.to(where)
@@ -132,7 +132,7 @@ def autocasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return contextlib.nullcontext()
 
     monkeypatch.setattr(torch, "autocast", autocast)
-    monkeypatch.setattr(device, "put", put)
+    monkeypatch.setattr(device, "move", move)
     return asked
 
 
@@ -140,7 +140,7 @@ def begun(teacher: Teacher | None = None) -> tuple[State, TrainContext]:
     """The recipe's net and context, both elsewhere."""
     ctx = TrainContext(RECIPE, data.load(RECIPE.data).train, 78.0, 95.0, teacher, ALONE, ELSEWHERE)
     net = nets.build(RECIPE.net, (1, 8, 8), 10).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return optimizer.fresh_state(device.put(net, ELSEWHERE), RECIPE.optim), ctx
+    return optimizer.fresh_state(device.move(net, ELSEWHERE), RECIPE.optim), ctx
 
 
 def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts: list[str], digits_run: Run) -> None:
@@ -155,7 +155,7 @@ def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts:
             train_step.backward(state, loss)
             optimizer.step(state, RECIPE.optim, step)
             assert {value.device for value in (inputs, targets, loss, logits)} == {ELSEWHERE}
-        precise_batch_norm.settle(state.eval_net, ctx.training, 78.0, 95.0, 0)
+        precise_batch_norm.recompute_batch_norm(state.eval_net, ctx.training, 78.0, 95.0, 0)
         assert inference.logits(state.eval_net, ctx.training.images[:600], 78.0, 95.0).device == device.CPU
     assert autocasts == ["meta", "meta"]
     for net in (state.net, state.averaged):
@@ -173,7 +173,7 @@ def test_a_tensor_that_was_left_behind_would_be_noticed() -> None:
 @pytest.mark.usefixtures("autocasts")
 def test_who_watches_is_shown_a_net_on_the_cpu_and_the_net_itself_stays() -> None:
     state, _ = begun()
-    assert device.of(device.on_cpu(state.eval_net)) == device.CPU
-    assert device.of(state.eval_net) == ELSEWHERE
+    assert device.net_device(device.cpu_version(state.eval_net)) == device.CPU
+    assert device.net_device(state.eval_net) == ELSEWHERE
     here = nets.build(RECIPE.net, (1, 8, 8), 10)
-    assert device.on_cpu(here) is here
+    assert device.cpu_version(here) is here

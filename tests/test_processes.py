@@ -178,9 +178,9 @@ def test_without_torchrun_nothing_is_joined_and_nothing_changed() -> None:
     net = nn.BatchNorm2d(3)
     with distributed.joined("cpu") as team:
         assert not torch.distributed.is_initialized()
-        assert team.leads
-        assert team.total(1, 2.5) == [1, 2.5]
-        assert sync_batch_norm.shared(net, team) is net
+        assert team.is_leader
+        assert team.all_reduce_sum(1, 2.5) == [1, 2.5]
+        assert sync_batch_norm.distribute(net, team) is net
     assert signal.getsignal(signal.SIGTERM) is handler
     assert distributed.first_to_tell()
     assert distributed.first_to_tell()

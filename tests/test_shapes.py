@@ -25,7 +25,7 @@ def pictures(count: int, **options: object) -> Split:
 
 def kinds_at(split: Split) -> npt.NDArray[np.int8]:
     """(N, H, W): 1 where a warm mark is, -1 where a cool one is, 0 elsewhere."""
-    red, _, blue = split.images.astype(int).transpose(3, 0, 1, 2)
+    red, _, blue = split.load_all().astype(int).transpose(3, 0, 1, 2)
     return ((red - blue > 95).astype(np.int8) - (blue - red > 95)).astype(np.int8)
 
 
@@ -44,16 +44,16 @@ def corners(kinds: npt.NDArray[np.int8], distance: int) -> tuple[Kinds, Kinds]:
 def test_a_longer_set_begins_with_the_shorter_one(task: str, seed: int, short: int, more: int, test: int) -> None:
     train, tested = shapes.load(short, test, seed=seed, task=task)
     longer, same = shapes.load(short + more, test, seed=seed, task=task)
-    assert np.array_equal(longer.images[:short], train.images)
+    assert np.array_equal(longer.images[:short], train.load_all())
     assert np.array_equal(longer.labels[:short], train.labels)
-    assert np.array_equal(same.images, tested.images)
+    assert np.array_equal(same.load_all(), tested.load_all())
 
 
 @pytest.mark.parametrize("task", shapes.TASKS)
 def test_no_picture_comes_twice_neither_in_one_split_nor_in_both_nor_under_two_seeds(task: str) -> None:
     train, test = shapes.load(600, 300, task=task)
     other, _ = shapes.load(600, 1, task=task, seed=1)
-    everything = np.concatenate([train.images, test.images, other.images]).reshape(1500, -1)
+    everything = np.concatenate([train.load_all(), test.load_all(), other.load_all()]).reshape(1500, -1)
     assert len(np.unique(everything, axis=0)) == 1500
 
 
@@ -72,7 +72,7 @@ def test_a_set_takes_the_memory_of_its_pictures_and_little_more() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < whole.images.nbytes + whole.labels.nbytes + 30e6
+    assert peak < whole.load_all().nbytes + whole.labels.nbytes + 30e6
 
 
 @pytest.mark.parametrize("size", [8, 20, 33, 64])
@@ -84,7 +84,7 @@ def test_a_picture_can_have_any_size(task: str, size: int) -> None:
 
 def test_without_clutter_nothing_but_the_object_stands_out() -> None:
     def edges(clutter: float) -> float:
-        images = pictures(500, clutter=clutter, smallest=6, largest=6).images.astype(int)
+        images = pictures(500, clutter=clutter, smallest=6, largest=6).load_all().astype(int)
         return float((np.abs(np.diff(images, axis=2)).max(3) > shapes.NOISE).mean())
 
     assert edges(0.0) < edges(0.3) < edges(1.0)
@@ -103,7 +103,7 @@ def test_the_object_has_the_side_that_was_asked_for() -> None:
 def first_differences(task: str) -> npt.NDArray[np.float64]:
     """Per class, mean |difference| of pixels one apart along x, y and the two diagonals: (K, 4), each row scaled."""
     split = pictures(3000, task=task, clutter=0.0, smallest=20, largest=24)
-    grey = split.images.mean(3)
+    grey = split.load_all().mean(3)
     along = [np.diff(grey, axis=2), np.diff(grey, axis=1), grey[:, 1:, 1:] - grey[:, :-1, :-1],
              grey[:, 1:, :-1] - grey[:, :-1, 1:]]  # fmt: skip
     means = np.array([[np.abs(d[split.labels == k]).mean() for d in along] for k in range(len(split.classes))])
@@ -122,7 +122,7 @@ def test_texture_is_told_by_neighbouring_pixels_and_shape_is_not() -> None:
 
 def test_an_arrow_points_where_its_label_says() -> None:
     split = pictures(2000, task="direction", clutter=0.0, smallest=20, largest=24)
-    images = split.images.astype(float)
+    images = split.load_all().astype(float)
     objects = np.abs(images - np.median(images, axis=(1, 2), keepdims=True)).max(3) > 1.5 * shapes.NOISE
     place = np.arange(32) - 15.5
     # Of an arrow, the half with the point is the heavier one about the middle of its extent.

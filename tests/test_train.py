@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import itertools
 import json
 import shutil
@@ -262,6 +263,18 @@ def test_a_checkpoint_from_before_its_digest_goes_on_unless_its_checksums_differ
     with pytest.raises(RunError, match="is not a checkpoint of this run: it is damaged"):
         train(recipe(), folder, resume=True)
     (folder / "checkpoint.pt").write_bytes(old)
+    assert train(recipe(), folder, resume=True).weights.read_bytes() == begun[1]
+
+
+def test_a_checkpoint_that_names_the_learning_rates_scale_as_it_once_was_goes_on(
+    begun: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(begun[0], tmp_path / "run"))
+    content = (folder / "checkpoint.pt").read_bytes()[len(checkpoint.MAGIC) + 32 :]
+    table = torch.load(io.BytesIO(content), weights_only=True)
+    for group in table["optimizer"]["param_groups"]:
+        group["times"] = group.pop("lr_scale")
+    torch.save(table, folder / "checkpoint.pt")
     assert train(recipe(), folder, resume=True).weights.read_bytes() == begun[1]
 
 

@@ -1,7 +1,7 @@
 """Data sets: a file here is a data set. Contract: `DataSet`. `load` cuts it into three splits.
 
 A large data set's pictures stay in a file and are read by index, so that it may be larger than memory. What goes
-through a split picture by picture reads `Split.pictures`, `blocks` of it, or `pictures[chosen]`.
+through a split picture by picture reads `Split.images`, `blocks` of it, or `images[chosen]`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
 from edgecnn.records.recipe import DataPlan
 
-Pictures: TypeAlias = npt.NDArray[np.uint8] | Stored
+Images: TypeAlias = npt.NDArray[np.uint8] | Stored
 """uint8 (N, H, W, C), in memory or in a file: both have a shape and a length, and give an array for an index."""
 
 BLOCK_BYTES = 1 << 20
@@ -32,7 +32,7 @@ BLOCK_BYTES = 1 << 20
 class Split:
     """Labelled pictures: uint8 (N, H, W, C), labels int64 (N,), and the class names."""
 
-    pictures: Pictures
+    images: Images
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     contents: Texts | None = None
@@ -49,22 +49,21 @@ class Split:
         """Of every picture a sha256: of its file, or of its pixels row by row where it is none."""
         if self.contents is not None:
             return [str(content) for content in self.contents]
-        return list(digests(self.pictures))
+        return list(digests(self.images))
 
-    @property
-    def images(self) -> npt.NDArray[np.uint8]:
-        """All pictures at once, in memory; those of a large file are read anew."""
-        return self.pictures[:]
+    def load_all(self) -> npt.NDArray[np.uint8]:
+        """Return all images in memory, uint8 (N, H, W, C); those of a large data set are read from their file anew."""
+        return self.images[:]
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one picture, as a net takes it."""
-        height, width, channels = self.pictures.shape[1:]
+        height, width, channels = self.images.shape[1:]
         return channels, height, width
 
     def take(self, indices: npt.NDArray[np.intp]) -> Split:
         """Those of the pictures, in that order; what is in a file stays there."""
-        held = self.pictures
+        held = self.images
         chosen = held.part(indices) if isinstance(held, Stored) else held[indices]
         return Split(
             chosen,
@@ -143,7 +142,7 @@ def _cut_off(whole: Split, share: float, seed: int) -> npt.NDArray[np.bool_]:
     return by_key(whole.labels, whole.keys, share, f"validation {seed}")
 
 
-def digests(pictures: Pictures) -> Iterator[str]:
+def digests(pictures: Images) -> Iterator[str]:
     """Of every picture, the `digest` of its pixels."""
     return (digest(image) for block in blocks(pictures) for image in block)
 
@@ -153,14 +152,14 @@ def digest(image: npt.NDArray[np.uint8]) -> str:
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def blocks(pictures: Pictures) -> Iterator[npt.NDArray[np.uint8]]:
+def blocks(pictures: Images) -> Iterator[npt.NDArray[np.uint8]]:
     """All pictures in order, uint8 (n, H, W, C), about BLOCK_BYTES at a time."""
     size = max(1, BLOCK_BYTES // prod(pictures.shape[1:]))
     for start in range(0, len(pictures), size):
         yield pictures[start : start + size]
 
 
-def pixel_statistics(pictures: Pictures) -> tuple[float, float]:
+def pixel_statistics(pictures: Images) -> tuple[float, float]:
     """Return the mean, rounded to an integer, and the standard deviation of all pixels of uint8 (N, H, W, C).
 
     All channels share them. As the mean is an integer, an int8 input tensor with scale 1 / std and zero point

@@ -32,7 +32,7 @@ def load(of: str = "digits", seed: int = 0) -> tuple[Split, Split]:
 
     def shuffled(split: Split) -> Split:
         n, *shape = split.images.shape
-        pixels = split.images.reshape(n, height * width, -1)  # (N, HW, C)
+        pixels = split.load_all().reshape(n, height * width, -1)  # (N, HW, C)
         return Split(pixels.take(order, axis=1).reshape(n, *shape), split.labels, split.classes)
 
     return shuffled(train), shuffled(test)

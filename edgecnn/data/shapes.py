@@ -34,7 +34,7 @@ import numpy.typing as npt
 import edgecnn
 from edgecnn.common import console, documents
 from edgecnn.common.cache import cache_folder
-from edgecnn.data import Pictures, Split, _stored
+from edgecnn.data import Images, Split, _stored
 from edgecnn.errors import PlanError, nearest
 
 LICENCE = "that of this package: they are generated"
@@ -136,7 +136,7 @@ def _split(count: int, stream: list[int], scene: _Scene) -> Split:
     return Split(_pictures(shape, stream, scene), labels, classes)
 
 
-def _pictures(shape: tuple[int, ...], stream: list[int], scene: _Scene) -> Pictures:
+def _pictures(shape: tuple[int, ...], stream: list[int], scene: _Scene) -> Images:
     if math.prod(shape) <= _stored.LARGE_BYTES:
         images = np.empty(shape, dtype=np.uint8)
         for number, block in enumerate(_blocks(shape[0], stream, scene)):

@@ -62,16 +62,16 @@ def why(wanted: str) -> str:
     return f"{VARIABLE} names it" if os.environ.get(VARIABLE) else "the first there is of cuda, mps and cpu"
 
 
-def put(value: Placed, where: torch.device) -> Placed:
+def move(value: Placed, where: torch.device) -> Placed:
     """`value` on that device: a tensor that is elsewhere is copied, a net is moved itself."""
     return value.to(where)
 
 
-def of(net: nn.Module) -> torch.device:
+def net_device(net: nn.Module) -> torch.device:
     """Where a net's weights are."""
     return next(net.parameters()).device
 
 
-def on_cpu(net: nn.Module) -> nn.Module:
+def cpu_version(net: nn.Module) -> nn.Module:
     """The net if it is on the CPU, else a copy that is."""
-    return net if of(net) == CPU else put(copy.deepcopy(net), CPU)
+    return net if net_device(net) == CPU else move(copy.deepcopy(net), CPU)

@@ -6,22 +6,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgecnn.data import Pictures
+from edgecnn.data import Images
 from edgecnn.nets import device
 
 BATCH = 500
 """Pictures in one forward pass."""
 
 
-def logits(net: nn.Module, pictures: Pictures, mean: float, std: float) -> Tensor:
+def logits(net: nn.Module, pictures: Images, mean: float, std: float) -> Tensor:
     """float32 (N, K) of uint8 (N, H, W, C), in eval mode; on the CPU, wherever the net is."""
     net.eval()
-    where, parts = device.of(net), []
+    where, parts = device.net_device(net), []
     with torch.no_grad():
         for start in range(0, len(pictures), BATCH):
             pixels = torch.from_numpy(np.array(pictures[start : start + BATCH]))
             inputs = normalised(pixels.to(torch.float32), mean, std)
-            parts.append(device.put(net(device.put(inputs, where)), device.CPU))
+            parts.append(device.move(net(device.move(inputs, where)), device.CPU))
     return torch.cat(parts)
 
 

@@ -57,7 +57,7 @@ def train(scheme: Scheme, epochs: int) -> GraphModule:
                     order = torch.randperm(len(training), generator=generator).numpy()
                 chosen, order = order[:batch], order[batch:]
                 pixels = augment.augment(
-                    torch.from_numpy(training.pictures[chosen]), recipe.augment, run.mean, generator
+                    torch.from_numpy(training.images[chosen]), recipe.augment, run.mean, generator
                 )  # (N, H, W, C)
                 inputs = normalise(pixels.permute(0, 3, 1, 2))  # channels-last in memory as it is
                 if step == steps - int(FROZEN * steps):

@@ -97,6 +97,9 @@ def load(folder: Path, state: State, digest: str) -> Earlier:
         content = _sound(path.read_bytes())
         table = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # wherever it was trained
         state.net.load_state_dict(table["net"])
+        for group in table["optimizer"]["param_groups"]:
+            if "times" in group:  # checkpoints written before the key was renamed
+                group["lr_scale"] = group.pop("times")
         state.optimizer.load_state_dict(table["optimizer"])
         if state.averaged is not None:
             state.averaged.load_state_dict(table["averaged"])
@@ -134,8 +137,8 @@ def remove(folder: Path) -> None:
 
 def digest(split: Split) -> str:
     """sha256 of a split's pictures and labels."""
-    hashed = hashlib.sha256(repr(split.pictures.shape).encode())
-    for block in blocks(split.pictures):
+    hashed = hashlib.sha256(repr(split.images.shape).encode())
+    for block in blocks(split.images):
         hashed.update(np.ascontiguousarray(block).data)
     hashed.update(np.ascontiguousarray(split.labels).data)
     return hashed.hexdigest()

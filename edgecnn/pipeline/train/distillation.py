@@ -38,7 +38,7 @@ class Teacher:
                 )
             net = layers.fold_batch_norms(nets.restore(run))
             net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._nets.append((device.put(net, where), run.mean, run.std))
+            self._nets.append((device.move(net, where), run.mean, run.std))
 
     def logits(self, inputs: Tensor, mean: float, std: float) -> Tensor:
         """float32 (N, K) of a student's inputs (N, C, H, W), whose pixels are inputs * std + mean.

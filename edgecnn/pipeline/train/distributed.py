@@ -37,7 +37,7 @@ class Team:
     local_count: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether it is the one that writes and speaks."""
         return self.rank == 0
 
@@ -55,7 +55,7 @@ class Team:
         each = batch // self.count
         return slice(self.rank * each, (self.rank + 1) * each)
 
-    def total(self, *numbers: float) -> list[float]:
+    def all_reduce_sum(self, *numbers: float) -> list[float]:
         """The sums of each number over all processes, the same in all of them; they wait for each other."""
         if self.count == 1:
             return list(numbers)
@@ -65,18 +65,18 @@ class Team:
         torch.distributed.all_reduce(sums)
         return [float(value) for value in sums]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until every process is here."""
-        self.total(0.0)
+        self.all_reduce_sum(0.0)
 
     @contextlib.contextmanager
     def leader_first(self) -> Iterator[None]:
         """The leader does it before the others: they find what it has fetched, and it goes on when they may begin."""
-        if not self.leads:
-            self.wait()
+        if not self.is_leader:
+            self.barrier()
         yield
-        if self.leads:
-            self.wait()
+        if self.is_leader:
+            self.barrier()
 
 
 ALONE = Team()

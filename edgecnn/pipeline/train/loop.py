@@ -80,7 +80,7 @@ class Journal:
             f"{row.pictures_per_s:,.0f} pictures/s"
         )
         if self.watch is not None:
-            self.watch(row.epoch, device.on_cpu(state.eval_net))
+            self.watch(row.epoch, device.cpu_version(state.eval_net))
 
 
 def fit(state: State, ctx: TrainContext, validation: Split, journal: Journal) -> None:
@@ -92,14 +92,14 @@ def fit(state: State, ctx: TrainContext, validation: Split, journal: Journal) ->
     Raises:
         GateFailed: the training loss is not finite.
     """
-    net = sync_batch_norm.shared(state.net, ctx.team)
+    net = sync_batch_norm.distribute(state.net, ctx.team)
     warned = any(overfits(state.history[:end]) for end in range(len(state.history) + 1))
     started = time.perf_counter()
     with console.progress(ctx.recipe.name, ctx.all_steps) as advance:
         advance(len(state.history) * ctx.steps)
         for epoch in range(len(state.history), ctx.recipe.epochs):
             trained = train_epoch(state, net, ctx, epoch, advance)
-            if not ctx.team.leads:
+            if not ctx.team.is_leader:
                 continue
             state.history.append(validate(state.eval_net, ctx, validation, trained))
             journal.write(state, time.perf_counter() - started)
@@ -118,8 +118,8 @@ def train_epoch(
 
     Args:
         state: what the steps change.
-        net: `state.net`, or its distributed form (`sync_batch_norm.shared`). All processes then draw the same batches
-            and each takes its own rows; only dropout is drawn by each process for itself.
+        net: `state.net`, or its distributed form (`sync_batch_norm.distribute`). All processes then draw the same
+            batches and each takes its own rows; only dropout is drawn by each process for itself.
         ctx: the training.
         epoch: counted from 0.
         advance: called with 1 after every step.
@@ -146,7 +146,7 @@ def train_epoch(
         total_loss += _finite(loss.item(), recipe, f"epoch {epoch + 1}, step {i + 1}")
         correct += int((logits.argmax(1) == targets.argmax(1)).sum())
         advance(1)
-    total_loss, correct = ctx.team.total(total_loss, correct)
+    total_loss, correct = ctx.team.all_reduce_sum(total_loss, correct)
     images, seconds = ctx.steps * ctx.batch_size, time.perf_counter() - started
     return TrainedEpoch(
         epoch=epoch + 1,
@@ -160,8 +160,8 @@ def train_epoch(
 
 def validate(net: nn.Module, ctx: TrainContext, validation: Split, trained: TrainedEpoch) -> Epoch:
     """Recompute the net's batch-norm statistics, evaluate it, and return the epoch's row of the history."""
-    precise_batch_norm.settle(net, ctx.training, ctx.mean, ctx.std, ctx.recipe.seed)
-    logits = inference.logits(net, validation.pictures, ctx.mean, ctx.std)  # (N, K)
+    precise_batch_norm.recompute_batch_norm(net, ctx.training, ctx.mean, ctx.std, ctx.recipe.seed)
+    logits = inference.logits(net, validation.images, ctx.mean, ctx.std)  # (N, K)
     labels = torch.from_numpy(validation.labels)  # (N,)
     return Epoch(
         epoch=trained.epoch,

@@ -19,7 +19,7 @@ USUAL_MMAP_BYTES, USUAL_TRIM_BYTES = 1 << 25, 1 << 26
 
 
 @contextlib.contextmanager
-def kept_pages() -> Iterator[bool]:
+def keep_freed_pages() -> Iterator[bool]:
     """Freed memory stays, in the whole process, until the end, when it is given back; whether the C library can.
 
     glibc alone can; with another nothing changes.

@@ -31,7 +31,7 @@ def fresh_state(net: nn.Module, optim: OptimPlan) -> State:
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Of every group, as many times larger as the group says."""
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["times"]
+        group["lr"] = lr * group["lr_scale"]
 
 
 def learning_rate(optim: OptimPlan, step: int, steps: int) -> float:
@@ -67,11 +67,11 @@ def _groups(net: nn.Module, optim: OptimPlan) -> Iterator[dict[str, Any]]:
     known = {id(shift) for shift in shifts}
     others = [p for p in net.parameters() if p.ndim <= 1 and id(p) not in known]
     weights = [p for p in net.parameters() if p.ndim > 1]
-    yield {"params": weights, "weight_decay": optim.weight_decay, "times": 1.0}
+    yield {"params": weights, "weight_decay": optim.weight_decay, "lr_scale": 1.0}
     elsewhere = optim.weight_decay if optim.decay == "all" else 0.0
-    yield {"params": others, "weight_decay": elsewhere, "times": 1.0}
+    yield {"params": others, "weight_decay": elsewhere, "lr_scale": 1.0}
     if shifts:
-        yield {"params": shifts, "weight_decay": elsewhere, "times": optim.bias_lr}
+        yield {"params": shifts, "weight_decay": elsewhere, "lr_scale": optim.bias_lr}
 
 
 def _average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:

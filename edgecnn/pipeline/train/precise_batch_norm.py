@@ -20,7 +20,7 @@ PICTURES = 4096
 BATCH = 512
 
 
-def settle(net: nn.Module, training: Split, mean: float, std: float, seed: int) -> None:
+def recompute_batch_norm(net: nn.Module, training: Split, mean: float, std: float, seed: int) -> None:
     """Replace every batch norm's running mean and variance by those over a seeded draw of `training`."""
     layers = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     if not layers:
@@ -33,9 +33,9 @@ def settle(net: nn.Module, training: Split, mean: float, std: float, seed: int) 
     net.train()
     with torch.no_grad():
         for start in range(0, len(drawn), BATCH):
-            pixels = torch.from_numpy(training.pictures[drawn[start : start + BATCH]])  # (N, H, W, C)
+            pixels = torch.from_numpy(training.images[drawn[start : start + BATCH]])  # (N, H, W, C)
             inputs = inference.normalised(pixels.to(torch.float32), mean, std)
-            net(device.put(inputs, device.of(net)))
+            net(device.move(inputs, device.net_device(net)))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     net.eval()

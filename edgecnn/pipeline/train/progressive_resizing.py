@@ -23,7 +23,7 @@ def check(plan: SmallPlan, net: NetPlan) -> None:
         )
 
 
-def at(plan: SmallPlan | None, inputs: Tensor, step: int, steps: int) -> Tensor:
+def resize_for_step(plan: SmallPlan | None, inputs: Tensor, step: int, steps: int) -> Tensor:
     """What `step` of `steps` shows the net of float32 (N, C, H, W): the same, or its smaller form (N, C, h, w)."""
     if plan is None or step >= plan.share * steps:
         return inputs

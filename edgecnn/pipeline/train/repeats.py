@@ -61,7 +61,7 @@ def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tu
         )
     runs = [train(dataclasses.replace(recipe, seed=seed), one, resume=seed in begun) for seed, one in folders.items()]
     found = summarise(runs)
-    if distributed.here().leads:
+    if distributed.here().is_leader:
         files.write_json(folder / SUMMARY, dataclasses.asdict(found))
     return runs, found
 

@@ -22,7 +22,7 @@ With them float32 drifts apart as two orders of one batch do in a single process
 """
 
 
-def shared(net: nn.Module, team: Team) -> nn.Module:
+def distribute(net: nn.Module, team: Team) -> nn.Module:
     """`net` itself for one process; for more, its very parameters with gradients that are means over all processes.
 
     With equal shares of a batch, a loss that is a mean over pictures and batch norm over all of them, these are one
@@ -34,7 +34,7 @@ def shared(net: nn.Module, team: Team) -> nn.Module:
 class GlobalBatchNorm(nn.Module):
     """A batch norm's training form, with its very scale and shift, over the same number of pictures in each process.
 
-    Its running averages are left alone: `precise_batch_norm.settle` measures them anew after every epoch.
+    Its running averages are left alone: `precise_batch_norm.recompute_batch_norm` measures them anew after every epoch.
     """
 
     def __init__(self, layer: nn.BatchNorm2d) -> None:

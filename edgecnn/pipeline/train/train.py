@@ -105,7 +105,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     chosen = device.choose(
         recipe.device, processes=process.count, local_processes=process.local_count, local_rank=process.local_rank
     )
-    with distributed.joined(chosen.type) as team, malloc.kept_pages(), contextlib.ExitStack() as locks:
+    with distributed.joined(chosen.type) as team, malloc.keep_freed_pages(), contextlib.ExitStack() as locks:
         if not resume:
             run_folder.refuse_a_run(folder)
         splits, seen_before = _load_splits(recipe, team)
@@ -132,7 +132,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
 def _train(job: _Job, watch: Watch | None) -> Run:
     """Train the job's net and return the finished run, which the leader writes."""
     recipe, training, team = job.recipe, job.splits.train, job.team
-    mean, std = data.pixel_statistics(training.pictures)
+    mean, std = data.pixel_statistics(training.images)
     teacher = Teacher(recipe.distill, training.input_shape, training.classes, job.device) if recipe.distill else None
     facts = resources.here()
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
@@ -140,20 +140,20 @@ def _train(job: _Job, watch: Watch | None) -> Run:
     with _reproducible(recipe.seed, taken.num_threads):
         net = _build_net(job)
         size = anatomy.size(net, training.input_shape)
-        state = optimizer.fresh_state(device.put(net, job.device), recipe.optim)
+        state = optimizer.fresh_state(device.move(net, job.device), recipe.optim)
         data_sha256 = checkpoint.digest(training)
         earlier, taken = _take_folder(job, state, data_sha256, taken)
         _announce(job, size, taken, earlier.taken)
         if slow := resources.warning(taken, facts):
             console.warn(slow)
-        if watch is not None and not state.history and team.leads:
-            watch(0, device.on_cpu(net.eval()))
+        if watch is not None and not state.history and team.is_leader:
+            watch(0, device.cpu_version(net.eval()))
         ctx = TrainContext(recipe, training, mean, std, teacher, team, device=job.device, precision=taken.precision)
         _fit(job, ctx, state, Journal(job.folder, recipe.epochs, data_sha256, taken, earlier.seconds, watch))
-    if team.leads:
+    if team.is_leader:
         seconds = earlier.seconds + time.perf_counter() - started
         _write_run(job, ctx, state, size, taken, seconds)
-    team.wait()
+    team.barrier()
     return open_run(job.folder)
 
 
@@ -193,13 +193,13 @@ def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tup
         RunError: another training is at work in the folder, or the checkpoint does not fit.
         EnvironmentUnfit: the processes would take different precisions.
     """
-    if job.resume and job.team.leads:
+    if job.resume and job.team.is_leader:
         job.locks.enter_context(locks.held(job.folder / TRAINING_LOCK, "training"))
     earlier = checkpoint.load(job.folder, state, data_sha256) if job.resume else Earlier()
     if earlier.taken:
         taken = resources.resumed(job.asked, taken, earlier.taken)
     _agree_on_precision(job.team, taken)
-    if not job.resume and job.team.leads:
+    if not job.resume and job.team.is_leader:
         job.locks.enter_context(locks.held(files.make_folder(job.folder) / TRAINING_LOCK, "training"))
         run_folder.refuse_a_run(job.folder)  # another training may have come and gone since the first look
         run_folder.claim(job.recipe, job.folder)
@@ -226,7 +226,7 @@ def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
     try:
         loop.fit(state, ctx, job.splits.validation, journal)
     except GateFailed as diverged:
-        if job.team.leads and state.history:
+        if job.team.is_leader and state.history:
             files.write_text(job.folder / DIVERGED, f"{diverged.sentence}\n")
         raise
     (job.folder / DIVERGED).unlink(missing_ok=True)  # a resume in another precision may not diverge again
@@ -247,7 +247,7 @@ def _write_run(job: _Job, ctx: TrainContext, state: State, size: Size, taken: Ta
         validation_n=len(job.splits.validation),
         train_seconds=seconds,
         processes=job.team.count,
-        weights_sha256=nets.store(device.on_cpu(state.eval_net), job.folder / WEIGHTS),
+        weights_sha256=nets.store(device.cpu_version(state.eval_net), job.folder / WEIGHTS),
         training=taken,
     )
     curves.draw(state.history, run.recipe.name, run.folder / "curves.png")
@@ -271,7 +271,7 @@ def _reproducible(seed: int, num_threads: int) -> Iterator[None]:
 
 def _agree_on_precision(team: Team, taken: Taken) -> None:
     """Raise EnvironmentUnfit in every process if some would take bf16 and others fp32."""
-    (in_bf16,) = team.total(float(taken.precision == "bf16"))
+    (in_bf16,) = team.all_reduce_sum(float(taken.precision == "bf16"))
     if in_bf16 not in (0, team.count):
         raise EnvironmentUnfit(
             f"Of the {team.count} processes of this training {in_bf16:.0f} would take bf16, and the others fp32.",

@@ -67,12 +67,12 @@ def load_batch(
         Inputs, float32 (n, C, H, W), and target probabilities, float32 (n, K), with n = N / processes.
     """
     plan, training = ctx.recipe.augment, ctx.training
-    pixels = torch.from_numpy(training.pictures[indices])  # (N, H, W, C)
+    pixels = torch.from_numpy(training.images[indices])  # (N, H, W, C)
     values = augment.augment(pixels, plan, ctx.mean, generator, mirrored[indices] if mirrored is not None else None)
     targets = F.one_hot(torch.from_numpy(training.labels[indices]), len(training.classes)).float()
     inputs, targets = augment.mix(inference.normalised(values, ctx.mean, ctx.std), targets, plan, generator)
     rows = ctx.team.rows(len(indices))
-    return device.put(inputs[rows], ctx.device), device.put(targets[rows], ctx.device)
+    return device.move(inputs[rows], ctx.device), device.move(targets[rows], ctx.device)
 
 
 def forward(net: nn.Module, ctx: TrainContext, inputs: Tensor, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -82,7 +82,7 @@ def forward(net: nn.Module, ctx: TrainContext, inputs: Tensor, targets: Tensor, 
     """
     recipe = ctx.recipe
     with torch.autocast(ctx.device.type, torch.bfloat16, enabled=ctx.precision == "bf16"):
-        logits = net(progressive_resizing.at(recipe.small, inputs, step, ctx.all_steps))
+        logits = net(progressive_resizing.resize_for_step(recipe.small, inputs, step, ctx.all_steps))
         taught = ctx.teacher.logits(inputs, ctx.mean, ctx.std) if ctx.teacher else None
     logits = logits.float()
     loss = F.cross_entropy(logits, targets, label_smoothing=recipe.optim.label_smoothing)

@@ -158,7 +158,7 @@ def next_goal(points: Sequence[tuple[float, float]]) -> int:
 
 def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> Artifact:
     """The int8 file of a net with fresh weights, its ranges observed on a few training pictures."""
-    shape, (mean, std) = training.input_shape, data.pixel_statistics(training.pictures)
+    shape, (mean, std) = training.input_shape, data.pixel_statistics(training.images)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nets.build(net, shape, len(training.classes))
