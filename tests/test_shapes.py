@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgecnn import data
 from edgecnn.common.stats import wilson
-from edgecnn.data import Split, shapes
+from edgecnn.data import Split, _shape_figures, _shape_scenes, _stored, shapes
 from edgecnn.errors import PlanError
 from edgecnn.records.recipe import DataPlan
 
@@ -227,3 +228,19 @@ def test_a_bag_of_small_patches_cannot_tell_a_relation_that_it_can_tell_of_textu
 def test_numbers_out_of_range_are_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(PlanError, match=sentence.replace("/", "[/]")):
         data.load(DataPlan(name="shapes", options=options))
+
+
+def test_a_large_set_is_drawn_anew_when_any_code_that_draws_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(_stored, "LARGE_BYTES", 1)
+    modules = [Path(module.__file__ or "") for module in (shapes, _shape_scenes, _shape_figures)]
+    read_bytes = Path.read_bytes
+    for changed in (None, None, *modules):
+        monkeypatch.setattr(
+            Path, "read_bytes", lambda path, changed=changed: read_bytes(path) + b"#" * (path == changed)
+        )
+        pictures(8)
+    sets = {path for path in (tmp_path / "edgecnn" / "generated").iterdir() if path.suffix == ".npy"}
+    assert len(sets) == 2 * (1 + len(modules))  # train and test
