@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.common import plugins
-from edgecnn.data._cut import Texts, by_key, stratified
+from edgecnn.data._cut import Texts, by_key
+from edgecnn.data._cut import stratified as stratified
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
 from edgecnn.records.recipe import DataPlan
