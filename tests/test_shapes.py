@@ -238,9 +238,11 @@ def test_a_large_set_is_drawn_anew_when_any_code_that_draws_it_changes(
     modules = [Path(module.__file__ or "") for module in (shapes, _shape_scenes, _shape_figures)]
     read_bytes = Path.read_bytes
     for changed in (None, None, *modules):
-        monkeypatch.setattr(
-            Path, "read_bytes", lambda path, changed=changed: read_bytes(path) + b"#" * (path == changed)
-        )
+
+        def edited(path: Path, changed: Path | None = changed) -> bytes:
+            return read_bytes(path) + b"#" * (path == changed)
+
+        monkeypatch.setattr(Path, "read_bytes", edited)
         pictures(8)
     sets = {path for path in (tmp_path / "edgecnn" / "generated").iterdir() if path.suffix == ".npy"}
     assert len(sets) == 2 * (1 + len(modules))  # train and test

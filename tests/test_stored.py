@@ -259,8 +259,8 @@ def test_a_folder_that_is_split_and_has_broken_pictures_stays_in_its_file(
 TRAINED = """
 import json, sys
 from pathlib import Path
-from edgecnn import data, environment
 from edgecnn.data import _stored
+from edgecnn.records import environment
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
 from edgecnn.pipeline.train.train import train
 
