@@ -6,6 +6,7 @@ through a split takes `blocks(split.images)` or `split.images[indices]`, and `Sp
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
@@ -53,7 +54,11 @@ class Split:
         """Return the sha256 of every image's file, or of its pixels if images are not files."""
         if self.contents is not None:
             return [str(content) for content in self.contents]
-        return list(digests(self.images))
+        return list(self._pixel_digests)
+
+    @functools.cached_property
+    def _pixel_digests(self) -> tuple[str, ...]:
+        return tuple(digests(self.images))
 
     def load_all(self) -> npt.NDArray[np.uint8]:
         """Return all images in memory, uint8 (N, H, W, C); those of a large data set are read from their file anew."""
@@ -90,7 +95,7 @@ class Splits:
 
 
 class DataSet(Protocol):
-    """What a data set provides."""
+    """The contract of a data set: a file in this folder has these names."""
 
     LICENCE: str
     """Licence of the images. It goes into the card of every model that is trained on them."""

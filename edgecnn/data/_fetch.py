@@ -48,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Content:
-    """What a gzip file unpacks to. Other programs may have packed it into another file."""
+    """The content of a gzip file, which other programs may have packed into another file."""
 
     sha256: str
     size: int

@@ -47,7 +47,7 @@ BLOCK = 1 << 24
 
 @dataclass(frozen=True)
 class Looked:
-    """What the images of a folder look like."""
+    """Properties of the images of a folder, from looking at each of them."""
 
     pairs: npt.NDArray[np.int64]
     """(n, 2) indices of near-copies, the lower index first."""

@@ -30,7 +30,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Scene:
-    """What all images of a data set have in common; `shapes.load` describes its fields."""
+    """The options that all images of a data set share; `shapes.load` describes them."""
 
     task: str
     distance: int

@@ -23,7 +23,7 @@ MOST_WEIGHTS = 50_000_000
 
 
 class Net(Protocol):
-    """What a file in `architectures` provides."""
+    """The contract of an architecture: a file in `architectures` has these names."""
 
     KNOBS: tuple[str, ...]
     """Integer options of `build` that scale the net, coarse ones first. The budget solver changes them."""

@@ -1,4 +1,4 @@
-"""What each layer of a net costs and sees: shape, parameters, MACs, receptive field, stride.
+"""The layers of a net, with what each costs and sees: shape, parameters, MACs, receptive field, stride.
 
 1 MAC is a multiplication and an addition, 2 FLOPs. Convolutions, linear layers and the two matrix products of attention
 are counted; biases, additions, activations, softmax, pooling, layer norm and the normalization of pixels are not. A
@@ -45,7 +45,7 @@ class Layer:
 
 
 class Size(NamedTuple):
-    """What a net costs."""
+    """The cost of a net."""
 
     params: int
     """Parameters once every batch norm that follows a convolution is folded into it."""
@@ -83,7 +83,7 @@ def layers(net: nn.Module, input_shape: tuple[int, ...]) -> list[Layer]:
 
 
 def size(net: nn.Module, input_shape: tuple[int, ...]) -> Size:
-    """Return what the net costs for one image of input_shape = (C, H, W)."""
+    """Return the cost of a net for one image of input_shape = (C, H, W)."""
     graph = _trace(net)
     return Size(params=_folded_parameters(net, graph), macs=sum(layer.macs for layer in _layers(graph, input_shape)))
 

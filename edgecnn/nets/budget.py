@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from edgecnn import nets
@@ -91,12 +91,18 @@ def solve(plan: NetPlan, input_shape: tuple[int, int, int], classes: int, target
 
     if abs(price(best) - target) > TOLERANCE * target:
         nearest = min((values for values in costs if costs[values]), key=lambda values: abs(costs[values] - target))
-        setting = ", ".join(f"{knob} = {value}" for knob, value in zip(net.KNOBS, nearest, strict=True))
-        raise PlanError(
-            f"[budget] {plan.name} does not come within 5 % of {target:,} {UNITS[by]} by its {', '.join(net.KNOBS)}.",
-            f"nearest: {costs[nearest]:,} with {setting}; change its other options",
-        )
+        goal, setting = f"{target:,} {UNITS[by]}", dict(zip(net.KNOBS, nearest, strict=True))
+        raise _out_of_reach(plan, goal, costs[nearest], setting)
     return with_knobs(best)
+
+
+def _out_of_reach(plan: NetPlan, goal: str, nearest_cost: int, nearest: Mapping[str, int]) -> PlanError:
+    """Return the error for a net that does not reach its goal with any setting of its knobs."""
+    return PlanError(
+        f"[budget] {plan.name} does not come within 5 % of {goal} by its {', '.join(nearest)}.",
+        f"nearest: {nearest_cost:,} with {', '.join(f'{knob} = {value}' for knob, value in nearest.items())}; "
+        "change its other options",
+    )
 
 
 def resolve(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> Recipe:

@@ -37,7 +37,7 @@ class ViT(nn.Module):
     """Patch embedding, transformer blocks, mean over tokens, linear head."""
 
     def __init__(
-        self, channels: int, tokens: int, classes: int, patch: int, dim: int, depth: int, heads: int, mlp_dim: int
+        self, *, channels: int, tokens: int, classes: int, patch: int, dim: int, depth: int, heads: int, mlp_dim: int
     ) -> None:
         super().__init__()
         self.patches = nn.Conv2d(channels, dim, patch, patch)
@@ -90,7 +90,16 @@ def build(
         raise PlanError(f"[net] patch = {patch} does not divide {height} x {width} pixels.", f"these do: {fitting}")
     if dim < heads:
         raise PlanError(f"[net] dim = {dim} is too small for heads = {heads}.", "a head needs at least one feature")
-    net = ViT(channels, height * width // patch**2, classes, patch, dim, depth, heads, mlp_dim)
+    net = ViT(
+        channels=channels,
+        tokens=height * width // patch**2,
+        classes=classes,
+        patch=patch,
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        mlp_dim=mlp_dim,
+    )
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.xavier_uniform_(module.weight)

@@ -57,7 +57,7 @@ class State:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What is known of a training from before it was resumed."""
+    """The part of a training before it was resumed."""
 
     seconds: float = 0.0
     taken: Taken | None = None

@@ -50,7 +50,7 @@ class TrainedEpoch:
 
 @dataclass(frozen=True)
 class Journal:
-    """Where the end of every epoch is written down, and who is told of it."""
+    """The record of a training: after every epoch it is written to the run folder, printed, and shown to `watch`."""
 
     folder: Path
     """The run folder, which gets metrics.csv and the checkpoint."""

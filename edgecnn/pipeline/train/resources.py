@@ -27,7 +27,7 @@ EMULATED = "on an AMD Zen 1 it was 8 to 14 times slower than fp32 (n = 2 nets)"
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What decides `take`: a machine, as far as this process may use it."""
+    """The facts of a machine, as far as this process may use it, that `take` decides by."""
 
     arch: str
     features: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Which images a run has seen, so that it is never tested on an image it was trained on.
+"""The images that a run has seen, recorded so that it is never tested on an image it was trained on.
 
 `pictures.npz` in a run folder holds the digests of the images that the run was trained on, and of those it was chosen
 by (validation, calibration). A run that started from another's weights, or was distilled from it, has also seen what
