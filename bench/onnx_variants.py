@@ -147,8 +147,8 @@ def measured(run: Run, limit: int, on: Sequence[tuple[str, Board]]) -> dict[str,
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         pairs = variants(run, Path(scratch))
         images = Path(scratch, "images.npy")
-        np.save(images, test.pictures[:: max(1, len(test) // limit)][:limit])
-        reference = check.reference_logits(run, test.pictures)
+        np.save(images, test.images[:: max(1, len(test) // limit)][:limit])
+        reference = check.reference_logits(run, test.images)
         times = latencies_us(pairs)
         table: dict[str, Any] = {"run": run.name, "spellings": {}}
         judged: dict[Path, Any] = {}

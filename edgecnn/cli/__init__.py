@@ -56,7 +56,7 @@ def _options(
         )
     if team.count > 1:
         distributed.heed_torchrun()
-    if not team.leads:
+    if not team.is_leader:
         console.be_silent()
 
 

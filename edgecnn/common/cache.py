@@ -11,3 +11,9 @@ def cache_folder() -> Path:
     home = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG base directory specification (0.8) has relative paths ignored.
     return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "edgecnn"
+
+
+def data_folder() -> Path:
+    """Where data sets are kept, one folder each: $EDGECNN_DATA, or `data` in the cache folder."""
+    chosen = os.environ.get("EDGECNN_DATA", "")
+    return Path(chosen).expanduser() if chosen else cache_folder() / "data"

@@ -19,7 +19,7 @@ MOST = {"epochs": 100_000, "qat_epochs": 100_000, "batch_size": 1_000_000, "seed
 MOST_PIXELS = 10_000
 """Of a shift or a cutout."""
 BETA = (0.001, 4.0)
-"""Within which a draw from Beta(a, a) takes some tries and not thousands (`edgecnn.pipeline.train.mixing`)."""
+"""Within which a draw from Beta(a, a) takes some tries and not thousands (`edgecnn.pipeline.train.augment`)."""
 
 
 def _require_finite(plan: object) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn import data
-from edgecnn.data import Split, cifar10, digits, fashion_mnist, folder, stratified  # type: ignore[attr-defined]
+from edgecnn.data import Split, cifar10, digits, fashion_mnist, folder, stratified
 from edgecnn.errors import DataError, PlanError, UsageError
 from edgecnn.records.recipe import DataPlan
 
@@ -47,17 +47,17 @@ def test_validation_is_cut_from_train_and_test_is_left_alone() -> None:
     splits = data.load(DataPlan(name="digits", validation=0.1))
     assert len(splits.train) + len(splits.validation) == len(whole)
     assert abs(len(splits.validation) - 0.1 * len(whole)) <= 10
-    assert np.array_equal(splits.test.images, test.images)
-    assert np.array_equal(whole.images[splits.train_indices], splits.train.images)
+    assert np.array_equal(splits.test.load_all(), test.load_all())
+    assert np.array_equal(whole.images[splits.train_indices], splits.train.load_all())
     held_out = np.setdiff1d(np.arange(len(whole)), splits.train_indices)
-    assert np.array_equal(whole.images[held_out], splits.validation.images)
+    assert np.array_equal(whole.images[held_out], splits.validation.load_all())
     assert np.array_equal(whole.labels[held_out], splits.validation.labels)
 
 
 def test_the_seed_of_the_plan_moves_validation_and_nothing_else() -> None:
     first, second = (data.load(DataPlan(name="digits", seed=seed)) for seed in (0, 1))
     assert not np.array_equal(first.train_indices, second.train_indices)
-    assert np.array_equal(first.test.images, second.test.images)
+    assert np.array_equal(first.test.load_all(), second.test.load_all())
 
 
 def test_an_unknown_data_set_is_a_usage_error_with_the_known_ones() -> None:
@@ -99,7 +99,7 @@ def test_digits_are_scaled_to_the_whole_range_of_a_byte() -> None:
     train, test = digits.load()
     assert (len(train), len(test)) == (1438, 359)
     assert train.images.shape[1:] == (8, 8, 1)
-    values = np.unique(np.concatenate([train.images, test.images]))
+    values = np.unique(np.concatenate([train.load_all(), test.load_all()]))
     assert values.tolist() == [round(v * 255 / 16) for v in range(17)]
     assert np.bincount(test.labels).min() >= 34
 
@@ -108,7 +108,7 @@ def test_every_digit_is_in_exactly_one_split() -> None:
     from sklearn.datasets import load_digits
 
     train, test = digits.load()
-    images = np.concatenate([train.images, test.images]).reshape(-1, 64)
+    images = np.concatenate([train.load_all(), test.load_all()]).reshape(-1, 64)
     labels = np.concatenate([train.labels, test.labels])
     values, targets = load_digits(return_X_y=True)
     published = sorted(
@@ -132,5 +132,5 @@ def test_debians_fashion_mnist_passes_the_checksums(tmp_path: Path, monkeypatch:
     assert np.bincount(train.labels).tolist() == [6000] * 10
     assert np.bincount(test.labels).tolist() == [1000] * 10
     # The mean and the standard deviation every tutorial normalises with.
-    assert train.images.mean() / 255 == pytest.approx(0.2860, abs=1e-4)
-    assert train.images.std() / 255 == pytest.approx(0.3530, abs=1e-4)
+    assert train.load_all().mean() / 255 == pytest.approx(0.2860, abs=1e-4)
+    assert train.load_all().std() / 255 == pytest.approx(0.3530, abs=1e-4)

@@ -64,7 +64,7 @@ def test_both_splits_are_bytes_channels_last_with_labels_in_range(name: str, opt
     assert len(set(train.classes)) == len(train.classes) >= 2
     assert train.images.shape[1:] == test.images.shape[1:]
     for split in (train, test):
-        assert split.images.dtype == np.uint8
+        assert split.load_all().dtype == np.uint8
         assert split.labels.dtype == np.int64
         count, height, width, channels = split.images.shape
         assert split.labels.shape == (count,)
@@ -77,13 +77,13 @@ def test_both_splits_are_bytes_channels_last_with_labels_in_range(name: str, opt
 def test_a_net_can_take_the_arrays_as_they_are(name: str, options: dict[str, Any]) -> None:
     # PyTorch warns of an array that cannot be written, and here a warning is an error.
     for split in data.get(name).load(**options):
-        assert torch.from_numpy(split.images).dtype == torch.uint8
-        assert split.images.flags.c_contiguous
+        assert torch.from_numpy(split.load_all()).dtype == torch.uint8
+        assert split.load_all().flags.c_contiguous
 
 
 def test_loading_twice_gives_the_same(name: str, options: dict[str, Any]) -> None:
     for first, second in zip(data.get(name).load(**options), data.get(name).load(**options), strict=True):
-        assert np.array_equal(first.images, second.images)
+        assert np.array_equal(first.load_all(), second.load_all())
         assert np.array_equal(first.labels, second.labels)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from edgecnn.common import cache
-from edgecnn.data import _fetch, _places, cifar10, fashion_mnist
+from edgecnn.data import _fetch, cifar10, fashion_mnist
 from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
 
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
@@ -103,13 +103,13 @@ def test_fashion_mnist_is_downloaded_once(site: Site, fashion: dict[str, bytes],
     assert test.labels.tolist() == list(range(10)) * 2
     assert sorted(path.name for path in (home / "fashion-mnist").iterdir()) == sorted(fashion)
     again, _ = fashion_mnist.load()
-    assert np.array_equal(again.images, train.images)
+    assert np.array_equal(again.load_all(), train.load_all())
     assert len(site.asked) == 4
 
 
 def test_the_pixels_stand_where_the_idx_file_has_them(fashion: dict[str, bytes]) -> None:
     train, _ = fashion_mnist.load()
-    assert np.array_equal(train.images[..., 0], np.random.default_rng(0).integers(0, 256, (30, 28, 28)))
+    assert np.array_equal(train.load_all()[..., 0], np.random.default_rng(0).integers(0, 256, (30, 28, 28)))
 
 
 def test_the_debian_package_saves_the_download(site: Site, fashion: dict[str, bytes]) -> None:
@@ -338,7 +338,7 @@ def test_cifar10_is_read_from_its_archive(site: Site, home: Path, monkeypatch: p
     assert test.images.shape == (10, 32, 32, 3)
     assert train.labels.tolist() == list(range(10)) * 5
     # Planes in the archive, channels last here: red tells the picture, green and blue are constant.
-    assert (test.images == np.array([[i, 100, 200] for i in range(10)], dtype=np.uint8)[:, None, None]).all()
+    assert (test.load_all() == np.array([[i, 100, 200] for i in range(10)], dtype=np.uint8)[:, None, None]).all()
     cifar10.load()
     assert len(site.asked) == 1
     assert [path.name for path in left_in(home)] == ["cifar-10-binary.tar.gz"]
@@ -383,15 +383,15 @@ def test_a_half_archive_of_ours_is_removed_before_a_new_try(
 def test_without_variables_all_is_kept_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGECNN_DATA", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert _places.data_folder() == Path.home() / ".cache" / "edgecnn" / "data"
+    assert cache.data_folder() == Path.home() / ".cache" / "edgecnn" / "data"
 
 
 def test_the_variables_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGECNN_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
-    assert _places.data_folder() == Path("/elsewhere/edgecnn/data")
+    assert cache.data_folder() == Path("/elsewhere/edgecnn/data")
     monkeypatch.setenv("EDGECNN_DATA", "~/pictures")
-    assert _places.data_folder() == Path.home() / "pictures"
+    assert cache.data_folder() == Path.home() / "pictures"
 
 
 def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_train_and_test_folders_are_the_two_splits(tmp_path: Path) -> None:
     assert test.labels.tolist() == [0] * 2 + [1] * 2
     for split, part in ((train, "train"), (test, "test")):
         paths = sorted((tmp_path / part).glob("*/*.png"))
-        assert all(np.array_equal(a, np.asarray(Image.open(p))) for a, p in zip(split.images, paths, strict=True))
+        assert all(np.array_equal(a, np.asarray(Image.open(p))) for a, p in zip(split.load_all(), paths, strict=True))
 
 
 def test_a_name_composed_and_decomposed_is_one_class(tmp_path: Path) -> None:
@@ -76,17 +76,17 @@ def test_a_name_composed_and_decomposed_is_one_class(tmp_path: Path) -> None:
 def test_pictures_are_as_wide_as_asked_for(tmp_path: Path) -> None:
     data_samples.class_folders(tmp_path, count=3)
     train, test = folder.load(str(tmp_path), size=6, width=10)
-    assert train.pictures.shape[1:] == test.pictures.shape[1:] == (6, 10, 3)
+    assert train.images.shape[1:] == test.images.shape[1:] == (6, 10, 3)
 
 
 def test_one_folder_is_split_by_the_seed_about_the_same_share_of_every_class(tmp_path: Path) -> None:
     data_samples.class_folders(tmp_path, count=40)
     train, test = folder.load(str(tmp_path), size=12, test=0.3, seed=1)
     assert all(6 <= count <= 18 for count in np.bincount(test.labels))  # 12, and two deviations to either side
-    all_images = {image.tobytes() for split in (train, test) for image in split.images}
+    all_images = {image.tobytes() for split in (train, test) for image in split.load_all()}
     assert len(all_images) == 80
     _, other = folder.load(str(tmp_path), size=12, test=0.3, seed=2)
-    assert not np.array_equal(test.images, other.images)
+    assert not np.array_equal(test.load_all(), other.load_all())
 
 
 def test_pictures_are_resized_by_the_stated_rule(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_copies_of_a_picture_stay_on_one_side_of_the_split(tmp_path_factory: pyt
         for i in range(5):
             shutil.copy(root / name / f"{i:03}.png", root / name / f"{i:03} copy.png")
     train, test = folder.load(str(root), size=12, test=0.4, seed=seed)
-    assert not {image.tobytes() for image in train.images} & {image.tobytes() for image in test.images}
+    assert not {image.tobytes() for image in train.load_all()} & {image.tobytes() for image in test.load_all()}
     assert len(train) + len(test) == 20
     assert min(len(train), len(test)) >= 4
 
@@ -252,7 +252,7 @@ def test_broken_pictures_can_be_left_out_and_are_counted(tmp_path: Path, capsys:
     for _ in ("decoded", "from the cache"):
         train, test = folder.load(str(tmp_path), skip_broken=True)
         assert len(train) + len(test) == 19
-        assert train.images.reshape(len(train), -1).any(axis=1).all()
+        assert train.load_all().reshape(len(train), -1).any(axis=1).all()
         assert f"warning: left out 1 of 20 pictures that cannot be read, {path} first" in capsys.readouterr().err
 
 
@@ -285,7 +285,7 @@ def test_pictures_are_decoded_once(tmp_path: Path, cache: Path, monkeypatch: pyt
     names = kept(cache)
     decoding_forbidden(monkeypatch)
     second = folder.load(str(tmp_path))
-    assert all(np.array_equal(a.images, b.images) for a, b in zip(first, second, strict=True))
+    assert all(np.array_equal(a.load_all(), b.load_all()) for a, b in zip(first, second, strict=True))
     assert kept(cache) == names
     assert [Path(name).suffix for name in names] == [".json", ".npy"]
 
@@ -296,7 +296,7 @@ def test_many_pictures_stay_on_the_disk_until_they_are_looked_at(
     data_samples.train_and_test(tmp_path)
     monkeypatch.setattr(_stored, "LARGE_BYTES", 0)
     decoded_now, kept_before = folder.load(str(tmp_path)), folder.load(str(tmp_path))
-    assert all(isinstance(split.pictures, _stored.Stored) for split in (*decoded_now, *kept_before))
+    assert all(isinstance(split.images, _stored.Stored) for split in (*decoded_now, *kept_before))
 
 
 def test_a_moved_folder_and_another_seed_need_no_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,13 +318,13 @@ def test_a_picture_replaced_under_its_old_size_and_time_is_seen(tmp_path: Path) 
     for path in tmp_path.glob("*/*.png"):
         Image.open(path).save(path.with_suffix(".bmp"))  # uncompressed: all of one size
         path.unlink()
-    before = [split.images for split in folder.load(str(tmp_path), size=12)]
+    before = [split.load_all() for split in folder.load(str(tmp_path), size=12)]
     for path in tmp_path.glob("*/*.bmp"):
         stat = path.stat()
         Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-    after = [split.images for split in folder.load(str(tmp_path), size=12)]
+    after = [split.load_all() for split in folder.load(str(tmp_path), size=12)]
     turned = {image[::-1, ::-1].tobytes() for images in before for image in images}
     assert {image.tobytes() for images in after for image in images} == turned
 
@@ -332,10 +332,10 @@ def test_a_picture_replaced_under_its_old_size_and_time_is_seen(tmp_path: Path) 
 def test_writing_into_the_pictures_does_not_reach_the_cache(tmp_path: Path) -> None:
     data_samples.train_and_test(tmp_path)
     train, _ = folder.load(str(tmp_path))
-    before = train.images.copy()
-    train.images[:] = 0
+    before = train.load_all().copy()
+    train.load_all()[:] = 0
     again, _ = folder.load(str(tmp_path))
-    assert np.array_equal(again.images, before)
+    assert np.array_equal(again.load_all(), before)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".json"])
@@ -343,13 +343,13 @@ def test_writing_into_the_pictures_does_not_reach_the_cache(tmp_path: Path) -> N
 def test_a_damaged_cache_is_made_anew(tmp_path: Path, cache: Path, suffix: str, damage: bytes | None) -> None:
     data_samples.train_and_test(tmp_path)
     before, _ = folder.load(str(tmp_path))
-    expected = before.images.copy()
+    expected = before.load_all().copy()
     [path] = cache.glob(f"*{suffix}")
     content = path.read_bytes()
     path.unlink()
     path.write_bytes(content[: len(content) // 2] if damage is None else damage)
     after, _ = folder.load(str(tmp_path))
-    assert np.array_equal(after.images, expected)
+    assert np.array_equal(after.load_all(), expected)
     assert path.read_bytes() == content
 
 
@@ -357,13 +357,13 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, cache: Path, suffix: str, 
 def test_a_cache_that_rotted_by_a_bit_is_made_anew(tmp_path: Path, cache: Path, suffix: str) -> None:
     data_samples.train_and_test(tmp_path)
     before, _ = folder.load(str(tmp_path))
-    expected = before.images.copy()
+    expected = before.load_all().copy()
     [path] = cache.glob(f"*{suffix}")
     content = path.read_bytes()
     for place in (len(content) // 3, len(content) - 9):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         after, _ = folder.load(str(tmp_path))
-        assert np.array_equal(after.images, expected)
+        assert np.array_equal(after.load_all(), expected)
         assert path.read_bytes() == content
 
 
@@ -375,13 +375,13 @@ def test_what_was_seen_of_near_copies_is_looked_for_anew_if_its_cache_is_damaged
     for damaged in ("[" * 5000, "null", "[]", "{}", content.replace("12", "13"), content[:99], ""):
         path.write_text(damaged)
         after, _ = folder.load(str(tmp_path))
-        assert np.array_equal(after.images, before.images)
+        assert np.array_equal(after.load_all(), before.load_all())
         assert path.read_text() == content
 
 
 def test_two_loads_at_once_make_one_cache(tmp_path: Path, cache: Path) -> None:
     data_samples.train_and_test(tmp_path)
-    load = "import sys; from edgecnn.data import folder; print(folder.load(sys.argv[1])[0].images.sum())"
+    load = "import sys; from edgecnn.data import folder; print(folder.load(sys.argv[1])[0].load_all().sum())"
     loads = [
         subprocess.Popen([sys.executable, "-c", load, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(3)

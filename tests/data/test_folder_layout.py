@@ -51,7 +51,7 @@ def test_a_validation_folder_is_the_validation_split(tmp_path: Path, name: str) 
     splits = data.load(DataPlan(name="folder", options={"path": str(tmp_path), "size": 12}))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (12, 6, 4)
     expected = {np.asarray(picture(300 + 1000 * label + i)).tobytes() for label in range(2) for i in range(3)}
-    assert {image.tobytes() for image in splits.validation.images} == expected
+    assert {image.tobytes() for image in splits.validation.load_all()} == expected
 
 
 def test_without_test_one_is_cut_from_train_and_validation_stays(

@@ -10,8 +10,8 @@ from edgecnn.errors import UsageError
 
 def test_every_picture_is_shuffled_by_the_same_permutation() -> None:
     (plain, plain_test), (shuffled, shuffled_test) = data.get("digits").load(), permuted.load()
-    everything = np.concatenate([plain.images, plain_test.images]).reshape(-1, 64)
-    moved = np.concatenate([shuffled.images, shuffled_test.images]).reshape(-1, 64)
+    everything = np.concatenate([plain.load_all(), plain_test.load_all()]).reshape(-1, 64)
+    moved = np.concatenate([shuffled.load_all(), shuffled_test.load_all()]).reshape(-1, 64)
     columns = {column.tobytes(): place for place, column in enumerate(everything.T)}
     # Pixels that never differ between pictures cannot be told apart; the others must each be found once.
     found = [columns[column.tobytes()] for column in moved.T]
@@ -22,13 +22,13 @@ def test_every_picture_is_shuffled_by_the_same_permutation() -> None:
 
 def test_each_picture_keeps_its_pixels_and_its_label() -> None:
     plain, shuffled = data.get("digits").load()[0], permuted.load()[0]
-    assert np.array_equal(np.sort(plain.images.reshape(-1, 64)), np.sort(shuffled.images.reshape(-1, 64)))
+    assert np.array_equal(np.sort(plain.load_all().reshape(-1, 64)), np.sort(shuffled.load_all().reshape(-1, 64)))
     assert np.array_equal(plain.labels, shuffled.labels)
-    assert not np.array_equal(plain.images, shuffled.images)
+    assert not np.array_equal(plain.load_all(), shuffled.load_all())
 
 
 def test_another_seed_is_another_permutation() -> None:
-    assert not np.array_equal(permuted.load(seed=1)[0].images, permuted.load()[0].images)
+    assert not np.array_equal(permuted.load(seed=1)[0].load_all(), permuted.load()[0].load_all())
 
 
 def test_the_channels_of_a_pixel_stay_together() -> None:

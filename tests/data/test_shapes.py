@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from edgecnn import data
 from edgecnn.common.stats import wilson
-from edgecnn.data import Split, shapes
+from edgecnn.data import Split, _shape_figures, _shape_scenes, _stored, shapes
+from edgecnn.data._shape_scenes import TASKS
 from edgecnn.errors import PlanError
 from edgecnn.records.recipe import DataPlan
 
@@ -25,7 +27,7 @@ def pictures(count: int, **options: object) -> Split:
 
 def kinds_at(split: Split) -> npt.NDArray[np.int8]:
     """(N, H, W): 1 where a warm mark is, -1 where a cool one is, 0 elsewhere."""
-    red, _, blue = split.images.astype(int).transpose(3, 0, 1, 2)
+    red, _, blue = split.load_all().astype(int).transpose(3, 0, 1, 2)
     return ((red - blue > 95).astype(np.int8) - (blue - red > 95)).astype(np.int8)
 
 
@@ -38,29 +40,29 @@ def corners(kinds: npt.NDArray[np.int8], distance: int) -> tuple[Kinds, Kinds]:
     return np.stack(found, 1).astype(np.int64), np.stack([top, left], 1)
 
 
-@pytest.mark.parametrize("task", shapes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**40), short=st.integers(1, 600), more=st.integers(1, 300), test=st.integers(1, 300))
 def test_a_longer_set_begins_with_the_shorter_one(task: str, seed: int, short: int, more: int, test: int) -> None:
     train, tested = shapes.load(short, test, seed=seed, task=task)
     longer, same = shapes.load(short + more, test, seed=seed, task=task)
-    assert np.array_equal(longer.images[:short], train.images)
+    assert np.array_equal(longer.images[:short], train.load_all())
     assert np.array_equal(longer.labels[:short], train.labels)
-    assert np.array_equal(same.images, tested.images)
+    assert np.array_equal(same.load_all(), tested.load_all())
 
 
-@pytest.mark.parametrize("task", shapes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_no_picture_comes_twice_neither_in_one_split_nor_in_both_nor_under_two_seeds(task: str) -> None:
     train, test = shapes.load(600, 300, task=task)
     other, _ = shapes.load(600, 1, task=task, seed=1)
-    everything = np.concatenate([train.images, test.images, other.images]).reshape(1500, -1)
+    everything = np.concatenate([train.load_all(), test.load_all(), other.load_all()]).reshape(1500, -1)
     assert len(np.unique(everything, axis=0)) == 1500
 
 
-@pytest.mark.parametrize("task", shapes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_every_class_is_as_frequent_as_any_other(task: str) -> None:
     counts = np.bincount(pictures(1001, task=task).labels)
-    assert len(counts) == len(shapes.TASKS[task])
+    assert len(counts) == len(TASKS[task])
     assert counts.max() - counts.min() <= 1
 
 
@@ -72,11 +74,11 @@ def test_a_set_takes_the_memory_of_its_pictures_and_little_more() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < whole.images.nbytes + whole.labels.nbytes + 30e6
+    assert peak < whole.load_all().nbytes + whole.labels.nbytes + 30e6
 
 
 @pytest.mark.parametrize("size", [8, 20, 33, 64])
-@pytest.mark.parametrize("task", shapes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_a_picture_can_have_any_size(task: str, size: int) -> None:
     options = {"smallest": 4, "largest": 6, "distance": 2, "clutter": 1.0}
     assert pictures(50, task=task, size=size, **options).images.shape == (50, size, size, 3)
@@ -84,7 +86,7 @@ def test_a_picture_can_have_any_size(task: str, size: int) -> None:
 
 def test_without_clutter_nothing_but_the_object_stands_out() -> None:
     def edges(clutter: float) -> float:
-        images = pictures(500, clutter=clutter, smallest=6, largest=6).images.astype(int)
+        images = pictures(500, clutter=clutter, smallest=6, largest=6).load_all().astype(int)
         return float((np.abs(np.diff(images, axis=2)).max(3) > shapes.NOISE).mean())
 
     assert edges(0.0) < edges(0.3) < edges(1.0)
@@ -103,7 +105,7 @@ def test_the_object_has_the_side_that_was_asked_for() -> None:
 def first_differences(task: str) -> npt.NDArray[np.float64]:
     """Per class, mean |difference| of pixels one apart along x, y and the two diagonals: (K, 4), each row scaled."""
     split = pictures(3000, task=task, clutter=0.0, smallest=20, largest=24)
-    grey = split.images.mean(3)
+    grey = split.load_all().mean(3)
     along = [np.diff(grey, axis=2), np.diff(grey, axis=1), grey[:, 1:, 1:] - grey[:, :-1, :-1],
              grey[:, 1:, :-1] - grey[:, :-1, 1:]]  # fmt: skip
     means = np.array([[np.abs(d[split.labels == k]).mean() for d in along] for k in range(len(split.classes))])
@@ -122,7 +124,7 @@ def test_texture_is_told_by_neighbouring_pixels_and_shape_is_not() -> None:
 
 def test_an_arrow_points_where_its_label_says() -> None:
     split = pictures(2000, task="direction", clutter=0.0, smallest=20, largest=24)
-    images = split.images.astype(float)
+    images = split.load_all().astype(float)
     objects = np.abs(images - np.median(images, axis=(1, 2), keepdims=True)).max(3) > 1.5 * shapes.NOISE
     place = np.arange(32) - 15.5
     # Of an arrow, the half with the point is the heavier one about the middle of its extent.
@@ -227,3 +229,21 @@ def test_a_bag_of_small_patches_cannot_tell_a_relation_that_it_can_tell_of_textu
 def test_numbers_out_of_range_are_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(PlanError, match=sentence.replace("/", "[/]")):
         data.load(DataPlan(name="shapes", options=options))
+
+
+def test_a_large_set_is_drawn_anew_when_any_code_that_draws_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(_stored, "LARGE_BYTES", 1)
+    modules = [Path(module.__file__ or "") for module in (shapes, _shape_scenes, _shape_figures)]
+    read_bytes = Path.read_bytes
+    for changed in (None, None, *modules):
+
+        def edited(path: Path, changed: Path | None = changed) -> bytes:
+            return read_bytes(path) + b"#" * (path == changed)
+
+        monkeypatch.setattr(Path, "read_bytes", edited)
+        pictures(8)
+    sets = {path for path in (tmp_path / "edgecnn" / "generated").iterdir() if path.suffix == ".npy"}
+    assert len(sets) == 2 * (1 + len(modules))  # train and test

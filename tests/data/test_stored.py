@@ -26,7 +26,7 @@ from edgecnn.errors import DataError, OutputError
 from edgecnn.nets.inference import logits
 from edgecnn.pipeline.export import calibration, check
 from edgecnn.pipeline.train import checkpoint
-from edgecnn.pipeline.train.train import pixel_statistics, train
+from edgecnn.pipeline.train.train import train
 from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, Recipe
 
 
@@ -211,9 +211,9 @@ def test_a_net_learns_from_a_file_what_it_learns_from_memory(
 ) -> None:
     from_file = train(recipe(), tmp_path / "file")
     splits = data.load(recipe().data)
-    assert all(isinstance(one.pictures, Stored) for one in (splits.train, splits.validation, splits.test))
+    assert all(isinstance(one.images, Stored) for one in (splits.train, splits.validation, splits.test))
     monkeypatch.setattr(_stored, "LARGE_BYTES", 1 << 26)
-    assert isinstance(data.load(recipe().data).train.pictures, np.ndarray)
+    assert isinstance(data.load(recipe().data).train.images, np.ndarray)
     from_memory = train(recipe(), tmp_path / "memory")
     assert from_file.weights.read_bytes() == from_memory.weights.read_bytes()
     assert (from_file.mean, from_file.std) == (from_memory.mean, from_memory.std)
@@ -226,14 +226,14 @@ def test_what_goes_through_a_split_sees_the_same_in_a_file_and_in_memory(
     there = data.load(run.recipe.data)
     here = data.Splits(in_memory(there.train), in_memory(there.validation), in_memory(there.test), there.train_indices)
     assert checkpoint.digest(there.train) == checkpoint.digest(here.train)
-    assert pixel_statistics(there.train.pictures) == pixel_statistics(here.train.pictures)
+    assert data.pixel_statistics(there.train.images) == data.pixel_statistics(here.train.images)
     assert calibration.draw(there, 32, 0).manifest() == calibration.draw(here, 32, 0).manifest()
     for answers in (check.reference_logits, lambda run, shown: logits(nets.restore(run), shown, 9.0, 7.0)):
-        assert np.array_equal(answers(run, there.test.pictures), answers(run, here.test.pictures))
+        assert np.array_equal(answers(run, there.test.images), answers(run, here.test.images))
 
 
 def in_memory(split: Split) -> Split:
-    return Split(split.images, split.labels, split.classes)
+    return Split(split.load_all(), split.labels, split.classes)
 
 
 def test_a_folder_that_is_split_and_has_broken_pictures_stays_in_its_file(
@@ -249,10 +249,10 @@ def test_a_folder_that_is_split_and_has_broken_pictures_stays_in_its_file(
     here = data.load(plan)
     for name in ("train", "validation", "test"):
         stays, is_read = getattr(there, name), getattr(here, name)
-        assert isinstance(stays.pictures, Stored)
-        assert isinstance(is_read.pictures, np.ndarray)
-        assert np.array_equal(stays.images, is_read.images)
-        assert stays.images.reshape(len(stays), -1).any(axis=1).all()
+        assert isinstance(stays.images, Stored)
+        assert isinstance(is_read.images, np.ndarray)
+        assert np.array_equal(stays.load_all(), is_read.load_all())
+        assert stays.load_all().reshape(len(stays), -1).any(axis=1).all()
 
 
 # --- memory
@@ -260,8 +260,8 @@ def test_a_folder_that_is_split_and_has_broken_pictures_stays_in_its_file(
 TRAINED = """
 import json, sys
 from pathlib import Path
-from edgecnn import data, environment
 from edgecnn.data import _stored
+from edgecnn.records import environment
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
 from edgecnn.pipeline.train.train import train
 

@@ -71,7 +71,7 @@ def test_the_stated_arena_is_enough_and_the_next_smaller_is_not() -> None:
 def test_it_answers_within_a_step_as_the_reference_kernels_of_tflite_do() -> None:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    images = small_runs.pictures(16, small_runs.SHAPES["dscnn"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["dscnn"], seed=4).load_all()
     micro, lite = small_runs.written("dscnn", "c", "int8"), small_runs.written("dscnn", "tflite", "int8")
     reference = Interpreter(
         model_path=str(lite.path), num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
@@ -88,7 +88,7 @@ def test_it_answers_within_a_step_as_the_reference_kernels_of_tflite_do() -> Non
 
 
 def test_fp32_answers_within_rounding_of_the_run() -> None:
-    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).load_all()
     reference = check.reference_logits(small_runs.exportable("mlp").run, images)
     assert np.abs(check.outputs(small_runs.written("mlp", "c", "fp32"), images) - reference).max() < 1e-4
 

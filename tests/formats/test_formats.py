@@ -204,7 +204,7 @@ def test_onnx_runtime_finds_no_float_operator_where_the_card_says_so(net: str, t
 
 
 def test_a_dense_layer_on_a_colour_picture_costs_no_transpose() -> None:
-    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).load_all()
     reference = check.reference_logits(small_runs.exportable("mlp").run, images)
     file = small_runs.written("mlp", "tflite", "fp32")
     assert file.description.transposes == 0
@@ -225,7 +225,7 @@ def test_int8_input_takes_pixels_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
 @pytest.mark.parametrize("name", DEPLOYED)
 def test_the_type_of_the_edges_changes_no_logit(name: str, io: str) -> None:
-    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).load_all()
     plain, other = small_runs.written("mlp", name, "int8"), small_runs.written("mlp", name, "int8", io=io)
     logits, same = (artifact.decode(check.outputs(one, images), one.description.output) for one in (plain, other))
     assert np.allclose(same, logits, rtol=0, atol=1e-6)
@@ -242,7 +242,7 @@ def test_the_type_of_the_edges_changes_no_logit(name: str, io: str) -> None:
 
 @pytest.mark.parametrize("name", DEPLOYED)
 def test_fp16_halves_the_weights_and_moves_no_logit_by_more_than_their_rounding(name: str) -> None:
-    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).load_all()
     full, half = (small_runs.written("mlp", name, precision) for precision in ("fp32", "fp16"))
     assert half.description.precision == "fp16"
     assert 0.5 < half.description.bytes / full.description.bytes < 0.65
@@ -278,7 +278,7 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused(name: str, tmp_path
 
 
 def test_onnx_for_arm_has_int8_activations_and_the_same_logits() -> None:
-    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).load_all()
     any_cpu, arm = (small_runs.written("mlp", "onnx", "int8", target=target) for target in ("any", "dotprod"))
     assert (any_cpu.description.input.dtype, arm.description.input.dtype) == ("uint8", "int8")
     unsigned, signed = check.outputs(any_cpu, images), check.outputs(arm, images)
@@ -325,7 +325,7 @@ def test_weights_of_the_full_range_are_uint8_in_onnx_and_the_same_numbers_in_tfl
         np.abs(a).sum() > np.abs(b).sum()
         for a, b in zip(int8_filters(full["onnx"].path), int8_filters(safe.path), strict=True)
     )
-    images = small_runs.pictures(16, small_runs.SHAPES[net], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES[net], seed=4).load_all()
     onnx_steps = check.outputs(full["onnx"], images).astype(np.int32) - 128
     assert np.abs(onnx_steps - check.outputs(full["tflite"], images)).max() <= 1
 

@@ -48,7 +48,7 @@ def numbers(said: str) -> tuple[int, int]:
 def test_a_file_for_an_older_runtime_is_within_what_it_reads_and_gives_the_same_bits(
     release: str, opset: int, precision: str
 ) -> None:
-    images = small_runs.pictures(16, small_runs.SHAPES["dscnn"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["dscnn"], seed=4).load_all()
     usual = small_runs.written("dscnn", "onnx", precision)
     old = small_runs.written("dscnn", "onnx", precision, onnx_for=release)
     most = versions.reads(release)
@@ -110,7 +110,7 @@ def test_the_oldest_installable_runtime_loads_every_file_and_answers_the_same(tm
     python = tmp_path / "env" / "bin" / "python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", f"onnxruntime=={OLDEST}"]
     subprocess.run([*install, "numpy<2"], check=True, capture_output=True)  # built for NumPy 1
-    images = small_runs.pictures(16, small_runs.SHAPES["dscnn"], seed=4).images
+    images = small_runs.pictures(16, small_runs.SHAPES["dscnn"], seed=4).load_all()
     plans = [{}, {"onnx_for": "1.7"}, {"io": "int8"}, {"io": "float32"}, {"target": "dotprod"}]
     files = [small_runs.written("dscnn", "onnx", "int8", **plan) for plan in plans]
     files += [small_runs.written(net, "onnx", kind) for net in ("dscnn", "vit") for kind in ("fp32", "fp16")]

@@ -49,7 +49,7 @@ def resnet() -> Bundle:
     """ResNet-8 with random weights: 77,706 parameters, int8."""
     one = small_runs.written("resnet", "tflite", "int8")
     artifact.write_card(one)
-    shown = small_runs.pictures(32, small_runs.SHAPES["resnet"], 4).images
+    shown = small_runs.pictures(32, small_runs.SHAPES["resnet"], 4).load_all()
     np.savez(one.path.with_name(contents.GOLDEN), images=shown, **{one.name: small_bundles.outputs(one, shown)})  # type: ignore[arg-type]
     return bundle.make(one)
 

@@ -16,11 +16,11 @@ from torch.utils._pytree import tree_leaves
 from edgecnn import data, nets
 from edgecnn.errors import EnvironmentUnfit, UsageError
 from edgecnn.nets import device, inference
-from edgecnn.pipeline.train import learning, optimizer, precise_batch_norm
+from edgecnn.pipeline.train import optimizer, precise_batch_norm, train_step
 from edgecnn.pipeline.train.checkpoint import State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import ALONE
-from edgecnn.pipeline.train.learning import Task
+from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records import plans
 from edgecnn.records.recipe import DistillPlan
 from edgecnn.records.run import Run
@@ -115,8 +115,8 @@ class OneDeviceAtATime(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def put(value: Any, where: torch.device) -> Any:
-    """`device.put`; what comes back from elsewhere has lost its values."""
+def move(value: Any, where: torch.device) -> Any:
+    """`device.move`; what comes back from elsewhere has lost its values."""
     if where == device.CPU:
         return value.to_empty(device=where) if isinstance(value, nn.Module) else torch.empty_like(value, device=where)
     return value.to(where)
@@ -132,31 +132,31 @@ def autocasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return contextlib.nullcontext()
 
     monkeypatch.setattr(torch, "autocast", autocast)
-    monkeypatch.setattr(device, "put", put)
+    monkeypatch.setattr(device, "move", move)
     return asked
 
 
-def begun(teacher: Teacher | None = None) -> tuple[State, Task]:
-    """The recipe's net and task, both elsewhere."""
-    task = Task(RECIPE, data.load(RECIPE.data).train, 78.0, 95.0, teacher, ALONE, ELSEWHERE)
+def begun(teacher: Teacher | None = None) -> tuple[State, TrainContext]:
+    """The recipe's net and context, both elsewhere."""
+    ctx = TrainContext(RECIPE, data.load(RECIPE.data).train, 78.0, 95.0, teacher, ALONE, ELSEWHERE)
     net = nets.build(RECIPE.net, (1, 8, 8), 10).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return optimizer.fresh_state(device.put(net, ELSEWHERE), RECIPE.optim), task
+    return optimizer.fresh_state(device.move(net, ELSEWHERE), RECIPE.optim), ctx
 
 
 def test_every_tensor_of_a_step_and_of_an_epochs_end_is_on_the_device(autocasts: list[str], digits_run: Run) -> None:
     plan = DistillPlan(teacher=(str(digits_run.folder),))
-    state, task = begun(Teacher(plan, (1, 8, 8), digits_run.labels, ELSEWHERE))
+    state, ctx = begun(Teacher(plan, (1, 8, 8), digits_run.labels, ELSEWHERE))
     generator = torch.Generator().manual_seed(0)
     state.net.train()
     with OneDeviceAtATime():
         for step in range(2):
-            inputs, targets = learning.batch(task, np.arange(64), None, generator)
-            loss, outputs = learning.forward(state.net, task, inputs, targets, step)
-            learning.backward(state, loss)
+            inputs, targets = train_step.load_batch(ctx, np.arange(64), None, generator)
+            loss, logits = train_step.forward(state.net, ctx, inputs, targets, step)
+            train_step.backward(state, loss)
             optimizer.step(state, RECIPE.optim, step)
-            assert {value.device for value in (inputs, targets, loss, outputs)} == {ELSEWHERE}
-        precise_batch_norm.settle(state.best_guess, task.training, 78.0, 95.0, 0)
-        assert inference.logits(state.best_guess, task.training.images[:600], 78.0, 95.0).device == device.CPU
+            assert {value.device for value in (inputs, targets, loss, logits)} == {ELSEWHERE}
+        precise_batch_norm.recompute_batch_norm(state.eval_net, ctx.training, 78.0, 95.0, 0)
+        assert inference.logits(state.eval_net, ctx.training.images[:600], 78.0, 95.0).device == device.CPU
     assert autocasts == ["meta", "meta"]
     for net in (state.net, state.averaged):
         assert net is not None
@@ -173,7 +173,7 @@ def test_a_tensor_that_was_left_behind_would_be_noticed() -> None:
 @pytest.mark.usefixtures("autocasts")
 def test_who_watches_is_shown_a_net_on_the_cpu_and_the_net_itself_stays() -> None:
     state, _ = begun()
-    assert device.of(device.on_cpu(state.best_guess)) == device.CPU
-    assert device.of(state.best_guess) == ELSEWHERE
+    assert device.net_device(device.cpu_version(state.eval_net)) == device.CPU
+    assert device.net_device(state.eval_net) == ELSEWHERE
     here = nets.build(RECIPE.net, (1, 8, 8), 10)
-    assert device.on_cpu(here) is here
+    assert device.cpu_version(here) is here

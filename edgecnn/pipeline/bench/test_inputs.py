@@ -118,10 +118,10 @@ class Shelf:
         photographs = folder / "photographs"
         photographs.mkdir(parents=True)
         chosen = test if self._limit is None else test.take(_sample(len(test), self._limit))
-        np.save(folder / "images.npy", chosen.images)
+        np.save(folder / "images.npy", chosen.load_all())
         np.save(folder / "labels.npy", chosen.labels)
         for i, index in enumerate(_sample(len(test), PHOTOGRAPHS)):
-            _photograph(test.pictures[index], photographs / f"{i:02}.jpg")
+            _photograph(test.images[index], photographs / f"{i:02}.jpg")
         width, height = PHOTOGRAPH_SIZE
         return Stimuli(
             test=LabelledSet(images=str(folder / "images.npy"), labels=str(folder / "labels.npy")),
@@ -201,7 +201,7 @@ def same_order(first: Artifact, of_first: Stimuli, other: Artifact, of_other: St
 
 def _check_size(test: Split, plan: DataPlan, one: Artifact) -> None:
     wanted = (one.preprocessing.height, one.preprocessing.width, one.preprocessing.channels)
-    shape = test.pictures.shape[1:]
+    shape = test.images.shape[1:]
     if shape != wanted:
         sizes = [" x ".join(map(str, size)) for size in (shape, wanted)]
         raise DataError(

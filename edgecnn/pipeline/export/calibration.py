@@ -55,8 +55,8 @@ def draw(splits: Splits, samples: int, seed: int) -> Calibration:
 
     With fewer pictures than asked for all are taken. Raises DataError if none is left.
     """
-    in_test = set(digests(splits.test.pictures))
-    apart = np.array([one not in in_test for one in digests(splits.train.pictures)], dtype=bool)
+    in_test = set(digests(splits.test.images))
+    apart = np.array([one not in in_test for one in digests(splits.train.images)], dtype=bool)
     candidates = np.flatnonzero(apart)
     if len(candidates) == 0:
         raise DataError("Every training picture is in the test split too: none is left to calibrate with.")
@@ -72,14 +72,14 @@ def draw(splits: Splits, samples: int, seed: int) -> Calibration:
 
 def of(splits: Splits, chosen: npt.NDArray[np.intp], seed: int, passed_over: int = 0) -> Calibration:
     """The calibration on pictures `chosen` from splits.train; DataError if one of them is in the test split."""
-    images, indices = splits.train.pictures[chosen], splits.train_indices[chosen]
+    images, indices = splits.train.images[chosen], splits.train_indices[chosen]
     refuse_overlap(images, indices, splits.test)
     return Calibration(images, indices, seed, passed_over)
 
 
 def refuse_overlap(images: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64], test: Split) -> None:
     """Raise a DataError if a calibration picture is also a test picture."""
-    in_test = set(digests(test.pictures))
+    in_test = set(digests(test.images))
     shared = [int(index) for image, index in zip(images, indices, strict=True) if digest(image) in in_test]
     if shared:
         raise DataError(

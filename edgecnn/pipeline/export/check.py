@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgecnn import nets
 from edgecnn.common import stats
-from edgecnn.data import Pictures, Split
+from edgecnn.data import Images, Split
 from edgecnn.errors import RunError
 from edgecnn.nets import inference
 from edgecnn.onboard import runtimes
@@ -24,7 +24,7 @@ BATCH = 256
 """Pictures that are encoded at a time."""
 
 
-def reference_logits(run: Run, pictures: Pictures) -> npt.NDArray[np.float32]:
+def reference_logits(run: Run, pictures: Images) -> npt.NDArray[np.float32]:
     """The run's own float32 logits (N, K) of uint8 pictures (N, H, W, C)."""
     logits: npt.NDArray[np.float32] = inference.logits(nets.restore(run), pictures, run.mean, run.std).numpy()
     return logits
@@ -38,7 +38,7 @@ def require_as_trained(run: Run, validation: Split) -> None:
     """
     if not len(validation) or not run.validation_n:
         return
-    correct = int((reference_logits(run, validation.pictures).argmax(1) == validation.labels).sum())
+    correct = int((reference_logits(run, validation.images).argmax(1) == validation.labels).sum())
     now = stats.wilson(correct, len(validation))
     then = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
     if now.high_percent < then.low_percent:
@@ -49,7 +49,7 @@ def require_as_trained(run: Run, validation: Split) -> None:
         )
 
 
-def outputs(artifact: Artifact, pictures: Pictures) -> npt.NDArray[Any]:
+def outputs(artifact: Artifact, pictures: Images) -> npt.NDArray[Any]:
     """The file's output tensors (N, K), in its own type, of uint8 pictures (N, H, W, C), one picture a call.
 
     Two halves run at once where there are two cores: each has its own session, and a runtime holds no GIL.
@@ -74,5 +74,5 @@ def outputs(artifact: Artifact, pictures: Pictures) -> npt.NDArray[Any]:
 
 def check(artifact: Artifact, test: Split, reference: npt.NDArray[np.float32], max_drop_pp: float) -> Verdict:
     """Run the file on the test split and judge it against the run's reference logits (N, K)."""
-    logits = artifacts.decode(outputs(artifact, test.pictures), artifact.description.output)
+    logits = artifacts.decode(outputs(artifact, test.images), artifact.description.output)
     return verdicts.judge(logits, reference, test.labels, max_drop_pp)

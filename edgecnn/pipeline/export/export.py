@@ -65,13 +65,13 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         if "int8" in plan.precision:
             seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
         exportable, prices = _prepared(run, splits, plan)
-        reference = check.reference_logits(run, splits.test.pictures)
+        reference = check.reference_logits(run, splits.test.images)
         made: list[Artifact] = []
         values: dict[str, npt.NDArray[Any]] = {}
         for precision in plan.precision:
             for name in plan.format:
                 made.append(_named(quantize.write(exportable, name, precision, plan, folder, "draft"), run, plan))
-                values[made[-1].name] = check.outputs(made[-1], splits.test.pictures)
+                values[made[-1].name] = check.outputs(made[-1], splits.test.images)
         made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
         for one in made:
             artifacts.write_card(one)
@@ -200,7 +200,7 @@ def _write_companions(
     if model.calibration is not None:
         files.write_json(folder / "calibration.json", model.calibration.manifest())
     chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))
-    golden = {"images": test.pictures[chosen], "labels": test.labels[chosen]}
+    golden = {"images": test.images[chosen], "labels": test.labels[chosen]}
     golden |= _kept_golden(model.run.artifacts, golden["images"])
     golden |= {one.name: values[one.name][chosen] for one in made}
     stream = io.BytesIO()

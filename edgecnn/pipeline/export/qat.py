@@ -22,7 +22,7 @@ from edgecnn.errors import GateFailed
 from edgecnn.nets.layers import Normalise
 from edgecnn.pipeline.export.scheme import BATCH, Scheme, normalised, prepared
 from edgecnn.pipeline.train import augment, resources
-from edgecnn.pipeline.train.schedule import learning_rate
+from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.records.recipe import OptimPlan
 
 OPTIM = OptimPlan(name="adamw", lr=0.001, weight_decay=0.0, schedule="cosine", warmup=0.1)
@@ -57,7 +57,7 @@ def train(scheme: Scheme, epochs: int) -> GraphModule:
                     order = torch.randperm(len(training), generator=generator).numpy()
                 chosen, order = order[:batch], order[batch:]
                 pixels = augment.augment(
-                    torch.from_numpy(training.pictures[chosen]), recipe.augment, run.mean, generator
+                    torch.from_numpy(training.images[chosen]), recipe.augment, run.mean, generator
                 )  # (N, H, W, C)
                 inputs = normalise(pixels.permute(0, 3, 1, 2))  # channels-last in memory as it is
                 if step == steps - int(FROZEN * steps):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgecnn import boards, formats, nets
+from edgecnn import boards, data, formats, nets
 from edgecnn.boards import Board
 from edgecnn.common import config, console, documents, files, scratch, stats
 from edgecnn.data import Split, Splits
@@ -26,7 +26,6 @@ from edgecnn.nets import budget
 from edgecnn.onboard import runtimes
 from edgecnn.onboard.measure import Job, Timing, job_of
 from edgecnn.pipeline.export import exportable
-from edgecnn.pipeline.train.train import pixel_statistics
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.recipe import NetPlan
@@ -159,7 +158,7 @@ def next_goal(points: Sequence[tuple[float, float]]) -> int:
 
 def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> Artifact:
     """The int8 file of a net with fresh weights, its ranges observed on a few training pictures."""
-    shape, (mean, std) = training.input_shape, pixel_statistics(training.pictures)
+    shape, (mean, std) = training.input_shape, data.pixel_statistics(training.images)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nets.build(net, shape, len(training.classes))

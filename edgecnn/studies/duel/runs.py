@@ -86,7 +86,7 @@ def score(run: Run) -> Score:
     path = run.folder / SCORE
     if not path.is_file():
         test = seen.splits_of(run).test
-        right = check.reference_logits(run, test.pictures).argmax(1) == test.labels
+        right = check.reference_logits(run, test.images).argmax(1) == test.labels
         files.write_json(path, {"correct": int(right.sum()), "n": len(test)})
     with KIND.expected(path):
         return config.build(Score, documents.table(path), path.name)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.common import config
-from edgecnn.data._cut import stratified
+from edgecnn.data import stratified
 from edgecnn.errors import GateFailed
 from edgecnn.records.recipe import Recipe
 from edgecnn.studies.duel import families

@@ -53,9 +53,9 @@ class Shown:
 
     def __init__(self, run: Run) -> None:
         self.split = seen.splits_of(run).validation
-        self.before = predictions.float_classes(run, self.split.images)
+        self.before = predictions.float_classes(run, self.split.load_all())
         self.after = {
-            name: predictions.float_classes(run, np.ascontiguousarray(change(self.split.images)))
+            name: predictions.float_classes(run, np.ascontiguousarray(change(self.split.load_all())))
             for name, change in CHANGES.items()
         }
         self.name = run.name

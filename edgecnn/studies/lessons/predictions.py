@@ -50,7 +50,7 @@ def file_classes(artifact: Artifact, images: Images) -> Classes:
 def hits(run: Run) -> npt.NDArray[np.bool_]:
     """Which pictures of its data set's test split the run's net gets right, (N,)."""
     test = seen.splits_of(run).test
-    right: npt.NDArray[np.bool_] = float_classes(run, test.images) == test.labels
+    right: npt.NDArray[np.bool_] = float_classes(run, test.load_all()) == test.labels
     return right
 
 

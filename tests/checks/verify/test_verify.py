@@ -58,7 +58,7 @@ def test_two_formats_of_one_net_give_one_answer(tmp_path: Path) -> None:
     result, folder = verify.verify(paths, data=DIGITS)
     assert folder is None
     test = data.load(DIGITS).test
-    right = int((tiny_models.logits(KERNEL, test.images).argmax(1) == test.labels).sum())
+    right = int((tiny_models.logits(KERNEL, test.load_all()).argmax(1) == test.labels).sum())
     assert [(one.correct, one.board, one.degenerate) for one in result.answers] == [(right, "local", None)] * 2
     (difference,) = result.differences
     assert difference.identical

@@ -19,7 +19,7 @@ from edgecnn.checks.verify.replay import Seat
 from edgecnn.pipeline.bench.candidates import Candidate
 from edgecnn.records.artifact import Artifact
 
-IMAGES = small_runs.splits((1, 8, 8)).test.images
+IMAGES = small_runs.splits((1, 8, 8)).test.load_all()
 SHOWN = list(range(8))
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "litert"}
 

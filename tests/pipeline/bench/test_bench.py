@@ -61,7 +61,7 @@ def test_with_data_they_are_scored_and_timed_end_to_end(files: list[Path]) -> No
     whole = dataclasses.replace(QUICK, limit=None)
     result, _ = bench.bench(files[:2], whole, DIGITS)
     test = data.load(DIGITS).test
-    right = int((tiny_models.logits(KERNEL, test.images).argmax(axis=1) == test.labels).sum())
+    right = int((tiny_models.logits(KERNEL, test.load_all()).argmax(axis=1) == test.labels).sum())
     for one in result.measurements:
         assert one.accuracy is not None
         assert one.end_to_end is not None

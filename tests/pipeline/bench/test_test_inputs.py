@@ -32,7 +32,7 @@ def digits_model(tmp_path: Path) -> Artifact:
 def test_the_whole_test_split_is_written_and_nothing_of_train(digits_model: Artifact, tmp_path: Path) -> None:
     stimuli = Shelf(tmp_path / "shelf", None).take(DIGITS, digits_model)
     test = data.load(DIGITS).test
-    assert np.array_equal(np.load(stimuli.test.images), test.images)
+    assert np.array_equal(np.load(stimuli.test.images), test.load_all())
     assert np.array_equal(np.load(stimuli.test.labels), test.labels)
 
 

@@ -90,15 +90,15 @@ def test_a_float_file_gives_the_nets_own_logits(format_name: str) -> None:
     file = small_runs.written("dscnn", format_name, "fp32")
     test = small_runs.splits((1, 8, 8)).test
     run = small_runs.exportable("dscnn").run
-    reference = check.reference_logits(run, test.images)
-    logits = artifacts.decode(check.outputs(file, test.images), file.description.output)
+    reference = check.reference_logits(run, test.load_all())
+    logits = artifacts.decode(check.outputs(file, test.load_all()), file.description.output)
     assert np.abs(logits - reference).max() < 1e-4
     assert check.check(file, test, reference, max_drop_pp=0.0).agreement_percent == 100.0
 
 
 def test_reference_logits_do_not_depend_on_how_pictures_are_batched() -> None:
     run = small_runs.exportable("mlp").run
-    images = small_runs.pictures(inference.BATCH + 9, small_runs.SHAPES["mlp"], seed=5).images
+    images = small_runs.pictures(inference.BATCH + 9, small_runs.SHAPES["mlp"], seed=5).load_all()
     whole = check.reference_logits(run, images)
     assert whole.shape == (inference.BATCH + 9, 4)
     assert np.allclose(whole[-9:], check.reference_logits(run, images[-9:]), atol=1e-5)
@@ -108,7 +108,7 @@ def test_reference_logits_do_not_depend_on_how_pictures_are_batched() -> None:
 @given(count=st.integers(1, 7))
 def test_outputs_come_in_the_order_of_the_pictures(count: int) -> None:
     file = small_runs.written("mlp", "onnx", "int8")
-    images = small_runs.pictures(7, small_runs.SHAPES["mlp"], seed=6).images
+    images = small_runs.pictures(7, small_runs.SHAPES["mlp"], seed=6).load_all()
     assert np.array_equal(check.outputs(file, images[:count]), check.outputs(file, images)[:count])
 
 
@@ -139,7 +139,7 @@ def test_files_without_a_common_scale_have_no_parity() -> None:
 
 @pytest.mark.parametrize("net", ["dscnn", "mlp", "resnet"])
 def test_both_int8_files_of_a_net_agree_to_one_step(net: str) -> None:
-    images = small_runs.splits(small_runs.SHAPES[net]).test.images
+    images = small_runs.splits(small_runs.SHAPES[net]).test.load_all()
     onnx, tflite = (small_runs.written(net, name, "int8") for name in ("onnx", "tflite"))
     parity = verdicts.parity(onnx, tflite, check.outputs(onnx, images), check.outputs(tflite, images))
     assert parity is not None
@@ -148,7 +148,7 @@ def test_both_int8_files_of_a_net_agree_to_one_step(net: str) -> None:
 
 def test_normalised_pictures_are_what_the_net_was_trained_on() -> None:
     run = small_runs.exportable("resnet").run
-    images = small_runs.pictures(2, (3, 32, 32), seed=8).images
+    images = small_runs.pictures(2, (3, 32, 32), seed=8).load_all()
     seen = exportable.normalised(images, run)
     assert tuple(seen.shape) == (2, 3, 32, 32)
     assert seen[1, 2, 3, 4].item() == pytest.approx((int(images[1, 3, 4, 2]) - 120) / 70)

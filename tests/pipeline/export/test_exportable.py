@@ -23,7 +23,7 @@ SHAPE = (1, 8, 8)
 def with_duplicates(places: list[int]) -> Splits:
     """Splits whose test split holds the training pictures at `places`."""
     plain = small_runs.splits(SHAPE)
-    images = np.concatenate([plain.test.images, plain.train.images[places]])
+    images = np.concatenate([plain.test.load_all(), plain.train.load_all()[places]])
     labels = np.concatenate([plain.test.labels, plain.train.labels[places]])
     return dataclasses.replace(plain, test=Split(images, labels, plain.test.classes))
 
@@ -33,7 +33,7 @@ def with_duplicates(places: list[int]) -> Splits:
 def test_a_calibration_is_distinct_training_pictures_apart_from_test(samples: int, seed: int, places: set[int]) -> None:
     splits = with_duplicates(sorted(places))
     drawn = calibration.draw(splits, samples, seed)
-    in_test = {image.tobytes() for image in splits.test.images}
+    in_test = {image.tobytes() for image in splits.test.load_all()}
     assert len(drawn.indices) == min(samples, 64 - len(places)) == len(set(drawn.indices.tolist()))
     assert all(image.tobytes() not in in_test for image in drawn.images)
     assert np.array_equal(drawn.images, splits.train.images[drawn.indices])

@@ -36,12 +36,12 @@ def int8_top1(one: Scheme) -> float:
     """In percent, on the validation pictures."""
     graph = exportable.exportable(one, one.net).int8_module(fold_weights=True)
     with torch.no_grad():
-        logits = graph(scheme.normalised(one.splits.validation.images, one.run))
+        logits = graph(scheme.normalised(one.splits.validation.load_all(), one.run))
     return 100 * float((logits.argmax(1).numpy() == one.splits.validation.labels).mean())
 
 
 def test_one_epoch_wins_back_most_of_what_rounding_lost(wide: Scheme) -> None:
-    reference = check.reference_logits(wide.run, wide.splits.validation.images)
+    reference = check.reference_logits(wide.run, wide.splits.validation.load_all())
     float_top1 = 100 * float((reference.argmax(1) == wide.splits.validation.labels).mean())
     plain, trained = int8_top1(wide), int8_top1(dataclasses.replace(wide, trained=qat.train(wide, epochs=1)))
     assert float_top1 - plain > 8

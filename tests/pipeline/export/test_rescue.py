@@ -66,7 +66,7 @@ def test_channel_ranges_that_differ_a_thousandfold_are_mended_by_equalisation(wi
 
 
 def test_the_broken_net_was_the_same_function_in_float(textures_run: Run, wide: Run) -> None:
-    images = data.load(wide.recipe.data).test.images
+    images = data.load(wide.recipe.data).test.load_all()
     logits = check.reference_logits(textures_run, images)
     assert np.array_equal(logits, check.reference_logits(wide, images))
 

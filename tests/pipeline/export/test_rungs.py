@@ -107,7 +107,7 @@ def test_a_rung_leaves_what_it_stands_on_as_it_was(name: str) -> None:
 
 @pytest.mark.parametrize("name", plugins.names("pipeline.export.rungs"))
 def test_the_float_net_stays_the_same_function(name: str) -> None:
-    pictures = scheme.normalised(small_runs.splits(SHAPE).test.images, ground().run)
+    pictures = scheme.normalised(small_runs.splits(SHAPE).test.load_all(), ground().run)
     before, after = ground().net(pictures), first_try(name).net(pictures)
     assert torch.allclose(before, after, rtol=1e-4, atol=1e-4)
 
@@ -122,7 +122,7 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
         assert twice[0] == twice[1]
         path = tmp_path / f"{NET}{formats.get(format_name).SUFFIX}"
         files[format_name] = small_runs.artifact(path, small_runs.exportable(NET).preprocessing)
-    images = small_runs.splits(SHAPE).test.images
+    images = small_runs.splits(SHAPE).test.load_all()
     values = {format_name: check.outputs(one, images) for format_name, one in files.items()}
     parity = verdicts.parity(files["onnx"], files["tflite"], values["onnx"], values["tflite"])
     assert parity is not None  # None when the scales of the logits differ

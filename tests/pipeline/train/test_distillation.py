@@ -58,7 +58,7 @@ def test_the_loss_is_the_labels_at_no_weight_and_nothing_for_a_perfect_student(d
 
 
 def test_a_student_agrees_more_with_its_teacher_than_one_without(digits_run: Run, tmp_path: Path) -> None:
-    images = data.load(digits_run.recipe.data).test.images
+    images = data.load(digits_run.recipe.data).test.load_all()
     taught = check.reference_logits(digits_run, images)
 
     def distance(run: Run) -> float:

@@ -24,7 +24,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from edgecnn import cli
 from edgecnn.errors import EXIT_USAGE, UsageError
-from edgecnn.pipeline.train import distributed, parallel
+from edgecnn.pipeline.train import distributed, sync_batch_norm
 from edgecnn.pipeline.train.distributed import Team
 from edgecnn.pipeline.train.sync_batch_norm import GlobalBatchNorm
 from edgecnn.pipeline.train.train import train
@@ -105,7 +105,7 @@ def test_a_killed_process_ends_both_with_one_sentence_and_both_resume(tmp_path: 
     assert err.count("epoch 3/3") == 1
     rows = (folder / "metrics.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3"]
-    assert apart(open_run(folder), whole) < parallel.TOLERANCE
+    assert apart(open_run(folder), whole) < sync_batch_norm.TOLERANCE
 
 
 def test_what_two_began_one_ends_though_the_one_that_speaks_was_killed(tmp_path: Path, whole: Run) -> None:
@@ -113,7 +113,7 @@ def test_what_two_began_one_ends_though_the_one_that_speaks_was_killed(tmp_path:
     assert [line.split(":")[0] for line in told(killed(folder, rank=0))] == ["error", "hint"]
     resumed = train(plans.load_recipe(str(folder / "recipe.toml")), folder, resume=True)
     assert resumed.processes == 1
-    assert apart(resumed, whole) < parallel.TOLERANCE
+    assert apart(resumed, whole) < sync_batch_norm.TOLERANCE
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused_once(tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ def test_without_torchrun_nothing_is_joined_and_nothing_changed() -> None:
     net = nn.BatchNorm2d(3)
     with distributed.joined("cpu") as team:
         assert not torch.distributed.is_initialized()
-        assert team.leads
-        assert team.total(1, 2.5) == [1, 2.5]
-        assert parallel.shared(net, team) is net
+        assert team.is_leader
+        assert team.all_reduce_sum(1, 2.5) == [1, 2.5]
+        assert sync_batch_norm.distribute(net, team) is net
     assert signal.getsignal(signal.SIGTERM) is handler
     assert distributed.first_to_tell()
     assert distributed.first_to_tell()

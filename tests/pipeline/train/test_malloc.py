@@ -13,7 +13,7 @@ import contextlib
 import resource
 import sys
 import torch
-from edgecnn.pipeline.train import malloc as allocator
+from edgecnn.pipeline.train import malloc
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -29,7 +29,7 @@ def resident_bytes():
         return int(stream.read().split()[1]) * resource.getpagesize()
 
 before = resident_bytes()
-with allocator.kept_pages() if sys.argv[1] == "kept" else contextlib.nullcontext(True) as kept:
+with malloc.keep_freed_pages() if sys.argv[1] == "kept" else contextlib.nullcontext(True) as kept:
     assert kept
     faults()  # the heap grows until each block finds a place
     print(faults())

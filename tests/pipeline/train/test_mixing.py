@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.errors import PlanError
-from edgecnn.pipeline.train.mixing import mix
+from edgecnn.pipeline.train.augment import mix
 from edgecnn.records.plans import load_recipe
 from edgecnn.records.recipe import AugmentPlan
 

@@ -51,7 +51,7 @@ def leak(pair: Path, count: int = 2) -> None:
 
 def test_a_run_keeps_the_digests_of_what_it_learnt_and_validated(animals: Path, tmp_path: Path) -> None:
     run = trained(animals, tmp_path / "run")
-    splits, record = data.load(run.recipe.data), seen.of(run)
+    splits, record = data.load(run.recipe.data), seen.read(run)
     assert record is not None
     assert record.learnt == {digest[:32] for digest in splits.train.digests()}
     assert record.chosen_by == {digest[:32] for digest in splits.validation.digests()}
@@ -64,7 +64,7 @@ def test_pictures_that_are_added_are_tested_on_and_learnt_ones_are_not(animals: 
         for i in range(20):
             picture(7000 + 100 * label + i).save(animals / name / f"new {i}.png")
     after = seen.splits_of(open_run(run.folder)).test
-    record = seen.of(run)
+    record = seen.read(run)
     assert record is not None
     assert set(before.digests()) < set(after.digests())
     assert not {digest[:32] for digest in after.digests()} & record.all
@@ -126,7 +126,7 @@ def test_a_training_that_starts_from_it_holds_nothing_out_that_it_learnt(pair: P
         trained(pair, tmp_path / "next", f"start={str(run.folder)!r}")
     assert "-s data.only_unseen=true" in str(caught.value.hint)
     started = trained(pair, tmp_path / "next", f"start={str(run.folder)!r}", "data.only_unseen=true")
-    before, after = seen.of(run), seen.of(started)
+    before, after = seen.read(run), seen.read(started)
     assert before is not None
     assert after is not None
     assert before.all <= after.all  # so a later export of it is held to both
@@ -155,7 +155,7 @@ def test_what_an_export_learns_under_int8_rounding_is_recorded(animals: Path, tm
         image.save(animals / "cat" / f"new {i}.png")
     plan = ExportPlan(name="qat", format=("onnx",), precision=("int8",), rungs={"qat": {"epochs": 1}}, max_drop=100.0)
     export.export(run, plan)
-    record = seen.of(run)
+    record = seen.read(run)
     assert record is not None
     now = {digest[:32] for digest in data.load(run.recipe.data).train.digests()}
     assert now <= record.learnt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import itertools
 import json
 import shutil
@@ -24,12 +25,13 @@ from machines import AVX2, ZEN_4
 from edgecnn import data, nets
 from edgecnn.common import files
 from edgecnn.errors import GateFailed, PlanError, RunError
-from edgecnn.pipeline.train import checkpoint, learning, optimizer, resources
+from edgecnn.pipeline.train import checkpoint, optimizer, resources, train_step
 from edgecnn.pipeline.train.checkpoint import Epoch
 from edgecnn.pipeline.train.loop import RISING_EPOCHS, overfits
+from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.pipeline.train.resources import Facts
-from edgecnn.pipeline.train.schedule import learning_rate
-from edgecnn.pipeline.train.train import pixel_statistics, train
+from edgecnn.pipeline.train.train import train
+from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run, Taken, open_run
@@ -264,6 +266,18 @@ def test_a_checkpoint_from_before_its_digest_goes_on_unless_its_checksums_differ
     assert train(recipe(), folder, resume=True).weights.read_bytes() == begun[1]
 
 
+def test_a_checkpoint_that_names_the_learning_rates_scale_as_it_once_was_goes_on(
+    begun: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(begun[0], tmp_path / "run"))
+    content = (folder / "checkpoint.pt").read_bytes()[len(checkpoint.MAGIC) + 32 :]
+    table = torch.load(io.BytesIO(content), weights_only=True)
+    for group in table["optimizer"]["param_groups"]:
+        group["times"] = group.pop("lr_scale")
+    torch.save(table, folder / "checkpoint.pt")
+    assert train(recipe(), folder, resume=True).weights.read_bytes() == begun[1]
+
+
 def test_a_run_knows_the_digest_of_its_weights(digits_run: Run) -> None:
     assert digits_run.weights_sha256 == files.sha256(digits_run.weights)
     assert open_run(digits_run.folder).weights_sha256 == digits_run.weights_sha256
@@ -378,7 +392,7 @@ def test_adams_weight_decay_is_a_penalty_in_the_loss() -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
 def test_pixel_statistics_are_those_of_all_pixels(seed: int, n: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (n, 3, 5, 2), dtype=np.uint8)
-    mean, std = pixel_statistics(images)
+    mean, std = data.pixel_statistics(images)
     assert mean == round(float(images.mean()))
     assert std == pytest.approx(max(1.0, float(images.astype(np.float64).std())), abs=1e-3)
 
@@ -400,8 +414,8 @@ def test_overfitting_is_validation_loss_rising_while_training_loss_falls() -> No
 
 def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs() -> None:
     splits = data.load(DataPlan(name="digits"))
-    given = learning.Task(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
-    first, second, third = (learning.sides(given, epoch) for epoch in range(3))
+    ctx = TrainContext(recipe("augment.flip=true", "augment.alternate=true"), splits.train, 0.0, 1.0, None)
+    first, second, third = (train_step.flip_mask(ctx, epoch) for epoch in range(3))
     assert torch.equal(first, ~second)
     assert torch.equal(first, third)
     assert 0.4 < first.float().mean() < 0.6

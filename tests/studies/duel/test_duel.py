@@ -88,7 +88,7 @@ def test_accuracy_is_that_of_the_kept_net_on_the_whole_test_split(digits_duel: t
 
     run = open_run(folder / "runs" / "mlp-1-1")
     test = data.load(run.recipe.data).test
-    right = logits(nets.restore(run), test.images, run.mean, run.std).argmax(1).numpy() == test.labels
+    right = logits(nets.restore(run), test.load_all(), run.mean, run.std).argmax(1).numpy() == test.labels
     cell = next(cell for cell in result.cells if (cell.family, cell.fraction) == ("mlp", 1.0))
     assert cell.top1_percents[1] == pytest.approx(100 * right.mean())
 

@@ -39,7 +39,7 @@ def test_there_is_one_gradient_for_every_layer_of_the_path_but_the_last(run: Run
 
 def test_a_norm_is_how_fast_the_loss_changes_along_it(run: Run) -> None:
     net = fresh(8, True).double()
-    inputs = (torch.from_numpy(BATCH.images).double().permute(0, 3, 1, 2) - run.mean) / run.std
+    inputs = (torch.from_numpy(BATCH.load_all()).double().permute(0, 3, 1, 2) - run.mean) / run.std
     labels = torch.from_numpy(BATCH.labels)
     norms = depth.gradient_norms(fresh(8, True), run, BATCH)
     stem = net.get_submodule("stem.conv").weight

@@ -30,7 +30,7 @@ def test_the_product_of_the_matrices_gives_the_logits_of_a_linear_net_only(tmp_p
 def test_the_single_layer_answers_as_the_net_that_was_trained(tmp_path: Path) -> None:
     run = train(replace(nonlinearity.recipe("none", 2, True, 0), epochs=2), tmp_path / "run")
     product, offset = nonlinearity.weights(run)
-    images = data.load(run.recipe.data).test.images
+    images = data.load(run.recipe.data).test.load_all()
     pixels = ((images.astype(float) - run.mean) / run.std).reshape(len(images), -1)
     assert np.allclose(pixels @ product.T + offset, check.reference_logits(run, images), atol=1e-3)
 

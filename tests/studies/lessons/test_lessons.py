@@ -138,8 +138,8 @@ class TestPermutation:
     def test_only_the_very_shuffle_of_the_pixels_undoes_it(self) -> None:
         measured("permutation")
         run = open_run(folder() / "runs" / "permutation" / "mlp-0")
-        plain = data.get("digits").load()[1].images
-        shuffled, otherwise = (data.get("permuted").load(seed=seed)[1].images for seed in (0, 1))  # type: ignore[call-arg]
+        plain = data.get("digits").load()[1].load_all()
+        shuffled, otherwise = (data.get("permuted").load(seed=seed)[1].load_all() for seed in (0, 1))  # type: ignore[call-arg]
         assert permutation.renamed_difference(run, plain, shuffled) < permutation.ROUNDING
         assert permutation.renamed_difference(run, plain, otherwise) > 0.1
 

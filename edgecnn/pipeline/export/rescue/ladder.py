@@ -76,7 +76,7 @@ def climb(run: Run, splits: Splits, plan: ExportPlan, folder: Path) -> tuple[Sch
     """
     format_name, runtime = _priced(plan)
     machine = pricing.require(plan.board, runtime)
-    reference = check.reference_logits(run, splits.validation.pictures)
+    reference = check.reference_logits(run, splits.validation.images)
     here = Climb(run, splits, plan, folder, format_name, nets.restore(run), reference)
     chosen = _choose(here)
     prices = pricing.price(here.files, plan.board, runtime)
@@ -166,7 +166,7 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     model = exportable.exportable(tried, here.net)
     one = exportable.write(model, here.format, "int8", plan, here.folder, f"try-{len(here.rows)}")
     made_s = time.perf_counter() - started
-    logits = artifacts.decode(check.outputs(one, validation.pictures), one.description.output)
+    logits = artifacts.decode(check.outputs(one, validation.images), one.description.output)
     verdict = verdicts.judge(logits, here.reference, validation.labels, plan.max_drop)
     passed = verdict.check != "fail" and verdict.drop_pp <= plan.max_drop
     *on, rung = tried.taken or [PLAIN]

@@ -168,7 +168,7 @@ def guarded_recipes(quick: bool) -> dict[str, Recipe]:
 
 
 def _hits(run: Run, split: Split) -> npt.NDArray[np.bool_]:
-    right: npt.NDArray[np.bool_] = predictions.float_classes(run, split.images) == split.labels
+    right: npt.NDArray[np.bool_] = predictions.float_classes(run, split.load_all()) == split.labels
     return right
 
 

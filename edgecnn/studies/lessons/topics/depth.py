@@ -142,7 +142,7 @@ def gradient_norms(net: nn.Module, run: Run, batch: Split) -> list[float]:
 
     from edgecnn.pipeline.export import exportable
 
-    inputs = exportable.normalised(batch.images, run)
+    inputs = exportable.normalised(batch.load_all(), run)
     net.train().zero_grad()
     loss = F.cross_entropy(net(inputs), torch.from_numpy(batch.labels))
     loss.backward()  # type: ignore[no-untyped-call]

@@ -172,7 +172,7 @@ def layer_errors() -> tuple[dict[str, Errors], Errors]:
     import torch
     from torch import nn
 
-    test = data.load(DataPlan(name="shapes", options={"count": 100, "test": PICTURES})).test.images
+    test = data.load(DataPlan(name="shapes", options={"count": 100, "test": PICTURES})).test.load_all()
     x = torch.from_numpy(test).permute(0, 3, 1, 2).double() / 255  # (N, 3, 32, 32)
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -229,10 +229,10 @@ def _draw_maps(run: Run, path: Path) -> None:
     test, net = seen.splits_of(run).test, nets.restore(run)
     chosen = [int(np.argmax(test.labels == label)) for label in range(3)]
     with torch.inference_mode():
-        maps = net.get_submodule("stem")(exportable.normalised(test.images[chosen], run)).numpy()  # (3, F, H, W)
+        maps = net.get_submodule("stem")(exportable.normalised(test.load_all()[chosen], run)).numpy()  # (3, F, H, W)
     strongest = np.argsort(-maps.std(axis=(2, 3)).mean(0))[:8]
     figure, panels = plotting.panels(1 + len(strongest), len(chosen), width=11, height=1.35)
-    for row, image, shown in zip(panels, test.images[chosen], maps, strict=True):
+    for row, image, shown in zip(panels, test.load_all()[chosen], maps, strict=True):
         row[0].imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray")
         for axes, channel in zip(row[1:], strongest, strict=True):
             axes.imshow(shown[channel], cmap="gray")

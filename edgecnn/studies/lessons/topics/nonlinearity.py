@@ -147,7 +147,7 @@ def composition_error(run: Run) -> float:
     import torch
 
     product, offset = weights(run)
-    pixels = _pixels(seen.splits_of(run).test.images, run)
+    pixels = _pixels(seen.splits_of(run).test.load_all(), run)
     net = nets.restore(run).double()
     with torch.inference_mode():
         shown = torch.from_numpy(pixels.reshape(-1, *run.input_shape))
@@ -162,7 +162,7 @@ def logistic_hits(run: Run) -> tuple[npt.NDArray[np.bool_], float]:
 
     splits = seen.splits_of(run)
     training, validation, test = (
-        _pixels(split.images, run) for split in (splits.train, splits.validation, splits.test)
+        _pixels(split.load_all(), run) for split in (splits.train, splits.validation, splits.test)
     )
     fitted = {}
     with warnings.catch_warnings():

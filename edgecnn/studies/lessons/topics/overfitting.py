@@ -147,7 +147,7 @@ def hits_at(run: Run, epoch: int, test: Split) -> Hits:
     """Which test pictures the net of that epoch gets right, (N,)."""
     from edgecnn.nets.inference import logits
 
-    answers = logits(training.at_epoch(run, epoch), test.images, run.mean, run.std).argmax(1).numpy()
+    answers = logits(training.at_epoch(run, epoch), test.load_all(), run.mean, run.std).argmax(1).numpy()
     right: Hits = answers == test.labels
     return right
 

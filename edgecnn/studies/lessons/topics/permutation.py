@@ -63,7 +63,7 @@ def measure(setting: Setting) -> Found:
         for more, less in (("dscnn", "vit"), ("vit", "mlp"))
     }
     plans = {is_shuffled: runs["mlp", is_shuffled][0].recipe.data for is_shuffled in (False, True)}
-    tests = {is_shuffled: data.load(plan).test.images for is_shuffled, plan in plans.items()}
+    tests = {is_shuffled: data.load(plan).test.load_all() for is_shuffled, plan in plans.items()}
     alike = {is_shuffled: neighbours_alike(images) for is_shuffled, images in tests.items()}
     gap = renamed_difference(runs["mlp", False][0], tests[False], tests[True])
     claims = (

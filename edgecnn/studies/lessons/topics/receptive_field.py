@@ -249,7 +249,7 @@ def _draw_fields(
     from matplotlib.patches import Rectangle
 
     figure, axes = plotting.panels(3, width=10, height=3.3)
-    test = seen.splits_of(run).test.images
+    test = seen.splits_of(run).test.load_all()
     side = test.shape[1]
     stride = next(layer.stride for layer in reversed(anatomy.layers(nets.restore(run), _shape(run))) if layer.stride)
     centre = stride * (side // stride // 2) + (stride - 1) / 2
