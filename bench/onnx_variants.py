@@ -41,7 +41,7 @@ from edgecnn.common import console, files, stats
 from edgecnn.errors import EdgecnnError
 from edgecnn.formats.onnx import surgery
 from edgecnn.onboard import measure, runtimes
-from edgecnn.onboard.measure import Counting, Job
+from edgecnn.onboard.job import Counting, Job
 from edgecnn.pipeline.export import check, exportable, weight_range, written
 from edgecnn.records import environment, verdicts
 from edgecnn.records.artifact import Artifact
@@ -102,7 +102,7 @@ def _seven_bits(weight: Tensor) -> Tensor:
 
 def job(one: Artifact, **parts: Any) -> Job:
     runtime = runtimes.for_format(one.description.format)[0]
-    return dataclasses.replace(measure.job_of(one, runtime), **parts)
+    return Job.for_artifact(one, runtime, **parts)
 
 
 def exactness(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board | None) -> dict[str, float]:

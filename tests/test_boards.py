@@ -15,7 +15,7 @@ from edgecnn.boards import _reply
 from edgecnn.boards.local import LocalBoard
 from edgecnn.common import config, plugins
 from edgecnn.errors import EXIT_UNFIT, EnvironmentUnfit, ModelFileError, UsageError
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.records import environment
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)

@@ -31,7 +31,7 @@ from edgecnn.boards.emulated import tools, user_mode
 from edgecnn.boards.emulated.user_mode import UserMode
 from edgecnn.checks import board as verb
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit, UsageError
-from edgecnn.onboard.measure import Job, Pictures
+from edgecnn.onboard.job import Job, Pictures
 from edgecnn.pipeline.bench.bench import COUNTING, bench
 from edgecnn.pipeline.bench.profiling.profile import profile
 from edgecnn.pipeline.deploy import deploy

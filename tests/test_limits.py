@@ -21,7 +21,7 @@ from edgecnn.errors import ModelFileError, PlanError
 from edgecnn.formats.tflite import flatbuffer, outline
 from edgecnn.nets import budget
 from edgecnn.onboard import archive
-from edgecnn.onboard.measure import Timing
+from edgecnn.onboard.job import Timing
 from edgecnn.records import model_files, plans
 from edgecnn.records.recipe import NetPlan, Recipe
 

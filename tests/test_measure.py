@@ -13,7 +13,7 @@ from edgecnn import boards, formats
 from edgecnn.common import plugins
 from edgecnn.errors import DataError, ModelFileError
 from edgecnn.onboard import counters, measure
-from edgecnn.onboard.measure import Counting, Job, LabelledSet, Pictures, Timing
+from edgecnn.onboard.job import Counting, Job, LabelledSet, Pictures, Timing
 from edgecnn.records.artifact import Preprocessing, TensorSpec
 from edgecnn.records.foreign import assumed_preprocessing
 

@@ -28,8 +28,7 @@ from edgecnn.common import files
 from edgecnn.errors import ModelFileError
 from edgecnn.formats.onnx import saturation
 from edgecnn.onboard import measure, runtimes
-from edgecnn.onboard.measure import Timing
-from edgecnn.onboard.operator_cost import Lowering
+from edgecnn.onboard.job import Job, Lowering, Timing
 from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.records import artifact, model_files
@@ -231,7 +230,7 @@ def test_a_link_may_lead_to_where_the_model_lies_and_nowhere_else(outside: Path,
     linked = names / "net.onnx"
     assert formats.describe(linked) == formats.describe(outside)
     card = small_runs.artifact(linked, assumed_preprocessing(formats.describe(linked).input))
-    job = dataclasses.replace(measure.job_of(card, "onnxruntime"), window=QUICK)
+    job = Job.for_artifact(card, "onnxruntime", window=QUICK)
     assert measure.run(job).window is not None
     linked.unlink()
     shutil.copyfile(outside, linked)

@@ -28,7 +28,7 @@ from edgecnn.boards import Board
 from edgecnn.boards.ssh import remote
 from edgecnn.boards.ssh.remote import RemoteBoard
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, LinkError, ModelFileError
-from edgecnn.onboard.measure import Job, Outcome, Pictures, Timing
+from edgecnn.onboard.job import Job, Outcome, Pictures, Timing
 from edgecnn.pipeline.bench import bench
 from edgecnn.records import environment, plans, report
 from edgecnn.records.plans import Suite

@@ -21,6 +21,7 @@ from edgecnn.common import sizes
 from edgecnn.errors import ModelFileError, UsageError
 from edgecnn.formats.tflite import flatbuffer
 from edgecnn.onboard import measure, runtimes
+from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench import bench
 from edgecnn.records import plans
 from edgecnn.records.foreign import assumed_preprocessing
@@ -167,7 +168,7 @@ def test_a_size_is_followed_to_macs_memory_and_the_report(open_onnx: Path, open_
 def test_a_file_answers_for_the_size_it_is_given(name: str, request: pytest.FixtureRequest) -> None:
     path: Path = request.getfixturevalue(name)
     description = formats.describe(path, (16, 8))
-    job = measure.Job(
+    job = Job(
         model=str(path),
         input=description.input,
         output=description.output,

@@ -12,8 +12,7 @@ from test_operators import MADE, lowered, reader
 from edgecnn import formats
 from edgecnn.errors import ModelFileError
 from edgecnn.onboard import counters, measure, operator_cost, runtimes
-from edgecnn.onboard.measure import Job
-from edgecnn.onboard.operator_cost import Lowering, Prefixes
+from edgecnn.onboard.job import Job, Lowering, Prefixes
 
 
 def cut(name: str, folder: Path) -> tuple[Job, Prefixes]:

@@ -14,7 +14,7 @@ from test_measure import job_of
 
 from edgecnn.common import config
 from edgecnn.onboard import archive as ship
-from edgecnn.onboard.measure import Timing
+from edgecnn.onboard.job import Timing
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 OFF = (

@@ -14,7 +14,7 @@ from test_measure import job_of, written
 from edgecnn.common import config
 from edgecnn.onboard import archive as ship
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
 ALLOWED = {"litert": "ai_edge_litert", "onnxruntime": "onnxruntime"}

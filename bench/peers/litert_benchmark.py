@@ -26,7 +26,7 @@ from edgecnn.boards import Board
 from edgecnn.common import console, files, stats
 from edgecnn.common.units import duration
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.records import environment
 from edgecnn.records.foreign import assumed_preprocessing
 

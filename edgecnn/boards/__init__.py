@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from edgecnn.boards import _named
 from edgecnn.common import plugins
 from edgecnn.errors import UsageError, nearest
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records.environment import Environment
 
 if TYPE_CHECKING:

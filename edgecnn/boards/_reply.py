@@ -10,7 +10,7 @@ from edgecnn import errors
 from edgecnn.common import config, replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, PlanError
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records import environment
 from edgecnn.records.environment import Environment
 

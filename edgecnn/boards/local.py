@@ -12,7 +12,7 @@ from edgecnn.boards import _reply
 from edgecnn.common import config, documents, scratch
 from edgecnn.errors import UsageError
 from edgecnn.onboard import archive
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records.environment import Environment
 
 

@@ -10,7 +10,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,11 +21,11 @@ from edgecnn.errors import DataError, ModelFileError
 from edgecnn.onboard import counters, runtimes
 from edgecnn.onboard import operator_cost as steps
 from edgecnn.onboard import preprocessing as pictures
+from edgecnn.onboard.job import Counting, Job, LabelledSet, Outcome, Pictures, Timing
 from edgecnn.onboard.opening import in_time
-from edgecnn.onboard.operator_cost import Lowered, Lowering, Prefixes, Steps
 from edgecnn.onboard.runtimes import Runtime, Session
 from edgecnn.records import artifact, environment
-from edgecnn.records.artifact import INTEGERS, Artifact, Preprocessing, TensorSpec
+from edgecnn.records.artifact import INTEGERS, Preprocessing, TensorSpec
 from edgecnn.records.report import Accuracy, Count, EndToEnd, Window
 
 T = TypeVar("T")
@@ -42,89 +41,6 @@ SLOWER = 10
 
 ENCODE_AT_ONCE = 256
 """Pictures converted to the input's type together, so that NumPy's cost a call is shared."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """How long to time: at least `num_runs` runs, then until `min_secs` seconds or MOST_RUNS runs are reached."""
-
-    warmup_runs: int
-    num_runs: int
-    min_secs: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counting:
-    """How often to count, and over how many instructions at least: over as many inferences in a row as that takes."""
-
-    num_counts: int
-    least_instructions: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledSet:
-    """Labelled pictures in two .npy files: uint8 (N, H, W, C) and int64 (N,)."""
-
-    images: str
-    labels: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Encoded pictures, every file of a folder, and how long to time them."""
-
-    folder: str
-    kind: str
-    """What they are, for the report."""
-    timing: Timing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One model file on one runtime in one process, and what to do there: one or more of the parts below."""
-
-    model: str
-    input: TensorSpec
-    output: TensorSpec
-    preprocessing: Preprocessing
-    runtime: str
-    num_threads: int
-    window: Timing | None = None
-    count: Counting | None = None
-    accuracy: LabelledSet | None = None
-    replay: str | None = None
-    """Pictures to give the raw outputs of: a .npy file, uint8 (N, H, W, C)."""
-    end_to_end: Pictures | None = None
-    lower: Lowering | None = None
-    prefixes: Prefixes | None = None
-
-
-def job_of(file: Artifact, runtime: str, num_threads: int = 1) -> Job:
-    """A job for a file as its card or the file itself describes it, without its parts."""
-    return Job(
-        model=str(file.path.absolute()),  # not where a link leads: its further files lie beside the link
-        input=file.description.input,
-        output=file.description.output,
-        preprocessing=file.preprocessing,
-        runtime=runtime,
-        num_threads=num_threads,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What the job's parts measured."""
-
-    window: Window | None = None
-    count: Count | None = None
-    """None also where the kernel lets nobody count."""
-    accuracy: Accuracy | None = None
-    replay: tuple[tuple[float, ...], ...] = ()
-    """Raw outputs (N, K) of the pictures to replay; JSON holds a float32 and an int8 exactly."""
-    end_to_end: EndToEnd | None = None
-    lowered: Lowered | None = None
-    steps: Steps | None = None
-    """None also where instructions were asked for and the kernel lets nobody count."""
 
 
 def run(job: Job) -> Outcome:

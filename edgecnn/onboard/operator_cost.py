@@ -14,16 +14,16 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 
 from edgecnn.common import scratch
 from edgecnn.onboard import counters
 from edgecnn.onboard.counters import Counter
-from edgecnn.onboard.runtimes import Kernel, Runtime, Session
+from edgecnn.onboard.job import Lowered, Lowering, Prefixes, Steps
+from edgecnn.onboard.runtimes import Runtime, Session
 
 BURST_MS = 1.0
 FEWEST_RUNS, MOST_RUNS = 5, 20
@@ -31,50 +31,7 @@ FEWEST_RUNS, MOST_RUNS = 5, 20
 WARM_UP_RUNS = 2
 """Before a burst, for the neighbour has had the caches."""
 
-Unit = Literal["ms", "instructions"]
 Cost = Callable[[Session], float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lowering:
-    """Say what the runtime makes of the file, and run that so often under the runtime's own profiler."""
-
-    num_runs: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lowered:
-    """A file as its runtime executes it."""
-
-    model: str
-    """The model file, in base64."""
-    kernels: tuple[Kernel, ...]
-    """As the runtime's own profiler tells them; empty without one."""
-    times_ms: tuple[float, ...]
-    """As many runs without the profiler; what it costs itself shows against the kernels' sum."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prefixes:
-    """A folder of prefixes, by name in order: the call alone, one operator, two, ..., all."""
-
-    folder: str
-    passes: int
-    """Turns of each two neighbours."""
-    unit: Unit
-    least_instructions: int
-    """Counted are as many runs in a row as take this many."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Steps:
-    """What came out, each in the unit asked for."""
-
-    unit: Unit
-    differences: tuple[tuple[float, ...], ...]
-    """For each prefix one value a pass: its cost less its predecessor's in the same turn; the first is the call's."""
-    whole: tuple[float, ...]
-    """The whole file, one value a pass."""
 
 
 def lower(runtime: Runtime, model: Path, task: Lowering, num_threads: int, x: npt.NDArray[Any]) -> Lowered:

@@ -17,6 +17,7 @@ from edgecnn.common import bugs, config, documents
 from edgecnn.common.documents import LARGEST_JSON, Unreadable
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
 from edgecnn.onboard import measure, opening
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records import environment
 
 BYTES_PER_THREAD = 32_000_000
@@ -51,11 +52,11 @@ def _answer(arguments: Sequence[str]) -> dict[str, Any]:
             table = documents.table(sys.stdin.read(LARGEST_JSON + 1))
         except Unreadable as error:
             raise UsageError(f"The job on stdin is no job: {error}.") from error
-        return {"outcome": dataclasses.asdict(_run(config.build(measure.Job, table, "job")))}
+        return {"outcome": dataclasses.asdict(_run(config.build(Job, table, "job")))}
     raise UsageError("The worker knows two commands.", f"facts, run; exit code {EXIT_USAGE} is this one")
 
 
-def _run(job: measure.Job) -> measure.Outcome:
+def _run(job: Job) -> Outcome:
     """The one file of this process may take what a file of its size may, and further its threads and its pictures."""
     model = Path(job.model)
     shown = [Path(path) for path in (job.replay, job.accuracy and job.accuracy.labels) if path]

@@ -30,7 +30,7 @@ from edgecnn.boards.ssh import remote
 from edgecnn.boards.ssh.link import Link, connect
 from edgecnn.boards.ssh.remote import RemoteBoard
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, ModelFileError
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.pipeline.bench.bench import COUNTING, bench, job_of, judge
 from edgecnn.pipeline.bench.candidates import find
 from edgecnn.pipeline.export import export

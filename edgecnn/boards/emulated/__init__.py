@@ -32,7 +32,7 @@ from edgecnn.boards.emulated.machine import Machine
 from edgecnn.boards.ssh import link, remote
 from edgecnn.boards.ssh.link import Link
 from edgecnn.errors import EnvironmentUnfit, UsageError, nearest
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records.environment import Environment
 
 

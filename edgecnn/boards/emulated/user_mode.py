@@ -21,7 +21,7 @@ from edgecnn.boards.emulated import leash, tools
 from edgecnn.common import config, documents, scratch
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.onboard import archive
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records import environment, isa
 from edgecnn.records.environment import Environment
 

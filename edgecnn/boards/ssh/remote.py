@@ -26,7 +26,7 @@ from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import BoardUnfit, LinkError
 from edgecnn.onboard import agent, runtimes
 from edgecnn.onboard import archive as ship
-from edgecnn.onboard.measure import Job, LabelledSet, Outcome
+from edgecnn.onboard.job import Job, LabelledSet, Outcome
 from edgecnn.records import model_files
 from edgecnn.records.environment import Environment
 

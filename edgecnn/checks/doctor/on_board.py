@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -12,7 +11,7 @@ from edgecnn.checks.doctor.finding import Finding
 from edgecnn.checks.doctor.model import Model
 from edgecnn.common import scratch
 from edgecnn.errors import EdgecnnError
-from edgecnn.onboard.measure import job_of
+from edgecnn.onboard.job import Job
 from edgecnn.onboard.runner import selftest
 from edgecnn.onboard.runtimes import for_format, get
 from edgecnn.records import artifact as artifacts
@@ -44,7 +43,7 @@ def _run(one: Artifact, there: boards.Board, packages: Mapping[str, str]) -> Ite
     with scratch.folder() as folder:
         shown = folder / "images.npy"
         np.save(shown, images)
-        job = dataclasses.replace(job_of(one, runtime), replay=str(shown))
+        job = Job.for_artifact(one, runtime, replay=str(shown))
         try:
             answers = np.array(there.run(job).replay)
         except EdgecnnError as error:

@@ -87,13 +87,14 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     from edgecnn.common import stats
     from edgecnn.common.units import digits, duration, interval
     from edgecnn.onboard import measure
+    from edgecnn.onboard.job import Job, Timing
     from edgecnn.records import environment
 
     here, card = environment.here(), bundle.artifact
     if here.model == EMULATED:
         raise EnvironmentUnfit("An emulated machine has no time of its own, so it cannot tell a latency.")
-    job = measure.job_of(card, bundle.manifest.runtime, options.num_threads)
-    timing = measure.Timing(warmup_runs=options.warmup_runs, num_runs=options.num_runs, min_secs=options.min_secs)
+    job = Job.for_artifact(card, bundle.manifest.runtime, options.num_threads)
+    timing = Timing(warmup_runs=options.warmup_runs, num_runs=options.num_runs, min_secs=options.min_secs)
     window = measure.window(job, timing)
     if options.json:
         table: dict[str, Any] = {"model": card.name, "sha256": card.description.sha256, "runtime": job.runtime}

@@ -16,7 +16,7 @@ from edgecnn.common import config, console, scratch, stats
 from edgecnn.common.units import duration, interval
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, LinkError, MissingPackage, UsageError
 from edgecnn.formats.onnx import saturation
-from edgecnn.onboard.measure import Counting, Job, Outcome, Timing
+from edgecnn.onboard.job import Counting, Job, Outcome, Timing
 from edgecnn.onboard.runner import selftest
 from edgecnn.pipeline.bench import benches, candidates, report_warnings, show
 from edgecnn.pipeline.bench.candidates import Candidate, job_of

@@ -9,8 +9,8 @@ from pathlib import Path
 from edgecnn import formats
 from edgecnn.common import console, plugins
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
-from edgecnn.onboard import measure, runtimes
-from edgecnn.onboard.measure import Job
+from edgecnn.onboard import runtimes
+from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench import validity
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact, foreign
@@ -100,7 +100,7 @@ def installed(candidates: list[Candidate], machine: Environment, suite: Suite) -
 
 def job_of(one: Candidate, suite: Suite) -> Job:
     """A job without its parts."""
-    return measure.job_of(one.artifact, one.runtime, suite.num_threads)
+    return Job.for_artifact(one.artifact, one.runtime, suite.num_threads)
 
 
 def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measurement:

@@ -18,7 +18,7 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.data import Split
 from edgecnn.errors import DataError
 from edgecnn.onboard import golden
-from edgecnn.onboard.measure import LabelledSet, Pictures, Timing
+from edgecnn.onboard.job import LabelledSet, Pictures, Timing
 from edgecnn.pipeline.train import seen
 from edgecnn.records import labels
 from edgecnn.records.artifact import Artifact, class_count

@@ -24,7 +24,7 @@ from edgecnn.data import Split, Splits
 from edgecnn.errors import PlanError, RunError, UsageError
 from edgecnn.nets import budget
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Timing, job_of
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.pipeline.export import exportable
 from edgecnn.pipeline.train.train import pixel_statistics
 from edgecnn.records.artifact import Artifact
@@ -200,7 +200,7 @@ def _in_turns(board: Board, a: Artifact, b: Artifact) -> tuple[list[float], list
 
 
 def _job(one: Artifact) -> Job:
-    return dataclasses.replace(job_of(one, runtimes.for_format(FORMAT)[0]), window=TIMING)
+    return Job.for_artifact(one, runtimes.for_format(FORMAT)[0], window=TIMING)
 
 
 def question(plan: DuelPlan) -> dict[str, Any]:

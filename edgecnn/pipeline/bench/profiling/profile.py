@@ -18,8 +18,7 @@ from edgecnn.common.escapes import say
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
 from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Outcome, Timing
-from edgecnn.onboard.operator_cost import Lowering, Prefixes, Unit
+from edgecnn.onboard.job import Job, Lowering, Outcome, Prefixes, Timing, Unit
 from edgecnn.pipeline.bench import benches, candidates, validity
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from edgecnn import boards
@@ -10,7 +9,7 @@ from edgecnn.boards import Board
 from edgecnn.common import console
 from edgecnn.errors import MissingPackage, UsageError
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Counting, Timing, job_of
+from edgecnn.onboard.job import Counting, Job, Timing
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 from edgecnn.records.report import Count, Summary, Window
@@ -54,8 +53,9 @@ def price(files: Sequence[Artifact], board: str, runtime: str) -> list[Summary]:
 
 
 def _measure(machine: Board, file: Artifact, runtime: str, windows: list[Window], counts: list[Count]) -> None:
-    job = dataclasses.replace(
-        job_of(file, runtime),
+    job = Job.for_artifact(
+        file,
+        runtime,
         window=TIMING if machine.keeps_time else None,
         count=None if machine.keeps_time else COUNTING,
     )
