@@ -24,9 +24,9 @@ import sshd
 from small_bundles import LABELS
 from sshd import Sshd
 
-from edgecnn.boards.ssh import board_cache, link, preflight, provision, remote
+from edgecnn.boards.ssh import board_cache, board_facts, link, provision, remote
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.link import Link
-from edgecnn.boards.ssh.preflight import BoardFacts
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, UsageError
 from edgecnn.pipeline.deploy import bundle, deploy, service
 from edgecnn.pipeline.deploy.bundle import Bundle
@@ -60,7 +60,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 def facts_of(board: Sshd) -> BoardFacts:
     with link.connect(board.destination, board.options) as one:
-        return preflight.inspect(one)
+        return board_facts.read(one)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def current(board: Sshd, name: str) -> str:
 
 
 def status_of(there: Link, name: str) -> Status:
-    return Installed(there, preflight.inspect(there), name).status()
+    return Installed(there, board_facts.read(there), name).status()
 
 
 def releases(board: Sshd, name: str) -> set[str]:
@@ -501,7 +501,7 @@ def test_what_the_board_must_have_is_asked_before_anything_is_sent(board: Sshd, 
     finally:
         (board.bin / "uname").unlink()
     assert not (board.home / "edgecnn" / "old").exists()
-    assert preflight.inspect(there).arch != "armv7l"
+    assert board_facts.read(there).arch != "armv7l"
 
 
 @pytest.mark.parametrize(

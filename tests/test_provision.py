@@ -12,8 +12,8 @@ import sshd
 from sshd import Sshd, board
 from test_preflight import PI
 
-from edgecnn.boards.ssh import board_cache, link, preflight, provision
-from edgecnn.boards.ssh.preflight import BoardFacts
+from edgecnn.boards.ssh import board_cache, board_facts, link, provision
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.errors import BoardUnfit, LinkError, MissingPackage
 
 __all__ = ["board"]
@@ -30,7 +30,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def of_this_machine(board: Sshd) -> BoardFacts:
     with link.connect(board.destination, board.options) as one:
-        return preflight.inspect(one, sys.executable)
+        return board_facts.read(one, sys.executable)
 
 
 def test_versions_are_the_ones_used_here_down_to_the_last_dependency() -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from edgecnn import boards
 from edgecnn.boards import _named
-from edgecnn.boards.ssh import board_cache, preflight, remote
+from edgecnn.boards.ssh import board_cache, board_facts, preflight, remote
 from edgecnn.boards.ssh.link import Link
 from edgecnn.common import console, documents, plugins
 from edgecnn.common.escapes import say
@@ -60,8 +60,8 @@ def info(board: str, as_json: bool = False) -> None:
         name, table = environment.machine_name(machine), environment.to_table(machine)
     else:
         with link as connected:
-            facts = preflight.inspect(connected, _python(board))
-        name, table = environment.machine_name(facts), dict(preflight.to_table(facts))
+            facts = board_facts.read(connected, _python(board))
+        name, table = environment.machine_name(facts), dict(board_facts.to_table(facts))
     if as_json:
         say(documents.to_json(table))
         return
@@ -94,7 +94,7 @@ def clean(board: str) -> None:
     if link is None:
         raise UsageError(f"The board {board!r} is reached without a link.", "nothing is kept there")
     with link as connected:
-        facts = preflight.inspect(connected, _python(board))
+        facts = board_facts.read(connected, _python(board))
         freed_bytes = board_cache.clean(connected, facts)
         say(f"{facts.cache} on {connected.destination}: {freed_bytes / 1e6:.1f} MB freed")
 
@@ -105,7 +105,7 @@ def _examine(link: AbstractContextManager[Link], python: str | None) -> None:
         raise LinkError("This machine has no ssh.", "apt install openssh-client")
     with link as connected:
         say(f"ok    reached {connected.destination}")
-        facts = preflight.inspect(connected, python)
+        facts = board_facts.read(connected, python)
         found = preflight.problems(facts, remote.packages())
         for problem in found:
             say(f"no    {problem.sentence}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgecnn.boards.emulated import machine
 from edgecnn.boards.emulated.image import Image, alone
-from edgecnn.boards.ssh import preflight, provision, remote
+from edgecnn.boards.ssh import board_facts, preflight, provision, remote
 from edgecnn.boards.ssh.link import connect
 from edgecnn.common import console, documents, files
 from edgecnn.errors import EnvironmentUnfit
@@ -74,7 +74,7 @@ def _path(image: Image, packages: Sequence[str]) -> Path:
 def _fill(image: Image, disk: Path, packages: Sequence[str]) -> None:
     with machine.boot(image, disk, MAKER, keep=True) as guest:
         with connect(machine.HOST, guest.ssh_options) as link:
-            facts = preflight.inspect(link)
+            facts = board_facts.read(link)
             site = provision.provision(link, facts, packages)
             preflight.require(facts)
             assert facts.python is not None

@@ -15,8 +15,9 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.link import Link
-from edgecnn.boards.ssh.preflight import STANDARD_LIBRARY_ONLY, BoardFacts, interpreter, require
+from edgecnn.boards.ssh.preflight import STANDARD_LIBRARY_ONLY, interpreter, require
 from edgecnn.common import console, files
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgecnn.boards.ssh import openssh
+from edgecnn.boards.ssh import openssh, processes
 from edgecnn.boards.ssh.failures import refused, shut, unwritten
 from edgecnn.boards.ssh.framing import Mark
+from edgecnn.boards.ssh.line_session import ANSWER_TIMEOUT_S, MOST_ANSWER_BYTES, MOST_NOISE_BYTES, LineSession
 from edgecnn.common import files
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, LinkError
@@ -44,10 +45,6 @@ mv -f -- "$part" "$target"
 
 BOUNDED = 'ulimit -c 0; ulimit -f "$1"; shift; exec "$@"'
 """Ends a program of ours that writes a larger file, in blocks of 512 bytes (POSIX): a board's answers go into files."""
-MOST_ANSWER_BYTES = 1 << 26
-MOST_NOISE_BYTES = 1 << 22
-"""What a login shell may print before it comes to our command."""
-ANSWER_TIMEOUT_S = 1800.0
 LEAST_PUSH_BYTES_PER_S = 20_000
 
 FETCH = """
@@ -93,10 +90,10 @@ def connect(destination: str, options: Sequence[str] = ()) -> Iterator[Link]:
             said = _read_to(mark.text, master)
             if mark.text not in said:
                 asked = ["ssh", "-o", f"ControlPath={folder}/s", "-O", "check", *options, *arguments]
-                raise _not_ready(destination, master, asked, said, _text(notes))
+                raise _not_ready(destination, master, asked, said, processes.read_text(notes))
             yield Link(destination, [*shared, *openssh.THROUGH_MASTER, *options, *arguments])
         finally:
-            _end(master)
+            processes.end(master)
 
 
 class Link:
@@ -133,10 +130,10 @@ class Link:
             except subprocess.TimeoutExpired as error:
                 raise LinkError(f"{self.destination} did not answer within {timeout_s:g} s.") from error
             finally:
-                _end(process)
+                processes.end(process)
             if max(os.fstat(stream.fileno()).st_size for stream in (out, err)) >= MOST_ANSWER_BYTES:
                 raise self.too_long(MOST_ANSWER_BYTES)
-            return code, _bytes(out), _bytes(err)
+            return code, processes.read_bytes(out), processes.read_bytes(err)
 
     def script(
         self,
@@ -177,7 +174,7 @@ class Link:
         return data
 
     @contextlib.contextmanager
-    def session(self, argv: Sequence[str]) -> Iterator[Session]:
+    def session(self, argv: Sequence[str]) -> Iterator[LineSession]:
         """A program there that answers line by line; it is told to end by the end of its standard input."""
         mark = Mark()
         with tempfile.TemporaryFile() as notes:
@@ -189,9 +186,9 @@ class Link:
                 start_new_session=True,
             )
             try:
-                yield Session(self, process, notes, mark)
+                yield LineSession(self, process, notes, mark)
             finally:
-                _end(process)
+                processes.end(process)
 
     def is_open(self) -> bool:
         """Whether the board still answers through this link."""
@@ -221,65 +218,6 @@ class Link:
 
     def cut(self) -> LinkError:
         return LinkError(f"The link to {self.destination} was cut.", "is the board still on, and on the network?")
-
-
-class Session:
-    """A program on the board that answers a line with a line."""
-
-    def __init__(self, link: Link, process: subprocess.Popen[bytes], notes: IO[bytes], mark: Mark) -> None:
-        self._link = link
-        self._process = process
-        self._notes = notes
-        self._mark = mark.text
-        self._has_begun = False
-        self._unread = bytearray()
-
-    def send(self, line: bytes) -> None:
-        """Raises LinkError when nobody takes it."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line + b"\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise self._ended() from error
-
-    def receive(self, timeout_s: float = ANSWER_TIMEOUT_S, most_bytes: int = MOST_ANSWER_BYTES) -> bytes:
-        """The next line.
-
-        Raises LinkError when the link is cut, or the program ended without a word or said none in time; BoardUnfit for
-        one that says more than `most_bytes`.
-        """
-        end = time.monotonic() + timeout_s
-        if not self._has_begun:
-            self._read_to(self._mark, end, timeout_s, MOST_NOISE_BYTES)  # what is before it is a login script's
-            self._has_begun = True
-        return self._read_to(b"\n", end, timeout_s, most_bytes)
-
-    def _read_to(self, stop: bytes, end: float, timeout_s: float, most_bytes: int) -> bytes:
-        """What is said up to `stop`, which is taken off."""
-        assert self._process.stdout is not None
-        looked = 0
-        while (place := self._unread.find(stop, looked)) < 0:
-            if len(self._unread) > most_bytes:
-                raise self._link.too_long(most_bytes)
-            looked = max(0, len(self._unread) - len(stop))
-            if not select.select([self._process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-                raise LinkError(f"The program on {self._link.destination} did not answer within {timeout_s:g} s.")
-            block = os.read(self._process.stdout.fileno(), 1 << 16)
-            if not block:
-                raise self._ended()
-            self._unread += block
-        said = bytes(self._unread[:place])
-        del self._unread[: place + len(stop)]
-        return said
-
-    def _ended(self) -> LinkError | BoardUnfit:
-        if os.fstat(self._notes.fileno()).st_size >= MOST_ANSWER_BYTES:
-            return self._link.too_long(MOST_ANSWER_BYTES)
-        if not self._link.is_open():
-            return self._link.cut()
-        reason = last_line(_text(self._notes)) or "it said nothing"
-        return LinkError(f"The program on {self._link.destination} ended: {reason}.")
 
 
 def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
@@ -313,25 +251,3 @@ def _not_ready(
     if is_in:
         return shut(destination, f"ran no command within {2 * openssh.CONNECT_TIMEOUT_S} s", text)
     return refused(destination, notes)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close our ends, which tells the other side; kill what does not end by itself."""
-    for stream in (process.stdin, process.stdout):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
-    try:
-        process.wait(5 if process.stdin else 0)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _bytes(stream: IO[bytes]) -> bytes:
-    stream.seek(0)
-    return stream.read()
-
-
-def _text(stream: IO[bytes]) -> str:
-    return _bytes(stream).decode(errors="replace")

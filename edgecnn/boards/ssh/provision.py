@@ -16,8 +16,9 @@ from pathlib import Path
 
 from edgecnn.boards.ssh import board_cache
 from edgecnn.boards.ssh.board_cache import Depot
+from edgecnn.boards.ssh.board_facts import BoardFacts, Python
 from edgecnn.boards.ssh.link import Link
-from edgecnn.boards.ssh.preflight import BoardFacts, Python, require
+from edgecnn.boards.ssh.preflight import require
 from edgecnn.common import cache, console, documents, files, scratch
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.boards import _reply
-from edgecnn.boards.ssh import board_cache, preflight
+from edgecnn.boards.ssh import board_cache, board_facts, preflight
 from edgecnn.boards.ssh.board_cache import Depot
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.failures import LONGEST_WORDS
-from edgecnn.boards.ssh.link import Session, connect
-from edgecnn.boards.ssh.preflight import BoardFacts
+from edgecnn.boards.ssh.line_session import LineSession
+from edgecnn.boards.ssh.link import connect
 from edgecnn.boards.ssh.provision import provision
 from edgecnn.common import config, console, documents, replies, scratch
 from edgecnn.common.replies import NotAReply, last_line
@@ -94,7 +95,7 @@ class RemoteBoard:
         self._is_lost = False
         self._facts: BoardFacts
         self._depot: Depot
-        self._session: Session
+        self._session: LineSession
         self._worker: str
         self._site: str
 
@@ -106,7 +107,7 @@ class RemoteBoard:
     def attach(self) -> None:
         """Connect, look, lock, and send what every job needs."""
         link = self._stack.enter_context(connect(self._destination, self._options))
-        self._facts = preflight.inspect(link, self._python)
+        self._facts = board_facts.read(link, self._python)
         preflight.require(self._facts, self._wanted)
         self._depot = Depot(link, self._facts)
         source = self._depot.put(Path(agent.__file__), "agent.py")

@@ -23,9 +23,9 @@ import numpy as np
 
 from edgecnn import boards
 from edgecnn.boards import _named
-from edgecnn.boards.ssh import preflight, provision, remote
+from edgecnn.boards.ssh import board_facts, preflight, provision, remote
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.link import Answer, Link
-from edgecnn.boards.ssh.preflight import BoardFacts
 from edgecnn.common import console, documents, files, replies
 from edgecnn.common.escapes import say
 from edgecnn.common.replies import NotAReply, last_line
@@ -112,7 +112,7 @@ def put(
     across_runs: bool = False,
 ) -> Deployment:
     """Send a bundle through a link, test it there, make it current, and tell the servers there."""
-    facts = preflight.inspect(link, _preferred_python(board))
+    facts = board_facts.read(link, _preferred_python(board))
     preflight.require(facts, made.packages)
     if with_service:
         service.check(link, made.name)
@@ -169,7 +169,7 @@ def rollback(target: str, board: str, as_json: bool = False, across_runs: bool =
     """
     name = bundle.name_of(target)
     with reach(board) as link:
-        facts = preflight.inspect(link, _preferred_python(board))
+        facts = board_facts.read(link, _preferred_python(board))
         preflight.require(facts)
         there = Installed(link, facts, name)
         status = there.status() if link.run(["test", "-d", there.path], timeout_s=60).returncode == 0 else None
@@ -196,7 +196,7 @@ def status(target: str, board: str, as_json: bool = False) -> None:
     """Print which release is current, which ones could be, and whether the service runs."""
     name = bundle.name_of(target)
     with reach(board) as link:
-        facts = preflight.inspect(link, _preferred_python(board))
+        facts = board_facts.read(link, _preferred_python(board))
         preflight.require(facts)
         there = Installed(link, facts, name)
         if link.run(["test", "-d", there.path], timeout_s=60).returncode:

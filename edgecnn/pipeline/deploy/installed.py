@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgecnn.boards.ssh import preflight
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.link import Answer, Link
-from edgecnn.boards.ssh.preflight import BoardFacts
 from edgecnn.common import config, replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import BoardUnfit, EdgecnnError, PlanError, UsageError

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.failures import unwritten
 from edgecnn.boards.ssh.link import Answer, Link
-from edgecnn.boards.ssh.preflight import BoardFacts
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit
 
