@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
-from edgecnn.common import documents
 from edgecnn.common.escapes import say
 from edgecnn.errors import DataError, EdgecnnError
 from edgecnn.onboard.runner.byte_budget import ByteBudget, Share
@@ -22,6 +20,7 @@ from edgecnn.onboard.runner.classify import Classifier
 from edgecnn.onboard.runner.connection import BLOCK_BYTES, Connection, Waits
 from edgecnn.onboard.runner.contents import Contents
 from edgecnn.onboard.runner.http1 import Refused, Reply, Request, parse
+from edgecnn.onboard.runner.json_replies import BUSY, RETRY_AFTER, busy, error_reply, json_reply, unexpected
 from edgecnn.onboard.runner.metrics import Metrics
 
 CONNECTIONS = 256
@@ -33,8 +32,6 @@ PATIENT_S = 1.0
 FAST_S = 0.01
 """A model that answers within this time may do so between two turns of the event loop."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-BUSY = "too many pictures are waiting"
-RETRY_AFTER = {"Retry-After": "1"}
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/classify": ("POST",),
     "/healthz": ("GET", "HEAD"),
@@ -142,7 +139,7 @@ class Server:
             self._refuse(client)
 
     def _refuse(self, client: socket.socket) -> None:
-        refusal = _sentence(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", RETRY_AFTER)
+        refusal = error_reply(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", RETRY_AFTER)
         self.metrics.count(refusal.status)
         with client, contextlib.suppress(OSError):
             client.send(refusal.encode(closes=True))
@@ -171,11 +168,11 @@ class Server:
             reply = await self._reply(request, connection)
             closes = request.is_last or (request.has_body and request.path != "/classify") or self._is_stopping
         except Refused as refused:
-            reply = _sentence(refused.status, refused.sentence, refused.headers)
+            reply = error_reply(refused.status, refused.sentence, refused.headers)
         except OSError:
             raise
         except Exception as error:
-            reply = _unexpected(error)
+            reply = unexpected(error)
         self.metrics.count(reply.status)
         is_head = request is not None and request.method == "HEAD"
         await connection.send(reply.encode(closes=closes, bodiless=is_head), self.limits.timeout_s)
@@ -191,7 +188,7 @@ class Server:
         if request.path == "/healthz":
             artifact = self.model.bundle.artifact
             health = {"status": "ok", "model": artifact.name, "sha256": artifact.description.sha256}
-            return _json(HTTPStatus.OK, health)
+            return json_reply(HTTPStatus.OK, health)
         if request.path == "/metrics":
             kind = "text/plain; version=0.0.4; charset=utf-8"
             return Reply(status=HTTPStatus.OK, body=self.metrics.text().encode(), kind=kind)
@@ -216,7 +213,7 @@ class Server:
             body, waited_s = await self._receive(connection, length, expects_continue, share)
             self._budget.whole(share)
             if self.limits.queue is not None and self._queued > self.limits.queue:
-                raise _busy()
+                raise busy()
             since_s = time.monotonic() - waited_s
             self._queued += 1
             try:
@@ -244,7 +241,7 @@ class Server:
                 try:
                     await self._budget.take(share, count, limits.wait_s - waited_s)
                 except TimeoutError:
-                    raise _busy() from None
+                    raise busy() from None
                 waited_s += loop.time() - before_s
             if expects_continue and not body and not connection.has_sent_more():
                 await connection.send(CONTINUE, limits.timeout_s)
@@ -261,7 +258,7 @@ class Server:
         """What the model says once the turn of a picture has come that waits since then."""
         waited_s = time.monotonic() - since_s
         if waited_s > self.limits.wait_s:
-            return _sentence(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)
+            return error_reply(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)
         if waited_s > PATIENT_S and connection.is_gone():
             raise ConnectionAbortedError
         model = self.model
@@ -272,35 +269,12 @@ class Server:
             answer = model.classifier(picture)
             self._answer_s = time.monotonic() - begin_s
         except DataError as error:
-            return _sentence(HTTPStatus.UNPROCESSABLE_ENTITY, error.sentence)
+            return error_reply(HTTPStatus.UNPROCESSABLE_ENTITY, error.sentence)
         except EdgecnnError as error:
-            return _sentence(HTTPStatus.INTERNAL_SERVER_ERROR, error.sentence)
+            return error_reply(HTTPStatus.INTERNAL_SERVER_ERROR, error.sentence)
         except MemoryError:
-            return _sentence(HTTPStatus.INSUFFICIENT_STORAGE, "the picture does not fit the memory")
+            return error_reply(HTTPStatus.INSUFFICIENT_STORAGE, "the picture does not fit the memory")
         except Exception as error:
-            return _unexpected(error)
+            return unexpected(error)
         self.metrics.observe(answer.inference_ms / 1e3)
-        return _json(HTTPStatus.OK, answer.table() | {"sha256": model.bundle.artifact.description.sha256})
-
-
-def _busy() -> Refused:
-    return Refused(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)
-
-
-def _unexpected(error: Exception) -> Reply:
-    """The answer to an error of ours, which is said in one line."""
-    say(f"error: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    return _sentence(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the server")
-
-
-def _sentence(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None) -> Reply:
-    return _json(status, {"error": sentence}, headers)
-
-
-def _json(status: HTTPStatus, table: dict[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(
-        status=status,
-        body=documents.to_json(table, None).encode() + b"\n",
-        kind="application/json",
-        headers=headers or {},
-    )
+        return json_reply(HTTPStatus.OK, answer.table() | {"sha256": model.bundle.artifact.description.sha256})
