@@ -46,6 +46,24 @@ utf8.insist()
 sys.exit(main(Path(__file__).parent.resolve().parent))
 """
 
+PROGRAM = """import sys, types
+
+def load(name, source):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(source, name, "exec"), module.__dict__)
+
+sources = {sources!r}
+for name in sources:
+    package = name.rpartition(".")[0]
+    while package and package not in sys.modules:
+        load(package, "")
+        package = package.rpartition(".")[0]
+    load(name, sources[name])
+sys.exit(sys.modules[{module!r}].main(*sys.argv[1:]))
+"""
+"""Each source is behind those it imports."""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -62,6 +80,27 @@ def runner() -> bytes:
 def write(path: Path) -> None:
     """Write the worker to `path`, atomically. Raises OutputError."""
     files.write_bytes(path, archive())
+
+
+def program(module: str) -> bytes:
+    """One Python program of a module with a `main` and of all modules of ours that it imports.
+
+    It is for `python3 -`, which reads a program from its standard input: nothing is written to the board's disk. The
+    modules need the standard library only; the packages they lie in are empty there.
+    """
+    sources: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        """Put a module behind all that it imports."""
+        path = _source(name)
+        if path is None or path.name == "__init__.py" or name in sources:
+            return
+        for imported in _imports(path):
+            add(imported)
+        sources[name] = path.read_text(encoding="utf-8")
+
+    add(module)
+    return PROGRAM.format(sources=sources, module=module).encode()
 
 
 def closure(entries: Sequence[str]) -> dict[str, Path]:

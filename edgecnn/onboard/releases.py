@@ -14,7 +14,7 @@ Each command prints one line of JSON. A release is made under another name and g
 whole; `current` is replaced by a rename, so it leads to the old release or to the new one at any moment,
 also through a power cut. `current` is the truth: a history that a crash left behind follows it.
 What a process runs is never removed, however many releases came after it.
-It is sent alone, so it imports the standard library only.
+It is sent as one text with `serving`, the module it imports (`archive.program`); both need the standard library only.
 """
 
 from __future__ import annotations
@@ -25,25 +25,20 @@ import fcntl
 import hashlib
 import json
 import os
-import select
 import shlex
 import shutil
-import signal
-import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from edgecnn.onboard import serving
 
 KEPT = 3
 """Releases that are not removed, the current one among them, nor is any that runs."""
 LONGEST_TEXT = 1 << 16
 """Of a small file that is read here: no more of it is."""
 LARGEST_CARD = 1 << 22
-TOLD_TIMEOUT_S = 120.0
-"""For a server to try a release, finish what it has accepted, and go on with the new one."""
-
 # No site, no user folder: nothing of the board's own packages gets in between. The folder is found
 # through every link, so a program that runs stays with its release when `current` moves on.
 RUN = """#!/bin/sh
@@ -79,7 +74,7 @@ def status(root: Path) -> dict[str, Any]:
         "history": _history(root),
         "releases": names,
         "models": {name: _model(root / "releases" / name) for name in names},
-        "serving": {str(pid): release for pid, (release, _) in sorted(_servers(root).items())},
+        "serving": {str(pid): release for pid, (release, _) in sorted(serving.servers(root).items())},
     }
 
 
@@ -114,7 +109,11 @@ def switch(root: Path, release: str) -> dict[str, Any]:
     _write(root / "history", history[-KEPT:])
     _point(root / "run", Path("current", "run"))
     _point(root / "current", Path("releases", release))  # the last step: whatever fails before it has changed nothing
-    kept = {*history[-KEPT:], *_programs(root).values(), *(release for release, _ in _servers(root).values())}
+    kept = {
+        *history[-KEPT:],
+        *serving.programs(root).values(),
+        *(release for release, _ in serving.servers(root).values()),
+    }
     removed = [path for path in (root / "releases").iterdir() if path.name not in kept]
     for path in removed:
         shutil.rmtree(path, ignore_errors=True)
@@ -150,86 +149,14 @@ def undo(root: Path, before: str = "") -> dict[str, Any]:
 
 def drop(root: Path, release: str) -> dict[str, Any]:
     """Remove a release that never became the current one, or no longer is, unless it runs."""
-    if release not in (_current(root), *_programs(root).values()):
+    if release not in (_current(root), *serving.programs(root).values()):
         shutil.rmtree(root / "releases" / release, ignore_errors=True)
     return {}
 
 
 def tell(root: Path) -> dict[str, Any]:
-    """Tell the servers that answer with another release than the current one of it, and wait until they have it.
-
-    Each ends among "told", "ended", "refused" (the reason says why it stays with what it has) or "deaf".
-    """
-    current, waiting = _current(root), {}
-    answer: dict[str, list[dict[str, Any]]] = {"told": [], "ended": [], "refused": [], "deaf": []}
-
-    def note(group: str, pid: int, release: str, reason: str = "") -> None:
-        answer[group].append({"pid": pid, "release": release, "reason": reason})
-
-    for pid, release in [(pid, release) for pid, (release, _) in _servers(root).items() if release != current]:
-        with contextlib.suppress(OSError):
-            process = os.pidfd_open(pid)
-            if pid in _servers(root):  # so it is the process that holds the lock, and no later one of that id
-                signal.pidfd_send_signal(process, signal.SIGHUP)
-                waiting[pid] = (process, release)
-    known, end = set(waiting), time.monotonic() + TOLD_TIMEOUT_S
-    registers = _registers(root / "current")
-    while waiting and time.monotonic() < end:
-        servers = _servers(root)
-        if not registers:
-            servers |= {pid: (release, "") for pid, release in _programs(root, "serve").items()}
-        for pid, (process, release) in list(waiting.items()):
-            now, refused = servers.get(pid, (release, ""))
-            if now == current:
-                note("told", pid, release)
-            elif refused.startswith(f"{current} "):
-                note("refused", pid, release, refused.partition(" ")[2])
-            elif select.select([process], [], [], 0)[0]:
-                note("ended", pid, release)
-            else:
-                continue
-            del waiting[pid]
-        time.sleep(0.05)
-    for pid, (_, release) in waiting.items():
-        note("deaf", pid, release)
-    for pid, release in _programs(root, "serve").items():
-        if release != current and pid not in known:
-            note("deaf", pid, release)
-    return answer
-
-
-def _servers(root: Path) -> dict[int, tuple[str, str]]:
-    """Each server's process, the release it answers with, and the one it has refused with the reason, if any."""
-    found = {}
-    for path in (root / "serving").glob("*"):
-        with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as stream:
-            pid = int(path.name)
-            try:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                path.unlink()  # whoever held it is gone
-            except BlockingIOError:
-                release, refused, *_ = [*stream.read(LONGEST_TEXT).splitlines(), "", ""]
-                found[pid] = (release, refused)
-    return found
-
-
-def _registers(release: Path) -> bool:
-    """Whether a server of this release registers: one from before does not, and has a new release when it runs it."""
-    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(release / "edgecnn.pyz") as program:
-        return any(name.endswith("runner/running.py") for name in program.namelist())
-    return False
-
-
-def _programs(root: Path, word: str = "") -> dict[int, str]:
-    """Every process that runs a release's program, with `word` among its arguments if there is one."""
-    start, found = f"{root.resolve()}/releases/", {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError, ValueError):
-            words = path.read_bytes().decode(errors="replace").split("\0")
-            for place in words:
-                if place.startswith(start) and (not word or word in words):
-                    found[int(path.parent.name)] = place.removeprefix(start).partition("/")[0]
-    return found
+    """Tell the servers that answer with another release than the current one of it (`serving.tell`)."""
+    return serving.tell(root, _current(root))
 
 
 @contextlib.contextmanager
@@ -350,7 +277,3 @@ def _link(source: str, target: str) -> None:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another file system, or one without hard links
         shutil.copy2(source, target)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

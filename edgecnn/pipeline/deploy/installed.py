@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from edgecnn.boards.ssh import preflight
@@ -13,7 +12,7 @@ from edgecnn.boards.ssh.link import Answer, Link
 from edgecnn.common import config, replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import BoardUnfit, EdgecnnError, PlanError, UsageError
-from edgecnn.onboard import releases
+from edgecnn.onboard import archive, releases
 from edgecnn.records.artifact import Artifact
 
 TEST_TIMEOUT_S = 600.0
@@ -118,13 +117,13 @@ class Installed:
         self.path = f"{facts.home}/edgecnn/{name}"
         self._link = link
         self._python = preflight.interpreter(facts)
-        self._program = Path(releases.__file__).read_bytes()
+        self._program = archive.program(releases.__name__)
 
     def status(self) -> Status:
         return self._ask(Status, "status")
 
-    def unpack(self, release: str, archive: str, packages: str) -> None:
-        self._ask(_Done, "unpack", release, archive, packages, self._python)
+    def unpack(self, release: str, incoming: str, packages: str) -> None:
+        self._ask(_Done, "unpack", release, incoming, packages, self._python)
 
     def switch(self, release: str) -> str | None:
         """Make a release the current one; the one before, None if it was the first or the same."""
