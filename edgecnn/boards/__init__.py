@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edgecnn.boards import _named
+from edgecnn.boards._named import NamedBoard
+from edgecnn.boards._turns import in_turns
 from edgecnn.common import plugins
 from edgecnn.errors import UsageError, nearest
 from edgecnn.onboard.job import Job, Outcome
@@ -17,6 +19,20 @@ from edgecnn.records.environment import Environment
 
 if TYPE_CHECKING:
     from edgecnn.boards.ssh.link import Link
+
+
+__all__ = [
+    "Board",
+    "BoardKind",
+    "NamedBoard",
+    "connect",
+    "find",
+    "get",
+    "in_turns",
+    "named_boards",
+    "open",
+    "preferred_python",
+]
 
 
 class Board(Protocol):
@@ -76,8 +92,25 @@ def open(name: str) -> AbstractContextManager[Board]:
     return kind.open(address)
 
 
-def link(name: str) -> AbstractContextManager[Link] | None:
-    """The bare link to a board, for what needs no worker; None for a board that is reached without one."""
+def connect(name: str) -> AbstractContextManager[Link] | None:
+    """Open the bare link to a board, for what needs no worker there.
+
+    Returns:
+        The link, or None for a board that is reached without one.
+
+    Raises:
+        UsageError: There is no board of that name.
+    """
     kind, address = find(name)
-    connect = getattr(kind, "connect", None)
-    return cast("AbstractContextManager[Link] | None", connect(address)) if connect else None
+    connect_to = getattr(kind, "connect", None)
+    return cast("AbstractContextManager[Link] | None", connect_to(address)) if connect_to else None
+
+
+def preferred_python(name: str) -> str | None:
+    """The interpreter that a named board's file asks for; None if it asks for none, or if no file has that name."""
+    return _named.read(name).python if name in _named.names() else None
+
+
+def named_boards() -> dict[str, NamedBoard]:
+    """The boards of bench/boards/ by their names. Raises PlanError for a file that is not right."""
+    return {name: _named.read(name) for name in _named.names()}

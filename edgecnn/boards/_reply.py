@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from edgecnn import errors
 from edgecnn.common import config, replies
 from edgecnn.common.replies import NotAReply, last_line
+from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, PlanError
 from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records import environment
@@ -38,8 +38,7 @@ def _answer(key: str, what: str, returncode: int, stdout: str, stderr: str) -> M
 
     A return code below zero, or above 128 where a shell stands between, is the signal that ended it.
     """
-    known = {member.value: member.name for member in signal.Signals}
-    if name := known.get(-returncode if returncode < 0 else returncode - 128):
+    if name := ending_signal(returncode):
         raise _killed(what, name)
     reason = ""
     try:

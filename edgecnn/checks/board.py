@@ -6,7 +6,6 @@ import shutil
 from contextlib import AbstractContextManager
 
 from edgecnn import boards
-from edgecnn.boards import _named
 from edgecnn.boards.ssh import board_cache, board_facts, preflight, remote
 from edgecnn.boards.ssh.link import Link
 from edgecnn.common import console, documents, plugins
@@ -22,8 +21,7 @@ def list_boards(as_json: bool = False) -> None:
     emulated = f"emulated:{'|'.join((*machine.BOARDS, *user_mode.CORES))}"
     kinds = {"emulated": emulated, "local": "local", "ssh": "ssh://user@host[:port]"}
     rows = [(kinds.get(name, f"{name}:…"), _caption(name)) for name in plugins.names("boards")]
-    for name in _named.names():
-        one = _named.read(name)
+    for name, one in boards.named_boards().items():
         rows.append((name, " ".join(filter(None, [f"ssh://{one.address.removeprefix('ssh://')}", one.notes]))))
     if as_json:
         say(documents.to_json([{"board": name, "what": what} for name, what in rows]))
@@ -53,14 +51,14 @@ def make(release: str | None = None, again: bool = False) -> None:
 
 def info(board: str, as_json: bool = False) -> None:
     """Print what a board is, read in one round trip. Raises LinkError."""
-    link = boards.link(board)
+    link = boards.connect(board)
     if link is None:
         with boards.open(board) as ready:
             machine = ready.facts()
         name, table = environment.machine_name(machine), environment.to_table(machine)
     else:
         with link as connected:
-            facts = board_facts.read(connected, _python(board))
+            facts = board_facts.read(connected, boards.preferred_python(board))
         name, table = environment.machine_name(facts), dict(board_facts.to_table(facts))
     if as_json:
         say(documents.to_json(table))
@@ -75,9 +73,9 @@ def doctor(board: str) -> None:
 
     Raises BoardUnfit or LinkError for the first that prevents a measurement; what limits one is a warning.
     """
-    link = boards.link(board)
+    link = boards.connect(board)
     if link is not None:
-        _examine(link, _python(board))
+        _examine(link, boards.preferred_python(board))
     with boards.open(board) as ready:
         machine = ready.facts()
         if link is None:
@@ -90,11 +88,11 @@ def doctor(board: str) -> None:
 
 def clean(board: str) -> None:
     """Empty what we keep on a board and print how much that was. Raises BoardUnfit while a bench runs there."""
-    link = boards.link(board)
+    link = boards.connect(board)
     if link is None:
         raise UsageError(f"The board {board!r} is reached without a link.", "nothing is kept there")
     with link as connected:
-        facts = board_facts.read(connected, _python(board))
+        facts = board_facts.read(connected, boards.preferred_python(board))
         freed_bytes = board_cache.clean(connected, facts)
         say(f"{facts.cache} on {connected.destination}: {freed_bytes / 1e6:.1f} MB freed")
 
@@ -116,10 +114,6 @@ def _examine(link: AbstractContextManager[Link], python: str | None) -> None:
             console.warn(remark)
     if found:
         raise found[0]
-
-
-def _python(board: str) -> str | None:
-    return _named.read(board).python if board in _named.names() else None
 
 
 def _caption(kind: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import io
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -63,8 +62,6 @@ for name in sources:
 sys.exit(sys.modules[{module!r}].main(*sys.argv[1:]))
 """
 """Each source is behind those it imports."""
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def archive() -> bytes:
@@ -154,9 +151,5 @@ def _zipapp(entries: Sequence[str], main: str) -> bytes:
         f"edgecnn/{path.relative_to(PACKAGE)}": path.read_text(encoding="utf-8") for path in closure(entries).values()
     }
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, text in sorted(texts.items()):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            bundle.writestr(entry, text)
+    files.reproducible_zip(stream, [(name, text.encode()) for name, text in sorted(texts.items())])
     return stream.getvalue()

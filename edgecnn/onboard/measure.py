@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -174,9 +175,10 @@ def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
 
 def _answers(session: Session, encoded: npt.NDArray[Any], job: Job) -> list[npt.NDArray[Any]]:
     """The raw output of every picture of (N, ...); the first in a time that an endless one does not keep."""
+    outputs = runtimes.run_each(session, encoded)
     with in_time(Path(job.model), SLOWER):
-        first = [session(encoded[:1])] if len(encoded) else []
-    return [*first, *(session(encoded[i : i + 1]) for i in range(1, len(encoded)))]
+        first = list(itertools.islice(outputs, 1))
+    return [*first, *outputs]
 
 
 def end_to_end(job: Job, task: Pictures) -> EndToEnd:

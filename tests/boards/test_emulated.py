@@ -271,7 +271,7 @@ def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreach
             one.run(["true"], timeout_s=30)
     with pytest.raises(LinkError, match="cannot be reached"), connect(machine.HOST, spare.ssh_options):
         pass
-    bare = boards.link("emulated:pi4")
+    bare = boards.connect("emulated:pi4")
     assert bare is not None
     with bare as one:
         assert one.run(["test", "-e", "/root/mark"]).returncode == 1

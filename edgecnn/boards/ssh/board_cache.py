@@ -133,10 +133,7 @@ def clean(link: Link, facts: BoardFacts) -> int:
 
 def pack(folder: Path, archive: Path, keep: Callable[[Path], bool] = lambda path: True) -> None:
     """Write every file of `folder` into a zip file, the same bytes for the same files."""
-    with files.replacing(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            inside = path.relative_to(folder)
-            if keep(inside):
-                entry = zipfile.ZipInfo(inside.as_posix(), (1980, 1, 1, 0, 0, 0))
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                bundle.writestr(entry, path.read_bytes())
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    kept = [path for path in paths if keep(path.relative_to(folder))]
+    with files.replacing(archive) as temporary:
+        files.reproducible_zip(temporary, ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in kept))

@@ -75,7 +75,7 @@ class Classifier:
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Raw output tensors for uint8 pictures (N, H, W, C), run one at a time."""
         encoded = artifact.encode(images, self._artifact.description.input, self._artifact.preprocessing)
-        return np.concatenate([self._session(encoded[i : i + 1]) for i in range(len(encoded))])
+        return np.concatenate(list(runtimes.run_each(self._session, encoded)))
 
 
 def preload() -> None:

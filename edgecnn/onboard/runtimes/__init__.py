@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -84,6 +85,19 @@ class Runtime(Protocol):
 def get(name: str) -> Runtime:
     """The runtime of that name; a UsageError lists the known ones."""
     return cast(Runtime, plugins.load("onboard.runtimes", name, "runtime"))
+
+
+def run_each(session: Session, encoded: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Run a session on one image after the other, as a device does.
+
+    Args:
+        session: A model that takes one image at a time.
+        encoded: Images as the input tensor holds them, (N, ...).
+
+    Returns:
+        The output tensor of each, in order; an image is run when its output is asked for.
+    """
+    return (session(encoded[i : i + 1]) for i in range(len(encoded)))
 
 
 def on_boards() -> tuple[str, ...]:

@@ -6,7 +6,6 @@ how long it takes here says nothing.
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.onboard import c_array
 from edgecnn.onboard.opening import opening
@@ -69,8 +69,7 @@ def arena_bytes(data: bytes) -> int:
     """
     import_engine()
     done = subprocess.run([sys.executable, "-P", "-m", __name__], input=data, capture_output=True, check=False)
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    if name := ending_signal(done.returncode):
         raise ModelFileError(f"TensorFlow Lite for Microcontrollers ended with {name} over the model.")
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()

@@ -65,7 +65,7 @@ def bench(
         rounds = suite.rounds if board.keeps_time else 0  # the rest repeats, so a second process says nothing new
         with console.progress("measuring", (rounds + 2) * len(found)) as advance:
             for round_ in range(rounds):
-                for one in benches.turns(found, round_):
+                for one in boards.in_turns(found, round_):
                     _time(board, one, suite)
                     advance(1)
             for one, stimuli, vectors in zip(found, shown, golden, strict=True):

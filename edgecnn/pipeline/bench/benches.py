@@ -1,4 +1,4 @@
-"""What benches have in common: whose turn it is, where the outcome goes, and what to type to have it again."""
+"""What benches have in common: where the outcome goes, and what to type to have it again."""
 
 from __future__ import annotations
 
@@ -7,24 +7,12 @@ import datetime
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from edgecnn.common import config, files, locks
 from edgecnn.records import plans
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import BENCH_LOCK, is_run, open_run
-
-T = TypeVar("T")
-
-
-def turns(those: Sequence[T], round_: int) -> list[T]:
-    """The order of a round. Every second one is the reverse of the one before, so that over each pair all
-    stand at the same mean place and a steady drift favours none; each pair begins one further on.
-    """
-    shift = round_ // 2 % len(those)
-    order = [*those[shift:], *those[:shift]]
-    return order if round_ % 2 == 0 else order[::-1]
 
 
 def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark: str = "") -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from edgecnn.boards.ssh.link import Answer
 from edgecnn.common import replies
 from edgecnn.common.replies import NotAReply, last_line
+from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EnvironmentUnfit, GateFailed
 from edgecnn.onboard import golden
 from edgecnn.onboard.runner import contents
@@ -59,8 +59,7 @@ def require_same_answer(there: Installed, release: str, made: Bundle, board: str
 
 
 def _broken(answer: Answer, command: str, board: str) -> EnvironmentUnfit:
-    known = {member.value: member.name for member in signal.Signals}
-    if name := known.get(answer.returncode - 128):
+    if name := ending_signal(answer.returncode):
         return EnvironmentUnfit(
             f"`{command}` of the new release was ended by {name} on {board}.", "what was there before is untouched"
         )

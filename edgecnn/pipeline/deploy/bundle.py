@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,6 @@ from edgecnn.records.run import Run, is_run, open_run
 
 LONGEST_NAME = 100
 """A file's may have 255 bytes, which a unit's and a temporary one's add to."""
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +49,7 @@ class Bundle:
     def archive(self) -> bytes:
         """All files as one zip; what is large in it is packed already."""
         stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w") as packed:
-            for name, data in sorted(self.files.items()):
-                packed.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+        files.reproducible_zip(stream, sorted(self.files.items()), compressed=False)
         return stream.getvalue()
 
     def write(self, folder: Path) -> None:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import boards
-from edgecnn.boards import _named
 from edgecnn.boards.ssh import board_facts, preflight, provision, remote
 from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.link import Link
@@ -104,7 +103,7 @@ def put(
     across_runs: bool = False,
 ) -> Deployment:
     """Send a bundle through a link, test it there, make it current, and tell the servers there."""
-    facts = board_facts.read(link, _preferred_python(board))
+    facts = board_facts.read(link, boards.preferred_python(board))
     preflight.require(facts, made.packages)
     if with_service:
         service.check(link, made.name)
@@ -161,7 +160,7 @@ def rollback(target: str, board: str, as_json: bool = False, across_runs: bool =
     """
     name = bundle.name_of(target)
     with reach(board) as link:
-        facts = board_facts.read(link, _preferred_python(board))
+        facts = board_facts.read(link, boards.preferred_python(board))
         preflight.require(facts)
         there = Installed(link, facts, name)
         status = there.status() if link.run(["test", "-d", there.path], timeout_s=60).returncode == 0 else None
@@ -188,7 +187,7 @@ def status(target: str, board: str, as_json: bool = False) -> None:
     """Print which release is current, which ones could be, and whether the service runs."""
     name = bundle.name_of(target)
     with reach(board) as link:
-        facts = board_facts.read(link, _preferred_python(board))
+        facts = board_facts.read(link, boards.preferred_python(board))
         preflight.require(facts)
         there = Installed(link, facts, name)
         if link.run(["test", "-d", there.path], timeout_s=60).returncode:
@@ -218,7 +217,7 @@ def typed(destination: str) -> str:
 
 def reach(board: str) -> AbstractContextManager[Link]:
     """A link to a board by its name. Raises UsageError for a kind of board that has none."""
-    link = boards.link(board)
+    link = boards.connect(board)
     if link is None:
         raise UsageError(f"Nothing can be deployed to {board!r}.", "--board ssh://user@host, or --output FOLDER")
     return link
@@ -275,8 +274,3 @@ def _packages(link: Link, facts: BoardFacts, made: Bundle) -> str:
         if link.run(["test", "-d", folder]).returncode == 0:
             return folder
     return provision.provision(link, facts, made.packages)
-
-
-def _preferred_python(board: str) -> str | None:
-    """The interpreter that a named board's file asks for."""
-    return _named.read(board).python if board in _named.names() else None

@@ -60,11 +60,11 @@ def outputs(artifact: Artifact, pictures: Pictures) -> npt.NDArray[Any]:
 
     def run_share(first: int, end: int) -> list[npt.NDArray[Any]]:
         session = runtime.open(artifact.path, num_threads=1)
-        results = []
+        results: list[npt.NDArray[Any]] = []
         for start in range(first, end, BATCH):
             shown = pictures[start : min(start + BATCH, end)]
             encoded = artifacts.encode(shown, description.input, artifact.preprocessing)
-            results += [session(encoded[i : i + 1]) for i in range(len(encoded))]
+            results += runtimes.run_each(session, encoded)
         return results
 
     bounds = np.linspace(0, len(pictures), min(2, os.cpu_count() or 1, len(pictures)) + 1).astype(int).tolist()

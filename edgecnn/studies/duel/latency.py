@@ -192,7 +192,7 @@ def _in_turns(board: Board, a: Artifact, b: Artifact) -> tuple[list[float], list
     """The p50 in ms of each process of a and of b, which take turns, each first in every second round."""
     medians_ms: dict[Path, list[float]] = {a.path: [], b.path: []}
     for round_ in range(ROUNDS):
-        for one in (a, b) if round_ % 2 == 0 else (b, a):
+        for one in boards.in_turns((a, b), round_):
             window = board.run(_job(one)).window
             assert window is not None
             medians_ms[one.path].append(stats.quantile(sorted(window.times_ms), 0.5))

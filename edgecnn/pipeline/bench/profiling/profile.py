@@ -96,11 +96,11 @@ def profile(
                 advance(1)
             for round_ in range(rounds):
                 for half in range(PROCESSES_A_ROUND):
-                    for one in benches.turns(taken, PROCESSES_A_ROUND * round_ + half):
+                    for one in boards.in_turns(taken, PROCESSES_A_ROUND * round_ + half):
                         _step(board, one, suite)
                         advance(1)
-                for number in benches.turns(numbers, round_) if numbers else ():
-                    for one in benches.turns(taken, round_):
+                for number in boards.in_turns(numbers, round_):
+                    for one in boards.in_turns(taken, round_):
                         _time(board, one, suite, number)
                         advance(1)
     done = [one for one in taken if one.candidate.error is None]

@@ -45,8 +45,7 @@ def price(files: Sequence[Artifact], board: str, runtime: str) -> list[Summary]:
     counts: list[list[Count]] = [[] for _ in files]
     with boards.open(board) as machine, console.progress("timing", ROUNDS * len(files)) as advance:
         for round_ in range(ROUNDS if machine.keeps_time else 1):  # counts repeat
-            turns = range(len(files)) if round_ % 2 == 0 else reversed(range(len(files)))
-            for i in turns:
+            for i in boards.in_turns(range(len(files)), round_):
                 _measure(machine, files[i], runtime, windows[i], counts[i])
                 advance(1)
     return [summarise(seen, None, None, counted) for seen, counted in zip(windows, counts, strict=True)]
