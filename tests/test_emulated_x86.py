@@ -29,7 +29,8 @@ from edgecnn import boards
 from edgecnn.boards import Board
 from edgecnn.boards.emulated import tools, user_mode
 from edgecnn.boards.emulated.user_mode import UserMode
-from edgecnn.checks import board as verb
+from edgecnn.checks.board import board as verb
+from edgecnn.checks.board import show
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit, UsageError
 from edgecnn.onboard.job import Job, Pictures
 from edgecnn.pipeline.bench.bench import COUNTING, bench
@@ -216,12 +217,12 @@ def test_what_only_costs_is_refused_before_anything_runs(job: Job, tmp_path: Pat
 
 @needed
 def test_the_board_commands_need_no_link(capsys: pytest.CaptureFixture[str]) -> None:
-    verb.doctor("emulated:x86-64-v2")
+    show.show_checks(verb.doctor("emulated:x86-64-v2"))
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "ok    emulated x86-64-v2, Nehalem (x86-64 without AVX2)"
     assert said[1].startswith("ok    x86_64, ")
     assert said[-1] == "ok    nothing is in the way of a measurement"
-    verb.info("emulated:x86-64-v2", as_json=True)
+    show.show_info(verb.info("emulated:x86-64-v2"), as_json=True)
     assert json.loads(capsys.readouterr().out)["cpu"] == "Nehalem"
 
 

@@ -117,7 +117,7 @@ def test_packages_come_from_where_this_machine_has_its_own(monkeypatch: pytest.M
 
 
 def test_a_release_that_is_not_known_is_refused() -> None:
-    from edgecnn.checks import board
+    from edgecnn.checks.board import board
 
     with pytest.raises(UsageError, match="no emulated board under Debian 'trixi'") as caught:
         board.make("trixi")

@@ -1,0 +1,178 @@
+"""Bringing a bundle to a board: sent whole, tested there, and only then made the current release."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn import boards
+from edgecnn.boards.ssh import board_facts, preflight, provision, remote
+from edgecnn.boards.ssh.board_facts import BoardFacts
+from edgecnn.boards.ssh.link import Answer, Link
+from edgecnn.common import console, files
+from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.pipeline.deploy import acceptance, installed, service
+from edgecnn.pipeline.deploy.bundle import Bundle
+from edgecnn.pipeline.deploy.installed import Installed, Model, Status, Told
+
+ID_DIGITS = 12
+"""Of sha256, to tell a board's few releases apart; the manifest has the whole digests."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What is on a board now."""
+
+    name: str
+    board: str
+    release: str
+    before: str | None
+    """The release that was current; None if this is the first, or the same."""
+    selftest: dict[str, Any]
+    """The runner's own words, with the runtime and the versions there."""
+    command: str
+    """What to type to classify a picture there."""
+    service: bool
+    """Whether `serve` runs there as a systemd unit."""
+
+
+def deliver(
+    link: Link,
+    made: Bundle,
+    board: str,
+    *,
+    max_lsb: int = 0,
+    with_service: bool = False,
+    across_runs: bool = False,
+) -> Deployment:
+    """Send a bundle through a link, test it there, make it current, and tell the servers there."""
+    facts = require_fit(link, board, made.packages)
+    if with_service:
+        service.check(link, made.name)
+    there = Installed(link, facts, made.name)
+    status = there.status()
+    _ask_across(status.model(status.current), installed.model_of(made.artifact), made.name, board, across_runs)
+    release, tested = _sent(link, facts, made, there, status)
+    try:
+        selftest = acceptance.passed(tested, made, board, max_lsb)
+        acceptance.require_same_answer(there, release, made, board)
+    except (EnvironmentUnfit, GateFailed):
+        with contextlib.suppress(EnvironmentUnfit):  # the link may be cut; the next deployment clears up
+            there.drop(release)
+        raise
+    before = there.switch(release)
+    if with_service:
+        with _undone_after_failure(there, release, status.current):
+            _start_service(link, facts, made.name)
+        runs = True
+    else:
+        runs = service.restart(link, facts, made.name)
+    report(there.tell(), release, made.name, board)
+    return Deployment(
+        name=made.name,
+        board=board,
+        release=release,
+        before=before,
+        selftest=selftest,
+        command=f"{typed(link.destination)} edgecnn/{made.name}/run classify picture.jpg",
+        service=runs,
+    )
+
+
+def require_fit(link: Link, board: str, packages: Sequence[str] = ("numpy",)) -> BoardFacts:
+    """Read what a board is. Raises BoardUnfit if `packages` cannot run there."""
+    facts = board_facts.read(link, boards.preferred_python(board))
+    preflight.require(facts, packages)
+    return facts
+
+
+def typed(destination: str) -> str:
+    """The ssh command a user types to get to "user@host[:port]"."""
+    match = re.fullmatch(r"(?P<user>[^@]+@)?(\[(?P<v6>.+)\]|(?P<host>[^:]+))(:(?P<port>\d+))?", destination)
+    if match is None:
+        return shlex.join(["ssh", destination])
+    port = ["-p", match["port"]] if match["port"] else []
+    return shlex.join(["ssh", *port, f"{match['user'] or ''}{match['v6'] or match['host']}"])
+
+
+def report(told: Told, release: str, name: str, board: str) -> None:
+    """Say what the servers there made of the release that is current now."""
+    for server in told.told:
+        console.note(f"The server there (process {server.pid}) answers with {release} now.")
+    for server in told.ended:
+        console.warn(f"The server on {board} (process {server.pid}) ended when it was told of {release}.")
+    for server in told.refused:
+        console.warn(
+            f"The server on {board} (process {server.pid}) stays with {server.release}: {release} {server.reason}."
+        )
+    for server in told.deaf:
+        console.warn(
+            f"A server on {board} (process {server.pid}) still answers with {server.release}, and cannot be told: "
+            f"end it and start `edgecnn/{name}/run serve` again."
+        )
+
+
+def _sent(link: Link, facts: BoardFacts, made: Bundle, there: Installed, status: Status) -> tuple[str, Answer]:
+    """Have the bundle as a release on the board: (its id, its selftest). One that works already is not sent again."""
+    packages = _packages(link, facts, made)
+    archive = made.archive()
+    release = hashlib.sha256(archive + Path(packages).name.encode()).hexdigest()[:ID_DIGITS]
+    tested = there.test(release) if release in status.releases else None
+    if tested is None or tested.returncode:
+        incoming = f"{there.path}/{release}.zip"
+        link.push(archive, incoming)
+        there.unpack(release, incoming, packages)
+        tested = there.test(release)
+    return release, tested
+
+
+def _start_service(link: Link, facts: BoardFacts, name: str) -> None:
+    with service.undone_after_failure(link, facts, name):
+        lingers = service.start(link, facts, name)
+    if not lingers:
+        console.warn(
+            "The service ends with your last session there; "
+            f"`sudo loginctl enable-linger {facts.user}` on the board keeps it."
+        )
+
+
+def _ask_across(now: Model, new: Model, name: str, board: str, across_runs: bool) -> None:
+    """Raises UsageError where the model that is there is another run's and nobody has said that it may go.
+
+    That of another training of the same run makes way, and is named.
+    """
+    if new.is_of_another_run(now) and not across_runs:
+        raise UsageError(
+            f"{name} on {board} is {now}; this is {new}: another run's.",
+            "--across-runs puts it in that one's place; under a name of its own it stands beside it",
+        )
+    if new.has_other_weights(now):
+        console.note(f"It takes the place of {now}.")
+
+
+@contextlib.contextmanager
+def _undone_after_failure(there: Installed, release: str, before: str | None) -> Iterator[None]:
+    """Have the release `before` as the current one again if what is done inside raises."""
+    try:
+        yield
+    except BaseException:
+        if release != before:
+            with contextlib.suppress(EnvironmentUnfit):  # the link may be cut: the new release stays, which was tested
+                there.undo(before)
+        raise
+
+
+def _packages(link: Link, facts: BoardFacts, made: Bundle) -> str:
+    """The folder of packages there: what a bench has sent already, for it holds more, or else what the bundle needs."""
+    archive = provision.archive_path(facts, remote.packages())
+    if archive.is_file():
+        folder = f"{facts.cache}/folders/{files.sha256(archive)}"
+        if link.run(["test", "-d", folder]).returncode == 0:
+            return folder
+    return provision.provision(link, facts, made.packages)
