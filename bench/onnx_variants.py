@@ -124,7 +124,7 @@ def latencies_us(pairs: Mapping[str, Pair]) -> dict[str, list[float]]:
     """Median microseconds of each spelling in each round, all taking turns."""
     sessions = {}
     for name, pair in pairs.items():
-        session = runtimes.get("onnxruntime").open(pair.onnx.path, num_threads=1)
+        session = runtimes.get("onnxruntime").open_session(pair.onnx.path, num_threads=1)
         session.load(measure.random_input(pair.onnx.description.input, pair.onnx.preprocessing))
         sessions[name] = session
     medians: dict[str, list[float]] = {name: [] for name in pairs}
@@ -216,7 +216,7 @@ def main() -> int:
     names = [name for name in options.boards.split(",") if name]
     try:
         with contextlib.ExitStack() as opened:
-            on = [(name, opened.enter_context(boards.open(name))) for name in names]
+            on = [(name, opened.enter_context(boards.open_board(name))) for name in names]
             machines = {name: board.facts() for name, board in on}
             tables = [measured(open_run(folder), options.limit, on) for folder in options.runs]
     except EdgecnnError as error:

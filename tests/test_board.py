@@ -102,7 +102,7 @@ def test_doctor_of_a_board_that_is_off(lending: Sshd) -> None:
 
 @sshd.needed
 def test_clean_empties_the_cache_but_not_under_a_bench(lending: Sshd, capsys: pytest.CaptureFixture[str]) -> None:
-    with remote.open(lending.destination, lending.options):
+    with remote.open_board(lending.destination, lending.options):
         with pytest.raises(BoardUnfit, match="in use by a bench"):
             show.show_cleaned(verb.clean(NAME))
         assert list(lending.cache.glob("files/*/worker.pyz"))
@@ -111,7 +111,7 @@ def test_clean_empties_the_cache_but_not_under_a_bench(lending: Sshd, capsys: py
     freed_mb = float(capsys.readouterr().out.split()[-3])
     assert freed_mb >= 2.0
     assert [path.name for path in lending.cache.iterdir()] == ["lock"]
-    with remote.open(lending.destination, lending.options):
+    with remote.open_board(lending.destination, lending.options):
         assert list(lending.cache.glob("files/*/worker.pyz"))  # sent anew
 
 

@@ -263,7 +263,7 @@ def test_what_a_bench_has_sent_is_used(board: Sshd, there: Link, tmp_path: Path)
             target.writestr(entry, source.read(entry))
         target.writestr("benched.txt", "sent by a bench")
     try:
-        board_cache.Depot(there, facts).unpack(full)
+        board_cache.BoardCache(there, facts).unpack(full)
         put(there, made(tmp_path, "after"))
     finally:
         full.unlink()

@@ -171,7 +171,7 @@ def test_a_machine_is_never_qemus_default_core_and_is_reached_from_here_only(nam
 
 @pytest.mark.parametrize("name", ["emulated:", "emulated", "emulated:pi6", "emulated:pi5-trixie"])
 def test_an_unknown_emulated_board_is_refused_before_anything_is_made(name: str) -> None:
-    with pytest.raises(UsageError, match="no emulated board") as caught, boards.open(name):
+    with pytest.raises(UsageError, match="no emulated board") as caught, boards.open_board(name):
         pass
     assert "pi3" in (caught.value.hint or "")
     assert caught.value.exit_code == EXIT_USAGE

@@ -108,7 +108,7 @@ def test_no_room_is_said_before_anything_is_copied(board: Sshd, tmp_path: Path) 
     path = archive(tmp_path)
     facts = dataclasses.replace(of_this_machine(board), disk_free_bytes=1000)
     with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="0 MB free"):
-        board_cache.Depot(one, facts).unpack(path)
+        board_cache.BoardCache(one, facts).unpack(path)
     assert not board.cache.exists()
 
 
@@ -118,11 +118,11 @@ def test_a_disk_that_fills_up_while_unpacking_leaves_no_half_folder(board: Sshd,
     facts = of_this_machine(board)
     board.limits.write_text("ulimit -f 1000\n")
     with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="File too large"):
-        board_cache.Depot(one, facts).unpack(path)
+        board_cache.BoardCache(one, facts).unpack(path)
     assert list((board.cache / "folders").iterdir()) == []
     board.limits.write_text("")
     with link.connect(board.destination, board.options) as one:
-        folder = board_cache.Depot(one, facts).unpack(path)
+        folder = board_cache.BoardCache(one, facts).unpack(path)
     assert (Path(folder) / "zeros").stat().st_size == 3_000_000
 
 
@@ -131,13 +131,13 @@ def test_a_link_cut_while_a_folder_is_sent_leaves_none(board: Sshd, tmp_path: Pa
     path = archive(tmp_path)
     facts = of_this_machine(board)
     with link.connect(board.destination, board.options) as one:
-        there = board_cache.Depot(one, facts)
+        there = board_cache.BoardCache(one, facts)
         board.cut()
         with pytest.raises(LinkError, match="was cut"):
             there.unpack(path)
     assert not list(board.home.rglob("a.py"))
     with link.connect(board.destination, board.options) as one:
-        assert (Path(board_cache.Depot(one, facts).unpack(path)) / "a.py").read_text() == "x = 1\n"
+        assert (Path(board_cache.BoardCache(one, facts).unpack(path)) / "a.py").read_text() == "x = 1\n"
 
 
 def test_a_packed_folder_has_the_same_bytes_whenever_it_was_written(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from test_preflight import PI
 from edgecnn.boards import _reply
 from edgecnn.boards.ssh import board_facts, preflight
 from edgecnn.boards.ssh.framing import Mark
-from edgecnn.boards.ssh.link import Answer, Link
+from edgecnn.boards.ssh.link import CommandResult, Link
 from edgecnn.common import replies
 from edgecnn.common.replies import NotAReply
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
@@ -160,8 +160,8 @@ class Saying(Link):
         super().__init__("pi@pi", ())
         self._stdout = stdout
 
-    def run(self, *_: Any, **__: Any) -> Answer:
-        return Answer(returncode=0, stdout=self._stdout, stderr="")
+    def run(self, *_: Any, **__: Any) -> CommandResult:
+        return CommandResult(returncode=0, stdout=self._stdout, stderr="")
 
 
 @given(st.data())

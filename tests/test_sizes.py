@@ -178,7 +178,7 @@ def test_a_file_answers_for_the_size_it_is_given(name: str, request: pytest.Fixt
     )
     x = measure.random_input(job.input, job.preprocessing)
     assert x.shape == description.input.shape
-    session = runtimes.get(job.runtime).open(path, 1)
+    session = runtimes.get(job.runtime).open_session(path, 1)
     first = session(x)
     assert first.shape == (1, 3)
     other = np.ascontiguousarray(x.repeat(2, axis=1 if job.input.layout == "NHWC" else 2))
@@ -235,7 +235,7 @@ def test_an_input_that_an_engine_refuses_is_one_sentence(tmp_path: Path) -> None
         tiny_models.linear_tflite(tmp_path / "a.tflite", kernel),
         tiny_models.linear_c(tmp_path / "a.h", kernel),
     ):
-        session = runtimes.get(runtimes.for_format(formats.of(path))[0]).open(path, 1)
+        session = runtimes.get(runtimes.for_format(formats.of(path))[0]).open_session(path, 1)
         for x in (np.zeros((1, 2, 2, 3), np.float32), np.zeros(formats.describe(path).input.shape, np.float64)):
             with pytest.raises(ModelFileError, match=f"cannot run {path.name}: "):
                 session(x)
@@ -267,4 +267,4 @@ def test_one_open_size_is_filled_where_it_is_the_only_one(tmp_path: Path) -> Non
     path.write_bytes(flatbuffer.dump(model))
     assert formats.describe(path).input.open == ("0",)
     assert formats.describe(path, (160,)).input.shape == (160,)
-    assert runtimes.get("litert").open(path, 1)(np.full(160, 3, np.float32)) == 3
+    assert runtimes.get("litert").open_session(path, 1)(np.full(160, 3, np.float32)) == 3

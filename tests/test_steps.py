@@ -89,7 +89,7 @@ def test_a_lowered_file_puts_out_what_the_file_does(name: str, tmp_path: Path) -
     again = tmp_path / f"again{path.suffix}"
     again.write_bytes(base64.b64decode(found.model))
     runtime, x = runtimes.get(job.runtime), measure.random_input(job.input, job.preprocessing)
-    assert np.array_equal(runtime.open(again, 1, lowered=True)(x), runtime.open(path, 1)(x))
+    assert np.array_equal(runtime.open_session(again, 1, lowered=True)(x), runtime.open_session(path, 1)(x))
     for kernel in found.kernels:
         assert len(kernel.times_ms) == 4
         assert len(kernel.dtypes) == len(kernel.shapes) >= 1

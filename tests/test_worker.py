@@ -33,7 +33,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("worker") / "worker.pyz"
-    ship.write(path)
+    ship.write_worker(path)
     return path
 
 

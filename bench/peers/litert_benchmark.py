@@ -111,7 +111,7 @@ def main() -> int:
     given = parser.parse_args()
     timing = Timing(warmup_runs=given.warmup_runs, num_runs=given.num_runs, min_secs=0.0)
     try:
-        with boards.open("local") as board:
+        with boards.open_board("local") as board:
             results = [compare(board, model, timing, given.rounds, given.num_threads) for model in given.models]
             table = {
                 "command": f"python bench/peers/litert_benchmark.py --rounds {given.rounds} "

@@ -30,7 +30,7 @@ __all__ = [
     "get",
     "in_turns",
     "named_boards",
-    "open",
+    "open_board",
     "preferred_python",
 ]
 
@@ -62,7 +62,7 @@ class Board(Protocol):
 class BoardKind(Protocol):
     """What a file of this folder provides."""
 
-    def open(self, address: str) -> AbstractContextManager[Board]:
+    def open_board(self, address: str) -> AbstractContextManager[Board]:
         """Reach the board and clean up behind; `address` is what follows the colon of its name, or ""."""
         ...
 
@@ -86,10 +86,10 @@ def find(name: str) -> tuple[BoardKind, str]:
     return get(kind), address
 
 
-def open(name: str) -> AbstractContextManager[Board]:
+def open_board(name: str) -> AbstractContextManager[Board]:
     """The board a suite names, ready to measure."""
     kind, address = find(name)
-    return kind.open(address)
+    return kind.open_board(address)
 
 
 def connect(name: str) -> AbstractContextManager[Link] | None:

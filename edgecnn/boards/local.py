@@ -17,12 +17,12 @@ from edgecnn.records.environment import Environment
 
 
 @contextlib.contextmanager
-def open(address: str) -> Iterator[LocalBoard]:
+def open_board(address: str) -> Iterator[LocalBoard]:
     if address:
         raise UsageError(f"The board 'local' has no address, not {address!r} either.", "--board local")
     with scratch.folder() as folder:
         worker = folder / "worker.pyz"
-        archive.write(worker)
+        archive.write_worker(worker)
         yield LocalBoard(worker)
 
 

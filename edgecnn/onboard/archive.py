@@ -64,7 +64,7 @@ sys.exit(sys.modules[{module!r}].main(*sys.argv[1:]))
 """Each source is behind those it imports."""
 
 
-def archive() -> bytes:
+def worker() -> bytes:
     """The worker. The same sources give the same bytes, so a board can keep it by its digest."""
     return _zipapp(ENTRIES, MAIN)
 
@@ -74,9 +74,9 @@ def runner() -> bytes:
     return _zipapp(RUNNER_ENTRIES, RUNNER_MAIN)
 
 
-def write(path: Path) -> None:
+def write_worker(path: Path) -> None:
     """Write the worker to `path`, atomically. Raises OutputError."""
-    files.write_bytes(path, archive())
+    files.write_bytes(path, worker())
 
 
 def program(module: str) -> bytes:

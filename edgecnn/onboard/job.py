@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edgecnn.onboard.runtimes import Kernel
+from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.records.artifact import Artifact, Preprocessing, TensorSpec
 from edgecnn.records.report import Accuracy, Count, EndToEnd, Window
 
@@ -41,7 +41,7 @@ class LabelledSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictures:
+class EncodedImages:
     """Encoded pictures, every file of a folder, and how long to time them."""
 
     folder: str
@@ -63,7 +63,7 @@ class Lowered:
 
     model: str
     """The file's bytes in base64."""
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[KernelProfile, ...]
     """What the runtime's own profiler says of each; empty if it has no profiler."""
     times_ms: tuple[float, ...]
     """As many runs without the profiler: compared with the kernels' sum they show what the profiler costs."""
@@ -110,7 +110,7 @@ class Job:
     accuracy: LabelledSet | None = None
     replay: str | None = None
     """Pictures whose raw outputs are wanted: a .npy file, uint8 (N, H, W, C)."""
-    end_to_end: Pictures | None = None
+    end_to_end: EncodedImages | None = None
     lower: Lowering | None = None
     prefixes: Prefixes | None = None
 

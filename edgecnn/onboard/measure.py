@@ -19,10 +19,8 @@ import numpy.typing as npt
 
 from edgecnn.common import arrays
 from edgecnn.errors import DataError, ModelFileError
-from edgecnn.onboard import counters, runtimes
-from edgecnn.onboard import operator_cost as steps
-from edgecnn.onboard import preprocessing as pictures
-from edgecnn.onboard.job import Counting, Job, LabelledSet, Outcome, Pictures, Timing
+from edgecnn.onboard import counters, operator_cost, preprocessing, runtimes
+from edgecnn.onboard.job import Counting, EncodedImages, Job, LabelledSet, Outcome, Timing
 from edgecnn.onboard.opening import in_time
 from edgecnn.onboard.runtimes import Runtime, Session
 from edgecnn.records import artifact, environment
@@ -41,7 +39,7 @@ SLOWER = 10
 """How many times slower than a computer a board, or an emulated one, may be."""
 
 ENCODE_AT_ONCE = 256
-"""Pictures converted to the input's type together, so that NumPy's cost a call is shared."""
+"""Images converted to the input's type together, so that NumPy's cost a call is shared."""
 
 
 def run(job: Job) -> Outcome:
@@ -55,8 +53,8 @@ def run(job: Job) -> Outcome:
         accuracy=accuracy(job, job.accuracy) if job.accuracy else None,
         replay=replay(job, job.replay) if job.replay else (),
         end_to_end=end_to_end(job, job.end_to_end) if job.end_to_end else None,
-        lowered=_on_random_input(job, steps.lower, job.lower) if job.lower else None,
-        steps=_on_random_input(job, steps.measure, job.prefixes) if job.prefixes else None,
+        lowered=_on_random_input(job, operator_cost.lower, job.lower) if job.lower else None,
+        steps=_on_random_input(job, operator_cost.measure, job.prefixes) if job.prefixes else None,
     )
 
 
@@ -74,7 +72,7 @@ def window(job: Job, timing: Timing) -> Window:
     baseline_rss_bytes = environment.rss_bytes()
 
     def ready() -> Session:
-        session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
+        session = runtime.open_session(Path(job.model), job.num_threads, output=job.output.name)
         session.load(x)  # a file whose input has open sizes gets its memory here
         return session
 
@@ -122,7 +120,7 @@ def count(job: Job, counting: Counting) -> Count | None:
         return None
     with counter:
         with in_time(Path(job.model), SLOWER):
-            session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
+            session = runtime.open_session(Path(job.model), job.num_threads, output=job.output.name)
             session.load(x)
             session.invoke()
         runs = math.ceil(counting.least_instructions / counter.count(session.invoke))
@@ -147,7 +145,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
     images = arrays.one(Path(test.images), in_memory=False)  # (N, H, W, C)
     labels = arrays.one(Path(test.labels))  # (N,)
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
+    session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
     digest, answers = hashlib.sha256(), []
     start = time.perf_counter()
     for first in range(0, len(images), ENCODE_AT_ONCE):
@@ -167,7 +165,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
     """The raw output (K) of every picture of a .npy file, as numbers."""
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
+    session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
     encoded = artifact.encode(arrays.one(Path(images)), job.input, job.preprocessing)
     outputs = _of_one_shape(_answers(session, encoded, job), job)
     return tuple(tuple(row.tolist()) for row in outputs.reshape(len(encoded), -1))
@@ -181,17 +179,17 @@ def _answers(session: Session, encoded: npt.NDArray[Any], job: Job) -> list[npt.
     return [*first, *outputs]
 
 
-def end_to_end(job: Job, task: Pictures) -> EndToEnd:
+def end_to_end(job: Job, task: EncodedImages) -> EndToEnd:
     """Time decode, resize, encode, run and argmax, the encoded bytes in memory."""
     encoded = [path.read_bytes() for path in sorted(Path(task.folder).iterdir())]
     if not encoded:
         raise DataError(f"There are no pictures in {task.folder}.")
     size = {name: getattr(job.preprocessing, name) for name in ("height", "width", "channels")}
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
+    session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
 
     def classify(picture: bytes) -> tuple[int, int]:
         start = time.perf_counter_ns()
-        pixels = pictures.decode(picture, **size)  # (H, W, C)
+        pixels = preprocessing.decode(picture, **size)  # (H, W, C)
         decoded = time.perf_counter_ns()
         artifact.decode(session(artifact.encode(pixels[None], job.input, job.preprocessing)), job.output).argmax()
         return time.perf_counter_ns() - start, decoded - start

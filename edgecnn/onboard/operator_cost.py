@@ -36,7 +36,7 @@ Cost = Callable[[Session], float]
 
 def lower(runtime: Runtime, model: Path, task: Lowering, num_threads: int, x: npt.NDArray[Any]) -> Lowered:
     """The graph that is executed here, and the runtime's own profile of it. Raises ModelFileError."""
-    session = runtime.open(model, num_threads)
+    session = runtime.open_session(model, num_threads)
     session.load(x)
     session.invoke()
     times_ms = _burst(session, task.num_runs)
@@ -67,7 +67,7 @@ def _steps(runtime: Runtime, model: Path, plan: Prefixes, num_threads: int, x: n
     call, *paths = sorted(Path(plan.folder).iterdir())
 
     def opened(path: Path, lowered: bool = True) -> Session:
-        session = runtime.open(path, num_threads, lowered)
+        session = runtime.open_session(path, num_threads, lowered)
         session.load(x)
         session.invoke()
         return session

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.errors import DataError
-from edgecnn.onboard import picture_formats
-from edgecnn.onboard import preprocessing as pictures
+from edgecnn.onboard import picture_formats, preprocessing
 
 SYSTEM_FOLDERS = frozenset(
     {
@@ -58,7 +57,7 @@ def walk(folder: Path) -> Listing:
     """
     paths: list[Path] = []
     left_out: Counter[str] = Counter()
-    read_here = frozenset(pictures.suffixes())
+    read_here = frozenset(preprocessing.suffixes())
     for place, folders, names in os.walk(folder, onerror=_refuse):
         kinds = {name: _kind_of_folder(Path(place, name)) for name in folders}
         left_out.update(kind for kind in kinds.values() if kind)
@@ -79,7 +78,7 @@ def is_passed_over(folder: str) -> bool:
 
 def loose(folder: Path) -> list[Path]:
     """The pictures in the folder itself, sorted, none of those below."""
-    read_here = frozenset(pictures.suffixes())
+    read_here = frozenset(preprocessing.suffixes())
     return sorted(path for path in folder.iterdir() if path.is_file() and not _kind_of_file(path, read_here))
 
 
@@ -99,7 +98,7 @@ def is_loss(left_out: Mapping[str, int]) -> bool:
 
 def none_in(place: str, listing: Listing) -> DataError:
     """The error for a place without pictures: it names what lies there instead."""
-    suffixes = " ".join(pictures.suffixes())
+    suffixes = " ".join(preprocessing.suffixes())
     if not listing.left_out:
         return DataError(f"{place} holds no pictures.", f"remove it, or add pictures ({suffixes})")
     mends = dict.fromkeys(mend for kind in listing.left_out if (mend := _mend(kind)))
@@ -139,7 +138,7 @@ def _kind_of_file(path: Path, read_here: Set[str]) -> str:
         return SPECIAL
     if not status.st_size:
         return EMPTY
-    return "" if is_known or pictures.is_picture(path) else NO_SUFFIX
+    return "" if is_known or preprocessing.is_picture(path) else NO_SUFFIX
 
 
 def _mend(kind: str) -> str:

@@ -75,7 +75,7 @@ BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 HEAD_BYTES = 64
 
 
-def of_content(head: bytes) -> Foreign | None:
+def recognise(head: bytes) -> Foreign | None:
     """The kind of a file by its first HEAD_BYTES; None if they tell none."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for kind in KINDS:

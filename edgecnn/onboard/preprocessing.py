@@ -163,7 +163,7 @@ def _explained(error: Exception, source: Path | bytes) -> tuple[str, str]:
     if name != "UnidentifiedImageError":
         return str(error).rstrip(".") or name, hint
     with io.BytesIO(source) if isinstance(source, bytes) else files.open_regular(source) as stream:
-        foreign = picture_formats.of_content(stream.read(picture_formats.HEAD_BYTES))
+        foreign = picture_formats.recognise(stream.read(picture_formats.HEAD_BYTES))
         if foreign:
             return f"it holds {foreign.name}", foreign.mend.replace("them", "it")  # which speaks of many files
         stream.seek(0)

@@ -28,7 +28,7 @@ from contextlib import AbstractContextManager
 
 from edgecnn.boards import Board
 from edgecnn.boards.emulated import image, machine, provisioned, user_mode
-from edgecnn.boards.emulated.machine import Machine
+from edgecnn.boards.emulated.machine import EmulatedMachine
 from edgecnn.boards.ssh import link, remote
 from edgecnn.boards.ssh.link import Link
 from edgecnn.errors import EnvironmentUnfit, UsageError, nearest
@@ -37,18 +37,18 @@ from edgecnn.records.environment import Environment
 
 
 @contextlib.contextmanager
-def open(address: str) -> Iterator[EmulatedBoard]:
+def open_board(address: str) -> Iterator[EmulatedBoard]:
     """Start the board; an ARM one is booted, its image made first if there is none.
 
     Raises UsageError for one that is not known.
     """
     if address in user_mode.CORES:
-        with user_mode.open(address) as core:
+        with user_mode.open_core(address) as core:
             yield EmulatedBoard(core, f"emulated {address}")
         return
     with (
         boot(address) as guest,
-        remote.open(machine.HOST, guest.ssh_options, f"emulated:{address}") as board,
+        remote.open_board(machine.HOST, guest.ssh_options, f"emulated:{address}") as board,
     ):
         yield EmulatedBoard(board, model(address))
 
@@ -65,7 +65,7 @@ def _connect(address: str) -> Iterator[Link]:
 
 
 @contextlib.contextmanager
-def boot(address: str) -> Iterator[Machine]:
+def boot(address: str) -> Iterator[EmulatedMachine]:
     """The ARM board with its packages on it, fresh from its image: what it writes is gone with it."""
     if address not in machine.BOARDS:
         raise UsageError(

@@ -53,7 +53,7 @@ CONFIG = """Host {host}
 
 
 @contextlib.contextmanager
-def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator[Machine]:
+def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator[EmulatedMachine]:
     """A machine that answers on its ssh port, gone when the block is left or this process dies.
 
     name: one of CPUS. What it writes to its disk is lost with it, unless `keep`. Raises EnvironmentUnfit
@@ -71,7 +71,7 @@ def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator
             start_new_session=True,  # Ctrl-C is for us; it then ends here, in order
         )
         try:
-            machine = Machine(process, Path(folder))
+            machine = EmulatedMachine(process, Path(folder))
             try:
                 machine.await_ssh(image, time.monotonic() + BOOT_TIMEOUT_S)
             except (OSError, EOFError, ValueError, TimeoutError) as error:
@@ -85,7 +85,7 @@ def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator
             process.communicate()
 
 
-class Machine:
+class EmulatedMachine:
     """A machine that runs."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:

@@ -17,7 +17,7 @@ from edgecnn.boards.ssh import board_facts, preflight, provision, remote
 from edgecnn.boards.ssh.link import connect
 from edgecnn.common import console, documents, files
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.onboard import archive as ship
+from edgecnn.onboard import archive
 
 MAKER = "pi5"
 """The core it is made on; what is on the disk is the same for all."""
@@ -78,9 +78,9 @@ def _fill(image: Image, disk: Path, packages: Sequence[str]) -> None:
             site = provision.provision(link, facts, packages)
             preflight.require(facts)
             assert facts.python is not None
-            archive = "/tmp/worker.pyz"
-            link.push(ship.archive(), archive)
-            words = ["env", f"PYTHONPATH={site}", facts.python.path, *remote.ISOLATED, "-c", WARM_UP, archive]
+            worker = "/tmp/worker.pyz"
+            link.push(archive.worker(), worker)
+            words = ["env", f"PYTHONPATH={site}", facts.python.path, *remote.ISOLATED, "-c", WARM_UP, worker]
             done = link.run(words)
             if done.returncode:
                 raise EnvironmentUnfit(f"The packages do not import on the emulated board: {done.stderr.strip()}")

@@ -60,12 +60,12 @@ def require() -> None:
 
 
 @contextlib.contextmanager
-def open(level: str) -> Iterator[UserMode]:
+def open_core(level: str) -> Iterator[UserMode]:
     """The core of a level of CORES, ready to measure. Raises EnvironmentUnfit where it cannot be emulated."""
     require()
     with scratch.folder() as folder:
         worker, cpuinfo = folder / "worker.pyz", folder / "cpuinfo"
-        archive.write(worker)
+        archive.write_worker(worker)
         core = CORES[level]
         cpuinfo.write_text(f"model name\t: {core.name}\nflags\t\t: {core.flags}\n", encoding="utf-8")
         yield UserMode(level, worker, cpuinfo)

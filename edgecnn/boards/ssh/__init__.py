@@ -13,22 +13,22 @@ from edgecnn.boards.ssh.remote import RemoteBoard
 
 
 @contextlib.contextmanager
-def open(address: str) -> Iterator[RemoteBoard]:
+def open_board(address: str) -> Iterator[RemoteBoard]:
     """`address` is what follows "ssh:", or the name of a named board."""
-    one = at(address)
+    one = resolve(address)
     name = address if not address.startswith("//") else f"ssh:{address}"
-    with remote.open(one.address, name=name, python=one.python) as board:
+    with remote.open_board(one.address, name=name, python=one.python) as board:
         yield board
 
 
 @contextlib.contextmanager
 def connect(address: str) -> Iterator[Link]:
     """The bare link, for what needs no worker."""
-    with link.connect(at(address).address) as one:
+    with link.connect(resolve(address).address) as one:
         yield one
 
 
-def at(address: str) -> NamedBoard:
+def resolve(address: str) -> NamedBoard:
     """Where it is: a named board's file, or the address itself."""
     if address in _named.names():
         return _named.read(address)

@@ -65,7 +65,7 @@ print(freed)
 """
 
 
-class Depot:
+class BoardCache:
     """The cache of one board, through one link."""
 
     def __init__(self, link: Link, facts: BoardFacts) -> None:

@@ -48,7 +48,7 @@ class Mark:
         return f"{self.first}{self.second}".encode()
 
     def framed(self, argv: Sequence[str]) -> str:
-        """The command line that runs `argv` between marks; `answer` and `within` read what comes of it."""
+        """The command line that runs `argv` between marks; `answer` and `command_stderr` read what comes of it."""
         return shlex.join(["sh", "-c", FRAMED, "sh", self.first, self.second, *argv])
 
     def announced(self, argv: Sequence[str]) -> str:
@@ -62,7 +62,7 @@ class Mark:
         code = _CODE.match(tail)
         return (int(code[1]), body) if end and code else None
 
-    def within(self, stderr: bytes) -> bytes:
+    def command_stderr(self, stderr: bytes) -> bytes:
         """The command's own stderr; all of it if there is no mark in it, for then ssh itself complains."""
         noise, begin, rest = stderr.partition(self.text)
         return rest.partition(self.text)[0] if begin else noise

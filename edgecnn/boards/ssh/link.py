@@ -55,7 +55,7 @@ exec cat -- "$1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CommandResult:
     """What a command on the board gave; its return code is 128 + n for one that a shell saw end by signal n."""
 
     returncode: int
@@ -103,7 +103,9 @@ class Link:
         self.destination = destination
         self._command = tuple(command)
 
-    def run(self, argv: Sequence[str], stdin: bytes | IO[bytes] = b"", timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
+    def run(
+        self, argv: Sequence[str], stdin: bytes | IO[bytes] = b"", timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> CommandResult:
         """Run a program there to its end; no shell sees an unquoted word of `argv`.
 
         Raises LinkError when the link is cut, or no answer came within `timeout_s`; BoardUnfit for one that is longer
@@ -114,7 +116,9 @@ class Link:
         answer = mark.answer(stdout)
         if answer is None:
             raise self._unanswered(argv[0], mark.text in stdout, stdout + stderr)
-        return Answer(returncode=answer[0], stdout=answer[1], stderr=mark.within(stderr).decode(errors="replace"))
+        return CommandResult(
+            returncode=answer[0], stdout=answer[1], stderr=mark.command_stderr(stderr).decode(errors="replace")
+        )
 
     def _ended(self, line: str, stdin: bytes | IO[bytes], timeout_s: float) -> tuple[int, bytes, bytes]:
         """(exit code, stdout, stderr) of ssh with one command line."""
@@ -141,7 +145,7 @@ class Link:
         arguments: Sequence[str] = (),
         stdin: bytes | IO[bytes] = b"",
         timeout_s: float = ANSWER_TIMEOUT_S,
-    ) -> Answer:
+    ) -> CommandResult:
         """Run a POSIX sh script there, `arguments` being its $1, $2, …"""
         return self.run(["sh", "-c", text, "sh", *arguments], stdin, timeout_s)
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.boards.ssh import board_cache
-from edgecnn.boards.ssh.board_cache import Depot
+from edgecnn.boards.ssh.board_cache import BoardCache
 from edgecnn.boards.ssh.board_facts import BoardFacts, Python
 from edgecnn.boards.ssh.link import Link
 from edgecnn.boards.ssh.preflight import require
@@ -36,7 +36,7 @@ def provision(link: Link, facts: BoardFacts, packages: Sequence[str]) -> str:
     for its Python, architecture and glibc, or there is no room; LinkError when the link is cut.
     """
     require(facts, [name.partition("==")[0] for name in packages])
-    return Depot(link, facts).unpack(site_archive(facts, packages))
+    return BoardCache(link, facts).unpack(site_archive(facts, packages))
 
 
 def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 
 from edgecnn.boards import _reply
 from edgecnn.boards.ssh import board_cache, board_facts, preflight
-from edgecnn.boards.ssh.board_cache import Depot
+from edgecnn.boards.ssh.board_cache import BoardCache
 from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.failures import LONGEST_WORDS
 from edgecnn.boards.ssh.line_session import LineSession
@@ -25,8 +25,7 @@ from edgecnn.boards.ssh.provision import provision
 from edgecnn.common import config, console, documents, replies, scratch
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import BoardUnfit, LinkError
-from edgecnn.onboard import agent, runtimes
-from edgecnn.onboard import archive as ship
+from edgecnn.onboard import agent, archive, runtimes
 from edgecnn.onboard.job import Job, LabelledSet, Outcome
 from edgecnn.records import model_files
 from edgecnn.records.environment import Environment
@@ -56,7 +55,7 @@ def packages() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def open(
+def open_board(
     destination: str,
     options: Sequence[str] = (),
     name: str | None = None,
@@ -94,7 +93,7 @@ class RemoteBoard:
         self._stack = contextlib.ExitStack()
         self._is_lost = False
         self._facts: BoardFacts
-        self._depot: Depot
+        self._cache: BoardCache
         self._session: LineSession
         self._worker: str
         self._site: str
@@ -109,14 +108,14 @@ class RemoteBoard:
         link = self._stack.enter_context(connect(self._destination, self._options))
         self._facts = board_facts.read(link, self._python)
         preflight.require(self._facts, self._wanted)
-        self._depot = Depot(link, self._facts)
-        source = self._depot.put(Path(agent.__file__), "agent.py")
+        self._cache = BoardCache(link, self._facts)
+        source = self._cache.put(Path(agent.__file__), "agent.py")
         lock = f"{self._facts.cache}/lock"
         agent_argv = [self._interpreter, *preflight.STANDARD_LIBRARY_ONLY, source, lock, self._owner]
         self._session = self._stack.enter_context(link.session(agent_argv))
         _check_ours(self._destination, self._received(HELD_TIMEOUT_S))
         self._site = provision(link, self._facts, self._wanted)
-        self._worker = self._depot.put(ship.archive(), "worker.pyz")
+        self._worker = self._cache.put(archive.worker(), "worker.pyz")
 
     def detach(self) -> None:
         """End what runs there, and close the link."""
@@ -174,13 +173,13 @@ class RemoteBoard:
 
     def _sent(self, job: Job) -> Job:
         """The job with every path a path there, and every file in its place."""
-        there = dataclasses.replace(job, model=self._depot.put_model(Path(job.model)))
+        there = dataclasses.replace(job, model=self._cache.put_model(Path(job.model)))
         if job.accuracy:
             images, labels = Path(job.accuracy.images), Path(job.accuracy.labels)
-            sent = LabelledSet(images=self._depot.put(images, images.name), labels=self._depot.put(labels, labels.name))
+            sent = LabelledSet(images=self._cache.put(images, images.name), labels=self._cache.put(labels, labels.name))
             there = dataclasses.replace(there, accuracy=sent)
         if job.replay:
-            there = dataclasses.replace(there, replay=self._depot.put(Path(job.replay), Path(job.replay).name))
+            there = dataclasses.replace(there, replay=self._cache.put(Path(job.replay), Path(job.replay).name))
         if job.end_to_end:
             folder = self._sent_folder(job.end_to_end.folder, "pictures.zip")
             there = dataclasses.replace(there, end_to_end=dataclasses.replace(job.end_to_end, folder=folder))
@@ -192,9 +191,9 @@ class RemoteBoard:
     def _sent_folder(self, folder: str, name: str) -> str:
         """The folder's path there, all its files in it."""
         with scratch.folder() as work:
-            archive = work / name
-            board_cache.pack(Path(folder), archive)
-            return self._depot.unpack(archive)
+            packed = work / name
+            board_cache.pack(Path(folder), packed)
+            return self._cache.unpack(packed)
 
     def _lost(self) -> LinkError:
         return LinkError(

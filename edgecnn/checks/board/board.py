@@ -111,7 +111,7 @@ def info(board: str) -> BoardInfo:
     """Read what a board is, in one round trip. Raises LinkError."""
     link = boards.connect(board)
     if link is None:
-        with boards.open(board) as ready:
+        with boards.open_board(board) as ready:
             machine = ready.facts()
         return BoardInfo(name=environment.machine_name(machine), facts=environment.to_table(machine))
     with link as connected:
@@ -132,7 +132,7 @@ def doctor(board: str) -> Iterator[Check]:
     link = boards.connect(board)
     if link is not None:
         yield from _examine(link, boards.preferred_python(board))
-    with boards.open(board) as ready:
+    with boards.open_board(board) as ready:
         machine = ready.facts()
         if link is None:
             yield Check("ok", environment.machine_name(machine))

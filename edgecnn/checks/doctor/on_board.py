@@ -24,7 +24,7 @@ SHOWN = 8
 
 def look(one: Artifact, board: str) -> tuple[Environment, list[Finding]]:
     """The board, and what became of the file there. Raises LinkError or BoardUnfit if it cannot be had."""
-    with boards.open(board) as there:
+    with boards.open_board(board) as there:
         facts = there.facts()
         return facts, list(_run(one, there, facts.packages))
 

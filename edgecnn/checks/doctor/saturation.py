@@ -158,7 +158,7 @@ def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path
     """The logits (N, K) on a board. Raises what opening it and running there raises."""
     np.save(shown, pixels)
     job = Job.for_artifact(model, "onnxruntime", replay=str(shown))
-    with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:
+    with console.progress(f"asking {board}", 1) as advance, boards.open_board(board) as there:
         outputs: Any = there.run(job).replay
         advance(1)
     return artifacts.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)

@@ -23,7 +23,7 @@ STDIN = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Classification:
     """What a model says to one picture."""
 
     top: tuple[tuple[str, float], ...]
@@ -51,9 +51,9 @@ class Classifier:
         self._artifact = bundle.artifact
         self._max_pixels = max_pixels
         runtime = runtimes.get(bundle.manifest.runtime)
-        self._session = runtime.open(bundle.artifact.path, num_threads)
+        self._session = runtime.open_session(bundle.artifact.path, num_threads)
 
-    def __call__(self, picture: Path | bytes) -> Answer:
+    def __call__(self, picture: Path | bytes) -> Classification:
         """Classify a file, or a picture's encoded bytes. Raises DataError if it cannot be read."""
         size, start = self._artifact.preprocessing, time.perf_counter()
         pixels = preprocessing.decode(
@@ -66,7 +66,7 @@ class Classifier:
         if not np.isfinite(scores).all():
             raise ModelFileError(f"{self._artifact.path} answers with logits that are not numbers.")
         best = np.argsort(-scores, kind="stable")[:TOP]
-        return Answer(
+        return Classification(
             top=tuple((self._artifact.labels[i], round(float(scores[i]), 6)) for i in best),
             ms=(time.perf_counter() - start) * 1e3,
             inference_ms=(after - before) * 1e3,

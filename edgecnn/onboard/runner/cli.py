@@ -28,7 +28,7 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
     """Answer one command with the bundle in `folder`; returns the exit code."""
     try:
         options = _parser().parse_args(arguments)
-        return int(options.command(contents.open(folder), options))
+        return int(options.command(contents.open_bundle(folder), options))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -124,11 +124,11 @@ def serve(bundle: Contents, options: argparse.Namespace) -> int:
     from edgecnn.onboard.runner import running
     from edgecnn.onboard.runner import serve as http
     from edgecnn.onboard.runner.classify import Classifier
-    from edgecnn.onboard.runner.server import Limits, Model
+    from edgecnn.onboard.runner.server import Limits, LoadedModel
 
-    def load() -> Model:
-        current = contents.open(bundle.folder)
-        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
+    def load() -> LoadedModel:
+        current = contents.open_bundle(bundle.folder)
+        return LoadedModel(current, Classifier(current, options.num_threads, options.max_pixels))
 
     limits = Limits(
         queue=options.queue,

@@ -69,7 +69,7 @@ class Contents:
             raise ModelFileError(f"{path} holds no golden vectors: {error}.", AGAIN) from error
 
 
-def open(folder: Path) -> Contents:
+def open_bundle(folder: Path) -> Contents:
     """The bundle in `folder`. Raises ModelFileError if it is none, or if model and card do not match."""
     with KIND.expected(folder):
         try:

@@ -25,7 +25,7 @@ summation, so `int8` is expected to be identical; with float operators inside, a
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class GoldenComparison:
     """Two output tensors of the same pictures."""
 
     verdict: Literal["identical", "within", "different"]
@@ -46,7 +46,7 @@ class Comparison:
         return EXIT_UNFIT if self.verdict == "within" and self.max_lsb is not None else EXIT_PASS
 
 
-def selftest(bundle: Contents, num_threads: int = 1) -> Comparison:
+def selftest(bundle: Contents, num_threads: int = 1) -> GoldenComparison:
     """Check every file against the manifest, then run all golden pictures.
 
     Raises ModelFileError for a damaged bundle, MissingPackage without its runtime.
@@ -56,7 +56,7 @@ def selftest(bundle: Contents, num_threads: int = 1) -> Comparison:
     return compare(Classifier(bundle, num_threads).outputs(images), expected)
 
 
-def compare(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> Comparison:
+def compare(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> GoldenComparison:
     """Outputs (N, ...) of this machine against those of the one that exported."""
     if here.shape != there.shape or here.dtype != there.dtype:
         shapes = [f"{array.dtype} {array.shape}" for array in (here, there)]
@@ -76,12 +76,12 @@ def compare(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> Comparison:
         counts |= {"max_lsb": None, "max_relative": relative}
         allowed, size = relative <= RELATIVE_TOLERANCE, f"{relative:.1e} relative"
     if differing == 0:
-        return Comparison(verdict="identical", sentence="every bit as exported", **counts)
+        return GoldenComparison(verdict="identical", sentence="every bit as exported", **counts)
     sentence = f"{differing} of {there.size} values differ, by up to {size}"
-    return Comparison(verdict="within" if allowed else "different", sentence=sentence, **counts)
+    return GoldenComparison(verdict="within" if allowed else "different", sentence=sentence, **counts)
 
 
-def table(bundle: Contents, comparison: Comparison) -> dict[str, Any]:
+def table(bundle: Contents, comparison: GoldenComparison) -> dict[str, Any]:
     """As JSON has it: the outcome, and the runtime and versions it is about."""
     here = environment.here()
     return {
@@ -109,8 +109,8 @@ def _cause(bundle: Contents, here: Environment) -> str | None:
     return f"{bundle.artifact.name} multiplies uint8 by int8, and {clause}: export it again."
 
 
-def _different(sentence: str, there: npt.NDArray[Any]) -> Comparison:
-    return Comparison(
+def _different(sentence: str, there: npt.NDArray[Any]) -> GoldenComparison:
+    return GoldenComparison(
         verdict="different",
         sentence=sentence,
         pictures=len(there),

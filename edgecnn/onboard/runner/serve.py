@@ -19,7 +19,7 @@ from typing import Literal
 from edgecnn.common.escapes import say
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.onboard.runner import classify
-from edgecnn.onboard.runner.server import Limits, Model, Server
+from edgecnn.onboard.runner.server import Limits, LoadedModel, Server
 
 BACKLOG = 128
 RECEIVE_BUFFER_BYTES = 65_536
@@ -33,7 +33,7 @@ Next = Literal["stay", "hand over", "end"]
 
 
 def serve(
-    load: Callable[[], Model],
+    load: Callable[[], LoadedModel],
     host: str,
     port: int,
     limits: Limits,

@@ -55,7 +55,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Model:
+class LoadedModel:
     """What answers: a bundle and its classifier are replaced together."""
 
     bundle: Contents
@@ -65,7 +65,7 @@ class Model:
 class Server:
     """One event loop for at most CONNECTIONS connections, and one picture at a time in the model."""
 
-    def __init__(self, load: Callable[[], Model], limits: Limits) -> None:
+    def __init__(self, load: Callable[[], LoadedModel], limits: Limits) -> None:
         self.model = load()
         self.limits = limits
         self.metrics = Metrics(self.model.bundle)

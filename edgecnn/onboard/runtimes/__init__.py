@@ -33,7 +33,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kernel:
+class KernelProfile:
     """One operator, as the engine's own profiler tells it."""
 
     place: int
@@ -57,10 +57,10 @@ class Runtime(Protocol):
     says nothing. A bench takes it when it is asked for its files by name."""
 
     def import_engine(self) -> None:
-        """Import the engine, so that `open` can be timed without it. Raises MissingPackage."""
+        """Import the engine, so that `open_session` can be timed without it. Raises MissingPackage."""
         ...
 
-    def open(self, path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> Session:
+    def open_session(self, path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> Session:
         """Load a model file; a lowered one is run as it is, with nothing left to optimise.
 
         `output` names the one of several outputs that is fetched; without it, or if there is none of that name (a
@@ -74,7 +74,7 @@ class Runtime(Protocol):
         """Write the graph as the engine executes it here, fused and laid out for this CPU, as a model file."""
         ...
 
-    def profile(self, lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
+    def profile(self, lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
         """The engine's own profile of a lowered file on the input `x`, in execution order; () if it has none.
 
         What a profiler costs is in its times.

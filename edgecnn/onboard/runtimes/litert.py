@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.onboard.opening import opening
-from edgecnn.onboard.runtimes import Kernel
+from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.onboard.runtimes._stderr import notes_apart
 
 FORMATS = ("tflite",)
@@ -27,7 +27,7 @@ def import_engine() -> None:
         raise MissingPackage(PACKAGE, None, "Running .tflite files") from error
 
 
-def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> LiteRTSession:
+def open_session(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> LiteRTSession:
     import_engine()
     from ai_edge_litert.interpreter import Interpreter
 
@@ -49,7 +49,7 @@ def lower(path: Path, target: Path) -> None:
     shutil.copyfile(path, target)
 
 
-def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
     """None: the Python package has no profiler."""
     return ()
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgecnn.common import documents, scratch
 from edgecnn.errors import MissingPackage, ModelFileError
 from edgecnn.onboard.opening import opening
-from edgecnn.onboard.runtimes import Kernel
+from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.records import model_files
 
 FORMATS = ("onnx",)
@@ -37,7 +37,7 @@ def import_engine() -> None:
     onnxruntime.disable_telemetry_events()  # beside ORT_DISABLE_TELEMETRY, which an older one does not read
 
 
-def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> OnnxRuntimeSession:
+def open_session(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> OnnxRuntimeSession:
     options = _options(num_threads, lowered)
     with opening(path):
         return OnnxRuntimeSession(_load(path, options), path, output)
@@ -51,7 +51,7 @@ def lower(path: Path, target: Path) -> None:
     _load(path, options, model_files.whole(path))
 
 
-def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
     """Whole microseconds, and a few of its own in each: it looks at shapes and memory inside what it times."""
     options = _options(num_threads, lowered=True)
     options.enable_profiling = True
@@ -70,10 +70,10 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
     return tuple(_kernel(place, runs) for place, runs in found.items())
 
 
-def _kernel(place: int, runs: list[Any]) -> Kernel:
+def _kernel(place: int, runs: list[Any]) -> KernelProfile:
     told = runs[-1]["args"]
     outputs = [next(iter(one.items())) for one in told["output_type_shape"]]
-    return Kernel(
+    return KernelProfile(
         place=place,
         operator=told["op_name"],
         dtypes=tuple(DTYPES.get(dtype, dtype) for dtype, _ in outputs),

@@ -18,7 +18,7 @@ from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.onboard import c_array
 from edgecnn.onboard.opening import opening
-from edgecnn.onboard.runtimes import Kernel
+from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.onboard.runtimes._stderr import notes_apart
 
 FORMATS = ("c",)
@@ -35,7 +35,7 @@ def import_engine() -> None:
         raise MissingPackage(PACKAGE, None, "Running C arrays as a microcontroller does") from error
 
 
-def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> MicroSession:
+def open_session(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> MicroSession:
     """In the very arena the header states; there is one thread and one output, whatever else is asked for."""
     import_engine()
     try:
@@ -54,7 +54,7 @@ def lower(path: Path, target: Path) -> None:
     target.write_bytes(path.read_bytes())
 
 
-def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
     """None: its times would say nothing."""
     return ()
 

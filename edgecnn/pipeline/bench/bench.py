@@ -56,7 +56,7 @@ def bench(
     """
     found = candidates.find(targets, suite, data, pictures)
     path = benches.destination(targets, suite, output)
-    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
+    with benches.alone(path, output), boards.open_board(suite.board) as board, scratch.folder() as work:
         machine = board.facts()
         found = candidates.installed(found, machine, suite)
         shelf = Shelf(work, suite.limit, suite.only_unseen)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.boards.ssh.link import Answer
+from edgecnn.boards.ssh.link import CommandResult
 from edgecnn.common import replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.common.signals import ending_signal
@@ -19,7 +19,7 @@ from edgecnn.pipeline.deploy.installed import Installed
 from edgecnn.records import artifact as artifacts
 
 
-def passed(answer: Answer, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
+def passed(answer: CommandResult, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
     """The selftest's JSON if it lets the release through."""
     try:
         table = replies.table(answer.stdout)
@@ -58,7 +58,7 @@ def require_same_answer(there: Installed, release: str, made: Bundle, board: str
         raise GateFailed(f"{made.artifact.name} calls a golden picture {called} on {board}, not {sorted(best)[0]!r}.")
 
 
-def _broken(answer: Answer, command: str, board: str) -> EnvironmentUnfit:
+def _broken(answer: CommandResult, command: str, board: str) -> EnvironmentUnfit:
     if name := ending_signal(answer.returncode):
         return EnvironmentUnfit(
             f"`{command}` of the new release was ended by {name} on {board}.", "what was there before is untouched"

@@ -20,8 +20,7 @@ from edgecnn.common import documents, escapes, files
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
 from edgecnn.formats.onnx import saturation
-from edgecnn.onboard import archive as ship
-from edgecnn.onboard import golden, runtimes
+from edgecnn.onboard import archive, golden, runtimes
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.contents import Manifest
 from edgecnn.records import artifact, model_files, settling, verdicts
@@ -92,7 +91,7 @@ def make(one: Artifact, strict: bool = False) -> Bundle:
         card.name: card.read_bytes(),
         contents.LABELS: "".join(f"{escapes.line(label)}\n" for label in one.labels).encode(),
         contents.GOLDEN: _golden(one),
-        contents.PROGRAM: ship.runner(),
+        contents.PROGRAM: archive.runner(),
         contents.README: _readme(one, name, runtime, packages).encode(),
     }
     manifest = Manifest(

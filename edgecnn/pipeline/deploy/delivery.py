@@ -14,12 +14,12 @@ from typing import Any
 from edgecnn import boards
 from edgecnn.boards.ssh import board_facts, preflight, provision, remote
 from edgecnn.boards.ssh.board_facts import BoardFacts
-from edgecnn.boards.ssh.link import Answer, Link
+from edgecnn.boards.ssh.link import CommandResult, Link
 from edgecnn.common import console, files
 from edgecnn.errors import EnvironmentUnfit, GateFailed, UsageError
 from edgecnn.pipeline.deploy import acceptance, installed, service
 from edgecnn.pipeline.deploy.bundle import Bundle
-from edgecnn.pipeline.deploy.installed import Installed, Model, Status, Told
+from edgecnn.pipeline.deploy.installed import Installed, ReleasedModel, Status, Told
 
 ID_DIGITS = 12
 """Of sha256, to tell a board's few releases apart; the manifest has the whole digests."""
@@ -118,7 +118,7 @@ def report(told: Told, release: str, name: str, board: str) -> None:
         )
 
 
-def _sent(link: Link, facts: BoardFacts, made: Bundle, there: Installed, status: Status) -> tuple[str, Answer]:
+def _sent(link: Link, facts: BoardFacts, made: Bundle, there: Installed, status: Status) -> tuple[str, CommandResult]:
     """Have the bundle as a release on the board: (its id, its selftest). One that works already is not sent again."""
     packages = _packages(link, facts, made)
     archive = made.archive()
@@ -142,7 +142,7 @@ def _start_service(link: Link, facts: BoardFacts, name: str) -> None:
         )
 
 
-def _ask_across(now: Model, new: Model, name: str, board: str, across_runs: bool) -> None:
+def _ask_across(now: ReleasedModel, new: ReleasedModel, name: str, board: str, across_runs: bool) -> None:
     """Raises UsageError where the model that is there is another run's and nobody has said that it may go.
 
     That of another training of the same run makes way, and is named.

@@ -16,7 +16,7 @@ from edgecnn.common import console
 from edgecnn.errors import UsageError
 from edgecnn.pipeline.deploy import bundle, delivery, service
 from edgecnn.pipeline.deploy.delivery import Deployment
-from edgecnn.pipeline.deploy.installed import Installed, Model, Status
+from edgecnn.pipeline.deploy.installed import Installed, ReleasedModel, Status
 from edgecnn.records.run import reads_exports
 
 
@@ -29,7 +29,7 @@ class Rollback:
     before: str
     """The release that was current."""
     current: str
-    model: Model
+    model: ReleasedModel
     """What the current release holds."""
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from edgecnn.boards.ssh import preflight
 from edgecnn.boards.ssh.board_facts import BoardFacts
-from edgecnn.boards.ssh.link import Answer, Link
+from edgecnn.boards.ssh.link import CommandResult, Link
 from edgecnn.common import config, replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import BoardUnfit, EdgecnnError, PlanError, UsageError
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class ReleasedModel:
     """What a release holds, by its own card; None for what that does not say."""
 
     model: str | None = None
@@ -32,11 +32,11 @@ class Model:
     classes_sha256: str | None = None
     """Of its class names, in their order."""
 
-    def has_other_weights(self, other: Model) -> bool:
+    def has_other_weights(self, other: ReleasedModel) -> bool:
         """Whether the `other` one is known to come from another training; nobody can tell of what has no run."""
         return other.run_sha256 is not None and other.run_sha256 != self.run_sha256
 
-    def is_of_another_run(self, other: Model) -> bool:
+    def is_of_another_run(self, other: ReleasedModel) -> bool:
         """Whether the `other` one is known to be another run's, and no earlier or later training of the same one.
 
         Trained anew, a run keeps its name and its classes.
@@ -57,7 +57,7 @@ class Status:
     history: tuple[str, ...]
     """From the oldest to the current one."""
     releases: tuple[str, ...]
-    models: Mapping[str, Model]
+    models: Mapping[str, ReleasedModel]
     """By release."""
     serving: Mapping[str, str]
     """The release each server answers with, by its process."""
@@ -67,12 +67,12 @@ class Status:
         """The release a rollback goes to."""
         return self.history[-2] if len(self.history) > 1 else None
 
-    def model(self, release: str | None) -> Model:
-        return self.models.get(release or "", Model())
+    def model(self, release: str | None) -> ReleasedModel:
+        return self.models.get(release or "", ReleasedModel())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
+class ServerProcess:
     """A process there that answers HTTP."""
 
     pid: int
@@ -85,12 +85,12 @@ class Server:
 class Told:
     """What the servers made of a release that became the current one."""
 
-    told: tuple[Server, ...] = ()
+    told: tuple[ServerProcess, ...] = ()
     """They answer with it now."""
-    ended: tuple[Server, ...] = ()
-    refused: tuple[Server, ...] = ()
+    ended: tuple[ServerProcess, ...] = ()
+    refused: tuple[ServerProcess, ...] = ()
     """They tried it and stay with what they have."""
-    deaf: tuple[Server, ...] = ()
+    deaf: tuple[ServerProcess, ...] = ()
     """They were not heard of, or cannot be told."""
 
 
@@ -145,11 +145,11 @@ class Installed:
         """Tell the servers there of the current release, and wait for them."""
         return self._ask(Told, "tell")
 
-    def test(self, release: str) -> Answer:
+    def test(self, release: str) -> CommandResult:
         """The runner's selftest in a release, as JSON."""
         return self.run(release, ["selftest", "--json"])
 
-    def run(self, release: str, arguments: list[str], stdin: bytes = b"") -> Answer:
+    def run(self, release: str, arguments: list[str], stdin: bytes = b"") -> CommandResult:
         return self._link.run([f"{self.path}/releases/{release}/run", *arguments], stdin, TEST_TIMEOUT_S)
 
     def _ask(self, cls: type[T], command: str, *arguments: str, kind: type[EdgecnnError] = BoardUnfit) -> T:
@@ -169,9 +169,9 @@ class Installed:
             raise BoardUnfit(f"{failed}: {replies.plain(error.sentence).rstrip('.')}.") from error
 
 
-def model_of(artifact: Artifact) -> Model:
+def model_of(artifact: Artifact) -> ReleasedModel:
     """As a release of it will say."""
-    return Model(
+    return ReleasedModel(
         model=artifact.name,
         run=artifact.run,
         run_sha256=artifact.run_sha256,

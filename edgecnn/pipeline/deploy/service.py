@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.failures import unwritten
-from edgecnn.boards.ssh.link import Answer, Link
+from edgecnn.boards.ssh.link import CommandResult, Link
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit
 
@@ -163,7 +163,7 @@ def _place(facts: BoardFacts, name: str) -> str:
     return f"{facts.home}/.config/systemd/user/{unit_name(name)}"
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: CommandResult) -> str:
     return last_line(answer.stderr) or "systemd gave no reason"
 
 

@@ -85,7 +85,7 @@ def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[T
     formats.get(FORMAT).check()
     recipe, shape, classes = plan.recipe, training.input_shape, len(training.classes)
     macs = budget.cost(recipe.net, shape, classes, "macs")
-    with boards.open(plan.board[0]) as board, scratch.folder() as work:
+    with boards.open_board(plan.board[0]) as board, scratch.folder() as work:
         if not board.keeps_time:
             raise UsageError(
                 f"The board {plan.board[0]!r} keeps no time, so no net can be scaled to a latency there.",

@@ -82,7 +82,7 @@ def profile(
     """
     found = _readable(candidates.find(targets, suite, data, pictures))
     path = benches.destination(targets, suite, output, "-profile")
-    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
+    with benches.alone(path, output), boards.open_board(suite.board) as board, scratch.folder() as work:
         if not board.keeps_time and not board.counts_instructions:
             raise _no_cost()
         machine = board.facts()

@@ -26,7 +26,7 @@ def require(board: str, runtime: str) -> Environment:
 
     MissingPackage if it lacks the runtime, UsageError if it neither keeps time nor counts instructions.
     """
-    with boards.open(board) as machine:
+    with boards.open_board(board) as machine:
         if not machine.keeps_time and not machine.counts_instructions:
             raise UsageError(
                 f"The board {board!r} keeps no time and counts no instructions, so no file has a price there.",
@@ -43,7 +43,7 @@ def price(files: Sequence[Artifact], board: str, runtime: str) -> list[Summary]:
     """What one inference of each file costs on the board, one thread. Raises what the board does."""
     windows: list[list[Window]] = [[] for _ in files]
     counts: list[list[Count]] = [[] for _ in files]
-    with boards.open(board) as machine, console.progress("timing", ROUNDS * len(files)) as advance:
+    with boards.open_board(board) as machine, console.progress("timing", ROUNDS * len(files)) as advance:
         for round_ in range(ROUNDS if machine.keeps_time else 1):  # counts repeat
             for i in boards.in_turns(range(len(files)), round_):
                 _measure(machine, files[i], runtime, windows[i], counts[i])
