@@ -188,7 +188,7 @@ def test_every_board_says_whether_it_keeps_time() -> None:
 
 PARENT = """
 import subprocess, sys, time
-from edgecnn.emulator import leash
+from edgecnn.boards.emulated import leash
 child = subprocess.Popen(leash.command([sys.argv[1], "600"]))
 print(child.pid, flush=True)
 time.sleep(600)

@@ -349,7 +349,7 @@ def test_a_named_board_is_found_by_its_name(lending: Sshd, tmp_path: Path, monke
 
 
 ENDLESS = """
-from edgecnn import agent
+from edgecnn.onboard import agent
 agent.MOST_BYTES = 1_000_000
 for stream in ("1", "2"):
     answer = agent.work(["sh", "-c", f"exec cat /dev/zero >&{stream}"], {}, "")

@@ -1,4 +1,4 @@
-"""What a board is, read in one round trip by a POSIX shell before anything is copied; works without Python there."""
+"""What a board is: read in one round trip by a POSIX shell, before anything is copied and without Python there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from edgecnn.errors import LinkError
 from edgecnn.records import environment
 
 LEAST_PYTHON = (3, 11)
-"""Of the worker, and of the newest onnxruntime."""
+"""The oldest Python that the worker and the newest onnxruntime run on."""
 MOST_BYTES = 1 << 22
-"""Of what a board says of itself: /proc/cpuinfo of 256 cores is a tenth of it."""
+"""The longest report of a board about itself; /proc/cpuinfo of 256 cores is a tenth of it."""
 LONGEST_PATH = 1024
 
 SCRIPT = r"""
@@ -59,7 +59,7 @@ exit 0
 
 @dataclass(frozen=True, kw_only=True)
 class Python:
-    """One interpreter of a board."""
+    """An interpreter of a board."""
 
     path: str
     version: tuple[int, int]
@@ -72,47 +72,47 @@ class Python:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardFacts:
-    """A board as it was when we looked. What it does not tell is None or empty."""
+    """A board as it was when it was read. What it does not tell is None or empty."""
 
     destination: str
     host: str
     user: str
     home: str
     cache: str
-    """The folder that is ours there, absolute; it need not exist."""
+    """The absolute path of our cache there; the folder need not exist yet."""
     arch: str
     userland_bits: int | None
     kernel: str
     os: str
     glibc: tuple[int, int] | None
     model: str | None
-    """From the device tree: "Raspberry Pi 4 Model B Rev 1.4"."""
+    """The device tree's name for the board, as in "Raspberry Pi 4 Model B Rev 1.4"."""
     cpu: str
     features: tuple[str, ...]
     cores: int
     memory_bytes: int | None
     memory_available_bytes: int | None
     disk_free_bytes: int | None
-    """In the file system of `cache`."""
+    """Free space in the file system of `cache`."""
     load_1min: float | None
     governor: str | None
     frequency_mhz: float | None
     temperature_celsius: float | None
     throttled: int | None
-    """The firmware's bits (`environment.Throttling`)."""
+    """The firmware's throttling bits (`records.throttling`)."""
     clock_skew_s: float | None
-    """The board's wall clock less ours, to about a second."""
+    """The board's wall clock minus this machine's, to about a second."""
     tools: tuple[str, ...]
     pythons: tuple[Python, ...]
 
     @property
     def python(self) -> Python | None:
-        """The interpreter we use: the first the worker runs on."""
-        return next((one for one in self.pythons if _is_fit(one)), None)
+        """The interpreter that is used: the first that the worker runs on."""
+        return next((python for python in self.pythons if _is_fit(python)), None)
 
 
 def read(link: Link, python: str | None = None) -> BoardFacts:
-    """Read the board in one round trip; `python` is an interpreter to prefer. Raises LinkError."""
+    """Read what a board is, in one round trip; `python` is an interpreter to prefer. Raises LinkError."""
     before = time.time()
     answer = link.script(SCRIPT, [python] if python else [], timeout_s=60)
     middle = (before + time.time()) / 2
@@ -127,7 +127,7 @@ def read(link: Link, python: str | None = None) -> BoardFacts:
 
 
 def parse(destination: str, text: str, now_s: float) -> BoardFacts:
-    """The script's output as BoardFacts; `now_s` is our wall clock when it ran."""
+    """Parse the script's output; `now_s` is this machine's wall clock when it ran."""
     parts = {name: body.strip() for name, body in _parts(text)}
     cpu = environment.cpu_facts(parts.get("cpuinfo", ""))
     memory = dict(re.findall(r"^(\w+):\s+([0-9]{1,15}) kB", parts.get("memory", ""), re.M))
@@ -166,12 +166,12 @@ def parse(destination: str, text: str, now_s: float) -> BoardFacts:
 
 
 def to_table(facts: BoardFacts) -> dict[str, object]:
-    """As JSON takes it."""
+    """Return the facts by name, as JSON takes them."""
     return dataclasses.asdict(facts)
 
 
 def is_place(path: str) -> bool:
-    """Whether it is an absolute path that can stand in a command, a sentence and a table."""
+    """Whether this is an absolute path that can stand in a command, a sentence and a table."""
     return path.startswith("/") and path.isprintable() and len(path) <= LONGEST_PATH
 
 
@@ -180,21 +180,21 @@ def _is_fit(python: Python) -> bool:
 
 
 def _pythons(text: str) -> tuple[Python, ...]:
-    """Each interpreter once, though it goes by several names."""
-    found: dict[str, Python] = {}
+    """List each interpreter once, though it may go by several names."""
+    pythons: dict[str, Python] = {}
     for line in text.splitlines():
         match = re.fullmatch(
             r"([0-9]{1,4}) ([0-9]{1,4}) ([0-9]{1,4}) (\S+) (/.*) (/.*)", line
         )  # a space may be in both
         if match and is_place(match[6]):
             version, real = (int(match[1]), int(match[2])), match[5]
-            known = Python(path=match[6], version=version, bits=int(match[3]), implementation=replies.plain(match[4]))
-            found.setdefault(real, known)
-    return tuple(found.values())
+            python = Python(path=match[6], version=version, bits=int(match[3]), implementation=replies.plain(match[4]))
+            pythons.setdefault(real, python)
+    return tuple(pythons.values())
 
 
 def _disk_free_bytes(text: str) -> int | None:
-    """Of `df -Pk`: the fourth of the last line's columns is what is available, in kB of 1024 (POSIX)."""
+    """Read `df -Pk`: the fourth column of the last line is what is available, in units of 1024 bytes (POSIX)."""
     words = text.splitlines()[-1].split() if text else []
     blocks = _whole(words[3]) if len(words) >= 6 else None
     return None if blocks is None else blocks * 1024
@@ -205,7 +205,7 @@ def _kilobytes(memory: Mapping[str, str], key: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    """A number as these files have it: in decimals, and finite."""
+    """Read a number as these files have it: decimal and finite; None for anything else."""
     return float(text) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", text) else None
 
 
@@ -214,7 +214,7 @@ def _whole(text: str) -> int | None:
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """(name, body) of each part that the script printed."""
+    """Yield (name, body) of each part that the script printed."""
     marks = [*re.finditer(r"^==(\w{1,20})\n", text, re.M)]
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     for mark, end in zip(marks, ends, strict=False):

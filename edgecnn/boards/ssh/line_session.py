@@ -23,7 +23,7 @@ ANSWER_TIMEOUT_S = 1800.0
 
 
 class LineSession:
-    """A program on the board that answers a line with a line."""
+    """A running program on the board that answers each line with a line."""
 
     def __init__(self, link: Link, process: subprocess.Popen[bytes], notes: IO[bytes], mark: Mark) -> None:
         self._link = link
@@ -34,7 +34,7 @@ class LineSession:
         self._unread = bytearray()
 
     def send(self, line: bytes) -> None:
-        """Raises LinkError when nobody takes it."""
+        """Send a line. Raises LinkError if the program is gone."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line + b"\n")
@@ -43,19 +43,20 @@ class LineSession:
             raise self._ended() from error
 
     def receive(self, timeout_s: float = ANSWER_TIMEOUT_S, most_bytes: int = MOST_ANSWER_BYTES) -> bytes:
-        """The next line.
+        """Wait for the next line.
 
-        Raises LinkError when the link is cut, or the program ended without a word or said none in time; BoardUnfit for
-        one that says more than `most_bytes`.
+        Raises:
+            LinkError: The link is cut, the program ended, or it said nothing in time.
+            BoardUnfit: The line is longer than `most_bytes`.
         """
         end = time.monotonic() + timeout_s
         if not self._has_begun:
-            self._read_to(self._mark, end, timeout_s, MOST_NOISE_BYTES)  # what is before it is a login script's
+            self._read_to(self._mark, end, timeout_s, MOST_NOISE_BYTES)  # a login script printed what is before it
             self._has_begun = True
         return self._read_to(b"\n", end, timeout_s, most_bytes)
 
     def _read_to(self, stop: bytes, end: float, timeout_s: float, most_bytes: int) -> bytes:
-        """What is said up to `stop`, which is taken off."""
+        """Read up to `stop`, which is not part of what is returned."""
         assert self._process.stdout is not None
         looked = 0
         while (place := self._unread.find(stop, looked)) < 0:
@@ -73,6 +74,7 @@ class LineSession:
         return said
 
     def _ended(self) -> LinkError | BoardUnfit:
+        """Explain why the program says nothing more."""
         if os.fstat(self._notes.fileno()).st_size >= MOST_ANSWER_BYTES:
             return self._link.too_long(MOST_ANSWER_BYTES)
         if not self._link.is_open():

@@ -1,9 +1,9 @@
-"""One multiplexed connection of the system's OpenSSH, so that keys, agents and jump hosts work as the user set them.
+"""One multiplexed connection of the system's OpenSSH, so that keys, agents and jump hosts work as the user set them up.
 
-The first `ssh` is the master: it runs `cat` on the board for as long as this process holds its standard
-input, so it ends with this process however that ends. Every later call goes through its socket. Host
-keys are checked by the user's own rules; nothing here loosens them. What a login script prints around an
-answer is no part of it (`edgecnn.boards.ssh.framing`).
+The first `ssh` is the master. It runs `cat` on the board for as long as this process holds its standard input, so it
+ends with this process, however that ends. Every later call goes through its socket. Host keys are checked by the
+user's own rules; nothing here loosens them. What a login script prints around an answer is not part of the answer
+(`edgecnn.boards.ssh.framing`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ actual=$(sha256sum < "$part")
 [ "${actual%% *}" = "$digest" ] || { echo 'its sha256 differs' >&2; exit 65; }
 mv -f -- "$part" "$target"
 """
-"""A push that is cut ends `cat` early; the digest then differs and the part is removed."""
+"""A push that is cut off ends `cat` early: the digest then differs, and the part is removed."""
 
 BOUNDED = 'ulimit -c 0; ulimit -f "$1"; shift; exec "$@"'
-"""Ends a program of ours that writes a larger file, in blocks of 512 bytes (POSIX): a board's answers go into files."""
+"""Ends a program that writes a file of more than $1 blocks of 512 bytes (POSIX): a board's answers go into files."""
 LEAST_PUSH_BYTES_PER_S = 20_000
 
 FETCH = """
@@ -56,7 +56,7 @@ exec cat -- "$1"
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """What a command on the board gave; its return code is 128 + n for one that a shell saw end by signal n."""
+    """How a command on the board ended; a return code of 128 + n says that signal n ended it."""
 
     returncode: int
     stdout: bytes
@@ -65,11 +65,15 @@ class CommandResult:
 
 @contextlib.contextmanager
 def connect(destination: str, options: Sequence[str] = ()) -> Iterator[Link]:
-    """A Link to "user@host[:port]", or to a `Host` of ~/.ssh/config, closed behind.
+    """Connect to "user@host[:port]", or to a `Host` of ~/.ssh/config; the link is closed at the end.
 
-    `options` are further arguments of ssh, as in ("-F", "config"). Raises UsageError for a destination
-    that is none; LinkError for a board that is not reached, does not let us in, or shows another host
-    key than it did.
+    Args:
+        destination: Where to connect to.
+        options: Further arguments of ssh, as in ("-F", "config").
+
+    Raises:
+        UsageError: The destination is not an address.
+        LinkError: The board cannot be reached, does not let us in, or shows another host key than before.
     """
     arguments = openssh.arguments(destination)
     if not shutil.which("ssh"):
@@ -97,7 +101,7 @@ def connect(destination: str, options: Sequence[str] = ()) -> Iterator[Link]:
 
 
 class Link:
-    """A connection that is open. Paths on the board are absolute."""
+    """An open connection to a board, where paths are absolute."""
 
     def __init__(self, destination: str, command: Sequence[str]) -> None:
         self.destination = destination
@@ -108,8 +112,9 @@ class Link:
     ) -> CommandResult:
         """Run a program there to its end; no shell sees an unquoted word of `argv`.
 
-        Raises LinkError when the link is cut, or no answer came within `timeout_s`; BoardUnfit for one that is longer
-        than any of ours.
+        Raises:
+            LinkError: The link is cut, or no answer came within `timeout_s`.
+            BoardUnfit: The answer is longer than that of any program of ours.
         """
         mark = Mark()
         _, stdout, stderr = self._ended(mark.framed(argv), stdin, timeout_s)
@@ -121,12 +126,12 @@ class Link:
         )
 
     def _ended(self, line: str, stdin: bytes | IO[bytes], timeout_s: float) -> tuple[int, bytes, bytes]:
-        """(exit code, stdout, stderr) of ssh with one command line."""
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        """Run ssh with one command line: (exit code, stdout, stderr)."""
+        with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             if isinstance(stdin, bytes):
-                given.write(stdin)
-                given.seek(0)
-                stdin = given
+                source.write(stdin)
+                source.seek(0)
+                stdin = source
             command = [*self._command, line]
             process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, start_new_session=True)
             try:
@@ -150,9 +155,11 @@ class Link:
         return self.run(["sh", "-c", text, "sh", *arguments], stdin, timeout_s)
 
     def push(self, source: Path | bytes, target: str) -> None:
-        """Make `source` the file `target` there: the whole of it, checked by sha256, or nothing.
+        """Write `source` to the file `target` there: all of it, checked by sha256, or nothing.
 
-        Raises LinkError when the link is cut, BoardUnfit when the board has no room or no permission.
+        Raises:
+            LinkError: The link is cut.
+            BoardUnfit: The board has no room for it, or we may not write there.
         """
         size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
         timeout_s = ANSWER_TIMEOUT_S + size_bytes / LEAST_PUSH_BYTES_PER_S
@@ -168,7 +175,7 @@ class Link:
             raise unwritten(self.destination, target, answer.returncode, answer.stderr, size_bytes)
 
     def fetch(self, path: str) -> bytes:
-        """The bytes of a file there. Raises BoardUnfit if it cannot be read, LinkError when the link is cut."""
+        """Read a file there. Raises BoardUnfit if it cannot be read, LinkError when the link is cut."""
         answer = self.script(FETCH, [path])
         if answer.returncode:
             raise BoardUnfit(f"Cannot read {path} on {self.destination}: {last_line(answer.stderr)}.")
@@ -179,7 +186,7 @@ class Link:
 
     @contextlib.contextmanager
     def session(self, argv: Sequence[str]) -> Iterator[LineSession]:
-        """A program there that answers line by line; it is told to end by the end of its standard input."""
+        """Start a program there that answers line by line; the end of its standard input tells it to end."""
         mark = Mark()
         with tempfile.TemporaryFile() as notes:
             process = subprocess.Popen(
@@ -204,7 +211,7 @@ class Link:
         return code != openssh.FAILED or mark.text in stdout
 
     def _unanswered(self, program: str, has_begun: bool, said: bytes) -> LinkError:
-        """Why a command has no end mark."""
+        """Explain why the output of a command has no mark at its end."""
         if not self.is_open():
             return self.cut()
         if has_begun:
@@ -215,17 +222,19 @@ class Link:
         return shut(self.destination, "ended before it ran a command", said.decode(errors="replace"))
 
     def too_long(self, most_bytes: int) -> BoardUnfit:
+        """Return the error for an answer of more than `most_bytes`."""
         return BoardUnfit(
             f"{self.destination} answered with more than {most_bytes / 1e6:.0f} MB, which no program of ours does.",
             "is it the board it should be, and do its programs say what they should?",
         )
 
     def cut(self) -> LinkError:
+        """Return the error for a link that is gone."""
         return LinkError(f"The link to {self.destination} was cut.", "is the board still on, and on the network?")
 
 
 def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
-    """What the master says up to the mark; without the mark it gave up, or was not done in time."""
+    """Read what the master prints up to the mark; without the mark it gave up, or was not ready in time."""
     assert master.stdout is not None
     end = time.monotonic() + 2 * openssh.CONNECT_TIMEOUT_S
     said = b""
@@ -242,7 +251,7 @@ def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
 def _not_ready(
     destination: str, master: subprocess.Popen[bytes], asked: Sequence[str], said: bytes, notes: str
 ) -> LinkError:
-    """Why the master runs nothing: ssh was refused, or the login shell came to no command."""
+    """Explain why the master runs nothing: ssh was refused, or the login shell ran no command."""
     text = said.decode(errors="replace") + notes
     with contextlib.suppress(subprocess.TimeoutExpired):
         if (code := master.wait(1)) != openssh.FAILED:

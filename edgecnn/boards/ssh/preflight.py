@@ -10,21 +10,27 @@ from edgecnn.records.throttling import Throttling
 
 ARCHITECTURES = ("aarch64", "x86_64")
 LEAST_GLIBC = {"ai-edge-litert": (2, 27), "numpy": (2, 27), "onnxruntime": (2, 28), "pillow": (2, 27)}
-"""Of the aarch64 wheels, by their manylinux tags (PEP 600)."""
+"""The oldest glibc that each package's aarch64 wheels run on, by their manylinux tags (PEP 600)."""
 STANDARD_LIBRARY_ONLY = ("-I", "-S", "-X", "utf8")
-"""Options of a Python there: none of the board's packages, start-up files and settings, and its text is UTF-8."""
+"""Options of a Python there that keep out the board's own packages, start-up files and settings; text is UTF-8."""
 LEAST_MEMORY_BYTES = 100_000_000
 """A worker with NumPy and one runtime holds 60 to 90 MB."""
 
 
 def require(facts: BoardFacts, packages: Sequence[str] = ("numpy",), room_bytes: int = 0) -> None:
-    """Raises BoardUnfit for the first thing in the way of `packages`, with the way out."""
+    """Raise BoardUnfit for the first thing that is in the way of `packages`, with a hint; `problems` lists all."""
     for problem in problems(facts, packages, room_bytes):
         raise problem
 
 
 def problems(facts: BoardFacts, packages: Sequence[str], room_bytes: int = 0) -> list[BoardUnfit]:
-    """Everything in the way of running `packages` there, the gravest first."""
+    """List everything that is in the way of running `packages` there, the gravest first.
+
+    Args:
+        facts: What the board is.
+        packages: The names of the packages that are to run there.
+        room_bytes: How much is to be written there.
+    """
     found: list[BoardUnfit] = []
 
     def say(sentence: str, hint: str) -> None:
@@ -70,14 +76,14 @@ def problems(facts: BoardFacts, packages: Sequence[str], room_bytes: int = 0) ->
 
 
 def interpreter(facts: BoardFacts) -> str:
-    """The path there of the Python we use. Raises BoardUnfit without one."""
+    """Return the path of the Python that is used there. Raises BoardUnfit without one."""
     require(facts)
     assert facts.python is not None
     return facts.python.path
 
 
 def remarks(facts: BoardFacts) -> list[str]:
-    """What does not prevent a measurement but limits it, each one sentence."""
+    """List what does not prevent a measurement but limits it, each in one sentence."""
     found = []
     if facts.throttled is not None:
         bits = Throttling(facts.throttled)

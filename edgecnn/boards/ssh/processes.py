@@ -8,7 +8,7 @@ from typing import IO
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Close our ends, which tells the other side; kill what does not end by itself."""
+    """Close our ends of its pipes, which tells the process to end; kill it if it does not."""
     for stream in (process.stdin, process.stdout):
         if stream:
             with contextlib.suppress(OSError):
@@ -21,9 +21,11 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def read_bytes(stream: IO[bytes]) -> bytes:
+    """Read a file from its beginning."""
     stream.seek(0)
     return stream.read()
 
 
 def read_text(stream: IO[bytes]) -> str:
+    """Read a file from its beginning as text."""
     return read_bytes(stream).decode(errors="replace")
