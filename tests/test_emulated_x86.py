@@ -210,7 +210,7 @@ def test_what_only_costs_is_refused_before_anything_runs(job: Job, tmp_path: Pat
     with pytest.raises(UsageError, match=r"can only answer pictures, and tiny\.tflite has none"):
         bench([Path(job.model)], suite, output=tmp_path / "out.json")
     with pytest.raises(EnvironmentUnfit, match="no operator has a cost"):
-        profile.profile([Path(job.model)], suite)
+        profile([Path(job.model)], suite)
     with pytest.raises(UsageError, match="no file has a price there"):
         pricing.require("emulated:x86-64-v3", "litert")
 

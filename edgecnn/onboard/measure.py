@@ -1,6 +1,6 @@
-"""What a worker does in its process: time a file, score it, or time an application's whole way.
+"""What a worker does in its process: time a model file, score it, or time a whole application around it.
 
-Everything here runs on a board: NumPy and one runtime, Pillow for pictures, nothing else.
+Everything here runs on a board and needs NumPy, one runtime, and Pillow for encoded images.
 """
 
 from __future__ import annotations
@@ -31,21 +31,24 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 MOST_RUNS = 2_000
-"""A window that has its `num_runs` ends here even when its seconds are not up: six of them have 120 runs beyond p99."""
+"""A window that has its `num_runs` ends here though its seconds are not up: six windows have 120 runs beyond p99."""
 
 WARM_UP_COUNTS = 2
 
 SLOWER = 10
-"""How many times slower than a computer a board, or an emulated one, may be."""
+"""How many times slower than a desktop computer a board, real or emulated, may be."""
 
 ENCODE_AT_ONCE = 256
-"""Images converted to the input's type together, so that NumPy's cost a call is shared."""
+"""Images that are converted to the input's type together, so that they share NumPy's cost of a call."""
 
 
 def run(job: Job) -> Outcome:
-    """Do the job here. Raises ModelFileError, MissingPackage or DataError.
+    """Do a job in this process. A window, or else a count, comes first, for it reads the memory of a fresh process.
 
-    A window, or else a count, comes first: it reads memory, so it must find a fresh process.
+    Raises:
+        ModelFileError: The runtime refuses the file, or cannot run it.
+        MissingPackage: The runtime is not installed.
+        DataError: There are no images to time.
     """
     return Outcome(
         window=window(job, job.window) if job.window else None,
@@ -59,10 +62,10 @@ def run(job: Job) -> Outcome:
 
 
 def window(job: Job, timing: Timing) -> Window:
-    """Load, run first, warm up, then time `Session.invoke` alone, garbage collection off.
+    """Load the file, run it once, warm up, then time `Session.invoke` alone without garbage collection.
 
-    The input is in place and the output is left where it is: what is timed is the graph, plus about
-    a microsecond of the Python call. `end_to_end` times the rest.
+    The input is in place and the output stays where it is: what is timed is the graph, and about a microsecond of the
+    call from Python. `end_to_end` times the rest.
     """
     runtime = runtimes.get(job.runtime)
     _, import_ms = _timed(runtime.import_engine)
@@ -104,10 +107,13 @@ def window(job: Job, timing: Timing) -> Window:
 
 
 def count(job: Job, counting: Counting) -> Count | None:
-    """Load, run first, warm up, then count the instructions of `Session.invoke` alone; None without a counter.
+    """Load the file, run it once, warm up, then count the instructions of `Session.invoke` alone.
 
-    What the counting itself costs, some thousand instructions of Python's, is counted on an empty call
-    and taken off; it varies by a hundred, which a small net's count would show, hence several in a row.
+    The counting itself costs some thousand instructions of Python, which are counted on an empty call and subtracted.
+    They vary by a hundred, which a small net's count would show, so several inferences are counted in a row.
+
+    Returns:
+        The counts, or None where the kernel lets nobody count.
     """
     runtime = runtimes.get(job.runtime)
     runtime.import_engine()
@@ -135,14 +141,14 @@ def count(job: Job, counting: Counting) -> Count | None:
         finally:
             gc.enable()
     return Count(
-        instructions=tuple(round((number - empty) / runs) for number in counts),
+        instructions=tuple(round((total - empty) / runs) for total in counts),
         baseline_rss_bytes=baseline_rss_bytes,
         peak_rss_bytes=environment.peak_rss_bytes(),
     )
 
 
 def accuracy(job: Job, test: LabelledSet) -> Accuracy:
-    """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
+    """Score the whole test set, one image at a time: top-1, and a digest of all raw outputs."""
     images = arrays.one(Path(test.images), in_memory=False)  # (N, H, W, C)
     labels = arrays.one(Path(test.labels))  # (N,)
     session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
@@ -164,7 +170,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 
 
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
-    """The raw output (K) of every picture of a .npy file, as numbers."""
+    """Return the raw output (K) of every image of a .npy file, as numbers."""
     session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
     encoded = artifact.encode(arrays.one(Path(images)), job.input, job.preprocessing)
     outputs = _of_one_shape(_answers(session, encoded, job), job)
@@ -172,7 +178,7 @@ def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
 
 
 def _answers(session: Session, encoded: npt.NDArray[Any], job: Job) -> list[npt.NDArray[Any]]:
-    """The raw output of every picture of (N, ...); the first in a time that an endless one does not keep."""
+    """Run every image of (N, ...); the first has a time limit, which ends a model that never answers."""
     outputs = runtimes.run_each(session, encoded)
     with in_time(Path(job.model), SLOWER):
         first = list(itertools.islice(outputs, 1))
@@ -180,7 +186,7 @@ def _answers(session: Session, encoded: npt.NDArray[Any], job: Job) -> list[npt.
 
 
 def end_to_end(job: Job, task: EncodedImages) -> EndToEnd:
-    """Time decode, resize, encode, run and argmax, the encoded bytes in memory."""
+    """Time the way of an image from its bytes in memory: decode, resize, encode, run and argmax."""
     encoded = [path.read_bytes() for path in sorted(Path(task.folder).iterdir())]
     if not encoded:
         raise DataError(f"There are no pictures in {task.folder}.")
@@ -213,9 +219,10 @@ def end_to_end(job: Job, task: EncodedImages) -> EndToEnd:
 
 
 def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[Any]:
-    """Random pixels as the input tensor takes them; the same ones every time.
+    """Make random pixels as the input tensor takes them, the same ones every time.
 
-    Of a type that takes no bytes, random values that are valid for any use: zeros and ones where they may be places.
+    A tensor that holds no pixels gets random values that are valid for any use: zeros and ones where they may be
+    indices.
     """
     shape = list(spec.shape)
     if spec.dtype in ("bool", *INTEGERS) and spec.scale is None:
@@ -230,7 +237,7 @@ def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[
 
 
 def _of_one_shape(outputs: Sequence[npt.NDArray[Any]], job: Job) -> npt.NDArray[Any]:
-    """The outputs of several pictures, (N, ...). Raises ModelFileError if their sizes differ."""
+    """Stack the outputs of several images to (N, ...). Raises ModelFileError if their sizes differ."""
     counts = sorted({output.size for output in outputs})
     if len(counts) > 1:
         name = Path(job.model).name
@@ -241,13 +248,13 @@ def _of_one_shape(outputs: Sequence[npt.NDArray[Any]], job: Job) -> npt.NDArray[
 
 
 def _on_random_input(job: Job, part: Callable[[Runtime, Path, T, int, npt.NDArray[Any]], U], task: T) -> U:
-    """One of `edgecnn.onboard.operator_cost`, on the job's file and a random input."""
+    """Call a function of `operator_cost` with the job's file and a random input."""
     x = random_input(job.input, job.preprocessing)
     return part(runtimes.get(job.runtime), Path(job.model), task, job.num_threads, x)
 
 
 def _time_steadily(session: Session, timing: Timing) -> list[int]:
-    """Nanoseconds of each `invoke`, in order."""
+    """Time each `invoke` in nanoseconds."""
     invoke, clock = session.invoke, time.perf_counter_ns
     times_ns: list[int] = []
     start = clock()
@@ -260,14 +267,14 @@ def _time_steadily(session: Session, timing: Timing) -> list[int]:
 
 
 class _Idle:
-    """What an empty call costs, so does the counting."""
+    """A session that does nothing: what its call costs is the cost of counting."""
 
     def invoke(self) -> None:
         pass
 
 
 def _timed(step: Any) -> tuple[Any, float]:
-    """(what `step` returns, milliseconds it took)."""
+    """Call `step`; returns (its result, the milliseconds it took)."""
     start = time.perf_counter_ns()
     value = step()
     return value, (time.perf_counter_ns() - start) / 1e6

@@ -18,13 +18,15 @@ from typing import Any
 LONGEST_TEXT = 1 << 16
 """Characters that are read of what a server wrote."""
 TOLD_TIMEOUT_S = 120.0
-"""For a server to try a release, finish what it has accepted, and go on with the new one."""
+"""The time that a server has to try a release, finish what it has accepted, and go on with the new one."""
 
 
 def tell(root: Path, current: str | None) -> dict[str, Any]:
-    """Tell the servers that answer with another release than the current one of it, and wait until they have it.
+    """Tell the servers that answer with another release of the current one, and wait until they have it.
 
-    Each ends among "told", "ended", "refused" (the reason says why it stays with what it has) or "deaf".
+    Returns:
+        What each server made of it: "told" answer with it now, "ended" are gone, "refused" stay with the release they
+        have for a reason, and "deaf" did not react or cannot be told.
     """
     waiting = {}
     answer: dict[str, list[dict[str, Any]]] = {"told": [], "ended": [], "refused": [], "deaf": []}
@@ -65,34 +67,34 @@ def tell(root: Path, current: str | None) -> dict[str, Any]:
 
 
 def servers(root: Path) -> dict[int, tuple[str, str]]:
-    """Each server's process, the release it answers with, and the one it has refused with the reason, if any."""
-    found = {}
+    """Map each server's process id to the release it answers with, and to the one it refused, with the reason."""
+    by_pid = {}
     for path in (root / "serving").glob("*"):
         with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as stream:
             pid = int(path.name)
             try:
                 fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                path.unlink()  # whoever held it is gone
+                path.unlink()  # its holder is gone
             except BlockingIOError:
                 release, refused, *_ = [*stream.read(LONGEST_TEXT).splitlines(), "", ""]
-                found[pid] = (release, refused)
-    return found
+                by_pid[pid] = (release, refused)
+    return by_pid
 
 
 def _registers(release: Path) -> bool:
-    """Whether a server of this release registers: one from before does not, and has a new release when it runs it."""
+    """Whether servers of this release register; those of earlier ones do not, and are told by what they run."""
     with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(release / "edgecnn.pyz") as program:
         return any(name.endswith("runner/running.py") for name in program.namelist())
     return False
 
 
 def programs(root: Path, word: str = "") -> dict[int, str]:
-    """Every process that runs a release's program, with `word` among its arguments if there is one."""
-    start, found = f"{root.resolve()}/releases/", {}
+    """Map every process that runs a release's program, with `word` among its arguments if named, to that release."""
+    start, by_pid = f"{root.resolve()}/releases/", {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError, ValueError):
             words = path.read_bytes().decode(errors="replace").split("\0")
             for place in words:
                 if place.startswith(start) and (not word or word in words):
-                    found[int(path.parent.name)] = place.removeprefix(start).partition("/")[0]
-    return found
+                    by_pid[int(path.parent.name)] = place.removeprefix(start).partition("/")[0]
+    return by_pid

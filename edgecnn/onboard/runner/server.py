@@ -1,4 +1,4 @@
-"""Who is listened to, who waits, and who is cut off: the rules of the HTTP server, apart from sockets and signals."""
+"""The rules of the HTTP server: which client is heard, which one waits, and which one is cut off."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from edgecnn.onboard.runner.json_replies import BUSY, RETRY_AFTER, busy, error_r
 from edgecnn.onboard.runner.metrics import Metrics
 
 CONNECTIONS = 256
-"""Open at once, whatever they are at."""
+"""The most connections that are open at once, whatever they do."""
 PIECE_BYTES, PIECE_S = 65_536, 4.0
-"""A body has to arrive at 16 kB a second: each piece of it within this time, or it is cut off."""
+"""A body must arrive at 16 kB a second: each piece within this time, or it is cut off."""
 PATIENT_S = 1.0
-"""A client that hangs up after a longer wait is not answered, so that no time goes to what nobody waits for."""
+"""A client that hangs up after a longer wait than this is not answered, so that no time is wasted on it."""
 FAST_S = 0.01
-"""A model that answers within this time may do so between two turns of the event loop."""
+"""A model that answers within this time may run in the thread of the event loop."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/classify": ("POST",),
@@ -41,29 +41,29 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one server takes at once."""
+    """How much one server accepts at once."""
 
     queue: int | None
-    """Whole pictures that wait while another is classified; None: as many as `waiting_bytes` hold."""
+    """Whole pictures that may wait while another is classified; None has as many as `waiting_bytes` hold."""
     waiting_bytes: int
-    """Of all bodies together, beyond the first PIECE_BYTES of each, until they are answered."""
+    """The bytes of all bodies together, beyond the first PIECE_BYTES of each, until they are answered."""
     body_bytes: int
     timeout_s: float
-    """From a request's first byte to its last, and how long a connection may be idle."""
+    """The time from a request's first byte to its last, and how long a connection may be idle."""
     wait_s: float
     """How long a picture may wait for room and for the model."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What answers: a bundle and its classifier are replaced together."""
+    """A bundle and its classifier, which are replaced together."""
 
     bundle: Contents
     classifier: Classifier
 
 
 class Server:
-    """One event loop for at most CONNECTIONS connections, and one picture at a time in the model."""
+    """An event loop for at most CONNECTIONS connections, with one picture at a time in the model."""
 
     def __init__(self, load: Callable[[], LoadedModel], limits: Limits) -> None:
         self.model = load()
@@ -78,10 +78,10 @@ class Server:
         self._worker = ThreadPoolExecutor(1, "model")
         self._queued = 0
         self._answer_s = math.inf
-        """What the last picture took, once it was its turn."""
+        """How long the model took for the last picture."""
         self._is_stopping = False
         self.hands_over = False
-        """Whether another program goes on with the listening socket: it stays open then."""
+        """Whether another program goes on with the listening socket, which then stays open."""
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Accept until `stop`, then finish every request that has begun to arrive."""
@@ -102,11 +102,11 @@ class Server:
             self._reloading = asyncio.create_task(self._reload())
 
     async def _reload(self) -> None:
-        while self._is_stale:  # told again while it loads, it loads once more
+        while self._is_stale:  # it may be told again while it loads
             self._is_stale = False
             try:
                 self.model = await asyncio.get_running_loop().run_in_executor(None, self._load)
-            except Exception as error:  # whatever it is, the model that is here still answers
+            except Exception as error:  # the model that is here still answers
                 reason = error.sentence if isinstance(error, EdgecnnError) else f"{type(error).__name__}: {error}"
                 hint = f"{self.model.bundle.artifact.name} as it was loaded before still answers"
                 say(f"error: {reason}\nhint: {hint}", file=sys.stderr, flush=True)
@@ -120,13 +120,13 @@ class Server:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take one connection in each turn of the loop: those that are here come before the next."""
+        """Accept one connection in each turn of the loop, so that those that are here come first."""
         loop = asyncio.get_running_loop()
         try:
             client, _ = listener.accept()
         except BlockingIOError:
             return
-        except OSError:  # the connection is gone already, or there is no descriptor for it
+        except OSError:  # the connection is gone, or there is no descriptor for it
             loop.remove_reader(listener)
             loop.call_later(0.05, self._listen, listener)
             return
@@ -225,13 +225,13 @@ class Server:
                 self._queued -= 1
 
     def _is_alone_and_fast(self, length: int) -> bool:
-        """Whether the way to the model's thread and back may be saved: nobody else is there to be listened to."""
+        """Whether the model may run in this thread, for there is no other client to be heard."""
         return len(self._connections) == 1 and length <= PIECE_BYTES and self._answer_s < FAST_S
 
     async def _receive(
         self, connection: Connection, length: int, expects_continue: bool, share: Share
     ) -> tuple[bytearray, float]:
-        """A body, piece by piece as there is room, and the seconds it waited for room. Raises Refused."""
+        """Receive a body piece by piece as there is room: (body, seconds it waited for room). Raises Refused."""
         loop, limits = asyncio.get_running_loop(), self.limits
         body, waited_s = bytearray(), 0.0
         while len(body) < length:
@@ -255,7 +255,7 @@ class Server:
         return body, waited_s
 
     def _answer(self, connection: Connection, body: bytearray, since_s: float) -> Reply:
-        """What the model says once the turn of a picture has come that waits since then."""
+        """Classify a picture, which has waited since `since_s` (monotonic)."""
         waited_s = time.monotonic() - since_s
         if waited_s > self.limits.wait_s:
             return error_reply(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)

@@ -1,7 +1,7 @@
 """TensorFlow Lite for Microcontrollers on this machine, with its reference kernels: C arrays.
 
-It answers as a microcontroller does, bit for bit where that runs the reference kernels too. It stands in for one:
-how long it takes here says nothing.
+It answers as a microcontroller does, bit for bit if that runs the reference kernels too. How long it takes here says
+nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ LARGEST_ARENA_BYTES = 1 << 26
 
 
 def import_engine() -> None:
+    """Import the engine. Raises MissingPackage."""
     try:
         from tflite_micro import runtime  # noqa: F401
     except ImportError as error:
@@ -36,7 +37,7 @@ def import_engine() -> None:
 
 
 def open_session(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> MicroSession:
-    """In the very arena the header states; there is one thread and one output, whatever else is asked for."""
+    """Load a C array in an arena of the size that its header states; it has one thread and one output only."""
     import_engine()
     try:
         with opening(path):
@@ -50,22 +51,28 @@ def open_session(path: Path, num_threads: int, lowered: bool = False, output: st
 
 
 def lower(path: Path, target: Path) -> None:
-    """The file itself: there is nothing it optimises."""
+    """Copy the file, for the engine optimises nothing."""
     target.write_bytes(path.read_bytes())
 
 
 def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
-    """None: its times would say nothing."""
+    """Return no profile, for its times would say nothing."""
     return ()
 
 
 def arena_bytes(data: bytes) -> int:
-    """The least tensor arena a TFLite model runs in here, a multiple of c_array.ALIGNMENT; found by bisection.
+    """Find the smallest tensor arena in which a TFLite model runs here, by bisection.
 
-    What the engine records of its allocations is not enough: planning takes room for a moment that it then gives
+    What the engine records of its allocations is not enough, for planning needs memory for a moment that it then gives
     back. A pointer takes 8 bytes here and 4 on a microcontroller, which therefore needs less, while kernels with
-    scratch buffers of their own (CMSIS-NN, ESP-NN) may need more. Raises ModelFileError if the model does not run
-    in 64 MiB either, or brings the engine down: the search is a process of its own.
+    scratch buffers of their own (CMSIS-NN, ESP-NN) may need more. The search runs in a process of its own, because a
+    model may crash the engine.
+
+    Returns:
+        The arena in bytes, a multiple of `c_array.ALIGNMENT`.
+
+    Raises:
+        ModelFileError: The model does not run in 64 MiB, or it crashes the engine.
     """
     import_engine()
     done = subprocess.run([sys.executable, "-P", "-m", __name__], input=data, capture_output=True, check=False)
@@ -78,7 +85,7 @@ def arena_bytes(data: bytes) -> int:
 
 
 def _least_arena_bytes(data: bytes) -> int:
-    """`arena_bytes`, in this process."""
+    """Find what `arena_bytes` returns, in this process."""
     step = c_array.ALIGNMENT
     too_small, enough = 0, 1024
     while not _runs(data, enough * step):
@@ -92,7 +99,7 @@ def _least_arena_bytes(data: bytes) -> int:
 
 
 class MicroSession:
-    """One interpreter in one arena."""
+    """An interpreter in its arena."""
 
     def __init__(self, interpreter: Any, data: bytes, path: Path) -> None:
         self._interpreter = interpreter
@@ -130,6 +137,7 @@ class MicroSession:
 
 
 def _start(data: bytes, arena: int, path: Path = Path("the model")) -> MicroSession:
+    """Start an interpreter in an arena of so many bytes."""
     from tflite_micro import runtime
 
     with notes_apart():
@@ -137,6 +145,7 @@ def _start(data: bytes, arena: int, path: Path = Path("the model")) -> MicroSess
 
 
 def _runs(data: bytes, arena: int) -> bool:
+    """Whether a model runs in an arena of so many bytes."""
     try:
         session = _start(data, arena)
         with notes_apart():
@@ -147,7 +156,7 @@ def _runs(data: bytes, arena: int) -> bool:
 
 
 def _refusal(data: bytes) -> str:
-    """Why a model does not run, however large the arena: the engine's own first words."""
+    """Return the engine's first words about a model that does not run in the largest arena."""
     from tflite_micro import runtime
 
     with notes_apart() as notes:

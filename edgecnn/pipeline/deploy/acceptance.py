@@ -19,53 +19,70 @@ from edgecnn.pipeline.deploy.installed import Installed
 from edgecnn.records import artifact as artifacts
 
 
-def passed(answer: CommandResult, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
-    """The selftest's JSON if it lets the release through."""
+def passed(result: CommandResult, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
+    """Return the selftest's JSON if the release passes.
+
+    Args:
+        result: The runner's selftest.
+        made: The bundle of the release.
+        board: The board's name.
+        max_lsb: The largest difference that is accepted, in steps of an integer output.
+
+    Raises:
+        GateFailed: The release answers differently.
+        EnvironmentUnfit: The selftest did not run.
+    """
     try:
-        table = replies.table(answer.stdout)
+        table = replies.table(result.stdout)
     except NotAReply as error:
-        raise _broken(answer, "selftest", board) from error
+        raise _broken(result, "selftest", board) from error
     verdict, sentence, steps = table.get("verdict"), table.get("sentence"), table.get("max_lsb")
     if not (isinstance(verdict, str) and isinstance(sentence, str) and (steps is None or type(steps) is int)):
-        raise _broken(answer, "selftest", board)
-    if answer.returncode == 0 or (verdict == "within" and steps is not None and steps <= max_lsb):
+        raise _broken(result, "selftest", board)
+    if result.returncode == 0 or (verdict == "within" and steps is not None and steps <= max_lsb):
         return table
     hint = "what was there before is untouched"
     if verdict == "within":
         hint += f"; --max-lsb {steps} lets it through"
-    if table.get("cause"):  # an earlier release has an earlier runner
+    if table.get("cause"):  # runners of earlier versions give none
         hint += f". {replies.plain(str(table['cause']))}"
     raise GateFailed(f"{made.artifact.name} answers differently on {board}: {replies.plain(sentence)}.", hint)
 
 
 def require_same_answer(there: Installed, release: str, made: Bundle, board: str) -> None:
-    """One golden picture as a file through the whole way; it also leaves Python's bytecode for the first user."""
+    """Classify one golden image as a file; that also leaves Python's bytecode for the first user.
+
+    Raises:
+        GateFailed: The class is another one.
+        EnvironmentUnfit: The runner did not classify it.
+    """
     from PIL import Image
 
     images, outputs = golden.read(made.files[contents.GOLDEN], contents.OUTPUTS, made.artifact)
     pixels, expected = images[0], outputs[:1]  # (H, W, C), (1, ...)
     stream = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "png")
-    answer = there.run(release, ["classify", "-"], stream.getvalue())
+    result = there.run(release, ["classify", "-"], stream.getvalue())
     logits = artifacts.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
     try:
-        label = replies.table(answer.stdout, raw=True)["label"]
+        label = replies.table(result.stdout, raw=True)["label"]
     except (NotAReply, KeyError) as error:
-        raise _broken(answer, "classify", board) from error
+        raise _broken(result, "classify", board) from error
     if label not in best:
         called = replies.plain(repr(label))
         raise GateFailed(f"{made.artifact.name} calls a golden picture {called} on {board}, not {sorted(best)[0]!r}.")
 
 
-def _broken(answer: CommandResult, command: str, board: str) -> EnvironmentUnfit:
-    if name := ending_signal(answer.returncode):
+def _broken(result: CommandResult, command: str, board: str) -> EnvironmentUnfit:
+    """Explain why a command of the new release gave no answer."""
+    if name := ending_signal(result.returncode):
         return EnvironmentUnfit(
             f"`{command}` of the new release was ended by {name} on {board}.", "what was there before is untouched"
         )
-    lines = [line for line in answer.stderr.splitlines() if line.startswith("error: ")]
-    reason = (lines[0].removeprefix("error: ") if lines else last_line(answer.stderr)).rstrip(".")
-    reason = reason or f"exit code {answer.returncode}"
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    reason = (lines[0].removeprefix("error: ") if lines else last_line(result.stderr)).rstrip(".")
+    reason = reason or f"exit code {result.returncode}"
     return EnvironmentUnfit(
         f"`{command}` of the new release failed on {board}: {reason}.", "what was there before is untouched"
     )

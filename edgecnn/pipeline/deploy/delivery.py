@@ -22,22 +22,22 @@ from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.installed import Installed, ReleasedModel, Status, Told
 
 ID_DIGITS = 12
-"""Of sha256, to tell a board's few releases apart; the manifest has the whole digests."""
+"""Digits of the sha256 that name a release among the few on a board; the manifest has the whole digests."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What is on a board now."""
+    """The release that has become current on a board."""
 
     name: str
     board: str
     release: str
     before: str | None
-    """The release that was current; None if this is the first, or the same."""
+    """The release that was current; None if this is the first one, or the same."""
     selftest: dict[str, Any]
-    """The runner's own words, with the runtime and the versions there."""
+    """The runner's selftest as JSON, with the runtime and the versions there."""
     command: str
-    """What to type to classify a picture there."""
+    """The command line that classifies a picture there."""
     service: bool
     """Whether `serve` runs there as a systemd unit."""
 
@@ -51,7 +51,22 @@ def deliver(
     with_service: bool = False,
     across_runs: bool = False,
 ) -> Deployment:
-    """Send a bundle through a link, test it there, make it current, and tell the servers there."""
+    """Send a bundle through a link, test it there, make it current, and tell the servers there.
+
+    Args:
+        link: The link to the board.
+        made: The bundle.
+        board: The board's name.
+        max_lsb: The largest difference from the golden vectors that is accepted, in steps of an integer output.
+        with_service: Whether to run `serve` there as a systemd unit.
+        across_runs: Whether the release may take the place of another run's model.
+
+    Raises:
+        UsageError: The current release is another run's, and nobody has said that it may go.
+        GateFailed: The bundle answers differently there.
+        BoardUnfit: The board cannot run it.
+        LinkError: The link is cut.
+    """
     facts = require_fit(link, board, made.packages)
     if with_service:
         service.check(link, made.name)
@@ -93,7 +108,7 @@ def require_fit(link: Link, board: str, packages: Sequence[str] = ("numpy",)) ->
 
 
 def typed(destination: str) -> str:
-    """The ssh command a user types to get to "user@host[:port]"."""
+    """Return the ssh command that a user types to get to "user@host[:port]"."""
     match = re.fullmatch(r"(?P<user>[^@]+@)?(\[(?P<v6>.+)\]|(?P<host>[^:]+))(:(?P<port>\d+))?", destination)
     if match is None:
         return shlex.join(["ssh", destination])
@@ -102,7 +117,7 @@ def typed(destination: str) -> str:
 
 
 def report(told: Told, release: str, name: str, board: str) -> None:
-    """Say what the servers there made of the release that is current now."""
+    """Say on stderr what the servers there made of the release that is current now."""
     for server in told.told:
         console.note(f"The server there (process {server.pid}) answers with {release} now.")
     for server in told.ended:
@@ -119,7 +134,7 @@ def report(told: Told, release: str, name: str, board: str) -> None:
 
 
 def _sent(link: Link, facts: BoardFacts, made: Bundle, there: Installed, status: Status) -> tuple[str, CommandResult]:
-    """Have the bundle as a release on the board: (its id, its selftest). One that works already is not sent again."""
+    """Have the bundle as a release on the board: (id, selftest). A release that works is not sent again."""
     packages = _packages(link, facts, made)
     archive = made.archive()
     release = hashlib.sha256(archive + Path(packages).name.encode()).hexdigest()[:ID_DIGITS]
@@ -133,6 +148,7 @@ def _sent(link: Link, facts: BoardFacts, made: Bundle, there: Installed, status:
 
 
 def _start_service(link: Link, facts: BoardFacts, name: str) -> None:
+    """Install and start the unit, or have it as it was; warn if it will not outlive the session."""
     with service.undone_after_failure(link, facts, name):
         lingers = service.start(link, facts, name)
     if not lingers:
@@ -143,9 +159,9 @@ def _start_service(link: Link, facts: BoardFacts, name: str) -> None:
 
 
 def _ask_across(now: ReleasedModel, new: ReleasedModel, name: str, board: str, across_runs: bool) -> None:
-    """Raises UsageError where the model that is there is another run's and nobody has said that it may go.
+    """Raise UsageError if the current model is another run's and nobody has said that it may go.
 
-    That of another training of the same run makes way, and is named.
+    A model of another training of the same run makes way, and is named on stderr.
     """
     if new.is_of_another_run(now) and not across_runs:
         raise UsageError(
@@ -158,18 +174,20 @@ def _ask_across(now: ReleasedModel, new: ReleasedModel, name: str, board: str, a
 
 @contextlib.contextmanager
 def _undone_after_failure(there: Installed, release: str, before: str | None) -> Iterator[None]:
-    """Have the release `before` as the current one again if what is done inside raises."""
+    """Make the release `before` current again if the block raises."""
     try:
         yield
     except BaseException:
         if release != before:
-            with contextlib.suppress(EnvironmentUnfit):  # the link may be cut: the new release stays, which was tested
+            with contextlib.suppress(
+                EnvironmentUnfit
+            ):  # the link may be cut; the new release, which was tested, then stays
                 there.undo(before)
         raise
 
 
 def _packages(link: Link, facts: BoardFacts, made: Bundle) -> str:
-    """The folder of packages there: what a bench has sent already, for it holds more, or else what the bundle needs."""
+    """Return the folder of packages there: what a bench has sent, for it holds more, or else what the bundle needs."""
     archive = provision.archive_path(facts, remote.packages())
     if archive.is_file():
         folder = f"{facts.cache}/folders/{files.sha256(archive)}"

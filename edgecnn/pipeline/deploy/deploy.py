@@ -1,7 +1,7 @@
 """The verb: put a model on a board so that one command classifies a picture there, or go back to the one before.
 
-A release is sent whole, tested there against its golden vectors, and only then becomes the current
-one (`edgecnn.onboard.releases`): whatever fails on the way, the model that worked goes on working.
+A release is sent whole, tested there with its golden vectors, and only then becomes the current one
+(`edgecnn.onboard.releases`). Whatever fails on the way, the model that worked goes on working.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def status(target: str, board: str) -> Installation:
 
 
 def reach(board: str) -> AbstractContextManager[Link]:
-    """A link to a board by its name. Raises UsageError for a kind of board that has none."""
+    """Open a link to a board by its name. Raises UsageError for a kind of board that has none."""
     link = boards.connect(board)
     if link is None:
         raise UsageError(f"Nothing can be deployed to {board!r}.", "--board ssh://user@host, or --output FOLDER")

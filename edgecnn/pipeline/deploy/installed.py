@@ -1,4 +1,4 @@
-"""What is installed of a model on a board: ~/edgecnn/<name> through a link (`edgecnn.onboard.releases` works there)."""
+"""The releases of a model on a board: ~/edgecnn/<name> through a link, where `edgecnn.onboard.releases` runs."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedModel:
-    """What a release holds, by its own card; None for what that does not say."""
+    """What a release holds by its own card; None for what the card does not say."""
 
     model: str | None = None
     run: str | None = None
     run_sha256: str | None = None
-    """Of the run's weights: the run by content, whatever it is called."""
+    """The digest of the run's weights, which tells runs apart whatever they are called."""
     classes_sha256: str | None = None
-    """Of its class names, in their order."""
+    """The digest of its class names in their order."""
 
     def has_other_weights(self, other: ReleasedModel) -> bool:
-        """Whether the `other` one is known to come from another training; nobody can tell of what has no run."""
+        """Whether the other model is known to come from another training; without a run it is not known."""
         return other.run_sha256 is not None and other.run_sha256 != self.run_sha256
 
     def is_of_another_run(self, other: ReleasedModel) -> bool:
-        """Whether the `other` one is known to be another run's, and no earlier or later training of the same one.
+        """Whether the other model is known to be another run's, not another training of the same run.
 
-        Trained anew, a run keeps its name and its classes.
+        A run that is trained anew keeps its name and its classes.
         """
         is_same = (self.run, self.classes_sha256) == (other.run, other.classes_sha256) and self.run is not None
         return self.has_other_weights(other) and not is_same
@@ -51,16 +51,16 @@ class ReleasedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The releases there."""
+    """The releases on a board."""
 
     current: str | None
     history: tuple[str, ...]
-    """From the oldest to the current one."""
+    """The releases that were current, from the oldest to the current one."""
     releases: tuple[str, ...]
     models: Mapping[str, ReleasedModel]
-    """By release."""
+    """What each release holds."""
     serving: Mapping[str, str]
-    """The release each server answers with, by its process."""
+    """The release that each server answers with, by its process id."""
 
     @property
     def before(self) -> str | None:
@@ -73,11 +73,11 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerProcess:
-    """A process there that answers HTTP."""
+    """A process on a board that answers HTTP."""
 
     pid: int
     release: str
-    """It answered with this one when it was told of another."""
+    """The release that it answered with when it was told of another."""
     reason: str = ""
 
 
@@ -86,12 +86,13 @@ class Told:
     """What the servers made of a release that became the current one."""
 
     told: tuple[ServerProcess, ...] = ()
-    """They answer with it now."""
+    """Servers that answer with it now."""
     ended: tuple[ServerProcess, ...] = ()
+    """Servers that ended when they were told."""
     refused: tuple[ServerProcess, ...] = ()
-    """They tried it and stay with what they have."""
+    """Servers that tried it and stay with the release that they have."""
     deaf: tuple[ServerProcess, ...] = ()
-    """They were not heard of, or cannot be told."""
+    """Servers that did not react, or cannot be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +108,11 @@ class _RolledBack:
 
 @dataclass(frozen=True, kw_only=True)
 class _Done:
-    """It answers nothing more."""
+    """An answer without content."""
 
 
 class Installed:
-    """~/edgecnn/<name> of a board."""
+    """The folder ~/edgecnn/<name> of a board."""
 
     def __init__(self, link: Link, facts: BoardFacts, name: str) -> None:
         self.path = f"{facts.home}/edgecnn/{name}"
@@ -120,25 +121,28 @@ class Installed:
         self._program = archive.program(releases.__name__)
 
     def status(self) -> Status:
+        """List the releases and the servers there."""
         return self._ask(Status, "status")
 
     def unpack(self, release: str, incoming: str, packages: str) -> None:
+        """Make a release of a bundle's archive and a folder of packages, both paths there."""
         self._ask(_Done, "unpack", release, incoming, packages, self._python)
 
     def switch(self, release: str) -> str | None:
-        """Make a release the current one; the one before, None if it was the first or the same."""
+        """Make a release current; returns the one before, None if this is the first or the same."""
         return self._ask(_Switched, "switch", release).before
 
     def rollback(self, expected: str) -> tuple[str, str]:
-        """(the release it went back to, the one before that). Raises UsageError if `expected` is not the one."""
+        """Go back a release: (current now, current before). Raises UsageError if the release is not `expected`."""
         answer = self._ask(_RolledBack, "rollback", expected, kind=UsageError)
         return answer.current, answer.before
 
     def undo(self, before: str | None) -> None:
-        """Take the last switch back, to the release `before` or to none."""
+        """Take back the last switch, to the release `before` or to none."""
         self._ask(_Done, "undo", *filter(None, [before]))
 
     def drop(self, release: str) -> None:
+        """Remove a release that is not current and does not run."""
         self._ask(_Done, "drop", release)
 
     def tell(self) -> Told:
@@ -146,14 +150,15 @@ class Installed:
         return self._ask(Told, "tell")
 
     def test(self, release: str) -> CommandResult:
-        """The runner's selftest in a release, as JSON."""
+        """Run the selftest of a release; it prints JSON."""
         return self.run(release, ["selftest", "--json"])
 
     def run(self, release: str, arguments: list[str], stdin: bytes = b"") -> CommandResult:
+        """Run a release's program."""
         return self._link.run([f"{self.path}/releases/{release}/run", *arguments], stdin, TEST_TIMEOUT_S)
 
     def _ask(self, cls: type[T], command: str, *arguments: str, kind: type[EdgecnnError] = BoardUnfit) -> T:
-        """One command of `edgecnn.onboard.releases`. Raises BoardUnfit, or `kind` with the error that it answers."""
+        """Run a command of `edgecnn.onboard.releases`. Raises BoardUnfit, or `kind` for an error that it answers."""
         argv = [self._python, *preflight.STANDARD_LIBRARY_ONLY, "-", command, self.path, *arguments]
         answer = self._link.run(argv, self._program, TEST_TIMEOUT_S)
         failed = f"{command} of {self.path} on {self._link.destination} failed"
@@ -170,7 +175,7 @@ class Installed:
 
 
 def model_of(artifact: Artifact) -> ReleasedModel:
-    """As a release of it will say."""
+    """Return what a release of a model file will say of itself."""
     return ReleasedModel(
         model=artifact.name,
         run=artifact.run,
