@@ -51,6 +51,15 @@ def test_a_named_board_with_a_wrong_key_is_refused(tmp_path: Path, monkeypatch: 
         show.show_info(verb.info("mine"))
 
 
+def test_a_named_board_may_ask_for_a_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "mine.toml").write_text('address = "pi"\npython = "/opt/python/bin/python3"\n')
+    monkeypatch.setattr(plans, "folder", lambda cls: tmp_path)
+    assert boards.preferred_python("mine") == "/opt/python/bin/python3"
+    assert boards.preferred_python("ssh://pi") is None
+    assert list(boards.named_boards()) == ["mine"]
+
+
 @sshd.needed
 def test_info_says_what_a_board_is(lending: Sshd, capsys: pytest.CaptureFixture[str]) -> None:
     show.show_info(verb.info(NAME), as_json=True)

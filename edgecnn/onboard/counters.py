@@ -99,15 +99,15 @@ def process(argv: Sequence[str]) -> dict[str, int | None]:
 
 def _open(pid: int, flags: int) -> Counter | None:
     """Open a counter of a process, 0 for this one, and of all its threads to come."""
-    number = SYSCALLS.get(platform.machine())
-    if number is None or sys.platform != "linux":
+    syscall = SYSCALLS.get(platform.machine())
+    if syscall is None or sys.platform != "linux":
         return None
     flags |= INHERIT | EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR
     # type, size, config, sample_period, sample_type, read_format, flags
     attributes = struct.pack("=IIQQQQQ", TYPE_HARDWARE, ATTRIBUTE_BYTES, COUNT_INSTRUCTIONS, 0, 0, 0, flags)
     buffer = ctypes.create_string_buffer(attributes, ATTRIBUTE_BYTES)
     any_cpu, no_group = -1, -1
-    descriptor = ctypes.CDLL(None).syscall(number, buffer, pid, any_cpu, no_group, CLOSE_ON_EXEC)
+    descriptor = ctypes.CDLL(None).syscall(syscall, buffer, pid, any_cpu, no_group, CLOSE_ON_EXEC)
     return Counter(descriptor) if descriptor >= 0 else None
 
 

@@ -44,19 +44,19 @@ def formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # picture_sizes says how many
-    here = [name for name in FORMATS if name not in ("AVIF", "HEIF")]
+    names = [name for name in FORMATS if name not in ("AVIF", "HEIF")]
     try:
         from PIL import AvifImagePlugin
     except ImportError:  # before Pillow 11.3
         pass
     else:
-        here += ["AVIF"] if AvifImagePlugin.SUPPORTED else []
+        names += ["AVIF"] if AvifImagePlugin.SUPPORTED else []
     if importlib.util.find_spec("pillow_heif"):
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-        here.append("HEIF")
-    return tuple(here)
+        names.append("HEIF")
+    return tuple(names)
 
 
 def suffixes() -> tuple[str, ...]:

@@ -90,8 +90,8 @@ def cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
 
 
 def _cpio_parts(entries: Iterable[tuple[str, int, bytes]]) -> Iterator[bytes]:
-    for number, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], start=1):
+    for inode, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], start=1):
         path = name.encode() + b"\0"
-        fields = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(path), 0)
+        fields = (inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(path), 0)
         head = b"070701" + b"".join(b"%08x" % field for field in fields) + path
         yield head + b"\0" * (-len(head) % 4) + content + b"\0" * (-len(content) % 4)

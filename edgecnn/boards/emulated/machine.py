@@ -138,10 +138,10 @@ class EmulatedMachine:
     def _port(self) -> int:
         """Ask for the port: qemu took a free one by itself, so that no other program could take it first."""
         listing = self._ask("human-monitor-command", {"command-line": "info usernet"})
-        found = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", str(listing))
-        if not found:
+        match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", str(listing))
+        if not match:
             raise ValueError("qemu forwards no port")
-        return int(found[1])
+        return int(match[1])
 
     def _ask(self, command: str, arguments: dict[str, str] | None = None) -> Any:
         """Run a command of the QEMU Machine Protocol over qemu's standard input and output; returns its result."""

@@ -151,7 +151,7 @@ class Link:
         stdin: bytes | IO[bytes] = b"",
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> CommandResult:
-        """Run a POSIX sh script there, `arguments` being its $1, $2, …"""
+        """Run a POSIX sh script there, with `arguments` as its $1, $2 and so on."""
         return self.run(["sh", "-c", text, "sh", *arguments], stdin, timeout_s)
 
     def push(self, source: Path | bytes, target: str) -> None:

@@ -58,27 +58,27 @@ def selftest(bundle: Contents, num_threads: int = 1) -> GoldenComparison:
     return compare(Classifier(bundle, num_threads).outputs(images), expected)
 
 
-def compare(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> GoldenComparison:
+def compare(outputs: npt.NDArray[Any], expected: npt.NDArray[Any]) -> GoldenComparison:
     """Compare outputs (N, ...) of this machine with those of the machine that exported the model."""
-    if here.shape != there.shape or here.dtype != there.dtype:
-        shapes = [f"{array.dtype} {array.shape}" for array in (here, there)]
-        return _different(f"the output is {shapes[0]}, it was {shapes[1]}", there)
-    differing = int((here != there).sum())
-    counts: dict[str, Any] = {"pictures": len(there), "values": there.size, "differing": differing}
-    if np.issubdtype(there.dtype, np.integer):
-        steps = int(np.abs(here.astype(np.int64) - there.astype(np.int64)).max(initial=0))
+    if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
+        shapes = [f"{array.dtype} {array.shape}" for array in (outputs, expected)]
+        return _different(f"the output is {shapes[0]}, it was {shapes[1]}", expected)
+    differing = int((outputs != expected).sum())
+    counts: dict[str, Any] = {"pictures": len(expected), "values": expected.size, "differing": differing}
+    if np.issubdtype(expected.dtype, np.integer):
+        steps = int(np.abs(outputs.astype(np.int64) - expected.astype(np.int64)).max(initial=0))
         counts |= {"max_lsb": steps, "max_relative": None}
         is_allowed, size = steps <= MOST_LSB, f"{steps} LSB"
     else:
-        if not np.isfinite(here).all():
-            return _different("the output is not all numbers", there)
-        scale = float(np.abs(there).max(initial=0.0)) or 1.0
-        relative = float(np.abs(here.astype(np.float64) - there).max(initial=0.0)) / scale
+        if not np.isfinite(outputs).all():
+            return _different("the output is not all numbers", expected)
+        scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+        relative = float(np.abs(outputs.astype(np.float64) - expected).max(initial=0.0)) / scale
         counts |= {"max_lsb": None, "max_relative": relative}
         is_allowed, size = relative <= RELATIVE_TOLERANCE, f"{relative:.1e} relative"
     if differing == 0:
         return GoldenComparison(verdict="identical", sentence="every bit as exported", **counts)
-    sentence = f"{differing} of {there.size} values differ, by up to {size}"
+    sentence = f"{differing} of {expected.size} values differ, by up to {size}"
     return GoldenComparison(verdict="within" if is_allowed else "different", sentence=sentence, **counts)
 
 
@@ -110,13 +110,13 @@ def _cause(bundle: Contents, here: Environment) -> str | None:
     return f"{bundle.artifact.name} multiplies uint8 by int8, and {clause}: export it again."
 
 
-def _different(sentence: str, there: npt.NDArray[Any]) -> GoldenComparison:
+def _different(sentence: str, expected: npt.NDArray[Any]) -> GoldenComparison:
     return GoldenComparison(
         verdict="different",
         sentence=sentence,
-        pictures=len(there),
-        values=there.size,
-        differing=there.size,
+        pictures=len(expected),
+        values=expected.size,
+        differing=expected.size,
         max_lsb=None,
         max_relative=None,
     )

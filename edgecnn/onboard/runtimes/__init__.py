@@ -1,4 +1,4 @@
-"""Runtimes are inference engines, and each file of this folder is one (`Runtime`); it needs NumPy, never torch."""
+"""Runtimes are inference engines, and each file of this folder is one (`Runtime`), which needs no torch."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def passed(result: CommandResult, made: Bundle, board: str, max_lsb: int) -> dic
     raise GateFailed(f"{made.artifact.name} answers differently on {board}: {replies.plain(sentence)}.", hint)
 
 
-def require_same_answer(there: Installed, release: str, made: Bundle, board: str) -> None:
+def require_same_answer(releases: Installed, release: str, made: Bundle, board: str) -> None:
     """Classify one golden image as a file; that also leaves Python's bytecode for the first user.
 
     Raises:
@@ -62,7 +62,7 @@ def require_same_answer(there: Installed, release: str, made: Bundle, board: str
     pixels, expected = images[0], outputs[:1]  # (H, W, C), (1, ...)
     stream = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "png")
-    result = there.run(release, ["classify", "-"], stream.getvalue())
+    result = releases.run(release, ["classify", "-"], stream.getvalue())
     logits = artifacts.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
     try:

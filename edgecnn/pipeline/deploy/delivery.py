@@ -70,25 +70,25 @@ def deliver(
     facts = require_fit(link, board, made.packages)
     if with_service:
         service.check(link, made.name)
-    there = Installed(link, facts, made.name)
-    status = there.status()
+    releases = Installed(link, facts, made.name)
+    status = releases.status()
     _ask_across(status.model(status.current), installed.model_of(made.artifact), made.name, board, across_runs)
-    release, tested = _sent(link, facts, made, there, status)
+    release, tested = _sent(link, facts, made, releases, status)
     try:
         selftest = acceptance.passed(tested, made, board, max_lsb)
-        acceptance.require_same_answer(there, release, made, board)
+        acceptance.require_same_answer(releases, release, made, board)
     except (EnvironmentUnfit, GateFailed):
         with contextlib.suppress(EnvironmentUnfit):  # the link may be cut; the next deployment clears up
-            there.drop(release)
+            releases.drop(release)
         raise
-    before = there.switch(release)
+    before = releases.switch(release)
     if with_service:
-        with _undone_after_failure(there, release, status.current):
+        with _undone_after_failure(releases, release, status.current):
             _start_service(link, facts, made.name)
         runs = True
     else:
         runs = service.restart(link, facts, made.name)
-    report(there.tell(), release, made.name, board)
+    report(releases.tell(), release, made.name, board)
     return Deployment(
         name=made.name,
         board=board,
@@ -133,17 +133,19 @@ def report(told: Told, release: str, name: str, board: str) -> None:
         )
 
 
-def _sent(link: Link, facts: BoardFacts, made: Bundle, there: Installed, status: Status) -> tuple[str, CommandResult]:
+def _sent(
+    link: Link, facts: BoardFacts, made: Bundle, releases: Installed, status: Status
+) -> tuple[str, CommandResult]:
     """Have the bundle as a release on the board: (id, selftest). A release that works is not sent again."""
     packages = _packages(link, facts, made)
     archive = made.archive()
     release = hashlib.sha256(archive + Path(packages).name.encode()).hexdigest()[:ID_DIGITS]
-    tested = there.test(release) if release in status.releases else None
+    tested = releases.test(release) if release in status.releases else None
     if tested is None or tested.returncode:
-        incoming = f"{there.path}/{release}.zip"
+        incoming = f"{releases.path}/{release}.zip"
         link.push(archive, incoming)
-        there.unpack(release, incoming, packages)
-        tested = there.test(release)
+        releases.unpack(release, incoming, packages)
+        tested = releases.test(release)
     return release, tested
 
 
@@ -173,7 +175,7 @@ def _ask_across(now: ReleasedModel, new: ReleasedModel, name: str, board: str, a
 
 
 @contextlib.contextmanager
-def _undone_after_failure(there: Installed, release: str, before: str | None) -> Iterator[None]:
+def _undone_after_failure(releases: Installed, release: str, before: str | None) -> Iterator[None]:
     """Make the release `before` current again if the block raises."""
     try:
         yield
@@ -182,7 +184,7 @@ def _undone_after_failure(there: Installed, release: str, before: str | None) ->
             with contextlib.suppress(
                 EnvironmentUnfit
             ):  # the link may be cut; the new release, which was tested, then stays
-                there.undo(before)
+                releases.undo(before)
         raise
 
 

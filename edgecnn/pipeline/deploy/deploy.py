@@ -108,8 +108,8 @@ def rollback(target: str, board: str, across_runs: bool = False) -> Rollback:
     name = bundle.name_of(target)
     with reach(board) as link:
         facts = delivery.require_fit(link, board)
-        there = Installed(link, facts, name)
-        status = there.status() if _exists(link, there) else None
+        releases = Installed(link, facts, name)
+        status = releases.status() if _exists(link, releases) else None
         if status is None or status.before is None:
             raise UsageError(f"There is no earlier release of {name} on {board}.", "`--status` says what is there")
         now, earlier = status.model(status.current), status.model(status.before)
@@ -118,9 +118,9 @@ def rollback(target: str, board: str, across_runs: bool = False) -> Rollback:
                 f"{name} on {board} is {now}; the release before is {earlier}: another run's.",
                 "--across-runs goes back to it all the same; `edgecnn deploy` puts any model there",
             )
-        current, before = there.rollback(status.before)
+        current, before = releases.rollback(status.before)
         service.restart(link, facts, name)
-        delivery.report(there.tell(), current, name, board)
+        delivery.report(releases.tell(), current, name, board)
     return Rollback(name=name, board=board, before=before, current=current, model=earlier)
 
 
@@ -136,10 +136,10 @@ def status(target: str, board: str) -> Installation:
     """
     name = bundle.name_of(target)
     with reach(board) as link:
-        there = Installed(link, delivery.require_fit(link, board), name)
-        if not _exists(link, there):
+        releases = Installed(link, delivery.require_fit(link, board), name)
+        if not _exists(link, releases):
             raise UsageError(f"There is no {name!r} on {board}.", "`edgecnn deploy` puts it there")
-        return Installation(name=name, board=board, status=there.status(), service=service.state(link, name))
+        return Installation(name=name, board=board, status=releases.status(), service=service.state(link, name))
 
 
 def reach(board: str) -> AbstractContextManager[Link]:
@@ -150,6 +150,6 @@ def reach(board: str) -> AbstractContextManager[Link]:
     return link
 
 
-def _exists(link: Link, there: Installed) -> bool:
+def _exists(link: Link, releases: Installed) -> bool:
     """Whether anything of that name has been deployed to the board."""
-    return link.run(["test", "-d", there.path], timeout_s=60).returncode == 0
+    return link.run(["test", "-d", releases.path], timeout_s=60).returncode == 0
