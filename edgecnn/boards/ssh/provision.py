@@ -60,7 +60,7 @@ def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:
 
 
 def archive_path(facts: BoardFacts, packages: Sequence[str]) -> Path:
-    """Where that zip file is kept here: by what it holds and what it is for."""
+    """Return where the archive is kept on this machine, by what it holds and what it is for."""
     pins = pinned(packages)
     wanted = {"pins": pins, "python": str(facts.python), "arch": facts.arch, "glibc": facts.glibc}
     key = hashlib.sha256(documents.canonical(wanted).encode()).hexdigest()[:16]

@@ -38,7 +38,7 @@ TRIAL_TIMEOUT_S = 300.0
 
 @dataclass
 class Registration:
-    """This process as a server of one release."""
+    """The registration of this process as a server of one release."""
 
     root: Path
     release: str
