@@ -94,7 +94,7 @@ def measure(matrix: Matrix, board: str, boot: int, found: Sequence[Candidate], p
     if not todo:
         return
     name = HERE if board == HERE else f"emulated:{board}"
-    with boards.open(name) as machine, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with boards.open_board(name) as machine, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         matrix.keep_machine(board, machine.facts())
         shelves: dict[int | None, Shelf] = {}
         for one in todo:
@@ -127,7 +127,7 @@ def differences(
     if one.artifact.description.precision != "int8" or one.accuracy.outputs_sha256 == here.accuracy.outputs_sha256:
         return None
     job = dataclasses.replace(job_of(one, plan), replay=stimuli.test.images)
-    with boards.open(HERE) as local:
+    with boards.open_board(HERE) as local:
         expected = np.array(local.run(job).replay, dtype=one.artifact.description.output.dtype)
     found = dataclasses.asdict(selftest.compare(np.array(machine.run(job).replay, dtype=expected.dtype), expected))
     del found["sentence"]

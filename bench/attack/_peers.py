@@ -20,7 +20,7 @@ Answer = Callable[[bytes], tuple[int, bytes]]
 
 def answer_of(folder: Path) -> Answer:
     """(status, JSON) of a picture, with the runner's own classifier."""
-    classifier = Classifier(contents.open(folder))
+    classifier = Classifier(contents.open_bundle(folder))
 
     def answer(picture: bytes) -> tuple[int, bytes]:
         try:

@@ -26,7 +26,7 @@ from edgecnn.onboard import golden as vectors
 from edgecnn.onboard import runtimes
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner import selftest as runner
-from edgecnn.onboard.runner.selftest import Comparison
+from edgecnn.onboard.runner.selftest import GoldenComparison
 from edgecnn.pipeline.bench import candidates
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.test_inputs import GoldenVectors, Shelf
@@ -49,7 +49,7 @@ class Replayed:
     precision: str
     runtime: str
     runtime_version: str
-    comparison: Comparison
+    comparison: GoldenComparison
     cause: str | None = None
     """Why it differs, where its weights and the machine's instruction set tell."""
 
@@ -81,7 +81,7 @@ def selftest(
     with scratch.folder() as work:
         found = candidates.find([_model(target)], suite, None, pictures)
         recorded = {one.artifact.path: _vectors(target, one, golden, work) for one in found}
-        with boards.open(board) as machine:
+        with boards.open_board(board) as machine:
             facts = machine.facts()
             ready = candidates.installed(found, facts, suite)
             replayed = tuple(_replay(machine, facts, one, recorded[one.artifact.path], suite) for one in ready)
@@ -106,7 +106,7 @@ def record(
         raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
     if golden.exists():
         raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
-    with scratch.folder() as work, boards.open("local") as here:
+    with scratch.folder() as work, boards.open_board("local") as here:
         if plan is not None:
             images = arrays.one(Path(Shelf(work, PICTURES).take(plan, one.artifact, one.runs).test.images))
         else:
@@ -163,7 +163,7 @@ def to_table(result: Selftest) -> dict[str, Any]:
     return {**dataclasses.asdict(result), "environment": environment.to_table(result.environment)}
 
 
-def _words(comparison: Comparison) -> str:
+def _words(comparison: GoldenComparison) -> str:
     if comparison.verdict != "within":
         return comparison.verdict
     if comparison.max_lsb is not None:
@@ -175,7 +175,7 @@ def _model(target: Path) -> Path:
     """The model file of a bundle, checked against its manifest; a run or a file as it is."""
     if not (target / contents.MANIFEST).is_file():
         return target
-    bundle = contents.open(target)
+    bundle = contents.open_bundle(target)
     contents.verify(bundle)
     return bundle.artifact.path
 

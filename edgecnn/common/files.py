@@ -11,9 +11,9 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from edgecnn.common import documents
 from edgecnn.errors import EdgecnnError, OutputError
@@ -22,6 +22,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where there is no room: on the disk, of this user's share, in one file."""
 ROOM = "make room there, or choose another place with --output"
 PROBE_BYTES = 1 << 20
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The first date that a zip archive can hold."""
 LEFT_BEHIND = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.\w+)?")
 """How a temporary file is named after the one it becomes: by tempfile, with eight letters and its suffix again."""
 
@@ -122,6 +124,25 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, atomically. Raises OutputError, for a number that is none too."""
     write_text(path, documents.to_file(value, path))
+
+
+def reproducible_zip(
+    target: Path | IO[bytes], entries: Iterable[tuple[str, bytes]], *, compressed: bool = True
+) -> None:
+    """Write a zip archive whose bytes depend on nothing but its entries: no date, no owner, no mode.
+
+    Args:
+        target: Where to write it.
+        entries: (name inside, content) of each file, in the order in which they are to stand.
+        compressed: Whether entries are deflated; False for what is small already.
+    """
+    import zipfile  # not before it is needed: a worker on a board writes none
+
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in entries:
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+            archive.writestr(entry, data)
 
 
 def sha256(path: Path) -> str:

@@ -15,7 +15,7 @@ from edgecnn.boards import _reply
 from edgecnn.boards.local import LocalBoard
 from edgecnn.common import config, plugins
 from edgecnn.errors import EXIT_UNFIT, EnvironmentUnfit, ModelFileError, UsageError
-from edgecnn.onboard.measure import Job
+from edgecnn.onboard.job import Job
 from edgecnn.records import environment
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
@@ -30,7 +30,7 @@ def job(tmp_path: Path) -> Job:
 # A board that needs no address is this machine; the others are tested where they can be reached.
 @pytest.mark.parametrize("name", [name for name in plugins.names("boards") if name == "local"])
 def test_a_board_tells_its_facts_and_does_a_job_in_a_fresh_process_each(name: str, job: Job) -> None:
-    with boards.open(name) as board:
+    with boards.open_board(name) as board:
         assert board.name == name
         assert board.facts().cores >= 1
         first, second = board.run(job).window, board.run(job).window
@@ -41,7 +41,7 @@ def test_a_board_tells_its_facts_and_does_a_job_in_a_fresh_process_each(name: st
 
 
 def test_local_is_this_machine() -> None:
-    with boards.open("local") as board:
+    with boards.open_board("local") as board:
         assert board.facts() == environment.here()
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_left_behind(job: Job, tmp_path: Path, monkeypatch: pytest.Mo
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    with boards.open("local") as board:
+    with boards.open_board("local") as board:
         board.run(job)
         assert list(scratch.iterdir())
     assert list(scratch.iterdir()) == []
@@ -57,7 +57,10 @@ def test_nothing_is_left_behind(job: Job, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_an_error_of_the_worker_arrives_as_it_was_raised(job: Job) -> None:
     Path(job.model).write_bytes(b"")
-    with boards.open("local") as board, pytest.raises(ModelFileError, match=r"LiteRT refuses .*tiny\.tflite") as caught:
+    with (
+        boards.open_board("local") as board,
+        pytest.raises(ModelFileError, match=r"LiteRT refuses .*tiny\.tflite") as caught,
+    ):
         board.run(job)
     assert caught.value.exit_code == 64
 
@@ -115,9 +118,9 @@ def test_a_worker_that_says_nothing_is_reported_too(job: Job, tmp_path: Path) ->
 
 def test_an_unknown_board_and_an_address_for_local_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
-        boards.open("locale")
+        boards.open_board("locale")
     assert "did you mean 'local'" in (caught.value.hint or "")
-    with pytest.raises(UsageError, match="has no address"), boards.open("local://here"):
+    with pytest.raises(UsageError, match="has no address"), boards.open_board("local://here"):
         pass
 
 

@@ -29,9 +29,10 @@ from edgecnn import boards
 from edgecnn.boards import Board
 from edgecnn.boards.emulated import tools, user_mode
 from edgecnn.boards.emulated.user_mode import UserMode
-from edgecnn.checks import board as verb
+from edgecnn.checks.board import board as verb
+from edgecnn.checks.board import show
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE, EnvironmentUnfit, UsageError
-from edgecnn.onboard.measure import Job, Pictures
+from edgecnn.onboard.job import EncodedImages, Job
 from edgecnn.pipeline.bench.bench import COUNTING, bench
 from edgecnn.pipeline.bench.profiling.profile import profile
 from edgecnn.pipeline.deploy import deploy
@@ -51,13 +52,13 @@ KERNEL = tiny_models.weights(8, 8, 1, 10)
 
 @pytest.fixture(scope="module")
 def avx2() -> Iterator[Board]:
-    with boards.open("emulated:x86-64-v3") as board:
+    with boards.open_board("emulated:x86-64-v3") as board:
         yield board
 
 
 @pytest.fixture(scope="module")
 def sse4() -> Iterator[Board]:
-    with boards.open("emulated:x86-64-v2") as board:
+    with boards.open_board("emulated:x86-64-v2") as board:
         yield board
 
 
@@ -105,7 +106,7 @@ print(json.dumps({"error": {"kind": "UsageError", "hint": None, "sentence": " ".
 
 @needed
 def test_an_int8_tflite_file_answers_bit_for_bit_as_here(avx2: Board, job: Job, tmp_path: Path) -> None:
-    with boards.open("local") as here:
+    with boards.open_board("local") as here:
         assert (answers(avx2, job, tmp_path) == answers(here, job, tmp_path)).all()
 
 
@@ -163,7 +164,7 @@ def test_the_same_weights_as_uint8_are_exact(avx2: Board, tmp_path: Path) -> Non
 
 @needed
 def test_neither_a_time_nor_a_count_is_told(avx2: Board, job: Job) -> None:
-    pictures = Pictures(folder="pictures", kind="none", timing=QUICK)
+    pictures = EncodedImages(folder="pictures", kind="none", timing=QUICK)
     for timed in (dataclasses.replace(job, window=QUICK), dataclasses.replace(job, end_to_end=pictures)):
         with pytest.raises(EnvironmentUnfit, match="cannot tell a latency"):
             avx2.run(timed)
@@ -204,12 +205,12 @@ def test_what_only_costs_is_refused_before_anything_runs(job: Job, tmp_path: Pat
 
 @needed
 def test_the_board_commands_need_no_link(capsys: pytest.CaptureFixture[str]) -> None:
-    verb.doctor("emulated:x86-64-v2")
+    show.show_checks(verb.doctor("emulated:x86-64-v2"))
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "ok    emulated x86-64-v2, Nehalem (x86-64 without AVX2)"
     assert said[1].startswith("ok    x86_64, ")
     assert said[-1] == "ok    nothing is in the way of a measurement"
-    verb.info("emulated:x86-64-v2", as_json=True)
+    show.show_info(verb.info("emulated:x86-64-v2"), as_json=True)
     assert json.loads(capsys.readouterr().out)["cpu"] == "Nehalem"
 
 
@@ -222,7 +223,10 @@ def test_nothing_is_deployed_to_it_or_kept_there(level: str) -> None:
 
 
 def test_a_level_that_qemu_does_not_have_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no emulated board 'x86-64-v4'") as caught, boards.open("emulated:x86-64-v4"):
+    with (
+        pytest.raises(UsageError, match="no emulated board 'x86-64-v4'") as caught,
+        boards.open_board("emulated:x86-64-v4"),
+    ):
         pass
     assert (caught.value.hint or "").endswith(", x86-64-v2, x86-64-v3")
     assert caught.value.exit_code == EXIT_USAGE
@@ -232,7 +236,7 @@ def test_a_machine_without_qemu_is_told_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(tools, "_which", lambda program: None)
-    with pytest.raises(EnvironmentUnfit, match="needs qemu-x86_64") as caught, boards.open("emulated:x86-64-v3"):
+    with pytest.raises(EnvironmentUnfit, match="needs qemu-x86_64") as caught, boards.open_board("emulated:x86-64-v3"):
         pass
     assert (caught.value.hint or "").endswith("apt-get install --no-install-recommends qemu-user")
     assert caught.value.exit_code == EXIT_UNFIT
@@ -240,7 +244,7 @@ def test_a_machine_without_qemu_is_told_what_to_install(monkeypatch: pytest.Monk
 
 def test_another_kind_of_machine_is_unfit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    with pytest.raises(EnvironmentUnfit, match="x86-64 Linux"), boards.open("emulated:x86-64-v3"):
+    with pytest.raises(EnvironmentUnfit, match="x86-64 Linux"), boards.open_board("emulated:x86-64-v3"):
         pass
 
 
@@ -262,7 +266,7 @@ def test_a_worker_that_crashes_is_reported_and_leaves_nothing(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dying = tmp_path / "dying.py"
     dying.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    with user_mode.open("x86-64-v3") as core:
+    with user_mode.open_core("x86-64-v3") as core:
         (worker,) = tmp_path.rglob("worker.pyz")
         dying.replace(worker)
         with pytest.raises(EnvironmentUnfit, match=r"ended by SIGSEGV while measuring tiny\.tflite"):

@@ -119,7 +119,7 @@ def test_packages_come_from_where_this_machine_has_its_own(monkeypatch: pytest.M
 
 
 def test_a_release_that_is_not_known_is_refused() -> None:
-    from edgecnn.checks import board
+    from edgecnn.checks.board import board
 
     with pytest.raises(UsageError, match="no emulated board under Debian 'trixi'") as caught:
         board.make("trixi")
@@ -173,7 +173,7 @@ def test_a_machine_is_never_qemus_default_core_and_is_reached_from_here_only(nam
 
 @pytest.mark.parametrize("name", ["emulated:", "emulated", "emulated:pi6", "emulated:pi5-trixie"])
 def test_an_unknown_emulated_board_is_refused_before_anything_is_made(name: str) -> None:
-    with pytest.raises(UsageError, match="no emulated board") as caught, boards.open(name):
+    with pytest.raises(UsageError, match="no emulated board") as caught, boards.open_board(name):
         pass
     assert "pi3" in (caught.value.hint or "")
     assert caught.value.exit_code == EXIT_USAGE
@@ -190,7 +190,7 @@ def test_every_board_says_whether_it_keeps_time() -> None:
 
 PARENT = """
 import subprocess, sys, time
-from edgecnn.emulator import leash
+from edgecnn.boards.emulated import leash
 child = subprocess.Popen(leash.command([sys.argv[1], "600"]))
 print(child.pid, flush=True)
 time.sleep(600)

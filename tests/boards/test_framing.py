@@ -51,7 +51,7 @@ def test_a_command_is_heard_through_it(noise: str, board: Sshd) -> None:
     with link.connect(board.destination, board.options) as opened:
         answer = opened.script('printf "%s|" "$@"; cat; echo why >&2; exit 7', ["a b", "$HOME"], b"in\0put")
         assert (answer.returncode, answer.stdout, answer.stderr) == (7, b"a b|$HOME|in\0put", "why\n")
-        assert opened.run(["true"]) == link.Answer(returncode=0, stdout=b"", stderr="")
+        assert opened.run(["true"]) == link.CommandResult(returncode=0, stdout=b"", stderr="")
         assert opened.run(["sh", "-c", "kill -SEGV $$"]).returncode == 139
         assert opened.is_open()
         opened.push(data, str(board.home / "file"))
@@ -155,8 +155,8 @@ def test_an_answer_is_what_stands_between_its_marks(before: bytes, body: bytes, 
     assert mark.answer(said) == (code, body)
     assert mark.answer(before + mark.text + body) is None
     assert mark.answer(before + body) is None
-    assert mark.within(before + mark.text + body + mark.text + after) == body
-    assert mark.within(before) == before
+    assert mark.command_stderr(before + mark.text + body + mark.text + after) == body
+    assert mark.command_stderr(before) == before
 
 
 def test_a_command_line_that_is_shown_shows_no_mark() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pi import PI
 from sshd import Sshd, board
 
-from edgecnn.boards.ssh import link, preflight
-from edgecnn.boards.ssh.preflight import BoardFacts, Python
+from edgecnn.boards.ssh import board_facts, link, preflight
+from edgecnn.boards.ssh.board_facts import BoardFacts, Python
 from edgecnn.errors import BoardUnfit, LinkError
 from edgecnn.records import environment
 
@@ -25,7 +25,7 @@ TOOLS = ("sh", "cat", "uname", "id", "tr", "df", "date", "getconf", "sha256sum",
 
 def looked_at(board: Sshd, python: str | None = None) -> BoardFacts:
     with link.connect(board.destination, board.options) as one:
-        return preflight.inspect(one, python)
+        return board_facts.read(one, python)
 
 
 @sshd.needed
@@ -122,7 +122,7 @@ def test_a_login_without_a_shell_is_said(board: Sshd) -> None:
     with link.connect(board.destination, board.options) as one:
         board.limits.write_text("echo This account is for backups only. >&2; exit 1\n")
         with pytest.raises(LinkError, match="ended before it ran a command: This account is for backups only"):
-            preflight.inspect(one)
+            board_facts.read(one)
 
 
 def test_a_pi_is_fit() -> None:
@@ -158,7 +158,7 @@ def test_litert_alone_is_content_with_an_older_glibc() -> None:
     st.text(max_size=300), st.sampled_from(["", "==bits\n", "==disk\n", "==pythons\n3 x ", "==clock\n", "==memory\n"])
 )
 def test_whatever_a_board_prints_can_be_read(text: str, before: str) -> None:
-    found = preflight.parse("pi@pi", f"{before}{text}\n==libc\nglibc 2.36\n", 0.0)
+    found = board_facts.parse("pi@pi", f"{before}{text}\n==libc\nglibc 2.36\n", 0.0)
     assert found.glibc == (2, 36) or "==libc" in text
 
 
@@ -188,7 +188,7 @@ ondemand
 ==throttled
 throttled=0x50000
 """
-    found = preflight.parse("pi@pi", text, 0.0)
+    found = board_facts.parse("pi@pi", text, 0.0)
     assert (found.cpu, found.cores, found.features) == ("Cortex-A76", 2, ("asimd", "asimdhp", "asimddp"))
     assert (found.frequency_mhz, found.temperature_celsius, found.throttled) == (2400.0, 48.75, 0x50000)
     assert found.disk_free_bytes == 22_000_000 * 1024

@@ -12,8 +12,8 @@ import sshd
 from pi import PI
 from sshd import Sshd, board
 
-from edgecnn.boards.ssh import board_cache, link, preflight, provision
-from edgecnn.boards.ssh.preflight import BoardFacts
+from edgecnn.boards.ssh import board_cache, board_facts, link, provision
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.errors import BoardUnfit, LinkError, MissingPackage
 
 __all__ = ["board"]
@@ -30,7 +30,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def of_this_machine(board: Sshd) -> BoardFacts:
     with link.connect(board.destination, board.options) as one:
-        return preflight.inspect(one, sys.executable)
+        return board_facts.read(one, sys.executable)
 
 
 def test_versions_are_the_ones_used_here_down_to_the_last_dependency() -> None:
@@ -108,7 +108,7 @@ def test_no_room_is_said_before_anything_is_copied(board: Sshd, tmp_path: Path) 
     path = archive(tmp_path)
     facts = dataclasses.replace(of_this_machine(board), disk_free_bytes=1000)
     with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="0 MB free"):
-        board_cache.Depot(one, facts).unpack(path)
+        board_cache.BoardCache(one, facts).unpack(path)
     assert not board.cache.exists()
 
 
@@ -118,11 +118,11 @@ def test_a_disk_that_fills_up_while_unpacking_leaves_no_half_folder(board: Sshd,
     facts = of_this_machine(board)
     board.limits.write_text("ulimit -f 1000\n")
     with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="File too large"):
-        board_cache.Depot(one, facts).unpack(path)
+        board_cache.BoardCache(one, facts).unpack(path)
     assert list((board.cache / "folders").iterdir()) == []
     board.limits.write_text("")
     with link.connect(board.destination, board.options) as one:
-        folder = board_cache.Depot(one, facts).unpack(path)
+        folder = board_cache.BoardCache(one, facts).unpack(path)
     assert (Path(folder) / "zeros").stat().st_size == 3_000_000
 
 
@@ -131,13 +131,13 @@ def test_a_link_cut_while_a_folder_is_sent_leaves_none(board: Sshd, tmp_path: Pa
     path = archive(tmp_path)
     facts = of_this_machine(board)
     with link.connect(board.destination, board.options) as one:
-        there = board_cache.Depot(one, facts)
+        there = board_cache.BoardCache(one, facts)
         board.cut()
         with pytest.raises(LinkError, match="was cut"):
             there.unpack(path)
     assert not list(board.home.rglob("a.py"))
     with link.connect(board.destination, board.options) as one:
-        assert (Path(board_cache.Depot(one, facts).unpack(path)) / "a.py").read_text() == "x = 1\n"
+        assert (Path(board_cache.BoardCache(one, facts).unpack(path)) / "a.py").read_text() == "x = 1\n"
 
 
 def test_a_packed_folder_has_the_same_bytes_whenever_it_was_written(tmp_path: Path) -> None:

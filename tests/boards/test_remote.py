@@ -28,7 +28,7 @@ from edgecnn.boards import Board
 from edgecnn.boards.ssh import remote
 from edgecnn.boards.ssh.remote import RemoteBoard
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, LinkError, ModelFileError
-from edgecnn.onboard.measure import Job, Outcome, Pictures, Timing
+from edgecnn.onboard.job import EncodedImages, Job, Outcome, Timing
 from edgecnn.pipeline.bench import bench
 from edgecnn.records import environment, plans, report
 from edgecnn.records.plans import Suite
@@ -50,7 +50,7 @@ def job(tmp_path: Path) -> Job:
 
 @contextlib.contextmanager
 def opened(board: Sshd) -> Iterator[RemoteBoard]:
-    with remote.open(board.destination, board.options) as one:
+    with remote.open_board(board.destination, board.options) as one:
         yield one
 
 
@@ -96,10 +96,10 @@ def test_it_answers_as_this_machine_does_to_the_last_bit(ready: RemoteBoard, job
     whole = dataclasses.replace(
         job,
         accuracy=written(images, labels, tmp_path),
-        end_to_end=Pictures(folder=str(photographs), kind="small", timing=QUICK),
+        end_to_end=EncodedImages(folder=str(photographs), kind="small", timing=QUICK),
     )
     there = ready.run(whole)
-    with boards.open("local") as local:
+    with boards.open_board("local") as local:
         here = local.run(whole)
     assert there.accuracy is not None
     assert here.accuracy is not None
@@ -280,7 +280,7 @@ def test_what_was_measured_before_a_link_was_lost_is_kept(
         with opened(lending) as one:
             yield Unplugged(one, lending, jobs=4)
 
-    monkeypatch.setattr(boards, "open", unplugged)
+    monkeypatch.setattr(boards, "open_board", unplugged)
     targets = [model(tmp_path, "a.tflite"), model(tmp_path, "b.tflite")]
     found, path = bench.bench(targets, SUITE, output=tmp_path / "out.json")
     assert path is not None
@@ -343,7 +343,7 @@ def test_a_named_board_is_found_by_its_name(lending: Sshd, tmp_path: Path, monke
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "mine.toml").write_text('address = "board"\nnotes = "on the desk"\n')
     monkeypatch.setattr(plans, "folder", lambda cls: tmp_path)
-    with boards.open("mine") as one:
+    with boards.open_board("mine") as one:
         assert one.name == "mine"
         assert one.facts().cores >= 1
 

@@ -21,7 +21,7 @@ from edgecnn.errors import ModelFileError, PlanError
 from edgecnn.formats.tflite import flatbuffer, outline
 from edgecnn.nets import budget
 from edgecnn.onboard import archive
-from edgecnn.onboard.measure import Timing
+from edgecnn.onboard.job import Timing
 from edgecnn.records import model_files, plans
 from edgecnn.records.recipe import NetPlan, Recipe
 
@@ -188,7 +188,7 @@ def test_a_shape_of_gigabytes_is_refused_when_it_is_run(tmp_path: Path) -> None:
 
 
 def test_a_measuring_process_is_bounded_by_itself(tmp_path: Path) -> None:
-    archive.write(tmp_path / "worker.pyz")
+    archive.write_worker(tmp_path / "worker.pyz")
     job = job_of(tiny_models.linear_onnx(tmp_path / "m.onnx", KERNEL), "onnxruntime")
     filled(tmp_path / "m.onnx")
     job = dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0))

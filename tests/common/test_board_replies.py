@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pi import PI
 
 from edgecnn.boards import _reply
-from edgecnn.boards.ssh import preflight
+from edgecnn.boards.ssh import board_facts, preflight
 from edgecnn.boards.ssh.framing import Mark
-from edgecnn.boards.ssh.link import Answer, Link
+from edgecnn.boards.ssh.link import CommandResult, Link
 from edgecnn.common import replies
 from edgecnn.common.replies import NotAReply
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
@@ -136,11 +136,11 @@ PARTS += " temperature throttled tools pythons"
 
 @given(st.dictionaries(st.sampled_from(PARTS.split()), lines))
 def test_whatever_a_board_says_of_itself_is_read_and_judged(parts: dict[str, str]) -> None:
-    facts = preflight.parse("pi@pi", "".join(f"\n=={name}\n{body}" for name, body in parts.items()), 0.0)
+    facts = board_facts.parse("pi@pi", "".join(f"\n=={name}\n{body}" for name, body in parts.items()), 0.0)
     problems = preflight.problems(facts, ["numpy"], 1000)
     assert all(is_plain(problem.sentence) for problem in problems)
     assert all(map(is_plain, preflight.remarks(facts)))
-    table = {**preflight.to_table(facts), "home": "", "cache": ""}
+    table = {**board_facts.to_table(facts), "home": "", "cache": ""}
     assert is_plain(table)
     json.dumps(table, allow_nan=False)
     assert (facts.home.isprintable() and facts.home.startswith("/")) or problems
@@ -160,8 +160,8 @@ class Saying(Link):
         super().__init__("pi@pi", ())
         self._stdout = stdout
 
-    def run(self, *_: Any, **__: Any) -> Answer:
-        return Answer(returncode=0, stdout=self._stdout, stderr="")
+    def run(self, *_: Any, **__: Any) -> CommandResult:
+        return CommandResult(returncode=0, stdout=self._stdout, stderr="")
 
 
 @given(st.data())

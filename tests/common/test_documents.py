@@ -143,7 +143,7 @@ def test_every_reader_says_one_sentence_to_a_document_of_another_shape(value: An
         (run / "run.json", lambda: open_run(run), RunError),
         (artifact.card_path(model), lambda: artifact.read_card(model), ModelFileError),
         (tmp_path / "report.json", lambda: report.read(tmp_path / "report.json"), UsageError),
-        (bundle / "manifest.json", lambda: contents.open(bundle), ModelFileError),
+        (bundle / "manifest.json", lambda: contents.open_bundle(bundle), ModelFileError),
     ):
         path.write_text(json.dumps(value))
         with pytest.raises(error) as caught:

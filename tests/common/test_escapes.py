@@ -118,7 +118,7 @@ def test_pictures_are_written_and_text_is_printed_in_one_place_each() -> None:
         "releases.py",
         "counters.py",
         "installation.py",
-        "preflight.py",
+        "board_facts.py",
         "board_cache.py",
         "archive.py",
     }

@@ -197,3 +197,14 @@ def test_other_hidden_files_stay(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     files.write_text(tmp_path / "file.json", "text")
     assert len(list(tmp_path.iterdir())) == 5
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_the_same_entries_make_the_same_zip_archive(compressed: bool, tmp_path: Path) -> None:
+    entries = [("a/b.txt", b"text" * 100), ("c", b"")]
+    for name in ("one.zip", "two.zip"):
+        files.reproducible_zip(tmp_path / name, entries, compressed=compressed)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert [(name, archive.read(name)) for name in archive.namelist()] == entries
+        assert (archive.getinfo("a/b.txt").compress_size < 400) is compressed

@@ -21,6 +21,7 @@ from edgecnn.common import sizes
 from edgecnn.errors import ModelFileError, UsageError
 from edgecnn.formats.tflite import flatbuffer
 from edgecnn.onboard import measure, runtimes
+from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench import bench
 from edgecnn.records import plans
 from edgecnn.records.foreign import assumed_preprocessing
@@ -167,7 +168,7 @@ def test_a_size_is_followed_to_macs_memory_and_the_report(open_onnx: Path, open_
 def test_a_file_answers_for_the_size_it_is_given(name: str, request: pytest.FixtureRequest) -> None:
     path: Path = request.getfixturevalue(name)
     description = formats.describe(path, (16, 8))
-    job = measure.Job(
+    job = Job(
         model=str(path),
         input=description.input,
         output=description.output,
@@ -177,7 +178,7 @@ def test_a_file_answers_for_the_size_it_is_given(name: str, request: pytest.Fixt
     )
     x = measure.random_input(job.input, job.preprocessing)
     assert x.shape == description.input.shape
-    session = runtimes.get(job.runtime).open(path, 1)
+    session = runtimes.get(job.runtime).open_session(path, 1)
     first = session(x)
     assert first.shape == (1, 3)
     other = np.ascontiguousarray(x.repeat(2, axis=1 if job.input.layout == "NHWC" else 2))
@@ -234,7 +235,7 @@ def test_an_input_that_an_engine_refuses_is_one_sentence(tmp_path: Path) -> None
         tiny_models.linear_tflite(tmp_path / "a.tflite", kernel),
         tiny_models.linear_c(tmp_path / "a.h", kernel),
     ):
-        session = runtimes.get(runtimes.for_format(formats.of(path))[0]).open(path, 1)
+        session = runtimes.get(runtimes.for_format(formats.of(path))[0]).open_session(path, 1)
         for x in (np.zeros((1, 2, 2, 3), np.float32), np.zeros(formats.describe(path).input.shape, np.float64)):
             with pytest.raises(ModelFileError, match=f"cannot run {path.name}: "):
                 session(x)
@@ -266,4 +267,4 @@ def test_one_open_size_is_filled_where_it_is_the_only_one(tmp_path: Path) -> Non
     path.write_bytes(flatbuffer.dump(model))
     assert formats.describe(path).input.open == ("0",)
     assert formats.describe(path, (160,)).input.shape == (160,)
-    assert runtimes.get("litert").open(path, 1)(np.full(160, 3, np.float32)) == 3
+    assert runtimes.get("litert").open_session(path, 1)(np.full(160, 3, np.float32)) == 3

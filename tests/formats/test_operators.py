@@ -56,11 +56,11 @@ def test_prefixes_grow_by_one_operator_and_the_last_is_the_graph(name: str, tmp_
     for place, prefix in enumerate(prefixes):
         part = tmp_path / f"{place}{path.suffix}"
         part.write_bytes(prefix)
-        outputs.append(runtime.open(part, 1, lowered=True)(x))
+        outputs.append(runtime.open_session(part, 1, lowered=True)(x))
     assert outputs[0].tolist() == list(x.shape)  # the call alone
     for output, operator in zip(outputs[1:], found, strict=True):
         assert output.size == np.prod(operator.output_shape)
-    assert np.array_equal(outputs[-1], runtime.open(path, 1)(x))
+    assert np.array_equal(outputs[-1], runtime.open_session(path, 1)(x))
 
 
 def test_transposes_coders_and_the_float_island_are_found(tmp_path: Path) -> None:

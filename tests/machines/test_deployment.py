@@ -22,7 +22,7 @@ from edgecnn.boards.ssh.link import Link
 from edgecnn.errors import GateFailed
 from edgecnn.onboard import counters
 from edgecnn.onboard.runner import classify, contents
-from edgecnn.pipeline.deploy import bundle, deploy
+from edgecnn.pipeline.deploy import bundle, delivery
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.records import artifact
 
@@ -67,7 +67,7 @@ def answer_here(made: Bundle, picture: bytes) -> Any:
     """The classes and scores of a picture by the bundle on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         made.write(Path(folder))
-        return classify.Classifier(contents.open(Path(folder)))(picture).table()["top"]
+        return classify.Classifier(contents.open_bundle(Path(folder)))(picture).table()["top"]
 
 
 @pytest.fixture(scope="module", params=["pi4", "pi5"])
@@ -85,7 +85,7 @@ def board(request: pytest.FixtureRequest) -> Iterator[tuple[str, Link]]:
 def test_it_answers_there_as_here_within_its_memory_and_instructions(board: tuple[str, Link]) -> None:
     name, there = board
     made, picture = resnet(), photograph()
-    done = deploy.put(there, made, name)
+    done = delivery.deliver(there, made, name)
     assert done.selftest["verdict"] == "identical"
     there.push(picture, "/tmp/picture.jpg")
     run = f"edgecnn/{made.name}/run"
@@ -113,7 +113,7 @@ def test_a_model_that_answers_differently_replaces_nothing_and_a_release_can_be_
     if name != "emulated:pi5":
         pytest.skip("what it tests does not depend on the core")
     second = dataclasses.replace(small_bundles.made(tmp_path, seed=1), name=resnet().name)
-    first = deploy.put(there, resnet(), name)
+    first = delivery.deliver(there, resnet(), name)
     off = dict(second.files)
     with np.load(io.BytesIO(off[contents.GOLDEN])) as golden:
         images, outputs = golden["images"], golden["outputs"].copy()
@@ -125,9 +125,9 @@ def test_a_model_that_answers_differently_replaces_nothing_and_a_release_can_be_
     del manifest["files"][contents.GOLDEN]
     off[contents.MANIFEST] = json.dumps(manifest).encode()
     with pytest.raises(GateFailed, match="9 LSB"):
-        deploy.put(there, dataclasses.replace(second, files=off), name)
+        delivery.deliver(there, dataclasses.replace(second, files=off), name)
     root = f"edgecnn/{resnet().name}"
     assert there.run(["readlink", f"{root}/current"]).stdout.decode().strip() == f"releases/{first.release}"
-    done = deploy.put(there, second, name)
+    done = delivery.deliver(there, second, name)
     assert done.before == first.release
     assert there.run(["readlink", f"{root}/current"]).stdout.decode().strip() == f"releases/{done.release}"

@@ -26,12 +26,12 @@ from checkout import ROOT
 from edgecnn import boards
 from edgecnn.boards import emulated
 from edgecnn.boards.emulated import EmulatedBoard, debian, image, machine, provisioned, tools
-from edgecnn.boards.emulated.machine import Machine
+from edgecnn.boards.emulated.machine import EmulatedMachine
 from edgecnn.boards.ssh import remote
 from edgecnn.boards.ssh.link import Link, connect
 from edgecnn.boards.ssh.remote import RemoteBoard
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, ModelFileError
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.pipeline.bench.bench import COUNTING, bench, judge
 from edgecnn.pipeline.bench.candidates import find, job_of
 from edgecnn.pipeline.export import export
@@ -60,14 +60,14 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def guest(name: str) -> Iterator[Machine]:
+def guest(name: str) -> Iterator[EmulatedMachine]:
     with emulated.boot(name) as one:
         yield one
 
 
 @pytest.fixture
-def board(guest: Machine, name: str) -> Iterator[EmulatedBoard]:
-    with remote.open(machine.HOST, guest.ssh_options, f"emulated:{name}") as one:
+def board(guest: EmulatedMachine, name: str) -> Iterator[EmulatedBoard]:
+    with remote.open_board(machine.HOST, guest.ssh_options, f"emulated:{name}") as one:
         yield EmulatedBoard(one, emulated.model(name))
 
 
@@ -88,7 +88,7 @@ def test_it_is_the_core_it_says(board: EmulatedBoard, name: str) -> None:
 
 
 def test_the_debian_before_it_is_a_board_of_its_own(board: EmulatedBoard, job: Job, name: str) -> None:
-    with boards.open(f"{board.name}-bookworm") as earlier:
+    with boards.open_board(f"{board.name}-bookworm") as earlier:
         facts = earlier.facts()
         assert ("bookworm" in facts.os, facts.python.rpartition(".")[0]) == (True, "3.11")
         assert any(line.startswith("model") for line in environment.differences(facts, board.facts()))
@@ -158,26 +158,26 @@ def test_a_time_is_not_told(board: EmulatedBoard, job: Job) -> None:
 
 
 @pytest.fixture(scope="module")
-def spare() -> Iterator[Machine]:
+def spare() -> Iterator[EmulatedMachine]:
     with emulated.boot("pi4") as one:
         yield one
 
 
 @pytest.fixture
-def way(spare: Machine) -> Iterator[Link]:
+def way(spare: EmulatedMachine) -> Iterator[Link]:
     with connect(machine.HOST, spare.ssh_options) as one:
         yield one
 
 
 @pytest.fixture
-def bench_there(spare: Machine) -> Iterator[RemoteBoard]:
-    with remote.open(machine.HOST, spare.ssh_options, "emulated:pi4") as one:
+def bench_there(spare: EmulatedMachine) -> Iterator[RemoteBoard]:
+    with remote.open_board(machine.HOST, spare.ssh_options, "emulated:pi4") as one:
         yield one
 
 
-def test_a_second_bench_is_told_who_holds_the_board(bench_there: RemoteBoard, spare: Machine) -> None:
+def test_a_second_bench_is_told_who_holds_the_board(bench_there: RemoteBoard, spare: EmulatedMachine) -> None:
     assert bench_there.facts().arch == "aarch64"
-    with pytest.raises(BoardUnfit, match=r"in use by .* since"), remote.open(machine.HOST, spare.ssh_options):
+    with pytest.raises(BoardUnfit, match=r"in use by .* since"), remote.open_board(machine.HOST, spare.ssh_options):
         pass
 
 
@@ -246,7 +246,7 @@ def test_a_file_the_runtime_refuses_there_is_refused_here(bench_there: RemoteBoa
         bench_there.run(dataclasses.replace(job, model=str(tmp_path / "broken.tflite")))
 
 
-def test_a_wrong_key_and_a_changed_host_key_are_refused(spare: Machine, tmp_path: Path) -> None:
+def test_a_wrong_key_and_a_changed_host_key_are_refused(spare: EmulatedMachine, tmp_path: Path) -> None:
     text = Path(spare.ssh_options[1]).read_text()
     for key in ("id", "host"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / key)], check=True)
@@ -264,7 +264,7 @@ def test_a_wrong_key_and_a_changed_host_key_are_refused(spare: Machine, tmp_path
         pass
 
 
-def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreachable(spare: Machine) -> None:
+def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreachable(spare: EmulatedMachine) -> None:
     with connect(machine.HOST, spare.ssh_options) as one:
         assert one.run(["touch", "/root/mark"]).returncode == 0
         _kill(spare.pid)
@@ -272,7 +272,7 @@ def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreach
             one.run(["true"], timeout_s=30)
     with pytest.raises(LinkError, match="cannot be reached"), connect(machine.HOST, spare.ssh_options):
         pass
-    bare = boards.link("emulated:pi4")
+    bare = boards.connect("emulated:pi4")
     assert bare is not None
     with bare as one:
         assert one.run(["test", "-e", "/root/mark"]).returncode == 1

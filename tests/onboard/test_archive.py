@@ -18,14 +18,14 @@ ROOT = Path(edgecnn.__file__).parents[1]
 
 
 def test_the_same_sources_give_the_same_bytes() -> None:
-    assert ship.archive() == ship.archive()
+    assert ship.worker() == ship.worker()
 
 
 def names_in(archive: bytes) -> set[str]:
     return set(zipfile.ZipFile(io.BytesIO(archive)).namelist())
 
 
-WRITERS = {"worker": ship.archive, "runner": ship.runner}
+WRITERS = {"worker": ship.worker, "runner": ship.runner}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -76,13 +76,13 @@ def imported(tree: ast.Module) -> Iterator[str]:
 def test_what_a_board_is_sent_grows_only_where_it_is_seen() -> None:
     """Each module costs every board's disk and start: a new one here is meant to be there."""
     listed = Path(__file__).with_name("on_boards.txt").read_text(encoding="utf-8").split()
-    assert sorted(names_in(ship.archive()) | names_in(ship.runner())) == listed
+    assert sorted(names_in(ship.worker()) | names_in(ship.runner())) == listed
 
 
 def test_it_runs_from_anywhere_and_is_not_the_checkout(tmp_path: Path) -> None:
     """A package of the same name on PYTHONPATH or in the current folder must not stand in for it."""
     worker = tmp_path / "worker.pyz"
-    ship.write(worker)
+    ship.write_worker(worker)
     impostor = tmp_path / "elsewhere" / "edgecnn"
     impostor.mkdir(parents=True)
     (impostor / "__init__.py").write_text("raise SystemExit('the impostor ran')")
@@ -100,5 +100,5 @@ def test_it_runs_from_anywhere_and_is_not_the_checkout(tmp_path: Path) -> None:
 
 def test_it_is_not_half_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
-        ship.write(tmp_path / "nowhere" / "worker.pyz")
+        ship.write_worker(tmp_path / "nowhere" / "worker.pyz")
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from edgecnn import boards, formats
 from edgecnn.common import plugins
 from edgecnn.errors import DataError, ModelFileError
 from edgecnn.onboard import counters, measure
-from edgecnn.onboard.measure import Counting, Job, Pictures, Timing
+from edgecnn.onboard.job import Counting, EncodedImages, Job, Timing
 from edgecnn.records.artifact import Preprocessing, TensorSpec
 
 KERNEL = tiny_models.weights(6, 5, 3, 7)
@@ -54,7 +54,7 @@ def test_memory_is_read_around_the_loading(job: Job) -> None:
 def test_a_large_model_shows_in_the_peak(tmp_path: Path) -> None:
     big = tiny_models.weights(128, 128, 3, 100)  # 19.7 MB of float32
     job = job_of(tiny_models.linear_onnx(tmp_path / "big.onnx", big), "onnxruntime")
-    with boards.open("local") as board:  # a process of its own: this one may hold memory that others have freed
+    with boards.open_board("local") as board:  # a process of its own: this one may hold memory that others have freed
         window = board.run(dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0))).window
     assert window is not None
     assert window.peak_rss_bytes - window.baseline_rss_bytes > big.nbytes
@@ -92,7 +92,7 @@ def test_end_to_end_takes_pictures_of_any_size_in_turn(job: Job, tmp_path: Path)
     for i, size in enumerate([(64, 48), (10, 90), (5, 6)]):
         pixels = np.random.default_rng(i).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.jpg")
-    task = Pictures(folder=str(folder), kind="noise", timing=Timing(warmup_runs=1, num_runs=7, min_secs=0.0))
+    task = EncodedImages(folder=str(folder), kind="noise", timing=Timing(warmup_runs=1, num_runs=7, min_secs=0.0))
     result = measure.end_to_end(job, task)
     assert (result.picture, result.pictures, len(result.times_ms)) == ("noise", 3, 7)
     assert all(0 < decode < total for decode, total in zip(result.decode_ms, result.times_ms, strict=True))
@@ -101,7 +101,7 @@ def test_end_to_end_takes_pictures_of_any_size_in_turn(job: Job, tmp_path: Path)
 def test_no_pictures_and_broken_ones_are_told(job: Job, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
-    task = Pictures(folder=str(folder), kind="none", timing=Timing(warmup_runs=1, num_runs=1, min_secs=0.0))
+    task = EncodedImages(folder=str(folder), kind="none", timing=Timing(warmup_runs=1, num_runs=1, min_secs=0.0))
     with pytest.raises(DataError, match="no pictures"):
         measure.end_to_end(job, task)
     (folder / "a.jpg").write_bytes(b"\xff\xd8 and no more")
@@ -189,7 +189,7 @@ class Tally:
 
 def test_counting_costs_nothing_and_small_nets_run_often(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     module = plugins.load("onboard.runtimes", job.runtime, "runtime")
-    session = module.open(Path(job.model), 1)
+    session = module.open_session(Path(job.model), 1)
     runs = []
 
     def invoke() -> None:

@@ -12,8 +12,7 @@ from lowered import MADE, lowered, reader
 from edgecnn import formats
 from edgecnn.errors import ModelFileError
 from edgecnn.onboard import counters, measure, operator_cost, runtimes
-from edgecnn.onboard.measure import Job
-from edgecnn.onboard.operator_cost import Lowering, Prefixes
+from edgecnn.onboard.job import Job, Lowering, Prefixes
 
 
 def cut(name: str, folder: Path) -> tuple[Job, Prefixes]:
@@ -90,7 +89,7 @@ def test_a_lowered_file_puts_out_what_the_file_does(name: str, tmp_path: Path) -
     again = tmp_path / f"again{path.suffix}"
     again.write_bytes(base64.b64decode(found.model))
     runtime, x = runtimes.get(job.runtime), measure.random_input(job.input, job.preprocessing)
-    assert np.array_equal(runtime.open(again, 1, lowered=True)(x), runtime.open(path, 1)(x))
+    assert np.array_equal(runtime.open_session(again, 1, lowered=True)(x), runtime.open_session(path, 1)(x))
     for kernel in found.kernels:
         assert len(kernel.times_ms) == 4
         assert len(kernel.dtypes) == len(kernel.shapes) >= 1

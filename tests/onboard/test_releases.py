@@ -14,13 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgecnn.onboard import archive as onboard
 from edgecnn.onboard import releases
+
+PROGRAM = onboard.program(releases.__name__)
 
 
 def ask(root: Path, command: str, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-I", "-", command, str(root), *arguments],
-        input=Path(releases.__file__).read_bytes(),
+        [sys.executable, "-I", "-S", "-", command, str(root), *arguments],
+        input=PROGRAM,
         capture_output=True,
         check=True,
     )

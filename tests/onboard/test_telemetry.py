@@ -14,7 +14,7 @@ from jobs import job_of
 
 from edgecnn.common import config
 from edgecnn.onboard import archive as ship
-from edgecnn.onboard.measure import Timing
+from edgecnn.onboard.job import Timing
 
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 OFF = (
@@ -70,7 +70,7 @@ def test_no_command_leaves_anything_behind(words: tuple[str, ...], places: dict[
 
 
 def test_the_worker_of_a_board_leaves_nothing_behind(places: dict[str, str], tmp_path: Path) -> None:
-    ship.write(tmp_path / "worker.pyz")
+    ship.write_worker(tmp_path / "worker.pyz")
     job = job_of(tiny_models.linear_onnx(tmp_path / "m.onnx", KERNEL), "onnxruntime")
     job = dataclasses.replace(job, window=Timing(warmup_runs=0, num_runs=1, min_secs=0.0))
     done = subprocess.run(

@@ -14,7 +14,7 @@ from jobs import job_of, written
 from edgecnn.common import config
 from edgecnn.onboard import archive as ship
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
 ALLOWED = {"litert": "ai_edge_litert", "onnxruntime": "onnxruntime"}
@@ -33,7 +33,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("worker") / "worker.pyz"
-    ship.write(path)
+    ship.write_worker(path)
     return path
 
 

@@ -216,7 +216,7 @@ def with_two_outputs(path: Path) -> Path:
 
 def answer(one: Known) -> npt.NDArray[np.float32]:
     description = one.artifact.description
-    session = runtimes.get("onnxruntime").open(one.artifact.path, 1, output=description.output.name)
+    session = runtimes.get("onnxruntime").open_session(one.artifact.path, 1, output=description.output.name)
     return session(np.zeros(description.input.shape, np.float32))
 
 

@@ -28,8 +28,7 @@ from edgecnn.common import files
 from edgecnn.errors import ModelFileError
 from edgecnn.formats.onnx import saturation
 from edgecnn.onboard import measure, runtimes
-from edgecnn.onboard.measure import Timing
-from edgecnn.onboard.operator_cost import Lowering
+from edgecnn.onboard.job import Job, Lowering, Timing
 from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.records import artifact, model_files
@@ -185,7 +184,7 @@ def test_tensors_of_constants_and_of_inner_graphs_lie_outside_too(tmp_path: Path
     lone.write_bytes(model_files.whole(path))
     assert model_files.beside(lone) == ()
     assert formats.describe(lone).operators == formats.describe(path).operators
-    session = runtimes.get("onnxruntime").open(lone, num_threads=1)
+    session = runtimes.get("onnxruntime").open_session(lone, num_threads=1)
     assert session(np.zeros((1, 64), np.float32)).tolist() == [[number + 1 for number in range(64)]]
 
 
@@ -231,7 +230,7 @@ def test_a_link_may_lead_to_where_the_model_lies_and_nowhere_else(outside: Path,
     linked = names / "net.onnx"
     assert formats.describe(linked) == formats.describe(outside)
     card = small_runs.artifact(linked, assumed_preprocessing(formats.describe(linked).input))
-    job = dataclasses.replace(measure.job_of(card, "onnxruntime"), window=QUICK)
+    job = Job.for_artifact(card, "onnxruntime", window=QUICK)
     assert measure.run(job).window is not None
     linked.unlink()
     shutil.copyfile(outside, linked)
@@ -290,7 +289,7 @@ def test_a_bundle_brings_all_of_it_and_runs(tmp_path: Path) -> None:
     assert "weights/w.bin" in made.files
     for _ in range(2):  # over itself, as a second --output does
         made.write(tmp_path / "bundle")
-    there = contents.open(tmp_path / "bundle")
+    there = contents.open_bundle(tmp_path / "bundle")
     contents.verify(there)
     images, outputs = there.golden()
     assert np.array_equal(small_bundles.outputs(there.artifact, images), outputs)
@@ -302,7 +301,7 @@ def test_a_board_gets_every_file_and_keeps_it_under_the_digest_of_all(
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
     np.save(outside.with_name("images.npy"), images)
-    with remote.open(lending.destination, lending.options) as there:
+    with remote.open_board(lending.destination, lending.options) as there:
         answers = [
             there.run(
                 dataclasses.replace(job_of(path, "onnxruntime"), replay=str(outside.with_name("images.npy")))

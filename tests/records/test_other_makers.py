@@ -59,7 +59,7 @@ def test_an_output_whose_size_depends_on_what_is_shown_is_read_each_time(declare
     """As the boxes of a detector are, or what a maker declared wrong: ONNX Runtime only warns of it."""
     nodes = [helper.make_node("NonZero", ["x"], ["places"]), helper.make_node("Cast", ["places"], ["y"], to=1)]
     path = saved(tmp_path / "boxes.onnx", nodes, output=declared)
-    session = runtimes.get("onnxruntime").open(path, 1)
+    session = runtimes.get("onnxruntime").open_session(path, 1)
     shown = np.array([[[0, 5, 0, 0]], [[1, 2, 3, 4]], [[0, 0, 0, 9]]], np.float32)
     for x in shown:
         assert np.array_equal(session(x), np.array(np.nonzero(x)))
@@ -73,7 +73,7 @@ def test_an_output_of_a_known_size_is_written_where_it_was(batch: Any, is_kept: 
     path = saved(
         tmp_path / "fixed.onnx", [helper.make_node("Relu", ["x"], ["y"])], inputs={"x": [batch, 4]}, output=[batch, 4]
     )
-    session: Any = runtimes.get("onnxruntime").open(path, 1)
+    session: Any = runtimes.get("onnxruntime").open_session(path, 1)
     session(np.ones((1, 4), np.float32))
     assert session._is_kept is is_kept
     place = session._binding.get_outputs()[0].data_ptr()
@@ -223,7 +223,7 @@ def test_what_engines_say_is_told_apart(tmp_path: Path) -> None:
     """ONNX Runtime lists the values of a node before it says what is wrong; LiteRT joins sentences without a space."""
     nodes = [helper.make_node("Quant", ["x"], ["y"], domain="maker.custom")]
     with pytest.raises(ModelFileError, match=r"refuses \S+forgot.onnx: No opset import for domain 'maker.custom'"):
-        runtimes.get("onnxruntime").open(saved(tmp_path / "forgot.onnx", nodes, output=[1, 4]), 1)
+        runtimes.get("onnxruntime").open_session(saved(tmp_path / "forgot.onnx", nodes, output=[1, 4]), 1)
     joined = RuntimeError("XNNPack delegate failed to reshape runtimeNode number 27 (Delegate) failed to prepare.")
     assert litert._reason(joined) == (
         "XNNPack delegate failed to reshape runtime: Node number 27 (Delegate) failed to prepare"

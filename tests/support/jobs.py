@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn import formats
-from edgecnn.onboard.measure import Job, LabelledSet, Timing
+from edgecnn.onboard.job import Job, LabelledSet, Timing
 from edgecnn.records.foreign import assumed_preprocessing
 
 

@@ -17,7 +17,7 @@ import pytest
 import sshd
 from sshd import Sshd
 
-from edgecnn.boards.ssh import board_cache, link, preflight, provision, remote
+from edgecnn.boards.ssh import board_cache, board_facts, link, provision, remote
 
 LEADER = """
 import sys
@@ -31,7 +31,7 @@ def lend(board: Sshd, folder: Path) -> None:
     """Put the archive into the cache that XDG_CACHE_HOME names now; the board's Python is this one's base."""
     (board.bin / "python3").symlink_to(Path(sys.executable).resolve())
     with link.connect(board.destination, board.options) as one:
-        facts = preflight.inspect(one)
+        facts = board_facts.read(one)
     assert facts.python is not None
     assert facts.python.version == sys.version_info[:2]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:

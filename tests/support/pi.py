@@ -1,6 +1,6 @@
 """What a Raspberry Pi 4 says of itself."""
 
-from edgecnn.boards.ssh.preflight import BoardFacts, Python
+from edgecnn.boards.ssh.board_facts import BoardFacts, Python
 
 PI = BoardFacts(
     destination="pi@pi", host="pi", user="pi", home="/home/pi", cache="/home/pi/.cache/edgecnn", arch="aarch64",

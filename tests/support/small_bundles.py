@@ -63,7 +63,7 @@ def exported(
 def outputs(one: Artifact, shown: npt.NDArray[np.uint8]) -> npt.NDArray[np.generic]:
     """The file's raw output tensors, by its runtime."""
     (name,) = runtimes.for_format(one.description.format)
-    session = runtimes.get(name).open(one.path, 1)
+    session = runtimes.get(name).open_session(one.path, 1)
     encoded = artifact.encode(shown, one.description.input, one.preprocessing)
     return np.concatenate([session(encoded[i : i + 1]) for i in range(len(encoded))])
 

@@ -35,7 +35,7 @@ class Model:
     def __init__(self, path: Path, description: Description) -> None:
         self.path, self.description = path, description
         runtime = runtimes.get(runtimes.for_format(description.format)[0])
-        self._session = runtime.open(path, num_threads=1, output=description.output.name)
+        self._session = runtime.open_session(path, num_threads=1, output=description.output.name)
 
     def outputs(self, stored: Tensor) -> Tensor:
         """What it puts out (N, K) for what its input tensor holds, (N, H, W, C) in the tensor's own type."""

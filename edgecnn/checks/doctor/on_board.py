@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -12,7 +11,7 @@ from edgecnn.checks.doctor.finding import Finding
 from edgecnn.checks.doctor.model import Model
 from edgecnn.common import scratch
 from edgecnn.errors import EdgecnnError
-from edgecnn.onboard.measure import job_of
+from edgecnn.onboard.job import Job
 from edgecnn.onboard.runner import selftest
 from edgecnn.onboard.runtimes import for_format, get
 from edgecnn.records import artifact as artifacts
@@ -25,7 +24,7 @@ SHOWN = 8
 
 def look(one: Artifact, board: str) -> tuple[Environment, list[Finding]]:
     """The board, and what became of the file there. Raises LinkError or BoardUnfit if it cannot be had."""
-    with boards.open(board) as there:
+    with boards.open_board(board) as there:
         facts = there.facts()
         return facts, list(_run(one, there, facts.packages))
 
@@ -44,7 +43,7 @@ def _run(one: Artifact, there: boards.Board, packages: Mapping[str, str]) -> Ite
     with scratch.folder() as folder:
         shown = folder / "images.npy"
         np.save(shown, images)
-        job = dataclasses.replace(job_of(one, runtime), replay=str(shown))
+        job = Job.for_artifact(one, runtime, replay=str(shown))
         try:
             answers = np.array(there.run(job).replay)
         except EdgecnnError as error:

@@ -48,7 +48,7 @@ def ask(path: Path, description: Description, graph: Graph) -> Here:
     if not graph.foreign and not _is_newer(graph, version):
         return Here(package=runtime.PACKAGE, version=version, refusal=None)
     try:
-        session = runtime.open(path, num_threads=1)
+        session = runtime.open_session(path, num_threads=1)
         if len(graph.inputs) == 1:
             session.load(np.zeros(spec.shape, spec.dtype))  # one whose sizes were open is built with its first input
     except EdgecnnError as error:

@@ -21,7 +21,7 @@ from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.formats.onnx import saturation
 from edgecnn.formats.onnx.saturation import fused, rates
 from edgecnn.formats.onnx.saturation.rates import Rate
-from edgecnn.onboard.measure import job_of
+from edgecnn.onboard.job import Job
 from edgecnn.records import artifact as artifacts
 from edgecnn.records import environment, isa
 from edgecnn.records.artifact import Artifact
@@ -157,8 +157,8 @@ def _rates(counted: tuple[Rate, ...]) -> str:
 def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) -> npt.NDArray[np.float32]:
     """The logits (N, K) on a board. Raises what opening it and running there raises."""
     np.save(shown, pixels)
-    job = dataclasses.replace(job_of(model, "onnxruntime"), replay=str(shown))
-    with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:
+    job = Job.for_artifact(model, "onnxruntime", replay=str(shown))
+    with console.progress(f"asking {board}", 1) as advance, boards.open_board(board) as there:
         outputs: Any = there.run(job).replay
         advance(1)
     return artifacts.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)

@@ -17,7 +17,7 @@ from edgecnn.checks.verify import prefixes
 from edgecnn.common import scratch
 from edgecnn.formats import Inner
 from edgecnn.onboard import measure
-from edgecnn.onboard.measure import Job
+from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench.candidates import Candidate
 
 
@@ -48,8 +48,8 @@ class Seat:
             return self._run(self._job(path, images), tensor.dtype)
 
     def _job(self, model: Path, images: Path) -> Job:
-        job = measure.job_of(self.candidate.artifact, self.candidate.runtime)
-        return dataclasses.replace(job, model=str(model.resolve()), replay=str(images))
+        job = Job.for_artifact(self.candidate.artifact, self.candidate.runtime, replay=str(images))
+        return dataclasses.replace(job, model=str(model.resolve()))
 
     def _run(self, job: Job, dtype: str) -> npt.NDArray[Any]:
         outcome = measure.run(job) if self.board is None else self.board.run(job)

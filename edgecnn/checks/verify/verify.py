@@ -100,7 +100,7 @@ def verify(
         for name in dict.fromkeys((HERE, *on)):
             board = None
             if name != HERE:
-                board = opened.enter_context(boards.open(name))
+                board = opened.enter_context(boards.open_board(name))
                 machines[name] = board.facts()
             ready = candidates.installed(found, machines[name], suite)
             with console.progress(f"asking on {name}", len(ready)) as advance:

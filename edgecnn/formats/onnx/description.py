@@ -211,7 +211,7 @@ def _asked(path: Path, description: Description) -> Description:
     if source.open or not all(source.shape):
         return description
     try:
-        session = runtimes.get("onnxruntime").open(path, num_threads=1)
+        session = runtimes.get("onnxruntime").open_session(path, num_threads=1)
         shape = session(np.zeros(source.shape, source.dtype)).shape
     except (EdgecnnError, TypeError):  # no engine here, or none that runs it: other checks say so
         return description

@@ -1,4 +1,4 @@
-"""From a picture to a class, with the very steps of training: decode, resize, encode, run."""
+"""From a picture to a class, by the steps of training: decode, resize, encode, run."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ STDIN = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a model says to one picture."""
+class Classification:
+    """What a model answers to one picture."""
 
     top: tuple[tuple[str, float], ...]
-    """(label, softmax of the dequantised logits), the best first."""
+    """(label, softmax of the dequantised logits) of the best classes, the best first."""
     ms: float
-    """From encoded bytes to this answer."""
+    """The time from the encoded bytes to this answer."""
     inference_ms: float
-    """The runtime's share of it."""
+    """The runtime's share of that time."""
 
     def table(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the answer as JSON has it."""
         label, score = self.top[0]
         return {
             "label": label,
@@ -45,16 +45,16 @@ class Answer:
 
 
 class Classifier:
-    """A bundle's model, loaded once. For one thread at a time."""
+    """A bundle's model, loaded once, for one thread at a time."""
 
     def __init__(self, bundle: Contents, num_threads: int = 1, max_pixels: int | None = None) -> None:
         self._artifact = bundle.artifact
         self._max_pixels = max_pixels
         runtime = runtimes.get(bundle.manifest.runtime)
-        self._session = runtime.open(bundle.artifact.path, num_threads)
+        self._session = runtime.open_session(bundle.artifact.path, num_threads)
 
-    def __call__(self, picture: Path | bytes) -> Answer:
-        """Classify a file, or a picture's encoded bytes. Raises DataError if it cannot be read."""
+    def __call__(self, picture: Path | bytes) -> Classification:
+        """Classify a file, or the bytes of one. Raises DataError if it cannot be read."""
         size, start = self._artifact.preprocessing, time.perf_counter()
         pixels = preprocessing.decode(
             picture, height=size.height, width=size.width, channels=size.channels, max_pixels=self._max_pixels
@@ -66,22 +66,22 @@ class Classifier:
         if not np.isfinite(scores).all():
             raise ModelFileError(f"{self._artifact.path} answers with logits that are not numbers.")
         best = np.argsort(-scores, kind="stable")[:TOP]
-        return Answer(
+        return Classification(
             top=tuple((self._artifact.labels[i], round(float(scores[i]), 6)) for i in best),
             ms=(time.perf_counter() - start) * 1e3,
             inference_ms=(after - before) * 1e3,
         )
 
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Raw output tensors for uint8 pictures (N, H, W, C), run one at a time."""
+        """Return the raw output tensors (N, ...) of uint8 images (N, H, W, C), which are run one at a time."""
         encoded = artifact.encode(images, self._artifact.description.input, self._artifact.preprocessing)
-        return np.concatenate([self._session(encoded[i : i + 1]) for i in range(len(encoded))])
+        return np.concatenate(list(runtimes.run_each(self._session, encoded)))
 
 
 def preload() -> None:
-    """Import all that reading a picture of any accepted format may need, so that a server outlives its own files.
+    """Import everything that reading a picture may need, so that a server outlives its own files.
 
-    Pillow imports most of its readers with the first picture that needs one.
+    By itself Pillow imports most of its readers with the first picture that needs them.
     """
     from PIL import (  # noqa: F401
         Image,
@@ -100,15 +100,15 @@ def preload() -> None:
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """exp(x) / sum(exp(x)) along the last axis, shifted by the largest so that none overflows."""
+    """Compute exp(x) / sum(exp(x)) along the last axis, shifted by the largest logit so that nothing overflows."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def sources(word: str) -> Listing:
-    """The files a word of the command line names: itself, or the pictures below a folder.
+    """List the files that a word of the command line names: itself, or the pictures below a folder.
 
-    Raises DataError for a folder without any.
+    Raises DataError for a folder without pictures.
     """
     path = Path(word)
     if not path.is_dir():
@@ -137,10 +137,10 @@ CAMERA_TIMEOUT_S = 30.0
 
 
 def photograph(python: str = sys.executable) -> bytes:
-    """One JPEG from the camera. Raises MissingPackage or EnvironmentUnfit.
+    """Take one JPEG with the camera. Raises MissingPackage or EnvironmentUnfit.
 
-    In a process of its own, isolated from PYTHONPATH: picamera2 is the system's package and built
-    for the system's NumPy, which need not be the one this program runs with.
+    That is done in a process of its own, without PYTHONPATH: picamera2 is the system's package and built for the
+    system's NumPy, which need not be the one of this program.
     """
     try:
         done = subprocess.run([python, "-I", "-c", CAMERA], capture_output=True, timeout=CAMERA_TIMEOUT_S, check=False)

@@ -16,7 +16,7 @@ from edgecnn.common import config, console, scratch, stats
 from edgecnn.common.units import duration, interval
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, LinkError, MissingPackage, UsageError
 from edgecnn.formats.onnx import saturation
-from edgecnn.onboard.measure import Counting, Job, Outcome, Timing
+from edgecnn.onboard.job import Counting, Job, Outcome, Timing
 from edgecnn.onboard.runner import selftest
 from edgecnn.pipeline.bench import candidates, report_warnings, show
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
@@ -56,7 +56,7 @@ def bench(
     """
     found = candidates.find(targets, suite, data, pictures)
     path = candidates.destination(targets, suite, output)
-    with candidates.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
+    with candidates.alone(path, output), boards.open_board(suite.board) as board, scratch.folder() as work:
         machine = board.facts()
         found = candidates.installed(found, machine, suite)
         shelf = Shelf(work, suite.limit, suite.only_unseen)
@@ -65,7 +65,7 @@ def bench(
         rounds = suite.rounds if board.keeps_time else 0  # the rest repeats, so a second process says nothing new
         with console.progress("measuring", (rounds + 2) * len(found)) as advance:
             for round_ in range(rounds):
-                for one in candidates.turns(found, round_):
+                for one in boards.in_turns(found, round_):
                     _time(board, one, suite)
                     advance(1)
             for one, stimuli, vectors in zip(found, shown, golden, strict=True):

@@ -8,13 +8,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from edgecnn import formats
 from edgecnn.common import config, console, files, locks, plugins
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
-from edgecnn.onboard import measure, runtimes
-from edgecnn.onboard.measure import Job
+from edgecnn.onboard import runtimes
+from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench import validity
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact, foreign, plans
@@ -104,7 +103,7 @@ def installed(candidates: list[Candidate], machine: Environment, suite: Suite) -
 
 def job_of(one: Candidate, suite: Suite) -> Job:
     """A job without its parts."""
-    return measure.job_of(one.artifact, one.runtime, suite.num_threads)
+    return Job.for_artifact(one.artifact, one.runtime, suite.num_threads)
 
 
 def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measurement:
@@ -181,18 +180,6 @@ def _known(path: Path, card: Artifact | None, input_shape: Sequence[int], pictur
         description = formats.describe(path, pictures.size)
     formats.require_sizes(path, description)
     return foreign.carded(card) if card is not None else foreign.known(path, description)
-
-
-T = TypeVar("T")
-
-
-def turns(those: Sequence[T], round_: int) -> list[T]:
-    """The order of a round. Every second one is the reverse of the one before, so that over each pair all
-    stand at the same mean place and a steady drift favours none; each pair begins one further on.
-    """
-    shift = round_ // 2 % len(those)
-    order = [*those[shift:], *those[:shift]]
-    return order if round_ % 2 == 0 else order[::-1]
 
 
 def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark: str = "") -> Path | None:

@@ -18,7 +18,7 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.data import Split
 from edgecnn.errors import DataError
 from edgecnn.onboard import golden
-from edgecnn.onboard.measure import LabelledSet, Pictures, Timing
+from edgecnn.onboard.job import EncodedImages, LabelledSet, Timing
 from edgecnn.pipeline.train import seen
 from edgecnn.records import labels
 from edgecnn.records.artifact import Artifact, class_count
@@ -46,14 +46,14 @@ class Stimuli:
     places: tuple[int, ...] = ()
     """Where each class of the data set stands among the artifact's."""
 
-    def pictures(self, suite: Suite) -> Pictures:
+    def pictures(self, suite: Suite) -> EncodedImages:
         """The end-to-end task of a suite."""
         timing = Timing(
             warmup_runs=min(suite.warmup_runs, PHOTOGRAPHS),
             num_runs=suite.num_runs,
             min_secs=suite.min_secs * END_TO_END_SHARE,
         )
-        return Pictures(folder=str(self.folder), kind=self.kind, timing=timing)
+        return EncodedImages(folder=str(self.folder), kind=self.kind, timing=timing)
 
 
 @dataclass(frozen=True, kw_only=True)

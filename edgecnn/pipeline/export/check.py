@@ -59,12 +59,12 @@ def outputs(artifact: Artifact, pictures: Images) -> npt.NDArray[Any]:
     runtime = runtimes.get(runtimes.for_format(description.format)[0])
 
     def run_share(first: int, end: int) -> list[npt.NDArray[Any]]:
-        session = runtime.open(artifact.path, num_threads=1)
-        results = []
+        session = runtime.open_session(artifact.path, num_threads=1)
+        results: list[npt.NDArray[Any]] = []
         for start in range(first, end, BATCH):
             shown = pictures[start : min(start + BATCH, end)]
             encoded = artifacts.encode(shown, description.input, artifact.preprocessing)
-            results += [session(encoded[i : i + 1]) for i in range(len(encoded))]
+            results += runtimes.run_each(session, encoded)
         return results
 
     bounds = np.linspace(0, len(pictures), min(2, os.cpu_count() or 1, len(pictures)) + 1).astype(int).tolist()

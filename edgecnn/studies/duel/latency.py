@@ -24,7 +24,7 @@ from edgecnn.data import Split, Splits
 from edgecnn.errors import PlanError, RunError, UsageError
 from edgecnn.nets import budget
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Timing, job_of
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.pipeline.export import exportable
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
@@ -84,7 +84,7 @@ def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[T
     formats.get(FORMAT).check()
     recipe, shape, classes = plan.recipe, training.input_shape, len(training.classes)
     macs = budget.cost(recipe.net, shape, classes, "macs")
-    with boards.open(plan.board[0]) as board, scratch.folder() as work:
+    with boards.open_board(plan.board[0]) as board, scratch.folder() as work:
         if not board.keeps_time:
             raise UsageError(
                 f"The board {plan.board[0]!r} keeps no time, so no net can be scaled to a latency there.",
@@ -191,7 +191,7 @@ def _in_turns(board: Board, a: Artifact, b: Artifact) -> tuple[list[float], list
     """The p50 in ms of each process of a and of b, which take turns, each first in every second round."""
     medians_ms: dict[Path, list[float]] = {a.path: [], b.path: []}
     for round_ in range(ROUNDS):
-        for one in (a, b) if round_ % 2 == 0 else (b, a):
+        for one in boards.in_turns((a, b), round_):
             window = board.run(_job(one)).window
             assert window is not None
             medians_ms[one.path].append(stats.quantile(sorted(window.times_ms), 0.5))
@@ -199,7 +199,7 @@ def _in_turns(board: Board, a: Artifact, b: Artifact) -> tuple[list[float], list
 
 
 def _job(one: Artifact) -> Job:
-    return dataclasses.replace(job_of(one, runtimes.for_format(FORMAT)[0]), window=TIMING)
+    return Job.for_artifact(one, runtimes.for_format(FORMAT)[0], window=TIMING)
 
 
 def question(plan: DuelPlan) -> dict[str, Any]:

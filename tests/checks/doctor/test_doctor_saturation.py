@@ -201,7 +201,7 @@ def test_without_an_emulator_it_is_said_what_would_show_the_price(
     def unfit(name: str) -> None:
         raise EnvironmentUnfit("qemu-x86_64 is missing.", "apt install qemu-user")
 
-    monkeypatch.setattr(boards, "open", unfit)
+    monkeypatch.setattr(boards, "open_board", unfit)
     pixels = np.full((2, u8s8_files.SIZE, u8s8_files.SIZE, 3), 255, np.uint8)
     (_, said) = saturation.price(artifact(made), pixels, None, (Machine(board=None, facts=vnni),))
     assert said.level == "note"
@@ -242,7 +242,7 @@ def test_a_bundle_knows_how_many_of_its_layers_can_be_cut_off(made: Path, tmp_pa
 
 def test_a_bundles_own_selftest_names_the_cause_on_the_device(made: Path, tmp_path: Path, avx2: Environment) -> None:
     bundle.make(_with_golden(made, tmp_path)).write(tmp_path / "unpacked")
-    opened = contents.open(tmp_path / "unpacked")
+    opened = contents.open_bundle(tmp_path / "unpacked")
     _, expected = opened.golden()
     same, other = (replay.compare(expected + change, expected) for change in (np.float32(0), np.float32(9)))
     assert replay.table(opened, same)["cause"] is None
@@ -254,7 +254,7 @@ def test_a_bundles_own_selftest_names_the_cause_on_the_device(made: Path, tmp_pa
 
 def test_elsewhere_it_does_not(made: Path, tmp_path: Path, vnni: Environment) -> None:
     bundle.make(_with_golden(made, tmp_path)).write(tmp_path / "unpacked")
-    opened = contents.open(tmp_path / "unpacked")
+    opened = contents.open_bundle(tmp_path / "unpacked")
     _, expected = opened.golden()
     assert replay.table(opened, replay.compare(expected + np.float32(9), expected))["cause"] is None
 

@@ -29,7 +29,7 @@ FILES = [
 
 def run(path: Path, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     (runtime,) = runtimes.for_format(formats.of(path))
-    return runtimes.get(runtime).open(path, 1)(x)
+    return runtimes.get(runtime).open_session(path, 1)(x)
 
 
 def cut(path: Path, name: str, folder: Path) -> Path:

@@ -57,7 +57,7 @@ def test_many_at_once_are_all_answered_and_none_gets_anothers_answer(folder: Pat
 
 def test_health_names_the_model(server: Running, folder: Path) -> None:
     status, _, body = server.ask("GET", "/healthz")
-    sha256 = contents.open(folder).artifact.description.sha256
+    sha256 = contents.open_bundle(folder).artifact.description.sha256
     assert status == 200
     assert json.loads(body) == {"status": "ok", "model": "animals-int8.tflite", "sha256": sha256}
 
@@ -85,7 +85,7 @@ def test_metrics_count_requests_and_time_inferences(folder: Path) -> None:
         status, headers, body = server.ask("GET", "/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    assert contents.open(folder).artifact.description.sha256 in body.decode()
+    assert contents.open_bundle(folder).artifact.description.sha256 in body.decode()
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_by_default_it_listens_to_this_machine_alone(folder: Path) -> None:
 
 
 def test_a_histogram_counts_each_bound_and_all_below(folder: Path) -> None:
-    metrics = Metrics(contents.open(folder))
+    metrics = Metrics(contents.open_bundle(folder))
     for seconds in (0.0, BUCKETS_S[0], 0.02, 99.0):
         metrics.observe(seconds)
     text = metrics.text()

@@ -18,9 +18,9 @@ from served import PICTURE, parsed, peak_kb, running
 
 from edgecnn.onboard.runner import connection, contents, serve
 from edgecnn.onboard.runner import server as rules
-from edgecnn.onboard.runner.classify import Answer, Classifier
+from edgecnn.onboard.runner.classify import Classification, Classifier
 from edgecnn.onboard.runner.connection import Waits
-from edgecnn.onboard.runner.server import CONNECTIONS, Limits, Model, Server
+from edgecnn.onboard.runner.server import CONNECTIONS, Limits, LoadedModel, Server
 
 POST = b"POST /classify HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
 WHOLE = POST % len(PICTURE) + PICTURE
@@ -42,7 +42,7 @@ class Held(Classifier):
     goes_on: threading.Event = field(default_factory=threading.Event)
     asked: int = 0
 
-    def __call__(self, picture: Path | bytes) -> Answer:
+    def __call__(self, picture: Path | bytes) -> Classification:
         self.asked += 1
         assert self.goes_on.wait(PATIENCE_S)
         return self.classifier(picture)
@@ -77,13 +77,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextlib.contextmanager
 def here(folder: Path, **limits: Any) -> Iterator[Here]:
     chosen = {"queue": None, "waiting_bytes": 10**6, "body_bytes": 10**6, "timeout_s": PATIENCE_S, "wait_s": PATIENCE_S}
-    bundle = contents.open(folder)
+    bundle = contents.open_bundle(folder)
     model = Held(Classifier(bundle))
     started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event, Server]] = Future()
 
     async def main() -> None:
         stop = asyncio.Event()
-        server = Server(lambda: Model(bundle, model), Limits(**(chosen | limits)))
+        server = Server(lambda: LoadedModel(bundle, model), Limits(**(chosen | limits)))
         with serve.listen("127.0.0.1", 0) as listener:
             started.set_result((listener.getsockname()[1], asyncio.get_running_loop(), stop, server))
             await server.run(listener, stop)

@@ -40,7 +40,7 @@ def images() -> np.ndarray:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_runtime_gives_the_logits_the_weights_say(name: str, tmp_path: Path, images: np.ndarray) -> None:
     path = tiny_file(name, tmp_path)
-    session = runtimes.get(name).open(path, 1)
+    session = runtimes.get(name).open_session(path, 1)
     outputs = np.concatenate([session(x[None]) for x in encoded(path, images)])
     assert np.array_equal(outputs, tiny_models.logits(KERNEL, images))
 
@@ -49,18 +49,18 @@ def test_a_runtime_gives_the_logits_the_weights_say(name: str, tmp_path: Path, i
 def test_its_three_steps_are_its_call(name: str, tmp_path: Path, images: np.ndarray) -> None:
     path = tiny_file(name, tmp_path)
     x = encoded(path, images[:1])
-    session = runtimes.get(name).open(path, 2)
+    session = runtimes.get(name).open_session(path, 2)
     session.load(x)
     session.invoke()
     session.invoke()
-    assert np.array_equal(session.fetch(), runtimes.get(name).open(path, 1)(x))
+    assert np.array_equal(session.fetch(), runtimes.get(name).open_session(path, 1)(x))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_inputs_and_outputs_are_copies(name: str, tmp_path: Path, images: np.ndarray) -> None:
     path = tiny_file(name, tmp_path)
     xs = encoded(path, images)
-    session = runtimes.get(name).open(path, 1)
+    session = runtimes.get(name).open_session(path, 1)
     mine = xs[:1].copy()
     session.load(mine)
     mine[:] = 0  # after loading, the caller's array is the caller's again
@@ -80,7 +80,7 @@ def test_what_is_not_a_model_is_refused_in_one_line(
     path = tmp_path / f"broken.{runtimes.get(name).FORMATS[0]}"
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"refuses .*broken") as caught:
-        runtimes.get(name).open(path, 1)
+        runtimes.get(name).open_session(path, 1)
     assert "\n" not in caught.value.sentence
     assert capfd.readouterr() == ("", "")
 
@@ -88,7 +88,7 @@ def test_what_is_not_a_model_is_refused_in_one_line(
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_file_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError):
-        runtimes.get(name).open(tmp_path / "nowhere", 1)
+        runtimes.get(name).open_session(tmp_path / "nowhere", 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -96,7 +96,7 @@ def test_loading_and_running_says_nothing(
     name: str, tmp_path: Path, images: np.ndarray, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tiny_file(name, tmp_path)
-    runtimes.get(name).open(path, 1)(encoded(path, images[:1]))
+    runtimes.get(name).open_session(path, 1)(encoded(path, images[:1]))
     assert capfd.readouterr() == ("", "")
 
 
@@ -133,7 +133,7 @@ def test_a_batch_of_another_size_is_taken_by_a_file_with_an_open_batch(tmp_path:
     onnx.save(model, path)
     images = np.random.default_rng(2).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
     x = images.transpose(0, 3, 1, 2).astype(np.float32)
-    session = runtimes.get("onnxruntime").open(path, 1)
+    session = runtimes.get("onnxruntime").open_session(path, 1)
     for n in (1, 4, 6, 2):
         assert np.array_equal(session(x[:n]), tiny_models.logits(KERNEL, images[:n]))
 
@@ -146,7 +146,7 @@ def test_a_file_of_two_inputs_is_not_for_pictures(tmp_path: Path) -> None:
     graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "two", pair[:2], pair[2:])
     path = tmp_path / "two.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    session = runtimes.get("onnxruntime").open(path, 1)
+    session = runtimes.get("onnxruntime").open_session(path, 1)
     with pytest.raises(ModelFileError, match="it has 2 inputs"):
         session(np.zeros((1, 4), np.float32))
 
@@ -166,6 +166,6 @@ def test_an_unknown_runtime_names_the_known_ones() -> None:
 
 
 def test_stderr_is_whole_again_after_loading(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    runtimes.get("litert").open(tiny_models.linear_tflite(tmp_path / "a.tflite", KERNEL), 1)
+    runtimes.get("litert").open_session(tiny_models.linear_tflite(tmp_path / "a.tflite", KERNEL), 1)
     os.write(2, b"still here")
     assert capfd.readouterr().err == "still here"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import tiny_models
 
-from edgecnn import data, formats
+from edgecnn import boards, data, formats
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, OutputError, RunError, UsageError
 from edgecnn.pipeline.bench import bench
-from edgecnn.pipeline.bench.candidates import Candidate, turns
+from edgecnn.pipeline.bench.candidates import Candidate
 from edgecnn.records import artifact, plans, report
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.foreign import assumed_preprocessing
@@ -237,7 +237,7 @@ def test_over_each_pair_of_rounds_all_candidates_stand_at_the_same_mean_place(n:
     candidates = [Candidate(str(i), one, "onnxruntime", False, None) for i in range(n)]
     firsts = set()
     for round_ in range(0, 2 * n, 2):
-        there, back = ([c.name for c in turns(candidates, r)] for r in (round_, round_ + 1))
+        there, back = ([c.name for c in boards.in_turns(candidates, r)] for r in (round_, round_ + 1))
         assert sorted(there) == sorted(back) == sorted(c.name for c in candidates)
         assert {there.index(name) + back.index(name) for name in there} == {n - 1}
         firsts.add(there[0])

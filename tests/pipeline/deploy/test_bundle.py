@@ -55,7 +55,7 @@ def test_the_golden_vectors_are_this_files(kind: str, tmp_path: Path) -> None:
 
 
 def test_on_disk_it_opens_again(tmp_path: Path) -> None:
-    opened = contents.open(small_bundles.unpacked(tmp_path))
+    opened = contents.open_bundle(small_bundles.unpacked(tmp_path))
     contents.verify(opened)
     assert opened.manifest.name == "animals"
     assert opened.artifact.labels == small_bundles.LABELS
@@ -189,7 +189,7 @@ def test_a_manifest_that_names_what_is_outside_is_no_bundles(name: str, place: s
     manifest |= {"model": name} if place == "model" else {"files": {**manifest["files"], name: "0" * 64}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelFileError, match="which is not below its folder"):
-        contents.open(folder)
+        contents.open_bundle(folder)
 
 
 @pytest.mark.parametrize("text", ["[]", "[" * 100_000, "null", "5", "", "\0", '{"bundle_version": NaN}'])
@@ -197,4 +197,4 @@ def test_a_damaged_manifest_is_said(text: str, tmp_path: Path) -> None:
     folder = small_bundles.unpacked(tmp_path)
     (folder / "manifest.json").write_text(text)
     with pytest.raises(ModelFileError, match="is not a bundle"):
-        contents.open(folder)
+        contents.open_bundle(folder)

@@ -24,11 +24,11 @@ import sshd
 from small_bundles import LABELS
 from sshd import Sshd
 
-from edgecnn.boards.ssh import board_cache, link, preflight, provision, remote
+from edgecnn.boards.ssh import board_cache, board_facts, link, provision, remote
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.link import Link
-from edgecnn.boards.ssh.preflight import BoardFacts
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, LinkError, UsageError
-from edgecnn.pipeline.deploy import bundle, deploy, service
+from edgecnn.pipeline.deploy import bundle, delivery, deploy, service, show
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.installed import Installed, Status
 
@@ -60,7 +60,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 def facts_of(board: Sshd) -> BoardFacts:
     with link.connect(board.destination, board.options) as one:
-        return preflight.inspect(one)
+        return board_facts.read(one)
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def with_golden(bundle: Bundle, steps: int) -> Bundle:
     return dataclasses.replace(bundle, files=held)
 
 
-def put(there: Link, bundle: Bundle, **options: Any) -> deploy.Deployment:
-    return deploy.put(there, bundle, BOARD, **options)
+def put(there: Link, bundle: Bundle, **options: Any) -> delivery.Deployment:
+    return delivery.deliver(there, bundle, BOARD, **options)
 
 
 def classify(there: Link, name: str) -> str:
@@ -105,7 +105,7 @@ def current(board: Sshd, name: str) -> str:
 
 
 def status_of(there: Link, name: str) -> Status:
-    return Installed(there, preflight.inspect(there), name).status()
+    return Installed(there, board_facts.read(there), name).status()
 
 
 def releases(board: Sshd, name: str) -> set[str]:
@@ -263,7 +263,7 @@ def test_what_a_bench_has_sent_is_used(board: Sshd, there: Link, tmp_path: Path)
             target.writestr(entry, source.read(entry))
         target.writestr("benched.txt", "sent by a bench")
     try:
-        board_cache.Depot(there, facts).unpack(full)
+        board_cache.BoardCache(there, facts).unpack(full)
         put(there, made(tmp_path, "after"))
     finally:
         full.unlink()
@@ -301,7 +301,7 @@ def test_the_service_is_installed_started_and_restarted_by_the_next_release(
     assert [word for word in commands if word != "show"][:3] == ["daemon-reload", "enable", "restart"]
     assert put(there, made(tmp_path, "unit", 3)).service
     assert systemctl.read_text().splitlines()[-1] == "--user try-restart edgecnn-unit.service"
-    deploy.status("unit", BOARD)
+    show.show_status(deploy.status("unit", BOARD))
     assert "service: active" in capsys.readouterr().out
 
 
@@ -361,16 +361,19 @@ def test_the_verb_takes_a_run_and_says_what_to_type(
     folder = small_bundles.run_folder(tmp_path / "whole", ["int8", "fp32"])
     done = deploy.deploy(folder, BOARD)
     assert done is not None
+    show.show_deployment(done, str(folder))
     first, command = capsys.readouterr().out.splitlines()
     assert first == f"whole {done.release} on {BOARD}: identical, every bit as exported"
     assert command == f"ssh {board.destination} edgecnn/whole/run classify picture.jpg"
-    deploy.deploy(folder, BOARD, precision="fp32", as_json=True)
+    other = deploy.deploy(folder, BOARD, precision="fp32")
+    assert other is not None
+    show.show_deployment(other, str(folder), as_json=True)
     shown = capsys.readouterr()
     assert json.loads(shown.out)["before"] == done.release
     assert f"edgecnn deploy {folder} --board {BOARD} --rollback" in shown.err
-    deploy.rollback(str(folder), BOARD, as_json=True)
+    show.show_rollback(deploy.rollback(str(folder), BOARD), as_json=True)
     assert json.loads(capsys.readouterr().out)["current"] == done.release
-    deploy.status(str(folder), BOARD, as_json=True)
+    show.show_status(deploy.status(str(folder), BOARD), as_json=True)
     table = json.loads(capsys.readouterr().out)
     assert (table["current"], table["model"]) == (done.release, "whole-int8.tflite".replace("whole", "animals"))
 
@@ -409,7 +412,7 @@ def test_another_runs_model_takes_a_models_place_only_when_that_is_said(
         deploy.rollback("cat", BOARD)
     assert "--across-runs" in (caught.value.hint or "")
     assert current(board, "cat") == second.release
-    deploy.rollback("cat", BOARD, across_runs=True)
+    show.show_rollback(deploy.rollback("cat", BOARD, across_runs=True))
     assert current(board, "cat") == first.release
     assert f"{first.release} is animals-int8.tflite of the run cat, weights" in capsys.readouterr().out
 
@@ -421,7 +424,7 @@ def test_the_same_runs_other_file_needs_no_word_and_a_release_without_a_card_can
     fp32 = small_bundles.exported(tmp_path / "fp32", "fp32", run="cow", run_sha256=f"{1:064x}")
     put(there, bundle.make(fp32))
     (board.home / "edgecnn/cow/releases" / first.release / "animals-int8.tflite.json").unlink()
-    deploy.rollback("cow", BOARD)
+    show.show_rollback(deploy.rollback("cow", BOARD))
     assert f"{first.release} is animals-int8.tflite of no known run" in capsys.readouterr().out
     assert current(board, "cow") == first.release
 
@@ -458,7 +461,7 @@ def test_a_server_there_is_told_of_a_deployment_and_of_a_rollback(
             second = put(there, made(tmp_path, "served", 3))
             assert f"(process {server.pid}) answers with {second.release} now" in capsys.readouterr().err
             assert model() == made(tmp_path, "served", 3).artifact.description.sha256 != was
-            deploy.status("served", BOARD)
+            show.show_status(deploy.status("served", BOARD))
             assert f"serving: process {server.pid} with {second.release}" in capsys.readouterr().out
             deploy.rollback("served", BOARD)
             assert f"(process {server.pid}) answers with {first.release} now" in capsys.readouterr().err
@@ -501,7 +504,7 @@ def test_what_the_board_must_have_is_asked_before_anything_is_sent(board: Sshd, 
     finally:
         (board.bin / "uname").unlink()
     assert not (board.home / "edgecnn" / "old").exists()
-    assert preflight.inspect(there).arch != "armv7l"
+    assert board_facts.read(there).arch != "armv7l"
 
 
 @pytest.mark.parametrize(
@@ -514,4 +517,4 @@ def test_what_the_board_must_have_is_asked_before_anything_is_sent(board: Sshd, 
     ],
 )
 def test_the_command_to_type_is_one_that_ssh_takes(destination: str, typed: str) -> None:
-    assert deploy.typed(destination) == typed
+    assert delivery.typed(destination) == typed

@@ -102,7 +102,7 @@ def test_golden_outputs_are_replayed_to_the_bit(exported: tuple[Run, list[Artifa
         assert len(images) == len(golden["labels"]) == GOLDEN
         for one in made:
             encoded = artifacts.encode(images, one.description.input, one.preprocessing)
-            session = runtimes.get(runtimes.for_format(one.description.format)[0]).open(one.path, num_threads=1)
+            session = runtimes.get(runtimes.for_format(one.description.format)[0]).open_session(one.path, num_threads=1)
             again = np.concatenate([session(encoded[i : i + 1]) for i in range(GOLDEN)])
             assert again.dtype == golden[one.name].dtype
             if one.description.precision == "int8":

@@ -18,8 +18,7 @@ from edgecnn.common.escapes import say
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
 from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Outcome, Timing
-from edgecnn.onboard.operator_cost import Lowering, Prefixes, Unit
+from edgecnn.onboard.job import Job, Lowering, Outcome, Prefixes, Timing, Unit
 from edgecnn.pipeline.bench import candidates, validity
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
@@ -83,7 +82,7 @@ def profile(
     """
     found = _readable(candidates.find(targets, suite, data, pictures))
     path = candidates.destination(targets, suite, output, "-profile")
-    with candidates.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
+    with candidates.alone(path, output), boards.open_board(suite.board) as board, scratch.folder() as work:
         if not board.keeps_time and not board.counts_instructions:
             raise _no_cost()
         machine = board.facts()
@@ -97,11 +96,11 @@ def profile(
                 advance(1)
             for round_ in range(rounds):
                 for half in range(PROCESSES_A_ROUND):
-                    for one in candidates.turns(taken, PROCESSES_A_ROUND * round_ + half):
+                    for one in boards.in_turns(taken, PROCESSES_A_ROUND * round_ + half):
                         _step(board, one, suite)
                         advance(1)
-                for number in candidates.turns(numbers, round_) if numbers else ():
-                    for one in candidates.turns(taken, round_):
+                for number in boards.in_turns(numbers, round_):
+                    for one in boards.in_turns(taken, round_):
                         _time(board, one, suite, number)
                         advance(1)
     done = [one for one in taken if one.candidate.error is None]

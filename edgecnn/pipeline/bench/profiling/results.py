@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from edgecnn.common import config, documents, files
 from edgecnn.errors import UsageError
-from edgecnn.onboard.operator_cost import Unit
+from edgecnn.onboard.job import Unit
 from edgecnn.records import environment
 from edgecnn.records.environment import Environment
 from edgecnn.records.report import Failure, Validity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.common.units import digits, duration, interval
-from edgecnn.onboard.operator_cost import Unit
+from edgecnn.onboard.job import Unit
 from edgecnn.pipeline.bench.profiling.results import Cost
 
 
