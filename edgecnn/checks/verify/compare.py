@@ -93,15 +93,15 @@ def answer(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], **des
     )
 
 
-def pairs(asked: Sequence[Asked]) -> Iterator[tuple[Asked, Asked]]:
+def pairs(answers: Sequence[Asked]) -> Iterator[tuple[Asked, Asked]]:
     """Yields the pairs of answers to compare: each with the first one, and with the one it should equal.
 
     A file on a board should equal the same file here; a file here should equal the first one of its precision, so that
     the two formats are compared with each other.
     """
-    for index, answered in enumerate(asked[1:], start=1):
-        yield asked[0], answered
-        twin = next((other for other in asked[1:index] if _should_equal(other.answer, answered.answer)), None)
+    for index, answered in enumerate(answers[1:], start=1):
+        yield answers[0], answered
+        twin = next((other for other in answers[1:index] if _should_equal(other.answer, answered.answer)), None)
         if twin is not None:
             yield twin, answered
 
