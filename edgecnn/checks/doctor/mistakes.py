@@ -22,15 +22,16 @@ STAGES: tuple[Stage, ...] = ("read", "size", "pixels", "range")
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """One step done in another way than the model was trained with."""
+    """A stage that is done in another way than the model was trained with."""
 
     stage: Stage
     name: str
     words: str
-    """What is fed, as in "pixels / 255"."""
+    """What is fed, such as "pixels / 255"."""
     apply: Callable[..., Any]
+    """The function that takes the place of the stage."""
     channels: tuple[int, ...] = (1, 3)
-    """Of the models it can happen to."""
+    """Numbers of channels of the models it can happen to."""
 
 
 MISTAKES: tuple[Mistake, ...] = (
@@ -97,4 +98,4 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(stage="read", name="mean", words="the channels' mean for grey", apply=reading.mean_for_grey, channels=(1,)),
 )
-"""In the order they are tried; of two that give the same tensors the first is named."""
+"""All mistakes in the order they are tried; if two give the same tensors, the first is named."""

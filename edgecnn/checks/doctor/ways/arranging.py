@@ -21,12 +21,12 @@ def inverted(pixels: Pixels) -> Pixels:
 
 
 def planes_as_pixels(pixels: Pixels) -> Pixels:
-    """The bytes of (C, H, W) where (H, W, C) is expected."""
+    """Returns the bytes of (C, H, W) in the place of (H, W, C)."""
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).reshape(pixels.shape)
 
 
 def pixels_as_planes(pixels: Pixels) -> Pixels:
-    """The bytes of (H, W, C) where (C, H, W) is expected."""
+    """Returns the bytes of (H, W, C) in the place of (C, H, W)."""
     count, height, width, channels = pixels.shape
     return pixels.reshape(count, channels, height, width).transpose(0, 2, 3, 1)
 

@@ -13,10 +13,11 @@ from edgecnn.records.artifact import TensorSpec
 Tensor = npt.NDArray[Any]
 
 IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
-"""Mean and deviation of ImageNet's training pictures / 255, RGB (torchvision's pre-trained models)."""
+"""Mean and standard deviation of ImageNet's training images / 255, RGB (torchvision's pre-trained models)."""
 IMAGENET_PIXELS = np.array([123.68, 116.779, 103.939])
-"""The means as Caffe's models subtract them, RGB."""
+"""Mean of ImageNet's training images, RGB, as Caffe's models subtract it."""
 MNIST = (0.1307, 0.3081)
+"""Mean and standard deviation of MNIST's training images / 255."""
 
 
 def raw(pixels: Pixels, spec: TensorSpec) -> Tensor:
@@ -60,7 +61,7 @@ def mnist(pixels: Pixels, spec: TensorSpec) -> Tensor:
 
 
 def each_picture(pixels: Pixels, spec: TensorSpec) -> Tensor:
-    """tf.image.per_image_standardization: every picture to mean 0 and deviation 1."""
+    """Scale each image to mean 0 and deviation 1, as tf.image.per_image_standardization does."""
     flat = pixels.reshape(len(pixels), -1).astype(np.float64)
     least = 1 / np.sqrt(flat.shape[1])
     scaled = (flat - flat.mean(1, keepdims=True)) / np.maximum(flat.std(1, keepdims=True), least)
@@ -68,26 +69,26 @@ def each_picture(pixels: Pixels, spec: TensorSpec) -> Tensor:
 
 
 def bytes_as_they_are(pixels: Pixels, spec: TensorSpec) -> Tensor:
-    """A byte for a byte: int8 takes pixel - 128, as its quantised neighbours do."""
+    """Store bytes as they are; int8 takes pixel - 128, as in a quantised input."""
     if spec.dtype == "int8":
         return (pixels ^ np.uint8(0x80)).view(np.int8)
     return pixels.astype(spec.dtype)
 
 
 def bytes_off_by_128(pixels: Pixels, spec: TensorSpec) -> Tensor:
-    """int8 without the - 128, or uint8 with it: the same bits in a tensor of the other type."""
+    """Store int8 without the - 128, or uint8 with it: the same bits, taken for the other type."""
     if spec.dtype == "int8":
         return pixels.view(np.int8)
     return pixels ^ np.uint8(0x80) if spec.dtype == "uint8" else pixels.astype(spec.dtype)
 
 
 def bytes_clipped(pixels: Pixels, spec: TensorSpec) -> Tensor:
-    """int8 of a pixel that stops at 127."""
+    """Clip pixels at 127 for an int8 tensor."""
     return cast(np.minimum(pixels, 127), spec) if spec.dtype == "int8" else pixels.astype(spec.dtype)
 
 
 def stored(values: npt.NDArray[np.floating[Any]], spec: TensorSpec) -> Tensor:
-    """Real numbers as a tensor holds them: through scale and zero point if it has them."""
+    """Returns real numbers as the tensor stores them, by its scale and zero point if it has them."""
     dtype = np.dtype(spec.dtype)
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype)
@@ -98,5 +99,5 @@ def stored(values: npt.NDArray[np.floating[Any]], spec: TensorSpec) -> Tensor:
 
 
 def cast(values: npt.NDArray[Any], spec: TensorSpec) -> Tensor:
-    """Real numbers put into a tensor as they are, past its scale."""
+    """Returns real numbers cast to the type of the tensor, without its scale."""
     return values.astype(np.int64).astype(spec.dtype) if spec.dtype != "float32" else values.astype(np.float32)

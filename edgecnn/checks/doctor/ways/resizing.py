@@ -51,7 +51,7 @@ def unscaled_centre(image: Any, width: int, height: int) -> Any:
 
 
 def _sampled(image: Any, width: int, height: int) -> Any:
-    """Each target pixel from the four source pixels around its centre, however many lie between."""
+    """Interpolate each target pixel from the four source pixels around its centre, without antialias."""
     from PIL import Image
 
     box = (0, 0, image.width, image.height)
