@@ -168,10 +168,10 @@ def _rates(counted: tuple[Rate, ...]) -> str:
     )
 
 
-def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) -> npt.NDArray[np.float32]:
+def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], images: Path) -> npt.NDArray[np.float32]:
     """Returns the logits (N, K) on a board, whose errors it raises."""
-    np.save(shown, pixels)
-    job = dataclasses.replace(job_of(model, "onnxruntime"), replay=str(shown))
+    np.save(images, pixels)
+    job = dataclasses.replace(job_of(model, "onnxruntime"), replay=str(images))
     with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:
         outputs: Any = there.run(job).replay
         advance(1)

@@ -83,7 +83,7 @@ class Target:
     """The answers to explain: the true classes, or those a device gave."""
 
     classes: npt.NDArray[np.int64]
-    """(N,)"""
+    """(N,), the classes to explain."""
     scores: npt.NDArray[np.float64] | None = None
     """(N,), a device's scores of its classes; None without."""
     place: tuple[int, ...] | None = None

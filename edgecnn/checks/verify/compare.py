@@ -33,7 +33,7 @@ class Asked:
 
     answer: Answer
     logits: npt.NDArray[np.float32]
-    """(N, K)"""
+    """(N, K), the logits as real numbers."""
     raw: npt.NDArray[Any]
     """(N, K), the output tensor in its own type."""
     seat: Seat | None

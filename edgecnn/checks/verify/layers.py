@@ -29,9 +29,9 @@ class Tolerance:
     """How far apart two values may be and still count as equal."""
 
     lsb: int = 0
-    """For integers of one scale, in steps of it."""
+    """Tolerance of integers with the same scale, in steps."""
     relative: float = 1e-5
-    """For floats, relative to the largest magnitude of the tensor, because kernels sum in different orders."""
+    """Tolerance of floats relative to the largest magnitude of the tensor; kernels sum in different orders."""
 
 
 @dataclass(frozen=True, kw_only=True)

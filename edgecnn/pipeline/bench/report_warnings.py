@@ -14,9 +14,11 @@ from edgecnn.records.report import Measurement, Warning, WarningKind, Window, p5
 UNSTABLE_PERCENT = 5.0
 """The widest spread of the rounds' medians that counts as one stable measurement."""
 FREQUENCY_PERCENT = 5.0
+"""How far the clocks after the windows may lie apart."""
 LEAST_ROUNDS = 6
 """The fewest rounds whose extremes contain the median with 95 % confidence (`stats.median_interval`)."""
 LEAST_SAMPLES = 50
+"""The fewest timed runs behind a p99."""
 
 
 def warnings(

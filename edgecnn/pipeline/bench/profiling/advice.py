@@ -23,7 +23,7 @@ MOST_BEHIND = 3
 OUT_OF_PROPORTION = 1.5
 """The ratio of cost share to MAC share above which a kind of operators is too expensive."""
 FEW_CHANNELS = 4
-"""As many input channels, or pixels, leave vectors or weights badly used."""
+"""Up to so many input channels fill only a part of a vector; up to so many pixels hardly reuse a weight."""
 CALL_SHARE_PERCENT = 15.0
 """Share of the call of an empty graph, above which a smaller net gains little."""
 STRIDE_2_LEAVES = 0.25

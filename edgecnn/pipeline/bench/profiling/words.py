@@ -36,6 +36,6 @@ def percent(value: float) -> str:
     return f"{value:.0f} %" if value >= 1 else f"{value:.1f} %"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
+def count(n: int, singular: str, plural: str | None = None) -> str:
     """Format a count with its noun, such as "1 transpose" or "2 transposes"."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{n} {singular if n == 1 else plural or singular + 's'}"
