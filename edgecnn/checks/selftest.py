@@ -166,7 +166,7 @@ def judge(result: Selftest) -> None:
 
 
 def rows(result: Selftest) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Returns (head, rows) of the table for people."""
+    """Return (head, rows) of the table for people."""
     head = ("file", "runtime", "answers", "differing", "of")
     return head, [
         (
@@ -181,7 +181,7 @@ def rows(result: Selftest) -> tuple[Sequence[str], list[Sequence[str]]]:
 
 
 def to_table(result: Selftest) -> dict[str, Any]:
-    """Returns the result as a table for JSON."""
+    """Return the result as a table for JSON."""
     from edgecnn.records import environment
 
     return {**dataclasses.asdict(result), "environment": environment.to_table(result.environment)}
@@ -196,7 +196,7 @@ def _words(comparison: Comparison) -> str:
 
 
 def _model(target: Path) -> Path:
-    """Returns the model file of a bundle, checked against its manifest; any other target as it is."""
+    """Return the model file of a bundle, checked against its manifest; any other target as it is."""
     if not (target / contents.MANIFEST).is_file():
         return target
     bundle = contents.open(target)
@@ -240,7 +240,7 @@ def _replay(board: Board, facts: Environment, candidate: Candidate, recorded: Go
 
 
 def _random_pictures(candidate: Candidate) -> npt.NDArray[np.uint8]:
-    """Returns random uint8 (N, H, W, C), or (N, ...) for an input that is no image; always the same."""
+    """Return random uint8 (N, H, W, C), or (N, ...) for an input that is no image; always the same."""
     spec = candidate.artifact.description.input
     shape = list(spec.shape[1:])
     if spec.layout == "NCHW":

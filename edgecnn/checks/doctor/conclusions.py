@@ -9,7 +9,7 @@ from edgecnn.checks.doctor.preprocessing import Diagnosis
 
 
 def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
-    """Yields what images or a device's answers say of the preprocessing.
+    """Yield what images or a device's answers say of the preprocessing.
 
     Args:
         diagnosis: All that was tried.

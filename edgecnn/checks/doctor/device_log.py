@@ -70,7 +70,7 @@ def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> Answer
 
 
 def _rows(path: Path) -> list[tuple[int, tuple[str, str, float]]]:
-    """Returns (line number, (picture, class, score)) for every answer; NaN for a missing score."""
+    """Return (line number, (picture, class, score)) for every answer; NaN for a missing score."""
     try:
         text = documents.content(path, LARGEST_BYTES).decode("utf-8-sig")
     except (Unreadable, UnicodeDecodeError) as error:

@@ -51,7 +51,7 @@ def open_model(path: Path, input_shape: Sequence[int] = ()) -> tuple[Description
 
 
 def findings(path: Path, description: Description, board: Mapping[str, str] | None = None) -> Iterator[Finding]:
-    """Yields everything about a file that can be told without images.
+    """Yield everything about a file that can be told without images.
 
     Args:
         path: The file.
@@ -156,7 +156,7 @@ def _reading(spec: TensorSpec) -> Iterator[Finding]:
 
 
 def _classes(description: Description, outputs: int) -> int | None:
-    """Returns the number of scores; None for an output such as a map or a list of boxes."""
+    """Return the number of scores; None for an output such as a map or a list of boxes."""
     sizes = [size for size in description.output.shape[1:] if size != 1]
     if outputs > 1 or len(sizes) > 1 or description.output.dtype in ("int32", "int64"):
         return None
@@ -284,7 +284,7 @@ def _input(spec: TensorSpec) -> Iterator[Finding]:
 
 
 def _back_to_back(graph: Graph) -> int:
-    """Returns how many quantize or dequantize operators read what another one wrote."""
+    """Return how many quantize or dequantize operators read what another one wrote."""
     written = {name for coder in graph.coders for name in coder.writes}
     return sum(not written.isdisjoint(coder.reads) for coder in graph.coders)
 

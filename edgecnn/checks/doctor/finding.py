@@ -24,5 +24,5 @@ class Finding:
 
 
 def wrong(findings: Sequence[Finding]) -> list[Finding]:
-    """Returns the findings that fail a file or an installation."""
+    """Return the findings that fail a file or an installation."""
     return [finding for finding in findings if finding.level == "wrong"]

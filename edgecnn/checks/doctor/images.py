@@ -76,7 +76,7 @@ class Album:
     _made: dict[tuple[Way | None, Way | None], Pixels] = field(default_factory=dict)
 
     def pixels(self, read: Way | None, resize: Way | None) -> Pixels:
-        """Returns the images (N, H, W, C); None stands for the right way (`preprocessing.decode`).
+        """Return the images (N, H, W, C); None stands for the right way (`preprocessing.decode`).
 
         Raises:
             DataError: If an image cannot be read.
@@ -99,7 +99,7 @@ class Album:
         return made
 
     def _open(self, path: Path) -> Any:
-        """Returns the image as RGB, upright, in its own size."""
+        """Return the image as RGB, upright, in its own size."""
         return preprocessing.upright(path).convert("RGB")
 
     def _one(self, opened: Any, read: Way | None, resize: Way | None) -> Pixels:
@@ -124,7 +124,7 @@ def resized(image: Any, width: int, height: int, kernel: Any) -> Any:
 
 
 def centre_box(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
-    """Returns (left, top, right, bottom) of the largest centred box with the ratio width : height."""
+    """Return (left, top, right, bottom) of the largest centred box with the ratio width : height."""
     crop_width = max(1, min(size[0], size[1] * width // height))
     crop_height = max(1, min(size[1], size[0] * height // width))
     left, top = (size[0] - crop_width) // 2, (size[1] - crop_height) // 2

@@ -49,7 +49,7 @@ print(json.dumps({"done": True}), file=sys.__stdout__, flush=True)
 
 
 def findings() -> list[Finding]:
-    """Returns all findings: platform, processor, packages by extra, imports, formats, tools."""
+    """Return all findings: platform, processor, packages by extra, imports, formats, tools."""
     results = [_platform(), *processor.findings(environment.here())]
     present = _present_extras()
     for extra in present:
@@ -75,7 +75,7 @@ def findings() -> list[Finding]:
 
 
 def proven() -> dict[str, str]:
-    """Returns package -> version of the proven set; {} if there is no constraints.txt."""
+    """Return package -> version of the proven set; {} if there is no constraints.txt."""
     package = Path(__file__).parents[2]
     for path in (package / "_plans" / "constraints.txt", package.parent / "constraints.txt"):
         if path.is_file():
@@ -105,7 +105,7 @@ def _platform() -> Finding:
 
 
 def _present_extras() -> list[str]:
-    """Returns the base "" and every extra with at least one package installed that the base lacks."""
+    """Return the base "" and every extra with at least one package installed that the base lacks."""
     return [extra for extra in EXTRAS if not extra or any(_version(name) for name, _ in _required(extra))]
 
 
@@ -176,7 +176,7 @@ def _imports(extra: str) -> Iterator[Finding]:
 
 
 def try_imports(names: Sequence[str]) -> dict[str, str]:
-    """Returns module -> reason for all modules that cannot be imported in a fresh process."""
+    """Return module -> reason for all modules that cannot be imported in a fresh process."""
     failures: dict[str, str] = {}
     remaining = list(names)
     while remaining:
@@ -192,7 +192,7 @@ def try_imports(names: Sequence[str]) -> dict[str, str]:
 
 
 def _import_all(names: Sequence[str]) -> tuple[list[dict[str, str]], str]:
-    """Returns (the lines of the process, how it ended if it did not come to its end)."""
+    """Return (the lines of the process, how it ended if it did not come to its end)."""
     command = [sys.executable, "-c", TRY_IMPORTS, *names]
     try:
         done = subprocess.run(
@@ -234,7 +234,7 @@ def _emulator(require: Callable[[], None], evidence: str) -> Finding:
 
 
 def _required(extra: str) -> list[tuple[str, str]]:
-    """Returns (package, version specifier) of all that an extra adds on this platform; [] if not installed."""
+    """Return (package, version specifier) of all that an extra adds on this platform; [] if not installed."""
     from packaging.requirements import Requirement
 
     required = []
@@ -273,7 +273,7 @@ def _fits(specifier: str, version: str) -> bool:
 
 
 def _differs(version: str, tested: str) -> bool:
-    """Returns whether a version is not the tested one; a local label such as +cpu does not count."""
+    """Return whether a version is not the tested one; a local label such as +cpu does not count."""
     from packaging.version import Version
 
     return Version(version).public != Version(tested).public

@@ -42,15 +42,15 @@ class Model:
         self._session = runtime.open(path, num_threads=1, output=description.output.name)
 
     def outputs(self, stored: Tensor) -> Tensor:
-        """Returns the outputs (N, K) for images (N, H, W, C) in the type of the input tensor."""
+        """Return the outputs (N, K) for images (N, H, W, C) in the type of the input tensor."""
         return self.answers(inputs(stored, self.description))
 
     def answer(self, tensor: Tensor) -> Tensor:
-        """Returns the output (1, K) for one input tensor."""
+        """Return the output (1, K) for one input tensor."""
         return np.asarray(self._session(tensor)).reshape(1, -1)
 
     def answers(self, tensors: Tensor) -> Tensor:
-        """Returns the outputs (N, K) for N input tensors.
+        """Return the outputs (N, K) for N input tensors.
 
         Raises:
             ModelFileError: If their sizes differ.
@@ -64,12 +64,12 @@ class Model:
         return np.concatenate(raw)
 
     def logits(self, stored: Tensor) -> npt.NDArray[np.float32]:
-        """Returns the outputs of `outputs` as real numbers (N, K)."""
+        """Return the outputs of `outputs` as real numbers (N, K)."""
         return artifacts.decode(self.outputs(stored), self.description.output)
 
 
 def inputs(stored: Tensor, description: Description) -> Tensor:
-    """Returns an input tensor for each image, (N, *shape), from images (N, H, W, C) in the tensor's type.
+    """Return an input tensor for each image, (N, *shape), from images (N, H, W, C) in the tensor's type.
 
     Raises:
         ModelFileError: If an image does not fit the input.
@@ -111,7 +111,7 @@ def findings(model: Model, outputs: int = 1, is_stand_in: bool = False) -> Itera
 
 
 def pictures_for(macs: int | None) -> int:
-    """Returns the number of random images for a net of so many MACs, so that a large one takes seconds only."""
+    """Return the number of random images for a net of so many MACs, so that a large one takes seconds only."""
     if macs is None:
         return FEWEST
     return min(NOISE, max(FEWEST, MOST_MACS // max(1, macs)))
@@ -166,7 +166,7 @@ def _range(values: Tensor, spec: TensorSpec) -> Iterator[Finding]:
 
 
 def _is_cut_off(values: Tensor) -> bool:
-    """Returns whether all integers are at an end of their range, as a sure answer is too."""
+    """Return whether all integers are at an end of their range, as a sure answer is too."""
     if not np.issubdtype(values.dtype, np.integer):
         return False
     span = np.iinfo(values.dtype)
@@ -174,7 +174,7 @@ def _is_cut_off(values: Tensor) -> bool:
 
 
 def _noise(model: Model, largest: float) -> Tensor:
-    """Returns random images, a black and a white one, as input tensors (N, *shape)."""
+    """Return random images, a black and a white one, as input tensors (N, *shape)."""
     rng = np.random.default_rng(0)
     spec = model.description.input
     try:
@@ -196,7 +196,7 @@ def _noise(model: Model, largest: float) -> Tensor:
 
 
 def _ranges(model: Model) -> tuple[float, ...]:
-    """Returns the largest values to try: a float input takes pixels or pixels / 255 and may saturate on the other."""
+    """Return the largest values to try: a float input takes pixels or pixels / 255 and may saturate on the other."""
     return (255.0, 1.0) if model.description.input.dtype.startswith("float") else (255.0,)
 
 

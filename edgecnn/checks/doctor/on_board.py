@@ -24,7 +24,7 @@ SHOWN = 8
 
 
 def look(artifact: Artifact, board: str) -> tuple[Environment, list[Finding]]:
-    """Load and run a file on a board; returns the board's environment and the findings.
+    """Load and run a file on a board; return the board's environment and the findings.
 
     Raises:
         LinkError, BoardUnfit: If the board cannot be reached or used.

@@ -59,7 +59,7 @@ def ask(path: Path, description: Description, graph: Graph) -> Here:
 
 
 def _is_newer(graph: Graph, version: str) -> bool:
-    """Returns whether an ONNX file needs a later release than the runtime, as far as releases are known."""
+    """Return whether an ONNX file needs a later release than the runtime, as far as releases are known."""
     if graph.opset is None or graph.ir_version is None:
         return False
     needed = _onnx_versions.needed(graph.opset, graph.ir_version)

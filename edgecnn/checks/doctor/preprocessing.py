@@ -97,7 +97,7 @@ class Diagnosis:
 
 
 def laboratory(model: Model, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
-    """Returns a laboratory to try every mistake on the images; it reads none yet."""
+    """Return a laboratory to try every mistake on the images; it reads none yet."""
     ahead = [
         (mistake.apply if mistake.stage == "read" else None, mistake.apply if mistake.stage == "size" else None)
         for mistake in mistakes_of(preprocessing.channels)
@@ -109,7 +109,7 @@ def laboratory(model: Model, paths: Sequence[Path], preprocessing: Preprocessing
 
 
 def mistakes_of(channels: int) -> list[Mistake]:
-    """Returns the mistakes that can happen to a model of that many channels."""
+    """Return the mistakes that can happen to a model of that many channels."""
     return [mistake for mistake in MISTAKES if channels in mistake.channels]
 
 
@@ -181,7 +181,7 @@ def _climb(
 def _best(
     laboratory: Laboratory, target: Target, current: Hypothesis, steps: list[Hypothesis], tried: list[Hypothesis]
 ) -> Hypothesis | None:
-    """Returns the step that fits best, if it is better than `current` beyond chance among all steps tried."""
+    """Return the step that fits best, if it is better than `current` beyond chance among all steps tried."""
     tried += [step for step in steps if step not in tried]
     base = laboratory.answers(current)
     fits = [float(target.distance(laboratory.answers(step)).mean()) for step in steps]
@@ -192,7 +192,7 @@ def _best(
 
 
 def _chance(target: Target) -> float:
-    """Returns the share of the most frequent class."""
+    """Return the share of the most frequent class."""
     return float(np.bincount(target.classes[target.classes >= 0]).max()) / len(target.classes)
 
 
@@ -201,7 +201,7 @@ def _above_chance(target: Target, answers: Answers) -> bool:
 
 
 def _first_of_its_digest(laboratory: Laboratory, tried: list[Hypothesis], named: Hypothesis) -> Hypothesis:
-    """Returns the simplest and first hypothesis that feeds the same tensors as `named`."""
+    """Return the simplest and first hypothesis that feeds the same tensors as `named`."""
     digest = laboratory.answers(named).digest
     return min((hypothesis for hypothesis in tried if laboratory.answers(hypothesis).digest == digest), key=len)
 
@@ -268,7 +268,7 @@ def _tried(laboratory: Laboratory, target: Target, hypothesis: Hypothesis, same:
 
 
 def _assumed_words(laboratory: Laboratory) -> str:
-    """Returns the assumed way in words, from the card or by default."""
+    """Return the assumed way in words, from the card or by default."""
     spec, size = laboratory.model.description.input, laboratory.preprocessing
     shape = f"{size.colour_order}, {spec.layout or 'flat'}"
     return f"{fed_words(spec, size)}, {shape}, centre crop, bilinear with antialias"

@@ -10,7 +10,7 @@ from edgecnn.records.environment import Environment
 
 
 def findings(machine: Environment) -> Iterator[Finding]:
-    """Yields the machine's name, then what would otherwise show as wrong answers or slow training."""
+    """Yield the machine's name, then what would otherwise show as wrong answers or slow training."""
     yield Finding(level="ok", subject="processor", evidence=environment.machine_name(machine))
     if isa.saturates(machine.arch, machine.features):
         yield Finding(

@@ -58,7 +58,7 @@ def findings(path: Path, description: Description, graph: Graph) -> Iterator[Fin
 
 
 def marks(stem: str) -> tuple[str, ...]:
-    """Returns the marks of a precision in a file name without its suffix."""
+    """Return the marks of a precision in a file name without its suffix."""
     plain = f"_{_plain(stem)}_"
     return tuple(mark for mark in MARKS if f"_{mark}_" in plain)
 

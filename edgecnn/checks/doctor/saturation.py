@@ -58,7 +58,7 @@ class Machine:
 
 
 def machines(board: str | None, facts: Environment | None) -> tuple[Machine, ...]:
-    """Returns the board, if there is one, and this machine."""
+    """Return the board, if there is one, and this machine."""
     there = (Machine(board=board, facts=facts),) if facts is not None else ()
     return (*there, Machine(board=None, facts=environment.here()))
 
@@ -66,7 +66,7 @@ def machines(board: str | None, facts: Environment | None) -> tuple[Machine, ...
 def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
     """Report layers whose weights allow sums to be cut off, and whether a machine does so.
 
-    Yields nothing for a file without int8 layers, or for one that does not load, which is reported elsewhere.
+    Yield nothing for a file without int8 layers, or for one that does not load, which is reported elsewhere.
 
     Args:
         model: The ONNX file.
@@ -169,7 +169,7 @@ def _rates(counted: tuple[Rate, ...]) -> str:
 
 
 def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], images: Path) -> npt.NDArray[np.float32]:
-    """Returns the logits (N, K) on a board, whose errors it raises."""
+    """Return the logits (N, K) on a board, whose errors it raises."""
     np.save(images, pixels)
     job = dataclasses.replace(job_of(model, "onnxruntime"), replay=str(images))
     with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:

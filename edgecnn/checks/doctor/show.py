@@ -19,7 +19,7 @@ ROWS = 12
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
-    """Returns the lines of all findings, each with what mends it."""
+    """Return the lines of all findings, each with what mends it."""
     result = []
     for finding in findings:
         head = f"{finding.level:<7}{finding.subject}"

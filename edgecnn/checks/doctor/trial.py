@@ -46,7 +46,7 @@ class Laboratory:
     _by_digest: dict[str, Answers] = field(default_factory=dict)
 
     def answers(self, hypothesis: Hypothesis) -> Answers:
-        """Returns the model's answers under a hypothesis."""
+        """Return the model's answers under a hypothesis."""
         if hypothesis not in self._done:
             tensors = self._tensors(hypothesis)
             digest = hashlib.sha256(np.ascontiguousarray(tensors).tobytes()).hexdigest()
@@ -90,13 +90,13 @@ class Target:
     """The class that each of the model's outputs stands for; None if the order is as stated."""
 
     def hits(self, answers: Answers) -> npt.NDArray[np.bool_]:
-        """Returns which images are answered as in the target, (N,)."""
+        """Return which images are answered as in the target, (N,)."""
         place = np.arange(answers.probabilities.shape[1]) if self.place is None else np.array(self.place)
         predicted = np.where(answers.classes >= 0, place[answers.classes], -1)
         return np.asarray(predicted == self.classes)
 
     def distance(self, answers: Answers) -> npt.NDArray[np.float64]:
-        """Returns how far the score of the target's class is from the device's, (N,); 0 or 1 without scores."""
+        """Return how far the score of the target's class is from the device's, (N,); 0 or 1 without scores."""
         if self.scores is None:
             return (~self.hits(answers)).astype(np.float64)
         columns = self.classes if self.place is None else np.argsort(np.array(self.place))[self.classes]
@@ -114,11 +114,11 @@ class Target:
 
 
 def with_one(hypothesis: Hypothesis, mistake: Mistake) -> Hypothesis:
-    """Returns the hypothesis with a mistake added, which replaces another of its stage."""
+    """Return the hypothesis with a mistake added, which replaces another of its stage."""
     others = [other for other in hypothesis if other.stage != mistake.stage]
     return tuple(sorted((*others, mistake), key=lambda other: STAGES.index(other.stage)))
 
 
 def words(hypothesis: Sequence[Mistake]) -> str:
-    """Returns a hypothesis as a phrase."""
+    """Return a hypothesis as a phrase."""
     return " and ".join(mistake.words for mistake in hypothesis) or "as assumed"

@@ -61,7 +61,7 @@ class Pair:
         return math.isclose(a.scale, b.scale, rel_tol=SAME_SCALE) and _signed_zero(a) == _signed_zero(b)
 
     def orders(self) -> Iterator[Order]:
-        """Yields the ways to bring the values of `before` into the order of `after`; the shapes may allow several.
+        """Yield the ways to bring the values of `before` into the order of `after`; the shapes may allow several.
 
         ONNX stores images as (N, C, H, W), TFLite as (N, H, W, C).
         """
@@ -74,7 +74,7 @@ class Pair:
 
 
 def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[Pair]:
-    """Returns the pairs of tensors of two files that correspond, in execution order.
+    """Return the pairs of tensors of two files that correspond, in execution order.
 
     Files of one format with the same tensor names are matched by name. Otherwise activations and biases are first
     fused into their layers; then the two sequences are aligned so that as many layers as possible have the same kind
@@ -111,7 +111,7 @@ def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[
 
 
 def kind(operator: str) -> str:
-    """Returns the name both formats share: "conv" for Conv, QLinearConv, CONV_2D and DEPTHWISE_CONV_2D."""
+    """Return the name both formats share: "conv" for Conv, QLinearConv, CONV_2D and DEPTHWISE_CONV_2D."""
     plain = operator.lower().replace("_", "").removeprefix("qlinear").removesuffix("2d")
     return KINDS.get(plain, plain)
 
@@ -142,7 +142,7 @@ def _closes(tensor: Inner, layer: Inner) -> bool:
 
 
 def _likeness(pair: Pair) -> int:
-    """Returns 0 for a pair that cannot be the same, 1 for the same kind and shape, 2 if the scale is the same too."""
+    """Return 0 for a pair that cannot be the same, 1 for the same kind and shape, 2 if the scale is the same too."""
     a, b = pair.before, pair.after
     if kind(a.operator) != kind(b.operator) or a.dtype.startswith("float") != b.dtype.startswith("float"):
         return 0
@@ -160,5 +160,5 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _signed_zero(tensor: Inner) -> int:
-    """Returns the zero point as that of an int8 tensor."""
+    """Return the zero point as that of an int8 tensor."""
     return (tensor.zero_point or 0) - (128 if tensor.dtype == "uint8" else 0)

@@ -81,7 +81,7 @@ def ask(
 
 
 def answer(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], **described: str) -> Answer:
-    """Returns the answer for logits (N, K) and true classes (N,); `described` are its other fields."""
+    """Return the answer for logits (N, K) and true classes (N,); `described` are its other fields."""
     alone = verdicts.judge(logits, logits, labels, NO_GATE)
     return Answer(
         correct=int((logits.argmax(1) == labels).sum()),
@@ -94,7 +94,7 @@ def answer(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], **des
 
 
 def pairs(answers: Sequence[Asked]) -> Iterator[tuple[Asked, Asked]]:
-    """Yields the pairs of answers to compare: each with the first one, and with the one it should equal.
+    """Yield the pairs of answers to compare: each with the first one, and with the one it should equal.
 
     A file on a board should equal the same file here; a file here should equal the first one of its precision, so that
     the two formats are compared with each other.
@@ -164,7 +164,7 @@ def _parity(before: Asked, after: Asked) -> Parity | None:
 
 
 def _most_apart(before: Asked, after: Asked, tolerance: Tolerance, in_steps: bool) -> list[int]:
-    """Returns the indices of at most PICTURES images whose outputs differ beyond the tolerance, the worst first."""
+    """Return the indices of at most PICTURES images whose outputs differ beyond the tolerance, the worst first."""
     a, b = before.logits.astype(np.float64), after.logits.astype(np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     finite = np.isfinite(a) & np.isfinite(b)

@@ -191,19 +191,19 @@ def _compare(pair: Pair, ours: npt.NDArray[Any], theirs: npt.NDArray[Any], toler
 
 
 def _real(values: npt.NDArray[Any], tensor: Inner) -> npt.NDArray[np.float64]:
-    """Returns stored values as the real numbers they stand for."""
+    """Return stored values as the real numbers they stand for."""
     real = values.astype(np.float64)
     return real if tensor.scale is None else (real - (tensor.zero_point or 0)) * tensor.scale
 
 
 def _can_vanish(pairs: list[Pair]) -> bool:
-    """Returns whether a difference in one layer may be gone in the next, by rounding or a branch that passes by."""
+    """Return whether a difference in one layer may be gone in the next, by rounding or a branch that passes by."""
     chain = all(next_pair.before.inputs == (pair.before.name,) for pair, next_pair in itertools.pairwise(pairs))
     return not chain or any(pair.before.scale is not None for pair in pairs)
 
 
 def _uncompared(inner: Inner, tensors: tuple[Inner, ...], compared: set[str]) -> list[str]:
-    """Returns the layers between a tensor and those that were compared, going backwards, without shuffles."""
+    """Return the layers between a tensor and those that were compared, going backwards, without shuffles."""
     by_name = {tensor.name: tensor for tensor in tensors}
     pending, uncompared = list(inner.inputs), dict[str, Inner]()
     while pending:
@@ -217,12 +217,12 @@ def _uncompared(inner: Inner, tensors: tuple[Inner, ...], compared: set[str]) ->
 
 
 def _loose(pair: Pair) -> bool:
-    """Returns whether only kind, shape and order say that the two correspond, neither name nor scale."""
+    """Return whether only kind, shape and order say that the two correspond, neither name nor scale."""
     return not pair.same_scale and pair.before.name != pair.after.name
 
 
 def _described(pair: Pair, difference: _Found) -> dict[str, Any]:
-    """Returns the fields of a Layer that describe the tensors and their difference."""
+    """Return the fields of a Layer that describe the tensors and their difference."""
     ours, theirs = pair.before, pair.after
     quantised = ours.scale is not None and theirs.scale is not None
     return {

@@ -87,7 +87,7 @@ class Matrix:
 
 
 def to_table(matrix: Matrix) -> dict[str, Any]:
-    """Returns the matrix as a table for JSON."""
+    """Return the matrix as a table for JSON."""
     machines = {name: environment.to_table(machine) for name, machine in matrix.environments.items()}
     return {**dataclasses.asdict(matrix), "environments": machines}
 

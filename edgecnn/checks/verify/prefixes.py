@@ -19,14 +19,14 @@ from edgecnn.records import model_files
 
 
 def can_cut(path: Path) -> bool:
-    """Returns whether the file's format has a cutter."""
+    """Return whether the file's format has a cutter."""
     return any(
         path.suffix == format_.SUFFIX and format_.CUTTER is not None for format_ in map(formats.get, formats.names())
     )
 
 
 def tensors(path: Path) -> tuple[Inner, ...]:
-    """Returns the inner tensors of a model file in execution order, the output among the last.
+    """Return the inner tensors of a model file in execution order, the output among the last.
 
     Raises:
         ModelFileError: If the file cannot be read.
@@ -40,7 +40,7 @@ def tensors(path: Path) -> tuple[Inner, ...]:
 
 
 def prefix(path: Path, name: str) -> bytes:
-    """Returns a valid file of the same format and input whose only output is the inner tensor `name`.
+    """Return a valid file of the same format and input whose only output is the inner tensor `name`.
 
     The operators it needs are unchanged, so a runtime fuses them as in the whole file, except the last. The tensor may
     be a float one between an ONNX operator and its QuantizeLinear: the prefix then computes it in float, which the
@@ -62,7 +62,7 @@ def prefix(path: Path, name: str) -> bytes:
 
 
 def constants(path: Path, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
-    """Returns the weights and biases between an inner tensor and its inputs, in the file's layout.
+    """Return the weights and biases between an inner tensor and its inputs, in the file's layout.
 
     They are real numbers: int8 and int32 values are multiplied by their scales. Scales, shapes and the like are left
     out.

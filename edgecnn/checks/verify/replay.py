@@ -34,7 +34,7 @@ class Seat:
         return self.candidate.artifact.path
 
     def outputs(self, images: Path) -> npt.NDArray[Any]:
-        """Returns the output tensor for all images, flattened to (N, K), in its own type.
+        """Return the output tensor for all images, flattened to (N, K), in its own type.
 
         Args:
             images: A .npy file with uint8 (N, H, W, C).
@@ -46,7 +46,7 @@ class Seat:
         return self._run(self._job(self.path, images), self.candidate.artifact.description.output.dtype)
 
     def inner(self, tensor: Inner, images: Path) -> npt.NDArray[Any]:
-        """Returns an inner tensor, flattened to (N, K), by running the prefix of the file that ends there."""
+        """Return an inner tensor, flattened to (N, K), by running the prefix of the file that ends there."""
         with scratch.folder() as folder:
             path = folder / f"prefix{self.path.suffix}"
             path.write_bytes(prefixes.prefix(self.path, tensor.name))
@@ -62,7 +62,7 @@ class Seat:
 
 
 def pictures(images: npt.NDArray[np.uint8], chosen: Sequence[int], folder: Path) -> Path:
-    """Write the chosen ones of images (N, H, W, C) to a .npy file; returns its path."""
+    """Write the chosen ones of images (N, H, W, C) to a .npy file and return its path."""
     with tempfile.NamedTemporaryFile(prefix="pictures-", suffix=".npy", dir=folder, delete=False) as file:
         np.save(file, images[list(chosen)])
     return Path(file.name)

@@ -18,14 +18,14 @@ RIGHT, WRONG = "#0072B2", "#D55E00"
 
 
 def worst(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """Returns the indices of images whose class differs between two logits (N, K), the largest margins first."""
+    """Return the indices of images whose class differs between two logits (N, K), the largest margins first."""
     flips = np.flatnonzero(before.argmax(1) != after.argmax(1))
     sureness = margins(before[flips]) + margins(after[flips])
     return flips[np.argsort(-sureness, kind="stable")]
 
 
 def margins(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Returns the margin of the answer over the runner-up in logits: (N, K) -> (N,)."""
+    """Return the margin of the answer over the runner-up in logits: (N, K) -> (N,)."""
     if len(logits) == 0:
         return np.zeros(0, np.float32)
     top = np.sort(logits, axis=1)[:, -2:]

@@ -53,7 +53,7 @@ def _row(answer: Answer, against: Difference | None, shared: str) -> tuple[str, 
 
 
 def _lines(pair: Difference, matrix: Matrix, shared: str) -> list[str]:
-    """Returns what the table does not show of a pair: its steps, its first layer, its contact sheet."""
+    """Return what the table does not show of a pair: its steps, its first layer, its contact sheet."""
     lines = []
     if pair.before != matrix.answers[0].name or pair.parity is not None or pair.searched:
         lines.append(f"{_short(pair.before, shared)} and {_short(pair.after, shared)}: {_apart(pair)}")
@@ -79,7 +79,7 @@ def _apart(pair: Difference) -> str:
 
 
 def describe(layer: Layer) -> list[str]:
-    """Returns lines about the first layer that differs: which, by how much, and the cause."""
+    """Return lines about the first layer that differs: which, by how much, and the cause."""
     names = " / ".join(dict.fromkeys((layer.before, layer.after)))
     operators = " / ".join(dict.fromkeys((layer.before_operator, layer.after_operator)))
     size = f"up to {layer.max_difference:.2g}"
@@ -95,7 +95,7 @@ def describe(layer: Layer) -> list[str]:
 
 
 def cause(layer: Layer) -> str:
-    """Returns whether the files or the kernels differ in a layer, in one sentence."""
+    """Return whether the files or the kernels differ in a layer, in one sentence."""
     if layer.scales and layer.max_lsb is None:
         return "the files differ: its scale is {:.6g} here and {:.6g} there".format(*layer.scales)
     if layer.weights is not None and layer.weights.differing:
@@ -115,7 +115,7 @@ def _flips(pair: Difference) -> int:
 
 
 def _shared(matrix: Matrix) -> str:
-    """Returns the prefix of all file names, up to a dash."""
+    """Return the prefix of all file names, up to a dash."""
     names = [answer.name for answer in matrix.answers if answer.runtime != "torch"]
     if len(names) < 2:
         return ""

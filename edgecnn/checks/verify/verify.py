@@ -185,7 +185,7 @@ def judge(matrix: Matrix, max_drop: float | None = None, max_lsb: int | None = N
 
 
 def _net(run: Run, images: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], machine: Environment) -> Asked:
-    """Returns the answer of the run's own net."""
+    """Return the answer of the run's own net."""
     from edgecnn.pipeline.export.check import reference_logits  # torch
 
     logits = reference_logits(run, images)
@@ -204,7 +204,7 @@ def _net(run: Run, images: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], 
 
 
 def _title(candidate: Candidate, all_candidates: Sequence[Candidate], board: str) -> str:
-    """Returns the file's name, with its runtime if there are several, and its board if it is not this machine."""
+    """Return the file's name, with its runtime if there are several, and its board if it is not this machine."""
     has_namesake = sum(other.name == candidate.name for other in all_candidates) > 1
     return (
         candidate.name + (f" on {candidate.runtime}" if has_namesake else "") + ("" if board == HERE else f" @{board}")
@@ -212,7 +212,7 @@ def _title(candidate: Candidate, all_candidates: Sequence[Candidate], board: str
 
 
 def _classes(runs: Sequence[Run], all_candidates: Sequence[Candidate]) -> Sequence[str]:
-    """Returns the names of the classes, or their indices if no run and no file names them."""
+    """Return the names of the classes, or their indices if no run and no file names them."""
     known_names = (
         names for names in (*(run.labels for run in runs), *(c.artifact.labels for c in all_candidates)) if names
     )
@@ -220,13 +220,13 @@ def _classes(runs: Sequence[Run], all_candidates: Sequence[Candidate]) -> Sequen
 
 
 def _first(runs: Sequence[Run], all_candidates: Sequence[Candidate]) -> Candidate:
-    """Returns the file whose order of classes all answers take: the first with that of the first run, or the first."""
+    """Return the file whose order of classes all answers take: the first with that of the first run, or the first."""
     own_order = (c for c in all_candidates if runs and labels.same(c.artifact.labels, runs[0].labels))
     return next(own_order, all_candidates[0])
 
 
 def _cause(difference: Difference, pair: tuple[Asked, Asked], machines: Mapping[str, Environment]) -> str | None:
-    """Returns why two answers differ that should be equal, if one of the machines cuts sums off."""
+    """Return why two answers differ that should be equal, if one of the machines cuts sums off."""
     if not difference.searched:
         return None
     placed = [(answered.seat, answered.answer) for answered in pair if answered.seat is not None]
@@ -243,7 +243,7 @@ def _drawn(
     classes: Sequence[str],
     folder: Path | None,
 ) -> Difference:
-    """Draw the flips into the folder, if there are any; returns the difference with the name of the sheet."""
+    """Draw the flips into the folder, if there are any, and return the difference with the name of the sheet."""
     if folder is None or not np.isfinite(np.concatenate([before.logits, after.logits])).all():
         return difference
     name = f"flips-{_safe(difference.after)}-against-{_safe(difference.before)}.png"
@@ -276,7 +276,7 @@ def _command(
     pictures: PictureOptions | None,
     only_unseen: bool,
 ) -> str:
-    """Returns the command line that repeats the verification."""
+    """Return the command line that repeats the verification."""
     words = ["edgecnn", "verify", *map(str, targets)]
     for name in on:
         words += ["--board", name]

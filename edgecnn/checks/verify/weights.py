@@ -28,7 +28,7 @@ class Weights:
 
 
 def compare(before: Path, ours: Inner, after: Path, theirs: Inner) -> Weights | None:
-    """Compare the weights and biases of a layer in two files; returns None if it has none, or shapes do not fit.
+    """Compare the weights and biases of a layer in two files; return None if it has none or their shapes do not fit.
 
     Layouts are not known: among the orders of axes that give two arrays the same shape, the one in which the fewest
     values differ counts. An array that one file leaves out, such as a bias of zeros, is not compared.

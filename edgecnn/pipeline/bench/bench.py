@@ -136,7 +136,7 @@ def judge(result: Report, suite: Suite, strict: bool = False) -> None:
 
 
 def hold(measurements: Sequence[Measurement], suite: Suite) -> tuple[Gate, ...]:
-    """Returns the outcome of each gate for each measurement that is not INVALID, decided by its interval."""
+    """Return the outcome of each gate for each measurement that is not INVALID, decided by its interval."""
     valid = [m for m in measurements if m.validity.verdict != "INVALID"]
     of_latency = [_hold_latency(m, suite.max_ms) for m in valid if suite.max_ms is not None]
     of_accuracy = [_hold_accuracy(m, suite.min_acc) for m in valid if suite.min_acc is not None]
@@ -235,7 +235,7 @@ def _compared(outcome: Outcome, vectors: GoldenVectors) -> Golden:
 
 
 def _causes(done: Sequence[Candidate], machine: Environment) -> dict[tuple[str, str], str]:
-    """Returns why outputs differ from the golden ones, by (file, runtime), as far as weights and CPU tell it."""
+    """Return why outputs differ from the golden ones, by (file, runtime), as far as weights and CPU tell it."""
     differing = [c for c in done if c.golden and c.golden.verdict != "identical"]
     known = {(c.name, c.runtime): saturation.cause(c.artifact.path, c.runtime, machine) for c in differing}
     return {key: cause for key, cause in known.items() if cause}

@@ -57,7 +57,7 @@ class Candidate:
 def find(
     targets: Sequence[Path], suite: Suite, data: DataPlan | None, pictures: PictureOptions | None = None
 ) -> list[Candidate]:
-    """Returns a candidate for every file of the targets and every runtime of the suite that reads it.
+    """Return a candidate for every file of the targets and every runtime of the suite that reads it.
 
     Args:
         targets: Run folders or model files.
@@ -94,7 +94,7 @@ def find(
 
 
 def installed(candidates: list[Candidate], machine: Environment, suite: Suite) -> list[Candidate]:
-    """Returns the candidates whose runtime the board has.
+    """Return the candidates whose runtime the board has.
 
     Raises:
         MissingPackage: If a runtime that was asked for by name is not there, or none at all is.
@@ -115,12 +115,12 @@ def installed(candidates: list[Candidate], machine: Environment, suite: Suite) -
 
 
 def job_of(candidate: Candidate, suite: Suite) -> Job:
-    """Returns a job for a candidate that asks for nothing yet."""
+    """Return a job for a candidate that asks for nothing yet."""
     return measure.job_of(candidate.artifact, candidate.runtime, suite.num_threads)
 
 
 def measurement(candidate: Candidate, suite: Suite, machine: Environment) -> Measurement:
-    """Returns the record of all that was measured of a candidate."""
+    """Return the record of all that was measured of a candidate."""
     description = candidate.artifact.description
     peak_bytes = description.planned_activation_peak_bytes
     assert peak_bytes is not None  # a file that leaves sizes open is not measured
@@ -154,7 +154,7 @@ def measurement(candidate: Candidate, suite: Suite, machine: Environment) -> Mea
 def _files(
     target: Path, data: DataPlan | None, input_shape: Sequence[int], pictures: PictureOptions
 ) -> Iterator[tuple[Known, bool, DataPlan | None, tuple[Run, ...]]]:
-    """Yields (file, whether it has a card, the data to score it on, its run) for a run folder or a model file."""
+    """Yield (file, whether it has a card, the data to score it on, its run) for a run folder or a model file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
         yield _known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
@@ -176,7 +176,7 @@ def _files(
 
 
 def _run_around(path: Path) -> tuple[Run, ...]:
-    """Returns the run in whose artifacts/ folder the file lies, if any."""
+    """Return the run in whose artifacts/ folder the file lies, if any."""
     folder = path.resolve().parent.parent
     return (open_run(folder),) if is_run(folder) and (folder / "run.json").is_file() else ()
 
@@ -200,7 +200,7 @@ T = TypeVar("T")
 
 
 def turns(items: Sequence[T], round_: int) -> list[T]:
-    """Returns the items in the order of a round, so that a steady drift favours none.
+    """Return the items in the order of a round, so that a steady drift favours none.
 
     Every second round reverses the one before, which gives all items the same mean place; each pair of rounds begins
     one item further on.
@@ -211,7 +211,7 @@ def turns(items: Sequence[T], round_: int) -> list[T]:
 
 
 def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark: str = "") -> Path | None:
-    """Returns the path of the JSON, after making its folder, so that an unwritable one fails before the work.
+    """Return the path of the JSON, after making its folder, so that an unwritable one fails before the work.
 
     Args:
         targets: The run folders and model files of the bench.
@@ -249,7 +249,7 @@ def alone(path: Path | None, output: Path | None) -> Iterator[None]:
 
 
 def command(targets: Sequence[Path], suite: Suite, data: DataPlan | None, *options: str) -> str:
-    """Returns the command line that repeats the bench: targets, options, and all keys that are not the default."""
+    """Return the command line that repeats the bench: targets, options, and all keys that are not the default."""
     defaults = {**config.table_of(plans.load(Suite, "default")), "name": suite.name}
     changed = {key: value for key, value in config.table_of(suite).items() if value != defaults.get(key)}
     words = ["edgecnn", "bench", *(str(target) for target in targets), *options]

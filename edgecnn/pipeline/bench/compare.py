@@ -215,7 +215,7 @@ def _two_kinds(machines: tuple[str, str]) -> str:
 
 
 def _compares_equal_outputs_alone(pair: Pair) -> bool:
-    """Returns whether only outputs are compared and all are equal, so that the machines do not matter."""
+    """Return whether only outputs are compared and all are equal, so that the machines do not matter."""
     return pair.drop is not None and pair.drop.identical and pair.latency is None and pair.instructions is None
 
 
@@ -302,7 +302,7 @@ def _drop(a: Measurement, b: Measurement) -> Drop | None:
 
 
 def _answer(low: float, high: float, least: float, most: float) -> Answer:
-    """Returns what the interval of a cost says if anything between `least` and `most` is no difference."""
+    """Return what the interval of a cost says if anything between `least` and `most` is no difference."""
     return "worse" if low > most else "better" if high < least else "no difference found"
 
 

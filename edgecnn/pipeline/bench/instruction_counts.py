@@ -32,7 +32,7 @@ class Ratio:
         return math.exp(sum(map(math.log, self.values)) / len(self.values))
 
     def spread(self) -> str:
-        """Returns the range and n in words, such as "mean of 0.44 to 0.52, n = 4"."""
+        """Return the range and n in words, such as "mean of 0.44 to 0.52, n = 4"."""
         low, high = min(self.values), max(self.values)
         return f"mean of {low:.2f} to {high:.2f}, n = {len(self.values)}" if len(self.values) > 1 else "n = 1"
 
@@ -46,7 +46,7 @@ class Kind:
     target: str | None = None
 
     def fits(self, measurement: Measurement) -> bool:
-        """Returns whether a file is of this kind."""
+        """Return whether a file is of this kind."""
         return (
             measurement.precision.startswith(self.precision)
             and self.runtime in (None, measurement.runtime)
@@ -55,7 +55,7 @@ class Kind:
 
 
 def sentences(reports: Sequence[Report]) -> list[str]:
-    """Returns a sentence for each comparison that the files of the reports allow, none if nothing was counted.
+    """Return a sentence for each comparison that the files of the reports allow, none if nothing was counted.
 
     Args:
         reports: Each on another core; consecutive ones are compared with each other.
@@ -118,7 +118,7 @@ def _cores(before: Report, after: Report) -> Iterator[str]:
 
 
 def _ratio(report: Report, above: Kind, below: Kind) -> Ratio | None:
-    """Returns the cheapest `above` file of each net over its cheapest `below` file; None if no net has both."""
+    """Return the cheapest `above` file of each net over its cheapest `below` file; None if no net has both."""
     values = []
     for net in dict.fromkeys(m.run for m in _counted(report)):
         files = [m for m in _counted(report) if m.run == net]
@@ -129,7 +129,7 @@ def _ratio(report: Report, above: Kind, below: Kind) -> Ratio | None:
 
 
 def _against(ratio: Ratio, other: str) -> str:
-    """Returns a ratio in words, such as "needs 2.1 times fewer instructions than fp32"."""
+    """Return a ratio in words, such as "needs 2.1 times fewer instructions than fp32"."""
     percent = 100 * (ratio.mean - 1)
     if abs(percent) <= ALIKE_PERCENT:
         return f"needs as many instructions as {other} ({percent:+.1f} %)"

@@ -24,7 +24,7 @@ LEAST_SAMPLES = 50
 def warnings(
     measurements: Sequence[Measurement], arch: str = "", causes: Mapping[tuple[str, str], str] | None = None
 ) -> tuple[Warning, ...]:
-    """Returns all warnings about a report's measurements, those about the machine first.
+    """Return all warnings about a report's measurements, those about the machine first.
 
     Args:
         measurements: The measurements of one report.
@@ -166,7 +166,7 @@ def _int8_slower(int8: Measurement, measurements: Sequence[Measurement], arch: s
 
 
 def _why(measurement: Measurement, arch: str) -> str:
-    """Returns the reason as far as the file tells it; only a profile can tell it operator by operator."""
+    """Return the reason as far as the file tells it; only a profile can tell it operator by operator."""
     if measurement.format == "onnx" and measurement.target == "dotprod" and arch in isa.X86:
         return "Its int8 activations are for ARM with dot product, whose kernels x86 lacks: `edgecnn export`."
     advice = "`edgecnn bench --profile` says which operators."
@@ -174,7 +174,7 @@ def _why(measurement: Measurement, arch: str) -> str:
 
 
 def family_of(run: str | None, file: str) -> str:
-    """Returns the name that all files of one net share: their run, or else the file name without its precision."""
+    """Return the name that all files of one net share: their run, or else the file name without its precision."""
     return run or re.sub(r"[-_.]?(fp32|float32|int8(-mixed)?)", "", file).rpartition(".")[0]
 
 

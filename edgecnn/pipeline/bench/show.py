@@ -43,7 +43,7 @@ def _latency(measurement: Measurement) -> str:
 
 
 def _instructions(measurement: Measurement) -> str:
-    """Returns the median and the largest distance of a count from it."""
+    """Return the median and the largest distance of a count from it."""
     s = measurement.summary
     if s.instructions_p50 is None or s.instructions_min is None or s.instructions_max is None:
         return "-"
@@ -138,7 +138,7 @@ def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | 
 
 
 def cells(report: Report, columns: Sequence[str], shared: str = "") -> tuple[list[str], list[list[str]]]:
-    """Returns (head, rows) of the table.
+    """Return (head, rows) of the table.
 
     The runtime gets a column if a file ran on several; otherwise the file's ending tells it.
 
@@ -155,7 +155,7 @@ def cells(report: Report, columns: Sequence[str], shared: str = "") -> tuple[lis
 
 
 def _by_run(report: Report) -> tuple[list[str], list[list[str]]]:
-    """Returns (head, rows) with each run's name on a line of its own, above its files."""
+    """Return (head, rows) with each run's name on a line of its own, above its files."""
     rows: list[list[str]] = []
     names = [m.file for m in report.measurements]
     columns = CHECKED if len(set(names)) == len(names) else ("runtime", *CHECKED)
@@ -167,7 +167,7 @@ def _by_run(report: Report) -> tuple[list[str], list[list[str]]]:
 
 
 def markdown(report: Report) -> str:
-    """Returns the report as a Markdown page: what was measured where, the whole table, the warnings."""
+    """Return the report as a Markdown page: what was measured where, the whole table, the warnings."""
     machine = report.environment
     timed = _is_timed(report)
     head, rows = cells(report, tuple(name for name in COLUMNS if timed or name not in TIMED))
@@ -219,13 +219,13 @@ def _is_counted(report: Report) -> bool:
 
 
 def _marked(measurement: Measurement, shared: str) -> str:
-    """Returns the file's name less `shared`, marked if the measurement is INVALID."""
+    """Return the file's name less `shared`, marked if the measurement is INVALID."""
     name = measurement.file.removeprefix(shared)
     return f"{name} (INVALID)" if measurement.validity.verdict == "INVALID" else name
 
 
 def _doubts(report: Report) -> list[str]:
-    """Returns a sentence for each measurement that is not VALID."""
+    """Return a sentence for each measurement that is not VALID."""
     return [
         f"{m.file} on {m.runtime} is {m.validity.verdict}: {'; '.join(m.validity.reasons)}."
         for m in report.measurements
@@ -234,7 +234,7 @@ def _doubts(report: Report) -> list[str]:
 
 
 def _headline(report: Report, shared: str) -> str:
-    """Returns three lines: what was measured, where, and how."""
+    """Return three lines: what was measured, where, and how."""
     what = f"{shared}*" if shared else f"{len({m.file for m in report.measurements})} files"
     runtimes = sorted({f"{m.runtime} {m.runtime_version}" for m in report.measurements})
     machine = environment.machine_name(report.environment)
@@ -242,7 +242,7 @@ def _headline(report: Report, shared: str) -> str:
 
 
 def how(report: Report) -> str:
-    """Returns the threads, rounds, samples and test images behind the numbers, in words."""
+    """Return the threads, rounds, samples and test images behind the numbers, in words."""
     summaries = [m.summary for m in report.measurements]
     if not summaries:
         return "nothing was measured"
@@ -263,7 +263,7 @@ def how(report: Report) -> str:
 
 
 def _shared_prefix(names: Sequence[str]) -> str:
-    """Returns the dash-separated words that all file names begin with, mostly the run's name."""
+    """Return the dash-separated words that all file names begin with, mostly the run's name."""
     words = [name.split("-") for name in names]
     shared = []
     for column in zip(*(name_words[:-1] for name_words in words), strict=False):

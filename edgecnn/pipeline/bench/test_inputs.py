@@ -49,7 +49,7 @@ class Stimuli:
     """Index of each of the data set's classes among those of the artifact."""
 
     def pictures(self, suite: Suite) -> Pictures:
-        """Returns the end-to-end part of a job."""
+        """Return the end-to-end part of a job."""
         timing = Timing(
             warmup_runs=min(suite.warmup_runs, PHOTOGRAPHS),
             num_runs=suite.num_runs,
@@ -80,7 +80,7 @@ class Shelf:
         self._said: set[str] = set()
 
     def take(self, plan: DataPlan, artifact: Artifact, runs: Sequence[Run] = ()) -> Stimuli:
-        """Returns the test split of `plan`, with labels numbered as the artifact numbers its classes.
+        """Return the test split of `plan`, with labels numbered as the artifact numbers its classes.
 
         Args:
             plan: The data set.
@@ -115,7 +115,7 @@ class Shelf:
         return stimuli if places == list(range(len(places))) else self._renumbered(stimuli, places)
 
     def _renumbered(self, stimuli: Stimuli, places: list[int]) -> Stimuli:
-        """Returns the same images, with class i of the data set labelled `places[i]`."""
+        """Return the same images, with class i of the data set labelled `places[i]`."""
         path = Path(stimuli.test.labels)
         digest = hashlib.sha256(repr(places).encode()).hexdigest()[:12]
         renumbered = path.with_name(f"labels-{digest}.npy")
@@ -150,7 +150,7 @@ def golden_vectors(artifact: Artifact, folder: Path) -> GoldenVectors | None:
 
 
 def sized(plan: DataPlan, artifact: Artifact) -> DataPlan:
-    """Returns the plan of an image folder with the artifact's image size, unless the plan has one.
+    """Return the plan of an image folder with the artifact's image size, unless the plan has one.
 
     Raises:
         DataError: If the artifact takes no images, or leaves their size open.
@@ -208,7 +208,7 @@ def class_places(classes: Sequence[str], plan: DataPlan, artifact: Artifact) -> 
 
 
 def same_order(first: Artifact, of_first: Stimuli, other: Artifact, of_other: Stimuli) -> list[int]:
-    """Returns the index of each class of `first` among those of `other`; the stimuli are of one data set."""
+    """Return the index of each class of `first` among those of `other`; the stimuli are of one data set."""
     if len(of_first.places) == class_count(first.description.output):  # the data set has every class
         return [of_other.places[index] for index in np.argsort(of_first.places)]
     return labels.places(first.labels, other.labels, first.name, other.name)
@@ -225,7 +225,7 @@ def _check_size(test: Split, plan: DataPlan, artifact: Artifact) -> None:
 
 
 def _sample(n: int, k: int) -> npt.NDArray[np.intp]:
-    """Returns k of n indices, random but always the same, ascending; an image folder is sorted by class."""
+    """Return k of n indices, random but always the same, ascending; an image folder is sorted by class."""
     return np.sort(np.random.default_rng(LIMIT_SEED).permutation(n)[:k])
 
 

@@ -30,7 +30,7 @@ SOFT_LIMIT = WORDS[3]
 
 
 def judge(windows: Sequence[Window]) -> Validity:
-    """Returns the validity of one measurement; without windows it is VALID."""
+    """Return the validity of one measurement; without windows it is VALID."""
     invalid = [*_limited(windows), *_fallen_clock(windows, INVALID_CLOCK_PERCENT)]
     degraded = [*_warm(windows), *_fallen_clock(windows, DEGRADED_CLOCK_PERCENT), *_disturbed(windows)]
     degraded += _slower_when_steady(windows)
@@ -53,7 +53,7 @@ def _warm(windows: Sequence[Window]) -> Iterator[str]:
 
 
 def _states(windows: Sequence[Window]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yields (index from 1, what limited the machine before, in or after the window), where the firmware tells it."""
+    """Yield (index from 1, what limited the machine before, in or after the window), where the firmware tells it."""
     for index, window in enumerate(windows, 1):
         if window.before.throttled is None or window.after.throttled is None:
             continue
@@ -74,7 +74,7 @@ def _fallen_clock(windows: Sequence[Window], percent: float) -> Iterator[str]:
 
 
 def disturbance(windows: Sequence[Window]) -> tuple[float, float] | None:
-    """Returns (cores other programs kept busy, cores a hypervisor took), averaged over the windows; None if unknown.
+    """Return (cores other programs kept busy, cores a hypervisor took), averaged over the windows; None if unknown.
 
     Up to one tick per window counts as 0: a window of a few milliseconds can be charged a tick of its own process.
     """

@@ -21,12 +21,12 @@ def inverted(pixels: Pixels) -> Pixels:
 
 
 def planes_as_pixels(pixels: Pixels) -> Pixels:
-    """Returns the bytes of (C, H, W) in the place of (H, W, C)."""
+    """Return the bytes of (C, H, W) in the place of (H, W, C)."""
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).reshape(pixels.shape)
 
 
 def pixels_as_planes(pixels: Pixels) -> Pixels:
-    """Returns the bytes of (H, W, C) in the place of (C, H, W)."""
+    """Return the bytes of (H, W, C) in the place of (C, H, W)."""
     count, height, width, channels = pixels.shape
     return pixels.reshape(count, channels, height, width).transpose(0, 2, 3, 1)
 

@@ -88,7 +88,7 @@ def bytes_clipped(pixels: Pixels, spec: TensorSpec) -> Tensor:
 
 
 def stored(values: npt.NDArray[np.floating[Any]], spec: TensorSpec) -> Tensor:
-    """Returns real numbers as the tensor stores them, by its scale and zero point if it has them."""
+    """Return real numbers as the tensor stores them, by its scale and zero point if it has them."""
     dtype = np.dtype(spec.dtype)
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype)
@@ -99,5 +99,5 @@ def stored(values: npt.NDArray[np.floating[Any]], spec: TensorSpec) -> Tensor:
 
 
 def cast(values: npt.NDArray[Any], spec: TensorSpec) -> Tensor:
-    """Returns real numbers cast to the type of the tensor, without its scale."""
+    """Return real numbers cast to the type of the tensor, without its scale."""
     return values.astype(np.int64).astype(spec.dtype) if spec.dtype != "float32" else values.astype(np.float32)

@@ -31,7 +31,7 @@ STRIDE_2_LEAVES = 0.25
 
 
 def advice(profile: Profile) -> tuple[Advice, ...]:
-    """Returns all advice the numbers support, the largest saving first; if there is none, that nothing stands out."""
+    """Return all advice the numbers support, the largest saving first; if there is none, that nothing stands out."""
     items = [
         *sorted(_behind(profile), key=lambda item: -(item.saves or 0.0))[:MOST_BEHIND],
         *_stem(profile),
@@ -202,7 +202,7 @@ def _threads(profile: Profile) -> Iterator[Advice]:
 
 
 def _reason(row: Row, top: Row) -> str:
-    """Returns why an operator is slower for its MACs than `top`, where its type or shape tells it, or ""."""
+    """Return why an operator is slower for its MACs than `top`, where its type or shape tells it, or ""."""
     if row.is_float and not top.is_float:
         return ", because it stayed float"
     channels = row.channels or (0, 0)
@@ -218,13 +218,13 @@ def _reason(row: Row, top: Row) -> str:
 
 
 def _islands(profile: Profile) -> int:
-    """Returns the number of runs of consecutive float operators; quantize and dequantize operators do not count."""
+    """Return the number of runs of consecutive float operators; quantize and dequantize operators do not count."""
     marks = [row.is_float for row in profile.rows if row.kind not in (*CODERS, *MOVES, "reshape")]
     return sum(here and not before for before, here in zip([False, *marks], marks, strict=False))
 
 
 def _pixels(row: Row) -> int:
-    """Returns the number of output values per channel."""
+    """Return the number of output values per channel."""
     return max(1, math.prod(row.output_shape) // max(1, row.channels[1] if row.channels else row.output_shape[-1]))
 
 
@@ -237,7 +237,7 @@ def _spent(rows: Sequence[Row]) -> float:
 
 
 def _share(profile: Profile, cost: Cost) -> str:
-    """Returns a cost in words, such as "3.2 µs (3 %)"."""
+    """Return a cost in words, such as "3.2 µs (3 %)"."""
     if not profile.rows:
         return "what is not available"
     if not cost.is_told:

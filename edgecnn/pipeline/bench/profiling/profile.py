@@ -149,7 +149,7 @@ def main(
 
 
 def _readable(all_candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Returns the candidates whose operators can be told apart; warns of the others."""
+    """Return the candidates whose operators can be told apart, and warn of the others."""
     readable = [c for c in all_candidates if formats.get(c.artifact.description.format).OPERATORS is not None]
     passed_over = [c.name for c in all_candidates if c not in readable]
     if passed_over and not readable:
@@ -195,7 +195,7 @@ def _lower(board: Board, profiled: Taken, suite: Suite, folder: Path) -> None:
 
 
 def method(own_sum_ms: float, plain_ms: float) -> tuple[Method, str]:
-    """Returns (method, reason): the runtime's own profiler if its sum is near the time without it, or else prefixes."""
+    """Return (method, reason): the runtime's own profiler if its sum is near the time without it, or else prefixes."""
     percent = 100 * (own_sum_ms / plain_ms - 1)
     words = f"the sum of its own profiler is off the time without it by {percent:+.0f} %"
     return ("own profile", words) if abs(percent) <= OWN_MOST_OFF_PERCENT else ("prefixes", words)
@@ -281,7 +281,7 @@ def _profile(profiled: Taken, suite: Suite, machine: Environment) -> Profile:
 
 
 def together(operators: Sequence[Operator], table: Sequence[Row], kinds: Sequence[str]) -> Total:
-    """Returns how many operators are of some kinds, and what the rows with only those kinds cost."""
+    """Return how many operators are of some kinds, and what the rows with only those kinds cost."""
     return Total(
         operators=sum(operator.kind in kinds for operator in operators),
         cost=rows.together([row for row in table if set(row.kinds) <= set(kinds)]),

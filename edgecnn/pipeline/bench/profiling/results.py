@@ -181,7 +181,7 @@ class ProfileReport:
 
 
 def to_table(report: ProfileReport) -> dict[str, Any]:
-    """Returns the report as a table for JSON."""
+    """Return the report as a table for JSON."""
     table = dataclasses.asdict(report)
     table["environment"] = environment.to_table(report.environment)
     return {"schema_version": SCHEMA_VERSION, **table}

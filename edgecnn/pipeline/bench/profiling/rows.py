@@ -30,14 +30,14 @@ Samples = tuple[float, ...]
 
 
 def cost(samples: Sequence[float]) -> Cost:
-    """Returns the median over rounds and its interval (`stats.median_interval`)."""
+    """Return the median over rounds and its interval (`stats.median_interval`)."""
     ordered = sorted(samples)
     low, high, _ = stats.median_interval(ordered)
     return Cost(p50=stats.quantile(ordered, 0.5), low=low, high=high)
 
 
 def together(parts: Sequence[Row]) -> Cost:
-    """Returns the cost of several rows, summed round by round."""
+    """Return the cost of several rows, summed round by round."""
     return cost([sum(round_) for round_ in zip(*(row.samples for row in parts), strict=True)]) if parts else NOTHING
 
 
@@ -90,7 +90,7 @@ def rows(operators: Sequence[Operator], samples: Sequence[Samples], call: Sample
 
 
 def fit(totals: Sequence[float], wholes: Sequence[float]) -> Cost:
-    """Returns how far the sum of the parts is off the whole, in percent of the whole.
+    """Return how far the sum of the parts is off the whole, in percent of the whole.
 
     Args:
         totals: Sum of the parts, by round.
@@ -100,7 +100,7 @@ def fit(totals: Sequence[float], wholes: Sequence[float]) -> Cost:
 
 
 def misfit(off_percent: Cost) -> str | None:
-    """Returns why the parts are no profile of the whole, to follow "because"; None if they add up.
+    """Return why the parts are no profile of the whole, to follow "because"; None if they add up.
 
     They add up if they are off by at most MOST_OFF_PERCENT, or if the rounds cannot tell them from the whole.
     """
@@ -111,12 +111,12 @@ def misfit(off_percent: Cost) -> str | None:
 
 
 def family(row: Row) -> str | None:
-    """Returns the family of a row; None without MACs."""
+    """Return the family of a row; None without MACs."""
     return FAMILIES.get(row.kind) if row.macs else None
 
 
 def best(row: Row, among: Sequence[Row]) -> Row | None:
-    """Returns the row of the same family with the most MACs for its cost, if any."""
+    """Return the row of the same family with the most MACs for its cost, if any."""
     relatives = [other for other in among if family(other) == family(row) and other.macs_per_unit]
     return max(relatives, key=lambda other: other.macs_per_unit or 0.0, default=None) if family(row) else None
 

@@ -53,7 +53,7 @@ def show(report: ProfileReport, stream: TextIO | None = None) -> None:
 
 
 def table(profile: Profile) -> tuple[list[str], list[list[str]]]:
-    """Returns (head, rows) of the table; all costs are in the unit that the head names."""
+    """Return (head, rows) of the table; all costs are in the unit that the head names."""
     factor, unit = scale(profile.whole.p50) if profile.unit == "ms" else (1e-3, "k ins")
     mega = max(row.macs for row in profile.rows) >= 1e6
     head = ["operator", "output", f"{unit} [95 %]", "%", "MMAC" if mega else "kMAC", "rate", "best", "kB"]
@@ -79,7 +79,7 @@ def _line(row: Row, profile: Profile, factor: float, macs: float) -> list[str]:
 
 
 def _short(row: Row) -> str:
-    """Returns a short label; of operators that run as one, the first and how many more."""
+    """Return a short label; of operators that run as one, the first and how many more."""
     label = row.label if len(row.names) == 1 else f"{row.label.split(' + ')[0]} +{len(row.names) - 1}"
     return label.replace("depthwise", "dw").replace("pointwise", "pw").replace("transposed conv", "deconv")
 

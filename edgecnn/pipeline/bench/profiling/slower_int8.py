@@ -14,7 +14,7 @@ from edgecnn.records.isa import X86
 
 
 def explained(profiles: Sequence[Profile], arch: str) -> tuple[Profile, ...]:
-    """Returns the profiles; the advice of a slower int8 file begins with the reasons."""
+    """Return the profiles; the advice of a slower int8 file begins with the reasons."""
     return tuple(
         dataclasses.replace(profile, advice=(_explanation(profile, fp32, arch), *profile.advice))
         if (fp32 := _quicker_fp32(profile, profiles))
@@ -24,7 +24,7 @@ def explained(profiles: Sequence[Profile], arch: str) -> tuple[Profile, ...]:
 
 
 def _quicker_fp32(int8: Profile, profiles: Sequence[Profile]) -> Profile | None:
-    """Returns the fp32 profile of the same net, runtime and format, if int8 is slower beyond both intervals."""
+    """Return the fp32 profile of the same net, runtime and format, if int8 is slower beyond both intervals."""
     if not int8.precision.startswith("int8"):
         return None
     for other in profiles:
@@ -50,7 +50,7 @@ def _explanation(int8: Profile, fp32: Profile, arch: str) -> Advice:
 
 
 def _reasons(int8: Profile, fp32: Profile, arch: str) -> Iterator[str]:
-    """Yields the reasons with their costs, the most expensive first; those that need no profile come last."""
+    """Yield the reasons with their costs, the most expensive first; those that need no profile come last."""
     if not int8.rows or not fp32.rows:
         yield f"operator by operator it is not available, because {int8.reason if not int8.rows else fp32.reason}"
     costs: list[tuple[float, str]] = []
@@ -109,5 +109,5 @@ def _spent(rows: Sequence[Row]) -> float:
 
 
 def _is_s8s8(profile: Profile) -> bool:
-    """Returns whether activations and weights are int8, which the input type of any file tells."""
+    """Return whether activations and weights are int8, which the input type of any file tells."""
     return profile.input_dtype == "int8"

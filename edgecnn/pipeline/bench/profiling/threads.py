@@ -16,7 +16,7 @@ LEAST_GAIN_PERCENT = 5.0
 
 
 def counts(cores: int) -> tuple[int, ...]:
-    """Returns the numbers of threads to try, ascending."""
+    """Return the numbers of threads to try, ascending."""
     chosen = {*range(1, min(cores, ALL_UP_TO) + 1), cores}
     count = 2 * ALL_UP_TO
     while count < cores:
@@ -26,7 +26,7 @@ def counts(cores: int) -> tuple[int, ...]:
 
 
 def sweep(windows: Mapping[int, Sequence[Window]]) -> tuple[Threads, ...]:
-    """Returns the latency for each number of threads.
+    """Return the latency for each number of threads.
 
     Args:
         windows: One window per round, by number of threads.
@@ -35,7 +35,7 @@ def sweep(windows: Mapping[int, Sequence[Window]]) -> tuple[Threads, ...]:
 
 
 def knee(swept: Iterable[Threads]) -> int | None:
-    """Returns the number of threads beyond which more bring nothing; None if none was tried.
+    """Return the number of threads beyond which more bring nothing; None if none was tried.
 
     More threads are better if they are quicker by LEAST_GAIN_PERCENT and the rounds can tell it
     (`stats.ratio_interval`).
