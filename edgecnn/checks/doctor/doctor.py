@@ -5,6 +5,7 @@ processor.py       what follows from the CPU's instruction set
 file.py            a file: is it what its name says, and what fails or costs in it
 preprocessing.py   labelled pictures or a device's answers: which preprocessing, or which mistake, explains them
 mistakes.py        every mistake that is tried
+ways/              how each mistake changes an image or the input tensor
 saturation.py      sums of products that some CPUs cut off: in which layers, how often, and what that costs
 """
 

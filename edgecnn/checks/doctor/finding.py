@@ -1,4 +1,4 @@
-"""What the doctor says: one thing that was looked at, how it is, the evidence, and what mends it."""
+"""A finding of the doctor: what was examined, how it is, the evidence, and what mends it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Level = Literal["ok", "note", "warn", "wrong"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the doctor's."""
+    """One finding of the doctor."""
 
     level: Level
     subject: str
-    """What was looked at, in a word or two."""
+    """What was examined, in a word or two."""
     evidence: str
-    """One sentence with the figures in it."""
+    """One sentence with the figures."""
     mend: str | None = None
-    """What to do, or the command that does it; None for what needs nothing."""
+    """What to do, or the command that does it; None if nothing is to be done."""
 
 
 def wrong(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that fail a file or an installation."""
-    return [one for one in findings if one.level == "wrong"]
+    """Return the findings that fail a file or an installation."""
+    return [finding for finding in findings if finding.level == "wrong"]

@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 
 from edgecnn import formats
-from edgecnn.checks.doctor import class_order, conclusions, device_log, doctor, images, mistakes, preprocessing
-from edgecnn.checks.doctor.mistakes import MISTAKES, Mistake
+from edgecnn.checks.doctor import class_order, conclusions, device_log, doctor, images, preprocessing
+from edgecnn.checks.doctor.mistakes import MISTAKES, STAGES, Mistake
 from edgecnn.checks.doctor.model import Model
 from edgecnn.checks.doctor.preprocessing import Diagnosis
 from edgecnn.checks.doctor.trial import Laboratory, Target
+from edgecnn.checks.doctor.ways import arranging, encoding, resizing
 from edgecnn.common import stats
 from edgecnn.errors import DataError, GateFailed, UsageError
 from edgecnn.onboard import preprocessing as pictures
@@ -138,7 +139,7 @@ def test_what_the_classes_cannot_tell_apart_is_listed_beside_what_is_named() -> 
 @pytest.mark.parametrize("names", [("BGR", "-128"), ("squash nearest", "upside down"), ("JPEG 10", "BGR")])
 def test_two_mistakes_at_once_are_both_named(names: tuple[str, str]) -> None:
     where = laboratory("onnx fp32", 3)
-    made = tuple(sorted((BY_NAME[name] for name in names), key=lambda one: mistakes.STAGES.index(one.stage)))
+    made = tuple(sorted((BY_NAME[name] for name in names), key=lambda one: STAGES.index(one.stage)))
     answers = where.answers(made)
     target = Target(classes=answers.classes, scores=answers.probabilities.max(1))
     assert set(preprocessing.diagnose(where, target, CLASSES, of_device=True).named) == set(names)
@@ -278,7 +279,7 @@ def test_an_order_is_not_taken_from_a_handful_of_pictures_or_from_noise() -> Non
 
 def test_no_antialias_is_what_four_neighbours_give() -> None:
     source = np.random.default_rng(0).integers(0, 256, (30, 40), dtype=np.uint8)
-    ours = np.asarray(mistakes.squash_no_antialias(Image.fromarray(source), 10, 12), np.float64)
+    ours = np.asarray(resizing.squash_no_antialias(Image.fromarray(source), 10, 12), np.float64)
     for row, column in ((0, 0), (3, 5), (11, 9), (7, 2)):
         y, x = (row + 0.5) * 30 / 12 - 0.5, (column + 0.5) * 40 / 10 - 0.5
         top, left = int(np.floor(y)), int(np.floor(x))
@@ -290,8 +291,8 @@ def test_no_antialias_is_what_four_neighbours_give() -> None:
 def test_layouts_are_confused_as_a_flat_buffer_confuses_them() -> None:
     pixels = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
     planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-    assert np.array_equal(mistakes.planes_as_pixels(pixels).ravel(), planes.ravel())
-    confused = mistakes.pixels_as_planes(pixels)  # what a CHW model sees, back in HWC
+    assert np.array_equal(arranging.planes_as_pixels(pixels).ravel(), planes.ravel())
+    confused = arranging.pixels_as_planes(pixels)  # what a CHW model sees, back in HWC
     assert np.array_equal(np.ascontiguousarray(confused.transpose(0, 3, 1, 2)).ravel(), pixels.ravel())
 
 
@@ -302,10 +303,10 @@ def test_numbers_go_into_a_quantised_tensor_through_its_scale(dtype: str) -> Non
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 256, 1)
     size = Preprocessing(height=1, width=256, channels=1, colour_order="grey", resize="")
     right = artifacts.encode(pixels, spec, size)
-    assert np.array_equal(mistakes.by_255(pixels, spec), right)
-    assert np.array_equal(mistakes.bytes_as_they_are(pixels, spec), right)
-    assert np.array_equal(mistakes.bytes_off_by_128(pixels, spec).view(np.uint8) ^ 0x80, right.view(np.uint8))
-    assert len(np.unique(mistakes.by_255_cast(pixels, spec))) == 2
+    assert np.array_equal(encoding.by_255(pixels, spec), right)
+    assert np.array_equal(encoding.bytes_as_they_are(pixels, spec), right)
+    assert np.array_equal(encoding.bytes_off_by_128(pixels, spec).view(np.uint8) ^ 0x80, right.view(np.uint8))
+    assert len(np.unique(encoding.by_255_cast(pixels, spec))) == 2
 
 
 def test_every_mistake_has_a_name_of_its_own_and_keeps_the_shape() -> None:
