@@ -138,8 +138,8 @@ def test_among_pictures_only_regular_files_count_and_links_to_them(tmp_path: Pat
 MEMORY = """
 import sys
 from pathlib import Path
-from edgecnn import pictures
-pictures.decode(Path(sys.argv[1]), height=32, width=32, channels=3)
+from edgecnn.onboard import preprocessing
+preprocessing.decode(Path(sys.argv[1]), height=32, width=32, channels=3)
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """
 

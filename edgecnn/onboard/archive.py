@@ -38,7 +38,7 @@ if sys.version_info < (3, 11):
 
 from pathlib import Path
 
-from edgecnn import utf8
+from edgecnn.common import utf8
 from edgecnn.onboard.runner.cli import main
 
 utf8.insist()
