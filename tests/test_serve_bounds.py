@@ -78,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(folder: Path, **limits: Any) -> Iterator[Here]:
     chosen = {"queue": None, "waiting_bytes": 10**6, "body_bytes": 10**6, "timeout_s": PATIENCE_S, "wait_s": PATIENCE_S}
     bundle = contents.open(folder)
-    model = Held(Classifier(bundle))
+    model = Held(Classifier(bundle.artifact, bundle.manifest.runtime))
     started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event, Server]] = Future()
 
     async def main() -> None:

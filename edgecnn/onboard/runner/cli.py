@@ -47,7 +47,7 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
     """A line of JSON for each picture; one that cannot be read has "error" in it, and the rest go on."""
     from edgecnn.onboard.runner.classify import Classifier
 
-    classifier, code = Classifier(bundle, options.num_threads), EXIT_PASS
+    classifier, code = Classifier(bundle.artifact, bundle.manifest.runtime, options.num_threads), EXIT_PASS
     for name, picture in _pictures(options):
         if isinstance(picture, EdgecnnError):
             code, line = picture.exit_code, {"picture": name, "error": picture.sentence}
@@ -127,7 +127,8 @@ def serve(bundle: Contents, options: argparse.Namespace) -> int:
 
     def load() -> Model:
         current = contents.open(bundle.folder)
-        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
+        runtime = current.manifest.runtime
+        return Model(current, Classifier(current.artifact, runtime, options.num_threads, options.max_pixels))
 
     limits = Limits(
         queue=options.queue,

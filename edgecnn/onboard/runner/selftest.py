@@ -53,7 +53,7 @@ def selftest(bundle: Contents, num_threads: int = 1) -> Comparison:
     """
     contents.verify(bundle)
     images, expected = bundle.golden()
-    return compare(Classifier(bundle, num_threads).outputs(images), expected)
+    return compare(Classifier(bundle.artifact, bundle.manifest.runtime, num_threads).outputs(images), expected)
 
 
 def compare(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> Comparison:

@@ -141,7 +141,7 @@ def _files(
     """(file, whether it has a card, the pictures to score it on, its run) of a run folder or a file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
-        yield _known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
+        yield formats.known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
         return
     run = open_run(target)
     on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
@@ -156,24 +156,10 @@ def _files(
     plan = data or seen.data_of(run)
     for path in paths:
         card = artifact.read_card(path)
-        yield _known(path, card, input_shape, pictures), card is not None, plan, (run,)
+        yield formats.known(path, card, input_shape, pictures), card is not None, plan, (run,)
 
 
 def _run_around(path: Path) -> tuple[Run, ...]:
     """The run in whose artifacts/ the file lies, if it lies in one."""
     folder = path.resolve().parent.parent
     return (open_run(folder),) if is_run(folder) and (folder / "run.json").is_file() else ()
-
-
-def _known(path: Path, card: Artifact | None, input_shape: Sequence[int], pictures: PictureOptions) -> Known:
-    """By its card, or of a file made elsewhere; sizes that it leaves open are `input_shape`'s, or the pictures'.
-
-    Raises UsageError for a file that leaves a size of its input open, or that `input_shape` contradicts.
-    """
-    if card is not None and not input_shape:
-        return foreign.carded(card)
-    description = formats.describe(path, input_shape)
-    if description.input.open and pictures.size:
-        description = formats.describe(path, pictures.size)
-    formats.require_sizes(path, description)
-    return foreign.carded(card) if card is not None else foreign.known(path, description)
