@@ -39,8 +39,10 @@ def train(
     as_json: o.JSON = False,
 ) -> None:
     """Train a recipe into a run folder; a run folder as RECIPE with --resume continues it."""
+    from edgecnn.records import resolve
+
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
-    folder, plan = o.recipe(recipe, data, o.changes(settings, keys), output, name)
+    folder, plan = resolve.find_training(recipe, o.changes(settings, keys), data, output, name)
     if repeats > 1:
         _repeat(folder, plan, repeats, resume, as_json)
         return
@@ -51,10 +53,9 @@ def train(
     if as_json:
         say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
     else:
-        from edgecnn.common.stats import wilson
+        from edgecnn.pipeline.train.show import show
 
-        right = round(run.validation_top1_percent * run.validation_n / 100)
-        say(f"{run.folder}  validation top-1 {wilson(right, run.validation_n)}  n {run.validation_n}")
+        show(run)
 
 
 def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
@@ -164,10 +165,12 @@ def run(
     as_json: o.JSON = False,
 ) -> None:
     """Train, export and bench: all three, for one recipe or several that are then benched together."""
+    from edgecnn.records import resolve
+
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     changes = o.changes(settings, keys)
     export_plan, suite_plan = _export_plan(plan, []), _suite(suite, [])
-    chosen = [o.recipe(recipe, data, changes, output, None) for recipe in recipes]
+    chosen = [resolve.find_training(recipe, changes, data, output) for recipe in recipes]
     from edgecnn.pipeline.train.train import train as verb
 
     failed: GateFailed | Undecided | None = None
@@ -196,9 +199,12 @@ def inspect(
 ) -> None:
     """Show a net layer by layer, or what a model file says of itself."""
     from edgecnn.checks import inspect as verb
-    from edgecnn.common import sizes
 
-    verb.show(target, settings or [], as_json=as_json, input_shape=sizes.parse(input) if input is not None else ())
+    result = verb.inspect(target, input_size=input if input is not None else (), settings=settings or ())
+    if as_json:
+        say(verb.to_json(result))
+    else:
+        verb.show(result)
 
 
 def compare(
@@ -244,11 +250,12 @@ def _suite(suite: str, changes: list[str]) -> Suite:
 
 def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
     from edgecnn.pipeline.export import export as verb
+    from edgecnn.pipeline.export import show as present
     from edgecnn.records.run import open_run
 
     made = verb.export(open_run(folder), plan)
     if show:
-        verb.show(made)
+        present.show(made)
         if plan.rescue != "off":
             verb.show_prices(open_run(folder))
     return made

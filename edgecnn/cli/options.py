@@ -12,7 +12,7 @@ from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.records.foreign import PictureOptions
-    from edgecnn.records.recipe import DataPlan, Recipe
+    from edgecnn.records.recipe import DataPlan
 
 RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
@@ -106,20 +106,6 @@ def _numbers(option: str, text: str) -> float | tuple[float, ...]:
 
 def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
     """-s settings and options as overrides; an option beats a setting."""
-    import tomli_w
+    from edgecnn.records import resolve
 
-    written = {key: tomli_w.dumps({"value": value}) for key, value in keys.items() if value is not None}
-    return [*(settings or []), *(f"{key}={text.removeprefix('value = ').strip()}" for key, text in written.items())]
-
-
-def recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
-    from edgecnn.cli import names
-    from edgecnn.records import plans
-    from edgecnn.records.run import is_run
-
-    if is_run(Path(recipe)):
-        folder = Path(recipe)
-        return folder, plans.load_recipe(str(folder / "recipe.toml"), changes, data)
-    plan = plans.load_recipe(recipe, changes, data)
-    names.require(plan.name if name is None else name, "the recipe's name" if name is None else "--name")
-    return output / (plan.name if name is None else name), plan
+    return resolve.overrides(settings or (), keys)

@@ -16,7 +16,9 @@ from edgecnn.formats._operators import Reader as Reader
 from edgecnn.formats._source import Source as Source
 from edgecnn.formats._tensors import Cutter as Cutter
 from edgecnn.formats._tensors import Inner as Inner
-from edgecnn.records.artifact import Description
+from edgecnn.records import foreign
+from edgecnn.records.artifact import Artifact, Description
+from edgecnn.records.foreign import Known, PictureOptions
 
 if TYPE_CHECKING:
     from edgecnn.records.plans import ExportPlan
@@ -88,3 +90,27 @@ def require_sizes(path: Path, description: Description) -> Description:
             f"say how large it is, as in --input {sizes.example(spec.shape or None)}",
         )
     return description
+
+
+def known(
+    path: Path, card: Artifact | None, input_shape: Sequence[int] = (), pictures: PictureOptions | None = None
+) -> Known:
+    """A model file as it is to be run: by its card, or for a file made elsewhere by what it says itself.
+
+    Args:
+        path: The file.
+        card: The file as its card describes it; None if it has none.
+        input_shape: Sizes of its input that the file leaves open.
+        pictures: What the user says of the pictures; only their size is looked at, where `input_shape` says nothing.
+
+    Raises:
+        ModelFileError: It is no model file that can be read.
+        UsageError: It leaves a size of its input open that nobody says, or that is said otherwise than it is.
+    """
+    if card is not None and not input_shape:
+        return foreign.carded(card)
+    description = describe(path, input_shape)
+    if description.input.open and pictures is not None and pictures.size:
+        description = describe(path, pictures.size)
+    require_sizes(path, description)
+    return foreign.carded(card) if card is not None else foreign.known(path, description)

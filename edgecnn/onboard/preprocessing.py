@@ -89,22 +89,14 @@ def decode(
         MissingPackage: Pillow is not installed.
     """
     try:
-        from PIL import Image
+        import PIL  # noqa: F401
     except ImportError as error:
         raise MissingPackage("pillow", None, "Reading pictures") from error
     if channels not in (1, 3):
         raise DataError(f"A picture has 1 or 3 channels, not {channels}.")
     label = str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes"
     try:
-        image, mode = upright(source, max_pixels), "L" if channels == 1 else "RGB"
-        if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
-            image = image.convert(mode)
-        if image.size != (width, height):
-            box = _centre(image.size, width, height)
-            if box != (0, 0, *image.size):
-                image = image.crop(box)
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.array(image, dtype=np.uint8)
+        return fit(upright(source, max_pixels), height=height, width=width, channels=channels)
     except MemoryError:
         raise
     except Exception as error:
@@ -112,7 +104,21 @@ def decode(
         # SyntaxError, struct.error, IndexError, EOFError … All of them mean the same here.
         reason, hint = _explained(error, source)
         raise DataError(f"Cannot read {label}: {reason}.", hint) from error
-    return pixels.reshape(height, width, channels)
+
+
+def fit(image: Any, *, height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
+    """The centre of an upright Pillow image of 8 bits a channel, as uint8 (height, width, channels)."""
+    from PIL import Image
+
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
+        image = image.convert(mode)
+    if image.size != (width, height):
+        box = _centre(image.size, width, height)
+        if box != (0, 0, *image.size):
+            image = image.crop(box)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
 def upright(source: Path | bytes, max_pixels: int | None = None) -> Any:

@@ -30,6 +30,16 @@ class PictureOptions:
     logits: str | None = None
     """The output that names the classes."""
 
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < 1:
+            raise UsageError(f"size = {self.size} is not a picture's size.", "(height, width), each at least 1")
+        if self.channels not in (None, 1, 3):
+            raise UsageError(f"channels = {self.channels} is no picture's.", "1 for grey, 3 for colour")
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            each = numbers if isinstance(numbers, tuple) else () if numbers is None else (numbers,)
+            if not all(map(math.isfinite, each)) or (name == "std" and 0 in each):
+                raise UsageError(f"{name} = {numbers} is no number to feed a pixel with.", "127.5, or one a channel")
+
     def words(self) -> list[str]:
         """The options of the command line that say the same."""
         said = {

@@ -160,11 +160,18 @@ def load(cls: type[T], name: str, overrides: Iterable[str] = ()) -> T:
     return config.build(cls, table, path.name)
 
 
-def load_recipe(name: str, overrides: Iterable[str] = (), data: str | None = None) -> Recipe:
+def load_recipe(name: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None) -> Recipe:
     """A recipe by name or path; `data` replaces its data set, keeping how validation is cut; `overrides` come last."""
     path = find(Recipe, name)
     table = config.read(path)
     table.setdefault("name", path.stem)
+    return build_recipe(table, path.name, overrides, data)
+
+
+def build_recipe(
+    table: dict[str, Any], where: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None
+) -> Recipe:
+    """The recipe of a whole table, changed as `load_recipe` does; errors call it `where`."""
     if data is not None:
         before = table.get("data", {})
         replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
@@ -172,12 +179,14 @@ def load_recipe(name: str, overrides: Iterable[str] = (), data: str | None = Non
         table["data"] = options | config.table_of(replaced)
     table = config.override(table, overrides)
     if "data" not in table:
-        raise PlanError(f"{path.name} names no data set.", "give it a [data] table, or --data with a name or a folder")
-    return config.build(Recipe, table, path.name)
+        raise PlanError(f"{where} names no data set.", "give it a [data] table, or --data with a name or a folder")
+    return config.build(Recipe, table, where)
 
 
-def data_plan(data: str) -> DataPlan:
-    """A data set by name, or a folder of pictures by path."""
+def data_plan(data: str | DataPlan) -> DataPlan:
+    """A data set by name, or a folder of pictures by path; a plan stays as it is."""
+    if isinstance(data, DataPlan):
+        return data
     if Path(data).is_dir() or "/" in data or data in (".", ".."):
         return DataPlan(name="folder", options={"path": str(Path(data).resolve())})
     return DataPlan(name=data)

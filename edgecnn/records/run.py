@@ -118,6 +118,12 @@ class Run:
     def benches(self) -> Path:
         return self.folder / "bench"
 
+    def _repr_html_(self) -> str:
+        """The run as a table, for a notebook."""
+        from edgecnn.records import notebook
+
+        return notebook.html(self)
+
 
 def is_run(path: Path) -> bool:
     return (path / "recipe.toml").is_file()
@@ -157,8 +163,16 @@ def reads_exports(
     return undisturbed
 
 
-def open_run(folder: Path) -> Run:
-    """The Run of a folder; RunError if there is none, or if its training did not finish."""
+def open_run(folder: Path | str) -> Run:
+    """Read a finished run from its folder.
+
+    Args:
+        folder: Where `edgecnn train` put it, such as runs/dscnn-digits.
+
+    Raises:
+        RunError: There is none, its training did not finish, or one of its files is damaged.
+    """
+    folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"There is no run folder {folder}.", "`edgecnn train` makes one under runs/")
     if not is_run(folder):

@@ -41,8 +41,11 @@ def onnx_file(tmp_path: Path) -> Any:
     return path
 
 
-def printed(capsys: pytest.CaptureFixture[str], target: Any, *overrides: str, **options: Any) -> Any:
-    inspect.show(str(target), overrides, **options)
+def printed(
+    capsys: pytest.CaptureFixture[str], target: Any, *settings: str, as_json: bool = False, **options: Any
+) -> str:
+    found = inspect.inspect(str(target), settings=settings, **options)
+    print(inspect.to_json(found)) if as_json else inspect.show(found)
     captured = capsys.readouterr()
     assert captured.err == ""
     return captured.out
@@ -151,24 +154,24 @@ def test_long_facts_are_wrapped() -> None:
 )
 def test_what_is_not_there_is_named(own_folder: Path, target: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
-        inspect.show(target)
+        inspect.inspect(target)
 
 
 def test_a_broken_model_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"not a model" * 50)
     with pytest.raises(ModelFileError, match=r"broken\.onnx"):
-        inspect.show(str(path))
+        inspect.inspect(path)
 
 
 def test_only_a_recipe_takes_settings(onnx_file: Path) -> None:
     with pytest.raises(UsageError, match="nothing in it can be set"):
-        inspect.show(str(onnx_file), ["net.width=3"])
+        inspect.inspect(onnx_file, net={"width": 3})
 
 
 def test_a_picture_without_pixels_is_refused() -> None:
     with pytest.raises(UsageError, match="at least one pixel"):
-        inspect.show("dscnn-digits", dense_input=(3, 0, 224))
+        inspect.inspect("dscnn-digits", dense_input=(3, 0, 224))
 
 
 def test_a_recipe_keeps_its_name_beside_a_folder_of_that_name(

@@ -151,12 +151,12 @@ def test_a_file_that_is_cut_while_it_is_read_is_one_sentence(tmp_path: Path) -> 
     code = (
         "import sys, os; from pathlib import Path; from edgecnn import cli; from edgecnn.checks import inspect\n"
         "from edgecnn.common import magic; from edgecnn.onboard import opening\n"
-        "def show(target, *_, **__):\n"
+        "def look(target, **_):\n"
         "    path = Path(target)\n"
         "    with opening.opening(path), magic.view(path) as data:\n"
         "        os.truncate(path, 0)\n"
         "        data[500_000]\n"
-        "inspect.show = show\n"
+        "inspect.inspect = look\n"
         "cli.main()\n"
     )
     done = subprocess.run(

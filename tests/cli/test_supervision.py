@@ -17,16 +17,19 @@ from edgecnn.onboard import opening
 KERNEL = tiny_models.weights(8, 8, 1, 10)
 ENGINE = """
 import os, signal, sys, time
-from edgecnn import cli, inspect, opening
+from edgecnn import cli
+from edgecnn.checks import inspect
+from edgecnn.onboard import opening
 from pathlib import Path
 def read(path):
     {body}
-def show(target, *_, **__):
+def look(target, **_):
     print("begun")
     with opening.opening(Path(target)):
         read(Path(target))
     print("done")
-inspect.show = show
+inspect.inspect = look
+inspect.show = lambda found: None
 cli.main()
 print("the caller goes on in one process")
 """

@@ -36,7 +36,7 @@ def run(code: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[s
 
 def test_a_bug_of_a_command_is_one_sentence_and_exit_code_70(tmp_path: Path) -> None:
     code = BROKEN.format(
-        package="checks", module="inspect", function="show", call="from edgecnn import cli; cli.main()"
+        package="checks", module="inspect", function="inspect", call="from edgecnn import cli; cli.main()"
     )
     done = run(code, tmp_path, "inspect", "nothing.onnx")
     assert done.returncode == 70

@@ -10,12 +10,11 @@ import page_samples
 import pytest
 
 import edgecnn
-from edgecnn.cli import names
 from edgecnn.common import console, escapes, plotting
 from edgecnn.errors import DataError, UsageError
 from edgecnn.pipeline.train import curves
 from edgecnn.pipeline.train.checkpoint import Epoch
-from edgecnn.records import labels
+from edgecnn.records import labels, names
 from edgecnn.studies.page import build
 
 PACKAGE = Path(edgecnn.__file__).parent

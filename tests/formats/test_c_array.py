@@ -20,7 +20,8 @@ from edgecnn.onboard.c_array import CArray
 from edgecnn.onboard.runtimes import tflite_micro
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.pipeline.export import check
-from edgecnn.pipeline.export.export import export, show
+from edgecnn.pipeline.export.export import export
+from edgecnn.pipeline.export.show import show
 from edgecnn.records import artifact as artifacts
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import Run, open_run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -130,7 +129,7 @@ def test_every_verb_that_runs_a_file_asks_for_its_size(open_onnx: Path, open_tfl
             bench.bench([path], suite)
         assert "--input 1x" in (asked.value.hint or "")
         with pytest.raises(UsageError, match="leaves the size of"):
-            doctor.of_file(path)
+            doctor.doctor(path)
         with pytest.raises(UsageError, match="leaves the size of"):
             selftest.record(path, tmp_path / "golden.npz")
 
@@ -143,12 +142,12 @@ def test_a_shape_that_is_not_stated_at_all_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_inspect_says_what_is_open_and_what_needs_no_size(open_onnx: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    inspect.show(str(open_onnx))
+    inspect.show(inspect.inspect(open_onnx))
     out = capsys.readouterr().out
     assert "x: float32 1x3x?x? NCHW" in out
     assert f"parameters      {3 * 27 + 9}" in out
     assert "MACs            open, as the input's size is" in out
-    inspect.show(str(open_onnx), input_shape=(8, 8))
+    inspect.show(inspect.inspect(open_onnx, input_size=(8, 8)))
     assert f"MACs            {64 * 3 * 27 + 9:,}" in capsys.readouterr().out
 
 
@@ -216,15 +215,16 @@ def test_sizes_of_the_output_that_the_file_leaves_open_are_asked_of_the_runtime(
     assert classes.output.shape == (1, 3)
 
 
-def test_what_an_engine_raises_when_it_runs_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_an_engine_raises_when_it_runs_is_one_sentence(tmp_path: Path) -> None:
     path = convolution(tmp_path / "head.onnx", ["batch", 3, "height", "width"], head=3 * 8 * 8)
     with pytest.raises(ModelFileError, match=r"ONNX Runtime cannot run head.onnx: in MatMul: .*") as refused:
         bench.bench([path], plans.load(plans.Suite, "default", [*SUITE, 'input="16x16"']))
     assert "\n" not in refused.value.sentence
-    doctor.of_file(path, as_json=True, input_size="16x16")
-    said = {one["subject"]: one for one in json.loads(capsys.readouterr().out)["findings"]}
-    assert said["answers"]["level"] == "warn"  # the size may be to blame, and no fault of the file
-    assert "cannot run head.onnx" in said["answers"]["evidence"]
+    examination = doctor.doctor(path, input_size="16x16")
+    doctor.judge(examination)
+    (answers,) = (finding for finding in examination.findings if finding.subject == "answers")
+    assert answers.level == "warn"  # the size may be to blame, and no fault of the file
+    assert "cannot run head.onnx" in answers.evidence
     bench.bench([path], plans.load(plans.Suite, "default", [*SUITE, 'input="8x8"']))
 
 
@@ -253,7 +253,7 @@ def test_an_input_without_a_batch_is_looked_at_too(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     model = Model(path, formats.describe(path))
     assert model.answers(np.zeros((2, 3, 4, 4), np.float32)).shape == (2, 48)
-    doctor.of_file(path)
+    doctor.judge(doctor.doctor(path))
 
 
 def test_one_open_size_is_filled_where_it_is_the_only_one(tmp_path: Path) -> None:

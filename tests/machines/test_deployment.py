@@ -67,7 +67,8 @@ def answer_here(made: Bundle, picture: bytes) -> Any:
     """The classes and scores of a picture by the bundle on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         made.write(Path(folder))
-        return classify.Classifier(contents.open_bundle(Path(folder)))(picture).table()["top"]
+        bundle = contents.open_bundle(Path(folder))
+        return classify.Classifier(bundle.artifact, bundle.manifest.runtime)(picture).table()["top"]
 
 
 @pytest.fixture(scope="module", params=["pi4", "pi5"])

@@ -20,6 +20,7 @@ from edgecnn.errors import EXIT_GATE, EXIT_UNFIT, GateFailed, Undecided
 from edgecnn.pipeline.bench import bench
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.pipeline.export import export
+from edgecnn.pipeline.export import show as present
 from edgecnn.records import artifact, gates, report, settling, verdicts
 from edgecnn.records.artifact import Artifact, Verdict
 from edgecnn.records.gates import Gate, Outcome
@@ -308,7 +309,7 @@ def test_an_export_that_cannot_tell_points_to_more_pictures_and_not_to_rescue(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = checked(tmp_path, judged(0, 3, 240))
-    export.show([one])
+    present.show([one])
     export.judge([one])
     said = capsys.readouterr()
     assert "cannot tell" in said.out

@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from edgecnn.checks.doctor.examination import Examination
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.checks.doctor.preprocessing import Diagnosis, Tried
 from edgecnn.common import console
 from edgecnn.common.escapes import say
+from edgecnn.records.notebook import Table
 
 WIDTH = 80
 INDENT = 21
@@ -30,10 +32,11 @@ def lines(findings: Sequence[Finding]) -> list[str]:
     return result
 
 
-def show(title: str, findings: Sequence[Finding], diagnosis: Diagnosis | None = None) -> None:
+def show(examination: Examination) -> None:
     """Print all findings; the hypotheses that were tried come before the conclusions from them."""
-    if title:
-        say(title)
+    findings, diagnosis = examination.findings, examination.diagnosis
+    if examination.path is not None:
+        say(str(examination.path))
     of_pixels = [finding for finding in findings if finding.subject in ("preprocessing", "classes")]
     say("\n".join(lines([finding for finding in findings if finding not in of_pixels])))
     if diagnosis is not None:
@@ -41,6 +44,13 @@ def show(title: str, findings: Sequence[Finding], diagnosis: Diagnosis | None = 
         _show_tried(diagnosis)
     if of_pixels:
         say("\n" + "\n".join(lines(of_pixels)))
+
+
+def tables(examination: Examination) -> list[Table]:
+    """The findings, for a notebook."""
+    rows = [(finding.level, finding.subject, finding.evidence, finding.mend or "") for finding in examination.findings]
+    title = "this installation" if examination.path is None else str(examination.path)
+    return [Table(title, ("level", "subject", "evidence", "what to do"), rows)]
 
 
 def _show_tried(diagnosis: Diagnosis) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from edgecnn.checks.verify.layers import Layer, Tolerance
 from edgecnn.common import config, documents, files
 from edgecnn.errors import UsageError
-from edgecnn.records import environment
+from edgecnn.records import environment, notebook
 from edgecnn.records.artifact import Parity, Verdict
 from edgecnn.records.environment import Environment
 
@@ -84,6 +84,9 @@ class Matrix:
     tolerance: Tolerance
     answers: tuple[Answer, ...]
     differences: tuple[Difference, ...]
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
 
 
 def to_table(matrix: Matrix) -> dict[str, Any]:

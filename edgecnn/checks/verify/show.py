@@ -9,6 +9,7 @@ from edgecnn.checks.verify.matrix import Answer, Difference, Matrix
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.records.environment import machine_name
+from edgecnn.records.notebook import Table
 
 WIDTH = 80
 HEAD = ("answer", "top-1 % [95 %]", "drop pp [95 %]", "p", "flips", "max diff")
@@ -30,6 +31,18 @@ def show(matrix: Matrix) -> None:
     lines += [f"{_short(a.name, shared)}: {a.degenerate}" for a in matrix.answers if a.degenerate]
     if lines:
         say("", *lines, sep="\n")
+
+
+def tables(matrix: Matrix) -> list[Table]:
+    """All answers, and what there is to say of the pairs, for a notebook."""
+    first = matrix.answers[0]
+    against = {one.after: one for one in matrix.differences if one.before == first.name}
+    title = f"{matrix.n:,} test pictures of {matrix.data}, against {first.name}"
+    said = [(line.strip(),) for pair in matrix.differences for line in _lines(pair, matrix, "")]
+    shown = [
+        Table(title, (*HEAD, "board"), [(*_row(one, against.get(one.name), ""), one.board) for one in matrix.answers])
+    ]
+    return [*shown, Table("differences", (), said)] if said else shown
 
 
 def _versions(answers: list[Answer]) -> list[str]:

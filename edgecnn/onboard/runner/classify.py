@@ -15,8 +15,8 @@ import numpy.typing as npt
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.onboard import picture_files, preprocessing, runtimes
 from edgecnn.onboard.picture_files import Listing
-from edgecnn.onboard.runner.contents import Contents
 from edgecnn.records import artifact
+from edgecnn.records.artifact import Artifact
 
 TOP = 5
 STDIN = "-"
@@ -33,39 +33,54 @@ class Classification:
     inference_ms: float
     """The runtime's share of that time."""
 
+    @property
+    def label(self) -> str:
+        """The best class."""
+        return self.top[0][0]
+
+    @property
+    def score(self) -> float:
+        """The best class's share of the softmax."""
+        return self.top[0][1]
+
     def table(self) -> dict[str, Any]:
         """Return the answer as JSON has it."""
-        label, score = self.top[0]
         return {
-            "label": label,
-            "score": score,
+            "label": self.label,
+            "score": self.score,
             "top": [{"label": name, "score": value} for name, value in self.top],
             "ms": round(self.ms, 4),
         }
 
 
 class Classifier:
-    """A bundle's model, loaded once, for one thread at a time."""
+    """A model file and its card, loaded once, for one thread at a time."""
 
-    def __init__(self, bundle: Contents, num_threads: int = 1, max_pixels: int | None = None) -> None:
-        self._artifact = bundle.artifact
+    def __init__(self, file: Artifact, runtime: str, num_threads: int = 1, max_pixels: int | None = None) -> None:
+        self._artifact = file
         self._max_pixels = max_pixels
-        runtime = runtimes.get(bundle.manifest.runtime)
-        self._session = runtime.open_session(bundle.artifact.path, num_threads)
+        self._session = runtimes.get(runtime).open_session(file.path, num_threads, output=file.description.output.name)
 
-    def __call__(self, picture: Path | bytes) -> Classification:
+    def __call__(self, picture: Path | bytes, top: int = TOP) -> Classification:
         """Classify a file, or the bytes of one. Raises DataError if it cannot be read."""
         size, start = self._artifact.preprocessing, time.perf_counter()
         pixels = preprocessing.decode(
             picture, height=size.height, width=size.width, channels=size.channels, max_pixels=self._max_pixels
         )
+        return self.answer(pixels, start, top)
+
+    def answer(self, pixels: npt.NDArray[np.uint8], start: float, top: int = TOP) -> Classification:
+        """What the model says to uint8 (H, W, C) of its own size; `start` is when the picture came, in seconds.
+
+        Raises ModelFileError if it answers with no numbers.
+        """
         before = time.perf_counter()
         outputs = self.outputs(pixels[None])
         after = time.perf_counter()
         scores = softmax(artifact.decode(outputs, self._artifact.description.output))[0]  # (K,)
         if not np.isfinite(scores).all():
             raise ModelFileError(f"{self._artifact.path} answers with logits that are not numbers.")
-        best = np.argsort(-scores, kind="stable")[:TOP]
+        best = np.argsort(-scores, kind="stable")[:top]
         return Classification(
             top=tuple((self._artifact.labels[i], round(float(scores[i]), 6)) for i in best),
             ms=(time.perf_counter() - start) * 1e3,

@@ -47,7 +47,7 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
     """Print a line of JSON for each picture; the line has "error" if the picture cannot be read."""
     from edgecnn.onboard.runner.classify import Classifier
 
-    classifier, code = Classifier(bundle, options.num_threads), EXIT_PASS
+    classifier, code = Classifier(bundle.artifact, bundle.manifest.runtime, options.num_threads), EXIT_PASS
     for name, picture in _pictures(options):
         if isinstance(picture, EdgecnnError):
             code, line = picture.exit_code, {"picture": name, "error": picture.sentence}
@@ -128,7 +128,8 @@ def serve(bundle: Contents, options: argparse.Namespace) -> int:
 
     def load() -> LoadedModel:
         current = contents.open_bundle(bundle.folder)
-        return LoadedModel(current, Classifier(current, options.num_threads, options.max_pixels))
+        runtime = current.manifest.runtime
+        return LoadedModel(current, Classifier(current.artifact, runtime, options.num_threads, options.max_pixels))
 
     limits = Limits(
         queue=options.queue,

@@ -55,7 +55,7 @@ def selftest(bundle: Contents, num_threads: int = 1) -> GoldenComparison:
     """
     contents.verify(bundle)
     images, expected = bundle.golden()
-    return compare(Classifier(bundle, num_threads).outputs(images), expected)
+    return compare(Classifier(bundle.artifact, bundle.manifest.runtime, num_threads).outputs(images), expected)
 
 
 def compare(outputs: npt.NDArray[Any], expected: npt.NDArray[Any]) -> GoldenComparison:

@@ -156,7 +156,7 @@ def _files(
     """Yield (file, whether it has a card, the data to score it on, its run) for a run folder or a model file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
-        yield _known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
+        yield formats.known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
         return
     run = open_run(target)
     on_boards = set(runtimes.on_boards())  # leaves out C arrays, which only run when they are named
@@ -171,28 +171,13 @@ def _files(
     plan = data or seen.data_of(run)
     for path in paths:
         card = artifact.read_card(path)
-        yield _known(path, card, input_shape, pictures), card is not None, plan, (run,)
+        yield formats.known(path, card, input_shape, pictures), card is not None, plan, (run,)
 
 
 def _run_around(path: Path) -> tuple[Run, ...]:
     """Return the run in whose artifacts/ folder the file lies, if any."""
     folder = path.resolve().parent.parent
     return (open_run(folder),) if is_run(folder) and (folder / "run.json").is_file() else ()
-
-
-def _known(path: Path, card: Artifact | None, input_shape: Sequence[int], pictures: PictureOptions) -> Known:
-    """Describe a file by its card or, without one, by its contents; `input_shape` or `pictures` fill open sizes.
-
-    Raises:
-        UsageError: If the file leaves a size of its input open, or `input_shape` contradicts it.
-    """
-    if card is not None and not input_shape:
-        return foreign.carded(card)
-    description = formats.describe(path, input_shape)
-    if description.input.open and pictures.size:
-        description = formats.describe(path, pictures.size)
-    formats.require_sizes(path, description)
-    return foreign.carded(card) if card is not None else foreign.known(path, description)
 
 
 def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark: str = "") -> Path | None:

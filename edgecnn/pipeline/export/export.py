@@ -24,9 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import formats, nets
-from edgecnn.common import arrays, console, escapes, files, locks, scratch
+from edgecnn.common import arrays, escapes, files, locks, scratch
 from edgecnn.common.documents import Unreadable
-from edgecnn.common.escapes import say
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError
 from edgecnn.pipeline.export import check, switch
@@ -37,7 +36,7 @@ from edgecnn.pipeline.export.rescue import show as present
 from edgecnn.pipeline.export.rescue.price_list import PriceList
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact as artifacts
-from edgecnn.records import gates, labels, settling, verdicts
+from edgecnn.records import labels, settling, verdicts
 from edgecnn.records.artifact import Artifact, Description
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import EXPORT_LOCK, Run
@@ -102,50 +101,9 @@ def judge(made: Sequence[Artifact], strict: bool = False) -> None:
     )
 
 
-def show(made: Sequence[Artifact]) -> None:
-    """Print what each file is and how its check came out: a table, then how far the two int8 files are apart."""
-    shared = run_prefix(made)
-    rows = []
-    for one in made:
-        description, verdict = one.description, one.verdict
-        row = [one.name.removeprefix(shared), f"{description.bytes / 1000:.1f}"]
-        row += [f"{description.float_operators} of {sum(description.operators.values())}"]
-        if verdict is not None:
-            row += [
-                f"{verdict.top1_percent:.2f} [{verdict.top1_low_percent:.1f}, {verdict.top1_high_percent:.1f}]",
-                f"{verdict.drop_pp:+.2f} [{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}]",
-                gates.word(verdict.check),
-            ]
-        rows.append(row)
-    verdicts = [one.verdict for one in made if one.verdict is not None]
-    if verdicts:
-        first = verdicts[0]
-        say(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
-    console.table(("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check"), rows)
-    for one in made:
-        if one.parity is not None:
-            say(
-                f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
-                f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
-                f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
-            )
-            break
-    for one in made:
-        if one.description.micro_arena_bytes is not None:
-            say(
-                f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
-                "in tflite-micro"
-            )
-
-
 def show_prices(run: Run) -> None:
     """Print the price list of the run's last rescue."""
     present.show(price_list.read(run.artifacts / price_list.FILE))
-
-
-def run_prefix(made: Sequence[Artifact]) -> str:
-    """What all file names of one run begin with."""
-    return f"{made[0].run}-" if made and made[0].run else ""
 
 
 def file_name(run: Run, description: Description, plan: ExportPlan) -> str:

@@ -18,7 +18,7 @@ import small_runs
 import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.checks.doctor import doctor, file, operators, promises
+from edgecnn.checks.doctor import doctor, examination, file, operators, promises, show
 from edgecnn.checks.doctor import model as answers
 from edgecnn.checks.doctor.finding import Finding, Level
 from edgecnn.errors import GateFailed, MissingPackage
@@ -329,18 +329,22 @@ def test_a_card_of_another_file_and_labels_of_another_count_are_wrong(tmp_path: 
 def test_the_verb_passes_with_notes_and_fails_on_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    doctor.of_file(tiny_models.linear_onnx(tmp_path / "net-fp32.onnx", KERNEL))
-    said = capsys.readouterr().out
-    assert "note   card" in said
+    fine = doctor.doctor(tiny_models.linear_onnx(tmp_path / "net-fp32.onnx", KERNEL))
+    show.show(fine)
+    assert "note   card" in capsys.readouterr().out
+    doctor.judge(fine)
+    misnamed = doctor.doctor(tiny_models.linear_onnx(tmp_path / "net-int8.onnx", KERNEL))
     with pytest.raises(GateFailed, match="precision") as caught:
-        doctor.of_file(tiny_models.linear_onnx(tmp_path / "net-int8.onnx", KERNEL), as_json=True)
+        doctor.judge(misnamed)
     assert caught.value.exit_code == 1
-    assert {one["subject"] for one in json.loads(capsys.readouterr().out)["findings"]} >= {"precision", "answers"}
+    findings = json.loads(examination.to_json(misnamed))["findings"]
+    assert {finding["subject"] for finding in findings} >= {"precision", "answers"}
+    assert capsys.readouterr().out == ""
 
 
 def test_on_this_machine_as_a_board_it_answers_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tiny_models.linear_tflite(tmp_path / "a.tflite", KERNEL, int8=True)
-    doctor.of_file(path, board="local")
+    show.show(doctor.doctor(path, board="local"))
     assert "answers identical to here" in " ".join(capsys.readouterr().out.split())
 
 

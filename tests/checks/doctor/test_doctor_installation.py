@@ -13,7 +13,7 @@ from pathlib import Path
 import bench_samples as samples
 import pytest
 
-from edgecnn.checks.doctor import doctor, installation, processor, show
+from edgecnn.checks.doctor import doctor, examination, installation, processor, show
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.records import environment
@@ -153,15 +153,14 @@ def test_a_format_that_cannot_be_written_is_a_note(monkeypatch: pytest.MonkeyPat
     assert "no build for Linux on aarch64" in found.evidence
 
 
-def test_a_broken_installation_exits_with_2_and_the_first_command(
-    distribution: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_broken_installation_exits_with_2_and_the_first_command(distribution: Path) -> None:
     install(distribution, "edgecnn", "9", "Requires-Dist: unheard-of")
+    broken = doctor.doctor()
     with pytest.raises(EnvironmentUnfit, match="base first") as caught:
-        doctor.of_installation(as_json=True)
+        doctor.judge(broken)
     assert caught.value.exit_code == 2
     assert caught.value.hint == "pip install 'edgecnn'"
-    found = json.loads(capsys.readouterr().out)["findings"]
+    found = json.loads(examination.to_json(broken))["findings"]
     assert "wrong" in [one["level"] for one in found]
     (named,) = [one["evidence"] for one in found if one["subject"] == "processor"]
     assert named == environment.machine_name(environment.here())

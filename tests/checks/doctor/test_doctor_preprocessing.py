@@ -15,7 +15,16 @@ import pytest
 from PIL import Image
 
 from edgecnn import formats
-from edgecnn.checks.doctor import class_order, conclusions, device_log, doctor, images, preprocessing
+from edgecnn.checks.doctor import (
+    class_order,
+    conclusions,
+    device_log,
+    doctor,
+    examination,
+    images,
+    preprocessing,
+    show,
+)
 from edgecnn.checks.doctor.mistakes import MISTAKES, STAGES, Mistake
 from edgecnn.checks.doctor.model import Model
 from edgecnn.checks.doctor.preprocessing import Diagnosis
@@ -363,8 +372,10 @@ def test_a_devices_log_fails_the_file_with_the_mistake_in_the_sentence(
 ) -> None:
     path, folder = carded(kind, tmp_path), home() / "test-3"
     log = log_of(tmp_path / "answers.csv", kind, BY_NAME["BGR"], scores=True)
+    mistaken = doctor.doctor(path, pictures=folder, device_log=log)
     with pytest.raises(GateFailed, match="preprocessing"):
-        doctor.of_file(path, pictures=folder, log=log)
+        doctor.judge(mistaken)
+    show.show(mistaken)
     said = capsys.readouterr().out
     assert "the device feeds: blue and red swapped (BGR)" in " ".join(said.split())
     assert max(map(len, said.splitlines()[1:])) <= 80  # the first is the path
@@ -372,21 +383,22 @@ def test_a_devices_log_fails_the_file_with_the_mistake_in_the_sentence(
     answers = laboratory(kind, 3).answers(())
     rows = zip(laboratory(kind, 3).album.paths, answers.classes, strict=True)
     right.write_text("".join(f"{file.name};{label}\n" for file, label in rows))
-    doctor.of_file(path, pictures=folder, log=right)
+    show.show(doctor.doctor(path, pictures=folder, device_log=right))
     assert "the device feeds what it should" in " ".join(capsys.readouterr().out.split())
 
 
 def test_pictures_alone_say_whether_the_card_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, folder = carded("onnx fp32", tmp_path), home() / "test-3"
-    doctor.of_file(path, pictures=folder, as_json=True)
-    assert '"named": []' in capsys.readouterr().out
+    assert '"named": []' in examination.to_json(doctor.doctor(path, pictures=folder))
     wrong = model_file("onnx fp32", 3, "BGR")
     path.write_bytes(wrong.read_bytes())
     description = formats.describe(path)
     size = assumed_preprocessing(description.input)
     artifacts.write_card(Artifact(path=path, description=description, preprocessing=size, labels=CLASSES))
+    against_its_card = doctor.doctor(path, pictures=folder)
     with pytest.raises(GateFailed, match="preprocessing"):
-        doctor.of_file(path, pictures=folder)
+        doctor.judge(against_its_card)
+    show.show(against_its_card)
     assert "probably trained with: blue and red swapped (BGR)" in " ".join(capsys.readouterr().out.split())
 
 
@@ -428,8 +440,8 @@ def test_pictures_without_classes_and_a_log_without_pictures_are_refused(tmp_pat
     Image.new("RGB", (20, 20)).save(flat / "a.png")
     path = model_file("onnx fp32", 3)
     with pytest.raises(DataError, match="Pictures of known classes are needed"):
-        doctor.of_file(path, pictures=flat)
+        doctor.doctor(path, pictures=flat)
     with pytest.raises(UsageError, match="--device-log needs the pictures"):
-        doctor.of_file(path, log=tmp_path / "log.csv")
+        doctor.doctor(path, device_log=tmp_path / "log.csv")
     with pytest.raises(DataError, match="There is no folder"):
-        doctor.of_file(path, pictures=tmp_path / "nowhere")
+        doctor.doctor(path, pictures=tmp_path / "nowhere")

@@ -173,13 +173,12 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @needed
-def test_with_pictures_it_is_counted_and_the_answers_compared(
-    made: Path, pictures: Path, vnni: Environment, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_with_pictures_it_is_counted_and_the_answers_compared(made: Path, pictures: Path, vnni: Environment) -> None:
+    examination = doctor.doctor(made, pictures=pictures)
     with pytest.raises(GateFailed, match="preprocessing"):  # a net of drawn weights knows no class
-        doctor.of_file(made, pictures, as_json=True)
-    found = [one for one in json.loads(capsys.readouterr().out)["findings"] if one["subject"] == "saturation"]
-    weights, counted, answers = (one["evidence"] for one in found)
+        doctor.judge(examination)
+    found = [finding for finding in examination.findings if finding.subject == "saturation"]
+    weights, counted, answers = (finding.evidence for finding in found)
     assert "3 of 4 layers" in weights
     assert "% of the sums of two products pass 16 bits in stem" in counted
     assert counted.endswith("n 40")

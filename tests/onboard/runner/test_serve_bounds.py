@@ -42,10 +42,10 @@ class Held(Classifier):
     goes_on: threading.Event = field(default_factory=threading.Event)
     asked: int = 0
 
-    def __call__(self, picture: Path | bytes) -> Classification:
+    def __call__(self, picture: Path | bytes, top: int = 5) -> Classification:
         self.asked += 1
         assert self.goes_on.wait(PATIENCE_S)
-        return self.classifier(picture)
+        return self.classifier(picture, top)
 
 
 @dataclass
@@ -78,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(folder: Path, **limits: Any) -> Iterator[Here]:
     chosen = {"queue": None, "waiting_bytes": 10**6, "body_bytes": 10**6, "timeout_s": PATIENCE_S, "wait_s": PATIENCE_S}
     bundle = contents.open_bundle(folder)
-    model = Held(Classifier(bundle))
+    model = Held(Classifier(bundle.artifact, bundle.manifest.runtime))
     started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event, Server]] = Future()
 
     async def main() -> None:

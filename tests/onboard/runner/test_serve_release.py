@@ -101,7 +101,8 @@ def alone(unpacked: Path) -> Iterator[Running]:
 
 def test_its_files_may_be_removed_under_it(tmp_path: Path) -> None:
     unpacked = release(tmp_path, "int8")
-    classifier = Classifier(contents.open_bundle(unpacked))
+    bundle = contents.open_bundle(unpacked)
+    classifier = Classifier(bundle.artifact, bundle.manifest.runtime)
     with alone(unpacked) as server:
         shutil.rmtree(unpacked)
         answers = {name: server.classify(picture) for name, picture in of_every_format().items()}
@@ -123,7 +124,7 @@ def model(folder: Path, seed: int) -> tuple[str, list[object]]:
     made = small_bundles.made(folder / f"exported-{seed}", seed=seed)
     made.write(folder / "bundle")
     bundle = contents.open_bundle(folder / "bundle")
-    top = Classifier(bundle)(PICTURE).table()["top"]
+    top = Classifier(bundle.artifact, bundle.manifest.runtime)(PICTURE).table()["top"]
     return bundle.artifact.description.sha256, top
 
 
