@@ -27,7 +27,7 @@ DEEPEST = 64
 MOST_PARTS = 1 << 22
 """The most tables and lists in one document."""
 LARGEST_INTEGER = 1 << 63
-"""The exclusive bound of an integer's magnitude."""
+"""Integers lie in [-LARGEST_INTEGER, LARGEST_INTEGER)."""
 TOO_DEEP = f"it is nested deeper than {DEEPEST}"
 
 

@@ -44,7 +44,7 @@ def folder(base: Path | None = None) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):  # others are in it
+        with contextlib.suppress(OSError):  # other folders are still in it
             path.parent.rmdir()
         os.close(lock)
 

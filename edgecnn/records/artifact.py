@@ -205,11 +205,7 @@ def write_card(artifact: Artifact) -> None:
 
 
 def read_card(path: Path) -> Artifact | None:
-    """Read the card of a model file; return None if it has none.
-
-    Raises:
-        ModelFileError: The card is damaged, or describes another file.
-    """
+    """Read the card of a model file, None if it has none; raise ModelFileError if the two do not match."""
     card = card_path(path)
     if not card.exists():
         return None

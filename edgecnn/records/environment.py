@@ -133,11 +133,7 @@ def to_table(environment: Environment) -> dict[str, Any]:
 
 
 def from_table(table: Any) -> Environment:
-    """Build an Environment from what `to_table` returned.
-
-    Raises:
-        PlanError: It is something else.
-    """
+    """Build an Environment from what `to_table` returned; raise PlanError for anything else."""
     if not isinstance(table, Mapping):
         raise PlanError("There is no table that describes a machine.")
     return config.build(Environment, {k: v for k, v in table.items() if k != "fingerprint"}, "environment")

@@ -302,20 +302,12 @@ def to_json(report: Report) -> str:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the report as JSON, atomically.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
+    """Write the report as JSON, atomically."""
     files.write_text(path, to_json(report))
 
 
 def read(path: Path) -> Report:
-    """Read a report that `write` wrote.
-
-    Raises:
-        UsageError: The file is something else.
-    """
+    """Read a report that `write` wrote; raise UsageError for anything else."""
     with KIND.expected(path):
         table = documents.versioned(path, SCHEMA_VERSION)
         return from_table(table, path.name)
