@@ -1,7 +1,7 @@
-"""A file is a plug-in: `edgecnn/nets/architectures/dscnn.py` is the net `dscnn`, with nothing to register.
+"""Plug-ins, each a file: `edgecnn/nets/architectures/dscnn.py` is the net `dscnn`, and nothing registers it.
 
-A plug-in's name is its file's name with dashes for underscores. Its contract is the `Protocol` in
-the `__init__.py` of its folder.
+A plug-in's name is its file's name with dashes for underscores. The `Protocol` in the `__init__.py` of its folder is
+the contract it keeps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """All plug-ins of a kind ("nets", "data", "formats", "runtimes", "boards"), sorted."""
+    """Return the names of all plug-ins of a kind ("nets", "data", "formats", "runtimes", "boards"), sorted."""
     package = importlib.import_module(f"edgecnn.{kind}")
     return tuple(
         sorted(
@@ -31,7 +31,16 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def load(kind: str, name: str, noun: str) -> ModuleType:
-    """The plug-in's module; a UsageError lists the known ones when there is no `noun` of that name."""
+    """Import a plug-in's module.
+
+    Args:
+        kind: The package of plug-ins, below `edgecnn`.
+        name: The plug-in.
+        noun: What a plug-in of this kind is called in the error.
+
+    Raises:
+        UsageError: There is no such plug-in; the hint lists the known ones.
+    """
     known = names(kind)
     if name not in known:
         raise UsageError(f"There is no {noun} named {name!r}.", nearest(name, known))
@@ -39,9 +48,16 @@ def load(kind: str, name: str, noun: str) -> ModuleType:
 
 
 def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **given: Any) -> T:
-    """`function(**given, **options)`, with a PlanError for options its signature does not have.
+    """Call `function(**given, **options)` after checking the options against its signature.
 
-    `where` names the table the options come from, as in "[net] of dscnn-digits.toml".
+    Args:
+        function: A plug-in's function.
+        options: Keyword arguments that a user wrote.
+        where: The table that the options come from, such as "[net] of dscnn-digits.toml".
+        given: Keyword arguments that no option may replace.
+
+    Raises:
+        PlanError: An option is unknown, or its type differs from its default's.
     """
     parameters = inspect.signature(function).parameters
     known = [name for name in parameters if name not in given]

@@ -1,4 +1,4 @@
-"""Formats: a file here is a file format. Contract: `Format`."""
+"""Model file formats, each a plug-in in this folder that keeps the contract `Format`."""
 
 from __future__ import annotations
 
@@ -25,44 +25,58 @@ if TYPE_CHECKING:
 
 
 class Format(Protocol):
-    """What a file of this folder provides. `describe` needs no torch; `write` and `check` may."""
+    """What a format plug-in provides; `describe` needs no torch, `write` and `check` may."""
 
     SUFFIX: str
 
     OPERATORS: Reader | None
-    """What tells the operators of its files apart; None where nothing can."""
+    """Reads the operators of its files; None if that is not possible."""
 
     CUTTER: Cutter | None
-    """What cuts its files at an inner tensor; None where nothing can."""
+    """Cuts its files at an inner tensor; None if that is not possible."""
 
     def check(self) -> None:
         """Raise EnvironmentUnfit if this machine cannot write the format."""
         ...
 
     def write(self, model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
-        """Write `model` to `path`, labels and card inside."""
+        """Write `model` to `path`, with its labels and card inside."""
         ...
 
     def describe(self, path: Path, input_shape: Sequence[int] = ()) -> Description:
-        """Open the file and say what it is, with `input_shape` for the sizes of its input that are open.
+        """Open a file and describe it.
 
-        Raises ModelFileError if it is not of this format, UsageError if `input_shape` contradicts the file.
+        Args:
+            path: The file.
+            input_shape: Sizes for an input whose sizes the file leaves open.
+
+        Raises:
+            ModelFileError: The file is not of this format.
+            UsageError: `input_shape` contradicts the file.
         """
         ...
 
 
 def names() -> tuple[str, ...]:
-    """The formats there are, sorted."""
+    """Return the names of all formats, sorted."""
     return plugins.names("formats")
 
 
 def get(name: str) -> Format:
-    """The format of that name; a UsageError lists the known ones."""
+    """Return the format `name`.
+
+    Raises:
+        UsageError: There is no such format; the hint lists the known ones.
+    """
     return cast(Format, plugins.load("formats", name, "format"))
 
 
 def of(path: Path) -> str:
-    """The name of the format of a file. Raises ModelFileError if its content is no model's, or its name another's."""
+    """Return the name of a file's format.
+
+    Raises:
+        ModelFileError: Its content is no model's, or its suffix is another format's.
+    """
     known = ", ".join(get(name).SUFFIX for name in plugins.names("formats"))
     magic.require_file(path, f"`edgecnn export` writes {known} files under RUN/artifacts")
     name = magic.format_of(path)
@@ -75,12 +89,16 @@ def of(path: Path) -> str:
 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
-    """What a model file of any known format says of itself, with `input_shape` for sizes that it leaves open."""
+    """Describe a model file of any known format; `input_shape` sets the sizes that the file leaves open."""
     return get(of(path)).describe(path, input_shape)
 
 
 def require_sizes(path: Path, description: Description) -> Description:
-    """The description of a file that is to be run. Raises UsageError while a size of its input is open."""
+    """Return the description of a file that is about to be run.
+
+    Raises:
+        UsageError: A size of its input is open.
+    """
     spec = description.input
     if spec.open:
         tensor = f"its input {spec.name!r}"

@@ -69,8 +69,8 @@ class Model:
             top: How many classes to tell.
 
         Returns:
-            An Classification, for a batch a list of them: `label` and `score` of the best class, `top` with the best ones as
-            (label, score). A score is the softmax of the model's outputs.
+            A Classification, for a batch a list of them: `label` and `score` of the best class, and `top`, the best
+            ones as (label, score). A score is the softmax of the model's outputs.
 
         Raises:
             DataError: A picture cannot be read, or an array is no picture.

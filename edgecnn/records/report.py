@@ -1,9 +1,9 @@
-"""What was measured, with everything needed to judge it; its JSON is described by bench/report.schema.json.
+"""A bench's Report: what was measured, with everything needed to judge it.
 
-A Window is one fresh process that timed one file, a Count one that counted its instructions. A
-Measurement is one file on one runtime: all its windows and counts, its accuracy, its end-to-end time and
-their summary. A Report is the measurements of one board and one suite. An emulated board keeps no time,
-so what it measured has no field for one (TIMES).
+A Window is one fresh process that timed a file, a Count one that counted its instructions. A Measurement is one file on
+one runtime: its windows, counts, accuracy, end-to-end time and summary. A Report has the measurements of one board and
+one suite. An emulated board keeps no time, so its JSON lacks the fields in TIMES. The schema is in
+bench/report.schema.json.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ TIMES = frozenset({
     "end_to_end_decode_p50_ms",
 })
 # fmt: on
-"""Fields of a Measurement, its Summary and its Accuracy that the JSON has only where time was measured."""
+"""Fields of a Measurement, its Summary and its Accuracy that the JSON has only if time was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """One process: the file loaded once, run first, warmed up, then timed."""
+    """One process that loaded a file, ran it once, warmed up and then timed it."""
 
     import_ms: float
-    """Importing the engine, NumPy being there already; no model is involved."""
+    """Importing the engine, with NumPy already imported and no model involved."""
     init_ms: float
     """From the file's path to a session that is ready."""
     first_ms: float
     """The first inference."""
     times_ms: tuple[float, ...]
-    """Every steady inference in order: the graph alone, its input already in place."""
+    """Every steady inference in order: the graph alone, with its input already in place."""
     baseline_rss_bytes: int
     """Resident set size with the engine imported, before the file is loaded."""
     peak_rss_bytes: int
-    """Largest resident set size from then to the end of the window."""
+    """The largest resident set size from then to the end of the window."""
     process_cpu_s: float
-    """CPU time of this process over the timed part, of all its threads."""
+    """CPU time of all threads of this process over the timed part."""
     elapsed_s: float
     """Wall time of the timed part."""
     before: Condition
@@ -83,42 +83,43 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """One process: the file loaded once, run first, warmed up, then counted."""
+    """One process that loaded a file, ran it once, warmed up and then counted its instructions."""
 
     instructions: tuple[int, ...]
-    """Of one steady inference, each the mean of a few in a row; in user space, all threads of the runtime."""
+    """User-space instructions of one steady inference in all threads of the runtime, each a mean of a few
+    inferences."""
     baseline_rss_bytes: int
     """Resident set size with the engine imported, before the file is loaded."""
     peak_rss_bytes: int
-    """Largest resident set size from then to the end of the count."""
+    """The largest resident set size from then to the end of the count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Golden:
-    """The golden vectors run here, against the outputs they had where the file was exported."""
+    """The golden vectors run here, compared with their outputs on the machine that exported the file."""
 
     verdict: Literal["identical", "within", "different"]
     pictures: int
     values: int
     differing: int
     max_lsb: int | None
-    """Largest difference of an integer output, in its steps; None for a float one."""
+    """The largest difference of an integer output, in steps; None for a float output."""
     max_relative: float | None
-    """Largest difference of a float output by the largest magnitude; None for an integer one."""
+    """The largest difference of a float output over the largest magnitude; None for an integer output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Top-1 on labelled test pictures, one at a time."""
+    """Top-1 accuracy on labelled test pictures, run one at a time."""
 
     correct: int
     n: int
     classes_predicted: int
-    """Different classes among the answers; 1 is a model that does not look at the picture."""
+    """How many different classes were predicted; a model with 1 ignores the picture."""
     outputs_sha256: str
-    """Of all raw output tensors in order: equal on two machines when every bit is."""
+    """Digest of all raw output tensors in order: equal on two machines if every bit is."""
     elapsed_s: float | None = None
-    """From raw pixels to the last answer, all steps."""
+    """From raw pixels to the last answer, all steps included."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= self.n or not self.n:
@@ -127,20 +128,20 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class EndToEnd:
-    """An application's whole way: encoded bytes in memory -> decoded, resized, encoded, run -> class."""
+    """An application's whole path from encoded bytes in memory to the class: decode, resize, encode, run."""
 
     picture: str
-    """What one picture is: size and encoding."""
+    """Size and encoding of one picture."""
     pictures: int
-    """Different pictures, taken in turn."""
+    """How many different pictures take turns."""
     times_ms: tuple[float, ...]
     decode_ms: tuple[float, ...]
-    """The part of each that decoding and resizing took."""
+    """The part of each time that decoding and resizing took."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The few numbers of a Measurement; `edgecnn.records.summary` says how each comes about."""
+    """The few numbers by which a Measurement is quoted; `edgecnn.records.summary` computes them."""
 
     rounds: int = 0
     samples: int = 0
@@ -148,14 +149,14 @@ class Summary:
     p50_low_ms: float | None = None
     p50_high_ms: float | None = None
     p50_interval_percent: float | None = None
-    """What the interval holds the median with."""
+    """Coverage of the interval."""
     p90_ms: float | None = None
     p99_ms: float | None = None
     import_ms: float | None = None
     init_ms: float | None = None
     first_ms: float | None = None
     peak_rss_bytes: int | None
-    """Less the baseline; None where the emulator's own memory is in it."""
+    """Peak minus baseline; None if it includes the emulator's own memory."""
     top1_percent: float | None = None
     top1_low_percent: float | None = None
     top1_high_percent: float | None = None
@@ -163,7 +164,7 @@ class Summary:
     end_to_end_p50_ms: float | None = None
     end_to_end_decode_p50_ms: float | None = None
     instructions_p50: float | None = None
-    """Of one inference; None where nobody can count."""
+    """Instructions of one inference; None if they cannot be counted."""
     instructions_min: int | None = None
     instructions_max: int | None = None
     instructions_n: int | None = None
@@ -182,11 +183,11 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Validity:
-    """Whether the machine was fit while it measured (`edgecnn.pipeline.bench.validity`)."""
+    """Whether the machine was in a fit state to measure (`edgecnn.pipeline.bench.validity`)."""
 
     verdict: Literal["VALID", "DEGRADED", "INVALID"] = "VALID"
     reasons: tuple[str, ...] = ()
-    """As in "under-voltage in window 3"."""
+    """Such as "under-voltage in window 3"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +196,7 @@ class Measurement:
 
     file: str
     run: str | None
-    """The run it came from; None for a file made elsewhere."""
+    """The run it was exported from; None for a file made elsewhere."""
     sha256: str
     format: str
     precision: str
@@ -207,7 +208,7 @@ class Measurement:
     runtime_version: str
     num_threads: int
     preprocessing_assumed: bool
-    """True when no card says what the input takes: raw pixel values were fed."""
+    """True if no card says what the input takes, and raw pixel values were fed."""
     verdict: Verdict | None
     """The outcome of its check against the run, from its card."""
     summary: Summary
@@ -217,11 +218,11 @@ class Measurement:
     validity: Validity = Validity()
     counts: tuple[Count, ...] = ()
     target: str | None = None
-    """Whose int8 kernels an ONNX file was written for: "any" or "dotprod"."""
+    """Whose int8 kernels an ONNX file suits: "any" or "dotprod"."""
     golden: Golden | None = None
     """None for a file without golden vectors."""
     input_shape: tuple[int, ...] = ()
-    """Of the input it ran with; () in a report of an earlier version."""
+    """Shape of the input it ran with; () in an early report."""
 
     def __post_init__(self) -> None:
         if self.bytes < 1 or self.num_threads < 1 or min(self.planned_activation_peak_bytes, self.parameters) < 0:
@@ -229,7 +230,7 @@ class Measurement:
 
     @property
     def is_timed(self) -> bool:
-        """False for what an emulated board measured."""
+        """False if an emulated board measured it."""
         return bool(self.windows)
 
 
@@ -245,11 +246,11 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Warning:
-    """Something that limits what the numbers say, with the numbers that show it."""
+    """A limit to what the numbers say, with the numbers that show it."""
 
     kind: WarningKind
     file: str | None
-    """None when it concerns the whole report."""
+    """None if it concerns the whole report."""
     runtime: str | None
     sentence: str
     numbers: Mapping[str, float]
@@ -261,9 +262,9 @@ class Report:
 
     board: str
     date: str
-    """UTC, ISO 8601."""
+    """UTC, in ISO 8601."""
     command: str
-    """What to type to have it again."""
+    """The command that repeats it."""
     environment: Environment
     suite: Mapping[str, Any]
     """The suite as it was used, every key."""
@@ -271,16 +272,16 @@ class Report:
     failures: tuple[Failure, ...]
     warnings: tuple[Warning, ...]
     gates: tuple[Gate, ...] = ()
-    """How the suite's gates came out, one for each file and runtime that could be held against it."""
+    """Outcomes of the suite's gates, one for each file and runtime that a gate applies to."""
 
     def _repr_html_(self) -> str:
         """The measurements as a table, for a notebook: by name, so that no board is sent what writes it."""
         return str(importlib.import_module("edgecnn.records.notebook").html(self))
 
 
-def p50(one: Measurement) -> tuple[float, float, float]:
-    """(p50, low, high) in ms of a measurement that is timed."""
-    s = one.summary
+def p50(measurement: Measurement) -> tuple[float, float, float]:
+    """Return (p50, low, high) in ms of a timed measurement."""
+    s = measurement.summary
     assert s.p50_ms is not None
     assert s.p50_low_ms is not None
     assert s.p50_high_ms is not None
@@ -288,37 +289,37 @@ def p50(one: Measurement) -> tuple[float, float, float]:
 
 
 def to_table(report: Report) -> dict[str, Any]:
-    """The report as JSON takes it."""
+    """Return the report as JSON tables."""
     table = dataclasses.asdict(report)
     table["environment"] = environment.to_table(report.environment)
     table["measurements"] = [
-        whole if one.is_timed else _without_times(whole)
-        for one, whole in zip(report.measurements, table["measurements"], strict=True)
+        row if measurement.is_timed else _without_times(row)
+        for measurement, row in zip(report.measurements, table["measurements"], strict=True)
     ]
     return {"schema_version": SCHEMA_VERSION, **table}
 
 
 def to_json(report: Report) -> str:
-    """The report as text: a key a line, and each list of numbers on one line."""
+    """Return the report as JSON text, with each list of numbers on one line."""
     text = documents.to_file(to_table(report), Path("the report"))
     # A line break cannot stand inside a JSON string, so only lists are matched.
     return re.sub(r"\[\n[-+0-9.eE,\s]+\]", lambda match: " ".join(match[0].split()), text)
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the report as JSON, atomically. Raises OutputError."""
+    """Write the report as JSON, atomically."""
     files.write_text(path, to_json(report))
 
 
 def read(path: Path) -> Report:
-    """The report `write` wrote. Raises UsageError if the file is something else."""
+    """Read a report that `write` wrote; raise UsageError for anything else."""
     with KIND.expected(path):
         table = documents.versioned(path, SCHEMA_VERSION)
         return from_table(table, path.name)
 
 
 def from_table(table: Mapping[str, Any], where: str = "a report") -> Report:
-    """The report whose `to_table` this is."""
+    """Build a report from what `to_table` returned."""
     fields = {key: value for key, value in table.items() if key != "schema_version"}
     return config.build(Report, {**fields, "environment": environment.from_table(table.get("environment"))}, where)
 

@@ -1,4 +1,4 @@
-"""A TFLite file as a `Graph`."""
+"""The outline of a TFLite file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, operator_nam
 
 
 def read(path: Path) -> Graph:
-    """The graph of a file that `formats.describe` could read; of several subgraphs the first."""
+    """Read the first subgraph of a file that `formats.describe` can read."""
     from ai_edge_litert import schema_py_generated as schema
 
     data = path.read_bytes()
@@ -29,15 +29,15 @@ def read(path: Path) -> Graph:
 
     operators = tuple(
         Operator(
-            name=next(iter(names(one.outputs)), operator_name(model, one)),
-            kind=operator_name(model, one),
-            reads=names(one.inputs),
-            writes=names(one.outputs),
-            is_float=computes_in_float(model, graph, one),
-            is_coder=runs_as_coder(model, graph, one),
+            name=next(iter(names(operator.outputs)), operator_name(model, operator)),
+            kind=operator_name(model, operator),
+            reads=names(operator.inputs),
+            writes=names(operator.outputs),
+            is_float=computes_in_float(model, graph, operator),
+            is_coder=runs_as_coder(model, graph, operator),
         )
-        for one in graph.operators
-        if names(one.inputs)
+        for operator in graph.operators
+        if names(operator.inputs)
     )
     return Graph(
         operators=operators,
@@ -56,27 +56,27 @@ def _name(tensor: Any, index: int) -> str:
 
 
 def _dynamic(graph: Any) -> list[str]:
-    found = []
+    lines = []
     for index in graph.inputs:
         tensor = graph.tensors[index]
         signature = tensor.shapeSignature if tensor.shapeSignature is not None else ()
         sizes = signature if len(signature) else (tensor.shape if tensor.shape is not None else ())
-        found += [f"input {_name(tensor, index)}, dimension {i}" for i, size in enumerate(sizes) if size < 1]
-    return found
+        lines += [f"input {_name(tensor, index)}, dimension {i}" for i, size in enumerate(sizes) if size < 1]
+    return lines
 
 
 def _foreign(model: Any, graph: Any) -> list[str]:
-    found = []
+    foreign = []
     for operator in graph.operators:
         code = model.operatorCodes[operator.opcodeIndex]
         name = operator_name(model, operator)
         if code.customCode or name.startswith(("OPERATOR_", "CUSTOM")):
-            found.append(name)
-    return found
+            foreign.append(name)
+    return foreign
 
 
 def _depthwise(model: Any, graph: Any) -> list[Depthwise]:
-    found = []
+    layers = []
     for operator in graph.operators:
         if operator_name(model, operator) != "DEPTHWISE_CONV_2D":
             continue
@@ -91,11 +91,11 @@ def _depthwise(model: Any, graph: Any) -> list[Depthwise]:
             signed = stored.astype(np.int32) - int(numbers.zeroPoint[0])
         largest = np.abs(signed.reshape(-1, channels)).max(0)
         output = graph.tensors[operator.outputs[0]]
-        found.append(
+        layers.append(
             Depthwise(
                 name=_name(output, operator.outputs[0]),
                 scales=len(numbers.scale),
                 largest=tuple(largest.tolist()),
             )
         )
-    return found
+    return layers

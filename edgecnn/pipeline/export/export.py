@@ -1,15 +1,15 @@
-"""`edgecnn export`: a Run in, Artifacts out, each described as it is and checked against the run.
+"""`edgecnn export`: turn a Run into Artifacts, each described and checked against the run.
 
 runs/<name>/artifacts/
     <name>-<precision>.<onnx|tflite>    the files; what is not the default is named: `-full`, `-dotprod`, `-uint8io`
     <file>.json                         the card of each, with the verdict of its check
-    labels.txt                          one class a line
+    labels.txt                          one class per line
     calibration.json                    which training pictures the int8 ranges come from
     golden.npz                          test pictures and the exact output tensor of every file
-    rescue.json, .md, .png              with --rescue: what each rung of the ladder bought, and what it costs
+    rescue.json, .md, .png              with --rescue: what each rung of the ladder gained, and what it costs
 
-All is written to a hidden folder first, which takes the place of artifacts/ in one step when it is whole and checked:
-a failure, or a kill at any moment, changes nothing.
+Everything is written to a hidden folder first, which replaces artifacts/ in one step once it is complete and checked. A
+failure, or a kill at any moment, changes nothing.
 """
 
 from __future__ import annotations
@@ -42,13 +42,15 @@ from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import EXPORT_LOCK, Run
 
 GOLDEN = 32
-"""Test pictures whose outputs travel with the files."""
+"""How many test pictures and their outputs accompany the files."""
 
 
 def export(run: Run, plan: ExportPlan) -> list[Artifact]:
-    """Write, describe and check every file of the plan; with `rescue` int8 is what the ladder's climb has chosen.
+    """Write, describe and check every file of the plan; with `rescue`, int8 is what the ladder chooses.
 
-    Raises EnvironmentUnfit before any work if a format cannot be written here.
+    Raises:
+        EnvironmentUnfit: A format cannot be written here; it is raised before any work.
+        RunError: The data set is not the run's, or the run's weights have changed.
     """
     for name in plan.format:
         formats.get(name).check()
@@ -65,36 +67,37 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
             seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
         exportable, prices = _prepared(run, splits, plan)
         reference = check.reference_logits(run, splits.test.images)
-        made: list[Artifact] = []
+        made_files: list[Artifact] = []
         values: dict[str, npt.NDArray[Any]] = {}
         for precision in plan.precision:
             for name in plan.format:
-                made.append(_named(quantize.write(exportable, name, precision, plan, folder, "draft"), run, plan))
-                values[made[-1].name] = check.outputs(made[-1], splits.test.images)
-        made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
-        for one in made:
-            artifacts.write_card(one)
-        _write_companions(exportable, made, values, splits.test, folder)
+                made_files.append(_named(quantize.write(exportable, name, precision, plan, folder, "draft"), run, plan))
+                values[made_files[-1].name] = check.outputs(made_files[-1], splits.test.images)
+        made_files = [_checked(artifact, made_files, values, splits.test, reference, plan) for artifact in made_files]
+        for artifact in made_files:
+            artifacts.write_card(artifact)
+        _write_companions(exportable, made_files, values, splits.test, folder)
         if prices is not None:
-            _write_prices(prices, made, folder)
-    return [dataclasses.replace(one, path=run.artifacts / one.name) for one in made]
+            _write_prices(prices, made_files, folder)
+    return [dataclasses.replace(artifact, path=run.artifacts / artifact.name) for artifact in made_files]
 
 
 def _with_last_epochs(plan: ExportPlan, run: Run) -> ExportPlan:
-    """The plan with the rung that the run's recipe asks for, unless it names rungs itself or looks for some."""
+    """Add the rung that the run's recipe asks for, unless the plan names rungs or looks for some."""
     if not run.recipe.qat_epochs or plan.rungs or plan.rescue != "off" or "int8" not in plan.precision:
         return plan
     return dataclasses.replace(plan, rungs={"qat": {"epochs": run.recipe.qat_epochs}})
 
 
 def judge(made: Sequence[Artifact], strict: bool = False) -> None:
-    """The gate, once the files are written and shown.
+    """Apply the gate, once the files are written and shown.
 
-    Raises GateFailed that names every file that failed its check; with `strict` Undecided for one whose check cannot
-    tell, which is a warning otherwise.
+    Raises:
+        GateFailed: Files failed their check; the sentence names them all.
+        Undecided: With `strict`, a check cannot tell; otherwise that is a warning.
     """
     settling.settle(
-        [verdicts.gate(one.name, one.verdict) for one in made if one.verdict is not None],
+        [verdicts.gate(artifact.name, artifact.verdict) for artifact in made if artifact.verdict is not None],
         strict,
         "--rescue looks for what mends int8; a larger --max-drop accepts it",
         "more pictures would tell: a larger test split",
@@ -107,7 +110,7 @@ def show_prices(run: Run) -> None:
 
 
 def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
-    """Named by the precision the file has, not the one that was asked for."""
+    """Return the name of a file, by the precision that it has, which may not be the one requested."""
     marks = [run.name, description.precision]
     of_onnx = description.format == "onnx"
     if description.precision.startswith("int8"):
@@ -136,19 +139,19 @@ def _named(draft: Artifact, run: Run, plan: ExportPlan) -> Artifact:
 
 
 def _checked(
-    one: Artifact,
-    all_made: list[Artifact],
+    artifact: Artifact,
+    all_files: list[Artifact],
     values: dict[str, npt.NDArray[Any]],
     test: Split,
     reference: npt.NDArray[np.float32],
     plan: ExportPlan,
 ) -> Artifact:
-    """With its verdict and, for an int8 file, its parity with the other format's."""
-    logits = artifacts.decode(values[one.name], one.description.output)
+    """Return the artifact with its verdict and, for an int8 file, its parity with the other format's file."""
+    logits = artifacts.decode(values[artifact.name], artifact.description.output)
     verdict = verdicts.judge(logits, reference, test.labels, plan.max_drop)
-    others = (other for other in all_made if other.description.format != one.description.format)
-    parities = (verdicts.parity(one, other, values[one.name], values[other.name]) for other in others)
-    return dataclasses.replace(one, verdict=verdict, parity=next((p for p in parities if p is not None), None))
+    others = (other for other in all_files if other.description.format != artifact.description.format)
+    parities = (verdicts.parity(artifact, other, values[artifact.name], values[other.name]) for other in others)
+    return dataclasses.replace(artifact, verdict=verdict, parity=next((p for p in parities if p is not None), None))
 
 
 def _write_companions(
@@ -160,22 +163,24 @@ def _write_companions(
     chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))
     golden = {"images": test.images[chosen], "labels": test.labels[chosen]}
     golden |= _kept_golden(model.run.artifacts, golden["images"])
-    golden |= {one.name: values[one.name][chosen] for one in made}
+    golden |= {artifact.name: values[artifact.name][chosen] for artifact in made}
     stream = io.BytesIO()
     np.savez(stream, **golden)
     files.write_bytes(folder / "golden.npz", stream.getvalue())
 
 
 def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None:
-    rescued = [one for one in made if one.description.precision.startswith("int8")]
-    whole = dataclasses.replace(prices, verdicts={one.name: one.verdict for one in rescued if one.verdict is not None})
-    price_list.write(whole, folder / price_list.FILE)
-    files.write_text(folder / price_list.PAGE, present.markdown(whole))
-    present.draw(whole, folder / price_list.PICTURE)
+    rescued = [artifact for artifact in made if artifact.description.precision.startswith("int8")]
+    checked = dataclasses.replace(
+        prices, verdicts={artifact.name: artifact.verdict for artifact in rescued if artifact.verdict is not None}
+    )
+    price_list.write(checked, folder / price_list.FILE)
+    files.write_text(folder / price_list.PAGE, present.markdown(checked))
+    present.draw(checked, folder / price_list.PICTURE)
 
 
 def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
-    """The outputs of files of an earlier export that are still there."""
+    """Return the outputs of files from earlier exports that still exist."""
     try:
         old = arrays.read(folder / "golden.npz")
     except Unreadable:

@@ -1,4 +1,4 @@
-"""What each try costs: its latency on the board, in fresh processes that take turns; instructions without a clock."""
+"""The price of each try: its latency on the board, in fresh processes that take turns, or its instructions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from edgecnn.records.report import Count, Summary, Window
 from edgecnn.records.summary import summarise
 
 ROUNDS = 6
-"""Fresh processes a file: the fewest whose median has a 95 % interval."""
+"""Fresh processes per file: the fewest whose median has a 95 % interval."""
 TIMING = Timing(warmup_runs=20, num_runs=10, min_secs=0.05)
 COUNTING = Counting(num_counts=10, least_instructions=1_000_000)
 
 
 def require(board: str, runtime: str) -> Environment:
-    """The board's facts. Raises what would make a long climb vain.
+    """Check that the board can measure, before a long climb, and return its facts.
 
-    MissingPackage if it lacks the runtime, UsageError if it neither keeps time nor counts instructions.
+    Raises:
+        MissingPackage: The board lacks the runtime.
+        UsageError: The board neither keeps time nor counts instructions.
     """
     with boards.open_board(board) as machine:
         if not machine.keeps_time and not machine.counts_instructions:
@@ -40,11 +42,11 @@ def require(board: str, runtime: str) -> Environment:
 
 
 def price(files: Sequence[Artifact], board: str, runtime: str) -> list[Summary]:
-    """What one inference of each file costs on the board, one thread. Raises what the board does."""
+    """Measure one inference of each file on the board, with one thread."""
     windows: list[list[Window]] = [[] for _ in files]
     counts: list[list[Count]] = [[] for _ in files]
     with boards.open_board(board) as machine, console.progress("timing", ROUNDS * len(files)) as advance:
-        for round_ in range(ROUNDS if machine.keeps_time else 1):  # counts repeat
+        for round_ in range(ROUNDS if machine.keeps_time else 1):  # counts are the same in every process
             for i in boards.in_turns(range(len(files)), round_):
                 _measure(machine, files[i], runtime, windows[i], counts[i])
                 advance(1)

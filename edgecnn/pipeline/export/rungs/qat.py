@@ -1,4 +1,4 @@
-"""qat: a few epochs of training under int8 rounding (`export/qat.py`). It costs training, and nothing on the device."""
+"""qat: train for a few epochs under int8 rounding (`export/qat.py`); it costs training, but nothing on the device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TITLE = "A few epochs of training under int8 rounding."
 
 
 def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
-    """As many epochs as the plan allows."""
+    """Try as many epochs as the plan allows."""
     if scheme.plan.qat_epochs:
         yield {"epochs": scheme.plan.qat_epochs}
 
@@ -24,7 +24,12 @@ def label(options: Options) -> str:
 
 
 def apply(scheme: Scheme, *, epochs: int = 1) -> Scheme:
-    """epochs: passes over the training pictures."""
+    """Train under int8 rounding.
+
+    Args:
+        scheme: The scheme to change.
+        epochs: Passes over the training pictures.
+    """
     if epochs < 1:
         raise PlanError(f"[rungs.qat] epochs = {epochs} should be at least 1.")
     return dataclasses.replace(scheme, trained=qat.train(scheme, epochs))
