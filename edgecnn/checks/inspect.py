@@ -15,7 +15,7 @@ from edgecnn.common.escapes import say
 from edgecnn.errors import UsageError
 from edgecnn.records import notebook, plans, resolve
 from edgecnn.records.artifact import Description, TensorSpec
-from edgecnn.records.notebook import Table
+from edgecnn.records.notebook import HtmlTable
 from edgecnn.records.recipe import Recipe
 from edgecnn.records.resolve import Target
 from edgecnn.records.run import Run, Taken, is_run
@@ -125,11 +125,11 @@ def to_json(inspected: Anatomy | ModelFile) -> str:
     return documents.to_json(dataclasses.asdict(whole))
 
 
-def tables(inspected: Anatomy | ModelFile) -> list[Table]:
+def tables(inspected: Anatomy | ModelFile) -> list[HtmlTable]:
     """The same for a notebook."""
     if isinstance(inspected, ModelFile):
-        return [Table(inspected.name, (), [*file_facts(inspected.name, inspected.description).items()])]
-    return [Table(_title(inspected), *layer_table(inspected))]
+        return [HtmlTable(inspected.name, (), [*file_facts(inspected.name, inspected.description).items()])]
+    return [HtmlTable(_title(inspected), *layer_table(inspected))]
 
 
 def of_recipe(recipe: Recipe, dense_input: tuple[int, int, int]) -> Anatomy:

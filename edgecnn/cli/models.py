@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -215,9 +216,17 @@ def compare(
     as_json: o.JSON = False,
 ) -> None:
     """Compare two bench reports: what is worse, by how much, and what could have been told at all."""
+    from edgecnn.common import documents
     from edgecnn.pipeline.bench import compare as verb
+    from edgecnn.pipeline.bench import compare_table
+    from edgecnn.records import report
 
-    verb.main(a, b, across, as_json, strict)
+    comparison = verb.compare(report.read(a), report.read(b), across)
+    if as_json:
+        say(documents.to_json(dataclasses.asdict(comparison)))
+    else:
+        compare_table.show(comparison)
+    verb.judge(comparison, strict)
 
 
 def _training_keys(

@@ -26,7 +26,7 @@ class CutOff(NotWire):
         self.needed = needed
 
 
-class Field(NamedTuple):
+class WireField(NamedTuple):
     """One field of a message; its content lies from `start` to `end`."""
 
     number: int
@@ -39,7 +39,7 @@ class Field(NamedTuple):
     """The number in a VARINT field; 0 for other types."""
 
 
-def fields(data: Data, start: int = 0, end: int | None = None) -> Iterator[Field]:
+def fields(data: Data, start: int = 0, end: int | None = None) -> Iterator[WireField]:
     """Yield the fields of the message between `start` and `end`, in order.
 
     Raises:
@@ -64,7 +64,7 @@ def fields(data: Data, start: int = 0, end: int | None = None) -> Iterator[Field
             raise NotWire("a field has the number 0")
         if place > end:
             raise CutOff(number, place)
-        yield Field(number, wire_type, begin, first, place, value)
+        yield WireField(number, wire_type, begin, first, place, value)
 
 
 def nested(number: int, content: bytes) -> bytes:

@@ -30,7 +30,7 @@ MB = 1_000_000
 
 
 @dataclass(frozen=True)
-class Source:
+class Download:
     """A published file."""
 
     url: str
@@ -55,7 +55,7 @@ class Content:
     """In bytes."""
 
 
-def read(source: Source, path: Path, hint: str) -> bytes:
+def read(source: Download, path: Path, hint: str) -> bytes:
     """Return the unpacked content of the file at `path`.
 
     Raises:
@@ -93,7 +93,7 @@ def _at_most(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytes:
     return b"".join(parts)
 
 
-def read_or_download(source: Source, folder: Path, hint: str, elsewhere: Path | None = None) -> bytes:
+def read_or_download(source: Download, folder: Path, hint: str, elsewhere: Path | None = None) -> bytes:
     """Return the content of a file from a folder, or else download it.
 
     A broken file in `folder` is removed, with a warning, and downloaded again.
@@ -120,7 +120,7 @@ def read_or_download(source: Source, folder: Path, hint: str, elsewhere: Path | 
     return download(source, path, hint)
 
 
-def download(source: Source, path: Path, hint: str) -> bytes:
+def download(source: Download, path: Path, hint: str) -> bytes:
     """Download a file to `path`, which appears only when it is whole and verified, and return its unpacked content.
 
     Raises:
@@ -151,7 +151,7 @@ class _StayEncrypted(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _transfer(source: Source, out: BinaryIO, hint: str) -> str:
+def _transfer(source: Download, out: BinaryIO, hint: str) -> str:
     """Write the content of the source's url to `out`, at most as many bytes as were published; return its sha256."""
 
     # Errors of the network and of the disk are both OSErrors, so each `try` holds a call to the network only.

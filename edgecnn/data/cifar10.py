@@ -40,7 +40,7 @@ def load(path: str = "") -> tuple[Split, Split]:
         DataError: the archive is missing or broken.
         EnvironmentUnfit: it cannot be downloaded.
     """
-    source = _fetch.Source(URL, SHA256, ARCHIVE_BYTES)
+    source = _fetch.Download(URL, SHA256, ARCHIVE_BYTES)
     if path:
         place = Path(path).expanduser()
         place = place / source.name if place.is_dir() else place

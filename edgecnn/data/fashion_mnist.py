@@ -79,7 +79,7 @@ def _split(part: str, path: str) -> Split:
 
 def _content(name: str, path: str) -> bytes:
     (sha256, size), content = FILES[name]
-    source = _fetch.Source(f"{SITE}/{name}.gz", sha256, size, content)
+    source = _fetch.Download(f"{SITE}/{name}.gz", sha256, size, content)
     if path:
         hint = "the option path names the folder of the four Fashion-MNIST .gz files"
         return _fetch.read(source, Path(path).expanduser() / source.name, hint)

@@ -13,6 +13,8 @@ from edgecnn.formats._operators import MOVES as MOVES
 from edgecnn.formats._operators import WEIGHTED as WEIGHTED
 from edgecnn.formats._operators import Operator as Operator
 from edgecnn.formats._operators import Reader as Reader
+from edgecnn.formats._outline import Outline as Outline
+from edgecnn.formats._outline import OutlineOperator as OutlineOperator
 from edgecnn.formats._source import Source as Source
 from edgecnn.formats._tensors import Cutter as Cutter
 from edgecnn.formats._tensors import Inner as Inner

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHOWN = 4
-"""How many names a sentence lists before it counts the rest."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Operator:
+class OutlineOperator:
     """An operator that runs; those that a runtime folds away when it loads the file are left out."""
 
     name: str
@@ -36,10 +33,10 @@ class Depthwise:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Graph:
+class Outline:
     """What the checks of `file` examine."""
 
-    operators: tuple[Operator, ...]
+    operators: tuple[OutlineOperator, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     dynamic: tuple[str, ...]
@@ -58,11 +55,11 @@ class Graph:
     """Its weights are constant fills in place of learnt values: a file to test a runtime with."""
 
     @property
-    def transposes(self) -> tuple[Operator, ...]:
+    def transposes(self) -> tuple[OutlineOperator, ...]:
         return tuple(operator for operator in self.operators if operator.kind.lower() == "transpose")
 
     @property
-    def coders(self) -> tuple[Operator, ...]:
+    def coders(self) -> tuple[OutlineOperator, ...]:
         return tuple(operator for operator in self.operators if operator.is_coder)
 
     def unread(self) -> tuple[str, ...]:
@@ -73,9 +70,9 @@ class Graph:
         ]
         return tuple([name for name in self.inputs if name not in read] + idle)
 
-    def islands(self) -> tuple[tuple[Operator, ...], ...]:
+    def islands(self) -> tuple[tuple[OutlineOperator, ...], ...]:
         """Group float operators that feed each other, keeping their order."""
-        groups: list[list[Operator]] = []
+        groups: list[list[OutlineOperator]] = []
         for operator in (operator for operator in self.operators if operator.is_float):
             touching = [group for group in groups if _touch(operator, group)]
             groups = [group for group in groups if group not in touching]
@@ -83,17 +80,6 @@ class Graph:
         return tuple(tuple(group) for group in groups)
 
 
-def _touch(operator: Operator, group: Sequence[Operator]) -> bool:
+def _touch(operator: OutlineOperator, group: Sequence[OutlineOperator]) -> bool:
     values = {*operator.reads, *operator.writes}
     return any(not values.isdisjoint((*member.reads, *member.writes)) for member in group)
-
-
-def named(operators: Sequence[Operator]) -> str:
-    """Join the names of the first few operators, and count the rest."""
-    return listed([operator.name for operator in operators])
-
-
-def listed(words: Sequence[str]) -> str:
-    """Join the first few words, and count the rest."""
-    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + rest

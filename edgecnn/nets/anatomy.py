@@ -53,7 +53,7 @@ class Size(NamedTuple):
     """For one image."""
 
 
-class Field(NamedTuple):
+class ReceptiveField(NamedTuple):
     """Receptive field and cumulative stride in pixels.
 
     They follow the recurrence of Araujo, Norris and Sim, 2019, Distill, "Computing Receptive Fields of Convolutional
@@ -63,15 +63,15 @@ class Field(NamedTuple):
     size: int | None
     stride: int | None
 
-    def through(self, kernel: int, stride: int) -> Field:
+    def through(self, kernel: int, stride: int) -> ReceptiveField:
         """Return the field after a layer with that kernel and stride."""
         if self.size is None or self.stride is None:
             return self
-        return Field(self.size + (kernel - 1) * self.stride, self.stride * stride)
+        return ReceptiveField(self.size + (kernel - 1) * self.stride, self.stride * stride)
 
 
-PIXEL = Field(1, 1)
-EVERYWHERE = Field(None, None)
+PIXEL = ReceptiveField(1, 1)
+EVERYWHERE = ReceptiveField(None, None)
 
 
 def layers(net: nn.Module, input_shape: tuple[int, ...]) -> list[Layer]:
@@ -110,7 +110,7 @@ def _layers(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> list[Layer]:
     """Return the layers of a traced net."""
     ShapeProp(graph).propagate(torch.empty(1, *input_shape, device="meta"))
     modules = dict(graph.named_modules())
-    fields: dict[fx.Node, Field] = {}
+    fields: dict[fx.Node, ReceptiveField] = {}
     in_order: list[Layer] = []
     for node in graph.graph.nodes:
         if node.op == "placeholder":
@@ -146,13 +146,13 @@ def _trace(net: nn.Module) -> fx.GraphModule:
     return fx.symbolic_trace(copy.deepcopy(net).to("meta").eval())
 
 
-def _joined(fields: list[Field]) -> Field:
+def _joined(fields: list[ReceptiveField]) -> ReceptiveField:
     """Return the field of an operator whose inputs have these fields."""
     sizes = [field.size for field in fields if field.size is not None]
     strides = [field.stride for field in fields if field.stride is not None]
     if len(sizes) < len(fields):
         return EVERYWHERE
-    return Field(max(sizes, default=None), max(strides, default=None))
+    return ReceptiveField(max(sizes, default=None), max(strides, default=None))
 
 
 def _folds_into(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Conv2d | None:
@@ -166,7 +166,9 @@ def _folds_into(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Conv2d | Non
     return module if isinstance(module, nn.Conv2d) else None
 
 
-def _module(node: fx.Node, modules: dict[str, nn.Module], before: Field) -> tuple[Field, Layer | None]:
+def _module(
+    node: fx.Node, modules: dict[str, nn.Module], before: ReceptiveField
+) -> tuple[ReceptiveField, Layer | None]:
     """Return the field after a module, and its layer if it is listed."""
     module = modules[str(node.target)]
     parameters = sum(parameter.numel() for parameter in module.parameters())
@@ -192,7 +194,7 @@ def _module(node: fx.Node, modules: dict[str, nn.Module], before: Field) -> tupl
     return before, None
 
 
-def _function(node: fx.Node, before: Field, branches: int) -> tuple[Field, Layer | None]:
+def _function(node: fx.Node, before: ReceptiveField, branches: int) -> tuple[ReceptiveField, Layer | None]:
     """Return the field after a function or method, and its layer if it is listed."""
     # Not all_input_nodes, which names a tensor once that is both query and key.
     sources = [source for source in (*node.args, *node.kwargs.values()) if isinstance(source, fx.Node)]
@@ -216,7 +218,7 @@ def _shape(node: fx.Node) -> tuple[int, ...]:
     return tuple(node.meta["tensor_meta"].shape[1:])
 
 
-def _layer(node: fx.Node, kind: str, field: Field, parameters: int = 0, macs: int = 0) -> Layer:
+def _layer(node: fx.Node, kind: str, field: ReceptiveField, parameters: int = 0, macs: int = 0) -> Layer:
     if node.op in ("call_module", "get_attr"):
         name = str(node.target)
     else:

@@ -32,7 +32,7 @@ SCALE_EQUIVARIANT = {
 
 
 @dataclass(frozen=True)
-class Link:
+class Edge:
     """Two layers with only scale-equivariant operators between them, of which the first feeds only the second."""
 
     source: str
@@ -81,7 +81,7 @@ def bias_of(graph: GraphModule, node: Node) -> Tensor | None:
     return tensor
 
 
-def links(graph: GraphModule) -> list[Link]:
+def links(graph: GraphModule) -> list[Edge]:
     """Return all pairs of layers whose channels can be scaled up in one and down in the other, in running order."""
     pairs = []
     for name, node in layers(graph).items():
@@ -94,7 +94,7 @@ def links(graph: GraphModule) -> list[Link]:
             step = _only_user(step)
         target = layer_of(step) if step is not None else None
         if target is not None:
-            pairs.append(Link(name, target, norm, norm_eps))
+            pairs.append(Edge(name, target, norm, norm_eps))
     return pairs
 
 

@@ -25,7 +25,7 @@ MADE_BY = {
 
 
 @dataclass(frozen=True)
-class Table:
+class HtmlTable:
     """Cells as they are shown, by whoever they were written."""
 
     title: str
@@ -36,11 +36,11 @@ class Table:
 
 def html(record: object) -> str:
     """The tables of a record as HTML, every text of it escaped."""
-    tables: Sequence[Table] = importlib.import_module(MADE_BY[type(record).__name__]).tables(record)
+    tables: Sequence[HtmlTable] = importlib.import_module(MADE_BY[type(record).__name__]).tables(record)
     return "".join(map(_html, tables))
 
 
-def _html(table: Table) -> str:
+def _html(table: HtmlTable) -> str:
     head = f"<thead>{_row(table.head, 'th')}</thead>" if table.head else ""
     body = "".join(_row(row, "td") for row in table.rows)
     return f"<table><caption>{_text(table.title)}</caption>{head}<tbody>{body}</tbody></table>"

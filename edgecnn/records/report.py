@@ -245,7 +245,7 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warning:
+class ReportWarning:
     """A limit to what the numbers say, with the numbers that show it."""
 
     kind: WarningKind
@@ -270,7 +270,7 @@ class Report:
     """The suite as it was used, every key."""
     measurements: tuple[Measurement, ...]
     failures: tuple[Failure, ...]
-    warnings: tuple[Warning, ...]
+    warnings: tuple[ReportWarning, ...]
     gates: tuple[Gate, ...] = ()
     """Outcomes of the suite's gates, one for each file and runtime that a gate applies to."""
 

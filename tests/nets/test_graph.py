@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgecnn.nets import graph, layers
-from edgecnn.nets.graph import Link
+from edgecnn.nets.graph import Edge
 from edgecnn.pipeline.export.rungs import equalisation
 
 SHAPE = (2, 8, 8)
@@ -41,7 +41,7 @@ def chain(middle: nn.Module, seed: int = 0) -> nn.Module:
 
 
 @functools.cache
-def the_pair(name: str) -> Link:
+def the_pair(name: str) -> Edge:
     (pair,) = equalisation.pairs(chain(IN_BETWEEN[name][0]), SHAPE)
     return pair
 

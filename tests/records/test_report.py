@@ -24,8 +24,8 @@ from edgecnn.records.report import (
     Golden,
     Measurement,
     Report,
+    ReportWarning,
     Summary,
-    Warning,
     Window,
 )
 
@@ -125,7 +125,7 @@ def test_any_times_and_any_name_survive_and_obey(rounds: list[list[float]], name
         Accuracy,
         EndToEnd,
         Failure,
-        Warning,
+        ReportWarning,
         Environment,
         Condition,
         Verdict,

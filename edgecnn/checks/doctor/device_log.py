@@ -22,7 +22,7 @@ LARGEST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Answers:
+class LoggedAnswers:
     """A device's answers to images of a folder."""
 
     paths: tuple[Path, ...]
@@ -32,7 +32,7 @@ class Answers:
     """(N,) the softmax of the answered class; None unless all lines have a score from 0 to 1."""
 
 
-def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> Answers:
+def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> LoggedAnswers:
     """Read a log and match each answer with its image, by the end of its path or else by its file name.
 
     Args:
@@ -66,7 +66,7 @@ def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> Answer
         scores.append(score)
     values = np.array(scores)
     usable = len(values) > 0 and bool(np.isfinite(values).all()) and 0 <= values.min() <= values.max() <= 1
-    return Answers(tuple(paths), np.array(called, np.int64), values if usable else None)
+    return LoggedAnswers(tuple(paths), np.array(called, np.int64), values if usable else None)
 
 
 def _rows(path: Path) -> list[tuple[int, tuple[str, str, float]]]:

@@ -11,11 +11,11 @@ import numpy as np
 from edgecnn import formats
 from edgecnn.checks.doctor import model as answers
 from edgecnn.checks.doctor import operators, promises
-from edgecnn.checks.doctor.finding import Finding, Level
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.finding import Finding, Level, listed, named
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import magic, scratch
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
-from edgecnn.formats._outline import Graph, listed, named
+from edgecnn.formats import Outline
 from edgecnn.formats.onnx import outline as onnx_graph
 from edgecnn.formats.tflite import outline as tflite_graph
 from edgecnn.onboard import c_array
@@ -74,7 +74,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
         return  # several inputs are reported above, and cannot be fed here
     yield from _reading(description.output)
     try:
-        model = Model(path, description)
+        model = TestedModel(path, description)
     except MissingPackage as error:
         yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=error.hint)
         return
@@ -92,7 +92,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
             yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=mend)
 
 
-def _graph(path: Path, description: Description) -> Graph:
+def _graph(path: Path, description: Description) -> Outline:
     if description.format == "onnx":
         return onnx_graph.read(path)
     if description.format == "tflite":
@@ -163,7 +163,7 @@ def _classes(description: Description, outputs: int) -> int | None:
     return math.prod(sizes)
 
 
-def _places(graph: Graph, description: Description) -> Iterator[Finding]:
+def _places(graph: Outline, description: Description) -> Iterator[Finding]:
     """Report weights outside the file, open sizes, values nobody reads, several inputs or outputs."""
     if graph.outside_files:
         evidence = f"{graph.outside_bytes:,} bytes of weights lie in {', '.join(graph.outside_files)}"
@@ -195,7 +195,7 @@ def _places(graph: Graph, description: Description) -> Iterator[Finding]:
         yield Finding(level="note", subject="inputs", evidence=evidence, mend="export it with one input to measure it")
 
 
-def _cost(graph: Graph, takes_pictures: bool) -> Iterator[Finding]:
+def _cost(graph: Outline, takes_pictures: bool) -> Iterator[Finding]:
     """Report operators that compute nothing: transposes, quantize and dequantize operators."""
     if graph.transposes:
         first = graph.transposes[0]
@@ -213,7 +213,7 @@ def _cost(graph: Graph, takes_pictures: bool) -> Iterator[Finding]:
         yield Finding(level="warn" if doubled else "note", subject="coders", evidence=evidence, mend=mend)
 
 
-def _islands(graph: Graph, description: Description) -> Iterator[Finding]:
+def _islands(graph: Outline, description: Description) -> Iterator[Finding]:
     """Report groups of float operators inside an int8 file."""
     islands = graph.islands()
     if not islands or not description.precision.startswith("int8"):
@@ -228,7 +228,7 @@ def _islands(graph: Graph, description: Description) -> Iterator[Finding]:
     yield Finding(level="note", subject="float islands", evidence=evidence, mend=mend)
 
 
-def _depthwise(graph: Graph) -> Iterator[Finding]:
+def _depthwise(graph: Outline) -> Iterator[Finding]:
     """Report depthwise convolutions with one scale for all channels, which leaves few steps to small channels."""
     shared = [layer for layer in graph.depthwise if layer.scales == 1 and len(layer.largest) > 1]
     if not shared:
@@ -283,7 +283,7 @@ def _input(spec: TensorSpec) -> Iterator[Finding]:
         yield Finding(level="ok", subject="input scale", evidence=evidence)
 
 
-def _back_to_back(graph: Graph) -> int:
+def _back_to_back(graph: Outline) -> int:
     """Return how many quantize or dequantize operators read what another one wrote."""
     written = {name for coder in graph.coders for name in coder.writes}
     return sum(not written.isdisjoint(coder.reads) for coder in graph.coders)

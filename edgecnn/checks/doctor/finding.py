@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edgecnn.formats import OutlineOperator
+
+SHOWN = 4
+"""How many names a sentence lists before it counts the rest."""
+
 Level = Literal["ok", "note", "warn", "wrong"]
 """ok: as it should be. note: worth knowing. warn: may be why something is worse. wrong: will fail, or has failed."""
 
@@ -26,3 +31,14 @@ class Finding:
 def wrong(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that fail a file or an installation."""
     return [finding for finding in findings if finding.level == "wrong"]
+
+
+def named(operators: Sequence[OutlineOperator]) -> str:
+    """Join the names of the first few operators, and count the rest."""
+    return listed([operator.name for operator in operators])
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join the first few words, and count the rest."""
+    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + rest

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.errors import EdgecnnError, MissingPackage
-from edgecnn.formats._outline import Graph
+from edgecnn.formats import Outline
 from edgecnn.formats.onnx import versions as _onnx_versions
 from edgecnn.onboard import runtimes
 from edgecnn.records.artifact import Description
@@ -36,7 +36,7 @@ class Here:
         return f"{self.package} {self.version}"
 
 
-def ask(path: Path, description: Description, graph: Graph) -> Here:
+def ask(path: Path, description: Description, graph: Outline) -> Here:
     """Load the file in the first runtime that reads its format, but only if there is a doubt, since that takes time."""
     runtime = runtimes.get(runtimes.for_format(description.format)[0])
     try:
@@ -58,7 +58,7 @@ def ask(path: Path, description: Description, graph: Graph) -> Here:
     return Here(package=runtime.PACKAGE, version=version, refusal=refusal)
 
 
-def _is_newer(graph: Graph, version: str) -> bool:
+def _is_newer(graph: Outline, version: str) -> bool:
     """Return whether an ONNX file needs a later release than the runtime, as far as releases are known."""
     if graph.opset is None or graph.ir_version is None:
         return False
@@ -66,7 +66,7 @@ def _is_newer(graph: Graph, version: str) -> bool:
     return needed is None or _onnx_versions.released(version) < needed
 
 
-def findings(graph: Graph, here: Here) -> Iterator[Finding]:
+def findings(graph: Outline, here: Here) -> Iterator[Finding]:
     """Report custom operators, and whether the runtime here has them."""
     if not graph.foreign:
         return
@@ -85,7 +85,7 @@ def findings(graph: Graph, here: Here) -> Iterator[Finding]:
         yield Finding(level="note", subject="operators", evidence=evidence)
 
 
-def versions(graph: Graph, here: Here, board: Mapping[str, str] | None) -> Iterator[Finding]:
+def versions(graph: Outline, here: Here, board: Mapping[str, str] | None) -> Iterator[Finding]:
     """Report the opset and IR version of an ONNX file, and what reads it here, on the board and elsewhere."""
     if graph.opset is None or graph.ir_version is None:
         return

@@ -18,8 +18,8 @@ import numpy as np
 from edgecnn.checks.doctor import class_order as order
 from edgecnn.checks.doctor.images import Album
 from edgecnn.checks.doctor.mistakes import MISTAKES, Mistake
-from edgecnn.checks.doctor.model import Model
-from edgecnn.checks.doctor.trial import Answers, Hypothesis, Laboratory, Target, with_one, words
+from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.trial import Hypothesis, Laboratory, Target, TrialAnswers, with_one, words
 from edgecnn.common import console, stats
 from edgecnn.records.artifact import Preprocessing
 from edgecnn.records.foreign import fed_words
@@ -96,7 +96,7 @@ class Diagnosis:
         return not self.above_chance and self.best.high_percent < halfway and self.chance_percent < 100
 
 
-def laboratory(model: Model, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
+def laboratory(model: TestedModel, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
     """Return a laboratory to try every mistake on the images; it reads none yet."""
     ahead = [
         (mistake.apply if mistake.stage == "read" else None, mistake.apply if mistake.stage == "size" else None)
@@ -196,7 +196,7 @@ def _chance(target: Target) -> float:
     return float(np.bincount(target.classes[target.classes >= 0]).max()) / len(target.classes)
 
 
-def _above_chance(target: Target, answers: Answers) -> bool:
+def _above_chance(target: Target, answers: TrialAnswers) -> bool:
     return stats.wilson(int(target.hits(answers).sum()), len(target.classes)).low_percent > 100 * _chance(target)
 
 

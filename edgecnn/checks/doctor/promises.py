@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.checks.doctor.finding import Finding
-from edgecnn.formats._outline import Graph, named
+from edgecnn.checks.doctor.finding import Finding, named
+from edgecnn.formats import Outline
 from edgecnn.records.artifact import Description
 
 ANY_INT8 = ("int8", "dynamic")
@@ -30,7 +30,7 @@ QUANTISED = re.compile(r"(^|_)(quant|quantized|quantised)$")
 """The end of a name that promises some integers."""
 
 
-def findings(path: Path, description: Description, graph: Graph) -> Iterator[Finding]:
+def findings(path: Path, description: Description, graph: Outline) -> Iterator[Finding]:
     """Report whether the file keeps the promise of its name, and how many operators compute in float."""
     word, total = description.precision, sum(description.operators.values())
     facts = (

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edgecnn import boards
 from edgecnn.checks.doctor import model as answers
 from edgecnn.checks.doctor.finding import Finding, Level
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import console, scratch, stats
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.formats.onnx import saturation
@@ -40,7 +40,7 @@ OPTION = ("session.x64quantprecision", "1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Machine:
+class CheckedMachine:
     """A machine that the file is meant for."""
 
     board: str | None
@@ -57,13 +57,13 @@ class Machine:
         return f"{self.board or 'this CPU'} ({name}, no VNNI)"
 
 
-def machines(board: str | None, facts: Environment | None) -> tuple[Machine, ...]:
+def machines(board: str | None, facts: Environment | None) -> tuple[CheckedMachine, ...]:
     """Return the board, if there is one, and this machine."""
-    there = (Machine(board=board, facts=facts),) if facts is not None else ()
-    return (*there, Machine(board=None, facts=environment.here()))
+    there = (CheckedMachine(board=board, facts=facts),) if facts is not None else ()
+    return (*there, CheckedMachine(board=None, facts=environment.here()))
 
 
-def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
+def findings(model: Artifact, on: tuple[CheckedMachine, ...]) -> Iterator[Finding]:
     """Report layers whose weights allow sums to be cut off, and whether a machine does so.
 
     Yield nothing for a file without int8 layers, or for one that does not load, which is reported elsewhere.
@@ -102,7 +102,7 @@ def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
 
 
 def price(
-    model: Artifact, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None, on: tuple[Machine, ...]
+    model: Artifact, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None, on: tuple[CheckedMachine, ...]
 ) -> Iterator[Finding]:
     """Report how often sums are cut off for images, and how many answers change.
 
@@ -120,12 +120,12 @@ def price(
     with scratch.folder() as folder:
         exact = folder / "exact.onnx"
         rates.write_exact(model.path, exact)
-        exact_logits = Model(exact, model.description).logits(stored)
+        exact_logits = TestedModel(exact, model.description).logits(stored)
         cutting = next((machine for machine in on if machine.saturates), None)
         board = (cutting.board or "this machine") if cutting else EMULATED
         try:
             if cutting is not None and cutting.board is None:
-                cut_logits = Model(model.path, model.description).logits(stored)
+                cut_logits = TestedModel(model.path, model.description).logits(stored)
             else:
                 cut_logits = _ask(model, board, pixels, folder / "images.npy")
         except EnvironmentUnfit as error:

@@ -10,7 +10,7 @@ from edgecnn.checks.doctor.finding import Finding
 from edgecnn.checks.doctor.preprocessing import Diagnosis, Tried
 from edgecnn.common import console
 from edgecnn.common.escapes import say
-from edgecnn.records.notebook import Table
+from edgecnn.records.notebook import HtmlTable
 
 WIDTH = 80
 INDENT = 21
@@ -46,11 +46,11 @@ def show(examination: Examination) -> None:
         say("\n" + "\n".join(lines(of_pixels)))
 
 
-def tables(examination: Examination) -> list[Table]:
+def tables(examination: Examination) -> list[HtmlTable]:
     """The findings, for a notebook."""
     rows = [(finding.level, finding.subject, finding.evidence, finding.mend or "") for finding in examination.findings]
     title = "this installation" if examination.path is None else str(examination.path)
-    return [Table(title, ("level", "subject", "evidence", "what to do"), rows)]
+    return [HtmlTable(title, ("level", "subject", "evidence", "what to do"), rows)]
 
 
 def _show_tried(diagnosis: Diagnosis) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgecnn.checks.doctor.images import Album
 from edgecnn.checks.doctor.mistakes import STAGES, Mistake
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import stats
 from edgecnn.records import artifact as artifacts
 from edgecnn.records.artifact import Preprocessing
@@ -24,7 +24,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class TrialAnswers:
     """The model's answers under one hypothesis."""
 
     classes: npt.NDArray[np.int64]
@@ -39,13 +39,13 @@ class Answers:
 class Laboratory:
     """Tries hypotheses on one model and one set of images, each once."""
 
-    model: Model
+    model: TestedModel
     album: Album
     preprocessing: Preprocessing
-    _done: dict[Hypothesis, Answers] = field(default_factory=dict)
-    _by_digest: dict[str, Answers] = field(default_factory=dict)
+    _done: dict[Hypothesis, TrialAnswers] = field(default_factory=dict)
+    _by_digest: dict[str, TrialAnswers] = field(default_factory=dict)
 
-    def answers(self, hypothesis: Hypothesis) -> Answers:
+    def answers(self, hypothesis: Hypothesis) -> TrialAnswers:
         """Return the model's answers under a hypothesis."""
         if hypothesis not in self._done:
             tensors = self._tensors(hypothesis)
@@ -66,12 +66,12 @@ class Laboratory:
         # The model converts the layout itself, as it does for the tensors of a mistake.
         return np.asarray(artifacts.encode(pixels, dataclasses.replace(spec, layout="NHWC"), self.preprocessing))
 
-    def _run(self, tensors: npt.NDArray[np.generic], digest: str) -> Answers:
+    def _run(self, tensors: npt.NDArray[np.generic], digest: str) -> TrialAnswers:
         parts = [self.model.logits(tensors[i : i + BATCH]) for i in range(0, len(tensors), BATCH)]
         logits = np.concatenate(parts).astype(np.float64)  # (N, K)
         finite = np.nan_to_num(logits, nan=-np.inf, posinf=1e30, neginf=-1e30)
         powers = np.exp(finite - finite.max(1, keepdims=True))
-        return Answers(
+        return TrialAnswers(
             classes=np.where(np.isfinite(logits).all(1), finite.argmax(1), -1),
             probabilities=(powers / powers.sum(1, keepdims=True)).astype(np.float32),
             digest=digest,
@@ -89,20 +89,20 @@ class Target:
     place: tuple[int, ...] | None = None
     """The class that each of the model's outputs stands for; None if the order is as stated."""
 
-    def hits(self, answers: Answers) -> npt.NDArray[np.bool_]:
+    def hits(self, answers: TrialAnswers) -> npt.NDArray[np.bool_]:
         """Return which images are answered as in the target, (N,)."""
         place = np.arange(answers.probabilities.shape[1]) if self.place is None else np.array(self.place)
         predicted = np.where(answers.classes >= 0, place[answers.classes], -1)
         return np.asarray(predicted == self.classes)
 
-    def distance(self, answers: Answers) -> npt.NDArray[np.float64]:
+    def distance(self, answers: TrialAnswers) -> npt.NDArray[np.float64]:
         """Return how far the score of the target's class is from the device's, (N,); 0 or 1 without scores."""
         if self.scores is None:
             return (~self.hits(answers)).astype(np.float64)
         columns = self.classes if self.place is None else np.argsort(np.array(self.place))[self.classes]
         return np.asarray(np.abs(answers.probabilities[np.arange(len(columns)), columns] - self.scores))
 
-    def compare(self, a: Answers, b: Answers) -> tuple[int, int, float]:
+    def compare(self, a: TrialAnswers, b: TrialAnswers) -> tuple[int, int, float]:
         """Compare two hypotheses by the exact McNemar test; with scores that is a sign test.
 
         Returns:

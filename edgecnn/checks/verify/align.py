@@ -44,7 +44,7 @@ Order = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Pair:
+class TensorPair:
     """Two tensors that should hold the same values."""
 
     before: Inner
@@ -73,7 +73,7 @@ class Pair:
                 yield functools.partial(_moved, shape=shape, axes=axes)
 
 
-def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[Pair]:
+def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[TensorPair]:
     """Return the pairs of tensors of two files that correspond, in execution order.
 
     Files of one format with the same tensor names are matched by name. Otherwise activations and biases are first
@@ -86,11 +86,11 @@ def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[
         across: Whether the files have different formats.
     """
     if not across and [t.name for t in ours] == [t.name for t in theirs]:
-        return [Pair(a, b, across) for a, b in zip(ours, theirs, strict=True)]
+        return [TensorPair(a, b, across) for a, b in zip(ours, theirs, strict=True)]
     ours, theirs = ([t for t in _fused(side) if kind(t.operator) not in SHUFFLES] for side in (ours, theirs))
 
     def likeness(i: int, j: int) -> int:
-        return _likeness(Pair(ours[i], theirs[j], across))
+        return _likeness(TensorPair(ours[i], theirs[j], across))
 
     best = np.zeros((len(ours) + 1, len(theirs) + 1), np.int64)
     for i in range(len(ours) - 1, -1, -1):
@@ -101,7 +101,7 @@ def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[
     while i < len(ours) and j < len(theirs):
         score = likeness(i, j)
         if score and best[i, j] == score + best[i + 1, j + 1]:
-            pairs.append(Pair(ours[i], theirs[j], across))
+            pairs.append(TensorPair(ours[i], theirs[j], across))
             i, j = i + 1, j + 1
         elif best[i, j] == best[i + 1, j]:
             i += 1
@@ -141,7 +141,7 @@ def _closes(tensor: Inner, layer: Inner) -> bool:
     )
 
 
-def _likeness(pair: Pair) -> int:
+def _likeness(pair: TensorPair) -> int:
     """Return 0 for a pair that cannot be the same, 1 for the same kind and shape, 2 if the scale is the same too."""
     a, b = pair.before, pair.after
     if kind(a.operator) != kind(b.operator) or a.dtype.startswith("float") != b.dtype.startswith("float"):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.checks.verify import prefixes, weights
-from edgecnn.checks.verify.align import SHUFFLES, Pair, align, kind
+from edgecnn.checks.verify.align import SHUFFLES, TensorPair, align, kind
 from edgecnn.checks.verify.replay import Seat, pictures
 from edgecnn.checks.verify.weights import Weights
 from edgecnn.common import scratch
@@ -35,7 +35,7 @@ class Tolerance:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class ComparedLayer:
     """The first layer that differs between two files, called before and after."""
 
     depth: int
@@ -76,7 +76,7 @@ class Layer:
 
 def first_difference(
     before: Seat, after: Seat, images: npt.NDArray[np.uint8], chosen: list[int], tolerance: Tolerance
-) -> Layer | None:
+) -> ComparedLayer | None:
     """Find the first layer in which two files of one net differ.
 
     Bisection finds a layer that differs behind one that agrees. That is the first one, unless differences can vanish:
@@ -104,7 +104,7 @@ def first_difference(
                 continue
             pair, same_file = pairs[index], before.path == after.path
             layer_weights = None if same_file else weights.compare(before.path, pair.before, after.path, pair.after)
-            return Layer(
+            return ComparedLayer(
                 depth=index + 1,
                 layers=len(pairs),
                 pictures=len(chosen),
@@ -161,7 +161,7 @@ class _Probe:
         self._tolerance = tolerance
         self.known: dict[tuple[str, str], _Found] = {}
 
-    def __call__(self, pair: Pair) -> _Found:
+    def __call__(self, pair: TensorPair) -> _Found:
         key = pair.before.name, pair.after.name
         if key not in self.known:
             ours, theirs = (
@@ -173,7 +173,7 @@ class _Probe:
         return self.known[key]
 
 
-def _compare(pair: Pair, ours: npt.NDArray[Any], theirs: npt.NDArray[Any], tolerance: Tolerance) -> _Found:
+def _compare(pair: TensorPair, ours: npt.NDArray[Any], theirs: npt.NDArray[Any], tolerance: Tolerance) -> _Found:
     """Compare the outputs (N, K) of a pair of tensors."""
     a, b = _real(ours, pair.before), _real(theirs, pair.after)
     finite = np.isfinite(a) & np.isfinite(b)
@@ -196,7 +196,7 @@ def _real(values: npt.NDArray[Any], tensor: Inner) -> npt.NDArray[np.float64]:
     return real if tensor.scale is None else (real - (tensor.zero_point or 0)) * tensor.scale
 
 
-def _can_vanish(pairs: list[Pair]) -> bool:
+def _can_vanish(pairs: list[TensorPair]) -> bool:
     """Return whether a difference in one layer may be gone in the next, by rounding or a branch that passes by."""
     chain = all(next_pair.before.inputs == (pair.before.name,) for pair, next_pair in itertools.pairwise(pairs))
     return not chain or any(pair.before.scale is not None for pair in pairs)
@@ -216,12 +216,12 @@ def _uncompared(inner: Inner, tensors: tuple[Inner, ...], compared: set[str]) ->
     ]
 
 
-def _loose(pair: Pair) -> bool:
+def _loose(pair: TensorPair) -> bool:
     """Return whether only kind, shape and order say that the two correspond, neither name nor scale."""
     return not pair.same_scale and pair.before.name != pair.after.name
 
 
-def _described(pair: Pair, difference: _Found) -> dict[str, Any]:
+def _described(pair: TensorPair, difference: _Found) -> dict[str, Any]:
     """Return the fields of a Layer that describe the tensors and their difference."""
     ours, theirs = pair.before, pair.after
     quantised = ours.scale is not None and theirs.scale is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn.checks.verify.layers import Layer, Tolerance
+from edgecnn.checks.verify.layers import ComparedLayer, Tolerance
 from edgecnn.common import config, documents, files
 from edgecnn.errors import UsageError
 from edgecnn.records import environment, notebook
@@ -61,7 +61,7 @@ class Difference:
     """The difference in steps of the output scale; None if the two do not share a scale."""
     searched: bool
     """Whether layers were compared, because the two should be equal and differ beyond the tolerance."""
-    layer: Layer | None
+    layer: ComparedLayer | None
     """The first layer that differs; None if none was found."""
     sheet: str | None = None
     """File name of the contact sheet of flips, beside the JSON."""

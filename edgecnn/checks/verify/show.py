@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 
-from edgecnn.checks.verify.layers import Layer
+from edgecnn.checks.verify.layers import ComparedLayer
 from edgecnn.checks.verify.matrix import Answer, Difference, Matrix
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.records.environment import machine_name
-from edgecnn.records.notebook import Table
+from edgecnn.records.notebook import HtmlTable
 
 WIDTH = 80
 HEAD = ("answer", "top-1 % [95 %]", "drop pp [95 %]", "p", "flips", "max diff")
@@ -33,16 +33,18 @@ def show(matrix: Matrix) -> None:
         say("", *lines, sep="\n")
 
 
-def tables(matrix: Matrix) -> list[Table]:
+def tables(matrix: Matrix) -> list[HtmlTable]:
     """All answers, and what there is to say of the pairs, for a notebook."""
     first = matrix.answers[0]
     against = {one.after: one for one in matrix.differences if one.before == first.name}
     title = f"{matrix.n:,} test pictures of {matrix.data}, against {first.name}"
     said = [(line.strip(),) for pair in matrix.differences for line in _lines(pair, matrix, "")]
     shown = [
-        Table(title, (*HEAD, "board"), [(*_row(one, against.get(one.name), ""), one.board) for one in matrix.answers])
+        HtmlTable(
+            title, (*HEAD, "board"), [(*_row(one, against.get(one.name), ""), one.board) for one in matrix.answers]
+        )
     ]
-    return [*shown, Table("differences", (), said)] if said else shown
+    return [*shown, HtmlTable("differences", (), said)] if said else shown
 
 
 def _versions(answers: list[Answer]) -> list[str]:
@@ -91,7 +93,7 @@ def _apart(pair: Difference) -> str:
     return f"logits up to {pair.verdict.max_logit_difference:.2g} apart"
 
 
-def describe(layer: Layer) -> list[str]:
+def describe(layer: ComparedLayer) -> list[str]:
     """Return lines about the first layer that differs: which, by how much, and the cause."""
     names = " / ".join(dict.fromkeys((layer.before, layer.after)))
     operators = " / ".join(dict.fromkeys((layer.before_operator, layer.after_operator)))
@@ -107,7 +109,7 @@ def describe(layer: Layer) -> list[str]:
     ]
 
 
-def cause(layer: Layer) -> str:
+def cause(layer: ComparedLayer) -> str:
     """Return whether the files or the kernels differ in a layer, in one sentence."""
     if layer.scales and layer.max_lsb is None:
         return "the files differ: its scale is {:.6g} here and {:.6g} there".format(*layer.scales)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.formats._outline import Depthwise, Graph, Operator
+from edgecnn.formats._outline import Depthwise, Outline, OutlineOperator
 from edgecnn.formats.onnx import graph as _onnx_graph
 from edgecnn.formats.onnx.absorbed import Absorbed
 from edgecnn.formats.onnx.cost import WEIGHTED
@@ -19,7 +19,7 @@ OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchw
 """Domains that ONNX Runtime has kernels for."""
 
 
-def read(path: Path) -> Graph:
+def read(path: Path) -> Outline:
     """Read the graph of a file that `formats.describe` can read; a branch or loop counts as one operator."""
     import onnx
 
@@ -35,7 +35,7 @@ def read(path: Path) -> Graph:
             continue
         names[node.op_type] += 1
         operators.append(
-            Operator(
+            OutlineOperator(
                 name=node.name or f"{node.op_type}_{names[node.op_type]}",
                 kind=node.op_type,
                 reads=tuple(absorbed.storage(name) for name in _onnx_graph.reads(node) if name not in graph.constants),
@@ -44,7 +44,7 @@ def read(path: Path) -> Graph:
                 is_coder=runs_as_coder(node, graph, absorbed),
             )
         )
-    return Graph(
+    return Outline(
         operators=tuple(operators),
         inputs=tuple(graph.inputs),
         outputs=tuple(graph.outputs),

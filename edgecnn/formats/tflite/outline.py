@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.formats._outline import Depthwise, Graph, Operator
+from edgecnn.formats._outline import Depthwise, Outline, OutlineOperator
 from edgecnn.formats.tflite import flatbuffer
 from edgecnn.formats.tflite.description import computes_in_float, runs_as_coder
 from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, operator_name, text
 
 
-def read(path: Path) -> Graph:
+def read(path: Path) -> Outline:
     """Read the first subgraph of a file that `formats.describe` can read."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -28,7 +28,7 @@ def read(path: Path) -> Graph:
         return tuple(_name(tensor, i) for i, tensor in chosen if not constant(model, tensor))
 
     operators = tuple(
-        Operator(
+        OutlineOperator(
             name=next(iter(names(operator.outputs)), operator_name(model, operator)),
             kind=operator_name(model, operator),
             reads=names(operator.inputs),
@@ -39,7 +39,7 @@ def read(path: Path) -> Graph:
         for operator in graph.operators
         if names(operator.inputs)
     )
-    return Graph(
+    return Outline(
         operators=operators,
         inputs=names(graph.inputs),
         outputs=names(graph.outputs),

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from edgecnn.common import console, documents, stats
-from edgecnn.common.escapes import say
-from edgecnn.common.units import duration
+from edgecnn.common import stats
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.records import environment, gates, isa, report, settling
+from edgecnn.records import environment, gates, isa, settling
 from edgecnn.records.environment import Environment
 from edgecnn.records.gates import Gate, Outcome
 from edgecnn.records.report import Measurement, Report
@@ -78,7 +73,7 @@ class Drop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class MeasurementPair:
     """One file on one runtime in both reports; a part that either report lacks is None."""
 
     file: str
@@ -94,7 +89,7 @@ class Comparison:
 
     a: str
     b: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[MeasurementPair, ...]
     unpaired: tuple[str, ...]
     differences: tuple[str, ...]
     """Facts in which the machines differ and on which latency depends."""
@@ -126,7 +121,7 @@ def compare(a: Report, b: Report, across: bool = False) -> Comparison:
     same_kind = _instruction_set(a.environment) == _instruction_set(b.environment)
     if differences and not across and not all(_compares_equal_outputs_alone(pair) for pair in pairs):
         raise EnvironmentUnfit(
-            f"The two were not measured alike ({'; '.join(differences)})." if same_kind else _two_kinds(machines),
+            f"The two were not measured alike ({'; '.join(differences)})." if same_kind else two_kinds(machines),
             "--across compares them all the same; a difference is then the machines' as well",
         )
     for key in common:
@@ -155,7 +150,7 @@ def judge(comparison: Comparison, strict: bool = False) -> None:
     settling.settle(held_gates, strict, None, "more --rounds tell latencies apart, more test pictures accuracies")
 
 
-def _gates(pair: Pair) -> Iterator[Gate]:
+def _gates(pair: MeasurementPair) -> Iterator[Gate]:
     name, latency, counts, drop = f"{pair.file} on {pair.runtime}", pair.latency, pair.instructions, pair.drop
     if latency:
         slower, most = 100 * (latency.ratio - 1), 1 + BETWEEN_BENCHES_PERCENT / 100
@@ -181,40 +176,16 @@ def _gates(pair: Pair) -> Iterator[Gate]:
         yield Gate(limit="accuracy", subject=name, outcome=outcome, sentence=sentence)
 
 
-def show(comparison: Comparison) -> None:
-    """Print the table on stdout and its limitations on stderr."""
-    say(f"{comparison.a}  ->  {comparison.b}")
-    for name in dict.fromkeys(comparison.machines):
-        say(f"on {name}")
-    head = ["file", "runtime", "p50", "ratio [95 %]", "detectable", "cost", "top-1 %", "drop pp [95 %]", "accuracy"]
-    console.table(head, [_row(pair) for pair in comparison.pairs])
-    if not comparison.same_kind:
-        console.warn(_two_kinds(comparison.machines))
-    if comparison.differences:
-        console.warn(f"The machines differ: {'; '.join(comparison.differences)}.")
-    if comparison.unpaired:
-        console.warn(f"Only in one of the reports: {', '.join(sorted(comparison.unpaired))}.")
-
-
-def main(a: Path, b: Path, across: bool = False, as_json: bool = False, strict: bool = False) -> None:
-    """Read two reports, compare them, print the comparison and judge it."""
-    comparison = compare(report.read(a), report.read(b), across)
-    if as_json:
-        say(documents.to_json(dataclasses.asdict(comparison)))
-    else:
-        show(comparison)
-    judge(comparison, strict)
+def two_kinds(machines: tuple[str, str]) -> str:
+    """Say that two machines have different instruction sets."""
+    return f"The two were measured on different kinds of CPU: {machines[0]}, and {machines[1]}."
 
 
 def _instruction_set(machine: Environment) -> str:
     return isa.name(machine.arch, machine.features)
 
 
-def _two_kinds(machines: tuple[str, str]) -> str:
-    return f"The two were measured on different kinds of CPU: {machines[0]}, and {machines[1]}."
-
-
-def _compares_equal_outputs_alone(pair: Pair) -> bool:
+def _compares_equal_outputs_alone(pair: MeasurementPair) -> bool:
     """Return whether only outputs are compared and all are equal, so that the machines do not matter."""
     return pair.drop is not None and pair.drop.identical and pair.latency is None and pair.instructions is None
 
@@ -234,8 +205,8 @@ def _check_fit(a: Measurement, b: Measurement) -> None:
         raise EnvironmentUnfit(f"{a.file} was measured with {a.num_threads} threads and with {b.num_threads}.")
 
 
-def _pair(a: Measurement, b: Measurement) -> Pair:
-    return Pair(
+def _pair(a: Measurement, b: Measurement) -> MeasurementPair:
+    return MeasurementPair(
         file=a.file, runtime=a.runtime, latency=_latency(a, b), instructions=_instructions(a, b), drop=_drop(a, b)
     )
 
@@ -304,30 +275,3 @@ def _drop(a: Measurement, b: Measurement) -> Drop | None:
 def _answer(low: float, high: float, least: float, most: float) -> Answer:
     """Return what the interval of a cost says if anything between `least` and `most` is no difference."""
     return "worse" if low > most else "better" if high < least else "no difference found"
-
-
-def _row(pair: Pair) -> Sequence[str]:
-    latency, counts, drop = pair.latency, pair.instructions, pair.drop
-    cost_cells: list[str] = ["-"] * 4
-    if counts and not latency:
-        cost_cells = [
-            f"{counts.a:,.0f} -> {counts.b:,.0f} instructions",
-            f"{counts.ratio:.4f}",
-            f"{counts.detectable_percent:.2f} %",
-            counts.answer,
-        ]
-    if latency:
-        cost_cells = [
-            f"{duration(latency.a_ms)} -> {duration(latency.b_ms)}",
-            f"{latency.ratio:.3f} [{latency.low:.3f}, {latency.high:.3f}]",
-            f"{math.ceil(latency.detectable_percent * 10) / 10:.1f} %",
-            latency.answer,
-        ]
-    accuracy_cells: list[str] = ["-"] * 3
-    if drop:
-        accuracy_cells = [
-            f"{drop.a_percent:.2f} -> {drop.b_percent:.2f}",
-            "identical outputs" if drop.identical else f"{drop.pp:+.2f} [{drop.low_pp:+.2f}, {drop.high_pp:+.2f}]",
-            drop.answer,
-        ]
-    return [pair.file, pair.runtime, *cost_cells, *accuracy_cells]

@@ -38,7 +38,7 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Kind:
+class CountKind:
     """A filter of files by runtime, precision (its prefix) and target; None stands for any."""
 
     precision: str = ""
@@ -69,7 +69,7 @@ def sentences(reports: Sequence[Report]) -> list[str]:
 def _precision(report: Report) -> Iterator[str]:
     int8_kinds = sorted({(m.runtime, m.target or "") for m in _counted(report) if m.precision.startswith("int8")})
     for runtime, target in int8_kinds:
-        ratio = _ratio(report, Kind("int8", runtime, target or None), Kind("fp32", runtime))
+        ratio = _ratio(report, CountKind("int8", runtime, target or None), CountKind("fp32", runtime))
         if ratio:
             name = f"int8 {SIGNEDNESS[target]}" if target else "int8"
             yield (
@@ -78,7 +78,7 @@ def _precision(report: Report) -> Iterator[str]:
 
 
 def _signedness(report: Report) -> Iterator[str]:
-    ratio = _ratio(report, Kind(target="dotprod"), Kind(target="any"))
+    ratio = _ratio(report, CountKind(target="dotprod"), CountKind(target="any"))
     if not ratio:
         return
     core = core_name(report.environment)
@@ -95,7 +95,7 @@ def _signedness(report: Report) -> Iterator[str]:
 
 def _runtimes(report: Report) -> Iterator[str]:
     for precision in ("fp32", "int8"):
-        ratio = _ratio(report, Kind(precision, "litert"), Kind(precision, "onnxruntime"))
+        ratio = _ratio(report, CountKind(precision, "litert"), CountKind(precision, "onnxruntime"))
         if ratio:
             words = _against(ratio, "in onnxruntime")
             yield f"On {core_name(report.environment)}, {precision} in litert {words} ({ratio.spread()})."
@@ -117,7 +117,7 @@ def _cores(before: Report, after: Report) -> Iterator[str]:
             )
 
 
-def _ratio(report: Report, above: Kind, below: Kind) -> Ratio | None:
+def _ratio(report: Report, above: CountKind, below: CountKind) -> Ratio | None:
     """Return the cheapest `above` file of each net over its cheapest `below` file; None if no net has both."""
     values = []
     for net in dict.fromkeys(m.run for m in _counted(report)):

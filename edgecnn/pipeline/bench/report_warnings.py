@@ -9,7 +9,7 @@ from edgecnn.common import stats
 from edgecnn.common.units import duration
 from edgecnn.pipeline.bench.validity import FOREIGN_CORES, STOLEN_CORES, disturbance
 from edgecnn.records import isa
-from edgecnn.records.report import Measurement, Warning, WarningKind, Window, p50
+from edgecnn.records.report import Measurement, ReportWarning, WarningKind, Window, p50
 
 UNSTABLE_PERCENT = 5.0
 """The widest spread of the rounds' medians that counts as one stable measurement."""
@@ -23,7 +23,7 @@ LEAST_SAMPLES = 50
 
 def warnings(
     measurements: Sequence[Measurement], arch: str = "", causes: Mapping[tuple[str, str], str] | None = None
-) -> tuple[Warning, ...]:
+) -> tuple[ReportWarning, ...]:
     """Return all warnings about a report's measurements, those about the machine first.
 
     Args:
@@ -48,10 +48,10 @@ def warnings(
     return tuple(all_warnings)
 
 
-def _loaded_machine(windows: Sequence[Window]) -> Iterator[Warning]:
+def _loaded_machine(windows: Sequence[Window]) -> Iterator[ReportWarning]:
     foreign, stolen = disturbance(windows) or (0.0, 0.0)
     if foreign > FOREIGN_CORES or stolen > STOLEN_CORES:
-        yield Warning(
+        yield ReportWarning(
             kind="loaded-machine",
             file=None,
             runtime=None,
@@ -61,11 +61,11 @@ def _loaded_machine(windows: Sequence[Window]) -> Iterator[Warning]:
         )
 
 
-def _frequency_changed(windows: Sequence[Window]) -> Iterator[Warning]:
+def _frequency_changed(windows: Sequence[Window]) -> Iterator[ReportWarning]:
     # After a window the core has worked; before it, it may have slept at its lowest clock.
     clocks = [window.after.frequency_mhz for window in windows if window.after.frequency_mhz]
     if clocks and 100 * (max(clocks) / min(clocks) - 1) > FREQUENCY_PERCENT:
-        yield Warning(
+        yield ReportWarning(
             kind="frequency-changed",
             file=None,
             runtime=None,
@@ -75,11 +75,11 @@ def _frequency_changed(windows: Sequence[Window]) -> Iterator[Warning]:
         )
 
 
-def _few_rounds(measurements: Sequence[Measurement]) -> Iterator[Warning]:
+def _few_rounds(measurements: Sequence[Measurement]) -> Iterator[ReportWarning]:
     rounds = min((m.summary.rounds for m in measurements), default=LEAST_ROUNDS)
     if rounds < LEAST_ROUNDS:
         held_percent = min(m.summary.p50_interval_percent or 0.0 for m in measurements)
-        yield Warning(
+        yield ReportWarning(
             kind="few-rounds",
             file=None,
             runtime=None,
@@ -89,7 +89,7 @@ def _few_rounds(measurements: Sequence[Measurement]) -> Iterator[Warning]:
         )
 
 
-def _unstable(measurement: Measurement) -> Iterator[Warning]:
+def _unstable(measurement: Measurement) -> Iterator[ReportWarning]:
     medians = [stats.quantile(sorted(window.times_ms), 0.5) for window in measurement.windows]
     spread_percent = 100 * (max(medians) / min(medians) - 1)
     if spread_percent > UNSTABLE_PERCENT:
@@ -102,7 +102,7 @@ def _unstable(measurement: Measurement) -> Iterator[Warning]:
         )
 
 
-def _few_samples(measurement: Measurement) -> Iterator[Warning]:
+def _few_samples(measurement: Measurement) -> Iterator[ReportWarning]:
     if measurement.summary.samples < LEAST_SAMPLES:
         sentence = (
             f"it was timed {measurement.summary.samples} times only; p99 needs {LEAST_SAMPLES} at the very least."
@@ -110,13 +110,13 @@ def _few_samples(measurement: Measurement) -> Iterator[Warning]:
         yield _about(measurement, "few-samples", sentence, {"samples": measurement.summary.samples})
 
 
-def _one_class(measurement: Measurement) -> Iterator[Warning]:
+def _one_class(measurement: Measurement) -> Iterator[ReportWarning]:
     if measurement.accuracy and measurement.accuracy.classes_predicted == 1 and measurement.accuracy.n > 1:
         sentence = f"it gives the same class for all {measurement.accuracy.n} pictures."
         yield _about(measurement, "one-class", sentence, {"classes_predicted": 1, "n": measurement.accuracy.n})
 
 
-def _differs(measurement: Measurement, cause: str | None) -> Iterator[Warning]:
+def _differs(measurement: Measurement, cause: str | None) -> Iterator[ReportWarning]:
     """Warn of outputs that differ from those at export: any difference of integers, of floats more than rounding."""
     golden = measurement.golden
     if golden is None or golden.verdict == "identical" or (golden.verdict == "within" and golden.max_lsb is None):
@@ -130,10 +130,10 @@ def _differs(measurement: Measurement, cause: str | None) -> Iterator[Warning]:
     yield _about(measurement, "differs-from-export", sentence, {"differing": golden.differing, "values": golden.values})
 
 
-def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[Warning]:
+def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[ReportWarning]:
     names = sorted({m.file for m in measurements if m.accuracy and m.preprocessing_assumed})
     if names:
-        yield Warning(
+        yield ReportWarning(
             kind="assumed-preprocessing",
             file=None,
             runtime=None,
@@ -143,7 +143,7 @@ def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[Warn
         )
 
 
-def _int8_slower(int8: Measurement, measurements: Sequence[Measurement], arch: str) -> Iterator[Warning]:
+def _int8_slower(int8: Measurement, measurements: Sequence[Measurement], arch: str) -> Iterator[ReportWarning]:
     """Warn where int8 is slower than fp32 on the same runtime beyond both intervals, and name the quickest file."""
     if not int8.precision.startswith("int8"):
         return
@@ -178,8 +178,8 @@ def family_of(run: str | None, file: str) -> str:
     return run or re.sub(r"[-_.]?(fp32|float32|int8(-mixed)?)", "", file).rpartition(".")[0]
 
 
-def _about(measurement: Measurement, kind: WarningKind, sentence: str, numbers: dict[str, float]) -> Warning:
-    return Warning(
+def _about(measurement: Measurement, kind: WarningKind, sentence: str, numbers: dict[str, float]) -> ReportWarning:
+    return ReportWarning(
         kind=kind,
         file=measurement.file,
         runtime=measurement.runtime,

@@ -13,7 +13,7 @@ from edgecnn.common.escapes import say
 from edgecnn.common.units import digits, duration, interval
 from edgecnn.pipeline.bench import instruction_counts
 from edgecnn.records import environment, gates
-from edgecnn.records.notebook import Table
+from edgecnn.records.notebook import HtmlTable
 from edgecnn.records.report import Measurement, Report, p50
 
 NARROW = ("kB", "top-1 % [95 %]", "p50 [95 %]", "p99", "peak MB")
@@ -138,15 +138,15 @@ def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | 
         console.warn(sentence)
 
 
-def tables(report: Report) -> list[Table]:
+def tables(report: Report) -> list[HtmlTable]:
     """The measurements, then failures and warnings, for a notebook."""
     usual = NARROW if _is_timed(report) else COUNTED if _is_counted(report) else ANSWERED
     head, rows = cells(report, usual)
-    shown = [Table(" ".join(_headline(report, "").splitlines()), head, rows)]
+    shown = [HtmlTable(" ".join(_headline(report, "").splitlines()), head, rows)]
     said = [("failure", f"{failure.file} on {failure.runtime}: {failure.sentence}") for failure in report.failures]
     said += [("warning", warning.sentence) for warning in report.warnings]
     said += [(gates.word(gate.outcome), gate.sentence) for gate in report.gates]
-    return [*shown, Table("what limits the numbers", (), said)] if said else shown
+    return [*shown, HtmlTable("what limits the numbers", (), said)] if said else shown
 
 
 def cells(report: Report, columns: Sequence[str], shared: str = "") -> tuple[list[str], list[list[str]]]:

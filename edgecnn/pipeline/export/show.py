@@ -8,7 +8,7 @@ from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.records import gates
 from edgecnn.records.artifact import Artifact
-from edgecnn.records.notebook import Table
+from edgecnn.records.notebook import HtmlTable
 
 HEAD = ("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check")
 
@@ -37,7 +37,7 @@ def show(made: Sequence[Artifact]) -> None:
             )
 
 
-def tables(file: Artifact) -> list[Table]:
+def tables(file: Artifact) -> list[HtmlTable]:
     """The file and how its check came out, for a notebook."""
     description = file.description
     sizes = " x ".join(map(str, description.input.shape))
@@ -46,7 +46,7 @@ def tables(file: Artifact) -> list[Table]:
         ("input", f"{description.input.dtype} {sizes} {description.input.layout}".rstrip()),
         ("classes", ", ".join(file.labels)),
     ]
-    return [Table(file.name, HEAD, [_row(file)]), Table("its card", (), facts)]
+    return [HtmlTable(file.name, HEAD, [_row(file)]), HtmlTable("its card", (), facts)]
 
 
 def _row(file: Artifact, shared: str = "") -> list[str]:

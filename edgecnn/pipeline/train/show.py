@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgecnn.common import stats
 from edgecnn.common.escapes import say
-from edgecnn.records.notebook import Table
+from edgecnn.records.notebook import HtmlTable
 from edgecnn.records.run import Run
 
 
@@ -13,7 +13,7 @@ def show(run: Run) -> None:
     say(f"{run.folder}  validation top-1 {_accuracy(run)}  n {run.validation_n}")
 
 
-def tables(run: Run) -> list[Table]:
+def tables(run: Run) -> list[HtmlTable]:
     """The run's facts, for a notebook."""
     channels, height, width = run.input_shape
     rows = [
@@ -26,7 +26,7 @@ def tables(run: Run) -> list[Table]:
         ("epochs", str(run.recipe.epochs)),
         ("trained in", f"{run.train_seconds:.0f} s" + (f", {run.training}" if run.training else "")),
     ]
-    return [Table(f"run {run.name}", (), rows)]
+    return [HtmlTable(f"run {run.name}", (), rows)]
 
 
 def _accuracy(run: Run) -> str:

@@ -21,7 +21,7 @@ from edgecnn import boards, formats
 from edgecnn.checks import selftest
 from edgecnn.checks.doctor import doctor, saturation
 from edgecnn.checks.doctor.finding import Finding
-from edgecnn.checks.doctor.saturation import Machine
+from edgecnn.checks.doctor.saturation import CheckedMachine
 from edgecnn.checks.verify import show, verify
 from edgecnn.errors import EnvironmentUnfit, GateFailed
 from edgecnn.formats.onnx.saturation import fused, rates
@@ -67,7 +67,7 @@ def artifact(path: Path, run: str | None = None) -> Artifact:
     )
 
 
-def finding(path: Path, *on: Machine, run: str | None = None) -> Finding:
+def finding(path: Path, *on: CheckedMachine, run: str | None = None) -> Finding:
     (only,) = saturation.findings(artifact(path, run), on)
     return only
 
@@ -76,14 +76,14 @@ def finding(path: Path, *on: Machine, run: str | None = None) -> Finding:
 
 
 def test_a_file_of_quantize_static_is_warned_of_on_any_cpu(made: Path, vnni: Environment) -> None:
-    said = finding(made, Machine(board=None, facts=vnni))
+    said = finding(made, CheckedMachine(board=None, facts=vnni))
     assert said.level == "warn"
     assert "can pass 16 bits in 3 of 4 layers (stem: " in said.evidence
     assert said.evidence.endswith("x86-64 with AVX2 and no VNNI cuts them off")
 
 
 def test_it_is_wrong_on_a_cpu_that_does_it(made: Path, avx2: Environment) -> None:
-    said = finding(made, Machine(board=None, facts=avx2))
+    said = finding(made, CheckedMachine(board=None, facts=avx2))
     assert said.level == "wrong"
     assert said.evidence.endswith("this CPU (AVX2, no VNNI) cuts them off")
 
@@ -98,7 +98,7 @@ def test_a_board_is_meant_before_this_machine(made: Path, vnni: Environment, avx
 @pytest.mark.parametrize("name", ["reduced", "ours"])
 def test_a_file_whose_sums_have_room_is_well_there_too(name: str, reduced: Path, avx2: Environment) -> None:
     path = reduced if name == "reduced" else small_runs.written("dscnn", "onnx", "int8").path
-    said = finding(path, Machine(board=None, facts=avx2))
+    said = finding(path, CheckedMachine(board=None, facts=avx2))
     assert said.level == "ok"
     assert "no pair of weights can overflow 16 bits" in said.evidence
 
@@ -106,7 +106,7 @@ def test_a_file_whose_sums_have_room_is_well_there_too(name: str, reduced: Path,
 def test_uint8_weights_are_well(made: Path, avx2: Environment) -> None:
     types = ("QUInt8", "QUInt8")
     path = u8s8_files.quantised(made.with_name("net.onnx"), made.with_name("net-unsigned.onnx"), types=types)
-    said = finding(path, Machine(board=None, facts=avx2))
+    said = finding(path, CheckedMachine(board=None, facts=avx2))
     assert (said.level, said.evidence.startswith("its 4 int8 layers never add products in 16 bits")) == ("ok", True)
 
 
@@ -189,7 +189,7 @@ def test_with_pictures_it_is_counted_and_the_answers_compared(made: Path, pictur
 def test_where_this_cpu_does_it_nothing_is_emulated(made: Path, avx2: Environment) -> None:
     """The answers are this machine's own, whatever they are; a test's CPU is only said to be older."""
     pixels = np.random.default_rng(0).integers(128, 256, (3, u8s8_files.SIZE, u8s8_files.SIZE, 3), dtype=np.uint8)
-    (_, answers) = saturation.price(artifact(made), pixels, None, (Machine(board=None, facts=avx2),))
+    (_, answers) = saturation.price(artifact(made), pixels, None, (CheckedMachine(board=None, facts=avx2),))
     assert answers.evidence.startswith("on this machine ")
     assert answers.evidence.endswith(" of 3 answers change")
 
@@ -202,7 +202,7 @@ def test_without_an_emulator_it_is_said_what_would_show_the_price(
 
     monkeypatch.setattr(boards, "open_board", unfit)
     pixels = np.full((2, u8s8_files.SIZE, u8s8_files.SIZE, 3), 255, np.uint8)
-    (_, said) = saturation.price(artifact(made), pixels, None, (Machine(board=None, facts=vnni),))
+    (_, said) = saturation.price(artifact(made), pixels, None, (CheckedMachine(board=None, facts=vnni),))
     assert said.level == "note"
     assert said.evidence == "what it costs in answers, emulated:x86-64-v3 would show: qemu-x86_64 is missing."
     assert said.mend == "apt install qemu-user"

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.cli import models
 from edgecnn.common import stats
 from edgecnn.errors import EnvironmentUnfit, GateFailed, Undecided, UsageError
-from edgecnn.pipeline.bench import compare
+from edgecnn.pipeline.bench import compare, compare_table
 from edgecnn.records import report
 from edgecnn.records.environment import Environment
 from edgecnn.records.report import Measurement, Report, Validity
@@ -143,7 +144,7 @@ def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
 ) -> None:
     comparison = compare.compare(on(samples.ZEN4, times(1.0)), on(samples.PI5, times(1.5)), across=True)
     assert not comparison.same_kind
-    compare.show(comparison)
+    compare_table.show(comparison)
     said = capsys.readouterr()
     assert said.out.splitlines()[1:3] == [
         "on AMD EPYC (AVX-512 VNNI, BF16)",
@@ -163,14 +164,14 @@ def answers(digest: str) -> Report:
 def test_equal_answers_are_equal_whatever_computed_them(capsys: pytest.CaptureFixture[str]) -> None:
     comparison = compare.compare(on(samples.ZEN4, scored(900)), on(samples.ZEN1, answers("a")))
     compare.judge(comparison)
-    compare.show(comparison)
+    compare_table.show(comparison)
     said = capsys.readouterr()
     assert "identical outputs" in said.out
     assert "different kinds of CPU" in said.err
 
 
 def test_the_machine_of_both_reports_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    compare.show(compare.compare(on(samples.ZEN1, times(1.0)), on(samples.ZEN1, times(1.0))))
+    compare_table.show(compare.compare(on(samples.ZEN1, times(1.0)), on(samples.ZEN1, times(1.0))))
     said = capsys.readouterr()
     assert said.out.splitlines()[1] == "on AMD EPYC (AVX2)"
     assert said.out.count("AMD EPYC") == 1
@@ -189,7 +190,7 @@ def test_what_only_one_report_has_is_said(capsys: pytest.CaptureFixture[str]) ->
     both = samples.report(samples.measurement(SIX), samples.measurement(SIX, file="other.tflite"))
     found = compare.compare(times(1.0), both)
     assert found.unpaired == ("other.tflite on litert",)
-    compare.show(found)
+    compare_table.show(found)
     said = capsys.readouterr()
     assert "other.tflite on litert" in said.err
     assert "1.000 [" in said.out
@@ -199,14 +200,14 @@ def test_from_files_to_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[
     before, after = tmp_path / "a.json", tmp_path / "b.json"
     report.write(scored(900), before)
     report.write(scored(900, factor=1.5), after)
-    compare.main(before, before)
+    models.compare(before, before)
     capsys.readouterr()
     with pytest.raises(GateFailed):
-        compare.main(before, after, as_json=True)
+        models.compare(before, after, as_json=True)
     table = json.loads(capsys.readouterr().out)
     assert table["pairs"][0]["latency"]["answer"] == "worse"
     with pytest.raises(UsageError, match="no report"):
-        compare.main(before, tmp_path / "nowhere.json")
+        models.compare(before, tmp_path / "nowhere.json")
 
 
 def test_a_measurement_without_times_is_compared_by_its_accuracy_alone() -> None:
@@ -235,7 +236,7 @@ def test_where_no_time_is_kept_instructions_are_compared(capsys: pytest.CaptureF
     with pytest.raises(GateFailed, match=r"takes 1\.00 % more instructions"):
         compare.judge(compare.compare(counted(1_000_000), counted(1_010_000)))
     compare.judge(compare.compare(counted(1_000_000, spread=20_000), counted(1_010_000)))
-    compare.show(same)
+    compare_table.show(same)
     assert "1,000,000 -> 1,000,500 instructions" in capsys.readouterr().out
 
 

@@ -18,7 +18,15 @@ from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
 from edgecnn.pipeline.bench.profiling import profile as take
-from edgecnn.pipeline.bench.profiling.results import Advice, Cost, Profile, ProfileReport, Row, Threads, Total
+from edgecnn.pipeline.bench.profiling.results import (
+    Advice,
+    OperatorCost,
+    Profile,
+    ProfileReport,
+    ProfileRow,
+    Threads,
+    Total,
+)
 from edgecnn.records import environment
 from edgecnn.records.plans import Suite
 from edgecnn.records.report import Validity
@@ -359,7 +367,7 @@ def test_it_is_shown_in_eighty_columns(profiled: tuple[ProfileReport, Path]) -> 
 def test_parts_that_may_fit_or_not_are_shown_with_a_doubt(
     profiled: tuple[ProfileReport, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    doubtful = dataclasses.replace(FP32, off_percent=Cost(p50=-23.0, low=-40.0, high=5.0))
+    doubtful = dataclasses.replace(FP32, off_percent=OperatorCost(p50=-23.0, low=-40.0, high=5.0))
     show.show(dataclasses.replace(profiled[0], profiles=(doubtful,)))
     assert "off the whole by -23 %" in capsys.readouterr().err
 
@@ -409,7 +417,7 @@ def test_what_is_no_profile_is_refused(content: str, tmp_path: Path) -> None:
         results.read(tmp_path / "profile.json")
 
 
-@pytest.mark.parametrize("cls", [ProfileReport, Profile, Row, Cost, Total, Threads, Advice])
+@pytest.mark.parametrize("cls", [ProfileReport, Profile, ProfileRow, OperatorCost, Total, Threads, Advice])
 def test_the_schema_names_every_field_and_no_other(cls: type) -> None:
     part = SCHEMA if cls is ProfileReport else SCHEMA["$defs"][cls.__name__]
     fields = {field.name for field in dataclasses.fields(cls)} | ({"schema_version"} if cls is ProfileReport else set())

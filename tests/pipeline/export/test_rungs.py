@@ -19,7 +19,7 @@ from edgecnn.common import plugins
 from edgecnn.errors import PlanError, UsageError
 from edgecnn.nets import graph as dataflow
 from edgecnn.pipeline.export import check, exportable, rungs, scheme
-from edgecnn.pipeline.export.rungs import Options, Outcome, equalisation
+from edgecnn.pipeline.export.rungs import Options, Trial, equalisation
 from edgecnn.pipeline.export.scheme import Scheme
 from edgecnn.records import artifact as artifacts
 from edgecnn.records import verdicts
@@ -39,8 +39,8 @@ def ground(**plan: Any) -> Scheme:
     return scheme.plain(model.run, small_runs.splits(SHAPE), plans, model.net)
 
 
-def outcome(options: Options, right: Sequence[int], passed: bool = False) -> Outcome:
-    return Outcome(options=options, right=np.array(right, dtype=bool), squared_error=1.0, passed=passed)
+def outcome(options: Options, right: Sequence[int], passed: bool = False) -> Trial:
+    return Trial(options=options, right=np.array(right, dtype=bool), squared_error=1.0, passed=passed)
 
 
 def tries(name: str) -> list[Options]:

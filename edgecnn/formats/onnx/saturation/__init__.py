@@ -25,7 +25,7 @@ from edgecnn.records.environment import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class IntegerLayer:
     """One layer whose products are added in 16 bits."""
 
     name: str
@@ -41,7 +41,7 @@ class Layer:
 class Exposure:
     """Which layers of a file could saturate, judging by the weights."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[IntegerLayer, ...]
     """Layers in which some input exceeds 16 bits."""
     of: int
     """How many layers multiply 8-bit integers."""
@@ -81,9 +81,9 @@ def cause(path: Path, runtime: str, machine: Environment) -> str | None:
     return f"{path.name} multiplies uint8 by int8, and {clause}: export it again, or `edgecnn doctor {path}`."
 
 
-def _layer(kernel: Kernel) -> Layer:
+def _layer(kernel: Kernel) -> IntegerLayer:
     channels = pairs.passing(kernel.rows)
-    return Layer(
+    return IntegerLayer(
         name=kernel.name,
         operator=kernel.operator,
         channels=tuple(channel for channel, passes in enumerate(channels.tolist()) if passes),

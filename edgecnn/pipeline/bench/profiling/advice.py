@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.formats import CODERS, MOVES
 from edgecnn.pipeline.bench.profiling import rows as r
-from edgecnn.pipeline.bench.profiling.results import Advice, Cost, Profile, Row
+from edgecnn.pipeline.bench.profiling.results import Advice, OperatorCost, Profile, ProfileRow
 from edgecnn.pipeline.bench.profiling.words import amount, count, percent, rate
 
 LEAST_SHARE_PERCENT = 5.0
@@ -201,7 +201,7 @@ def _threads(profile: Profile) -> Iterator[Advice]:
     yield Advice(kind="threads", sentence=words)
 
 
-def _reason(row: Row, top: Row) -> str:
+def _reason(row: ProfileRow, top: ProfileRow) -> str:
     """Return why an operator is slower for its MACs than `top`, where its type or shape tells it, or ""."""
     if row.is_float and not top.is_float:
         return ", because it stayed float"
@@ -223,20 +223,20 @@ def _islands(profile: Profile) -> int:
     return sum(here and not before for before, here in zip([False, *marks], marks, strict=False))
 
 
-def _pixels(row: Row) -> int:
+def _pixels(row: ProfileRow) -> int:
     """Return the number of output values per channel."""
     return max(1, math.prod(row.output_shape) // max(1, row.channels[1] if row.channels else row.output_shape[-1]))
 
 
-def _rate(rows: Sequence[Row]) -> float:
+def _rate(rows: Sequence[ProfileRow]) -> float:
     return sum(row.macs for row in rows) / max(_spent(rows), 1e-12)
 
 
-def _spent(rows: Sequence[Row]) -> float:
+def _spent(rows: Sequence[ProfileRow]) -> float:
     return sum(row.cost.p50 for row in rows)
 
 
-def _share(profile: Profile, cost: Cost) -> str:
+def _share(profile: Profile, cost: OperatorCost) -> str:
     """Return a cost in words, such as "3.2 µs (3 %)"."""
     if not profile.rows:
         return "what is not available"
@@ -245,7 +245,7 @@ def _share(profile: Profile, cost: Cost) -> str:
     return f"{amount(cost.p50, profile.unit)} ({percent(100 * cost.p50 / profile.sum.p50)})"
 
 
-def _is_worth(profile: Profile, cost: Cost) -> bool:
+def _is_worth(profile: Profile, cost: OperatorCost) -> bool:
     return cost.is_told and 100 * cost.p50 / profile.sum.p50 >= 1
 
 
@@ -257,5 +257,5 @@ def _take(operators: int) -> str:
     return "takes" if operators == 1 else "take"
 
 
-def _name(row: Row) -> str:
+def _name(row: ProfileRow) -> str:
     return f"{row.place} {row.label}"

@@ -22,7 +22,7 @@ from edgecnn.onboard.job import Job, Lowering, Outcome, Prefixes, Timing, Unit
 from edgecnn.pipeline.bench import candidates, validity
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
-from edgecnn.pipeline.bench.profiling.results import Method, Profile, ProfileReport, Row, Total
+from edgecnn.pipeline.bench.profiling.results import Method, Profile, ProfileReport, ProfileRow, Total
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.plans import Suite
@@ -44,7 +44,7 @@ COUNTED_PASSES = 2
 
 
 @dataclass
-class Taken:
+class ProfileRun:
     """A candidate and what has been measured of it so far."""
 
     candidate: Candidate
@@ -88,7 +88,7 @@ def profile(
             raise _no_cost()
         machine = board.facts()
         unit: Unit = "ms" if board.keeps_time else "instructions"
-        all_profiled = [Taken(candidate, unit) for candidate in candidates.installed(readable, machine, suite)]
+        all_profiled = [ProfileRun(candidate, unit) for candidate in candidates.installed(readable, machine, suite)]
         rounds = suite.rounds if board.keeps_time else 1
         thread_counts = threads.counts(machine.cores) if board.keeps_time else ()
         processes = 1 + rounds * (PROCESSES_A_ROUND + len(thread_counts))
@@ -159,7 +159,7 @@ def _readable(all_candidates: Sequence[Candidate]) -> list[Candidate]:
     return readable
 
 
-def _lower(board: Board, profiled: Taken, suite: Suite, folder: Path) -> None:
+def _lower(board: Board, profiled: ProfileRun, suite: Suite, folder: Path) -> None:
     """Cut the graph that the board executes into prefixes, and choose the method that tells operators apart."""
     with _noting_failure(profiled):
         lowering = Lowering(num_runs=OWN_RUNS if profiled.unit == "ms" else 1)
@@ -200,7 +200,7 @@ def method(own_sum_ms: float, plain_ms: float) -> tuple[Method, str]:
     return ("own profile", words) if abs(percent) <= OWN_MOST_OFF_PERCENT else ("prefixes", words)
 
 
-def _step(board: Board, profiled: Taken, suite: Suite) -> None:
+def _step(board: Board, profiled: ProfileRun, suite: Suite) -> None:
     """Measure one more round of steps, in a fresh process."""
     with _noting_failure(profiled):
         job = job_of(profiled.candidate, suite)
@@ -226,7 +226,7 @@ def _no_cost() -> EnvironmentUnfit:
     )
 
 
-def _time(board: Board, profiled: Taken, suite: Suite, num_threads: int) -> None:
+def _time(board: Board, profiled: ProfileRun, suite: Suite, num_threads: int) -> None:
     timing = Timing(
         warmup_runs=suite.warmup_runs,
         num_runs=-(-suite.num_runs // suite.rounds),
@@ -239,7 +239,7 @@ def _time(board: Board, profiled: Taken, suite: Suite, num_threads: int) -> None
             profiled.windows.setdefault(num_threads, []).append(window)
 
 
-def _profile(profiled: Taken, suite: Suite, machine: Environment) -> Profile:
+def _profile(profiled: ProfileRun, suite: Suite, machine: Environment) -> Profile:
     description = profiled.candidate.artifact.description
     call, *samples = rows.per_round(profiled.steps)
     totals = [sum(round_) for round_ in zip(call, *samples, strict=True)]
@@ -279,7 +279,7 @@ def _profile(profiled: Taken, suite: Suite, machine: Environment) -> Profile:
     return dataclasses.replace(result, advice=advice.advice(result))
 
 
-def together(operators: Sequence[Operator], table: Sequence[Row], kinds: Sequence[str]) -> Total:
+def together(operators: Sequence[Operator], table: Sequence[ProfileRow], kinds: Sequence[str]) -> Total:
     """Return how many operators are of some kinds, and what the rows with only those kinds cost."""
     return Total(
         operators=sum(operator.kind in kinds for operator in operators),
@@ -287,12 +287,12 @@ def together(operators: Sequence[Operator], table: Sequence[Row], kinds: Sequenc
     )
 
 
-def _run(board: Board, profiled: Taken, job: Job) -> Outcome:
+def _run(board: Board, profiled: ProfileRun, job: Job) -> Outcome:
     return Outcome() if profiled.candidate.error else board.run(job)
 
 
 @contextlib.contextmanager
-def _noting_failure(profiled: Taken) -> Iterator[None]:
+def _noting_failure(profiled: ProfileRun) -> Iterator[None]:
     try:
         yield
     except EdgecnnError as error:

@@ -42,7 +42,7 @@ AdviceKind = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class OperatorCost:
     """The median over rounds and its interval, in the unit of the profile."""
 
     p50: float
@@ -56,7 +56,7 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ProfileRow:
     """One operator as it is executed, or several that the runtime runs as one, so that only their sum has a cost."""
 
     place: int
@@ -77,7 +77,7 @@ class Row:
     macs: int
     bytes: int
     """Bytes of the activations in and out and of the constants, each counted once."""
-    cost: Cost
+    cost: OperatorCost
     share_percent: float
     """Share of the sum of all operators and the call."""
     macs_percent: float
@@ -95,7 +95,7 @@ class Total:
     """All operators of some kinds in a file."""
 
     operators: int
-    cost: Cost
+    cost: OperatorCost
     """Cost of the rows that hold no other kinds, summed round by round."""
 
 
@@ -143,17 +143,17 @@ class Profile:
     """Number of fresh processes behind each cost."""
     runs: int
     """Turns in each process, or runs under the runtime's own profiler."""
-    whole: Cost
+    whole: OperatorCost
     """Cost of the whole file, measured uncut."""
-    sum: Cost
+    sum: OperatorCost
     """Cost of the call and all operators, summed round by round."""
-    off_percent: Cost
+    off_percent: OperatorCost
     """How far the sum is off the whole, in percent of the whole, by round."""
     own_sum: float | None
     """Sum of the operators' times by the runtime's own profiler, in ms."""
-    call: Cost | None
+    call: OperatorCost | None
     """Cost of calling an empty graph; None if it was not measured."""
-    rows: tuple[Row, ...]
+    rows: tuple[ProfileRow, ...]
     moves: Total
     """All transposes and reorders."""
     coders: Total

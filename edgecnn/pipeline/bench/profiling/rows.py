@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from edgecnn.common import stats
 from edgecnn.formats import Operator
-from edgecnn.pipeline.bench.profiling.results import Cost, Row
+from edgecnn.pipeline.bench.profiling.results import OperatorCost, ProfileRow
 
 MOST_OFF_PERCENT = 10.0
 """How far the sum of the parts may be off the whole."""
@@ -23,20 +23,20 @@ FAMILIES = {
 }
 """Kind -> family; MACs per second are compared within a family."""
 
-NOTHING = Cost(p50=0.0, low=0.0, high=0.0)
+NOTHING = OperatorCost(p50=0.0, low=0.0, high=0.0)
 
 Samples = tuple[float, ...]
 """One value per round."""
 
 
-def cost(samples: Sequence[float]) -> Cost:
+def cost(samples: Sequence[float]) -> OperatorCost:
     """Return the median over rounds and its interval (`stats.median_interval`)."""
     ordered = sorted(samples)
     low, high, _ = stats.median_interval(ordered)
-    return Cost(p50=stats.quantile(ordered, 0.5), low=low, high=high)
+    return OperatorCost(p50=stats.quantile(ordered, 0.5), low=low, high=high)
 
 
-def together(parts: Sequence[Row]) -> Cost:
+def together(parts: Sequence[ProfileRow]) -> OperatorCost:
     """Return the cost of several rows, summed round by round."""
     return cost([sum(round_) for round_ in zip(*(row.samples for row in parts), strict=True)]) if parts else NOTHING
 
@@ -72,7 +72,7 @@ def joined(samples: Sequence[Samples]) -> list[tuple[list[int], Samples]]:
     return groups
 
 
-def rows(operators: Sequence[Operator], samples: Sequence[Samples], call: Samples) -> tuple[Row, ...]:
+def rows(operators: Sequence[Operator], samples: Sequence[Samples], call: Samples) -> tuple[ProfileRow, ...]:
     """Compute the rows of a profile.
 
     Args:
@@ -89,7 +89,7 @@ def rows(operators: Sequence[Operator], samples: Sequence[Samples], call: Sample
     return tuple(_ranked(row, unranked) for row in unranked)
 
 
-def fit(totals: Sequence[float], wholes: Sequence[float]) -> Cost:
+def fit(totals: Sequence[float], wholes: Sequence[float]) -> OperatorCost:
     """Return how far the sum of the parts is off the whole, in percent of the whole.
 
     Args:
@@ -99,7 +99,7 @@ def fit(totals: Sequence[float], wholes: Sequence[float]) -> Cost:
     return cost([100 * (total / whole - 1) for total, whole in zip(totals, wholes, strict=True)])
 
 
-def misfit(off_percent: Cost) -> str | None:
+def misfit(off_percent: OperatorCost) -> str | None:
     """Return why the parts are no profile of the whole, to follow "because"; None if they add up.
 
     They add up if they are off by at most MOST_OFF_PERCENT, or if the rounds cannot tell them from the whole.
@@ -110,21 +110,21 @@ def misfit(off_percent: Cost) -> str | None:
     return f"{words}, and {MOST_OFF_PERCENT:.0f} % is what passes"
 
 
-def family(row: Row) -> str | None:
+def family(row: ProfileRow) -> str | None:
     """Return the family of a row; None without MACs."""
     return FAMILIES.get(row.kind) if row.macs else None
 
 
-def best(row: Row, among: Sequence[Row]) -> Row | None:
+def best(row: ProfileRow, among: Sequence[ProfileRow]) -> ProfileRow | None:
     """Return the row of the same family with the most MACs for its cost, if any."""
     relatives = [other for other in among if family(other) == family(row) and other.macs_per_unit]
     return max(relatives, key=lambda other: other.macs_per_unit or 0.0, default=None) if family(row) else None
 
 
-def _row(parts: Sequence[Operator], place: int, samples: Samples, total: float, all_macs: int) -> Row:
+def _row(parts: Sequence[Operator], place: int, samples: Samples, total: float, all_macs: int) -> ProfileRow:
     main = max(parts, key=lambda part: (part.macs, part.bytes))
     macs, spent = sum(part.macs for part in parts), cost(samples)
-    return Row(
+    return ProfileRow(
         place=place,
         names=tuple(part.name for part in parts),
         operators=tuple(part.operator for part in parts),
@@ -147,7 +147,7 @@ def _row(parts: Sequence[Operator], place: int, samples: Samples, total: float, 
     )
 
 
-def _ranked(row: Row, among: Sequence[Row]) -> Row:
+def _ranked(row: ProfileRow, among: Sequence[ProfileRow]) -> ProfileRow:
     top = best(row, among)
     if row.macs_per_unit is None or top is None or top.macs_per_unit is None:
         return row

@@ -10,7 +10,7 @@ from typing import TextIO
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.common.units import digits, scale
-from edgecnn.pipeline.bench.profiling.results import Profile, ProfileReport, Row
+from edgecnn.pipeline.bench.profiling.results import Profile, ProfileReport, ProfileRow
 from edgecnn.pipeline.bench.profiling.rows import MOST_OFF_PERCENT
 from edgecnn.pipeline.bench.profiling.words import amount, cell, spread
 from edgecnn.records.environment import machine_name
@@ -65,7 +65,7 @@ def table(profile: Profile) -> tuple[list[str], list[list[str]]]:
     return head, lines
 
 
-def _line(row: Row, profile: Profile, factor: float, macs: float) -> list[str]:
+def _line(row: ProfileRow, profile: Profile, factor: float, macs: float) -> list[str]:
     return [
         f"{row.place} {_short(row)}",
         "x".join(map(str, row.output_shape[1:])) or "-",
@@ -78,7 +78,7 @@ def _line(row: Row, profile: Profile, factor: float, macs: float) -> list[str]:
     ]
 
 
-def _short(row: Row) -> str:
+def _short(row: ProfileRow) -> str:
     """Return a short label; of operators that run as one, the first and how many more."""
     label = row.label if len(row.names) == 1 else f"{row.label.split(' + ')[0]} +{len(row.names) - 1}"
     return label.replace("depthwise", "dw").replace("pointwise", "pw").replace("transposed conv", "deconv")

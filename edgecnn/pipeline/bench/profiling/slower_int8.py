@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.formats import CODERS, MOVES, WEIGHTED
 from edgecnn.pipeline.bench.profiling import rows as r
-from edgecnn.pipeline.bench.profiling.results import Advice, Profile, Row
+from edgecnn.pipeline.bench.profiling.results import Advice, Profile, ProfileRow
 from edgecnn.pipeline.bench.profiling.words import amount, count
 from edgecnn.pipeline.bench.report_warnings import family_of
 from edgecnn.records.isa import X86
@@ -55,14 +55,14 @@ def _reasons(int8: Profile, fp32: Profile, arch: str) -> Iterator[str]:
         yield f"operator by operator it is not available, because {int8.reason if not int8.rows else fp32.reason}"
     costs: list[tuple[float, str]] = []
 
-    def add(rows: Sequence[Row], words: str, instead: Sequence[Row] = ()) -> None:
+    def add(rows: Sequence[ProfileRow], words: str, instead: Sequence[ProfileRow] = ()) -> None:
         spent, extra = r.together(rows), _spent(rows) - _spent(instead)
         if rows and extra > 0:
             costs.append(
                 (extra, f"{words} ({amount(extra, int8.unit) if spent.is_told else 'below what can be told'})")
             )
 
-    def of_kinds(profile: Profile, kinds: Sequence[str]) -> list[Row]:
+    def of_kinds(profile: Profile, kinds: Sequence[str]) -> list[ProfileRow]:
         return [row for row in profile.rows if row.kind in kinds]
 
     float_layers = [row for row in of_kinds(int8, WEIGHTED) if row.is_float]
@@ -104,7 +104,7 @@ def _start(profile: Profile) -> float:
     return min(told_costs, default=0.0) * len(profile.rows)
 
 
-def _spent(rows: Sequence[Row]) -> float:
+def _spent(rows: Sequence[ProfileRow]) -> float:
     return sum(row.cost.p50 for row in rows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgecnn.common.units import digits, duration, interval
 from edgecnn.onboard.job import Unit
-from edgecnn.pipeline.bench.profiling.results import Cost
+from edgecnn.pipeline.bench.profiling.results import OperatorCost
 
 
 def amount(value: float, unit: Unit) -> str:
@@ -12,14 +12,14 @@ def amount(value: float, unit: Unit) -> str:
     return duration(value) if unit == "ms" else f"{digits(value / 1000)} k instructions"
 
 
-def spread(cost: Cost, unit: Unit) -> str:
+def spread(cost: OperatorCost, unit: Unit) -> str:
     """Format a cost with its interval, such as "15.6 [15.5, 15.7] µs"."""
     if unit == "ms":
         return interval(cost.p50, cost.low, cost.high)
     return f"{amount(cost.p50, unit)} [{digits(cost.low / 1000)}, {digits(cost.high / 1000)}]"
 
 
-def cell(cost: Cost, factor: float) -> str:
+def cell(cost: OperatorCost, factor: float) -> str:
     """Format a cost for a column whose head names the unit; a cost that cannot be told has only a bound."""
     if not cost.is_told:
         return f"< {digits(max(cost.high, 0.0) * factor)}"

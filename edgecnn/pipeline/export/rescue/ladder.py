@@ -35,8 +35,8 @@ from edgecnn.errors import PlanError
 from edgecnn.onboard import runtimes
 from edgecnn.pipeline.export import check, exportable, rungs, scheme
 from edgecnn.pipeline.export.rescue import pricing
-from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, Row
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, PriceRow
+from edgecnn.pipeline.export.rungs import Options, Trial
 from edgecnn.pipeline.export.scheme import Scheme
 from edgecnn.records import artifact as artifacts
 from edgecnn.records import plans, verdicts
@@ -61,9 +61,9 @@ class Climb:
     net: nn.Module
     reference: npt.NDArray[np.float32]
     """The float net's logits (N, K) on the validation pictures."""
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[Trial] = field(default_factory=list)
     """Outcomes of all tries, beginning with plain int8."""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[PriceRow] = field(default_factory=list)
     files: list[Artifact] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
 
@@ -159,7 +159,7 @@ def _choose(state: Climb) -> Scheme:
     return ground if answer is None else answer
 
 
-def _without_the_rest(state: Climb, plain: Scheme, passed: Scheme, outcome: Outcome) -> Scheme:
+def _without_the_rest(state: Climb, plain: Scheme, passed: Scheme, outcome: Trial) -> Scheme:
     """Return the last rung alone if it passes, and what helped before it adds nothing beyond doubt."""
     *before, name = passed.taken
     if not before:
@@ -168,7 +168,7 @@ def _without_the_rest(state: Climb, plain: Scheme, passed: Scheme, outcome: Outc
     return alone if alone_outcome.passed and not outcome.beats(alone_outcome) else passed
 
 
-def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
+def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Trial]:
     """Take the step, write the file, run it on the validation pictures, and add its row."""
     validation, plan = state.splits.validation, state.plan
     started = time.perf_counter()
@@ -181,7 +181,7 @@ def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     passed = verdict.check != "fail" and verdict.drop_pp <= plan.max_drop
     *on, rung = tried.taken or [PLAIN]
     options = tried.taken.get(rung, {})
-    outcome = Outcome(
+    outcome = Trial(
         options=options,
         right=logits.argmax(1) == validation.labels,
         squared_error=float(np.mean((logits - state.reference) ** 2)),
@@ -190,7 +190,7 @@ def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     state.outcomes.append(outcome)
     plain = state.outcomes[0]
     bought, bought_low, bought_high = rungs.gain_pp(outcome.right, plain.right)
-    row = Row(
+    row = PriceRow(
         rung=rung,
         label=rungs.get(rung).label(options) if tried.taken else PLAIN,
         options=options,
@@ -222,7 +222,7 @@ def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
     return tried, outcome
 
 
-def _is_taken(row: Row, chosen: Taken) -> bool:
+def _is_taken(row: PriceRow, chosen: Taken) -> bool:
     """Return whether the row is a step towards what was chosen."""
     if row.rung == PLAIN:
         return not chosen

@@ -30,7 +30,7 @@ PLAIN = "post-training int8"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PriceRow:
     """One int8 file: a rung with its options, on top of the rungs that helped before it."""
 
     rung: str
@@ -89,7 +89,7 @@ class PriceList:
     max_drop_pp: float
     float_top1_percent: float
     """Accuracy of the float net on the validation pictures."""
-    rows: tuple[Row, ...]
+    rows: tuple[PriceRow, ...]
     passed_over: tuple[str, ...]
     """Rungs that do not apply to this net."""
     chosen: Mapping[str, Mapping[str, Any]]

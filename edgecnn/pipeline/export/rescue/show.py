@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecnn.common import console, escapes, plotting, stats, units
 from edgecnn.common.escapes import say
 from edgecnn.pipeline.export import rungs
-from edgecnn.pipeline.export.rescue.price_list import PriceList, Row
+from edgecnn.pipeline.export.rescue.price_list import PriceList, PriceRow
 from edgecnn.records import environment, gates
 from edgecnn.records.report import Summary
 
@@ -140,7 +140,7 @@ def _cells(prices: PriceList) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def _bought(row: Row) -> str:
+def _bought(row: PriceRow) -> str:
     return f"{row.bought_pp:+.2f} [{row.bought_low_pp:.1f}, {row.bought_high_pp:.1f}]"
 
 
@@ -149,16 +149,16 @@ def _p(value: float) -> str:
     return f"{value:.1g}" if value > 0 else "< 1e-300"
 
 
-def _name(row: Row) -> str:
+def _name(row: PriceRow) -> str:
     return f"{'+' * len(row.on)}{' ' if row.on else ''}{row.label}{' *' if row.taken else ''}"
 
 
-def _ground(row: Row) -> tuple[str, ...]:
+def _ground(row: PriceRow) -> tuple[str, ...]:
     """Return the labels of the rungs that a row builds on."""
     return tuple(rungs.get(name).label(options) for name, options in row.on.items())
 
 
-def _costs(rows: Sequence[Row]) -> tuple[str, list[Cost | None]]:
+def _costs(rows: Sequence[PriceRow]) -> tuple[str, list[Cost | None]]:
     """Return (unit, a cost per row): latency in one unit for all, or thousands of instructions without a clock."""
     prices = [row.price or Summary(peak_rss_bytes=0) for row in rows]
     times = [price.p50_ms for price in prices if price.p50_ms is not None]

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from edgecnn.errors import PlanError
 from edgecnn.nets import graph
-from edgecnn.nets.graph import Link
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.nets.graph import Edge
+from edgecnn.pipeline.export.rungs import Options, Trial
 from edgecnn.pipeline.export.scheme import Scheme
 
 TITLE = "Neighbouring layers share their channels' ranges out between them."
@@ -29,7 +29,7 @@ NEGLIGIBLE = 1e-3
 """Sweeps over all pairs end when no channel's scale changes by a larger share."""
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[Trial]) -> Iterator[Options]:
     """Try it once, if there is a pair to equalise."""
     if pairs(scheme.net, scheme.run.input_shape):
         yield {}
@@ -54,7 +54,7 @@ def apply(scheme: Scheme) -> Scheme:
     return dataclasses.replace(scheme, net=net)
 
 
-def pairs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Link]:
+def pairs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Edge]:
     """List linked layers with a one-to-one match of output channels to input channels."""
     links = graph.links(graph.export(net, input_shape))
     return [
@@ -64,7 +64,7 @@ def pairs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Link]:
     ]
 
 
-def rescale(net: nn.Module, link: Link, scale: Tensor) -> None:
+def rescale(net: nn.Module, link: Edge, scale: Tensor) -> None:
     """Multiply the channels between a pair by a positive scale (C,), and divide by it in the second layer."""
     behind = net.get_submodule(link.norm or link.source)
     for parameter in (behind.weight, behind.bias):
@@ -75,7 +75,7 @@ def rescale(net: nn.Module, link: Link, scale: Tensor) -> None:
     target /= scale.reshape([-1 if axis == along else 1 for axis in range(target.ndim)])
 
 
-def _equalise(net: nn.Module, link: Link) -> float:
+def _equalise(net: nn.Module, link: Edge) -> float:
     """Equalise the channels of one pair; return the largest relative change of a scale."""
     first = _weight(net, link.source).flatten(1).abs().amax(1) * _gain(net, link)  # (C,)
     target = _weight(net, link.target)
@@ -85,7 +85,7 @@ def _equalise(net: nn.Module, link: Link) -> float:
     return float((scale - 1).abs().max())
 
 
-def _gain(net: nn.Module, link: Link) -> Tensor:
+def _gain(net: nn.Module, link: Edge) -> Tensor:
     """Return the magnitude (C,) by which a pair's batch norm multiplies each channel; 1 without one."""
     if link.norm is None:
         return torch.ones(())
@@ -95,7 +95,7 @@ def _gain(net: nn.Module, link: Link) -> Tensor:
     return norm.weight.abs() / (norm.running_var + link.norm_eps).sqrt()
 
 
-def _scalable(net: nn.Module, link: Link) -> bool:
+def _scalable(net: nn.Module, link: Edge) -> bool:
     """Return whether a scale can be applied: batch norm has weights, and the target is not grouped unless depthwise."""
     affine = link.norm is None or isinstance(net.get_submodule(link.norm).weight, Tensor)
     ungrouped = getattr(net.get_submodule(link.target), "groups", 1) == 1
