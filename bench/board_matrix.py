@@ -35,10 +35,11 @@ from edgecnn.pipeline.bench import bench, candidates, instruction_counts, report
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.show import cells
 from edgecnn.pipeline.bench.test_inputs import Shelf, Stimuli, golden_vectors
-from edgecnn.records import environment, plans, report
+from edgecnn.records import environment, measurement, plans, report
 from edgecnn.records.environment import Environment
+from edgecnn.records.measurement import Accuracy, Count, Golden
 from edgecnn.records.plans import Suite
-from edgecnn.records.report import Accuracy, Count, Golden, Report
+from edgecnn.records.report import Report
 
 MOST_SPREAD_PERCENT = 0.1
 COLUMNS = ("kB", "top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructions")
@@ -189,7 +190,7 @@ def spread_percent(counts: Sequence[Count]) -> float:
     return 100 * (max(medians) / min(medians) - 1)
 
 
-def against_here(one: report.Measurement, here: Accuracy | None, differences: Golden | None) -> str:
+def against_here(one: measurement.Measurement, here: Accuracy | None, differences: Golden | None) -> str:
     """The board's outputs and this machine's: of all pictures by digest, of the golden ones by value."""
     if one.accuracy and here and one.accuracy.outputs_sha256 == here.outputs_sha256:
         return f"identical, n = {here.n:,}"
@@ -312,7 +313,7 @@ def _board(result: Report, against: Against) -> dict[str, Any]:
     }
 
 
-def _key(one: report.Measurement) -> tuple[str, str]:
+def _key(one: measurement.Measurement) -> tuple[str, str]:
     return one.file, one.runtime
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.records.artifact import Artifact, Preprocessing, TensorSpec
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Window
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Window
 
 Unit = Literal["ms", "instructions"]
 

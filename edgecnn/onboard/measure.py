@@ -19,13 +19,14 @@ import numpy.typing as npt
 
 from edgecnn.common import arrays
 from edgecnn.errors import DataError, ModelFileError
-from edgecnn.onboard import counters, operator_cost, preprocessing, runtimes
+from edgecnn.onboard import counters, operator_cost, preprocessing, runtimes, tensors
 from edgecnn.onboard.job import Counting, EncodedImages, Job, LabelledSet, Outcome, Timing
 from edgecnn.onboard.opening import in_time
 from edgecnn.onboard.runtimes import Runtime, Session
-from edgecnn.records import artifact, environment
-from edgecnn.records.artifact import INTEGERS, Preprocessing, TensorSpec
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Window
+from edgecnn.onboard.tensors import INTEGERS
+from edgecnn.records import environment
+from edgecnn.records.artifact import Preprocessing, TensorSpec
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Window
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -155,10 +156,10 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     digest, answers = hashlib.sha256(), []
     start = time.perf_counter()
     for first in range(0, len(images), ENCODE_AT_ONCE):
-        encoded = artifact.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
+        encoded = tensors.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
         outputs = _of_one_shape(_answers(session, encoded, job), job)
         digest.update(np.ascontiguousarray(outputs).tobytes())
-        answers.append(artifact.decode(outputs, job.output).argmax(axis=1))
+        answers.append(tensors.decode(outputs, job.output).argmax(axis=1))
     predicted = np.concatenate(answers)
     return Accuracy(
         correct=int((predicted == labels).sum()),
@@ -172,7 +173,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
     """Return the raw output (K) of every image of a .npy file, as numbers."""
     session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
-    encoded = artifact.encode(arrays.one(Path(images)), job.input, job.preprocessing)
+    encoded = tensors.encode(arrays.one(Path(images)), job.input, job.preprocessing)
     outputs = _of_one_shape(_answers(session, encoded, job), job)
     return tuple(tuple(row.tolist()) for row in outputs.reshape(len(encoded), -1))
 
@@ -197,7 +198,7 @@ def end_to_end(job: Job, task: EncodedImages) -> EndToEnd:
         start = time.perf_counter_ns()
         pixels = preprocessing.decode(picture, **size)  # (H, W, C)
         decoded = time.perf_counter_ns()
-        artifact.decode(session(artifact.encode(pixels[None], job.input, job.preprocessing)), job.output).argmax()
+        tensors.decode(session(tensors.encode(pixels[None], job.input, job.preprocessing)), job.output).argmax()
         return time.perf_counter_ns() - start, decoded - start
 
     for i in range(task.timing.warmup_runs):
@@ -233,7 +234,7 @@ def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[
     if spec.layout == "NCHW":
         shape = [shape[0], *shape[2:], shape[1]]
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return artifact.encode(images, spec, preprocessing)
+    return tensors.encode(images, spec, preprocessing)
 
 
 def _of_one_shape(outputs: Sequence[npt.NDArray[Any]], job: Job) -> npt.NDArray[Any]:

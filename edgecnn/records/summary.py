@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from edgecnn.common import stats
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Summary, Window
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Summary, Window
 
 
 def summarise(

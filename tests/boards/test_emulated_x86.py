@@ -37,7 +37,7 @@ from edgecnn.pipeline.bench.bench import COUNTING, bench
 from edgecnn.pipeline.bench.profiling.profile import profile
 from edgecnn.pipeline.deploy import deploy
 from edgecnn.pipeline.export.rescue import pricing
-from edgecnn.records import isa, plans, report
+from edgecnn.records import isa, measurement, plans, report
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
 
@@ -186,7 +186,7 @@ def test_a_bench_tells_answers_and_nothing_else(job: Job, tmp_path: Path, capsys
     assert (one.windows, one.counts, one.summary.peak_rss_bytes) == ((), (), None)
     (written,) = json.loads(path.read_text())["measurements"]
     jsonschema.validate(json.loads(path.read_text()), SCHEMA, cls=jsonschema.Draft202012Validator)
-    assert not report.TIMES & (set(written) | set(written["summary"]) | set(written["accuracy"]))
+    assert not measurement.TIMES & (set(written) | set(written["summary"]) | set(written["accuracy"]))
     assert report.read(path) == found
     show.show(found)
     assert show.ANSWERS_MEAN in capsys.readouterr().out

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edgecnn import data, formats
 from edgecnn.checks import inspect
 from edgecnn.errors import ModelFileError, PlanError
-from edgecnn.onboard import c_array
+from edgecnn.onboard import c_array, tensors
 from edgecnn.onboard.c_array import CArray
 from edgecnn.onboard.runtimes import tflite_micro
 from edgecnn.pipeline.deploy import bundle
@@ -79,7 +79,7 @@ def test_it_answers_within_a_step_as_the_reference_kernels_of_tflite_do() -> Non
     )
     reference.allocate_tensors()
     answers = []
-    for x in artifacts.encode(images, lite.description.input, lite.preprocessing):
+    for x in tensors.encode(images, lite.description.input, lite.preprocessing):
         reference.set_tensor(reference.get_input_details()[0]["index"], x[None])
         reference.invoke()
         answers.append(reference.get_tensor(reference.get_output_details()[0]["index"]))

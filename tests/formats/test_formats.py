@@ -36,8 +36,8 @@ from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.formats import _describing
 from edgecnn.formats.tflite import flatbuffer
 from edgecnn.nets import graph as dataflow
+from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check
-from edgecnn.records import artifact
 from edgecnn.records.artifact import Description
 from edgecnn.records.plans import ExportPlan
 
@@ -227,7 +227,7 @@ def test_int8_input_takes_pixels_as_they_are(name: str) -> None:
 def test_the_type_of_the_edges_changes_no_logit(name: str, io: str) -> None:
     images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).load_all()
     plain, other = small_runs.written("mlp", name, "int8"), small_runs.written("mlp", name, "int8", io=io)
-    logits, same = (artifact.decode(check.outputs(one, images), one.description.output) for one in (plain, other))
+    logits, same = (tensors.decode(check.outputs(one, images), one.description.output) for one in (plain, other))
     assert np.allclose(same, logits, rtol=0, atol=1e-6)
     said = other.description
     assert (said.input.dtype, said.output.dtype) == (io, io)

@@ -18,8 +18,8 @@ import small_runs
 from edgecnn import formats
 from edgecnn.errors import EnvironmentUnfit, PlanError
 from edgecnn.formats.onnx import versions
+from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check
-from edgecnn.records import artifact as artifacts
 from edgecnn.records.plans import ExportPlan
 
 OLDEST = "1.15.0"
@@ -117,7 +117,7 @@ def test_the_oldest_installable_runtime_loads_every_file_and_answers_the_same(tm
     jobs = []
     for place, file in enumerate(files):
         names = {key: str(tmp_path / f"{place}-{key}.npy") for key in ("input", "output")}
-        np.save(names["input"], artifacts.encode(images, file.description.input, file.preprocessing))
+        np.save(names["input"], tensors.encode(images, file.description.input, file.preprocessing))
         jobs.append({"model": str(file.path), **names})
     done = subprocess.run([python, "-c", RUN], input=json.dumps(jobs), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == OLDEST

@@ -16,8 +16,9 @@ from edgecnn import formats
 from edgecnn.errors import UsageError
 from edgecnn.formats.tflite import metadata as _tflite_metadata
 from edgecnn.onboard import runtimes
+from edgecnn.onboard.tensors import decode, encode
 from edgecnn.records import foreign
-from edgecnn.records.artifact import Preprocessing, TensorSpec, decode, encode
+from edgecnn.records.artifact import Preprocessing, TensorSpec
 from edgecnn.records.foreign import Known, PictureOptions
 
 KERNEL = tiny_models.weights(4, 4, 3, 2)

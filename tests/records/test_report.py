@@ -12,22 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import OutputError, UsageError
-from edgecnn.records import report
+from edgecnn.records import measurement, report
 from edgecnn.records.artifact import Verdict
 from edgecnn.records.environment import Condition, Environment
 from edgecnn.records.gates import Gate
-from edgecnn.records.report import (
-    Accuracy,
-    Count,
-    EndToEnd,
-    Failure,
-    Golden,
-    Measurement,
-    Report,
-    ReportWarning,
-    Summary,
-    Window,
-)
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Golden, Measurement, Summary, Window
+from edgecnn.records.report import Failure, Report, ReportWarning
 
 SCHEMA = json.loads((ROOT / "bench" / "report.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -83,7 +73,7 @@ def test_what_a_board_without_a_clock_measured_survives_and_tells_no_time(tmp_pa
     validate(table)
     (one,) = table["measurements"]
     assert not [key for part in (one, one["summary"], one["accuracy"]) for key in part if key.endswith(("_ms", "_s"))]
-    assert not report.TIMES & (set(one) | set(one["summary"]) | set(one["accuracy"]))
+    assert not measurement.TIMES & (set(one) | set(one["summary"]) | set(one["accuracy"]))
     assert (one["summary"]["instructions_p50"], one["summary"]["instructions_n"]) == (1000, 6)
 
 
@@ -137,7 +127,7 @@ def test_the_schema_names_every_field_and_no_other(cls: type) -> None:
     fields = {field.name for field in dataclasses.fields(cls)}
     added = {Report: {"schema_version"}, Environment: {"fingerprint"}}.get(cls, set())
     needless = {Measurement, Summary, Accuracy}  # of what is told only where time is kept
-    required = set(part["required"]) | (fields & report.TIMES if cls in needless else set())
+    required = set(part["required"]) | (fields & measurement.TIMES if cls in needless else set())
     later = {Report: {"gates"}, Verdict: {"outcome", "exact"}}.get(cls, set())  # reports from before lack them
     assert set(part["properties"]) == required | later == fields | added
     assert part["additionalProperties"] is False

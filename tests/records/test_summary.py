@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.records.report import Count, EndToEnd
+from edgecnn.records.measurement import Count, EndToEnd
 from edgecnn.records.summary import summarise
 
 times = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=30)

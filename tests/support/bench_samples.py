@@ -9,7 +9,8 @@ from typing import Any
 from edgecnn.pipeline.bench import report_warnings
 from edgecnn.records import environment
 from edgecnn.records.environment import Condition, Environment
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Measurement, Report, Window
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Measurement, Window
+from edgecnn.records.report import Report
 from edgecnn.records.summary import summarise
 
 

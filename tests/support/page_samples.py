@@ -15,8 +15,9 @@ from edgecnn.common import files
 from edgecnn.records import artifact, environment, plans, report
 from edgecnn.records.artifact import Artifact, Parity, Preprocessing, Verdict
 from edgecnn.records.gates import Outcome
+from edgecnn.records.measurement import Count, Measurement, Validity
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
-from edgecnn.records.report import Count, Measurement, Report, Validity
+from edgecnn.records.report import Report
 from edgecnn.records.run import Run, write_facts
 from edgecnn.studies import findings
 from edgecnn.studies.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial

@@ -14,7 +14,7 @@ import tiny_models
 from PIL import Image
 
 from edgecnn import formats
-from edgecnn.onboard import runtimes
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.records import artifact, plans
@@ -64,7 +64,7 @@ def outputs(one: Artifact, shown: npt.NDArray[np.uint8]) -> npt.NDArray[np.gener
     """The file's raw output tensors, by its runtime."""
     (name,) = runtimes.for_format(one.description.format)
     session = runtimes.get(name).open_session(one.path, 1)
-    encoded = artifact.encode(shown, one.description.input, one.preprocessing)
+    encoded = tensors.encode(shown, one.description.input, one.preprocessing)
     return np.concatenate([session(encoded[i : i + 1]) for i in range(len(encoded))])
 
 

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.common import console, sizes
 from edgecnn.errors import ModelFileError
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.records.artifact import Description, TensorSpec
 
 NOISE, FEWEST = 32, 4
@@ -65,7 +64,7 @@ class TestedModel:
 
     def logits(self, stored: Tensor) -> npt.NDArray[np.float32]:
         """Return the outputs of `outputs` as real numbers (N, K)."""
-        return artifacts.decode(self.outputs(stored), self.description.output)
+        return tensors.decode(self.outputs(stored), self.description.output)
 
 
 def inputs(stored: Tensor, description: Description) -> Tensor:
@@ -182,7 +181,7 @@ def _noise(model: TestedModel, largest: float) -> Tensor:
     except TypeError as error:
         raise ModelFileError(f"Input tensor {spec.name!r} has type {spec.dtype}, which NumPy does not know.") from error
     shape = (pictures_for(model.description.macs), *spec.shape)
-    if np.issubdtype(dtype, np.bool_) or (spec.dtype in artifacts.INTEGERS and spec.scale is None):
+    if np.issubdtype(dtype, np.bool_) or (spec.dtype in tensors.INTEGERS and spec.scale is None):
         low, high = 0.0, 1.0  # perhaps indices into a table: these two are in every table
     elif np.issubdtype(dtype, np.integer):
         span = np.iinfo(dtype)

@@ -11,6 +11,7 @@ from edgecnn.checks.doctor.finding import Finding
 from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import scratch
 from edgecnn.errors import EdgecnnError
+from edgecnn.onboard import tensors
 from edgecnn.onboard.job import Job
 from edgecnn.onboard.runner import selftest
 from edgecnn.onboard.runtimes import for_format, get
@@ -55,7 +56,7 @@ def _run(artifact: Artifact, there: boards.Board, packages: Mapping[str, str]) -
             yield Finding(level="wrong", subject=there.name, evidence=error.sentence, mend=mend)
             return
     spec = artifacts.TensorSpec(**{**vars(artifact.description.input), "layout": "NHWC"})
-    here = TestedModel(artifact.path, artifact.description).outputs(artifacts.encode(images, spec, size))
+    here = TestedModel(artifact.path, artifact.description).outputs(tensors.encode(images, spec, size))
     comparison = selftest.compare(answers.astype(here.dtype), here)
     level = {"identical": "ok", "within": "note", "different": "wrong"}[comparison.verdict]
     evidence = f"loads in {package} {packages[package]} and answers {comparison.verdict} to here: {comparison.sentence}"

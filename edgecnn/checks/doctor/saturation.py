@@ -21,8 +21,8 @@ from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.formats.onnx import saturation
 from edgecnn.formats.onnx.saturation import fused, rates
 from edgecnn.formats.onnx.saturation.rates import Rate
+from edgecnn.onboard import tensors
 from edgecnn.onboard.job import Job
-from edgecnn.records import artifact as artifacts
 from edgecnn.records import environment, isa
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
@@ -114,7 +114,7 @@ def price(
         labels: The true classes (N,); None if they are not known.
         on: The machines the file is meant for.
     """
-    stored = artifacts.encode(pixels, dataclasses.replace(model.description.input, layout="NHWC"), model.preprocessing)
+    stored = tensors.encode(pixels, dataclasses.replace(model.description.input, layout="NHWC"), model.preprocessing)
     rates_counted = rates.count(model.path, list(answers.inputs(stored, model.description)))
     yield Finding(level="note", subject="saturation", evidence=f"{_rates(rates_counted)}, n {len(pixels)}")
     with scratch.folder() as folder:
@@ -175,7 +175,7 @@ def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], images: Pat
     with console.progress(f"asking {board}", 1) as advance, boards.open_board(board) as there:
         outputs: Any = there.run(job).replay
         advance(1)
-    return artifacts.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)
+    return tensors.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)
 
 
 def _count(count: int, word: str) -> str:

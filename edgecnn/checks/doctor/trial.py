@@ -14,7 +14,7 @@ from edgecnn.checks.doctor.images import Album
 from edgecnn.checks.doctor.mistakes import STAGES, Mistake
 from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import stats
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import tensors
 from edgecnn.records.artifact import Preprocessing
 
 Hypothesis = tuple[Mistake, ...]
@@ -64,7 +64,7 @@ class Laboratory:
         if "range" in step:
             return np.asarray(step["range"](pixels, spec))
         # The model converts the layout itself, as it does for the tensors of a mistake.
-        return np.asarray(artifacts.encode(pixels, dataclasses.replace(spec, layout="NHWC"), self.preprocessing))
+        return np.asarray(tensors.encode(pixels, dataclasses.replace(spec, layout="NHWC"), self.preprocessing))
 
     def _run(self, tensors: npt.NDArray[np.generic], digest: str) -> TrialAnswers:
         parts = [self.model.logits(tensors[i : i + BATCH]) for i in range(0, len(tensors), BATCH)]

@@ -15,8 +15,7 @@ from edgecnn.checks.verify import layers, prefixes
 from edgecnn.checks.verify.layers import PICTURES, Tolerance
 from edgecnn.checks.verify.matrix import Answer, Difference
 from edgecnn.checks.verify.replay import Seat
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.records import verdicts
 from edgecnn.records.artifact import Parity
 from edgecnn.records.environment import Environment
@@ -65,7 +64,7 @@ def ask(
     """
     artifact, runtime = seat.candidate.artifact, seat.candidate.runtime
     raw = seat.outputs(images)
-    logits = artifacts.decode(raw, artifact.description.output)[:, order]
+    logits = tensors.decode(raw, artifact.description.output)[:, order]
     if artifact.description.output.reading == "scores":
         raw = raw[:, order]
     identity = {

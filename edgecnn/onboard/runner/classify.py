@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
-from edgecnn.onboard import picture_files, preprocessing, runtimes
+from edgecnn.onboard import picture_files, preprocessing, runtimes, tensors
 from edgecnn.onboard.picture_files import Listing
-from edgecnn.records import artifact
 from edgecnn.records.artifact import Artifact
 
 TOP = 5
@@ -77,7 +76,7 @@ class Classifier:
         before = time.perf_counter()
         outputs = self.outputs(pixels[None])
         after = time.perf_counter()
-        scores = softmax(artifact.decode(outputs, self._artifact.description.output))[0]  # (K,)
+        scores = softmax(tensors.decode(outputs, self._artifact.description.output))[0]  # (K,)
         if not np.isfinite(scores).all():
             raise ModelFileError(f"{self._artifact.path} answers with logits that are not numbers.")
         best = np.argsort(-scores, kind="stable")[:top]
@@ -89,7 +88,7 @@ class Classifier:
 
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Return the raw output tensors (N, ...) of uint8 images (N, H, W, C), which are run one at a time."""
-        encoded = artifact.encode(images, self._artifact.description.input, self._artifact.preprocessing)
+        encoded = tensors.encode(images, self._artifact.description.input, self._artifact.preprocessing)
         return np.concatenate(list(runtimes.run_each(self._session, encoded)))
 
 

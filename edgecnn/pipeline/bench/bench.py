@@ -25,9 +25,10 @@ from edgecnn.records import gates, report, settling
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.gates import Gate
+from edgecnn.records.measurement import Golden, Measurement
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
-from edgecnn.records.report import Failure, Golden, Measurement, Report
+from edgecnn.records.report import Failure, Report
 from edgecnn.records.run import reads_exports
 from edgecnn.records.summary import medians_ms
 

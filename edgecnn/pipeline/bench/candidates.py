@@ -20,9 +20,9 @@ from edgecnn.records import artifact, foreign, plans
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import Known, PictureOptions
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Golden, Measurement, Window
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Golden, Measurement, Window
 from edgecnn.records.run import BENCH_LOCK, Run, is_run, open_run
 from edgecnn.records.summary import summarise
 

@@ -11,7 +11,8 @@ from edgecnn.errors import EnvironmentUnfit
 from edgecnn.records import environment, gates, isa, settling
 from edgecnn.records.environment import Environment
 from edgecnn.records.gates import Gate, Outcome
-from edgecnn.records.report import Measurement, Report
+from edgecnn.records.measurement import Measurement
+from edgecnn.records.report import Report
 from edgecnn.records.summary import medians_ms
 
 BETWEEN_BENCHES_PERCENT = 3.0

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgecnn.records.environment import core_name
-from edgecnn.records.report import Measurement, Report
+from edgecnn.records.measurement import Measurement
+from edgecnn.records.report import Report
 
 ALIKE_PERCENT = 5.0
 """Two costs that differ by no more than this are called equal."""

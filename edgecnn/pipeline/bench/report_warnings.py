@@ -9,7 +9,8 @@ from edgecnn.common import stats
 from edgecnn.common.units import duration
 from edgecnn.pipeline.bench.validity import FOREIGN_CORES, STOLEN_CORES, disturbance
 from edgecnn.records import isa
-from edgecnn.records.report import Measurement, ReportWarning, WarningKind, Window, p50
+from edgecnn.records.measurement import Measurement, Window, p50
+from edgecnn.records.report import ReportWarning, WarningKind
 
 UNSTABLE_PERCENT = 5.0
 """The widest spread of the rounds' medians that counts as one stable measurement."""

@@ -13,8 +13,9 @@ from edgecnn.common.escapes import say
 from edgecnn.common.units import digits, duration, interval
 from edgecnn.pipeline.bench import instruction_counts
 from edgecnn.records import environment, gates
+from edgecnn.records.measurement import Measurement, p50
 from edgecnn.records.notebook import HtmlTable
-from edgecnn.records.report import Measurement, Report, p50
+from edgecnn.records.report import Report
 
 NARROW = ("kB", "top-1 % [95 %]", "p50 [95 %]", "p99", "peak MB")
 """Columns for the files of one run, in 80 characters."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.common import stats
 from edgecnn.common.units import duration
-from edgecnn.records.report import Validity, Window
+from edgecnn.records.measurement import Validity, Window
 from edgecnn.records.throttling import WORDS, Throttling
 
 DEGRADED_CLOCK_PERCENT = 5.0

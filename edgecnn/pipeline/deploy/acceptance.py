@@ -12,11 +12,10 @@ from edgecnn.common import replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EnvironmentUnfit, GateFailed
-from edgecnn.onboard import golden
+from edgecnn.onboard import golden, tensors
 from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.installed import Installed
-from edgecnn.records import artifact as artifacts
 
 
 def passed(result: CommandResult, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
@@ -63,7 +62,7 @@ def require_same_answer(releases: Installed, release: str, made: Bundle, board: 
     stream = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "png")
     result = releases.run(release, ["classify", "-"], stream.getvalue())
-    logits = artifacts.decode(expected, made.artifact.description.output)[0]  # (K,)
+    logits = tensors.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
     try:
         label = replies.table(result.stdout, raw=True)["label"]

@@ -14,8 +14,7 @@ from edgecnn.common import stats
 from edgecnn.data import Images, Split
 from edgecnn.errors import RunError
 from edgecnn.nets import inference
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.records import verdicts
 from edgecnn.records.artifact import Artifact, Verdict
 from edgecnn.records.run import Run
@@ -68,7 +67,7 @@ def outputs(artifact: Artifact, pictures: Images) -> npt.NDArray[Any]:
         results: list[npt.NDArray[Any]] = []
         for start in range(first, end, BATCH):
             shown = pictures[start : min(start + BATCH, end)]
-            encoded = artifacts.encode(shown, description.input, artifact.preprocessing)
+            encoded = tensors.encode(shown, description.input, artifact.preprocessing)
             results += runtimes.run_each(session, encoded)
         return results
 
@@ -79,5 +78,5 @@ def outputs(artifact: Artifact, pictures: Images) -> npt.NDArray[Any]:
 
 def check(artifact: Artifact, test: Split, reference: npt.NDArray[np.float32], max_drop_pp: float) -> Verdict:
     """Run the file on the test split and compare it with the run's reference logits (N, K)."""
-    logits = artifacts.decode(outputs(artifact, test.images), artifact.description.output)
+    logits = tensors.decode(outputs(artifact, test.images), artifact.description.output)
     return verdicts.judge(logits, reference, test.labels, max_drop_pp)

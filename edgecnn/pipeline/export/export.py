@@ -28,6 +28,7 @@ from edgecnn.common import arrays, escapes, files, locks, scratch
 from edgecnn.common.documents import Unreadable
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError
+from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check, switch
 from edgecnn.pipeline.export import exportable as quantize
 from edgecnn.pipeline.export.exportable import Exportable
@@ -147,7 +148,7 @@ def _checked(
     plan: ExportPlan,
 ) -> Artifact:
     """Return the artifact with its verdict and, for an int8 file, its parity with the other format's file."""
-    logits = artifacts.decode(values[artifact.name], artifact.description.output)
+    logits = tensors.decode(values[artifact.name], artifact.description.output)
     verdict = verdicts.judge(logits, reference, test.labels, plan.max_drop)
     others = (other for other in all_files if other.description.format != artifact.description.format)
     parities = (verdicts.parity(artifact, other, values[artifact.name], values[other.name]) for other in others)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.onboard import tensors
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact as artifacts
 from edgecnn.records.artifact import Artifact
@@ -43,7 +44,7 @@ def file_classes(artifact: Artifact, images: Images) -> Classes:
     """A file's answers (N,) to uint8 pictures (N, H, W, C), one at a time."""
     from edgecnn.pipeline.export import check
 
-    answers: Classes = artifacts.decode(check.outputs(artifact, images), artifact.description.output).argmax(1)
+    answers: Classes = tensors.decode(check.outputs(artifact, images), artifact.description.output).argmax(1)
     return answers
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecnn.common import units
-from edgecnn.records.report import Measurement, p50
+from edgecnn.records.measurement import Measurement, p50
 from edgecnn.studies.page import pareto, svg
 from edgecnn.studies.page.fronts import Front, leading, unsure, written
 from edgecnn.studies.page.svg import INK, PAPER, RULE, WIDTH, Picture, cost_axis, name_points, plain_log

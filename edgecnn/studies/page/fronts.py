@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgecnn.common import units
-from edgecnn.records.report import Measurement, Report, p50
+from edgecnn.records.measurement import Measurement, p50
+from edgecnn.records.report import Report
 from edgecnn.studies.page import pareto
 from edgecnn.studies.page.pareto import Estimate, Place, Point, places
 

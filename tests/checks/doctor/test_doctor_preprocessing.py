@@ -33,6 +33,7 @@ from edgecnn.checks.doctor.ways import arranging, encoding, resizing
 from edgecnn.common import stats
 from edgecnn.errors import DataError, GateFailed, UsageError
 from edgecnn.onboard import preprocessing as pictures
+from edgecnn.onboard import tensors
 from edgecnn.records import artifact as artifacts
 from edgecnn.records.artifact import Artifact, Preprocessing, TensorSpec
 from edgecnn.records.foreign import assumed_preprocessing
@@ -62,7 +63,7 @@ def shown(channels: int, split: str) -> images.Labelled:
     return images.labelled(path, limit=10**6)
 
 
-def tensors(channels: int, split: str, made: Mistake | None) -> npt.NDArray[Any]:
+def fed(channels: int, split: str, made: Mistake | None) -> npt.NDArray[Any]:
     """Float NHWC tensors of a split, fed rightly or with one mistake."""
     of = shown(channels, split)
     step = {} if made is None else {made.stage: made.apply}
@@ -75,7 +76,7 @@ def tensors(channels: int, split: str, made: Mistake | None) -> npt.NDArray[Any]
 @functools.cache
 def model_file(kind: str, channels: int, trained_with: str = "") -> Path:
     """A classifier right for pictures that are fed so, written as another tool would."""
-    x = tensors(channels, "train", BY_NAME.get(trained_with))
+    x = fed(channels, "train", BY_NAME.get(trained_with))
     weights, bias = centroid_models.affine(x, shown(channels, "train").labels)
     name = f"{kind}-{channels}-{trained_with}".replace(" ", "-").replace("/", "by").replace("..", "to")
     if kind == "onnx fp32":
@@ -311,7 +312,7 @@ def test_numbers_go_into_a_quantised_tensor_through_its_scale(dtype: str) -> Non
     spec = TensorSpec(name="x", shape=(1, 1, 256, 1), dtype=dtype, layout="NHWC", scale=1 / 255, zero_point=zero_point)
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 256, 1)
     size = Preprocessing(height=1, width=256, channels=1, colour_order="grey", resize="")
-    right = artifacts.encode(pixels, spec, size)
+    right = tensors.encode(pixels, spec, size)
     assert np.array_equal(encoding.by_255(pixels, spec), right)
     assert np.array_equal(encoding.bytes_as_they_are(pixels, spec), right)
     assert np.array_equal(encoding.bytes_off_by_128(pixels, spec).view(np.uint8) ^ 0x80, right.view(np.uint8))

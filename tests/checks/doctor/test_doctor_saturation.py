@@ -33,8 +33,8 @@ from edgecnn.records import artifact as artifacts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import assumed_preprocessing
+from edgecnn.records.measurement import Golden
 from edgecnn.records.recipe import DataPlan
-from edgecnn.records.report import Golden
 
 
 @pytest.fixture(scope="module")

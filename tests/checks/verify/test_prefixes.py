@@ -16,8 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn import formats
 from edgecnn.checks.verify import prefixes
 from edgecnn.errors import ModelFileError, UsageError
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 
 FILES = [
     (net, format_name, precision)
@@ -58,7 +57,7 @@ def test_every_prefix_runs_and_the_last_is_the_whole(
 ) -> None:
     one = small_runs.written(net, format_name, precision)
     image = small_runs.splits(small_runs.SHAPES[net]).test.images[:1]
-    x = artifacts.encode(image, one.description.input, one.preprocessing)
+    x = tensors.encode(image, one.description.input, one.preprocessing)
     inner = prefixes.tensors(one.path)
     known = {one.description.input.name}
     for tensor in inner:
@@ -82,7 +81,7 @@ def test_of_a_qdq_graph_only_what_is_stored_is_listed() -> None:
 def test_in_front_of_a_quantiser_there_are_floats_and_behind_it_their_steps(tmp_path: Path) -> None:
     one = small_runs.written("dscnn", "onnx", "int8")
     image = small_runs.splits((1, 8, 8)).test.images[:1]
-    x = artifacts.encode(image, one.description.input, one.preprocessing)
+    x = tensors.encode(image, one.description.input, one.preprocessing)
     first = prefixes.tensors(one.path)[0]
     (coder,) = (node for node in onnx.load(one.path).graph.node if first.name in node.output)
     real, steps = (run(cut(one.path, name, tmp_path), x) for name in (coder.input[0], first.name))

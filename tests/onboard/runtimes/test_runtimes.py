@@ -12,8 +12,7 @@ import tiny_models
 from edgecnn import formats
 from edgecnn.common import plugins
 from edgecnn.errors import ModelFileError, UsageError
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact
+from edgecnn.onboard import runtimes, tensors
 
 KERNEL = tiny_models.weights(4, 4, 3, 5)
 WRITERS = {"c": tiny_models.linear_c, "onnx": tiny_models.linear_onnx, "tflite": tiny_models.linear_tflite}
@@ -29,7 +28,7 @@ def encoded(path: Path, images: np.ndarray) -> np.ndarray:
     from edgecnn.records.foreign import assumed_preprocessing
 
     spec = formats.describe(path).input
-    return artifact.encode(images, spec, assumed_preprocessing(spec))
+    return tensors.encode(images, spec, assumed_preprocessing(spec))
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 
 from edgecnn.pipeline.bench import show
 from edgecnn.records import environment
-from edgecnn.records.report import Count, Failure, Golden
+from edgecnn.records.measurement import Count, Golden
+from edgecnn.records.report import Failure
 
 FOUR = [
     samples.measurement([0.1] * 6, file=f"dscnn-fashion-{precision}.{format_}", precision=precision, format=format_,

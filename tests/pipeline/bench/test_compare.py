@@ -17,7 +17,8 @@ from edgecnn.errors import EnvironmentUnfit, GateFailed, Undecided, UsageError
 from edgecnn.pipeline.bench import compare, compare_table
 from edgecnn.records import report
 from edgecnn.records.environment import Environment
-from edgecnn.records.report import Measurement, Report, Validity
+from edgecnn.records.measurement import Measurement, Validity
+from edgecnn.records.report import Report
 
 SIX = [1.00, 1.01, 0.99, 1.005, 0.995, 1.0]
 

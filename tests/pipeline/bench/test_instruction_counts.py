@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.pipeline.bench import instruction_counts
-from edgecnn.records.report import Count, Measurement, Report
+from edgecnn.records.measurement import Count, Measurement
+from edgecnn.records.report import Report
 
 
 def counted(run: str, precision: str, runtime: str, instructions: int, target: str | None = None) -> Measurement:

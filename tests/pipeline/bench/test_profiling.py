@@ -28,8 +28,8 @@ from edgecnn.pipeline.bench.profiling.results import (
     Total,
 )
 from edgecnn.records import environment
+from edgecnn.records.measurement import Validity
 from edgecnn.records.plans import Suite
-from edgecnn.records.report import Validity
 
 QUICK = Suite(name="quick", rounds=1, warmup_runs=1, num_runs=5, min_secs=0.0)
 SCHEMA = json.loads((ROOT / "bench" / "profile.schema.json").read_text())

@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.pipeline.bench import report_warnings
 from edgecnn.records.environment import Condition
-from edgecnn.records.report import Measurement
+from edgecnn.records.measurement import Measurement
 
 
 def kinds(*measurements: Measurement) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.pipeline.bench import validity
-from edgecnn.records.report import Window
+from edgecnn.records.measurement import Window
 from edgecnn.records.throttling import Throttling
 
 

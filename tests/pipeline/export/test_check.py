@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from edgecnn.common.stats import mcnemar_exact, wilson
 from edgecnn.nets import inference
+from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check, exportable
-from edgecnn.records import artifact as artifacts
 from edgecnn.records import verdicts
 
 Logits = npt.NDArray[np.float32]
@@ -91,7 +91,7 @@ def test_a_float_file_gives_the_nets_own_logits(format_name: str) -> None:
     test = small_runs.splits((1, 8, 8)).test
     run = small_runs.exportable("dscnn").run
     reference = check.reference_logits(run, test.load_all())
-    logits = artifacts.decode(check.outputs(file, test.load_all()), file.description.output)
+    logits = tensors.decode(check.outputs(file, test.load_all()), file.description.output)
     assert np.abs(logits - reference).max() < 1e-4
     assert check.check(file, test, reference, max_drop_pp=0.0).agreement_percent == 100.0
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from edgecnn import data
 from edgecnn.common import files, locks
 from edgecnn.errors import EXIT_GATE, GateFailed, OutputError, RunError, UsageError
-from edgecnn.onboard import runtimes
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.bench import bench, candidates
 from edgecnn.pipeline.export.export import GOLDEN, export, judge
 from edgecnn.records import artifact as artifacts
@@ -101,7 +101,7 @@ def test_golden_outputs_are_replayed_to_the_bit(exported: tuple[Run, list[Artifa
         images = golden["images"]
         assert len(images) == len(golden["labels"]) == GOLDEN
         for one in made:
-            encoded = artifacts.encode(images, one.description.input, one.preprocessing)
+            encoded = tensors.encode(images, one.description.input, one.preprocessing)
             session = runtimes.get(runtimes.for_format(one.description.format)[0]).open_session(one.path, num_threads=1)
             again = np.concatenate([session(encoded[i : i + 1]) for i in range(GOLDEN)])
             assert again.dtype == golden[one.name].dtype

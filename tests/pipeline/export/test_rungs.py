@@ -18,10 +18,10 @@ from edgecnn import formats
 from edgecnn.common import plugins
 from edgecnn.errors import PlanError, UsageError
 from edgecnn.nets import graph as dataflow
+from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check, exportable, rungs, scheme
 from edgecnn.pipeline.export.rungs import Options, Trial, equalisation
 from edgecnn.pipeline.export.scheme import Scheme
-from edgecnn.records import artifact as artifacts
 from edgecnn.records import verdicts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
@@ -134,7 +134,7 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
     for format_name, one in files.items():  # a layer that a runtime or converter quantised by itself would show here
         step = one.description.output.scale
         assert step is not None
-        assert np.abs(artifacts.decode(values[format_name], one.description.output) - wanted).max() < 1.5 * step
+        assert np.abs(tensors.decode(values[format_name], one.description.output) - wanted).max() < 1.5 * step
 
 
 def test_equalisation_gives_both_layers_of_a_pair_the_same_ranges() -> None:

@@ -15,7 +15,7 @@ import tiny_models
 
 from edgecnn.common import files
 from edgecnn.errors import EdgecnnError, ModelFileError, OutputError, RunError, UsageError
-from edgecnn.records import environment, isa, report
+from edgecnn.records import environment, isa, measurement, report
 from edgecnn.records.report import Failure
 from edgecnn.records.summary import summarise
 from edgecnn.studies.page import build
@@ -146,7 +146,7 @@ def test_a_degraded_measurement_carries_its_mark_wherever_it_stands(text: Text, 
 def test_an_invalid_latency_is_no_candidate_of_the_front(tmp_path: Path) -> None:
     run = samples.run(tmp_path / "runs" / "net")
     result = samples.bench(run)
-    throttled = report.Validity(verdict="INVALID", reasons=("under-voltage in window 1",))
+    throttled = measurement.Validity(verdict="INVALID", reasons=("under-voltage in window 1",))
     first, second = result.measurements
     samples.write_bench(
         run, dataclasses.replace(result, measurements=(dataclasses.replace(first, validity=throttled), second))

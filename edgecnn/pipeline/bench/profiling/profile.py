@@ -25,9 +25,10 @@ from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower
 from edgecnn.pipeline.bench.profiling.results import Method, Profile, ProfileReport, ProfileRow, Total
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import PictureOptions
+from edgecnn.records.measurement import Window
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
-from edgecnn.records.report import Failure, Window
+from edgecnn.records.report import Failure
 from edgecnn.records.run import reads_exports
 
 PASSES = 9

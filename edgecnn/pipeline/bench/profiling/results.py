@@ -13,7 +13,8 @@ from edgecnn.errors import UsageError
 from edgecnn.onboard.job import Unit
 from edgecnn.records import environment
 from edgecnn.records.environment import Environment
-from edgecnn.records.report import Failure, Validity
+from edgecnn.records.measurement import Validity
+from edgecnn.records.report import Failure
 
 SCHEMA_VERSION = 1
 KIND = documents.Kind(

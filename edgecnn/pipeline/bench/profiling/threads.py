@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from edgecnn.common import stats
 from edgecnn.pipeline.bench.profiling import rows
 from edgecnn.pipeline.bench.profiling.results import Threads
-from edgecnn.records.report import Window
+from edgecnn.records.measurement import Window
 
 ALL_UP_TO = 8
 """Every number of threads up to this one is tried, then its doubles, and all cores."""

@@ -32,13 +32,12 @@ from edgecnn import nets
 from edgecnn.common import config, console, documents, stats
 from edgecnn.data import Splits
 from edgecnn.errors import PlanError
-from edgecnn.onboard import runtimes
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.export import check, exportable, rungs, scheme
 from edgecnn.pipeline.export.rescue import pricing
 from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, PriceRow
 from edgecnn.pipeline.export.rungs import Options, Trial
 from edgecnn.pipeline.export.scheme import Scheme
-from edgecnn.records import artifact as artifacts
 from edgecnn.records import plans, verdicts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
@@ -176,7 +175,7 @@ def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Trial]:
     model = exportable.exportable(tried, state.net)
     artifact = exportable.write(model, state.format, "int8", plan, state.folder, f"try-{len(state.rows)}")
     made_s = time.perf_counter() - started
-    logits = artifacts.decode(check.outputs(artifact, validation.images), artifact.description.output)
+    logits = tensors.decode(check.outputs(artifact, validation.images), artifact.description.output)
     verdict = verdicts.judge(logits, state.reference, validation.labels, plan.max_drop)
     passed = verdict.check != "fail" and verdict.drop_pp <= plan.max_drop
     *on, rung = tried.taken or [PLAIN]

@@ -14,7 +14,7 @@ from edgecnn.records import environment
 from edgecnn.records.artifact import Verdict
 from edgecnn.records.environment import Environment
 from edgecnn.records.gates import Outcome
-from edgecnn.records.report import Summary
+from edgecnn.records.measurement import Summary
 
 FILE = "rescue.json"
 KIND = documents.Kind(

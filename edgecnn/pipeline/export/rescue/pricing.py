@@ -12,7 +12,7 @@ from edgecnn.onboard import runtimes
 from edgecnn.onboard.job import Counting, Job, Timing
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
-from edgecnn.records.report import Count, Summary, Window
+from edgecnn.records.measurement import Count, Summary, Window
 from edgecnn.records.summary import summarise
 
 ROUNDS = 6

@@ -10,7 +10,7 @@ from edgecnn.common.escapes import say
 from edgecnn.pipeline.export import rungs
 from edgecnn.pipeline.export.rescue.price_list import PriceList, PriceRow
 from edgecnn.records import environment, gates
-from edgecnn.records.report import Summary
+from edgecnn.records.measurement import Summary
 
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from edgecnn.common import plotting, stats
 from edgecnn.pipeline.bench import bench
 from edgecnn.pipeline.train import seen
+from edgecnn.records.measurement import Measurement
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
-from edgecnn.records.report import Measurement
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
 from edgecnn.studies.lessons import Found, Setting, estimates, predictions
