@@ -144,7 +144,7 @@ def _measure(name: str, quick: bool, output: Path) -> Lesson:
     console.note(f"{name}: {teachable.TITLE}")
     started = time.perf_counter()
     try:
-        found = teachable.measure(Setting(folder=output, runs=runs, quick=quick))
+        result = teachable.measure(Setting(folder=output, runs=runs, quick=quick))
     except ModuleNotFoundError as error:
         raise MissingPackage(str(error.name), "train", f"The lesson {name}") from error
     finished = Lesson(
@@ -155,11 +155,11 @@ def _measure(name: str, quick: bool, output: Path) -> Lesson:
         quick=quick,
         environment=environment.here(),
         elapsed_s=time.perf_counter() - started,
-        numbers=found.numbers,
-        claims=found.claims,
-        pictures=tuple(found.pictures),
-        captions=tuple(found.pictures.values()),
-        settings=found.settings,
+        numbers=result.numbers,
+        claims=result.claims,
+        pictures=tuple(result.pictures),
+        captions=tuple(result.pictures.values()),
+        settings=result.settings,
     )
     findings.write(finished, output / f"{name}.json")
     return finished
