@@ -62,11 +62,11 @@ def train(
 def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
     from edgecnn.pipeline.train import repeats
 
-    _, found = repeats.repeat(plan, folder, count, resume)
+    _, summary = repeats.repeat(plan, folder, count, resume)
     if as_json:
         say((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
     else:
-        say(f"{folder}  {found}")
+        say(f"{folder}  {summary}")
 
 
 def export(
@@ -93,13 +93,13 @@ def export(
         "calib_samples": calib_samples, "max_drop": max_drop, "board": board, "only_unseen": only_unseen or None,
         "rescue": "all" if rescue_all else "first" if rescue else None,
     }  # fmt: skip
-    made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
+    artifacts = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
     if as_json:
         from edgecnn.common import documents
         from edgecnn.records import artifact
 
-        say(documents.to_json([artifact.to_table(one) for one in made]))
-    _judge(made, strict)
+        say(documents.to_json([artifact.to_table(card) for card in artifacts]))
+    _judge(artifacts, strict)
 
 
 def bench(
@@ -179,7 +179,7 @@ def run(
         verb(recipe, folder, resume)
         try:
             _judge(_export(folder, export_plan, show=not as_json), strict)
-        except (GateFailed, Undecided) as gate:  # the bench is still worth having; the exit code keeps the failure
+        except (GateFailed, Undecided) as gate:  # still bench; the exit code reports the failure at the end
             failed = failed if isinstance(failed, GateFailed) else gate
     try:
         _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json, strict)
@@ -262,18 +262,18 @@ def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
     from edgecnn.pipeline.export import show as present
     from edgecnn.records.run import open_run
 
-    made = verb.export(open_run(folder), plan)
+    artifacts = verb.export(open_run(folder), plan)
     if show:
-        present.show(made)
+        present.show(artifacts)
         if plan.rescue != "off":
             verb.show_prices(open_run(folder))
-    return made
+    return artifacts
 
 
-def _judge(made: list[Artifact], strict: bool) -> None:
+def _judge(artifacts: list[Artifact], strict: bool) -> None:
     from edgecnn.pipeline.export import export as verb
 
-    verb.judge(made, strict)
+    verb.judge(artifacts, strict)
 
 
 def _bench(

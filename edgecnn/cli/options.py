@@ -1,4 +1,4 @@
-"""Options that several commands share: their words, their types, their help, and what they stand for."""
+"""Options that several commands share: name, type and help text, and what they are turned into."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def data_plan(data: str | None) -> DataPlan | None:
-    """What --data names; None without it."""
+    """Return the plan of the data that --data names, None without the option."""
     from edgecnn.records import plans
 
     return plans.data_plan(data) if data else None
@@ -67,19 +67,26 @@ def data_plan(data: str | None) -> DataPlan | None:
 def pictures(
     size: str | None, channels: int | None, mean: str | None, std: str | None, logits: str | None
 ) -> PictureOptions | None:
-    """What these options say of a file, against itself; None without them. Raises UsageError for no such numbers."""
+    """Collect the options that override what a model file says of its input and output.
+
+    Returns:
+        The options, None if none is set.
+
+    Raises:
+        UsageError: a size, channel count, mean or deviation is not usable.
+    """
     from edgecnn.records.foreign import PictureOptions
 
     if channels not in (None, 1, 3):
         raise UsageError(f"--channels {channels} is no picture's.", "1 for grey, 3 for colour")
-    said = PictureOptions(
+    options = PictureOptions(
         size=_size(size) if size else None,
         channels=channels,
         mean=_numbers("--mean", mean) if mean else None,
         std=_numbers("--std", std) if std else None,
         logits=logits,
     )
-    return None if said == PictureOptions() else said
+    return None if options == PictureOptions() else options
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -94,7 +101,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _numbers(option: str, text: str) -> float | tuple[float, ...]:
-    """One number, or one for each channel; a deviation is never 0."""
+    """Parse one number, or one for each channel; only --std must not be 0."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -105,7 +112,7 @@ def _numbers(option: str, text: str) -> float | tuple[float, ...]:
 
 
 def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
-    """-s settings and options as overrides; an option beats a setting."""
+    """Merge `-s` settings and options into overrides "key=value"; options come last and therefore win."""
     from edgecnn.records import resolve
 
     return resolve.overrides(settings or (), keys)

@@ -50,9 +50,9 @@ def duel(
     from edgecnn.studies.duel import duel as verb
     from edgecnn.studies.duel.plan import DuelPlan
 
-    asked = config.build(DuelPlan, {"recipe": plan, **table}, "edgecnn duel")
+    duel_plan = config.build(DuelPlan, {"recipe": plan, **table}, "edgecnn duel")
     folder = output / (f"{plan.name}-{budget}" if name is None else name)
-    result = verb.run(asked, folder, shlex.join(["edgecnn", *sys.argv[1:]]), jobs)
+    result = verb.run(duel_plan, folder, shlex.join(["edgecnn", *sys.argv[1:]]), jobs)
     if as_json:
         say((folder / verb.RESULT).read_text(encoding="utf-8"), end="")
     else:

@@ -1,4 +1,4 @@
-"""Names that become files' and folders' names: what a run, a duel or a plan is called."""
+"""Checks of the names that runs, duels and plans are given, which become file and folder names."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from edgecnn.common import console, escapes
 from edgecnn.errors import UsageError
 
 LONGEST_BYTES = 160
-"""What an export adds to a run's name still fits a file name of 255 bytes."""
+"""The longest name; what an export appends to it still fits the usual limit of 255 bytes."""
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
-"""What FAT and Windows refuse in a name; an SD card for a board is often such a one."""
+"""What Windows and FAT file systems, which SD cards for boards often have, refuse in a name."""
 
 
 def require(name: str, what: str) -> None:
-    """Raises UsageError for a name that no file can have, or that says another place, or is taken for an option.
+    """Require that `name` can be a file name; warn if Windows or a FAT card refuses it.
 
-    Says of one that another system refuses that it does.
+    Args:
+        name: the name to check.
+        what: where it comes from, to begin messages with: "--name".
+
+    Raises:
+        UsageError: the name is empty, too long, holds a path separator or control characters, or begins with "-".
     """
     shown = f"{what} '{escapes.line(name)}'"
     if not name.strip() or name in (".", ".."):

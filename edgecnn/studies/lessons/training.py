@@ -1,6 +1,6 @@
-"""Trainings of a lesson: recipes in, finished runs out, kept so that a stopped lesson goes on.
+"""Trainings of a lesson, kept so that a lesson that was stopped can continue.
 
-A lesson that watches a net grow, or stops it early, also has the net as it was after every epoch.
+For lessons on early stopping or on how a net develops, the net after every epoch is kept as well.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def trained(recipe: Recipe, runs: Path, watch: Watch | None = None) -> Run:
-    """The run of `recipe`, its budget spent, in runs/<recipe.name>.
+    """Train `recipe` in runs/<recipe.name>.
 
-    A finished run is taken as it is and a begun one continued; what is there of another recipe makes room. A finished
-    run shows `watch` nothing: whoever passes one keeps beside the run what it saw.
+    A finished run is returned as it is, an unfinished one is continued, and a run of another recipe is removed. `watch`
+    is not called for a finished run, so a caller must keep what it saw beside the run.
     """
     from edgecnn.pipeline.train.train import train
 
@@ -42,35 +42,35 @@ def trained(recipe: Recipe, runs: Path, watch: Watch | None = None) -> Run:
 
 def _is_of(recipe: Recipe, folder: Path) -> bool:
     try:
-        written = plans.load(Recipe, str(folder / "recipe.toml"))
+        saved = plans.load(Recipe, str(folder / "recipe.toml"))
         if (folder / "run.json").is_file():
             open_run(folder)
     except (PlanError, RunError):
         return False
-    return written == recipe
+    return saved == recipe
 
 
 def trained_and_kept(recipe: Recipe, runs: Path) -> Run:
-    """As `trained`, with the weights after every epoch kept beside the run for `at_epoch`; 0 is the fresh net."""
-    kept = runs / f"{recipe.name}-epochs"
+    """Train like `trained`, and keep the weights after every epoch for `at_epoch`; epoch 0 is the initial net."""
+    epochs_folder = runs / f"{recipe.name}-epochs"
 
     def keep(epoch: int, net: nn.Module) -> None:
         from safetensors.torch import save_file
 
-        files.make_folder(kept)
-        with files.replacing(_weights(kept, epoch)) as temporary:
+        files.make_folder(epochs_folder)
+        with files.replacing(_weights(epochs_folder, epoch)) as temporary:
             save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary)
 
     run = trained(recipe, runs, keep)
-    complete = all(_weights(kept, epoch).is_file() for epoch in range(recipe.epochs + 1))
-    if not complete:  # a kill fell between an epoch's checkpoint and its weights here, or somebody tidied up
+    is_complete = all(_weights(epochs_folder, epoch).is_file() for epoch in range(recipe.epochs + 1))
+    if not is_complete:  # killed between an epoch's checkpoint and its weights, or weights were deleted
         shutil.rmtree(run.folder)
         run = trained(recipe, runs, keep)
     return run
 
 
 def at_epoch(run: Run, epoch: int) -> nn.Module:
-    """The net as it was after that epoch of a run of `trained_and_kept`, in eval mode."""
+    """Load the net as it was after an epoch of a run of `trained_and_kept`, in eval mode."""
     from safetensors.torch import load_file
 
     shape = (run.input_shape[0], run.input_shape[1], run.input_shape[2])
