@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Place:
+class Crossing:
     """A number of training pictures and its 95 % interval; 0 means below all shares, infinity above them."""
 
     pictures: float
@@ -39,7 +39,7 @@ class Place:
         return self.low > 0 and self.high < math.inf
 
 
-def place(pictures: Sequence[int], differences: Floats) -> Place:
+def place(pictures: Sequence[int], differences: Floats) -> Crossing:
     """Find the number of pictures from which on the mean difference is no longer positive.
 
     Args:
@@ -53,7 +53,7 @@ def place(pictures: Sequence[int], differences: Floats) -> Place:
     drawn = mean + error * np.random.default_rng(SEED).standard_t(repeats - 1, (DRAWS, shares))
     x = np.log(np.asarray(pictures, dtype=np.float64))
     low, high = np.quantile(_crossings(x, drawn), (0.025, 0.975), method="inverted_cdf")
-    return Place(*(float(np.exp(value)) for value in (_crossings(x, mean[None])[0], low, high)))
+    return Crossing(*(float(np.exp(value)) for value in (_crossings(x, mean[None])[0], low, high)))
 
 
 def between(a: Sequence[Cell], b: Sequence[Cell]) -> Crossover:
@@ -109,7 +109,7 @@ def between(a: Sequence[Cell], b: Sequence[Cell]) -> Crossover:
     return _untold(below, above, f"{sentence}.")
 
 
-def to_match(leader: Sequence[Cell], other: Sequence[Cell]) -> Place:
+def to_match(leader: Sequence[Cell], other: Sequence[Cell]) -> Crossing:
     """Find on how many pictures `leader` reaches what `other` reaches on the largest share; needs two repeats."""
     return place([cell.pictures for cell in leader], _top1(other)[:, -1:] - _top1(leader))
 

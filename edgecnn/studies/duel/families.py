@@ -29,7 +29,7 @@ SLIM = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class FamilySetting:
     """The optimizer and the augmentation of one trial."""
 
     optim: OptimPlan
@@ -88,7 +88,7 @@ def precision(family: str, recipe: Recipe) -> Literal["auto", "fp32", "bf16"]:
     return recipe.precision if family == recipe.net.name else "fp32"
 
 
-def settings(family: str, recipe: Recipe, count: int) -> Sequence[Setting]:
+def settings(family: str, recipe: Recipe, count: int) -> Sequence[FamilySetting]:
     """Return the first `count` settings of the family's grid, learning rates varying fastest, weight decay slowest.
 
     Raises:
@@ -100,7 +100,7 @@ def settings(family: str, recipe: Recipe, count: int) -> Sequence[Setting]:
         base = replace(base, name="adamw", lr=lr, weight_decay=decay)
     augments = (recipe.augment, AugmentPlan()) if recipe.augment.used() else (recipe.augment,)
     grid = [
-        Setting(
+        FamilySetting(
             optim=replace(base, lr=float(f"{base.lr * lr:.3g}"), weight_decay=base.weight_decay * decay),
             augment=augment,
         )

@@ -14,7 +14,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 BUDGETS = {"params": "parameter count", "macs": "MAC count", "latency": "latency"}
 
 
-class Look(NamedTuple):
+class FamilyLook(NamedTuple):
     """Colour and marker of a family."""
 
     colour: str
@@ -33,7 +33,7 @@ def draw(duel: Duel, path: Path) -> None:
     figure = Figure(figsize=(12.5, 4.2), layout="constrained")
     curves, *costs = figure.subplots(1, 3 if timed else 2, width_ratios=[1.6, 1, 1] if timed else [1.6, 1])
     looks = {
-        contender.family: Look(_colour(contender.family, i), MARKERS[i % 6])
+        contender.family: FamilyLook(_colour(contender.family, i), MARKERS[i % 6])
         for i, contender in enumerate(duel.contenders)
     }
     _learning(curves, duel, looks)
@@ -47,7 +47,7 @@ def draw(duel: Duel, path: Path) -> None:
     plotting.save(figure, path)
 
 
-def _learning(axes: Any, duel: Duel, looks: Mapping[str, Look]) -> None:
+def _learning(axes: Any, duel: Duel, looks: Mapping[str, FamilyLook]) -> None:
     from matplotlib.ticker import NullLocator
 
     for family, look in looks.items():
@@ -77,7 +77,7 @@ def _learning(axes: Any, duel: Duel, looks: Mapping[str, Look]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _costs(axes: Any, contenders: Sequence[Contender], costs: Sequence[float], looks: Mapping[str, Look]) -> None:
+def _costs(axes: Any, contenders: Sequence[Contender], costs: Sequence[float], looks: Mapping[str, FamilyLook]) -> None:
     from matplotlib.ticker import NullLocator
 
     for contender, cost in zip(contenders, costs, strict=True):

@@ -16,7 +16,7 @@ from edgecnn.errors import GateFailed
 from edgecnn.records.recipe import Recipe
 from edgecnn.studies.duel import families
 from edgecnn.studies.duel import runs as trainings
-from edgecnn.studies.duel.families import Setting
+from edgecnn.studies.duel.families import FamilySetting
 from edgecnn.studies.duel.plan import DuelPlan, epochs
 from edgecnn.studies.duel.scaling import Scaled
 from edgecnn.studies.findings import Trial
@@ -27,7 +27,7 @@ class Tuned:
     """A family ready to train: its net, the setting that was chosen, and all trials."""
 
     scaled: Scaled
-    setting: Setting
+    setting: FamilySetting
     trials: tuple[Trial, ...]
     trials_s: float
     """Training time of all trials together."""
@@ -80,7 +80,7 @@ def tune(
 def recipe(
     plan: DuelPlan,
     one: Scaled,
-    setting: Setting,
+    setting: FamilySetting,
     name: str,
     labels: npt.NDArray[np.int64],
     fraction: float,

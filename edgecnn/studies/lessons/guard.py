@@ -48,7 +48,7 @@ class Swap:
     """The larger p-value of the two directions, before Holm's correction."""
 
 
-class Shown:
+class ShownSwap:
     """Predictions of a net, trained without any change, on its validation pictures before and after each change."""
 
     def __init__(self, run: Run) -> None:

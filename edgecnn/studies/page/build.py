@@ -14,7 +14,7 @@ from edgecnn.pipeline.bench import show
 from edgecnn.records import gates
 from edgecnn.records.environment import Environment, fingerprint, machine_name
 from edgecnn.studies.page import charts, duel, lesson, summary, tables
-from edgecnn.studies.page.charts import Look
+from edgecnn.studies.page.charts import SeriesLook
 from edgecnn.studies.page.fronts import Group, groups, named
 from edgecnn.studies.page.gather import Benched, Gathered, Trained, gather
 from edgecnn.studies.page.svg import Picture, series
@@ -199,7 +199,7 @@ def _compared(key: str, group: Group, machine_text: str) -> Compared:
     runs = list(dict.fromkeys(measurement.run for measurement in group.measurements))
     formats = sorted({measurement.format for measurement in group.measurements})
     looks = {
-        name: Look(
+        name: SeriesLook(
             number=numbers[name],
             colour=series(runs.index(measurement.run)),
             marker=list(MARKERS)[formats.index(measurement.format) % len(MARKERS)],

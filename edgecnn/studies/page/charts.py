@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Look:
+class SeriesLook:
     """Number, colour and marker of a candidate, the same in every figure of its group."""
 
     number: int
@@ -113,7 +113,7 @@ def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement
     )
 
 
-def front(key: str, found: Front, looks: Mapping[str, Look], legend: str) -> Picture:
+def front(key: str, found: Front, looks: Mapping[str, SeriesLook], legend: str) -> Picture:
     """Draw accuracy against a cost, with every candidate named.
 
     Args:
@@ -167,7 +167,7 @@ def front(key: str, found: Front, looks: Mapping[str, Look], legend: str) -> Pic
     )
 
 
-def _standing(place: pareto.Place) -> str:
+def _standing(place: pareto.FrontPlace) -> str:
     if place.standing == "behind":
         return f"behind {place.other}"
     return ("on" if place.by_value else "off") + " the front" + unsure(place)
@@ -177,6 +177,6 @@ def _doubt(measurement: Measurement) -> str:
     return "" if measurement.validity.verdict == "VALID" else f", {measurement.validity.verdict}"
 
 
-def _reach(estimate: pareto.Estimate, unit: float = 1.0) -> list[list[float]]:
+def _reach(estimate: pareto.PointEstimate, unit: float = 1.0) -> list[list[float]]:
     """Return the interval's distances below and above the value, in the form of matplotlib's error bars."""
     return [[(estimate.value - estimate.low) / unit], [(estimate.high - estimate.value) / unit]]

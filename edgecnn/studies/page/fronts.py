@@ -10,19 +10,19 @@ from edgecnn.common import units
 from edgecnn.records.measurement import Measurement, p50
 from edgecnn.records.report import Report
 from edgecnn.studies.page import pareto
-from edgecnn.studies.page.pareto import Estimate, Place, Point, places
+from edgecnn.studies.page.pareto import FrontPlace, Point, PointEstimate, places
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class FrontCost:
     """A cost of a candidate, of which less is better."""
 
     key: str
     name: str
     """Name in the phrase "accuracy against <name>"."""
-    of: Callable[[Measurement], Estimate | None]
+    of: Callable[[Measurement], PointEstimate | None]
     """Returns the cost of a measurement, None if it was not measured or means nothing."""
-    write: Callable[[Estimate], str]
+    write: Callable[[PointEstimate], str]
     """Formats the cost with its unit, and its interval if it has one."""
     unit: str
     per_unit: float
@@ -33,9 +33,9 @@ class Cost:
 class Front:
     """A cost, and the place of every candidate for which it is known."""
 
-    cost: Cost
+    cost: FrontCost
     points: tuple[Point, ...]
-    places: tuple[Place, ...]
+    places: tuple[FrontPlace, ...]
     doubted: frozenset[str]
     """Names of the candidates whose cost was measured on an unfit machine (DEGRADED)."""
 
@@ -94,21 +94,21 @@ def written(front: Front, point: Point) -> str:
     return front.cost.write(point.cost) + ", DEGRADED" * (point.name in front.doubted)
 
 
-def unsure(place: Place) -> str:
+def unsure(place: FrontPlace) -> str:
     """Return the words ", not told apart from ..." for an undecided place, else an empty string."""
     return f", not told apart from {place.other}" if place.standing == "undecided" else ""
 
 
-def top1(one: Measurement) -> Estimate:
+def top1(one: Measurement) -> PointEstimate:
     """Return top-1 in percent with its Wilson interval, for a measurement that has one."""
     s = one.summary
     assert s.top1_percent is not None
     assert s.top1_low_percent is not None
     assert s.top1_high_percent is not None
-    return Estimate(s.top1_percent, s.top1_low_percent, s.top1_high_percent)
+    return PointEstimate(s.top1_percent, s.top1_low_percent, s.top1_high_percent)
 
 
-def _front(cost: Cost, candidates: list[tuple[str, Measurement]]) -> Front | None:
+def _front(cost: FrontCost, candidates: list[tuple[str, Measurement]]) -> Front | None:
     known = [(name, measurement, estimate) for name, measurement in candidates if (estimate := cost.of(measurement))]
     if len(known) < 2:
         return None
@@ -121,34 +121,36 @@ def _front(cost: Cost, candidates: list[tuple[str, Measurement]]) -> Front | Non
     return Front(cost=cost, points=points, places=places(points), doubted=doubted)
 
 
-def _latency(measurement: Measurement) -> Estimate | None:
+def _latency(measurement: Measurement) -> PointEstimate | None:
     """Return the p50; None if it is INVALID, since a throttled machine's time says nothing of the candidate."""
-    return Estimate(*p50(measurement)) if measurement.is_timed and measurement.validity.verdict != "INVALID" else None
+    return (
+        PointEstimate(*p50(measurement)) if measurement.is_timed and measurement.validity.verdict != "INVALID" else None
+    )
 
 
-def _instructions(measurement: Measurement) -> Estimate | None:
+def _instructions(measurement: Measurement) -> PointEstimate | None:
     s = measurement.summary
     if measurement.is_timed or s.instructions_p50 is None or s.instructions_min is None or s.instructions_max is None:
         return None
-    return Estimate(s.instructions_p50, float(s.instructions_min), float(s.instructions_max))
+    return PointEstimate(s.instructions_p50, float(s.instructions_min), float(s.instructions_max))
 
 
-def _bytes(measurement: Measurement) -> Estimate:
-    return Estimate(measurement.bytes, measurement.bytes, measurement.bytes)
+def _bytes(measurement: Measurement) -> PointEstimate:
+    return PointEstimate(measurement.bytes, measurement.bytes, measurement.bytes)
 
 
-def _memory(measurement: Measurement) -> Estimate | None:
+def _memory(measurement: Measurement) -> PointEstimate | None:
     """Return the summary's peak RSS, with the smallest and the largest of all processes as its interval."""
     if measurement.summary.peak_rss_bytes is None:
         return None
     peaks = [
         process.peak_rss_bytes - process.baseline_rss_bytes for process in measurement.windows or measurement.counts
     ]
-    return Estimate(measurement.summary.peak_rss_bytes, min(peaks), max(peaks))
+    return PointEstimate(measurement.summary.peak_rss_bytes, min(peaks), max(peaks))
 
 
-def _scaled(factor: float, unit: str) -> Callable[[Estimate], str]:
-    def write(estimate: Estimate) -> str:
+def _scaled(factor: float, unit: str) -> Callable[[PointEstimate], str]:
+    def write(estimate: PointEstimate) -> str:
         value, low, high = (units.digits(bound / factor) for bound in (estimate.value, estimate.low, estimate.high))
         return f"{value} {unit}" if low == high else f"{value} [{low}, {high}] {unit}"
 
@@ -156,7 +158,7 @@ def _scaled(factor: float, unit: str) -> Callable[[Estimate], str]:
 
 
 COSTS = (
-    Cost(
+    FrontCost(
         key="latency",
         name="latency",
         of=_latency,
@@ -164,7 +166,7 @@ COSTS = (
         unit="ms",
         per_unit=1,
     ),
-    Cost(
+    FrontCost(
         key="instructions",
         name="instructions",
         of=_instructions,
@@ -172,6 +174,6 @@ COSTS = (
         unit="thousand instructions of one inference",
         per_unit=1e3,
     ),
-    Cost(key="bytes", name="file size", of=_bytes, write=_scaled(1e3, "kB"), unit="kB", per_unit=1e3),
-    Cost(key="memory", name="peak memory", of=_memory, write=_scaled(1e6, "MB"), unit="MB", per_unit=1e6),
+    FrontCost(key="bytes", name="file size", of=_bytes, write=_scaled(1e3, "kB"), unit="kB", per_unit=1e3),
+    FrontCost(key="memory", name="peak memory", of=_memory, write=_scaled(1e6, "MB"), unit="MB", per_unit=1e6),
 )

@@ -11,7 +11,7 @@ from edgecnn.studies.page.tables import NONE, Table, figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ShownLesson:
     """A lesson as the page shows it."""
 
     key: str
@@ -23,10 +23,10 @@ class Shown:
     """(data URL, caption, description of the values) of each picture."""
 
 
-def shown(key: str, one: Taught, machine: int) -> Shown:
+def shown(key: str, one: Taught, machine: int) -> ShownLesson:
     """Build the page's form of a lesson, with ids that begin with `key`, measured on machine number `machine`."""
     description = " ".join(claim.measured for claim in one.lesson.claims)
-    return Shown(
+    return ShownLesson(
         key=key,
         lesson=one.lesson,
         machine=machine,

@@ -9,14 +9,14 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PointEstimate:
     """A value and its interval; for an exact value both bounds equal it."""
 
     value: float
     low: float
     high: float
 
-    def apart(self, other: Estimate) -> bool:
+    def apart(self, other: PointEstimate) -> bool:
         """Whether the interval of the difference excludes 0.
 
         That interval is combined from the arms of the two intervals (Zou and Donner, 2008, Statistics in Medicine
@@ -33,15 +33,15 @@ class Point:
     """One candidate: top-1 in percent, where more is better, and a cost, where less is."""
 
     name: str
-    top1: Estimate
-    cost: Estimate
+    top1: PointEstimate
+    cost: PointEstimate
 
 
 Standing = Literal["front", "undecided", "behind"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class FrontPlace:
     """The standing of one candidate.
 
     front: nothing else is as accurate for less, or more accurate for as much, anywhere within the intervals.
@@ -61,7 +61,7 @@ class Place:
     together (V. Pareto, 1906, Manuale di economia politica)."""
 
 
-def places(points: Sequence[Point]) -> tuple[Place, ...]:
+def places(points: Sequence[Point]) -> tuple[FrontPlace, ...]:
     """Return the place of each point among all, in their order.
 
     Points are compared in pairs, without a correction for multiple comparisons.
@@ -75,7 +75,7 @@ def front(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(sorted(undominated, key=lambda point: (point.cost.value, point.top1.value, point.name)))
 
 
-def _place(point: Point, others: Sequence[Point]) -> Place:
+def _place(point: Point, others: Sequence[Point]) -> FrontPlace:
     dominating = [other for other in others if _dominates(other, point)]
     by_value = not dominating
     certain = [other for other in dominating if _clearly_better(other, point)]
@@ -89,7 +89,7 @@ def _place(point: Point, others: Sequence[Point]) -> Place:
     alike = [other for other in others if not point.top1.apart(other.top1) and not point.cost.apart(other.cost)]
     if alike:
         return _against(point, _best(alike), "undecided", by_value)
-    return Place(standing="front", by_value=True)
+    return FrontPlace(standing="front", by_value=True)
 
 
 def _dominates(point: Point, other: Point) -> bool:
@@ -109,8 +109,8 @@ def _best(points: Sequence[Point]) -> Point:
     return min(points, key=lambda point: (-point.top1.value, point.cost.value, point.name))
 
 
-def _against(point: Point, other: Point, standing: Standing, by_value: bool) -> Place:
-    return Place(
+def _against(point: Point, other: Point, standing: Standing, by_value: bool) -> FrontPlace:
+    return FrontPlace(
         standing=standing,
         other=other.name,
         accuracy_told=point.top1.apart(other.top1),

@@ -20,7 +20,7 @@ from edgecnn.errors import PlanError, UsageError
 from edgecnn.nets import graph as dataflow
 from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check, exportable, rungs, scheme
-from edgecnn.pipeline.export.rungs import Options, Trial, equalisation
+from edgecnn.pipeline.export.rungs import Options, RungTrial, equalisation
 from edgecnn.pipeline.export.scheme import Scheme
 from edgecnn.records import verdicts
 from edgecnn.records.artifact import Artifact
@@ -39,8 +39,8 @@ def ground(**plan: Any) -> Scheme:
     return scheme.plain(model.run, small_runs.splits(SHAPE), plans, model.net)
 
 
-def outcome(options: Options, right: Sequence[int], passed: bool = False) -> Trial:
-    return Trial(options=options, right=np.array(right, dtype=bool), squared_error=1.0, passed=passed)
+def outcome(options: Options, right: Sequence[int], passed: bool = False) -> RungTrial:
+    return RungTrial(options=options, right=np.array(right, dtype=bool), squared_error=1.0, passed=passed)
 
 
 def tries(name: str) -> list[Options]:

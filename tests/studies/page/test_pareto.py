@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.studies.page import pareto
-from edgecnn.studies.page.pareto import Estimate, Point
+from edgecnn.studies.page.pareto import Point, PointEstimate
 
 
 def point(name: str, top1: float, cost: float, arm: float = 0.0, cost_arm: float = 0.0) -> Point:
     return Point(
         name=name,
-        top1=Estimate(top1, top1 - arm, top1 + arm),
-        cost=Estimate(cost, cost - cost_arm, cost + cost_arm),
+        top1=PointEstimate(top1, top1 - arm, top1 + arm),
+        cost=PointEstimate(cost, cost - cost_arm, cost + cost_arm),
     )
 
 
@@ -50,15 +50,15 @@ def test_equal_candidates_are_both_on_the_front_by_value_and_not_told_apart() ->
 
 def test_intervals_that_overlap_a_little_can_still_be_told_apart() -> None:
     """The arms of a difference add as squares: 3.62 pp lie outside what 353 and 340 of 359 leave open."""
-    dscnn, mlp = Estimate(98.33, 96.4, 99.23), Estimate(94.71, 91.87, 96.59)
+    dscnn, mlp = PointEstimate(98.33, 96.4, 99.23), PointEstimate(94.71, 91.87, 96.59)
     assert dscnn.low < mlp.high
     assert dscnn.apart(mlp)
     assert mlp.apart(dscnn)
 
 
 def test_exact_values_are_apart_when_they_differ_at_all() -> None:
-    assert Estimate(1, 1, 1).apart(Estimate(2, 2, 2))
-    assert not Estimate(1, 1, 1).apart(Estimate(1, 1, 1))
+    assert PointEstimate(1, 1, 1).apart(PointEstimate(2, 2, 2))
+    assert not PointEstimate(1, 1, 1).apart(PointEstimate(1, 1, 1))
 
 
 numbers = st.integers(0, 6).map(float)

@@ -36,7 +36,7 @@ from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.export import check, exportable, rungs, scheme
 from edgecnn.pipeline.export.rescue import pricing
 from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, PriceRow
-from edgecnn.pipeline.export.rungs import Options, Trial
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
 from edgecnn.records import plans, verdicts
 from edgecnn.records.artifact import Artifact
@@ -60,7 +60,7 @@ class Climb:
     net: nn.Module
     reference: npt.NDArray[np.float32]
     """The float net's logits (N, K) on the validation pictures."""
-    outcomes: list[Trial] = field(default_factory=list)
+    outcomes: list[RungTrial] = field(default_factory=list)
     """Outcomes of all tries, beginning with plain int8."""
     rows: list[PriceRow] = field(default_factory=list)
     files: list[Artifact] = field(default_factory=list)
@@ -158,7 +158,7 @@ def _choose(state: Climb) -> Scheme:
     return ground if answer is None else answer
 
 
-def _without_the_rest(state: Climb, plain: Scheme, passed: Scheme, outcome: Trial) -> Scheme:
+def _without_the_rest(state: Climb, plain: Scheme, passed: Scheme, outcome: RungTrial) -> Scheme:
     """Return the last rung alone if it passes, and what helped before it adds nothing beyond doubt."""
     *before, name = passed.taken
     if not before:
@@ -167,7 +167,7 @@ def _without_the_rest(state: Climb, plain: Scheme, passed: Scheme, outcome: Tria
     return alone if alone_outcome.passed and not outcome.beats(alone_outcome) else passed
 
 
-def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Trial]:
+def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, RungTrial]:
     """Take the step, write the file, run it on the validation pictures, and add its row."""
     validation, plan = state.splits.validation, state.plan
     started = time.perf_counter()
@@ -180,7 +180,7 @@ def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Trial]:
     passed = verdict.check != "fail" and verdict.drop_pp <= plan.max_drop
     *on, rung = tried.taken or [PLAIN]
     options = tried.taken.get(rung, {})
-    outcome = Trial(
+    outcome = RungTrial(
         options=options,
         right=logits.argmax(1) == validation.labels,
         squared_error=float(np.mean((logits - state.reference) ** 2)),

@@ -22,7 +22,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class RungTrial:
     """How a try of a rung did on the validation pictures."""
 
     options: Options
@@ -38,7 +38,7 @@ class Trial:
         """Sort key; larger is better."""
         return int(self.right.sum()), -self.squared_error
 
-    def beats(self, other: Trial) -> bool:
+    def beats(self, other: RungTrial) -> bool:
         """Return whether it is more accurate beyond doubt: the paired 95 % interval of the gain lies above 0."""
         _, low, _ = gain_pp(self.right, other.right)
         return low > 0
@@ -50,7 +50,7 @@ class Rung(Protocol):
     TITLE: str
     """What it does, in one sentence."""
 
-    def tries(self, scheme: Scheme, outcomes: Sequence[Trial]) -> Iterator[Options]:
+    def tries(self, scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
         """Yield the options of `apply` to try on top of `scheme`, cheapest first; nothing if the rung does not apply.
 
         `outcomes` begins with that of `scheme` itself and grows by one after each try.

@@ -19,13 +19,13 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from edgecnn.common.silence import quietly
 from edgecnn.nets import graph as dataflow
-from edgecnn.pipeline.export.rungs import Options, Trial
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme, normalised, observe
 
 TITLE = "The mean error of each layer's output is taken off its bias."
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Trial]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
     yield {}
 
 

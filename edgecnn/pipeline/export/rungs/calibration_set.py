@@ -12,7 +12,7 @@ from typing import cast, get_args
 
 from edgecnn.errors import PlanError, nearest
 from edgecnn.pipeline.export import calibration
-from edgecnn.pipeline.export.rungs import Options, Trial
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Observer, Scheme
 
 TITLE = "Other pictures to calibrate on, or another observer of the activations."
@@ -21,7 +21,7 @@ MORE = 4
 """Factor on the plan's number of pictures, for the observer that did best."""
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Trial]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
     """Try each other observer on the plan's pictures, then the best of all on more pictures."""
     for percent in (99.99, 99.9):
         yield {"observer": "percentile", "percent": percent}

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from edgecnn.errors import PlanError
 from edgecnn.nets import graph
 from edgecnn.nets.graph import Edge
-from edgecnn.pipeline.export.rungs import Options, Trial
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
 
 TITLE = "Neighbouring layers share their channels' ranges out between them."
@@ -29,7 +29,7 @@ NEGLIGIBLE = 1e-3
 """Sweeps over all pairs end when no channel's scale changes by a larger share."""
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Trial]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
     """Try it once, if there is a pair to equalise."""
     if pairs(scheme.net, scheme.run.input_shape):
         yield {}

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.errors import PlanError, nearest
 from edgecnn.nets import graph
-from edgecnn.pipeline.export.rungs import Options, Trial
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
 
 TITLE = "The most sensitive layers stay float."
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Trial]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
     """Try every layer alone; then, until one passes, the best 2, 4, 8 ... up to half of the layers."""
     names = list(graph.layers(graph.export(scheme.net, scheme.run.input_shape)))
     for name in names:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.errors import PlanError
 from edgecnn.pipeline.export import qat
-from edgecnn.pipeline.export.rungs import Options, Trial
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
 
 TITLE = "A few epochs of training under int8 rounding."
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Trial]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
     """Try as many epochs as the plan allows."""
     if scheme.plan.qat_epochs:
         yield {"epochs": scheme.plan.qat_epochs}

@@ -23,7 +23,7 @@ from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
 from edgecnn.studies.lessons import Found, Setting, estimates, guard, predictions
 from edgecnn.studies.lessons import curves as _curves
-from edgecnn.studies.lessons.guard import CHANGES, Shown, Swap
+from edgecnn.studies.lessons.guard import CHANGES, ShownSwap, Swap
 from edgecnn.studies.lessons.training import trained
 
 TITLE = "Validation accuracy with and without each augmentation, and which classes a change turns into others"
@@ -49,7 +49,7 @@ def measure(setting: Setting) -> Found:
     }
 
     guarded = {name: trained(plan, setting.runs) for name, plan in guarded_recipes(setting.quick).items()}
-    shown = {name: Shown(run) for name, run in guarded.items()}
+    shown = {name: ShownSwap(run) for name, run in guarded.items()}
     swaps = {name: {change: net.swaps(change) for change in CHANGES} for name, net in shown.items()}
     directions = [(name, change, *pair) for name, change, *both in ASKED for pair in (both, both[::-1])]
     confusions = {key: shown[key[0]].called(*key[1:]) for key in directions}
@@ -240,7 +240,7 @@ def _draw_curves(runs: Mapping[str, Sequence[Run]], top1: Mapping[str, Number], 
     plotting.save(figure, path)
 
 
-def _draw_guard(shown: Mapping[str, Shown], path: Path) -> None:
+def _draw_guard(shown: Mapping[str, ShownSwap], path: Path) -> None:
     figure, rows = plotting.panels(4, len(shown), width=12, height=3.2)
     for (name, net), row in zip(shown.items(), rows, strict=True):
         classes = net.split.classes
