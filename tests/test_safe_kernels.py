@@ -29,7 +29,7 @@ MALLOC_CHECKS = "libc_malloc_debug.so.0"
 OVERFLOWING = """
 import torch
 import torch.nn.functional as F
-from edgecnn import safe_kernels
+from edgecnn.nets import safe_kernels
 {first}
 torch.set_num_threads(1)
 torch.manual_seed(0)
