@@ -35,7 +35,8 @@ from edgecnn.common.cache import cache_folder
 from edgecnn.data import Images, Split, _stored
 from edgecnn.data._shape_scenes import MARK as MARK
 from edgecnn.data._shape_scenes import NOISE as NOISE
-from edgecnn.data._shape_scenes import TASKS, Bytes, Scene, draw
+from edgecnn.data._shape_scenes import TASKS as TASKS
+from edgecnn.data._shape_scenes import Bytes, Scene, draw
 from edgecnn.errors import PlanError, nearest
 
 LICENCE = "that of this package: they are generated"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgecnn.errors import PlanError
-from edgecnn.pipeline.train import progressive_resizing, train_step
+from edgecnn.pipeline.train import progressive_resizing
 from edgecnn.pipeline.train.train import train
 from edgecnn.records import plans
 from edgecnn.records.recipe import NetPlan, SmallPlan
@@ -58,7 +58,7 @@ def test_the_net_sees_both_sizes_while_it_trains(tmp_path: Path, monkeypatch: py
         seen.append(shown.shape[2])
         return shown
 
-    monkeypatch.setattr(train_step.progressive_resizing, "resize_for_step", watched)  # type: ignore[attr-defined]
+    monkeypatch.setattr(progressive_resizing, "resize_for_step", watched)
     train(
         plans.load_recipe("dscnn-digits", ["epochs=2", "small.side=0.75", "num_threads=1", "precision=fp32"]),
         tmp_path / "run",
