@@ -136,7 +136,7 @@ def differences(
 
 
 def numbers(text: str | None, boards: Sequence[str]) -> dict[str, int | None]:
-    """ "3000,pi4=10000" -> a number for each board; None, for all pictures, where nothing is said."""
+    """Text such as "3000,pi4=10000" -> a number for each board; None, for all pictures, where nothing is said."""
     found: dict[str, int | None] = dict.fromkeys(boards)
     for part in sorted(text.split(","), key=lambda part: "=" in part) if text else ():
         board, _, number = part.rpartition("=")

@@ -1,4 +1,4 @@
-"""Data-parallel training in several processes, as torchrun starts them:
+"""Data-parallel training in several processes, as torchrun starts them.
 
     torchrun --nproc-per-node 2 -m edgecnn train RECIPE
 
