@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-import edgecnn.studies.lessons
 from edgecnn.common import config, plugins
 from edgecnn.errors import EnvironmentUnfit, OutputError, UsageError
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
 from edgecnn.studies import findings
 from edgecnn.studies.findings import Claim, Lesson, Number
-from edgecnn.studies.lessons import lessons
+from edgecnn.studies.lessons import lessons, topics
 from edgecnn.studies.lessons.training import trained
 
 PLUGINS = {
@@ -63,12 +62,12 @@ def own_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     folder.mkdir()
     for name, text in PLUGINS.items():
         (folder / f"{name}.py").write_text(text)
-    monkeypatch.setattr(edgecnn.studies.lessons, "__path__", [str(folder), *edgecnn.studies.lessons.__path__])
+    monkeypatch.setattr(topics, "__path__", [str(folder), *topics.__path__])
     yield
     for name in PLUGINS:
-        sys.modules.pop(f"edgecnn.studies.lessons.{name}", None)
-        if hasattr(edgecnn.studies.lessons, name):
-            delattr(edgecnn.studies.lessons, name)
+        sys.modules.pop(f"{topics.__name__}.{name}", None)
+        if hasattr(topics, name):
+            delattr(topics, name)
 
 
 @pytest.mark.usefixtures("own_lessons")
