@@ -7,8 +7,10 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
-AVX2_TESTS := $(foreach name,c_array export formats layers nets parity_layers qat quantize rescue resolution rungs \
-	scheme start teacher train,tests/test_$(name).py)
+AVX2_TESTS := $(foreach name,formats/c_array formats/formats nets/layers nets/nets checks/verify/verify_layers \
+	pipeline/export/export pipeline/export/exportable pipeline/export/qat pipeline/export/rescue pipeline/export/rungs \
+	pipeline/export/scheme pipeline/train/distillation pipeline/train/finetuning pipeline/train/progressive_resizing \
+	pipeline/train/train,tests/$(dir $(name))test_$(notdir $(name)).py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test avx2-test board-test attack lint readme clean
@@ -47,11 +49,11 @@ test: lint
 # Training and int8 once more with the kernels of a CPU that has AVX2 and no AVX-512: a newer one would hide its faults.
 # ONNX Runtime cannot be told to: the tests emulate that CPU for it (emulated:x86-64-v3).
 avx2-test: $(STAMP)
-	OMP_NUM_THREADS=1 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 EDGECNN_CPUINFO=$(CURDIR)/tests/avx2.cpuinfo \
+	OMP_NUM_THREADS=1 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 EDGECNN_CPUINFO=$(CURDIR)/tests/support/avx2.cpuinfo \
 		$(BIN)/pytest -n 2 --dist loadfile $(AVX2_TESTS)
 
 board-test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/boards
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/machines
 
 # Kills, damaged and hostile input, full disks, load: an hour or two on two cores, on 127.0.0.1 only, as root for the
 # full disks. The counts go to bench/results/attack.json.

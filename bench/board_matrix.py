@@ -35,10 +35,11 @@ from edgecnn.pipeline.bench import bench, candidates, instruction_counts, report
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.show import cells
 from edgecnn.pipeline.bench.test_inputs import Shelf, Stimuli, golden_vectors
-from edgecnn.records import environment, plans, report
+from edgecnn.records import environment, measurement, plans, report
 from edgecnn.records.environment import Environment
+from edgecnn.records.measurement import Accuracy, Count, Golden
 from edgecnn.records.plans import Suite
-from edgecnn.records.report import Accuracy, Count, Golden, Report
+from edgecnn.records.report import Report
 
 MOST_SPREAD_PERCENT = 0.1
 COLUMNS = ("kB", "top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructions")
@@ -94,7 +95,7 @@ def measure(matrix: Matrix, board: str, boot: int, found: Sequence[Candidate], p
     if not todo:
         return
     name = HERE if board == HERE else f"emulated:{board}"
-    with boards.open(name) as machine, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+    with boards.open_board(name) as machine, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         matrix.keep_machine(board, machine.facts())
         shelves: dict[int | None, Shelf] = {}
         for one in todo:
@@ -127,7 +128,7 @@ def differences(
     if one.artifact.description.precision != "int8" or one.accuracy.outputs_sha256 == here.accuracy.outputs_sha256:
         return None
     job = dataclasses.replace(job_of(one, plan), replay=stimuli.test.images)
-    with boards.open(HERE) as local:
+    with boards.open_board(HERE) as local:
         expected = np.array(local.run(job).replay, dtype=one.artifact.description.output.dtype)
     found = dataclasses.asdict(selftest.compare(np.array(machine.run(job).replay, dtype=expected.dtype), expected))
     del found["sentence"]
@@ -135,7 +136,7 @@ def differences(
 
 
 def numbers(text: str | None, boards: Sequence[str]) -> dict[str, int | None]:
-    """ "3000,pi4=10000" -> a number for each board; None, for all pictures, where nothing is said."""
+    """Text such as "3000,pi4=10000" -> a number for each board; None, for all pictures, where nothing is said."""
     found: dict[str, int | None] = dict.fromkeys(boards)
     for part in sorted(text.split(","), key=lambda part: "=" in part) if text else ():
         board, _, number = part.rpartition("=")
@@ -189,7 +190,7 @@ def spread_percent(counts: Sequence[Count]) -> float:
     return 100 * (max(medians) / min(medians) - 1)
 
 
-def against_here(one: report.Measurement, here: Accuracy | None, differences: Golden | None) -> str:
+def against_here(one: measurement.Measurement, here: Accuracy | None, differences: Golden | None) -> str:
     """The board's outputs and this machine's: of all pictures by digest, of the golden ones by value."""
     if one.accuracy and here and one.accuracy.outputs_sha256 == here.outputs_sha256:
         return f"identical, n = {here.n:,}"
@@ -312,7 +313,7 @@ def _board(result: Report, against: Against) -> dict[str, Any]:
     }
 
 
-def _key(one: report.Measurement) -> tuple[str, str]:
+def _key(one: measurement.Measurement) -> tuple[str, str]:
     return one.file, one.runtime
 
 

@@ -60,7 +60,7 @@ def main() -> int:
         twin = open_run(options.output)
         pairs = spread_channels(twin, options.spread, options.seed)
         test = data.load(run.recipe.data).test
-        logits, others = (check.reference_logits(one, test.pictures) for one in (run, twin))
+        logits, others = (check.reference_logits(one, test.images) for one in (run, twin))
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code

@@ -38,7 +38,7 @@ import record
 from edgecnn import data
 from edgecnn.common import console, files
 from edgecnn.common.stats import median_interval
-from edgecnn.data import Pictures
+from edgecnn.data import Images
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EdgecnnError, EnvironmentUnfit
 from edgecnn.records import environment, plans
 from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
@@ -111,10 +111,10 @@ def watch(child: subprocess.Popen[bytes]) -> dict[str, int]:
     return peaks
 
 
-def reading(pictures: Pictures, rounds: int) -> dict[str, Any]:
+def reading(pictures: Images, rounds: int) -> dict[str, Any]:
     """Pictures a second of batches in random order, from the file and from memory, in turns."""
     count = min(len(pictures), COMPARED)
-    held: dict[str, Pictures] = {"memory": pictures[:count], "file": pictures}
+    held: dict[str, Images] = {"memory": pictures[:count], "file": pictures}
     order = np.random.default_rng(0).permutation(count)
     speeds: dict[str, list[float]] = {name: [] for name in held}
     for _ in range(rounds):
@@ -155,7 +155,7 @@ def measure(count: int, limit: int, rounds: int) -> dict[str, Any]:
                 f"{trainings[name]['pictures_per_s']:,.0f} pictures/s"
             )
         os.environ["XDG_CACHE_HOME"] = str(cache)
-        pictures = data.load(recipe("few", count).data).train.pictures
+        pictures = data.load(recipe("few", count).data).train.images
         few = trainings["few"]["peak_rss_bytes"]
         beyond = {name: one["peak_rss_bytes"] - few for name, one in trainings.items() if name != "few"}
         return {

@@ -69,7 +69,7 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
                 with Image.open(path) as opened:
                     image, suffix, how = way(opened.convert("RGB"))
                 copies.append(Path(scratch, f"{number:05}{suffix}"))
-                image.save(copies[-1], **how)
+                image.save(copies[-1], **how)  # type: ignore[arg-type]
             both = [*chosen, *copies]
             pairs = {tuple(pair) for pair in _near_copies.look(both, _decoded.digests(both)).pairs.tolist()}
         found = sum((number, number + len(chosen)) in pairs for number in range(len(chosen)))

@@ -41,8 +41,8 @@ from edgecnn.common import console, files, stats
 from edgecnn.errors import EdgecnnError
 from edgecnn.formats.onnx import surgery
 from edgecnn.onboard import measure, runtimes
-from edgecnn.onboard.measure import Counting, Job
-from edgecnn.pipeline.export import check, exportable, weight_range, written
+from edgecnn.onboard.job import Counting, Job
+from edgecnn.pipeline.export import check, exportable, weight_range
 from edgecnn.records import environment, verdicts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
@@ -77,7 +77,7 @@ def variants(run: Run, folder: Path) -> dict[str, Pair]:
         with contextlib.ExitStack() as steps:
             for step in without:
                 steps.enter_context(mock.patch.object(surgery, step, _no_step))
-            return Pair(*(written.write(model, name, "int8", plan, folder, stem) for name in ("onnx", "tflite")))
+            return Pair(*(exportable.write(model, name, "int8", plan, folder, stem) for name in ("onnx", "tflite")))
 
     safe = both(exportable.prepare(run, splits, plan), plan, "safe")
     with mock.patch.object(weight_range, "least_range", _seven_bits):
@@ -102,7 +102,7 @@ def _seven_bits(weight: Tensor) -> Tensor:
 
 def job(one: Artifact, **parts: Any) -> Job:
     runtime = runtimes.for_format(one.description.format)[0]
-    return dataclasses.replace(measure.job_of(one, runtime), **parts)
+    return Job.for_artifact(one, runtime, **parts)
 
 
 def exactness(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board | None) -> dict[str, float]:
@@ -124,7 +124,7 @@ def latencies_us(pairs: Mapping[str, Pair]) -> dict[str, list[float]]:
     """Median microseconds of each spelling in each round, all taking turns."""
     sessions = {}
     for name, pair in pairs.items():
-        session = runtimes.get("onnxruntime").open(pair.onnx.path, num_threads=1)
+        session = runtimes.get("onnxruntime").open_session(pair.onnx.path, num_threads=1)
         session.load(measure.random_input(pair.onnx.description.input, pair.onnx.preprocessing))
         sessions[name] = session
     medians: dict[str, list[float]] = {name: [] for name in pairs}
@@ -147,8 +147,8 @@ def measured(run: Run, limit: int, on: Sequence[tuple[str, Board]]) -> dict[str,
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         pairs = variants(run, Path(scratch))
         images = Path(scratch, "images.npy")
-        np.save(images, test.pictures[:: max(1, len(test) // limit)][:limit])
-        reference = check.reference_logits(run, test.pictures)
+        np.save(images, test.images[:: max(1, len(test) // limit)][:limit])
+        reference = check.reference_logits(run, test.images)
         times = latencies_us(pairs)
         table: dict[str, Any] = {"run": run.name, "spellings": {}}
         judged: dict[Path, Any] = {}
@@ -216,7 +216,7 @@ def main() -> int:
     names = [name for name in options.boards.split(",") if name]
     try:
         with contextlib.ExitStack() as opened:
-            on = [(name, opened.enter_context(boards.open(name))) for name in names]
+            on = [(name, opened.enter_context(boards.open_board(name))) for name in names]
             machines = {name: board.facts() for name, board in on}
             tables = [measured(open_run(folder), options.limit, on) for folder in options.runs]
     except EdgecnnError as error:

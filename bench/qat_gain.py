@@ -32,7 +32,7 @@ def int8_top1(run: Run, splits: Splits, plan: ExportPlan) -> float:
     labels, right = torch.from_numpy(splits.validation.labels), 0
     with torch.no_grad():
         for start in range(0, len(labels), scheme.BATCH):
-            pictures = splits.validation.pictures[start : start + scheme.BATCH]
+            pictures = splits.validation.images[start : start + scheme.BATCH]
             answers = graph(scheme.normalised(pictures, run)).argmax(1)
             right += int((answers == labels[start : start + scheme.BATCH]).sum())
     return 100 * right / len(labels)
@@ -40,7 +40,7 @@ def int8_top1(run: Run, splits: Splits, plan: ExportPlan) -> float:
 
 def measure(run: Run, epochs: int) -> dict[str, float]:
     splits = data.load(run.recipe.data)
-    answers = check.reference_logits(run, splits.validation.pictures).argmax(1)
+    answers = check.reference_logits(run, splits.validation.images).argmax(1)
     found = {
         "float": 100 * float((answers == splits.validation.labels).mean()),
         "after_training": int8_top1(run, splits, ExportPlan(name="after")),

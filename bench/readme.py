@@ -19,7 +19,7 @@ import readme_training
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-LESSONS = readme_results.RESULTS / "lessons" / "README.md"
+LESSONS = ROOT / "bench" / "results" / "lessons" / "README.md"
 
 FLOORS = (
     "testing",
@@ -49,7 +49,7 @@ def code_map() -> str:
         ("models/", "recipes, one a file, and the zoo: trained models with their cards"),
         ("export/", "export plans"),
         ("bench/", "suites, results, the report's schema, peers' harnesses"),
-        ("tests/", "test_<module>.py; one conformance test for each kind of plug-in"),
+        ("tests/", "the same rooms again; one conformance test for each kind of plug-in"),
     ):
         lines.append(name.ljust(28) + words)
     return "```text\n" + "\n".join(lines) + "\n```\n"

@@ -37,5 +37,5 @@ def attack() -> str:
     kills = sum(counts.get("kills", 0) for counts in parts.values())
     tried, held = (sum(counts[key] for counts in parts.values()) for key in ("tried", "held"))
     machines = "; ".join(sorted({counts["machine"] for counts in parts.values()}))
-    lines.append(f"| all, with {kills:,} SIGKILLs | {tried:,} | {held:,} | | |")
+    lines.append(f"| all{f', with {kills:,} SIGKILLs' if kills else ''} | {tried:,} | {held:,} | | |")
     return "\n".join(lines) + f"\n\nOn {machines}.\n"

@@ -18,7 +18,7 @@ from typing import Any
 
 import record
 import torch
-from training_loops import net_of, plain, settled, task_of
+from training_loops import context_of, net_of, plain, settled
 
 from edgecnn import data
 from edgecnn.common import console
@@ -65,14 +65,14 @@ def compare(recipe: Recipe, seeds: int, also_whole: bool) -> dict[str, Any]:
 
 def _plainly(recipe: Recipe, splits: Splits) -> float:
     """Validation top-1 of the plain loop's net, in percent."""
-    torch.set_num_threads(recipe.num_threads)
-    task = task_of(recipe, splits)
+    torch.set_num_threads(int(recipe.num_threads))
+    ctx = context_of(recipe, splits)
     net, _ = net_of(recipe, splits)
-    steps = plain(task, net)
-    for _ in range(task.all_steps):
+    steps = plain(ctx, net)
+    for _ in range(ctx.all_steps):
         next(steps)
     del steps  # its workers end with it
-    guessed = logits(net, splits.validation.pictures, task.mean, task.std).argmax(1).numpy()
+    guessed = logits(net, splits.validation.images, ctx.mean, ctx.std).argmax(1).numpy()
     return 100 * float((guessed == splits.validation.labels).mean())
 
 

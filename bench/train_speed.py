@@ -34,7 +34,7 @@ from typing import Any
 import record
 import torch
 from torch import nn
-from training_loops import CYCLE, PARTS, net_of, ours, plain, settled, task_of
+from training_loops import CYCLE, PARTS, context_of, net_of, ours, plain, settled
 
 from edgecnn import data
 from edgecnn.common import console
@@ -103,22 +103,22 @@ def _run(name: str, recipe: Recipe, end: Connection) -> None:
         recipe = dataclasses.replace(recipe, batch_size=64)
     if name == "without small pictures":
         recipe = dataclasses.replace(recipe, small=None)
-    keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else malloc.kept_pages()
+    keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else malloc.keep_freed_pages()
     with keeping:
         _serve(name, recipe, end)
 
 
 def _serve(name: str, recipe: Recipe, end: Connection) -> None:
-    torch.set_num_threads(recipe.num_threads)
+    torch.set_num_threads(int(recipe.num_threads))
     splits = data.load(recipe.data)
     net, _ = net_of(recipe, splits)
     for module in net.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = name == "with ReLU in place"
     spent_s: Counter[str] = Counter()
-    task = task_of(recipe, splits)
+    ctx = context_of(recipe, splits)
     layout = torch.contiguous_format if name == "without channels-last" else torch.channels_last
-    steps = plain(task, net) if name == "plain" else ours(task, net, spent_s, layout)
+    steps = plain(ctx, net) if name == "plain" else ours(ctx, net, spent_s, layout)
     for _ in range(WARM_UP_STEPS):
         next(steps)
     end.send(None)

@@ -16,12 +16,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from edgecnn import nets
-from edgecnn.data import Split, Splits
-from edgecnn.pipeline.train import learning, resources
-from edgecnn.pipeline.train import optimizer as optimise
-from edgecnn.pipeline.train.learning import Task
-from edgecnn.pipeline.train.schedule import learning_rate
-from edgecnn.pipeline.train.train import pixel_statistics
+from edgecnn.data import Split, Splits, pixel_statistics
+from edgecnn.pipeline.train import optimizer, resources, train_step
+from edgecnn.pipeline.train.optimizer import learning_rate
+from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records.recipe import Recipe
 
 WORKERS = 2
@@ -42,7 +40,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return len(self._split)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self._split.pictures[index].squeeze())
+        picture = Image.fromarray(self._split.images[index].squeeze())
         shift, (width, height) = self._augment.shift, picture.size
         if shift:
             padded = Image.new(picture.mode, (width + 2 * shift, height + 2 * shift))
@@ -55,73 +53,73 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy((pixels.transpose(2, 0, 1) - self._mean) / self._std), int(self._split.labels[index])
 
 
-def plain(task: Task, net: nn.Module) -> Iterator[int]:
+def plain(ctx: TrainContext, net: nn.Module) -> Iterator[int]:
     """The loop of every tutorial; yields the pictures of each step."""
     loader = DataLoader(
-        Pictures(task.training, task.recipe, task.mean, task.std),
-        batch_size=task.recipe.batch_size,
+        Pictures(ctx.training, ctx.recipe, ctx.mean, ctx.std),
+        batch_size=ctx.recipe.batch_size,
         shuffle=True,
         drop_last=True,
         num_workers=WORKERS,
         persistent_workers=True,
         multiprocessing_context="fork",  # the default here; a process that was spawned would spawn
     )
-    optim = task.recipe.optim
+    optim = ctx.recipe.optim
     optimizer = torch.optim.SGD(
         net.parameters(), lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay, nesterov=True
     )
     net.train()
-    number = 0
+    step_number = 0
     while True:
         for inputs, labels in loader:
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(optim, number % task.all_steps, task.all_steps)
+                group["lr"] = learning_rate(optim, step_number % ctx.all_steps, ctx.all_steps)
             loss = F.cross_entropy(net(inputs), labels)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             loss.item()
-            number += 1
+            step_number += 1
             yield len(labels)
 
 
 def ours(
-    task: Task, net: nn.Module, spent_s: Counter[str], layout: torch.memory_format = torch.channels_last
+    ctx: TrainContext, net: nn.Module, spent_s: Counter[str], layout: torch.memory_format = torch.channels_last
 ) -> Iterator[int]:
-    """The steps of `learning.one_epoch`, each timed; any CYCLE of them stand for a whole training."""
+    """The steps of `loop.train_epoch`, each timed; any CYCLE of them stand for a whole training."""
     net = net.to(memory_format=layout)  # type: ignore[call-overload]
-    state = optimise.fresh_state(net, task.recipe.optim)
+    state = optimizer.fresh_state(net, ctx.recipe.optim)
     net.train()
-    size, number = task.recipe.batch_size, 0
+    size, step_number = ctx.recipe.batch_size, 0
     for epoch in range(sys.maxsize):
-        generator = torch.Generator().manual_seed(learning.seed_of(task.recipe.seed, epoch))
-        order = torch.randperm(len(task.training), generator=generator).numpy()
-        mirrored = learning.sides(task, epoch) if task.recipe.augment.alternate else None
-        for step in range(task.steps):
+        generator = torch.Generator().manual_seed(train_step.seed_of(ctx.recipe.seed, epoch))
+        order = torch.randperm(len(ctx.training), generator=generator).numpy()
+        mirrored = train_step.flip_mask(ctx, epoch) if ctx.recipe.augment.alternate else None
+        for step in range(ctx.steps):
             times = [time.perf_counter()]
-            chosen = order[step * size : (step + 1) * size]
-            inputs, targets = learning.batch(task, chosen, mirrored, generator)
+            indices = order[step * size : (step + 1) * size]
+            inputs, targets = train_step.load_batch(ctx, indices, mirrored, generator)
             inputs = inputs.contiguous(memory_format=layout)  # channels-last as it comes
             times.append(time.perf_counter())
-            loss, _ = learning.forward(net, task, inputs, targets, number % CYCLE * task.all_steps // CYCLE)
+            loss, _ = train_step.forward(net, ctx, inputs, targets, step_number % CYCLE * ctx.all_steps // CYCLE)
             times.append(time.perf_counter())
-            learning.backward(state, loss)
+            train_step.backward(state, loss)
             times.append(time.perf_counter())
-            lr = learning_rate(task.recipe.optim, number % task.all_steps, task.all_steps)
-            optimise.set_learning_rate(state.optimizer, lr)
-            optimise.step(state, task.recipe.optim, number)
+            lr = learning_rate(ctx.recipe.optim, step_number % ctx.all_steps, ctx.all_steps)
+            optimizer.set_learning_rate(state.optimizer, lr)
+            optimizer.step(state, ctx.recipe.optim, step_number)
             loss.item()
             times.append(time.perf_counter())
             for part, start, end in zip(PARTS, times, times[1:], strict=False):
-                spent_s[part] += end - start
-            number += 1
-            yield len(chosen)
+                spent_s[part] += end - start  # type: ignore[assignment]
+            step_number += 1
+            yield len(indices)
 
 
-def task_of(recipe: Recipe, splits: Splits) -> Task:
-    mean, std = pixel_statistics(splits.train.pictures)
+def context_of(recipe: Recipe, splits: Splits) -> TrainContext:
+    mean, std = pixel_statistics(splits.train.images)
     taken = resources.take(recipe, "cpu", "", resources.here())
-    return Task(recipe, splits.train, mean, std, None, precision=taken.precision)
+    return TrainContext(recipe, splits.train, mean, std, None, precision=taken.precision)
 
 
 def settled(recipe: Recipe) -> Recipe:

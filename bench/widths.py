@@ -54,7 +54,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     samples: dict[int, list[float]] = {width: [] for width in WIDTHS}
-    with malloc.kept_pages():
+    with malloc.keep_freed_pages():
         for _ in range(options.rounds):
             for width, found in samples.items():
                 found.append(1e9 * seconds(width) / (BATCH * width * SIDE * SIDE))

@@ -132,7 +132,7 @@ def rows() -> list[Sequence[str]]:
                 f"{described.parameters:,}",
                 f"{described.macs:,}",
                 f"{described.bytes / 1000:.1f}",
-                f"{described.planned_activation_peak_bytes / 1000:.1f}",
+                f"{(described.planned_activation_peak_bytes or 0) / 1000:.1f}",
                 _top1(one).replace(" %", ""),
                 _drop(one),
                 f"{verdict.reference_top1_percent:.2f}",

@@ -23,13 +23,12 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and one that starts it under noh
 settings.register_profile("edgecnn", deadline=None)
 settings.load_profile("edgecnn")
 
-QUICK = ("epochs=6", "num_threads=1", "precision=fp32")
-"""Overrides that make a recipe of the digits train in seconds."""
-
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A depthwise CNN trained on the digits; tests must not change its folder."""
+    from small_runs import QUICK
+
     from edgecnn.pipeline.train.train import train
 
     recipe = plans.load_recipe("dscnn-digits", QUICK)

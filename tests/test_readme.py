@@ -6,15 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from edgecnn import cli
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
 
-ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 WRITTEN = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", TEXT, flags=re.DOTALL)
 COMMANDS = [line.split("#")[0].strip() for line in WRITTEN.splitlines() if re.match(r" {4}(edgecnn|make) ", line)]

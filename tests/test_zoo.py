@@ -9,15 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from edgecnn import data
 from edgecnn.checks import selftest
+from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check
 from edgecnn.records import artifact, plans
 from edgecnn.records.recipe import OF_THE_MACHINE
 from edgecnn.records.run import open_run
 
-ROOT = Path(__file__).resolve().parent.parent
 MODELS = sorted(path.parent.name for path in (ROOT / "models" / "zoo").glob("*/run.json"))
 LARGEST_BYTES = 5_000_000
 
@@ -32,7 +33,7 @@ def test_the_int8_file_gets_as_many_test_pictures_right_as_its_card_says(name: s
     if pictures is not None and not Path(pictures).is_dir():
         pytest.skip(f"{pictures} is not here: its golden vectors alone are replayed")
     test = data.load(run.recipe.data).test
-    logits = artifact.decode(check.outputs(one, test.images), one.description.output)
+    logits = tensors.decode(check.outputs(one, test.load_all()), one.description.output)
     assert 100 * (logits.argmax(1) == test.labels).mean() == pytest.approx(one.verdict.top1_percent)
     assert len(test) == one.verdict.n
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 
 import lent
 import small_bundles
 import sshd
 
-from edgecnn.boards.ssh import link, preflight, provision, remote
+from edgecnn.boards.ssh import board_facts, link, provision, remote
 
 BOARD = "ssh://board"
 NAME = "animals"
@@ -56,7 +56,7 @@ def target(scratch: Path) -> Iterator[Target]:
     try:
         lent.lend(board, scratch)
         with link.connect(board.destination, board.options) as opened:
-            facts = preflight.inspect(opened)
+            facts = board_facts.read(opened)
         whole = provision.archive_path(facts, remote.packages())
         lean = provision.archive_path(facts, ("numpy", "pillow", "ai-edge-litert"))
         lean.write_bytes(whole.read_bytes())

@@ -20,7 +20,8 @@ Answer = Callable[[bytes], tuple[int, bytes]]
 
 def answer_of(folder: Path) -> Answer:
     """(status, JSON) of a picture, with the runner's own classifier."""
-    classifier = Classifier(contents.open(folder))
+    bundle = contents.open_bundle(folder)
+    classifier = Classifier(bundle.artifact, bundle.manifest.runtime)
 
     def answer(picture: bytes) -> tuple[int, bytes]:
         try:

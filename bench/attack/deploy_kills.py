@@ -45,7 +45,7 @@ def attack(scratch: Path) -> dict[str, Any]:
         began = time.monotonic()
         _deploy(target, next(numbers))
         whole_s = time.monotonic() - began
-        moments = [("at command", at + 2) for at in range(AT_COMMANDS)]
+        moments: list[tuple[str, float]] = [("at command", at + 2) for at in range(AT_COMMANDS)]
         moments += [("after seconds", rng.uniform(0, whole_s)) for _ in range(AT_RANDOM)]
         moments += [("the board after seconds", rng.uniform(0.3 * whole_s, whole_s)) for _ in range(OF_THE_BOARD)]
         for turn, (kind, moment) in enumerate(moments):

@@ -16,7 +16,7 @@ from typing import Any
 
 import fuzz
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 
 CONTROLS = ("\x1b[31;1mred\x1b[0m", "\x1b]0;pwned\x07", "\x1b[2J", "a\nb", "a\rb", "a\tb", "bell\x07", "nul\x00x",
             "del\x7f", "\x9b31mc1", "\x85next", "a\u2028b", "a\u2029b", "\u202eevil", "a\u2066b\u2069", "\u202dx",

@@ -11,7 +11,7 @@ import fuzz
 import mutate
 from fuzz import Target
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 
 DEEPEST = 100_000
 PAGE = ("report", "run", "-o", "page.html")

@@ -14,7 +14,7 @@ import fuzz
 import mutate
 from fuzz import Target
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 
 BOMB_BYTES = 1 << 31
 

@@ -26,7 +26,7 @@ from edgecnn.boards import Board
 from edgecnn.common import console, files, stats
 from edgecnn.common.units import duration
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.records import environment
 from edgecnn.records.foreign import assumed_preprocessing
 
@@ -111,7 +111,7 @@ def main() -> int:
     given = parser.parse_args()
     timing = Timing(warmup_runs=given.warmup_runs, num_runs=given.num_runs, min_secs=0.0)
     try:
-        with boards.open("local") as board:
+        with boards.open_board("local") as board:
             results = [compare(board, model, timing, given.rounds, given.num_threads) for model in given.models]
             table = {
                 "command": f"python bench/peers/litert_benchmark.py --rounds {given.rounds} "

@@ -1,7 +1,7 @@
-"""Boards: a file here is a way to reach a machine. Contract: `BoardKind`.
+"""Boards are machines that measure, and each file of this folder is a way to reach one (`BoardKind`).
 
-A board is a process that prints what it measured as one line of JSON; this machine is the board
-that needs no network. The process is the same worker everywhere.
+A board runs a process that prints what it measured as one line of JSON. This machine is the board that needs no
+network. The process is the same worker everywhere.
 """
 
 from __future__ import annotations
@@ -10,59 +10,81 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edgecnn.boards import _named
+from edgecnn.boards._named import NamedBoard
+from edgecnn.boards._turns import in_turns
 from edgecnn.common import plugins
 from edgecnn.errors import UsageError, nearest
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records.environment import Environment
 
 if TYPE_CHECKING:
     from edgecnn.boards.ssh.link import Link
 
 
+__all__ = [
+    "Board",
+    "BoardKind",
+    "NamedBoard",
+    "connect",
+    "find",
+    "get",
+    "in_turns",
+    "named_boards",
+    "open_board",
+    "preferred_python",
+]
+
+
 class Board(Protocol):
     """A machine that is ready to measure."""
 
     name: str
-    """As it stands in a report and in its file's name."""
+    """The name that stands in a report and in the report's file name."""
 
     keeps_time: bool
-    """False for an emulated machine: it counts and answers, and is never asked how long."""
+    """False for an emulated machine, which counts and answers, and is never asked how long anything takes."""
 
     counts_instructions: bool
-    """False where it is known that nobody can count them; True says that asking is worth it."""
+    """False where it is known that instructions cannot be counted; True says that it is worth asking."""
 
     def facts(self) -> Environment:
-        """The board's Environment, read there."""
+        """Read the board's environment there."""
         ...
 
     def run(self, job: Job) -> Outcome:
-        """Do the job in one fresh process there; the job's paths are this machine's.
+        """Do a job in one fresh process there. The job's paths are this machine's.
 
-        Raises what the worker raised, and EnvironmentUnfit when its process was killed or crashed.
+        Raises:
+            EdgecnnError: Whatever the worker raised.
+            EnvironmentUnfit: The worker's process was killed, or it crashed.
         """
         ...
 
 
 class BoardKind(Protocol):
-    """What a file of this folder provides."""
+    """What a file of this folder provides; one that has a link to its board also has `connect(address)`."""
 
-    def open(self, address: str) -> AbstractContextManager[Board]:
-        """Reach the board and clean up behind; `address` is what follows the colon of its name, or ""."""
+    def open_board(self, address: str) -> AbstractContextManager[Board]:
+        """Reach the board, and clean up at the end; `address` is what follows the colon of its name, or ""."""
         ...
 
 
-KIND = plugins.Kind("edgecnn.boards", "board", BoardKind, "edgecnn.boards")
+KIND = plugins.PluginKind("edgecnn.boards", "board", BoardKind, "edgecnn.boards")
 
 
 def get(name: str) -> BoardKind:
-    """The kind of board of that name; a UsageError lists the known ones."""
+    """Load the kind of board of that name. Raises UsageError, which lists the known ones."""
     return cast(BoardKind, KIND.load(name))
 
 
 def find(name: str) -> tuple[BoardKind, str]:
-    """(kind, address) of the board a suite names: "local", "ssh://pi@raspberrypi", or a file of bench/boards/.
+    """Find a board by its name: "local", "ssh://pi@raspberrypi", or a file of bench/boards/.
 
-    A UsageError lists the known ones.
+    Returns:
+        Its kind, and the address that the kind is to reach.
+
+    Raises:
+        UsageError: There is none of that name; the hint lists the known ones.
     """
     kind, colon, address = name.partition(":")
     if not colon and name in _named.names():
@@ -73,14 +95,31 @@ def find(name: str) -> tuple[BoardKind, str]:
     return get(kind), address
 
 
-def open(name: str) -> AbstractContextManager[Board]:
-    """The board a suite names, ready to measure."""
+def open_board(name: str) -> AbstractContextManager[Board]:
+    """Reach the board of that name and make it ready to measure. Raises UsageError for an unknown name."""
     kind, address = find(name)
-    return kind.open(address)
+    return kind.open_board(address)
 
 
-def link(name: str) -> AbstractContextManager[Link] | None:
-    """The bare link to a board, for what needs no worker; None for a board that is reached without one."""
+def connect(name: str) -> AbstractContextManager[Link] | None:
+    """Open the bare link to a board, for what needs no worker there.
+
+    Returns:
+        The link, or None for a board that is reached without one.
+
+    Raises:
+        UsageError: There is no board of that name.
+    """
     kind, address = find(name)
-    connect = getattr(kind, "connect", None)
-    return cast("AbstractContextManager[Link] | None", connect(address)) if connect else None
+    connect_to = getattr(kind, "connect", None)
+    return cast("AbstractContextManager[Link] | None", connect_to(address)) if connect_to else None
+
+
+def preferred_python(name: str) -> str | None:
+    """The interpreter that a named board's file asks for; None if it asks for none, or if no file has that name."""
+    return _named.read(name).python if name in _named.names() else None
+
+
+def named_boards() -> dict[str, NamedBoard]:
+    """The boards of bench/boards/ by their names. Raises PlanError for a file that is not right."""
+    return {name: _named.read(name) for name in _named.names()}

@@ -1,16 +1,16 @@
-"""What a worker's process said, as the value it measured or the error that explains why there is none."""
+"""Reading the reply of a worker's process: what it measured, or the error that explains why it did not."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from edgecnn import errors
 from edgecnn.common import config, replies
 from edgecnn.common.replies import NotAReply, last_line
+from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, PlanError
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records import environment
 from edgecnn.records.environment import Environment
 
@@ -18,13 +18,18 @@ T = TypeVar("T")
 
 
 def facts(returncode: int, stdout: str, stderr: str) -> Environment:
-    """The worker's answer to `facts`."""
+    """Read the worker's reply to `facts`. Raises as `outcome` does."""
     what = "reading its facts"
     return _built(environment.from_table, _answer("facts", what, returncode, stdout, stderr), what)
 
 
 def outcome(job: Job, returncode: int, stdout: str, stderr: str) -> Outcome:
-    """The worker's answer to `run`."""
+    """Read the worker's reply to `run`.
+
+    Raises:
+        EdgecnnError: The error that the worker reported.
+        EnvironmentUnfit: The worker died, or its reply is not what the job asked for.
+    """
     what = f"measuring {job.model.rpartition('/')[2]} on {job.runtime}"
     table = _answer("outcome", what, returncode, stdout, stderr)
     measured = _built(lambda table: config.build(Outcome, table, "outcome"), table, what)
@@ -34,12 +39,8 @@ def outcome(job: Job, returncode: int, stdout: str, stderr: str) -> Outcome:
 
 
 def _answer(key: str, what: str, returncode: int, stdout: str, stderr: str) -> Mapping[str, Any]:
-    """What stands under `key` in the worker's line, or the error that explains why nothing does.
-
-    A return code below zero, or above 128 where a shell stands between, is the signal that ended it.
-    """
-    known = {member.value: member.name for member in signal.Signals}
-    if name := known.get(-returncode if returncode < 0 else returncode - 128):
+    """Return what stands under `key` in the worker's line, or raise the error that explains why nothing does."""
+    if name := ending_signal(returncode):
         raise _killed(what, name)
     reason = ""
     try:
@@ -64,7 +65,7 @@ def _built(build: Callable[[Mapping[str, Any]], T], table: Mapping[str, Any], wh
 
 
 def _fault(job: Job, measured: Outcome) -> str | None:
-    """What a job asked for and its outcome lacks, or has in numbers that nothing can have."""
+    """Say which part of an outcome is missing although the job asked for it, or has numbers that cannot be true."""
     window, count, accuracy = measured.window, measured.count, measured.accuracy
     end_to_end, lowered, steps = measured.end_to_end, measured.lowered, measured.steps
     asked = {"window": job.window, "accuracy": job.accuracy, "end_to_end": job.end_to_end, "lowered": job.lower}
@@ -91,12 +92,13 @@ def _fault(job: Job, measured: Outcome) -> str | None:
 
 
 def _are_times(*columns: Iterable[float]) -> bool:
-    """Whether each column has numbers, and none below zero."""
-    held = [tuple(column) for column in columns]
-    return all(column and min(column) >= 0 for column in held)
+    """Whether each column holds at least one number, and none below zero."""
+    values = [tuple(column) for column in columns]
+    return all(column and min(column) >= 0 for column in values)
 
 
 def _killed(what: str, name: str) -> EnvironmentUnfit:
+    """Explain a worker that the signal `name` ended while it did `what`."""
     hints = {
         "SIGKILL": "out of memory, most likely: `dmesg` says; a smaller model, or fewer programs beside it",
         "SIGXFSZ": "it wrote more than any worker does, or than there is room for",
@@ -109,7 +111,7 @@ def _killed(what: str, name: str) -> EnvironmentUnfit:
 
 
 def _revived(kind: Any, sentence: Any, hint: Any) -> EdgecnnError:
-    """The worker's error as it was raised there, exit code and all."""
+    """Make the worker's error anew as it was raised there, with its exit code."""
     cls = getattr(errors, kind, None) if isinstance(kind, str) else None
     if not (isinstance(cls, type) and issubclass(cls, EdgecnnError)):
         cls = EnvironmentUnfit

@@ -1,4 +1,4 @@
-"""This machine: the worker runs under the very Python that runs `edgecnn`."""
+"""This machine as a board: the worker runs under the Python that runs `edgecnn`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from edgecnn.boards import _reply
 from edgecnn.common import config, documents, scratch
 from edgecnn.errors import UsageError
 from edgecnn.onboard import archive
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records.environment import Environment
 
 
 @contextlib.contextmanager
-def open(address: str) -> Iterator[LocalBoard]:
+def open_board(address: str) -> Iterator[LocalBoard]:
+    """Write the worker's archive into a temporary folder. Raises UsageError for an address, for there is none."""
     if address:
         raise UsageError(f"The board 'local' has no address, not {address!r} either.", "--board local")
     with scratch.folder() as folder:
         worker = folder / "worker.pyz"
-        archive.write(worker)
+        archive.write_worker(worker)
         yield LocalBoard(worker)
 
 
 class LocalBoard:
-    """A fresh process for every job, from the zipapp a remote board would get."""
+    """A board that starts a fresh process for every job, from the archive that a remote board would get."""
 
     name = "local"
     keeps_time = True
@@ -43,8 +44,8 @@ class LocalBoard:
         return _reply.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
-        """(return code, stdout, stderr). An interrupt ends the worker too: `run` kills it on the way out."""
-        # The archive comes first on the worker's path, so no other edgecnn can stand in for it.
+        """Run the worker: (return code, stdout, stderr). An interrupt ends it too, for `subprocess.run` kills it."""
+        # The archive comes first on the worker's path, so no other edgecnn can take its place.
         done = subprocess.run(
             [sys.executable, str(self._worker), command],
             input=stdin,

@@ -1,21 +1,25 @@
-"""`edgecnn inspect`: a net layer by layer, or what a model file says of itself. Tables go to stdout."""
+"""`edgecnn inspect`: a net layer by layer, or what a model file says of itself."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from edgecnn import formats
+from edgecnn import formats, nets
 from edgecnn.common import console, documents, sizes
 from edgecnn.common.escapes import say
 from edgecnn.errors import UsageError
-from edgecnn.records import plans
+from edgecnn.nets import code
+from edgecnn.records import notebook, plans, resolve
 from edgecnn.records.artifact import Description, TensorSpec
+from edgecnn.records.notebook import HtmlTable
 from edgecnn.records.recipe import Recipe
-from edgecnn.records.run import Taken, is_run, open_run
+from edgecnn.records.resolve import Target
+from edgecnn.records.run import Run, Taken, is_run
 
 if TYPE_CHECKING:
     from edgecnn.nets.anatomy import Layer
@@ -43,60 +47,107 @@ class Anatomy:
     training: Taken | None = None
     """What a run's training took of its machine, if it was written down."""
 
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
 
-def show(
-    target: str,
-    overrides: Sequence[str] = (),
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """What a model file says of itself."""
+
+    name: str
+    description: Description
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
+
+
+def inspect(
+    target: Recipe | Target,
+    *,
     dense_input: tuple[int, int, int] = (3, 224, 224),
-    as_json: bool = False,
-    input_shape: Sequence[int] = (),
-) -> None:
-    """Print what is known of `target`: a recipe by name or .toml, a run folder, or a model file.
+    input_size: str | Sequence[int] = (),
+    settings: Iterable[str] = (),
+    **changes: Any,
+) -> Anatomy | ModelFile:
+    """Take a net apart layer by layer, or read what a model file says of itself.
 
-    dense_input: (C, H, W) of the picture whose dense first layer is priced beside a net.
-    input_shape: sizes of the input that a model file leaves open; of a net (H, W, C), in place of dense_input.
-    Raises UsageError or one of its kinds if there is no such thing, or it cannot be read.
+    Args:
+        target: A recipe by its name or .toml file, or a Recipe; a run or its folder; a model file or an Artifact.
+        dense_input: (C, H, W) of the picture whose dense first layer is priced beside a net.
+        input_size: Sizes of the input that a model file leaves open, as "1x3x224x224" or numbers; for a net
+            (H, W, C), in place of `dense_input`.
+        settings: Changes of a recipe as `-s` takes them on the command line, such as "net.width=8".
+        **changes: Keys of a recipe and their values, such as `net={"width": 8}`.
+
+    Returns:
+        The Anatomy of a net, or a ModelFile.
+
+    Raises:
+        UsageError: There is no such thing, it cannot be read, or it is finished and takes no changes.
+
+    Example:
+        >>> edgecnn.inspect("dscnn-digits").input_shape
+        (1, 8, 8)
+        >>> edgecnn.inspect("runs/tiny/artifacts/tiny-int8.onnx").description.precision
+        'int8'
     """
     kind = _kind(target)
-    if input_shape and kind != "file":
-        dense_input = _picture(input_shape)
+    shape = sizes.parse(input_size) if isinstance(input_size, str) else tuple(input_size)
+    if shape and kind != "file":
+        dense_input = _picture(shape)
     if min(dense_input) < 1:
         raise UsageError("A picture needs at least one pixel and one channel.", "write it as 224x224x3")
-    if overrides and kind != "recipe":
-        raise UsageError(f"{target} is finished: nothing in it can be set.", "settings change a recipe")
+    said = resolve.overrides(settings, changes)
+    if isinstance(target, Recipe) or (kind == "recipe" and isinstance(target, (str, os.PathLike))):
+        return of_recipe(resolve.find_recipe(target, said), dense_input)
+    path = resolve.path(target)
+    if said:
+        what = f"{target if isinstance(target, str) else path} is finished: nothing in it can be set."
+        raise UsageError(what, "settings change a recipe")
     if kind == "file":
-        description = formats.describe(Path(target), input_shape)
-        say(_json(description) if as_json else "\n".join(file_lines(Path(target).name, description)))
-        return
-    anatomy = of_run(Path(target), dense_input) if kind == "run" else of_recipe(target, overrides, dense_input)
-    if as_json:
-        say(_json(anatomy))
-        return
-    channels, height, width = anatomy.input_shape
-    say(f"{anatomy.name}: {anatomy.net}, {height} x {width} x {channels} to {anatomy.classes} classes\n")
-    console.table(*layer_table(anatomy))
-    say("\n" + "\n".join(totals(anatomy)))
+        return ModelFile(name=path.name, description=formats.describe(path, shape))
+    return of_run(target if isinstance(target, Run) else resolve.find_run(path), dense_input)
 
 
-def of_recipe(name: str, overrides: Sequence[str], dense_input: tuple[int, int, int]) -> Anatomy:
+def show(inspected: Anatomy | ModelFile) -> None:
+    """Print a net as a table and what it adds up to, or a file's facts line by line."""
+    if isinstance(inspected, ModelFile):
+        say("\n".join(file_lines(inspected.name, inspected.description)))
+        return
+    say(f"{_title(inspected)}\n")
+    console.table(*layer_table(inspected))
+    say("\n" + "\n".join(totals(inspected)))
+
+
+def to_json(inspected: Anatomy | ModelFile) -> str:
+    """The numbers of a net, or the description of a file."""
+    whole = inspected.description if isinstance(inspected, ModelFile) else inspected
+    return documents.to_json(dataclasses.asdict(whole))
+
+
+def tables(inspected: Anatomy | ModelFile) -> list[HtmlTable]:
+    """The same for a notebook."""
+    if isinstance(inspected, ModelFile):
+        return [HtmlTable(inspected.name, (), [*file_facts(inspected.name, inspected.description).items()])]
+    return [HtmlTable(_title(inspected), *layer_table(inspected))]
+
+
+def of_recipe(recipe: Recipe, dense_input: tuple[int, int, int]) -> Anatomy:
     """The net a recipe would train; its data set says the input shape and the classes."""
     from edgecnn import data
-    from edgecnn.nets import budget, code
+    from edgecnn.nets import budget
 
-    recipe = plans.load(Recipe, name, overrides)
     code.allow(recipe.net.name)
     train = data.load(recipe.data).train
     shape = train.input_shape
     return take_apart(budget.resolve(recipe, shape, len(train.classes)), shape, len(train.classes), dense_input)
 
 
-def of_run(folder: Path, dense_input: tuple[int, int, int]) -> Anatomy:
+def of_run(run: Run, dense_input: tuple[int, int, int]) -> Anatomy:
     """The net of a finished run."""
-    from edgecnn.nets import code
-
-    run = open_run(folder)
-    channels, height, width = run.input_shape
     recipe = dataclasses.replace(run.recipe, net=code.of_run(run))
+    channels, height, width = run.input_shape
     anatomy = take_apart(recipe, (channels, height, width), len(run.labels), dense_input)
     return dataclasses.replace(anatomy, net=run.recipe.net.name, training=run.training)
 
@@ -105,7 +156,6 @@ def take_apart(recipe: Recipe, shape: tuple[int, int, int], classes: int, dense_
     """The net of a recipe without a budget, for pictures of shape (C, H, W)."""
     import torch
 
-    from edgecnn import nets
     from edgecnn.nets import anatomy
 
     with torch.device("meta"):  # no weights are drawn
@@ -161,7 +211,15 @@ def totals(anatomy: Anatomy) -> list[str]:
 
 
 def file_lines(name: str, description: Description) -> list[str]:
-    """A model file's own words, one fact a line."""
+    """A model file's own words, one fact a line, in 80 columns."""
+    lines: list[str] = []
+    for label, text in file_facts(name, description).items():
+        lines += textwrap.wrap(text, WIDTH, initial_indent=f"{label:<16}", subsequent_indent=" " * 16)
+    return lines
+
+
+def file_facts(name: str, description: Description) -> dict[str, str]:
+    """What a model file says of itself, in words, by what it is about."""
     count = sum(description.operators.values())
     operators = ", ".join(f"{kind} {n}" for kind, n in description.operators.items())
     facts = {
@@ -183,10 +241,7 @@ def file_lines(name: str, description: Description) -> list[str]:
     }
     if description.micro_arena_bytes is not None:
         facts["tensor arena"] = f"{description.micro_arena_bytes:,} bytes in tflite-micro"
-    lines: list[str] = []
-    for label, text in facts.items():
-        lines += textwrap.wrap(text, WIDTH, initial_indent=f"{label:<16}", subsequent_indent=" " * 16)
-    return lines
+    return facts
 
 
 def tensor_words(spec: TensorSpec) -> str:
@@ -220,10 +275,12 @@ def _picture(shape: Sequence[int]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _kind(target: str) -> Literal["file", "run", "recipe"]:
+def _kind(target: Recipe | Target) -> Literal["file", "run", "recipe"]:
     """What a name means: a folder is a run, another ending than .toml a model file, the rest a recipe."""
+    if not isinstance(target, (str, os.PathLike)):
+        return "recipe" if isinstance(target, Recipe) else "run" if isinstance(target, Run) else "file"
     path = Path(target)
-    if path.suffix == ".toml" or (target in plans.names(Recipe) and not is_run(path)):
+    if path.suffix == ".toml" or (os.fspath(target) in plans.names(Recipe) and not is_run(path)):
         return "recipe"
     if path.is_dir():
         return "run"
@@ -232,11 +289,12 @@ def _kind(target: str) -> Literal["file", "run", "recipe"]:
     return "run" if len(path.parts) > 1 else "recipe"
 
 
+def _title(anatomy: Anatomy) -> str:
+    channels, height, width = anatomy.input_shape
+    return f"{anatomy.name}: {anatomy.net}, {height} x {width} x {channels} to {anatomy.classes} classes"
+
+
 def _row_name(layer: Layer) -> str:
     if layer.kind in ("max pool", "average pool"):  # a number among the blocks: say what it is
         return f"{layer.name} {layer.kind}"
     return layer.name.removesuffix(".conv")
-
-
-def _json(value: Anatomy | Description) -> str:
-    return documents.to_json(dataclasses.asdict(value))

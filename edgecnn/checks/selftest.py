@@ -1,7 +1,7 @@
-"""`edgecnn selftest`: does a model answer here, or on a board, what it answered where it was made?
+"""`edgecnn selftest`: does a model answer here, or on a board, as it did where it was made?
 
-A run, a bundle and every exported file bring golden vectors along: test pictures and the exact output tensors
-they gave. A file of another maker has none; `record` makes them from this machine, in the same form.
+Runs, bundles and exported files come with golden vectors: test images and the exact output tensors for them. For other
+files `record` makes them on this machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgecnn.onboard import golden as vectors
 from edgecnn.onboard import runtimes
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner import selftest as runner
-from edgecnn.onboard.runner.selftest import Comparison
+from edgecnn.onboard.runner.selftest import GoldenComparison
 from edgecnn.pipeline.bench import candidates
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.test_inputs import GoldenVectors, Shelf
@@ -37,26 +37,27 @@ from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import reads_exports
 
 PICTURES = 32
+"""How many images `record` takes."""
 SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """One file's golden vectors on one runtime."""
+    """The replay of one file's golden vectors on one runtime."""
 
     file: str
     sha256: str
     precision: str
     runtime: str
     runtime_version: str
-    comparison: Comparison
+    comparison: GoldenComparison
     cause: str | None = None
-    """Why it differs, where its weights and the machine's instruction set tell."""
+    """Why the outputs differ, as far as weights and CPU tell it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selftest:
-    """All that was replayed on one machine."""
+    """All replays on one machine."""
 
     board: str
     environment: Environment
@@ -71,20 +72,28 @@ def selftest(
     pictures: PictureOptions | None = None,
     input_size: str | None = None,
 ) -> Selftest:
-    """Replay the golden vectors of a run's files, of a bundle, or of one file, on every runtime that reads it.
+    """Replay golden vectors on every runtime that reads the files.
 
-    `golden` is the .npz file that holds them; by default the one beside the file. `input_size` is the size of an
-    input that a file leaves open. Raises RunError or UsageError
-    if there are none, ModelFileError for a damaged bundle, what the board raises if it fails.
+    Args:
+        target: A run folder, a bundle, or a model file.
+        board: Where the files run.
+        golden: The .npz file with golden vectors; None takes the one beside each file.
+        pictures: How images are fed, where it differs from what a file says of itself.
+        input_size: Size of an input that a file leaves open.
+
+    Raises:
+        RunError, UsageError: If there are no golden vectors.
+        ModelFileError: If a bundle is damaged.
+        EnvironmentUnfit, LinkError: If the board fails.
     """
     suite = _suite({"input": input_size})
     with scratch.folder() as work:
-        found = candidates.find([_model(target)], suite, None, pictures)
-        recorded = {one.artifact.path: _vectors(target, one, golden, work) for one in found}
-        with boards.open(board) as machine:
+        all_candidates = candidates.find([_model(target)], suite, None, pictures)
+        recorded = {c.artifact.path: _vectors(target, c, golden, work) for c in all_candidates}
+        with boards.open_board(board) as machine:
             facts = machine.facts()
-            ready = candidates.installed(found, facts, suite)
-            replayed = tuple(_replay(machine, facts, one, recorded[one.artifact.path], suite) for one in ready)
+            ready = candidates.installed(all_candidates, facts, suite)
+            replayed = tuple(_replay(machine, facts, c, recorded[c.artifact.path], suite) for c in ready)
             return Selftest(board=machine.name, environment=facts, replayed=replayed)
 
 
@@ -95,28 +104,38 @@ def record(
     pictures: PictureOptions | None = None,
     input_size: str | None = None,
 ) -> int:
-    """Write golden vectors of a model file of any make, as this machine computes them; returns how many pictures.
+    """Write golden vectors of a model file of any make, as this machine computes them.
 
-    The pictures are test pictures of `plan`, or random ones, the same every time. Raises UsageError if the file
-    brings its own, or if `golden` exists already.
+    Args:
+        target: The model file.
+        golden: The .npz file to write.
+        plan: The data set whose test images are taken; None takes random ones, always the same.
+        pictures: How images are fed, where it differs from what the file says of itself.
+        input_size: Size of an input that the file leaves open.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        UsageError: If the file has golden vectors, or `golden` exists already.
     """
     suite = _suite({"limit": PICTURES, "input": input_size})
-    (one, *_) = candidates.find([target], suite, plan, pictures)
-    if target.is_dir() or one.carded:
+    (candidate, *_) = candidates.find([target], suite, plan, pictures)
+    if target.is_dir() or candidate.carded:
         raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
     if golden.exists():
         raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
-    with scratch.folder() as work, boards.open("local") as here:
+    with scratch.folder() as work, boards.open_board("local") as machine:
         if plan is not None:
-            images = arrays.one(Path(Shelf(work, PICTURES).take(plan, one.artifact, one.runs).test.images))
+            images = arrays.one(Path(Shelf(work, PICTURES).take(plan, candidate.artifact, candidate.runs).test.images))
         else:
-            images = _random_pictures(one)
+            images = _random_pictures(candidate)
         path = work / "golden.npy"
         np.save(path, images)
-        job = dataclasses.replace(job_of(one, suite), replay=str(path))
-        outputs = np.array(here.run(job).replay, dtype=one.artifact.description.output.dtype)
-    stream, held = io.BytesIO(), {vectors.IMAGES: images, one.artifact.name: outputs}
-    np.savez(stream, allow_pickle=False, **held)
+        job = dataclasses.replace(job_of(candidate, suite), replay=str(path))
+        outputs = np.array(machine.run(job).replay, dtype=candidate.artifact.description.output.dtype)
+    stream, arrays_by_name = io.BytesIO(), {vectors.IMAGES: images, candidate.artifact.name: outputs}
+    np.savez(stream, allow_pickle=False, **arrays_by_name)
     files.write_bytes(golden, stream.getvalue())
     return len(images)
 
@@ -127,43 +146,48 @@ def _suite(keys: dict[str, Any]) -> Suite:
 
 
 def judge(result: Selftest) -> None:
-    """Raises GateFailed for a file that is another model here; EnvironmentUnfit for an integer output a step off."""
+    """Hold the gates: every file should answer as where it was made.
+
+    Raises:
+        GateFailed: If a file is a different model here.
+        EnvironmentUnfit: If an integer output is off by a step or two.
+    """
     worst: dict[int, list[str]] = {}
-    causes = [one.cause for one in result.replayed if one.cause]
-    for one in result.replayed:
-        worst.setdefault(one.comparison.exit_code, []).append(f"{one.file}: {one.comparison.sentence}")
+    causes = [replayed.cause for replayed in result.replayed if replayed.cause]
+    for replayed in result.replayed:
+        worst.setdefault(replayed.comparison.exit_code, []).append(f"{replayed.file}: {replayed.comparison.sentence}")
     if failed := worst.get(EXIT_GATE):
         hint = " ".join(causes) or "export it again, or deploy again"
         raise GateFailed(f"Not what it was where it was made: {'; '.join(failed)}.", hint)
-    for code, said in worst.items():
+    for code, sentences in worst.items():
         if code != EXIT_PASS:
             hint = " ".join(causes) or "edgecnn verify names the first layer that differs"
-            raise EnvironmentUnfit(f"Almost what it was where it was made: {'; '.join(said)}.", hint)
+            raise EnvironmentUnfit(f"Almost what it was where it was made: {'; '.join(sentences)}.", hint)
 
 
 def rows(result: Selftest) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """The table for people: head and rows."""
+    """Return (head, rows) of the table for people."""
     head = ("file", "runtime", "answers", "differing", "of")
     return head, [
         (
-            one.file,
-            f"{one.runtime} {one.runtime_version}",
-            _words(one.comparison),
-            f"{one.comparison.differing:,}",
-            f"{one.comparison.values:,}",
+            replayed.file,
+            f"{replayed.runtime} {replayed.runtime_version}",
+            _words(replayed.comparison),
+            f"{replayed.comparison.differing:,}",
+            f"{replayed.comparison.values:,}",
         )
-        for one in result.replayed
+        for replayed in result.replayed
     ]
 
 
 def to_table(result: Selftest) -> dict[str, Any]:
-    """As JSON takes it."""
+    """Return the result as a table for JSON."""
     from edgecnn.records import environment
 
     return {**dataclasses.asdict(result), "environment": environment.to_table(result.environment)}
 
 
-def _words(comparison: Comparison) -> str:
+def _words(comparison: GoldenComparison) -> str:
     if comparison.verdict != "within":
         return comparison.verdict
     if comparison.max_lsb is not None:
@@ -172,48 +196,52 @@ def _words(comparison: Comparison) -> str:
 
 
 def _model(target: Path) -> Path:
-    """The model file of a bundle, checked against its manifest; a run or a file as it is."""
+    """Return the model file of a bundle, checked against its manifest; any other target as it is."""
     if not (target / contents.MANIFEST).is_file():
         return target
-    bundle = contents.open(target)
+    bundle = contents.open_bundle(target)
     contents.verify(bundle)
     return bundle.artifact.path
 
 
-def _vectors(target: Path, one: Candidate, golden: Path | None, work: Path) -> GoldenVectors:
-    name, path = one.artifact.name, golden or one.artifact.path.with_name(contents.GOLDEN)
+def _vectors(target: Path, candidate: Candidate, golden: Path | None, work: Path) -> GoldenVectors:
+    name, path = candidate.artifact.name, golden or candidate.artifact.path.with_name(contents.GOLDEN)
     key = "outputs" if (target / contents.MANIFEST).is_file() and golden is None else name
-    hint = "export it again" if one.carded else f"make them here: edgecnn selftest {target} --record {contents.GOLDEN}"
+    hint = (
+        "export it again"
+        if candidate.carded
+        else f"make them here: edgecnn selftest {target} --record {contents.GOLDEN}"
+    )
     try:
-        images, outputs = vectors.read(path, key, one.artifact)
+        images, outputs = vectors.read(path, key, candidate.artifact)
     except Unreadable as error:
-        kind = RunError if one.carded else UsageError
+        kind = RunError if candidate.carded else UsageError
         reason = f"there is no {path}" if isinstance(error, Missing) else f"{path} holds none ({error})"
         raise kind(f"{name} has no golden vectors: {reason}.", hint) from error
-    shown = work / f"golden-{one.artifact.description.sha256[:12]}.npy"
-    np.save(shown, images)
-    return GoldenVectors(images=shown, outputs=outputs)
+    images_path = work / f"golden-{candidate.artifact.description.sha256[:12]}.npy"
+    np.save(images_path, images)
+    return GoldenVectors(images=images_path, outputs=outputs)
 
 
-def _replay(board: Board, facts: Environment, one: Candidate, recorded: GoldenVectors, suite: Suite) -> Replayed:
-    outcome = board.run(dataclasses.replace(job_of(one, suite), replay=str(recorded.images)))
-    here = np.array(outcome.replay, dtype=one.artifact.description.output.dtype)
-    comparison = runner.compare(here, recorded.outputs.reshape(len(recorded.outputs), -1))
+def _replay(board: Board, facts: Environment, candidate: Candidate, recorded: GoldenVectors, suite: Suite) -> Replayed:
+    outcome = board.run(dataclasses.replace(job_of(candidate, suite), replay=str(recorded.images)))
+    outputs = np.array(outcome.replay, dtype=candidate.artifact.description.output.dtype)
+    comparison = runner.compare(outputs, recorded.outputs.reshape(len(recorded.outputs), -1))
     differs = comparison.verdict != "identical"
     return Replayed(
-        file=one.artifact.name,
-        sha256=one.artifact.description.sha256,
-        precision=one.artifact.description.precision,
-        runtime=one.runtime,
-        runtime_version=facts.packages[runtimes.get(one.runtime).PACKAGE],
+        file=candidate.artifact.name,
+        sha256=candidate.artifact.description.sha256,
+        precision=candidate.artifact.description.precision,
+        runtime=candidate.runtime,
+        runtime_version=facts.packages[runtimes.get(candidate.runtime).PACKAGE],
         comparison=comparison,
-        cause=saturation.cause(one.artifact.path, one.runtime, facts) if differs else None,
+        cause=saturation.cause(candidate.artifact.path, candidate.runtime, facts) if differs else None,
     )
 
 
-def _random_pictures(one: Candidate) -> npt.NDArray[np.uint8]:
-    """uint8 (N, H, W, C), or (N, ...) for an input that is no picture; the same ones every time."""
-    spec = one.artifact.description.input
+def _random_pictures(candidate: Candidate) -> npt.NDArray[np.uint8]:
+    """Return random uint8 (N, H, W, C), or (N, ...) for an input that is no image; always the same."""
+    spec = candidate.artifact.description.input
     shape = list(spec.shape[1:])
     if spec.layout == "NCHW":
         shape = [*shape[1:], shape[0]]

@@ -13,14 +13,14 @@ from typing import Annotated, Any
 import typer
 
 from edgecnn import __version__
-from edgecnn.cli import boards, checks, models, studies, supervision
+from edgecnn.cli import boards, checks, imports, models, studies, supervision
 from edgecnn.common import bugs, cache, console, files, utf8
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 from edgecnn.pipeline.train import distributed
 
 INTERRUPTED = 130
 
-# What the parser raises; newer Typer carries a Click of its own, so Click's class would not catch it.
+# The parser's error class. Newer Typer bundles its own Click, so catching click.UsageError would miss it.
 USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
@@ -63,35 +63,35 @@ def _options(
         )
     if team.count > 1:
         distributed.heed_torchrun()
-    if not team.leads:
+    if not team.is_leader:
         console.be_silent()
 
 
 for command in (
-    *(models.train, models.import_weights, models.export, models.bench, models.run, models.inspect, models.compare),
+    *(models.train, imports.import_weights, models.export, models.bench, models.run, models.inspect, models.compare),
     *(checks.verify, checks.selftest, checks.doctor, boards.deploy, studies.duel, studies.lesson, studies.report),
 ):
-    app.command("import" if command is models.import_weights else None)(command)
+    app.command("import" if command is imports.import_weights else None)(command)
 app.add_typer(boards.board, name="board")
 
 
 def main() -> None:
-    """The console script: every error becomes one sentence, a hint and an exit code."""
+    """Run the command line: every error becomes one sentence, a hint and an exit code."""
     utf8.insist()
-    # Else PyTorch leaves a folder among the temporary files for ever.
+    # Without it PyTorch leaves a folder behind among the temporary files.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.cache_folder() / "torchinductor"))
     try:
         if distributed.here().count > 1:
             _answer()
         else:
             supervision.run(_answer)
-    except EdgecnnError as error:  # of the supervision
+    except EdgecnnError as error:  # raised by the supervision itself
         _tell(error.sentence, error.hint)
         sys.exit(error.exit_code)
 
 
 def _answer() -> None:
-    """Parse, call the verb, and end with its exit code."""
+    """Parse the command line, call the verb, and exit with its code."""
     try:
         if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
             raise KeyboardInterrupt
@@ -109,12 +109,12 @@ def _answer() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        told = files.of_a_full_disk(error) or bugs.of(error)
-        _tell(told.sentence, told.hint)
-        sys.exit(told.exit_code)
+        failure = files.of_a_full_disk(error) or bugs.of(error)
+        _tell(failure.sentence, failure.hint)
+        sys.exit(failure.exit_code)
 
 
 def _tell(sentence: str, hint: str | None = None) -> None:
-    """Of an error that ends this process; several processes tell of one, the first of theirs."""
+    """Print the error that ends this process; under torchrun only the first process to fail prints one."""
     if distributed.first_to_tell():
         console.error(sentence, hint)

@@ -33,16 +33,17 @@ def deploy(
 ) -> None:
     """Put a model on a board, tested there, so that one command classifies a picture."""
     from edgecnn.pipeline.deploy import deploy as verb
+    from edgecnn.pipeline.deploy import show
 
     if rollback or status:
         if board is None or (rollback and status):
             raise UsageError("One of --rollback and --status, and a --board.", "edgecnn deploy RUN --board B --status")
         if rollback:
-            verb.rollback(str(target), board, as_json, across_runs)
+            show.show_rollback(verb.rollback(str(target), board, across_runs), as_json)
         else:
-            verb.status(str(target), board, as_json)
+            show.show_status(verb.status(str(target), board), as_json)
         return
-    verb.deploy(
+    done = verb.deploy(
         target,
         board,
         format=format,
@@ -52,40 +53,45 @@ def deploy(
         max_lsb=max_lsb,
         strict=strict,
         across_runs=across_runs,
-        as_json=as_json,
     )
+    if done:
+        show.show_deployment(done, str(target), as_json)
 
 
 @board.command(name="list")
 def list_boards(as_json: o.JSON = False) -> None:
     """List every kind of board and every named one."""
-    from edgecnn.checks import board as verb
+    from edgecnn.checks.board import board as verb
+    from edgecnn.checks.board import show
 
-    verb.list_boards(as_json)
+    show.show_list(verb.list_boards(), as_json)
 
 
 @board.command()
 def info(name: NAME, as_json: o.JSON = False) -> None:
     """Say what a board is: CPU, memory, Python, clock, temperature, throttling."""
-    from edgecnn.checks import board as verb
+    from edgecnn.checks.board import board as verb
+    from edgecnn.checks.board import show
 
-    verb.info(name, as_json)
+    show.show_info(verb.info(name), as_json)
 
 
 @board.command()
 def doctor(name: NAME) -> None:
     """Check a board for all that a bench needs, and say how to mend what is missing."""
-    from edgecnn.checks import board as verb
+    from edgecnn.checks.board import board as verb
+    from edgecnn.checks.board import show
 
-    verb.doctor(name)
+    show.show_checks(verb.doctor(name))
 
 
 @board.command()
 def clean(name: NAME) -> None:
     """Remove what benches left on a board."""
-    from edgecnn.checks import board as verb
+    from edgecnn.checks.board import board as verb
+    from edgecnn.checks.board import show
 
-    verb.clean(name)
+    show.show_cleaned(verb.clean(name))
 
 
 @board.command()
@@ -96,6 +102,7 @@ def make(
     again: Annotated[bool, typer.Option("--again", help="Make it anew from today's packages.")] = False,
 ) -> None:
     """Make the disk image of the emulated ARM boards now, not at their first use."""
-    from edgecnn.checks import board as verb
+    from edgecnn.checks.board import board as verb
+    from edgecnn.checks.board import show
 
-    verb.make(release, again)
+    show.show_made(verb.make(release, again))

@@ -96,10 +96,11 @@ def doctor(
 ) -> None:
     """Say what is wrong with this installation, a model file, or its pictures."""
     from edgecnn.checks.doctor import doctor as verb
+    from edgecnn.checks.doctor import examination, show
 
-    if file is None:
-        if pictures or device_log or board or input:
-            raise UsageError("These options are about a model file.", "edgecnn doctor FILE; edgecnn board doctor BOARD")
-        verb.of_installation(as_json)
+    result = verb.doctor(file, pictures=pictures, device_log=device_log, board=board, limit=limit, input_size=input)
+    if as_json:
+        say(examination.to_json(result))
     else:
-        verb.of_file(file, pictures, device_log, board, limit, as_json, input)
+        show.show(result)
+    verb.judge(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,8 +40,10 @@ def train(
     as_json: o.JSON = False,
 ) -> None:
     """Train a recipe into a run folder; a run folder as RECIPE with --resume continues it."""
+    from edgecnn.records import resolve
+
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
-    folder, plan = o.recipe(recipe, data, o.changes(settings, keys), output, name)
+    folder, plan = resolve.find_training(recipe, o.changes(settings, keys), data, output, name)
     if repeats > 1:
         _repeat(folder, plan, repeats, resume, as_json)
         return
@@ -51,54 +54,19 @@ def train(
     if as_json:
         say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
     else:
-        from edgecnn.common.stats import wilson
+        from edgecnn.pipeline.train.show import show
 
-        right = round(run.validation_top1_percent * run.validation_n / 100)
-        say(f"{run.folder}  validation top-1 {wilson(right, run.validation_n)}  n {run.validation_n}")
+        show(run)
 
 
 def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
     from edgecnn.pipeline.train import repeats
 
-    _, found = repeats.repeat(plan, folder, count, resume)
+    _, summary = repeats.repeat(plan, folder, count, resume)
     if as_json:
         say((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
     else:
-        say(f"{folder}  {found}")
-
-
-def import_weights(
-    net: Annotated[str, typer.Argument(help="A net by name, or code: path/to/file.py:Net, package.module:Net.")],
-    weights: Annotated[Path, typer.Option("--weights", help="A .safetensors file, or a state_dict by torch.save.")],
-    data: Annotated[str, typer.Option("--data", help="A data set's name, or a folder of class folders.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to make, as in runs/mine.")],
-    size: o.SIZE = None,
-    channels: o.CHANNELS = None,
-    mean: o.MEAN = None,
-    std: o.STD = None,
-    classes: Annotated[
-        str | None, typer.Option("--classes", help="The outputs' names in order: a,b,c, or a file of lines.")
-    ] = None,
-    settings: o.SET = None,
-    as_json: o.JSON = False,
-) -> None:
-    """Make a run of weights that were trained elsewhere."""
-    recipe = o.imported_recipe(net, data, size, channels, settings, output)
-    pixels = o.pictures(None, None, mean, std, None)
-    named = o.class_names(classes)
-    from edgecnn.pipeline.train import import_weights as verb
-
-    trained = verb.Trained(
-        weights=weights,
-        mean=pixels.mean if pixels else None,
-        std=pixels.std if pixels else None,
-        classes=named,
-    )
-    run = verb.import_weights(recipe, trained, output)
-    if as_json:
-        say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
-    else:
-        verb.show(run)
+        say(f"{folder}  {summary}")
 
 
 def export(
@@ -125,13 +93,13 @@ def export(
         "calib_samples": calib_samples, "max_drop": max_drop, "board": board, "only_unseen": only_unseen or None,
         "rescue": "all" if rescue_all else "first" if rescue else None,
     }  # fmt: skip
-    made = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
+    artifacts = _export(run, _export_plan(plan, o.changes(settings, keys)), show=not as_json)
     if as_json:
         from edgecnn.common import documents
         from edgecnn.records import artifact
 
-        say(documents.to_json([artifact.to_table(one) for one in made]))
-    _judge(made, strict)
+        say(documents.to_json([artifact.to_table(card) for card in artifacts]))
+    _judge(artifacts, strict)
 
 
 def bench(
@@ -198,10 +166,12 @@ def run(
     as_json: o.JSON = False,
 ) -> None:
     """Train, export and bench: all three, for one recipe or several that are then benched together."""
+    from edgecnn.records import resolve
+
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     changes = o.changes(settings, keys)
     export_plan, suite_plan = _export_plan(plan, []), _suite(suite, [])
-    chosen = [o.recipe(recipe, data, changes, output, None) for recipe in recipes]
+    chosen = [resolve.find_training(recipe, changes, data, output) for recipe in recipes]
     from edgecnn.pipeline.train.train import train as verb
 
     failed: GateFailed | Undecided | None = None
@@ -209,7 +179,7 @@ def run(
         verb(recipe, folder, resume)
         try:
             _judge(_export(folder, export_plan, show=not as_json), strict)
-        except (GateFailed, Undecided) as gate:  # the bench is still worth having; the exit code keeps the failure
+        except (GateFailed, Undecided) as gate:  # still bench; the exit code reports the failure at the end
             failed = failed if isinstance(failed, GateFailed) else gate
     try:
         _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json, strict)
@@ -230,9 +200,12 @@ def inspect(
 ) -> None:
     """Show a net layer by layer, or what a model file says of itself."""
     from edgecnn.checks import inspect as verb
-    from edgecnn.common import sizes
 
-    verb.show(target, settings or [], as_json=as_json, input_shape=sizes.parse(input) if input is not None else ())
+    result = verb.inspect(target, input_size=input if input is not None else (), settings=settings or ())
+    if as_json:
+        say(verb.to_json(result))
+    else:
+        verb.show(result)
 
 
 def compare(
@@ -243,9 +216,17 @@ def compare(
     as_json: o.JSON = False,
 ) -> None:
     """Compare two bench reports: what is worse, by how much, and what could have been told at all."""
+    from edgecnn.common import documents
     from edgecnn.pipeline.bench import compare as verb
+    from edgecnn.pipeline.bench import compare_table
+    from edgecnn.records import report
 
-    verb.main(a, b, across, as_json, strict)
+    comparison = verb.compare(report.read(a), report.read(b), across)
+    if as_json:
+        say(documents.to_json(dataclasses.asdict(comparison)))
+    else:
+        compare_table.show(comparison)
+    verb.judge(comparison, strict)
 
 
 def _training_keys(
@@ -278,20 +259,21 @@ def _suite(suite: str, changes: list[str]) -> Suite:
 
 def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
     from edgecnn.pipeline.export import export as verb
+    from edgecnn.pipeline.export import show as present
     from edgecnn.records.run import open_run
 
-    made = verb.export(open_run(folder), plan)
+    artifacts = verb.export(open_run(folder), plan)
     if show:
-        verb.show(made)
+        present.show(artifacts)
         if plan.rescue != "off":
             verb.show_prices(open_run(folder))
-    return made
+    return artifacts
 
 
-def _judge(made: list[Artifact], strict: bool) -> None:
+def _judge(artifacts: list[Artifact], strict: bool) -> None:
     from edgecnn.pipeline.export import export as verb
 
-    verb.judge(made, strict)
+    verb.judge(artifacts, strict)
 
 
 def _bench(

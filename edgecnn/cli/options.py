@@ -1,4 +1,4 @@
-"""Options that several commands share: their words, their types, their help, and what they stand for."""
+"""Options that several commands share: name, type and help text, and what they are turned into."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.records.foreign import PictureOptions
-    from edgecnn.records.recipe import DataPlan, Recipe
+    from edgecnn.records.recipe import DataPlan
 
 RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
@@ -58,7 +58,7 @@ JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def data_plan(data: str | None) -> DataPlan | None:
-    """What --data names; None without it."""
+    """Return the plan of the data that --data names, None without the option."""
     from edgecnn.records import plans
 
     return plans.data_plan(data) if data else None
@@ -67,48 +67,26 @@ def data_plan(data: str | None) -> DataPlan | None:
 def pictures(
     size: str | None, channels: int | None, mean: str | None, std: str | None, logits: str | None
 ) -> PictureOptions | None:
-    """What these options say of a file, against itself; None without them. Raises UsageError for no such numbers."""
+    """Collect the options that override what a model file says of its input and output.
+
+    Returns:
+        The options, None if none is set.
+
+    Raises:
+        UsageError: a size, channel count, mean or deviation is not usable.
+    """
     from edgecnn.records.foreign import PictureOptions
 
     if channels not in (None, 1, 3):
         raise UsageError(f"--channels {channels} is no picture's.", "1 for grey, 3 for colour")
-    said = PictureOptions(
+    options = PictureOptions(
         size=_size(size) if size else None,
         channels=channels,
         mean=_numbers("--mean", mean) if mean else None,
         std=_numbers("--std", std) if std else None,
         logits=logits,
     )
-    return None if said == PictureOptions() else said
-
-
-def imported_recipe(
-    net: str, data: str, size: str | None, channels: int | None, settings: list[str] | None, output: Path
-) -> Recipe:
-    """The recipe of a run whose weights were trained elsewhere: its net, its data, and no training."""
-    from edgecnn.cli import names
-    from edgecnn.common import config
-    from edgecnn.records import plans
-    from edgecnn.records.recipe import Recipe
-
-    names.require(output.name, "the name of --output")
-    said = pictures(size, channels, None, None, None)
-    table = config.table_of(plans.data_plan(data))
-    if said and said.size:
-        table |= {"size": said.size[0], "width": said.size[1]}
-    if said and said.channels:
-        table["channels"] = said.channels
-    whole = config.override({"name": output.name, "net": {"name": net}, "data": table}, settings or [])
-    return config.build(Recipe, whole, "the import")
-
-
-def class_names(text: str | None) -> tuple[str, ...]:
-    """The names of --classes: a file of one name a line, or a list with commas; () without it."""
-    from edgecnn.records import labels
-
-    if not text:
-        return ()
-    return labels.read(Path(text)) if Path(text).is_file() else tuple(part.strip() for part in text.split(","))
+    return None if options == PictureOptions() else options
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -123,7 +101,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _numbers(option: str, text: str) -> float | tuple[float, ...]:
-    """One number, or one for each channel; a deviation is never 0."""
+    """Parse one number, or one for each channel; only --std must not be 0."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -134,21 +112,7 @@ def _numbers(option: str, text: str) -> float | tuple[float, ...]:
 
 
 def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:
-    """-s settings and options as overrides; an option beats a setting."""
-    import tomli_w
+    """Merge `-s` settings and options into overrides "key=value"; options come last and therefore win."""
+    from edgecnn.records import resolve
 
-    written = {key: tomli_w.dumps({"value": value}) for key, value in keys.items() if value is not None}
-    return [*(settings or []), *(f"{key}={text.removeprefix('value = ').strip()}" for key, text in written.items())]
-
-
-def recipe(recipe: str, data: str | None, changes: list[str], output: Path, name: str | None) -> tuple[Path, Recipe]:
-    from edgecnn.cli import names
-    from edgecnn.records import plans
-    from edgecnn.records.run import is_run
-
-    if is_run(Path(recipe)):
-        folder = Path(recipe)
-        return folder, plans.load_recipe(str(folder / "recipe.toml"), changes, data)
-    plan = plans.load_recipe(recipe, changes, data)
-    names.require(plan.name if name is None else name, "the recipe's name" if name is None else "--name")
-    return output / (plan.name if name is None else name), plan
+    return resolve.overrides(settings or (), keys)

@@ -35,12 +35,12 @@ def duel(
     as_json: o.JSON = False,
 ) -> None:
     """Hold a recipe's net against an MLP and a ViT of one budget, from data to board."""
-    from edgecnn.cli import names
     from edgecnn.common import config
+    from edgecnn.records import names, resolve
 
     if name is not None:
         names.require(name, "--name")
-    _, plan = o.recipe(recipe, data, o.changes(settings, {"epochs": epochs}), output, None)
+    _, plan = resolve.find_training(recipe, o.changes(settings, {"epochs": epochs}), data, output)
     keys = {
         "budget": budget, "repeats": repeats, "families": families, "trials": trials, "trial_fraction": trial_fraction,
         "min_steps": min_steps, "board": board,
@@ -50,9 +50,9 @@ def duel(
     from edgecnn.studies.duel import duel as verb
     from edgecnn.studies.duel.plan import DuelPlan
 
-    asked = config.build(DuelPlan, {"recipe": plan, **table}, "edgecnn duel")
+    duel_plan = config.build(DuelPlan, {"recipe": plan, **table}, "edgecnn duel")
     folder = output / (f"{plan.name}-{budget}" if name is None else name)
-    result = verb.run(asked, folder, shlex.join(["edgecnn", *sys.argv[1:]]), jobs)
+    result = verb.run(duel_plan, folder, shlex.join(["edgecnn", *sys.argv[1:]]), jobs)
     if as_json:
         say((folder / verb.RESULT).read_text(encoding="utf-8"), end="")
     else:

@@ -1,1 +1,1 @@
-"""What knows no noun of this project: files, documents, text, statistics, the console."""
+"""Helpers that know nothing of this project's nouns: files, documents, text, statistics, the console."""

@@ -1,4 +1,7 @@
-"""The one reader of NumPy's files: numbers alone, within bounds, or one sentence (`edgecnn.common.documents`)."""
+"""The one reader of NumPy's files.
+
+It reads arrays of numbers within bounds, and refuses anything else in one sentence, as `edgecnn.common.documents` does.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +21,49 @@ from edgecnn.common import documents
 from edgecnn.common.documents import Missing, Unreadable
 
 LARGEST_BYTES = 256 << 20
-"""Of an .npz file, and of the arrays in it that are asked for."""
+"""The largest .npz file that is read, and the largest total size of the arrays requested from it."""
 MOST_ARRAYS = 4096
+"""The most arrays an .npz file may hold."""
 NUMBERS = "biuf"
 """Kinds of dtype that are read: bool, integer, float."""
 
 
 def read(source: Path | bytes, names: Sequence[str] | None = None) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of numbers of an .npz file, those named or all. Raises Unreadable, Missing for no file."""
+    """Read arrays of numbers from an .npz file.
+
+    Args:
+        source: The file, or its bytes.
+        names: The arrays to read; None reads all of them.
+
+    Raises:
+        Unreadable: The file is damaged, too large, lacks one of the names or holds something else than numbers.
+        Missing: There is no such file.
+    """
     data = documents.content(source, LARGEST_BYTES) if isinstance(source, Path) else source
     with _damage("it is no whole .npz file"), zipfile.ZipFile(io.BytesIO(data)) as archive:
-        held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if len(held) > MOST_ARRAYS:
+        entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if len(entries) > MOST_ARRAYS:
             raise Unreadable(f"it has more than {MOST_ARRAYS:,} arrays")
-        wanted = list(held) if names is None else names
-        if missing := [name for name in wanted if name not in held]:
+        wanted = list(entries) if names is None else names
+        if missing := [name for name in wanted if name not in entries]:
             raise Unreadable(f"it holds no {missing[0]!r}")
         # Before anything is unpacked: a small archive can declare any size.
-        if sum(held[name].file_size for name in wanted) > LARGEST_BYTES:
+        if sum(entries[name].file_size for name in wanted) > LARGEST_BYTES:
             raise Unreadable(f"its arrays have more than {LARGEST_BYTES:,} bytes")
-        return {name: _array(archive.read(held[name]), name) for name in wanted}
+        return {name: _array(archive.read(entries[name]), name) for name in wanted}
 
 
 def one(path: Path, in_memory: bool = True) -> npt.NDArray[Any]:
-    """The array of an .npy file, or a view that reads where it is looked at. Raises Unreadable, Missing for no file."""
+    """Read the array of an .npy file.
+
+    Args:
+        path: The file.
+        in_memory: Load the whole array; otherwise return a memory map that reads what is indexed.
+
+    Raises:
+        Unreadable: The file is damaged or no regular file.
+        Missing: There is no such file.
+    """
     if not path.is_file():
         raise Unreadable("it is no regular file") if path.exists() else Missing("there is no such file")
     with _damage("it is no whole .npy file"):
@@ -65,7 +87,7 @@ def _array(data: bytes, name: str) -> npt.NDArray[Any]:
 
 @contextlib.contextmanager
 def _damage(words: str) -> Iterator[None]:
-    """A damaged archive raises anything: zip, zlib, struct, syntax, key, memory and shape errors."""
+    """Turn whatever a damaged archive raises (zip, zlib, syntax, key, memory errors ...) into `Unreadable(words)`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

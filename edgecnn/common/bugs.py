@@ -1,4 +1,4 @@
-"""An exception nobody expected, as one sentence, with its traceback in a file to send along."""
+"""Unexpected exceptions, reported in one sentence with the traceback in a file to send along."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edgecnn.common.escapes import say
 from edgecnn.errors import Bug
 
 FILE = "bug.txt"
-"""In the cache folder; the last one alone is kept."""
+"""Name of the traceback's file in the cache folder; only the latest is kept."""
 LONGEST = 200
-"""Of an exception's own words, in characters."""
+"""The most characters of an exception's message that are shown."""
 
 
 def of(error: BaseException) -> Bug:
-    """The Bug that an unexpected exception is, once its traceback lies in a file."""
+    """Return the `Bug` to raise for an unexpected exception, after writing its traceback to a file."""
     words = " ".join(str(error).split())[:LONGEST].rstrip(".")
     kind = type(error).__name__
     place = traceback.extract_tb(error.__traceback__)[-1:]
@@ -32,7 +32,7 @@ def of(error: BaseException) -> Bug:
 
 
 def _written(error: BaseException) -> str:
-    """Where the traceback is kept: in a file, or else on stderr here and now."""
+    """Write the traceback to a file and return its path; if no folder is writable, print it to stderr."""
     text = f"edgecnn {__version__}, Python {sys.version.split()[0]} on {sys.platform}\n"
     text += f"arguments: {sys.argv[1:]}\n\n" + "".join(traceback.format_exception(error))
     for place in (cache_folder, tempfile.gettempdir):

@@ -1,4 +1,7 @@
-"""TOML and `-s key=value` overrides -> a frozen dataclass, naming the bad key and the nearest good one."""
+"""Frozen dataclasses from TOML files and `-s key=value` overrides.
+
+An error names the bad key and the nearest good one.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +24,22 @@ from edgecnn.errors import PlanError, nearest
 T = TypeVar("T")
 
 LARGEST_BYTES = 256 << 10
-"""Of a TOML text; what is declared is written by hand."""
+"""The largest TOML text that is read; people write these by hand."""
 LONGEST_SHOWN = 80
-"""Characters of a wrong value that its error shows."""
+"""The most characters of a wrong value that an error shows."""
 MOST_DOTS = 4096
-"""Of a TOML text: a key of many parts takes the reader time that grows with their square."""
+"""The most dots in a TOML text: the time to parse a dotted key grows with the square of its parts."""
 
 REST = {"rest": True}
-"""Field metadata: this mapping takes the keys of its table that no other field names."""
+"""Field metadata: this mapping takes all keys of its table that are no other field's name."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file."""
+    """Read the tables of a TOML file.
+
+    Raises:
+        PlanError: There is no such file, or it is not valid TOML.
+    """
     try:
         return parse(documents.content(path, LARGEST_BYTES).decode())
     except Missing as error:
@@ -45,7 +52,12 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises Unreadable for one out of bounds, ValueError for one that is no TOML."""
+    """Parse a TOML text into its tables.
+
+    Raises:
+        Unreadable: The text is too large, or nested too deep.
+        ValueError: The text is not TOML.
+    """
     if len(text) > LARGEST_BYTES or text.count(".") > MOST_DOTS:
         raise Unreadable(f"it has more than {LARGEST_BYTES:,} characters, or {MOST_DOTS:,} dots")
     try:
@@ -57,7 +69,15 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """A copy of `table` with each "section.key=value" set; the value is TOML, or a bare string."""
+    """Return a copy of `table` with each assignment applied.
+
+    Args:
+        table: Nested tables, as `read` returns them.
+        assignments: Settings such as "optim.lr=0.2"; the value is TOML, or a bare string.
+
+    Raises:
+        PlanError: An assignment is malformed, or names a key inside a value that is no table.
+    """
     result = copy.deepcopy(dict(table))
     for assignment in assignments:
         dotted, equals, text = assignment.partition("=")
@@ -83,9 +103,15 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
 
 
 def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """An instance of the dataclass `cls`; tables become nested dataclasses.
+    """Build an instance of the dataclass `cls` from a table; nested tables become nested dataclasses.
 
-    Raises PlanError for an unknown key, a missing one, or a value of another type or out of range.
+    Args:
+        cls: A dataclass; a field with the metadata `REST` takes the keys that no other field names.
+        table: Its values by field name.
+        where: What the table is, to begin an error with.
+
+    Raises:
+        PlanError: A key is unknown or missing, or a value has the wrong type or is out of range.
     """
     if not isinstance(table, Mapping):
         raise PlanError(f"{where} should be a table, not {_shown(table)}.")
@@ -111,14 +137,18 @@ def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def require_order(low: float | None, value: float | None, high: float | None, what: str) -> None:
-    """Raises ValueError for an interval that does not hold its value."""
-    bounds = [number for number in (low, value, high) if number is not None]
+    """Check that `value` lies between `low` and `high`, but for rounding; None is skipped.
+
+    Raises:
+        ValueError: It does not.
+    """
+    bounds = [bound for bound in (low, value, high) if bound is not None]
     if any(after < before - 1e-9 * max(1.0, abs(before)) for before, after in itertools.pairwise(bounds)):
         raise ValueError(f"{what}: {value} is not within {low} and {high}")
 
 
 def table_of(value: Any) -> Any:
-    """A dataclass as nested TOML-ready tables; `build` reads them back to an equal instance."""
+    """Return a dataclass as nested, TOML-ready tables, from which `build` makes an equal instance."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         result: dict[str, Any] = {}
         for field in dataclasses.fields(value):
@@ -135,52 +165,52 @@ def table_of(value: Any) -> Any:
     return value
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+def _convert(hint: Any, value: Any, context: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if isinstance(value, hint):
             return value
         if not isinstance(value, Mapping):
-            raise PlanError(f"{where} should be a table, not {_shown(value)}.")
-        return build(hint, value, where)
+            raise PlanError(f"{context} should be a table, not {_shown(value)}.")
+        return build(hint, value, context)
     if hint is Any:
         return value
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         if value is None and type(None) in typing.get_args(hint):  # JSON has null, TOML leaves the key out
             return None
         kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        return _convert(kinds[0], value, where) if len(kinds) == 1 else _first_that_fits(kinds, value, where)
+        return _convert(kinds[0], value, context) if len(kinds) == 1 else _first_that_fits(kinds, value, context)
     if typing.get_origin(hint) is tuple:
         items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
-            raise PlanError(f"{where} should be a list, not {_shown(value)}.")
+            raise PlanError(f"{context} should be a list, not {_shown(value)}.")
         kind, *more = typing.get_args(hint)
         if more != [...] and len(items) != 1 + len(more):
-            raise PlanError(f"{where} should have {1 + len(more)} values, not {len(items)}.")
-        return tuple(_convert(kind, item, where) for item in items)
+            raise PlanError(f"{context} should have {1 + len(more)} values, not {len(items)}.")
+        return tuple(_convert(kind, item, context) for item in items)
     if typing.get_origin(hint) is Mapping:
         if not isinstance(value, Mapping):
-            raise PlanError(f"{where} should be a table, not {_shown(value)}.")
+            raise PlanError(f"{context} should be a table, not {_shown(value)}.")
         kind = typing.get_args(hint)[1]
-        return {key: _convert(kind, item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _convert(kind, item, f"{context}.{key}") for key, item in value.items()}
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices:
-            raise PlanError(f"{where} cannot be {_shown(value)}.", f"one of {', '.join(map(repr, choices))}")
+            raise PlanError(f"{context} cannot be {_shown(value)}.", f"one of {', '.join(map(repr, choices))}")
         return value
     if not documents.is_finite(value):
-        raise PlanError(f"{where} should be a smaller number, not {_shown(value)}.")
+        raise PlanError(f"{context} should be a smaller number, not {_shown(value)}.")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise PlanError(f"{where} should be of type {hint.__name__}, not {_shown(value)}.")
+        raise PlanError(f"{context} should be of type {hint.__name__}, not {_shown(value)}.")
     return value
 
 
-def _first_that_fits(kinds: Sequence[Any], value: Any, where: str) -> Any:
+def _first_that_fits(kinds: Sequence[Any], value: Any, context: str) -> Any:
     for kind in kinds:
         with contextlib.suppress(PlanError):
-            return _convert(kind, value, where)
-    raise PlanError(f"{where} should be {' or '.join(map(_words, kinds))}, not {_shown(value)}.")
+            return _convert(kind, value, context)
+    raise PlanError(f"{context} should be {' or '.join(map(_words, kinds))}, not {_shown(value)}.")
 
 
 def _words(kind: Any) -> str:
@@ -190,7 +220,7 @@ def _words(kind: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A wrong value for a sentence: as Python writes it, and of a long one the ends."""
+    """Return a wrong value as Python writes it, shortened in the middle if it is long."""
     shown = reprlib.Repr()
     shown.maxstring = shown.maxother = LONGEST_SHOWN
     return shown.repr(value)

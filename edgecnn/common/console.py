@@ -1,4 +1,4 @@
-"""What a person reads while waiting: progress, notes, warnings and tables.
+"""Output for people: progress, notes, warnings and tables.
 
 Data goes to stdout, everything else to stderr. Colour obeys NO_COLOR and is off in a pipe.
 """
@@ -19,20 +19,20 @@ _silent = False
 
 
 def be_quiet(quiet: bool) -> None:
-    """With --quiet only warnings and errors are shown."""
+    """Show only warnings and errors, as --quiet asks, or everything again."""
     global _quiet
     _quiet = quiet
 
 
 def be_silent() -> None:
-    """Nothing but errors is shown and stdout goes nowhere: for a process that another one speaks for."""
+    """Show nothing but errors and discard stdout, for a process whose parent reports on its behalf."""
     global _quiet, _silent
     _quiet = _silent = True
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (a device, open as long as the process)
 
 
 def note(message: str) -> None:
-    """One line of what is going on, on stderr."""
+    """Print one line about progress to stderr, unless quiet."""
     if not _quiet:
         say(message, file=sys.stderr, flush=True)
 
@@ -50,7 +50,7 @@ def error(sentence: str, hint: str | None = None) -> None:
 
 @contextlib.contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield `advance(n)`. A bar on a terminal; in a pipe or with --quiet nothing."""
+    """Show a progress bar and yield `advance(n)`; in a pipe or with --quiet nothing is shown."""
     if _quiet or not sys.stderr.isatty():
         yield lambda n: None
         return
@@ -64,9 +64,14 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None) -> None:
-    """Aligned columns under a head, on stdout: the first column to the left, numbers to the right.
+    """Print aligned columns under a head: the first column left-aligned, the others right-aligned.
 
-    Nothing is cut or wrapped, in a terminal or a pipe; two spaces part the columns.
+    Nothing is cut or wrapped, on a terminal or in a pipe; two spaces separate the columns.
+
+    Args:
+        head: The columns' titles.
+        rows: The cells of each row, as many as titles.
+        stream: Where to print; None is stdout.
     """
     stream = stream or sys.stdout
     head, *rows = [[escapes.line(cell) for cell in line] for line in (head, *rows)]
@@ -81,16 +86,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | N
 
 
 def note_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table of what is going on, on stderr."""
+    """Print a table to stderr, unless quiet."""
     if not _quiet:
         table(head, rows, sys.stderr)
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same table in GitHub's Markdown; a later column of words alone stands to the left."""
+    """Return the table in GitHub's Markdown; columns are right-aligned except the first and those of words."""
     columns = [[row[i] for row in rows] for i in range(len(head))]
-    worded = [i == 0 or all(cell[:1].isalpha() for cell in column) for i, column in enumerate(columns)]
-    lines = [head, ["---" if words else "---:" for words in worded], *rows]
+    is_text = [i == 0 or all(cell[:1].isalpha() for cell in column) for i, column in enumerate(columns)]
+    lines = [head, ["---" if left else "---:" for left in is_text], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 

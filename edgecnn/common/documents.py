@@ -1,7 +1,8 @@
-"""The one reader of JSON, and the one writer of it; `edgecnn.common.arrays` reads NumPy's files in the same way.
+"""The one reader and writer of JSON; `edgecnn.common.arrays` reads NumPy's files in the same way.
 
-What is read may be damaged, of another program, or made to harm: it is read within bounds and becomes tables, lists,
-text without control characters and finite numbers, or one sentence. What is written is JSON, which knows no NaN.
+A file may be damaged, come from another program, or be made to harm. Reading is therefore bounded and yields tables,
+lists, text without control characters and finite numbers, or an error in one sentence. Writing yields strict JSON,
+which has no NaN.
 """
 
 from __future__ import annotations
@@ -20,39 +21,39 @@ from edgecnn.common import escapes, magic
 from edgecnn.errors import EdgecnnError, OutputError, PlanError
 
 LARGEST_JSON = 64 << 20
-"""Bytes; a bench of many files that are quick to run keeps millions of samples."""
+"""The largest JSON text in bytes; a bench of many fast files keeps millions of samples."""
 DEEPEST = 64
-"""How many tables and lists stand inside each other at most."""
+"""The deepest nesting of tables and lists."""
 MOST_PARTS = 1 << 22
-"""Tables and lists of one document."""
+"""The most tables and lists in one document."""
 LARGEST_INTEGER = 1 << 63
-"""What an integer stays below, of either sign."""
+"""Integers lie in [-LARGEST_INTEGER, LARGEST_INTEGER)."""
 TOO_DEEP = f"it is nested deeper than {DEEPEST}"
 
 
 class Unreadable(ValueError):
-    """Why something is no document, as words that follow "it is": "not JSON", "a list, not a table"."""
+    """A document is not what it should be; the message says why, such as "it is no UTF-8 text"."""
 
 
 class Missing(Unreadable):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a file is meant to be, and the error for one that is not."""
+    """A kind of file, and the error to raise for one that cannot be read as such."""
 
     name: str
-    """As in "card"."""
+    """A noun, such as "card"."""
     words: str
-    """As in "a card this tool wrote"."""
+    """A longer description, such as "a card this tool wrote"."""
     error: type[EdgecnnError]
     hint: str
-    """What makes one."""
+    """How to make one."""
 
     @contextlib.contextmanager
     def expected(self, path: Path) -> Iterator[None]:
-        """Whatever is found wrong with the document inside becomes one sentence that names the file."""
+        """Convert the errors of reading `path` inside the block to `self.error`, in a sentence that names the file."""
         try:
             yield
         except Missing as error:
@@ -62,9 +63,14 @@ class Kind:
 
 
 def content(path: Path, largest_bytes: int) -> bytes:
-    """The bytes of a regular file. Raises Unreadable for anything else, and for a larger file."""
+    """Read the bytes of a regular file.
+
+    Raises:
+        Unreadable: It is no regular file, cannot be read, or has more than `largest_bytes`.
+        Missing: There is no such file.
+    """
     try:
-        # A pipe that nobody writes to is not waited for.
+        # O_NONBLOCK: opening a pipe that nobody writes to would block.
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:  # noqa: PTH123
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise Unreadable("it is no regular file")
@@ -81,15 +87,19 @@ def content(path: Path, largest_bytes: int) -> bytes:
 
 
 def parse(text: str | bytes) -> Any:
-    """The value of a JSON text. Raises Unreadable."""
+    """Parse a JSON text.
+
+    Raises:
+        Unreadable: It is not JSON, too large, nested too deep, or holds a number that is not finite.
+    """
     if len(text) > LARGEST_JSON:
         raise Unreadable(f"it has more than {LARGEST_JSON:,} bytes")
     try:
-        whole = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        if whole.count("[") + whole.count("{") > MOST_PARTS:
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        if decoded.count("[") + decoded.count("{") > MOST_PARTS:
             raise Unreadable(f"it has more than {MOST_PARTS:,} tables and lists")
         value = json.loads(
-            whole, object_pairs_hook=_table, parse_float=_float, parse_int=_integer, parse_constant=_refuse
+            decoded, object_pairs_hook=_table, parse_float=_float, parse_int=_integer, parse_constant=_refuse
         )
     except RecursionError as error:
         raise Unreadable(TOO_DEEP) from error
@@ -101,7 +111,11 @@ def parse(text: str | bytes) -> Any:
 
 
 def check(value: Any, depth: int = 0) -> None:
-    """Raises Unreadable for what is nested too deep, or holds a number that is none or too large."""
+    """Check that a value is not nested too deep and that all numbers in it are finite and in range.
+
+    Raises:
+        Unreadable: It does not hold.
+    """
     if isinstance(value, (dict, list)):
         if depth >= DEEPEST:
             raise Unreadable(TOO_DEEP)
@@ -112,14 +126,19 @@ def check(value: Any, depth: int = 0) -> None:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value is no number that is none or too large: every program can hold it."""
+    """Return False for NaN, infinity and integers beyond 64 bits; True for anything else."""
     if isinstance(value, int):
         return -LARGEST_INTEGER <= value < LARGEST_INTEGER
     return not isinstance(value, float) or math.isfinite(value)
 
 
 def read(path: Path) -> Any:
-    """The value of a JSON file. Raises Unreadable, Missing for no file."""
+    """Read the value of a JSON file.
+
+    Raises:
+        Unreadable: The file is not JSON within bounds.
+        Missing: There is no such file.
+    """
     data = content(path, LARGEST_JSON)
     if data.lstrip()[:1] not in (b"{", b"[", b"\xef") and data.strip():
         with contextlib.suppress(EdgecnnError):
@@ -128,7 +147,12 @@ def read(path: Path) -> Any:
 
 
 def table(source: Path | str | bytes) -> dict[str, Any]:
-    """The table of a JSON file or text. Raises Unreadable, Missing for no file."""
+    """Read the table of a JSON file or text.
+
+    Raises:
+        Unreadable: It is not JSON within bounds, or not a table.
+        Missing: There is no such file.
+    """
     value = read(source) if isinstance(source, Path) else parse(source)
     if not isinstance(value, dict):
         raise Unreadable(f"it is {_named(value)}, not a table")
@@ -136,24 +160,36 @@ def table(source: Path | str | bytes) -> dict[str, Any]:
 
 
 def versioned(path: Path, version: int, key: str = "schema_version") -> dict[str, Any]:
-    """The table of a JSON file that says its version, without it. Raises Unreadable for another version."""
-    held = table(path)
-    if (found := held.pop(key, None)) != version:
-        raise Unreadable(f"it has the {key.replace('_', ' ')} {found!r}, and {version} is known")
-    return held
+    """Read the table of a JSON file and remove its version from it.
+
+    Raises:
+        Unreadable: The file has another version, or is no table.
+        Missing: There is no such file.
+    """
+    document = table(path)
+    if (actual := document.pop(key, None)) != version:
+        raise Unreadable(f"it has the {key.replace('_', ' ')} {actual!r}, and {version} is known")
+    return document
 
 
 def part(table: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A copy of the table under a key. Raises Unreadable if there is none."""
+    """Return a copy of the table under a key.
+
+    Raises:
+        Unreadable: There is no such key, or its value is no table.
+    """
     if not isinstance(value := table.get(key), dict):
         raise Unreadable(f"it lacks the table {key!r}")
     return dict(value)
 
 
 def to_json(value: Any, indent: int | None = 1, letters: bool = False) -> str:
-    """JSON for whoever reads along: a measured number that is none (NaN, infinite) is null.
+    """Return a value as JSON in which NaN and infinity are null, for other programs to read.
 
-    `letters` leaves those of other scripts as they are, not as numbers.
+    Args:
+        value: Tables, lists and plain values.
+        indent: Spaces per level; None writes one line.
+        letters: Keep non-ASCII letters as they are instead of escaping them.
     """
     form = {"indent": indent, "ensure_ascii": not letters}
     try:
@@ -163,12 +199,16 @@ def to_json(value: Any, indent: int | None = 1, letters: bool = False) -> str:
 
 
 def canonical(value: Any) -> str:
-    """One text for what is equal, whatever the order of its keys: for digests."""
+    """Return a JSON text that is equal for equal values, whatever the order of their keys; digests are taken of it."""
     return _dumped(value, sort_keys=True)
 
 
 def to_file(value: Any, path: Path) -> str:
-    """JSON to be read again. Raises OutputError for a number that is none, and names it."""
+    """Return a value as JSON to be read again.
+
+    Raises:
+        OutputError: A number is NaN or infinite; the sentence names its place and `path`.
+    """
     try:
         return _dumped(value, indent=1) + "\n"
     except ValueError as error:
@@ -177,7 +217,7 @@ def to_file(value: Any, path: Path) -> str:
 
 
 def _dumped(value: Any, **form: Any) -> str:
-    """With the control characters escaped that JSON would let stand, but for the line breaks of an indent."""
+    """Dump JSON, and also escape the control characters that JSON allows, except an indent's line breaks."""
     text = json.dumps(value, allow_nan=False, **form)
     return escapes.CONTROL_IN_TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -185,9 +225,9 @@ def _dumped(value: Any, **form: Any) -> str:
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        met: set[str] = set()
-        twice = next(key for key, _ in pairs if key in met or met.add(key))  # type: ignore[func-returns-value]
-        raise Unreadable(f"it has the key {_short(twice)} twice")
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Unreadable(f"it has the key {_short(repeated)} twice")
     return result
 
 
@@ -209,7 +249,7 @@ def _refuse(word: str) -> Any:
 
 
 def _clean(value: Any, depth: int) -> Any:
-    """The value without control characters in any text; nothing in it is nested too deep."""
+    """Return the value with control characters escaped in all text; raise Unreadable if it is nested too deep."""
     if isinstance(value, str):
         return escapes.text(value)
     if depth >= DEEPEST and isinstance(value, (dict, list)):
@@ -239,7 +279,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def _nan_in(value: Any) -> str | None:
-    """The place of the first number that is none, as in "verdict.drop_pp"."""
+    """Return the place of the first NaN or infinity, such as "verdict.drop_pp"; None if there is none."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     for key, item in items:
         if isinstance(item, float) and not math.isfinite(item):

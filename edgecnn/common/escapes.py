@@ -1,7 +1,7 @@
-"""Text of strangers, made harmless for where it goes: names, labels, notes of files and words of other programs.
+r"""Escapes for text from strangers: names, labels, notes in files, and the output of other programs.
 
-A terminal obeys control characters, and a right-to-left override shows a name as what it is not; both are shown as
-Python writes them ("\\x1b", "\\u202e"). Letters of every script, spaces and emoji stay as they are.
+A terminal obeys control characters, and a right-to-left override disguises a name. Both are shown as Python writes them
+("\\x1b", "\\u202e"); letters of every script, spaces and emoji stay as they are.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import TextIO
 
-# C0, DEL and C1, the two line separators, what overrides, embeds or isolates a direction, lone surrogates, and two
-# that XML takes for no letters.
+# C0, DEL and C1, the two line separators, bidirectional overrides, embeddings and isolates, lone surrogates, and two
+# characters that XML forbids.
 CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff"
 _CONTROL = re.compile(f"[{CONTROLS}]")
 CONTROL_IN_TEXT = re.compile(f"(?![\n\t])[{CONTROLS}]")
 _MARKDOWN = re.compile(r"([\\|<]|(?<=\])\()")
-"""What parts cells, begins HTML, or makes a link of what stands in brackets before it."""
+"""Characters that separate cells, begin HTML, or make a link of the brackets before them."""
 
 
 def has_controls(text: str) -> bool:
@@ -24,17 +24,17 @@ def has_controls(text: str) -> bool:
 
 
 def line(text: str) -> str:
-    """For one line or one cell: no control character is left, nor a line break."""
+    """Escape text for one line or one cell: all control characters, line breaks too."""
     return _CONTROL.sub(_visible, text)
 
 
 def text(text: str) -> str:
-    """For a terminal: lines and tabs stay, every other control character becomes visible."""
+    """Escape text for a terminal: all control characters except line breaks and tabs."""
     return CONTROL_IN_TEXT.sub(_visible, text)
 
 
 def markdown(text: str) -> str:
-    """For a line of text or a cell of a table in Markdown: no HTML, no link and no further cell comes of it."""
+    """Escape text for a Markdown line or cell, so that it makes no HTML, no link and no further cell."""
     return _MARKDOWN.sub(r"\\\1", line(text))
 
 
@@ -47,5 +47,5 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def say(*parts: str, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
-    """Print text whoever wrote it: a terminal is shown its control characters and obeys none."""
+    """Print text with its control characters escaped, so that a terminal shows them and obeys none."""
     print(*map(text, parts), sep=sep, end=end, file=file, flush=flush)

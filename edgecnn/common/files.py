@@ -1,4 +1,4 @@
-"""Writing so that a reader sees the old file or the new one, never a part."""
+"""Atomic writing: a reader sees the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -11,23 +11,30 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from edgecnn.common import documents
 from edgecnn.errors import EdgecnnError, OutputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says where there is no room: on the disk, of this user's share, in one file."""
+"""Error codes for no room: on the disk, in the user's quota, in one file."""
 ROOM = "make room there, or choose another place with --output"
 PROBE_BYTES = 1 << 20
+"""How many bytes are written to find out whether a disk is full."""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The first date that a zip archive can hold."""
 LEFT_BEHIND = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.\w+)?")
-"""How a temporary file is named after the one it becomes: by tempfile, with eight letters and its suffix again."""
+"""How `replacing` names its temporary files: .NAME, eight characters by tempfile, and the suffix again."""
 
 
 def make_folder(folder: Path) -> Path:
-    """Create `folder` with its parents; OutputError if that cannot be."""
+    """Create a folder with its parents.
+
+    Raises:
+        OutputError: It cannot be created or is not writable.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -39,11 +46,17 @@ def make_folder(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path, size: int = 0) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it becomes `path`, on any error it is gone.
+    """Yield a temporary path beside `path`, which replaces `path` on success and is removed on any error.
 
-    The data reaches the disk before the name does, so a power cut leaves the old file whole. A temporary file that a
-    killed process left is removed by the next that writes the same file. Raises OutputError where no more can be
-    written, whatever a library makes of that; before anything is, if the disk has no room for `size` bytes.
+    The data reaches the disk before the name does, so a power cut leaves the old file whole. Temporary files that
+    killed processes left behind are removed by the next writer of the same file.
+
+    Args:
+        path: The file to write.
+        size: Bytes to reserve, if known, so that a full disk is noticed before anything is written.
+
+    Raises:
+        OutputError: The file cannot be written, even if a library raised something else when the disk was full.
     """
     try:
         temporary, handle = _begun(path)
@@ -73,9 +86,9 @@ def replacing(path: Path, size: int = 0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def saying_when_full(folder: Path) -> Iterator[None]:
-    """Raise OutputError instead of any exception of the block if `folder` is found to take no more data.
+    """Raise OutputError in place of any exception of the block if `folder` takes no more data.
 
-    Libraries meet a full disk with exceptions of their own, or with an OSError that does not say why.
+    Libraries report a full disk with exceptions of their own, or with an OSError that does not say why.
     """
     try:
         yield
@@ -88,7 +101,7 @@ def saying_when_full(folder: Path) -> Iterator[None]:
 
 
 def of_a_full_disk(error: BaseException) -> OutputError | None:
-    """The error to tell the user if a disk without room is what ended a command."""
+    """Return the error to show if a full disk caused this exception or one in its chain; otherwise None."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in FULL:
@@ -99,7 +112,7 @@ def of_a_full_disk(error: BaseException) -> OutputError | None:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading, or the one a link leads to; a pipe or a device is an OSError and no wait."""
+    """Open a regular file for reading, following links; a pipe or device is an OSError, not a wait."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
@@ -120,8 +133,31 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, atomically. Raises OutputError, for a number that is none too."""
+    """Write a value as JSON, atomically.
+
+    Raises:
+        OutputError: The file cannot be written, or a number is NaN or infinite.
+    """
     write_text(path, documents.to_file(value, path))
+
+
+def reproducible_zip(
+    target: Path | IO[bytes], entries: Iterable[tuple[str, bytes]], *, compressed: bool = True
+) -> None:
+    """Write a zip archive whose bytes depend on nothing but its entries: no date, no owner, no mode.
+
+    Args:
+        target: Where to write it.
+        entries: (name inside, content) of each file, in the order in which they are to stand.
+        compressed: Whether entries are deflated; False for what is small already.
+    """
+    import zipfile  # not before it is needed: a worker on a board writes none
+
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in entries:
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+            archive.writestr(entry, data)
 
 
 def sha256(path: Path) -> str:
@@ -133,7 +169,7 @@ def sha256(path: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """See to it that a file, or a folder's list of names, is on the disk."""
+    """Force a file's data, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -142,7 +178,7 @@ def flush(path: Path) -> None:
 
 
 def remove_left_behind(folder: Path, name: str = "*") -> None:
-    """Remove temporary files that killed processes left of a file, or of any in a folder that is ours alone."""
+    """Remove temporary files that killed processes left of the file `name`, or of any file for "*"."""
     suffix = Path(name).suffix if name != "*" else ""
     with contextlib.suppress(OSError):
         for entry in folder.iterdir():
@@ -152,15 +188,15 @@ def remove_left_behind(folder: Path, name: str = "*") -> None:
 
 
 def _begun(path: Path) -> tuple[Path, int]:
-    """(a temporary file beside `path`, its locked descriptor), after those that nobody holds any more are removed."""
+    """Create and lock a temporary file beside `path`; return (its path, its descriptor)."""
     remove_left_behind(path.parent, path.name)
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
         with contextlib.suppress(OSError):  # a file system without locks: nothing there is ever removed
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.path.lexists(name):
-            return Path(name), handle
-        os.close(handle)  # removed by another process before it was locked
+            return Path(name), descriptor
+        os.close(descriptor)  # removed by another process before it was locked
 
 
 def _remove_if_nobodys(path: Path) -> None:
@@ -170,7 +206,7 @@ def _remove_if_nobodys(path: Path) -> None:
 
 
 def _refusal(folder: Path) -> OSError | None:
-    """Why `folder` takes no more data, found out by writing some; None if it does."""
+    """Write a probe into `folder` and return the OSError if it is full; None if it takes the data."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(PROBE_BYTES))
@@ -185,14 +221,14 @@ def _umask() -> int:
     return mask
 
 
-def _unwritable(path: Path, error: OSError, size: int = 0, held: int = 0) -> OutputError:
-    """`size` are the bytes that it needs, if that is known, and `held` those that what was written of it takes."""
+def _unwritable(path: Path, error: OSError, size: int = 0, written: int = 0) -> OutputError:
+    """Return the error to raise; `size` bytes are needed (0: not known), `written` will be freed again."""
     reason = error.strerror or str(error)
     if error.errno not in FULL:
         return OutputError(f"Cannot write {path}: {reason}.", "choose another place with --output")
     room = ""
     with contextlib.suppress(OSError):
-        free = shutil.disk_usage(path if path.is_dir() else path.parent).free + held
+        free = shutil.disk_usage(path if path.is_dir() else path.parent).free + written
         need = f"it needs {size / 1e3:,.0f} kB, and " if size else ""
         room = f", {need}{free / 1e3:,.0f} kB are free" if error.errno == errno.ENOSPC else ""
     return OutputError(f"Cannot write {path}: {reason}{room}.", ROOM)

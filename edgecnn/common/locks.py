@@ -1,6 +1,6 @@
-"""One at a time: a lock on a file, that says who holds it.
+"""Lock files that say who holds them.
 
-The kernel frees a lock when its holder dies, so none is ever stale; a lock file that a killed process left is nobody's.
+The kernel frees a lock when its holder dies, so a lock file left by a killed process blocks nobody.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from edgecnn.errors import OutputError, RunError
 
 @contextlib.contextmanager
 def held(path: Path, what: str, *, shared: bool = False) -> Iterator[int]:
-    """Hold the lock file `path` and yield its descriptor; the file is gone in the end.
+    """Hold the lock file `path` during the block, yield its descriptor, and remove the file afterwards.
 
     Args:
-        path: the lock file, in a folder that exists.
-        what: what its holder does, for whoever comes second: "training", "export".
-        shared: hold it beside others that share it. Where no file can be written, nothing needs to be held.
+        path: The lock file, in a folder that exists.
+        what: What the holder does, such as "training", for the error that others get.
+        shared: Share the lock with other sharers. Yields -1, unlocked, where no file can be written.
 
     Raises:
-        RunError: somebody else holds it; the sentence says who.
-        OutputError: the file cannot be made.
+        RunError: Another process holds it; the sentence says who.
+        OutputError: The file cannot be made.
     """
     try:
         descriptor = _acquired(path, what, shared)
@@ -43,19 +43,21 @@ def held(path: Path, what: str, *, shared: bool = False) -> Iterator[int]:
         yield descriptor
     finally:
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while others share it: theirs to remove
+            fcntl.flock(
+                descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # fails while others share it: the last one removes it
             path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
 def _acquired(path: Path, what: str, shared: bool) -> int:
-    """A descriptor of the locked file at `path`."""
+    """Lock the file at `path` and return its descriptor."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             if _is_still(descriptor, path):
-                with contextlib.suppress(OSError):  # on a full disk it holds all the same, and does not say who
+                with contextlib.suppress(OSError):  # on a full disk the lock holds, but does not say by whom
                     os.truncate(descriptor, 0)
                     os.pwrite(descriptor, documents.to_json(_me(what), None).encode(), 0)
                 return descriptor
@@ -66,11 +68,11 @@ def _acquired(path: Path, what: str, shared: bool) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its last holder has removed it since we opened it
+        os.close(descriptor)  # its last holder removed the file after we opened it
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one at `path`."""
+    """Return whether the open file is still the one at `path`."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -88,10 +90,13 @@ def _me(what: str) -> dict[str, str | int]:
 
 
 def _refusal(descriptor: int, what: str, folder: Path) -> str:
-    """Who holds it, as it said itself; one that has not written yet is taken for another of our kind."""
+    """Return the sentence that says who holds the lock, as its holder wrote it, if it has already."""
     try:
-        me = documents.table(os.pread(descriptor, 1 << 16, 0))
-        holder, words = str(me["what"]), f": `{me['command']}`, process {me['pid']} on {me['host']} since {me['since']}"
+        owner = documents.table(os.pread(descriptor, 1 << 16, 0))
+        holder, words = (
+            str(owner["what"]),
+            f": `{owner['command']}`, process {owner['pid']} on {owner['host']} since {owner['since']}",
+        )
     except (OSError, ValueError, TypeError, KeyError):
         holder, words = what, ""
     article = "Another" if holder == what else "An" if holder[:1] in "aeiou" else "A"

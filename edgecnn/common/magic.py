@@ -1,4 +1,4 @@
-"""What a file is by its content, whatever its name: a format known here, or what else."""
+"""Recognition of files by their content: a model format known here, or what else they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgecnn.errors import ModelFileError
 
 @dataclass(frozen=True)
 class Other:
-    """What is no model: "it is `words`", and what to do."""
+    """A file that is no model: `words` complete "it is ...", and `hint` says what to do."""
 
     words: str
     hint: str
@@ -54,21 +54,28 @@ OTHERS = {
     b"\x7fELF": Other("a program or library", NAME),
     b"\0\x05\x16\x07": Other("what macOS keeps beside a file (._*), not the file itself", "name the file without ._"),
 }
-"""By first bytes."""
+"""Known files by their first bytes."""
 HEAD_BYTES = 4096
+"""How much of a file's beginning is looked at."""
 FIRST_CHARACTERS = 40
-"""Of a text, to know it by."""
+"""How many characters of a text are quoted."""
 C_ARRAY = b"_ALIGNED static const unsigned char"
+"""How the array begins in C source that this tool wrote."""
 
 ONNX_FIELDS = {1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES, 14: BYTES, 20: BYTES}
-"""Of a ModelProto (onnx.proto): number -> wire type."""
+"""Wire types of the fields of an ONNX ModelProto (onnx.proto), by field number."""
 ONNX_GRAPH, ONNX_OPSETS = 7, 8
+"""Field numbers of a ModelProto."""
 CORE_ML_NETS = 200
-"""Fields of a Core ML Model from here on hold its kind of model."""
+"""The lowest field number by which a Core ML model says its kind."""
 
 
 def require_file(path: Path, hint: str) -> None:
-    """Raise ModelFileError if there is no such file, or it is none with an end: a pipe, a device, a folder."""
+    """Check that `path` is a regular file.
+
+    Raises:
+        ModelFileError: There is no such file, or it is a pipe, a device or a folder.
+    """
     if not path.exists():
         raise ModelFileError(f"There is no file {path}.", hint)
     if not path.is_file():
@@ -77,7 +84,11 @@ def require_file(path: Path, hint: str) -> None:
 
 @contextlib.contextmanager
 def view(path: Path) -> Iterator[Data]:
-    """A file's bytes, of which only those that are looked at are read. Raises ModelFileError if it cannot be read."""
+    """Map a file into memory, so that only the bytes that are looked at are read.
+
+    Raises:
+        ModelFileError: It cannot be read.
+    """
     require_file(path, NAME)
     try:
         with path.open("rb") as stream:
@@ -92,7 +103,11 @@ def view(path: Path) -> Iterator[Data]:
 
 
 def format_of(path: Path) -> str:
-    """The format plug-in a file belongs to. Raises ModelFileError that says what it is instead."""
+    """Return the name of the format plug-in that a model file belongs to.
+
+    Raises:
+        ModelFileError: It is no model; the sentence says what it is instead.
+    """
     with view(path) as data:
         if name := _format(data):
             return name
@@ -101,16 +116,16 @@ def format_of(path: Path) -> str:
 
 
 def words(path: Path) -> str:
-    """What a file is, behind "it is"."""
+    """Say what a file is, in words that follow "it is"."""
     with view(path) as data:
         name = _format(data)
         return f"a model ({name})" if name else _other(path, data).words
 
 
 def is_onnx(data: Data) -> bool:
-    """Whether the bytes are a whole ModelProto with a graph."""
-    held = _onnx(data)
-    return ONNX_GRAPH in held.numbers and held.needed is None
+    """Return whether the bytes are a whole ModelProto with a graph."""
+    message = _onnx(data)
+    return ONNX_GRAPH in message.numbers and message.needed is None
 
 
 def _format(data: Data) -> str | None:
@@ -123,11 +138,12 @@ def _format(data: Data) -> str | None:
 
 @dataclass(frozen=True)
 class _Held:
-    """What a ModelProto holds; nothing for another kind of bytes."""
+    """The fields of a ModelProto; empty for other bytes."""
 
     numbers: frozenset[int] = frozenset()
+    """Numbers of the fields it has."""
     needed: int | None = None
-    """Bytes it has at least, where they are fewer."""
+    """The least size in bytes of a message that is cut off; None if it is whole."""
 
 
 def _onnx(data: Data) -> _Held:
@@ -145,7 +161,7 @@ def _onnx(data: Data) -> _Held:
 
 
 def _other(path: Path, data: Data) -> Other:
-    """What bytes of no known format seem to be."""
+    """Say what bytes of no known format seem to be."""
     head = data[:HEAD_BYTES]
     if not head:
         return Other("empty", FETCH)
@@ -186,12 +202,12 @@ def _zipped(path: Path) -> Other:
 
 
 def _text(head: bytes) -> Other | None:
-    """What a text is; None for what is no text."""
+    """Say what a text file is; None for bytes that are no text."""
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = head.decode(encoding)
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # else a character is cut by the end of the head
+        if error.start < len(head) - 4:  # otherwise the head ends within a character
             return None
         text = head[: error.start].decode(encoding)
     if any(not (character.isprintable() or character.isspace()) for character in text):
@@ -206,16 +222,16 @@ def _text(head: bytes) -> Other | None:
 
 
 def _message(data: Data) -> Other | None:
-    """What a protocol buffer is that is no whole ONNX model; None for other bytes."""
-    held = _onnx(data)
-    if 1 in held.numbers and ONNX_GRAPH in held.numbers and held.needed is not None:
-        return Other(f"the first {len(data):,} bytes of an ONNX file that has {held.needed:,} or more", FETCH)
-    if 1 in held.numbers and held.needed is None:
-        if ONNX_OPSETS in held.numbers or held.numbers <= {1, 5}:
+    """Say what a protocol buffer is that is no whole ONNX model; None for other bytes."""
+    message = _onnx(data)
+    if 1 in message.numbers and ONNX_GRAPH in message.numbers and message.needed is not None:
+        return Other(f"the first {len(data):,} bytes of an ONNX file that has {message.needed:,} or more", FETCH)
+    if 1 in message.numbers and message.needed is None:
+        if ONNX_OPSETS in message.numbers or message.numbers <= {1, 5}:
             return Other("an ONNX file without a graph", EXPORT)
-        if max(held.numbers) >= CORE_ML_NETS:
+        if max(message.numbers) >= CORE_ML_NETS:
             return Other("a Core ML model", EXPORT)
-        if held.numbers == {1, 2}:
+        if message.numbers == {1, 2}:
             return Other("a TensorFlow SavedModel (.pb)", EXPORT)
     if _is_graph_def(data):
         return Other("a TensorFlow graph (.pb)", EXPORT)
@@ -223,7 +239,7 @@ def _message(data: Data) -> Other | None:
 
 
 def _is_graph_def(data: Data) -> bool:
-    """Whether the first field is a NodeDef: a name and the name of an operator, both text."""
+    """Return whether the first field is a TensorFlow NodeDef: the names of a node and its operator, both text."""
     try:
         first = next(wire.fields(data))
         node = [data[field.start : field.end] for field in wire.fields(data, first.start, first.end)][:2]

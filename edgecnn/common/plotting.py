@@ -1,4 +1,4 @@
-"""Pictures in the house's style: Okabe and Ito's colours, told apart by every kind of colour vision."""
+"""Figures in one style, with Okabe and Ito's colours, which every kind of colour vision can tell apart."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 FAMILIES = {"dscnn": BLUE, "mlp": VERMILION, "vit": GREEN}
-"""A net has the same colour in every picture."""
+"""Colours of the net families, the same in every figure."""
 
 
 class Estimate(Protocol):
-    """A number and the ends of its interval, None where it has none."""
+    """An estimate and the ends of its interval, None where it has none."""
 
     @property
     def value(self) -> float: ...
@@ -30,7 +30,11 @@ class Estimate(Protocol):
 
 
 def panels(columns: int, rows: int = 1, width: float = 9.0, height: float = 3.6) -> tuple[Figure, Any]:
-    """(figure, axes): an array of axes (rows, columns), of one dimension where one of the two is 1."""
+    """Make a figure with a grid of axes.
+
+    Returns:
+        The figure, and an array of axes (rows, columns), squeezed to one dimension where one of the two is 1.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height * rows), layout="constrained")
@@ -38,16 +42,20 @@ def panels(columns: int, rows: int = 1, width: float = 9.0, height: float = 3.6)
 
 
 def with_intervals(axes: Any, xs: Sequence[float], numbers: Sequence[Estimate], label: str, **style: Any) -> None:
-    """A line through the numbers, each with its interval where it has one."""
-    ys = [one.value for one in numbers]
-    lows = [one.value if one.low is None else one.low for one in numbers]
-    highs = [one.value if one.high is None else one.high for one in numbers]
+    """Draw a line through estimates, with error bars for those that have an interval."""
+    ys = [estimate.value for estimate in numbers]
+    lows = [estimate.value if estimate.low is None else estimate.low for estimate in numbers]
+    highs = [estimate.value if estimate.high is None else estimate.high for estimate in numbers]
     errors = [[y - low for y, low in zip(ys, lows, strict=True)], [high - y for y, high in zip(ys, highs, strict=True)]]
     axes.errorbar(xs, ys, errors, label=label, capsize=3, **style)
 
 
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
-    """Write it as PNG, atomically; all its text is drawn letter by letter. Raises OutputError."""
+    """Write a figure as PNG, atomically, with all text drawn literally.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     take_literally(figure)
     with files.replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a name may be in any script
@@ -55,7 +63,7 @@ def save(figure: Figure, path: Path, dpi: int = 130) -> None:
 
 
 def take_literally(figure: Figure) -> None:
-    """No text of the figure is parsed as mathematics, but for powers of ten, and none holds control characters."""
+    """Turn mathematical notation off in all text, except powers of ten on log axes, and escape control characters."""
     from matplotlib.text import Text
     from matplotlib.ticker import LogFormatter
 

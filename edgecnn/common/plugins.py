@@ -1,8 +1,8 @@
 """Plug-ins: a file of a package is one with nothing to register, and another distribution brings one by an entry point.
 
 `edgecnn/nets/architectures/dscnn.py` is the net `dscnn`: the name is the file's, with dashes for underscores. Each room
-that takes plug-ins declares its `Kind`. Entry points are read when a kind is asked for something that it does not have
-itself, or for all of its names, and never before.
+that takes plug-ins declares its `PluginKind`, and the `Protocol` there is the contract they keep. Entry points are read
+when a kind is asked for something that it does not have itself, or for all of its names, and never before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Kind:
+class PluginKind:
     """One kind of plug-in, such as nets."""
 
     package: str
@@ -122,9 +122,16 @@ def own_names(package: str) -> tuple[str, ...]:
 
 
 def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **given: Any) -> T:
-    """`function(**given, **options)`, with a PlanError for options its signature does not have.
+    """Call `function(**given, **options)` after checking the options against its signature.
 
-    `where` names the table the options come from, as in "[net] of dscnn-digits.toml".
+    Args:
+        function: A plug-in's function.
+        options: Keyword arguments that a user wrote.
+        where: The table that the options come from, such as "[net] of dscnn-digits.toml".
+        given: Keyword arguments that no option may replace.
+
+    Raises:
+        PlanError: An option is unknown, or its type differs from its default's.
     """
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):

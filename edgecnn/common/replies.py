@@ -1,4 +1,4 @@
-"""JSON and words that came from a board, read as from a stranger."""
+"""Reading of what a board prints, which is trusted as little as a stranger's file."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from edgecnn.common import documents
 from edgecnn.common.documents import Unreadable
 
 LONGEST_WORDS = 300
-"""Of what a board says in a sentence of ours, in characters."""
-
-
+"""The most characters of a board's words that one of our sentences quotes."""
 LAST_WORDS = 1 << 16
-"""Of whatever a board said, where its last line is looked for."""
+"""How many characters of a board's output are searched for its last line."""
 
 
 class NotAReply(ValueError):
-    """A board said something else than it should; the message says what."""
+    """A board printed something other than expected; the message says what."""
 
 
 def table(text: bytes | str, *, raw: bool = False) -> dict[str, Any]:
-    """The JSON object that a board printed, within the bounds of any document. Raises NotAReply.
+    """Parse the JSON object that a board printed.
 
-    No string in it holds what a terminal would obey, unless it is wanted `raw`.
+    Args:
+        text: What it printed.
+        raw: Keep unprintable characters, which a terminal might obey; otherwise they are dropped from all strings.
+
+    Raises:
+        NotAReply: The text is no JSON object within the bounds of `documents`.
     """
     try:
         answer = documents.table(text)
@@ -32,13 +35,13 @@ def table(text: bytes | str, *, raw: bool = False) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """The text in one line, short enough for a sentence, without what a terminal would obey."""
+    """Return the text in one line of printable characters, short enough to quote in a sentence."""
     short = "".join(letter for letter in text[: 4 * LONGEST_WORDS] if letter.isprintable()).strip()
     return short if len(short) <= LONGEST_WORDS else f"{short[:LONGEST_WORDS]} …"
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, without its full stop and what a terminal would obey."""
+    """Return the last line that is not empty, printable and without its full stop; "" if there is none."""
     lines = (plain(line) for line in reversed(text[-LAST_WORDS:].splitlines()))
     return next((line.rstrip(".") for line in lines if line), "")
 

@@ -1,10 +1,10 @@
-"""Folders for what a process needs while it runs: all of a user's in one place, those of the dead swept by the next.
+"""Temporary folders, which the next process removes if their own was killed.
 
     $TMPDIR/edgecnn-UID/        this user's alone; nobody else may have made it
         PID-XXXXXXXX/           one `folder()`, locked (flock(2)) for as long as its process holds it
 
-The kernel lets go of a lock when its holder dies, however it dies. So what is not locked is nobody's, whichever
-process number it names and whoever has that number now.
+The kernel frees a lock when its holder dies. So a folder that is not locked is abandoned, even if a new process has the
+number in its name.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ HINT = "make room there, or set TMPDIR to a folder that has some"
 
 @contextlib.contextmanager
 def folder(base: Path | None = None) -> Iterator[Path]:
-    """Yield an empty folder below `base`, or the system's folder for temporary files; at the end it is gone.
+    """Yield an empty folder, which is removed in the end.
 
-    Raises OutputError if there is no room for one, or somebody else took its place.
+    Args:
+        base: The folder to make it in; None is the system's folder for temporary files.
+
+    Raises:
+        OutputError: There is no room, or another user has taken its place.
     """
     path, lock = _locked(base)
     try:
@@ -40,13 +44,13 @@ def folder(base: Path | None = None) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):  # others are in it
+        with contextlib.suppress(OSError):  # other folders are still in it
             path.parent.rmdir()
         os.close(lock)
 
 
 def _locked(base: Path | None) -> tuple[Path, int]:
-    """(a new folder, the descriptor that locks it)."""
+    """Make and lock a new folder; return (its path, the descriptor that holds the lock)."""
     try:
         base = base or Path(tempfile.gettempdir())
         while True:
@@ -58,8 +62,8 @@ def _locked(base: Path | None) -> tuple[Path, int]:
             except FileNotFoundError:
                 if not base.is_dir():
                     raise
-                continue  # removed by another process, which ended just now
-            with contextlib.suppress(OSError):  # a file system without locks: nothing there is ever swept
+                continue  # another process ended just now and removed `home`
+            with contextlib.suppress(OSError):  # on a file system without locks nothing is ever swept
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if path.is_dir():
                 return path, descriptor
@@ -70,11 +74,11 @@ def _locked(base: Path | None) -> tuple[Path, int]:
 
 
 def _home(base: Path) -> Path:
-    """This user's folder in `base`, which nobody else can look into or has prepared for us."""
+    """Return this user's folder in `base`, making it if need be; nobody else can look into it or have prepared it."""
     path = base / f"edgecnn-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    status = path.lstat()  # a link is what it is, wherever it leads
+    status = path.lstat()  # a link is refused, wherever it leads
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise OutputError(f"{path} is not a folder of this user's own.", "remove it, or set TMPDIR to another folder")
     if stat.S_IMODE(status.st_mode) != 0o700:
@@ -83,7 +87,7 @@ def _home(base: Path) -> Path:
 
 
 def _sweep(home: Path) -> None:
-    """Remove what nobody holds any more."""
+    """Remove the folders that no process holds any more."""
     with contextlib.suppress(OSError):
         for entry in home.iterdir():
             _remove_if_nobodys(entry)
@@ -92,11 +96,11 @@ def _sweep(home: Path) -> None:
 def _remove_if_nobodys(path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
-    except OSError:  # gone, or no folder of ours
+    except OSError:  # already removed, or no folder of ours
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held, or no locks here
+    except OSError:  # in use, or a file system without locks
         pass
     else:
         shutil.rmtree(path, ignore_errors=True)

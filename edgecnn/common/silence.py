@@ -1,4 +1,4 @@
-"""Converters print, log and warn, in Python and in C++: here they do it into nothing."""
+"""Silence for converters, which print, log and warn from Python and from C++."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Nothing written to stdout or stderr inside is seen, neither from Python nor from native code.
+    """Discard everything that Python or native code writes to stdout or stderr during the block.
 
-    Exceptions pass. For calls into other people's code only: it silences the whole process.
+    Exceptions pass. It silences the whole process, so use it only around calls into other people's code.
     """
     sys.stdout.flush()
     sys.stderr.flush()

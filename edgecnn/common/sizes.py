@@ -1,6 +1,6 @@
-"""How large a model's input is: the sizes its file leaves open, and what `--input` says of them.
+"""Sizes of a model's input: those its file leaves open, and what `--input` makes of them.
 
-0 stands for a size that is open. A batch that is open is no question: one picture is run at a time.
+0 stands for an open size. An open batch is never asked about: one picture is run at a time.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from edgecnn.errors import UsageError
 Shape = tuple[int, ...]
 
 USUAL = 224
-"""In the example of a hint."""
+"""The height and width in a hint's example."""
 NO_BATCH = frozenset({"height", "width", "h", "w", "time", "length", "sequence", "seq", "samples", "frames"})
-"""Words in the name of a dimension that is no batch, though it comes first."""
+"""Words in the name of a first dimension that show that it is not the batch."""
 
 
 def parse(text: str) -> Shape:
-    """ "1x3x224x224" as numbers. Raises UsageError for anything else."""
+    """Parse a text such as "1x3x224x224" into numbers.
+
+    Raises:
+        UsageError: It is anything else.
+    """
     words = text.lower().replace("×", "x").split("x")
     if not all(word.strip().isdecimal() and int(word) for word in words):
         raise UsageError(f"--input {text!r} is not a size.", "write it as 1x3x224x224, or 224x224 for height and width")
@@ -28,12 +32,17 @@ def parse(text: str) -> Shape:
 
 
 def words(shape: Sequence[int]) -> str:
-    """ "1x3x?x?" for sizes of which two are open; "of any shape" for those of which nothing is known."""
+    """Format sizes for a sentence: "1x3x?x?" if two are open, "of any shape" if nothing is known."""
     return "x".join(str(size or "?") for size in shape) or "of any shape"
 
 
 def with_batch(stated: Sequence[int], names: Sequence[str] = ()) -> Shape:
-    """The sizes with an open batch as 1; `names` are the dimensions', where the file has some."""
+    """Return the sizes with an open batch set to 1.
+
+    Args:
+        stated: The sizes in the file.
+        names: Names of the dimensions, where the file has some; they may show that the first is no batch.
+    """
     if len(stated) < 2 or stated[0]:
         return tuple(stated)
     first = re.split(r"[^a-z]+", names[0].lower()) if names else []
@@ -41,39 +50,50 @@ def with_batch(stated: Sequence[int], names: Sequence[str] = ()) -> Shape:
 
 
 def settle(wanted: Sequence[int], stated: Sequence[int] | None, layout: str) -> Shape | None:
-    """What `--input` makes of the sizes a file states, None if it contradicts them or can be read in two ways.
+    """Complete the sizes that a file states by those that `--input` names.
 
-    stated: None for a file that does not even say how many there are. Short forms leave out the batch, or
-    everything but height and width, or everything that is not open; pictures may be given as height x width x channels.
+    Args:
+        wanted: What `--input` names. It may leave out the batch, or all but height and width, or all but the open
+            sizes,
+            and may give a picture as height x width x channels.
+        stated: The file's sizes, 0 for an open one; None if it does not even tell how many there are.
+        layout: "NHWC", "NCHW" or another word.
+
+    Returns:
+        All sizes; None if the two contradict each other, or if there is more than one way to read them.
     """
     if stated is None:
         return tuple(wanted)
     rank, start = len(stated), 1 if len(stated) > 1 else 0
-    ready = with_batch(stated)
-    ways: list[Sequence[int]] = []
+    completed = with_batch(stated)
+    candidates: list[Sequence[int]] = []
     if len(wanted) == rank:
-        ways.append(wanted)
+        candidates.append(wanted)
     else:
-        blanks = [place for place in range(rank) if not ready[place]]
-        if len(wanted) == len(blanks):
-            ways.append(_filled(ready, blanks, wanted))
+        open_axes = [place for place in range(rank) if not completed[place]]
+        if len(wanted) == len(open_axes):
+            candidates.append(_filled(completed, open_axes, wanted))
         if len(wanted) == rank - 1:
-            ways.append((ready[0], *wanted))
+            candidates.append((completed[0], *wanted))
         if rank == 4 and len(wanted) == 3 and layout == "NCHW":
-            ways.append((ready[0], wanted[2], *wanted[:2]))
+            candidates.append((completed[0], wanted[2], *wanted[:2]))
         if rank == 4 and len(wanted) == 2:
             places = (1, 2) if layout == "NHWC" else (2, 3)
-            ways.append(_filled(ready, places, wanted))
+            candidates.append(_filled(completed, places, wanted))
     fitting = {
-        tuple(way)
-        for way in ways
-        if all(way[start:]) and all(size in (0, new) for size, new in zip(stated, way, strict=True))
+        tuple(candidate)
+        for candidate in candidates
+        if all(candidate[start:]) and all(size in (0, new) for size, new in zip(stated, candidate, strict=True))
     }
     return fitting.pop() if len(fitting) == 1 else None
 
 
 def require_settled(wanted: Sequence[int], stated: Sequence[int] | None, layout: str) -> Shape:
-    """`settle`, or a UsageError that says, after the file's name, what it states."""
+    """Do what `settle` does, but raise an error where it returns None.
+
+    Raises:
+        UsageError: The sizes do not fit. Its sentence lacks a subject, for the caller to put the file's name before it.
+    """
     shape = settle(wanted, stated, layout)
     if shape is None:
         raise UsageError(
@@ -84,13 +104,13 @@ def require_settled(wanted: Sequence[int], stated: Sequence[int] | None, layout:
 
 
 def example(stated: Sequence[int] | None) -> str:
-    """An `--input` that would do."""
+    """Return an `--input` that fits the file."""
     shape = (1, 3, USUAL, USUAL) if stated is None else with_batch(stated)
     return "x".join(str(size or USUAL) for size in shape)
 
 
 def count(shape: Sequence[int]) -> int | None:
-    """How many values a tensor of that shape has; None if a size is open."""
+    """Return how many values a tensor of this shape has; None if a size is open."""
     return math.prod(shape) if all(shape) else None
 
 

@@ -1,4 +1,4 @@
-"""The few statistics every number here is stated with."""
+"""The statistics that every result here is stated with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from edgecnn.errors import UsageError
 
 FEWEST = 10
-"""Pictures or rounds whose spread foretells that of more."""
+"""The fewest pictures or rounds whose spread predicts that of more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Proportion:
 
 
 def wilson(successes: int, n: int, z: float = 1.959963984540054) -> Proportion:
-    """The Wilson score interval of a binomial proportion (E. B. Wilson, 1927, JASA 22:209)."""
+    """Compute the Wilson score interval of a binomial proportion (E. B. Wilson, 1927, JASA 22:209)."""
     if n <= 0 or not 0 <= successes <= n:
         raise UsageError(f"A proportion needs 0 <= successes <= n and n > 0, not {successes} of {n}.")
     share = successes / n
@@ -40,10 +40,13 @@ def wilson(successes: int, n: int, z: float = 1.959963984540054) -> Proportion:
 
 
 def mcnemar_exact(gained: int, lost: int) -> float:
-    """Two-sided exact p-value of McNemar's test on paired right/wrong outcomes.
+    """Compute the two-sided exact p-value of McNemar's test on paired correct or wrong answers.
 
-    gained: pictures only the second classifier gets right; lost: only the first. Under the null
-    hypothesis gained ~ Binomial(gained + lost, 1/2) (Q. McNemar, 1947, Psychometrika 12:153).
+    Under the null hypothesis, gained ~ Binomial(gained + lost, 1/2) (Q. McNemar, 1947, Psychometrika 12:153).
+
+    Args:
+        gained: How many pictures only the second classifier gets right.
+        lost: How many pictures only the first classifier gets right.
     """
     n = gained + lost
     if n == 0:
@@ -53,27 +56,34 @@ def mcnemar_exact(gained: int, lost: int) -> float:
 
 
 def paired_drop_pp(gained: int, lost: int, n: int, z: float = 1.959963984540054) -> tuple[float, float, float]:
-    """(drop, low, high) of accuracy in percentage points between two classifiers on the same n pictures.
+    """Estimate the drop in accuracy between two classifiers on the same n pictures, in percentage points.
 
-    The interval is Agresti and Min's (2005, Statistics in Medicine 24:729): Wald with half a
-    pseudo-count added to each cell of the 2 x 2 table, which keeps its coverage for few flips.
+    The interval is Agresti and Min's (2005, Statistics in Medicine 24:729): Wald's with half a pseudo-count added to
+    each cell of the 2 x 2 table, which keeps its coverage for few flips.
+
+    Returns:
+        (drop, low, high).
     """
     if n <= 0 or gained < 0 or lost < 0 or gained + lost > n:
         raise UsageError(f"{gained} gained and {lost} lost do not fit {n} pictures.")
     adjusted_n, a, b = n + 2, lost + 0.5, gained + 0.5
     centre = (a - b) / adjusted_n
     half = z * math.sqrt((a + b) - (a - b) ** 2 / adjusted_n) / adjusted_n
-    # A sum of few pictures can leave what a drop can be.
+    # With few pictures the interval can exceed the range of a drop.
     return 100 * (lost - gained) / n, max(-100.0, 100 * (centre - half)), min(100.0, 100 * (centre + half))
 
 
 def needed_n(n: int, estimate: float, low: float, high: float, limit: float) -> float:
-    """How many pictures or rounds would tell an estimate from a limit, if it and its spread stayed as n show them.
+    """Estimate the sample size that would tell an estimate from a limit, if it and its spread stayed the same.
 
-    The N at which the half width of the interval, which narrows with the square root of N (the standard error of a
-    mean; for a paired drop that of the flips, Q. McNemar, 1947, Psychometrika 12:153; for a share the binomial one),
-    is the distance from the limit: n (half / distance)**2. Fewer than FEWEST are never named, for so few say little
-    of their own spread. Infinite where the estimate lies on the limit.
+    An interval's half width narrows with the square root of N: it is the standard error of a mean, of a share
+    (binomial), or of the flips of a paired drop (Q. McNemar, 1947, Psychometrika 12:153). It equals the distance to the
+    limit at n (half / distance)**2.
+
+    Returns:
+        How many pictures or rounds, at least FEWEST, as fewer say little about their own spread; infinite if the
+        estimate
+        lies on the limit.
     """
     if math.isinf(high):
         return FEWEST
@@ -82,7 +92,7 @@ def needed_n(n: int, estimate: float, low: float, high: float, limit: float) -> 
 
 
 def quantile(sorted_values: Sequence[float], q: float) -> float:
-    """The q-quantile by linear interpolation (Hyndman and Fan's type 7) of sorted values."""
+    """Compute the q-quantile of sorted values by linear interpolation (Hyndman and Fan's type 7)."""
     if not sorted_values:
         raise UsageError("A quantile needs at least one value.")
     position = q * (len(sorted_values) - 1)
@@ -93,11 +103,14 @@ def quantile(sorted_values: Sequence[float], q: float) -> float:
 
 
 def median_interval(sorted_values: Sequence[float], percent: float = 95.0) -> tuple[float, float, float]:
-    """(low, high, held): the narrowest pair of order statistics that holds the median with `percent`.
+    """Compute a distribution-free confidence interval of the median.
 
-    No distribution is assumed: of n values the d-th smallest and the d-th largest hold it with
-    1 - 2 P(Binomial(n, 1/2) < d) (David and Nagaraja, Order Statistics, 2003, section 7.1). `held` is
-    that figure in percent; with fewer than six values even the extremes fall short of 95.
+    It is the narrowest pair of order statistics with enough coverage: the d-th smallest and d-th largest of n values
+    cover the median with probability 1 - 2 P(Binomial(n, 1/2) < d) (David and Nagaraja, Order Statistics, 2003, section
+    7.1).
+
+    Returns:
+        (low, high, coverage in percent); with fewer than six values even the extremes cover less than 95 %.
     """
     n = len(sorted_values)
     if n == 0:
@@ -112,7 +125,7 @@ def median_interval(sorted_values: Sequence[float], percent: float = 95.0) -> tu
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """(mean, low, high): 95 % of the mean of independent values, at least two (Student, 1908, Biometrika 6:1)."""
+    """Return (mean, low, high) of at least two independent values, at 95 % (Student, 1908, Biometrika 6:1)."""
     n = len(values)
     mean = sum(values) / n
     spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
@@ -121,13 +134,13 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def typical_interval(sorted_values: Sequence[float]) -> tuple[float, float]:
-    """(low, high): 95 % of what positive values are typically, however few.
+    """Compute a 95 % interval (low, high) for the typical size of positive values, however few there are.
 
-    The distribution-free interval of the median where they are enough for 95 %; of two to five, Student's t on
-    logarithms; one alone says nothing of others.
+    It is the distribution-free interval of the median where there are enough values for 95 %, and Student's t on
+    logarithms for two to five; for a single value it is (0, infinity).
     """
-    low, high, held = median_interval(sorted_values)
-    if held >= 95:
+    low, high, coverage = median_interval(sorted_values)
+    if coverage >= 95:
         return low, high
     if len(sorted_values) == 1:
         return 0.0, math.inf
@@ -136,7 +149,10 @@ def typical_interval(sorted_values: Sequence[float]) -> tuple[float, float]:
 
 
 def t_quantile(freedom: int, percent: float = 95.0) -> float:
-    """The t that |Student's t| with `freedom` degrees of freedom stays under with `percent`: 12.7, 4.30, 3.18 ..."""
+    """Return t such that |T| < t with `percent` probability, T being Student's with `freedom` degrees of freedom.
+
+    For 95 % it is 12.7, 4.30, 3.18 ... for 1, 2, 3 ... degrees.
+    """
     low, high = 0.0, 1.0
     while _held(high, freedom) < percent / 100:
         low, high = high, 2 * high
@@ -147,12 +163,14 @@ def t_quantile(freedom: int, percent: float = 95.0) -> float:
 
 
 def ratio_interval(a: Sequence[float], b: Sequence[float], percent: float = 95.0) -> tuple[float, float, float, float]:
-    """(ratio, low, high, held): how many times larger b's values are than a's, all positive.
+    """Estimate how many times larger the values of b are than those of a; all must be positive.
 
-    The estimate of Hodges and Lehmann (1963, Annals of Mathematical Statistics 34:598) on logarithms:
-    the median of all quotients b / a. Its interval is that of the rank-sum test (Hollander, Wolfe and
-    Chicken, Nonparametric Statistical Methods, 2014, section 4.3), exact, with no distribution assumed
-    but one shape for both. `held` is what it holds the ratio with, in percent.
+    The estimate is Hodges and Lehmann's (1963, Annals of Mathematical Statistics 34:598) on logarithms: the median of
+    all quotients b / a. The interval is that of the rank-sum test (Hollander, Wolfe and Chicken, Nonparametric
+    Statistical Methods, 2014, section 4.3): exact, if both distributions have the same shape, whichever it is.
+
+    Returns:
+        (ratio, low, high, coverage in percent).
     """
     if not a or not b or min(a) <= 0 or min(b) <= 0:
         raise UsageError("A ratio needs positive values on both sides.")
@@ -161,19 +179,20 @@ def ratio_interval(a: Sequence[float], b: Sequence[float], percent: float = 95.0
     outside, d = counts[0], 1  # P(U < d) = outside / total
     while 2 * (d + 1) <= len(quotients) and 2 * (outside + counts[d]) / total <= 1 - percent / 100:
         outside, d = outside + counts[d], d + 1
-    held = 100 * max(0.0, 1 - 2 * outside / total)
-    return quantile(quotients, 0.5), quotients[d - 1], quotients[len(quotients) - d], held
+    coverage = 100 * max(0.0, 1 - 2 * outside / total)
+    return quantile(quotients, 0.5), quotients[d - 1], quotients[len(quotients) - d], coverage
 
 
 def typical_ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float, float]:
-    """(ratio, low, high, held) as `ratio_interval` has it; of fewer values than hold 95 %, Student's t on logarithms.
+    """Do what `ratio_interval` does, but use Student's t on logarithms where the values are too few for 95 %.
 
-    One value on each side has no interval: `held` is 0.
+    Returns:
+        (ratio, low, high, coverage in percent); the coverage is 0 for one value on each side, which has no interval.
     """
-    ratio, low, high, held = ratio_interval(a, b)
+    ratio, low, high, coverage = ratio_interval(a, b)
     freedom = len(a) + len(b) - 2
-    if held >= 95 or freedom == 0:
-        return ratio, low, high, held
+    if coverage >= 95 or freedom == 0:
+        return ratio, low, high, coverage
     logs = [[math.log(value) for value in side] for side in (a, b)]
     means = [sum(side) / len(side) for side in logs]
     pooled = sum((x - mean) ** 2 for side, mean in zip(logs, means, strict=True) for x in side) / freedom
@@ -183,9 +202,12 @@ def typical_ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[floa
 
 
 def unpaired_drop_pp(a: Proportion, b: Proportion) -> tuple[float, float, float]:
-    """(drop, low, high) from a to b in percentage points, the two of different pictures or not known to be paired.
+    """Estimate the drop from a to b in percentage points, where the pictures differ or are not known to be the same.
 
-    Newcombe's hybrid of the two Wilson intervals (1998, Statistics in Medicine 17:873, method 10).
+    The interval is Newcombe's hybrid of the two Wilson intervals (1998, Statistics in Medicine 17:873, method 10).
+
+    Returns:
+        (drop, low, high).
     """
     drop = a.percent - b.percent
     low = drop - math.hypot(a.percent - a.low_percent, b.high_percent - b.percent)
@@ -194,9 +216,9 @@ def unpaired_drop_pp(a: Proportion, b: Proportion) -> tuple[float, float, float]
 
 
 def _rank_sum_counts(m: int, n: int) -> list[int]:
-    """Of the arrangements of m and n values, how many have each Mann-Whitney U from 0 to m n.
+    """Count the arrangements of m and n values by their Mann-Whitney U, from 0 to m n.
 
-    The coefficients of the Gaussian binomial: the product over i = 1 to m of (1 - q**(n+i)) / (1 - q**i).
+    These are the coefficients of the Gaussian binomial: the product over i = 1 to m of (1 - q**(n+i)) / (1 - q**i).
     """
     counts = [1] + [0] * (m * n)
     for i in range(1, m + 1):
@@ -208,7 +230,10 @@ def _rank_sum_counts(m: int, n: int) -> list[int]:
 
 
 def _held(t: float, freedom: int) -> float:
-    """P(|T| < t): the finite sums of Abramowitz and Stegun, 1964, Handbook of Mathematical Functions, 26.7.3-26.7.4."""
+    """Compute P(|T| < t) for Student's t.
+
+    The finite sums are those of Abramowitz and Stegun, 1964, Handbook of Mathematical Functions, 26.7.3-26.7.4.
+    """
     angle = math.atan(t / math.sqrt(freedom))
     cosine = math.cos(angle)
     odd = freedom % 2

@@ -1,15 +1,15 @@
-"""How a duration and a size are written: three digits that mean something, and the unit."""
+"""Formatting of durations and sizes: three significant digits and a unit."""
 
 from __future__ import annotations
 
 
 def scale(ms: float) -> tuple[float, str]:
-    """(factor from milliseconds, unit): µs below one millisecond."""
+    """Return (factor from milliseconds, unit); below one millisecond the unit is µs."""
     return (1.0, "ms") if ms >= 1 else (1000.0, "µs")
 
 
 def duration(ms: float | None) -> str:
-    """A time in ms or µs, as in "68.1 µs"; a dash for one that was not measured."""
+    """Format a time in ms or µs, such as "68.1 µs"; a dash stands for None."""
     if ms is None:
         return "-"
     factor, unit = scale(ms)
@@ -17,13 +17,13 @@ def duration(ms: float | None) -> str:
 
 
 def interval(ms: float, low_ms: float, high_ms: float) -> str:
-    """A time and its interval in the unit of the time, as in "68.1 [67.9, 68.4] µs"."""
+    """Format a time and its interval in one unit, such as "68.1 [67.9, 68.4] µs"."""
     factor, unit = scale(ms)
     return f"{digits(ms * factor)} [{digits(low_ms * factor)}, {digits(high_ms * factor)}] {unit}"
 
 
 def digits(value: float) -> str:
-    """At least three significant digits, never an exponent."""
+    """Format a number with at least three significant digits, never with an exponent."""
     for limit, places in ((10, 2), (100, 1)):
         if abs(value) < limit:
             return f"{value:.{places}f}"

@@ -1,7 +1,7 @@
 """UTF-8 for text, file names and output, whatever the locale says.
 
-Python has a mode for it (PEP 540), which can only be entered at the start, so a process whose locale says
-otherwise begins once more. Its children inherit the mode.
+Python's UTF-8 mode (PEP 540) can only be entered at the start, so a process under another locale restarts itself. Its
+children inherit the mode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MODE = "PYTHONUTF8"
 
 
 def insist() -> None:
-    """Read and write UTF-8 from here on, and fail for no letter that cannot be printed. A program calls it first."""
+    """Switch to UTF-8, and escape letters that cannot be printed instead of failing; call it first in a program."""
     if not _has_utf8() and os.environ.get(MODE) != "1" and sys.executable:
         os.environ[MODE] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,4 +1,4 @@
-"""Protocol buffers as they lie in a file, read without the schema's own package: a board has none."""
+"""A reader of protocol buffers that needs no schema and no package, as boards have none."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types. Groups, 3 and 4, are of no format read here."""
+"""Wire types; groups, 3 and 4, appear in no format read here."""
 MOST_VARINT_BYTES = 10
 
 Data = bytes | mmap.mmap
 
 
 class NotWire(ValueError):
-    """These bytes are no message."""
+    """The bytes are not a protocol buffer message."""
 
 
 class CutOff(NotWire):
-    """A message ends before its last field does: field `number`, which would end at `needed`."""
+    """A message ends inside its field `number`, which would end at the byte `needed`."""
 
     def __init__(self, number: int, needed: int) -> None:
         super().__init__(f"field {number} of a message ends at byte {needed:,}, beyond the message")
@@ -26,21 +26,26 @@ class CutOff(NotWire):
         self.needed = needed
 
 
-class Field(NamedTuple):
-    """One field of a message."""
+class WireField(NamedTuple):
+    """One field of a message; its content lies from `start` to `end`."""
 
     number: int
     wire_type: int
     begin: int
-    """Of its tag; the content lies from `start` to `end`."""
+    """Where the field's tag begins."""
     start: int
     end: int
     value: int
-    """Of a VARINT; 0 for other types."""
+    """The number in a VARINT field; 0 for other types."""
 
 
-def fields(data: Data, start: int = 0, end: int | None = None) -> Iterator[Field]:
-    """The fields of the message that lies from `start` to `end`, in order. Raises NotWire or CutOff."""
+def fields(data: Data, start: int = 0, end: int | None = None) -> Iterator[WireField]:
+    """Yield the fields of the message between `start` and `end`, in order.
+
+    Raises:
+        CutOff: The message ends inside a field.
+        NotWire: The bytes are no message.
+    """
     place, end = start, len(data) if end is None else end
     while place < end:
         begin = place
@@ -59,16 +64,23 @@ def fields(data: Data, start: int = 0, end: int | None = None) -> Iterator[Field
             raise NotWire("a field has the number 0")
         if place > end:
             raise CutOff(number, place)
-        yield Field(number, wire_type, begin, first, place, value)
+        yield WireField(number, wire_type, begin, first, place, value)
 
 
 def nested(number: int, content: bytes) -> bytes:
-    """A field of BYTES, as it is written."""
+    """Return a field of type BYTES, encoded."""
     return b"".join((_written(number << 3 | BYTES), _written(len(content)), content))
 
 
 def _varint(data: Data, place: int, end: int, number: int) -> tuple[int, int]:
-    """(value, the place behind it) of what belongs to field `number`; a tag, which says the number, to 0."""
+    """Decode a varint; return (its value, the position after it).
+
+    Args:
+        data: The message.
+        place: Where the varint begins.
+        end: Where the message ends.
+        number: The field it belongs to, for CutOff; 0 for a tag.
+    """
     value = 0
     for count in range(MOST_VARINT_BYTES):
         if place + count >= end:

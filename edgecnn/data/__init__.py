@@ -1,12 +1,14 @@
-"""Data sets: a file here is a data set. Contract: `DataSet`. `load` cuts it into three splits.
+"""Data sets: a file here is a data set, with the contract `DataSet`. `load` splits it into three.
 
-A large data set's pictures stay in a file and are read by index, so that it may be larger than memory. What goes
-through a split picture by picture reads `Split.pictures`, `blocks` of it, or `pictures[chosen]`.
+The images of a large data set stay in a file and are read by index, so it may be larger than memory. Code that goes
+through a split takes `blocks(split.images)` or `split.images[indices]`, and `Split.load_all` only where it needs all.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -16,57 +18,63 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.common import plugins
-from edgecnn.data._cut import Texts, by_key, stratified
+from edgecnn.data._cut import Texts, by_key
+from edgecnn.data._cut import stratified as stratified
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
 from edgecnn.records.recipe import DataPlan
 
-Pictures: TypeAlias = npt.NDArray[np.uint8] | Stored
-"""uint8 (N, H, W, C), in memory or in a file: both have a shape and a length, and give an array for an index."""
+Images: TypeAlias = npt.NDArray[np.uint8] | Stored
+"""uint8 (N, H, W, C), in memory or in a file. Both have a shape and a length, and return an array for an index."""
 
 BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled pictures: uint8 (N, H, W, C), labels int64 (N,), and the class names."""
+    """Labelled images."""
 
-    pictures: Pictures
+    images: Images
+    """uint8 (N, H, W, C)."""
     labels: npt.NDArray[np.int64]
+    """(N,) indices of `classes`."""
     classes: tuple[str, ...]
     contents: Texts | None = None
-    """(N,) The sha256 of each picture's file; None where pictures are not files."""
+    """(N,) sha256 of each image's file; None if images are not files."""
     keys: Texts | None = None
-    """(N,) What decides the side of a cut on which a picture lies; equal ones stay together. None: a draw decides."""
+    """(N,) texts that decide which split an image belongs to; images with the same key stay together. None if a draw
+    decides."""
     held_out: npt.NDArray[np.bool_] | None = None
-    """(N,) Of a training set: which pictures its author set apart for validation. None leaves that to the plan."""
+    """(N,) which images of a training set its author set apart for validation; None if the plan decides."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def digests(self) -> list[str]:
-        """Of every picture a sha256: of its file, or of its pixels row by row where it is none."""
+        """Return the sha256 of every image's file, or of its pixels if images are not files."""
         if self.contents is not None:
             return [str(content) for content in self.contents]
-        return list(digests(self.pictures))
+        return list(self._pixel_digests)
 
-    @property
-    def images(self) -> npt.NDArray[np.uint8]:
-        """All pictures at once, in memory; those of a large file are read anew."""
-        return self.pictures[:]
+    @functools.cached_property
+    def _pixel_digests(self) -> tuple[str, ...]:
+        return tuple(digests(self.images))
+
+    def load_all(self) -> npt.NDArray[np.uint8]:
+        """Return all images in memory, uint8 (N, H, W, C); those of a large data set are read from their file anew."""
+        return self.images[:]
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one picture, as a net takes it."""
-        height, width, channels = self.pictures.shape[1:]
+        """(C, H, W) of one image, as a net takes it."""
+        height, width, channels = self.images.shape[1:]
         return channels, height, width
 
     def take(self, indices: npt.NDArray[np.intp]) -> Split:
-        """Those of the pictures, in that order; what is in a file stays there."""
-        held = self.pictures
-        chosen = held.part(indices) if isinstance(held, Stored) else held[indices]
+        """Return the split of the images at these indices, in that order. Images in a file stay there."""
+        images = self.images
         return Split(
-            chosen,
+            images.part(indices) if isinstance(images, Stored) else images[indices],
             self.labels[indices],
             self.classes,
             None if self.contents is None else self.contents[indices],
@@ -77,46 +85,53 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """Train to learn from, validation to choose by, test to report on."""
+    """The three splits: train to learn from, validation to choose by, test to report on."""
 
     train: Split
     validation: Split
     test: Split
     train_indices: npt.NDArray[np.int64]
-    """Of `train`'s pictures in the data set's whole training set."""
+    """Indices of `train`'s images in the whole training set."""
 
 
 class DataSet(Protocol):
-    """What a file of this folder provides."""
+    """The contract of a data set: a file in this folder has these names."""
 
     LICENCE: str
-    """Of the pictures; it goes into the card of what learnt from them."""
+    """Licence of the images. It goes into the card of every model that is trained on them."""
 
     FORBIDDEN_AUGMENTATIONS: Mapping[str, str]
-    """Augmentation -> why this data set's labels do not survive it."""
+    """Augmentations that change what the labels mean, each with the reason."""
 
     def load(self) -> tuple[Split, Split]:
-        """(train, test); keyword arguments with defaults are the options of a recipe's [data] table.
+        """Load the training and the test split.
 
-        Raises DataError when pictures are missing or broken.
+        Args:
+            **options: keyword arguments, with defaults, are the options of a recipe's [data] table.
+
+        Raises:
+            DataError: images are missing or broken.
         """
         ...
 
 
-KIND = plugins.Kind("edgecnn.data", "data set", DataSet, "edgecnn.data")
+KIND = plugins.PluginKind("edgecnn.data", "data set", DataSet, "edgecnn.data")
 
 
 def get(name: str) -> DataSet:
-    """The data set of that name; a UsageError lists the known ones."""
+    """Return the data set of that name. Raises UsageError, with the known names, if there is none."""
     return cast(DataSet, KIND.load(name))
 
 
 def load(plan: DataPlan) -> Splits:
-    """The three splits; validation is cut from train, the same share of every class, by plan.seed.
+    """Load a data set's three splits.
 
-    It is what the data set itself holds out, if it does. With plan.fraction below 1 that share of what is left to
-    train on is kept, of every class at least one picture; the smaller of two fractions of one fraction_seed is a part
-    of the larger.
+    Validation is what the data set itself holds out, or else the same share of every class of the training set, drawn
+    by `plan.seed`. If `plan.fraction` is below 1, that share of the remaining training images is kept, with at least
+    one of every class. The smaller of two fractions with the same `fraction_seed` is part of the larger.
+
+    Raises:
+        DataError: images are missing or broken, or there are too few to train or to test on.
     """
     whole, test = plugins.call(get(plan.name).load, plan.options, "[data]")
     check(whole, "training")
@@ -130,7 +145,7 @@ def load(plan: DataPlan) -> Splits:
 
 
 def class_counts(splits: Splits) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """A table of how many pictures each class has in each split: its head and its rows, the whole last."""
+    """Return a table of the images per class and split: its head, and its rows with the totals last."""
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     classes = splits.train.classes
     counts = [np.bincount(part.labels, minlength=len(classes)).tolist() for part in parts.values()]
@@ -139,31 +154,46 @@ def class_counts(splits: Splits) -> tuple[tuple[str, ...], list[tuple[str, ...]]
 
 
 def _cut_off(whole: Split, share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which pictures (N,) to validate with: by their keys if they have some, by a draw from each class if not."""
+    """Return which images to validate with, (N,): by their keys, or else by a draw from each class."""
     if whole.keys is None:
         return stratified(whole.labels, share, seed)
     return by_key(whole.labels, whole.keys, share, f"validation {seed}")
 
 
-def digests(pictures: Pictures) -> Iterator[str]:
-    """Of every picture, the `digest` of its pixels."""
-    return (digest(image) for block in blocks(pictures) for image in block)
+def digests(images: Images) -> Iterator[str]:
+    """Yield the `digest` of every image."""
+    return (digest(image) for block in blocks(images) for image in block)
 
 
 def digest(image: npt.NDArray[np.uint8]) -> str:
-    """The sha256 of a picture's pixels, row by row."""
+    """Return the sha256 of an image's pixels, row by row."""
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def blocks(pictures: Pictures) -> Iterator[npt.NDArray[np.uint8]]:
-    """All pictures in order, uint8 (n, H, W, C), about BLOCK_BYTES at a time."""
-    size = max(1, BLOCK_BYTES // prod(pictures.shape[1:]))
-    for start in range(0, len(pictures), size):
-        yield pictures[start : start + size]
+def blocks(images: Images) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield all images in order, uint8 (n, H, W, C), about BLOCK_BYTES at a time."""
+    size = max(1, BLOCK_BYTES // prod(images.shape[1:]))
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
+def pixel_statistics(images: Images) -> tuple[float, float]:
+    """Return the mean, rounded to an integer, and the standard deviation of all pixels of uint8 (N, H, W, C).
+
+    All channels share them. As the mean is an integer, an int8 input tensor with scale 1 / std and zero point
+    mean - 128 holds every normalized pixel without rounding.
+    """
+    counts = np.zeros(256, dtype=np.int64)
+    for block in blocks(images):
+        counts += np.bincount(block.ravel(), minlength=256)
+    values, total = np.arange(256), counts.sum()
+    mean = float(counts @ values / total)
+    variance = float(counts @ (values - mean) ** 2 / total)
+    return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
 
 
 def check(split: Split, name: str) -> None:
-    """Raise DataError if nothing can be learnt from the split, or nothing measured on it."""
+    """Raise DataError if the split has too few images or classes to train or to test on."""
     if len(split) == 0:
         raise DataError(f"The {name} split holds no pictures.")
     if len(split.classes) < 2:

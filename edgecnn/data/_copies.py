@@ -1,4 +1,4 @@
-"""Pictures that must not be parted: copies, near-copies, and those of one group."""
+"""Images that must stay in the same split: copies, near-copies, and images of the same group."""
 
 from __future__ import annotations
 
@@ -15,31 +15,43 @@ from edgecnn.data._near_copies import Looked
 from edgecnn.errors import DataError, PlanError
 
 LARGE_SHARE = 0.5
-"""Of a class: more pictures than this, all near-copies of each other, are said."""
+"""A warning is printed if more than this share of a class are near-copies of each other."""
 
 
 def keys(names: Sequence[str], contents: Sequence[str], looked: Looked | None, group: str) -> Texts:
-    """(N,) what decides a picture's side: the least digest of all that stay with it, or the least name of their groups.
+    """Return a key for every image, the same for images that must stay together.
 
-    names: of each picture, below its class folder; contents: its digest; group: a pattern, or nothing.
-    Raises PlanError for a broken pattern, DataError for one that no name matches.
+    The key is the smallest digest of the images that stay together, or, if some of them have a named group, the
+    smallest of these names.
+
+    Args:
+        names: (N,) path of each image below its class folder.
+        contents: (N,) digest of each image's file.
+        looked: the near-copies, or None to keep only exact copies together.
+        group: a regular expression, or "".
+
+    Returns:
+        (N,) texts.
+
+    Raises:
+        PlanError: the pattern is no regular expression.
+        DataError: no name matches the pattern.
     """
-    ids = _groups(names, group) if group else [None] * len(names)
+    groups = _groups(names, group) if group else [None] * len(names)
     first: dict[str, int] = {}
-    together = [(first.setdefault(content, number), number) for number, content in enumerate(contents)]
-    together += [(first.setdefault(f"group {name}", number), number) for number, name in enumerate(ids) if name]
+    same = [(first.setdefault(content, index), index) for index, content in enumerate(contents)]
+    same += [(first.setdefault(f"group {name}", index), index) for index, name in enumerate(groups) if name]
     near = looked.pairs if looked is not None else np.empty((0, 2), dtype=np.int64)
-    members = joined(len(names), np.array(together, dtype=np.int64), near)
+    members = joined(len(names), np.array(same, dtype=np.int64), near).tolist()
     least: dict[int, str] = {}
-    for number, member in enumerate(members.tolist()):
-        # "group" comes after every digest, so a named group is looked for first.
-        key = f"group {ids[number]}" if ids[number] else contents[number]
-        held = least.get(member, key)
-        least[member] = min(held, key, key=lambda text: (not text.startswith("group "), text))
-    return np.array([least[member] for member in members.tolist()], dtype=np.str_)
+    for index, member in enumerate(members):
+        key = f"group {groups[index]}" if groups[index] else contents[index]
+        least[member] = min(least.get(member, key), key, key=lambda text: (not text.startswith("group "), text))
+    return np.array([least[member] for member in members], dtype=np.str_)
 
 
 def _groups(names: Sequence[str], group: str) -> list[str | None]:
+    """Return the group of every image, which its name's match of the pattern tells, or None without a match."""
     try:
         pattern = re.compile(group)
     except re.error as error:
@@ -59,7 +71,7 @@ def _groups(names: Sequence[str], group: str) -> list[str | None]:
 def say(
     keys: Texts, contents: Sequence[str], labels: npt.NDArray[np.int64], classes: Sequence[str], grouped: bool
 ) -> None:
-    """Say how many pictures have a copy or a near-copy, and which class is little else."""
+    """Print how many images have a copy or near-copy, and warn of classes that consist mostly of them."""
     together = len(keys) - len(np.unique(keys))
     exact = len(contents) - len(set(contents))
     if together:
@@ -78,7 +90,7 @@ def say(
 
 
 def refuse_leak(paths: Sequence[Path], contents: Sequence[str], roles: npt.NDArray[np.str_]) -> None:
-    """DataError if one of the test pictures is, byte for byte, in another split."""
+    """Raise DataError if a test image is also, byte for byte, in another split."""
     in_test = roles == "test"
     leaks = [pair for content, *pair in _across(contents, paths, ~in_test, in_test) if content]
     if leaks:
@@ -90,23 +102,33 @@ def refuse_leak(paths: Sequence[Path], contents: Sequence[str], roles: npt.NDArr
 
 
 def say_parted(paths: Sequence[Path], keys: Texts, roles: npt.NDArray[np.str_]) -> None:
-    """Warn of pictures that belong together and lie in different splits, where their folders say so."""
-    for seen, asked in (("train", "test"), ("validation", "test"), ("train", "validation")):
-        parted = _across(keys.tolist(), paths, roles == seen, roles == asked)
+    """Warn of images that belong together although their folders put them into different splits."""
+    for earlier, later in (("train", "test"), ("validation", "test"), ("train", "validation")):
+        parted = _across(keys.tolist(), paths, roles == earlier, roles == later)
         if parted:
             console.warn(
-                f"{len(parted):,} of the {np.count_nonzero(roles == asked):,} {asked} pictures are near-copies of "
-                f"{seen} pictures, such as {parted[0][2]} of {parted[0][1]}: they are known before they are asked"
+                f"{len(parted):,} of the {np.count_nonzero(roles == later):,} {later} pictures are near-copies of "
+                f"{earlier} pictures, such as {parted[0][2]} of {parted[0][1]}: they are known before they are asked"
             )
 
 
 def _across(
-    keys: Sequence[str], paths: Sequence[Path], here: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]
+    keys: Sequence[str], paths: Sequence[Path], first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]
 ) -> list[tuple[str, Path, Path]]:
-    """(key, a picture here, the picture there) of every picture there whose key one here has; masks are (N,)."""
-    of_here = {keys[number]: paths[number] for number in np.flatnonzero(here).tolist()}
+    """Find images of the second set with the key of one of the first set.
+
+    Args:
+        keys: (N,).
+        paths: (N,).
+        first: (N,) which images are in the first set.
+        second: (N,) which images are in the second set.
+
+    Returns:
+        For each such image the key, the path of one in the first set, and its own path.
+    """
+    in_first = {keys[index]: paths[index] for index in np.flatnonzero(first).tolist()}
     return [
-        (keys[number], of_here[keys[number]], paths[number])
-        for number in np.flatnonzero(there).tolist()
-        if keys[number] in of_here
+        (keys[index], in_first[keys[index]], paths[index])
+        for index in np.flatnonzero(second).tolist()
+        if keys[index] in in_first
     ]

@@ -1,4 +1,4 @@
-"""Which pictures are set apart: for testing, for validation, or to learn from fewer."""
+"""Splitting: which images are set apart for testing, for validation, or to train on a fraction."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ Texts: TypeAlias = npt.NDArray[np.str_]
 
 
 def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which of the labelled pictures to set apart, (N,): the same share of every class, drawn by the seed.
+    """Draw the same share of every class to set apart.
 
-    Of each class at least one picture is set apart and at least one is left; of a single one, it is left. For data sets
-    that never change: with one picture more, every draw is another.
+    At least one image of each class is set apart and at least one is left; a single one is left. This is for data sets
+    that never change: with one image more, every draw is different.
+
+    Args:
+        labels: (N,).
+        share: of each class, from 0 to 1.
+        seed: of the draw.
+
+    Returns:
+        (N,) whether each image is set apart.
     """
     rng = np.random.default_rng(seed)
     apart = np.zeros(len(labels), dtype=bool)
@@ -27,13 +35,23 @@ def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.ND
 
 
 def by_key(labels: npt.NDArray[np.int64], keys: Texts, share: float, salt: str) -> npt.NDArray[np.bool_]:
-    """Which of the labelled pictures to set apart, (N,): those whose key's hash lies in the first `share` of its range.
+    """Set apart the images whose key has a hash in the first `share` of the range of hashes.
 
-    A key decides alone, so pictures that come or go move no other one, and pictures of one key are never parted. The
-    share of a class is met as closely as independent draws meet it: of n keys, to about sqrt(share (1 - share) / n).
+    Only its key decides about an image, so images that are added or removed move no other image, and images with the
+    same key are never separated. The share of a class is met as closely as independent draws would: for n keys, to
+    about sqrt(share (1 - share) / n).
 
-    Where that leaves a class of several keys with nothing set apart, its first key is; where all of it would be, its
-    last key is left. These alone may change sides when the class grows.
+    If no key of a class with several is set apart, its first one is; if all would be, the last one is left. Only these
+    may change sides when the class grows.
+
+    Args:
+        labels: (N,).
+        keys: (N,).
+        share: of each class, from 0 to 1.
+        salt: hashed with each key; another salt gives another split.
+
+    Returns:
+        (N,) whether each image is set apart.
     """
     names, key_of = np.unique(keys, return_inverse=True)  # (K,), (N,)
     place = np.array([_place(name, salt) for name in names])  # (K,) in [0, 1)
@@ -50,13 +68,18 @@ def by_key(labels: npt.NDArray[np.int64], keys: Texts, share: float, salt: str) 
 
 
 def _place(key: str, salt: str) -> float:
-    """Where the key falls between 0 and 1, as good as drawn: the first 53 bits of a sha256."""
+    """Map a key to [0, 1) by the first 53 bits of a sha256, as good as uniformly at random."""
     digest = hashlib.sha256(f"{salt} {key}".encode()).digest()
     return (int.from_bytes(digest[:7]) >> 3) / 2**53
 
 
 def joined(count: int, *pairs: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-    """(count,) the first member of each one's group, where every pair (n, 2) of indices belongs to one group."""
+    """Join indices into groups and return the first member of each index's group, (count,).
+
+    Args:
+        count: indices run from 0 to count - 1.
+        *pairs: (n, 2) arrays of indices that belong to the same group.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -1,10 +1,10 @@
-"""Encoded pictures decoded once: in parallel, into a cache that the next load reads.
+"""Decode image files once, in parallel, into a cache that the next load reads.
 
-The cache is keyed by what decides its pixels: the content of every file in order, the size, the number
-of channels, the rules of pixels and resizing, the formats that are read, and the versions of Pillow and
-of this package. The files are read and hashed on every load. Their times and sizes would be quicker to
-look at, but a picture replaced by another of the same size under a kept time (rsync, tar) would go
-unseen, and with it the claim that a number belongs to its pictures.
+The cache is keyed by everything that decides its pixels: the content of every file in order, the size, the number of
+channels, the rules for pixels and resizing, the formats that are read, and the versions of Pillow and of this package.
+The files are read and hashed on every load. To compare their times and sizes would be faster, but would miss an image
+that is replaced by another of the same size and time (as rsync and tar do), and results would not belong to the images
+that they name.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from edgecnn.records.artifact import RESIZE_RULE
 
 T = TypeVar("T")
 Shape = tuple[int, int, int]
-"""(H, W, C) of one picture."""
+"""(H, W, C) of one image."""
 CHUNK = 16
-"""Pictures a process decodes at a time: few enough that Ctrl-C is not kept waiting by large ones."""
+"""Images that a process decodes at a time, few enough that Ctrl-C need not wait long for large ones."""
 BLOCK_BYTES = 1 << 20
 
 
 def digests(paths: Sequence[Path]) -> list[str]:
-    """The sha256 of every file's content; of one that cannot be read, "" (decoding it will say why)."""
-    found = []
+    """Return the sha256 of every file, or "" for one that cannot be read; decoding it will raise the error."""
+    digests = []
     with console.progress("reading pictures", len(paths)) as advance:
         for path in paths:
             try:
-                found.append(_digest(path))
+                digests.append(_digest(path))
             except OSError:
-                found.append("")
+                digests.append("")
             advance(1)
-    return found
+    return digests
 
 
 def _digest(path: Path) -> str:
@@ -66,10 +66,19 @@ def _digest(path: Path) -> str:
 def images(
     paths: Sequence[Path], contents: Sequence[str], *, shape: Shape, skip_broken: bool
 ) -> tuple[Pixels | Stored, list[int]]:
-    """All pictures, uint8 (N, *shape), and the indices of those that cannot be read.
+    """Decode all images, or read them from the cache.
 
-    contents: the `digests` of the paths. The rows of broken pictures are black. Without `skip_broken`
-    the first broken one raises a DataError that names it, and nothing is kept.
+    Args:
+        paths: (N,) of the files.
+        contents: (N,) the `digests` of the files.
+        shape: (H, W, C) that every image is resized to.
+        skip_broken: leave broken images black instead of raising an error.
+
+    Returns:
+        The images, uint8 (N, H, W, C), and the indices of the broken ones.
+
+    Raises:
+        DataError: an image is broken; nothing is cached then.
     """
     key = _key(contents, shape)
     pixels_path = cache_folder() / "decoded" / f"{key}.npy"
@@ -86,28 +95,29 @@ def images(
 
 
 def _key(contents: Sequence[str], shape: Shape) -> str:
+    """Return the name of the cache's files."""
     import PIL
 
     versions = [PIL.__version__, edgecnn.__version__]
     height, width, channels = shape
     size = height if height == width else [height, width]
     rules = [RESIZE_RULE, preprocessing.PIXEL_RULE, preprocessing.formats()]
-    decided_by = documents.to_json([rules, versions, size, channels, list(contents)], None)
-    return hashlib.sha256(decided_by.encode()).hexdigest()[:32]
+    key = documents.to_json([rules, versions, size, channels, list(contents)], None)
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _open_cache(pixels_path: Path, kept_path: Path, shape: tuple[int, ...]) -> tuple[Pixels | Stored, list[int]] | None:
-    """(pictures, indices of the broken ones); None if they are missing or not what was written: decoded anew."""
+    """Return the images and the indices of the broken ones; None if they are missing or not what was written."""
     if (kept := _kept.read(kept_path)) is None:
         return None
-    found = _stored.opened(pixels_path, shape)
-    if found is None or _checksum(found) != kept["pixels_crc32"]:
+    images = _stored.opened(pixels_path, shape)
+    if images is None or _checksum(images) != kept["pixels_crc32"]:
         return None
-    return found, kept["broken"]
+    return images, kept["broken"]
 
 
 def _checksum(images: Pixels | Stored) -> int:
-    """crc32 of all pixels, a block of pictures at a time."""
+    """Return the crc32 of all pixels, reading a block of images at a time."""
     value, step = 0, max(1, BLOCK_BYTES // max(1, math.prod(images.shape[1:])))
     for start in range(0, len(images), step):
         value = zlib.crc32(np.ascontiguousarray(images[start : start + step]).data, value)
@@ -117,9 +127,10 @@ def _checksum(images: Pixels | Stored) -> int:
 def _parts(
     paths: Sequence[Path], shape: Shape, broken: list[int], kept_path: Path, skip_broken: bool
 ) -> Generator[Pixels]:
-    """Every picture in order, a chunk at a time; fills `broken`, and keeps it and a checksum at the end.
+    """Yield all images in order, uint8 (n, H, W, C), and append the indices of broken ones to `broken`.
 
-    The pixels' file appears after that, so that it says both are whole.
+    At the end the indices and a checksum are written to `kept_path`. The file of pixels appears after that, so that its
+    presence means that both are whole.
     """
     done = checksum = 0
     with (
@@ -139,11 +150,14 @@ def _parts(
 
 
 def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> Generator[T]:
-    """What `work` makes of every CHUNK of the paths, in order, by one process a core.
+    """Yield what `work` returns for each CHUNK of the paths, in order, from one process per core.
 
-    Processes, since threads take turns at the interpreter: 10,000 JPEGs of 32 x 32 on two cores took 1.7 s
-    in one process, 2.1 s in two threads and 1.1 s in two processes (Pillow 13). Spawned, since a fork of a
-    process with PyTorch's threads in it may hang.
+    Processes and not threads, because of the global interpreter lock: 10,000 JPEGs of 32 x 32 on two cores took 1.7 s
+    in one process, 2.1 s in two threads and 1.1 s in two processes (Pillow 13). They are spawned, since the fork of a
+    process with PyTorch's threads may hang.
+
+    Raises:
+        EnvironmentUnfit: a process died.
     """
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     if len(chunks) == 1:
@@ -152,7 +166,7 @@ def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> 
     pool = ProcessPoolExecutor(
         min(len(chunks), os.cpu_count() or 1),
         mp_context=multiprocessing.get_context("spawn"),
-        # Ctrl-C reaches every process of the terminal; this one alone answers it.
+        # Ctrl-C reaches all processes of the terminal, but only this one handles it.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
@@ -168,7 +182,7 @@ def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> 
 
 
 def _decode(paths: Sequence[Path], shape: Shape) -> tuple[Pixels, dict[int, DataError]]:
-    """The pictures (N, *shape), and what is wrong with the broken ones by index."""
+    """Return the images (n, H, W, C), and the errors of the broken ones by index."""
     height, width, channels = shape
     pixels = np.zeros((len(paths), *shape), dtype=np.uint8)
     errors = {}

@@ -1,8 +1,8 @@
-"""The verified content of one file of a published data set: from a folder, or downloaded into ours.
+"""The verified content of a file of a published data set, from a folder or downloaded into the data folder.
 
-What comes from the network comes over https, is no larger than what was published, and is unpacked only after its own
-sha256 is right. Nothing is used before the sha256 of its content is checked, and what was checked is what is used: both
-happen on the same bytes in memory. A broken file is named; it is removed only from our own data folder.
+Downloads use https, are never larger than what was published, and are unpacked only after their own sha256 is verified.
+Content is used only after its sha256 is verified, from the same bytes in memory. An error names a broken file; only in
+the data folder is it removed.
 """
 
 from __future__ import annotations
@@ -22,61 +22,68 @@ from edgecnn.common import console, files
 from edgecnn.errors import DataError, EnvironmentUnfit, OutputError
 
 TIMEOUT_S = 30
-"""For the next bytes of a download."""
+"""Longest wait for the next bytes of a download."""
 LEAST_BYTES_PER_S = 10_000
-"""On the average of a whole download; a far side that sends a byte a second would hold us for ever."""
+"""Least average rate of a whole download, so that a server which sends a byte a second does not keep us forever."""
 BLOCK_BYTES = 1 << 16
 MB = 1_000_000
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file that is published at `url`: `size` bytes with this sha256."""
+class Download:
+    """A published file."""
 
     url: str
     sha256: str
     size: int
+    """In bytes."""
     content: Content | None = None
-    """What a gzip file holds; None for a file that is used as it is."""
+    """What a gzip file unpacks to; None for a file that is used as it is."""
 
     @property
     def name(self) -> str:
+        """The file's name, the last part of the url."""
         return self.url.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a gzip file unpacks to: `size` bytes with this sha256, whatever packed them."""
+    """The content of a gzip file, which other programs may have packed into another file."""
 
     sha256: str
     size: int
+    """In bytes."""
 
 
-def read(source: Source, path: Path, hint: str) -> bytes:
-    """The unpacked content of `path`; DataError with `hint` if it is missing or not what was published."""
+def read(source: Download, path: Path, hint: str) -> bytes:
+    """Return the unpacked content of the file at `path`.
+
+    Raises:
+        DataError: with `hint`, if the file is missing or not what was published.
+    """
     try:
         with files.open_regular(path) as stream:
-            most = source.size if source.content is None else source.content.size + MB  # others may pack it worse
+            most = source.size if source.content is None else source.content.size + MB  # repacked, it may be larger
             packed = _at_most(stream, most)
-        content, digest = (packed, source.sha256) if source.content is None else _unpacked(packed, source.content)
+        content, expected = (packed, source.sha256) if source.content is None else _unpacked(packed, source.content)
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.", hint) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"Cannot use {path}: {_reason(error)}.", hint) from error
     sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 != digest:
-        raise DataError(f"Cannot use {path}: its sha256 is {sha256}, not {digest}.", hint)
+    if sha256 != expected:
+        raise DataError(f"Cannot use {path}: its sha256 is {sha256}, not {expected}.", hint)
     return content
 
 
 def _unpacked(packed: bytes, content: Content) -> tuple[bytes, str]:
-    """(what a gzip file holds, the sha256 it should have); OSError for more than was published."""
+    """Return the content of a gzip file and the sha256 it should have. Raises OSError if it is too large."""
     with gzip.open(io.BytesIO(packed)) as stream:
         return _at_most(stream, content.size), content.sha256
 
 
 def _at_most(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytes:
-    """All that a stream holds; OSError as soon as it is more than `size` bytes."""
+    """Read a whole stream. Raises OSError as soon as it is more than `size` bytes."""
     parts, left = [], size + 1
     while left and (part := stream.read(min(left, 16 * MB))):
         parts.append(part)
@@ -86,11 +93,20 @@ def _at_most(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytes:
     return b"".join(parts)
 
 
-def read_or_download(source: Source, folder: Path, hint: str, elsewhere: Path | None = None) -> bytes:
-    """The content of the file in `folder`, else in `elsewhere`, else downloaded into `folder`.
+def read_or_download(source: Download, folder: Path, hint: str, elsewhere: Path | None = None) -> bytes:
+    """Return the content of a file from a folder, or else download it.
 
-    Raises EnvironmentUnfit with `hint` if it cannot be downloaded, and DataError if the file
-    `elsewhere` is broken; a broken one in `folder` is removed with a warning and had anew.
+    A broken file in `folder` is removed, with a warning, and downloaded again.
+
+    Args:
+        source: what was published.
+        folder: where the file is looked for first, and downloaded to.
+        hint: what the user can do if the download fails.
+        elsewhere: another folder to look in before downloading.
+
+    Raises:
+        EnvironmentUnfit: the file cannot be downloaded.
+        DataError: the file in `elsewhere` is broken.
     """
     path = folder / source.name
     if path.is_file():
@@ -104,11 +120,12 @@ def read_or_download(source: Source, folder: Path, hint: str, elsewhere: Path | 
     return download(source, path, hint)
 
 
-def download(source: Source, path: Path, hint: str) -> bytes:
-    """Download into `path`, which appears only whole and verified; the unpacked content.
+def download(source: Download, path: Path, hint: str) -> bytes:
+    """Download a file to `path`, which appears only when it is whole and verified, and return its unpacked content.
 
-    Raises EnvironmentUnfit with `hint` when the network or the far side does not deliver, OutputError
-    when the file cannot be kept.
+    Raises:
+        EnvironmentUnfit: with `hint`, if the network or the server fails.
+        OutputError: the file cannot be written.
     """
     console.note(f"downloading {source.url}")
     try:
@@ -126,7 +143,7 @@ def download(source: Source, path: Path, hint: str) -> bytes:
 
 
 class _StayEncrypted(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to another https address."""
+    """Follow redirects only to https addresses."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not newurl.startswith("https://"):
@@ -134,10 +151,10 @@ class _StayEncrypted(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _transfer(source: Source, out: BinaryIO, hint: str) -> str:
-    """Write what is at the source's url, at most as many bytes as were published; the sha256 of it."""
+def _transfer(source: Download, out: BinaryIO, hint: str) -> str:
+    """Write the content of the source's url to `out`, at most as many bytes as were published; return its sha256."""
 
-    # The network's errors are OSErrors as the disk's are, so only the network's calls stand in these `try`s.
+    # Errors of the network and of the disk are both OSErrors, so each `try` holds a call to the network only.
     def failed(reason: str) -> EnvironmentUnfit:
         return EnvironmentUnfit(f"Cannot download {source.url}: {reason}.", hint)
 

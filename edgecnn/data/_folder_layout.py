@@ -1,4 +1,4 @@
-"""Where a folder of pictures keeps its splits and its classes, under the names that data sets come with."""
+"""Find splits and classes in a folder of images, under the names that data sets come with."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ROLES: dict[str, Role] = {
     "val": "validation", "valid": "validation", "validation": "validation", "seg_val": "validation",
     "test": "test", "testing": "test", "seg_test": "test",
 }  # fmt: skip
-"""What the name of a folder says of it, in any case of its letters."""
+"""The split that a folder's name means, in upper or lower case."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of a data set's splits; each holds one folder of pictures per class."""
+    """The folders of a data set's splits. Each holds a folder of images for every class."""
 
     train: Path
     validation: Path | None = None
@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def parts(self) -> list[tuple[Role, Path]]:
-        """The splits that are there, train first."""
+        """The splits that there are, train first."""
         named: list[tuple[Role, Path | None]] = [
             ("train", self.train), ("validation", self.validation), ("test", self.test)
         ]  # fmt: skip
@@ -42,10 +42,12 @@ class Layout:
 
 
 def find(root: Path) -> Layout:
-    """The splits of a folder: those it names, or the folder itself as one to cut.
+    """Find the splits of a folder: its subfolders that are named after splits, or else the folder itself as `train`.
 
-    A folder that holds nothing but one folder of either is looked through, and that is said. Raises DataError for a
-    folder that cannot be learnt from as it is, with the folder that is meant where one can be seen.
+    If all that a folder holds is another folder, that one is searched, with a note.
+
+    Raises:
+        DataError: the folder cannot be used as it is; the hint names the folder that is meant, if there is one.
     """
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "does not exist"
@@ -65,7 +67,7 @@ def find(root: Path) -> Layout:
 
 
 def _named(root: Path, splits: list[tuple[Role, Path]], entries: list[Path]) -> Layout:
-    """The layout of a root whose folders are named after splits."""
+    """Return the layout of a folder with subfolders that are named after splits."""
     places: dict[Role, Path] = {}
     for role, path in splits:
         if role in places:
@@ -86,13 +88,13 @@ def _named(root: Path, splits: list[tuple[Role, Path]], entries: list[Path]) -> 
 
 
 def _is_split(folder: Path, role: Role | None = None) -> bool:
-    """Named after a split, or this one, and holding folders; with pictures in it, it is a class of such a name."""
+    """Return whether a folder is a split (with that role); if there are images in it, it is a class of that name."""
     named = ROLES.get(folder.name.casefold())
     return named is not None and role in (None, named) and not picture_files.loose(folder)
 
 
 def _inner(folder: Path, role: Role) -> Path:
-    """The folder, or the one of the same meaning that it holds and nothing else: seg_train/seg_train/."""
+    """Return the folder, or the only subfolder if that means the same split, as in seg_train/seg_train/."""
     entries = subfolders(folder)
     same = len(entries) == 1 and ROLES.get(entries[0].name.casefold()) == role
     return entries[0] if same and not picture_files.loose(entries[0]) else folder
@@ -116,10 +118,12 @@ def _refuse_hidden_splits(root: Path, entries: list[Path]) -> None:
 
 
 def classes(part: Path) -> dict[str, list[Path]]:
-    """Class name -> its pictures, both sorted; a name written in two ways of Unicode is one class.
+    """Return the image files of every class by its name, both sorted. Files that are left out are reported.
 
-    Says what lies there and is no picture that can be read. Raises DataError if there is no class folder, or one
-    without pictures.
+    Two Unicode forms of a name are the same class.
+
+    Raises:
+        DataError: there is no class folder, or one without images.
     """
     folders = subfolders(part)
     loose = picture_files.loose(part)
@@ -142,14 +146,14 @@ def classes(part: Path) -> dict[str, list[Path]]:
     ]
     if deeper:
         console.warn(f"what lies deeper counts to its class, {deeper[0]}: is {part} the folder that is meant?")
-    found: dict[str, list[Path]] = {}
+    by_class: dict[str, list[Path]] = {}
     for folder, listing in listings.items():
-        found.setdefault(composed(folder.name), []).extend(listing.pictures)
-    return {name: sorted(found[name]) for name in sorted(found)}
+        by_class.setdefault(composed(folder.name), []).extend(listing.pictures)
+    return {name: sorted(by_class[name]) for name in sorted(by_class)}
 
 
 def _say_left_out(part: Path, listings: Iterable[Listing]) -> None:
-    """Name the kinds of files that are passed over, with their counts."""
+    """Print the kinds of files that are left out, with their counts."""
     system = (entry.name for entry in part.iterdir() if entry.is_dir() and picture_files.is_passed_over(entry.name))
     left_out = sum((listing.left_out for listing in listings), Counter(system))
     if left_out:
@@ -158,12 +162,12 @@ def _say_left_out(part: Path, listings: Iterable[Listing]) -> None:
 
 
 def test_of(folder: Path) -> Path:
-    """The folder's own test split, or the folder where it names none."""
+    """Return the folder's test split, or the folder itself if it has none."""
     return next((_inner(entry, "test") for entry in subfolders(folder) if _is_split(entry, "test")), folder)
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in it, sorted, but for hidden ones, a system's own, and links that lead back above it."""
+    """Return the sorted subfolders without hidden ones, system folders, and links back to the folder or above it."""
     real = folder.resolve()
     try:
         entries = sorted(folder.iterdir())

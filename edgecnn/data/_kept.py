@@ -1,4 +1,4 @@
-"""Small results that are kept in the cache beside a checksum: what rotted or was cut short is made anew."""
+"""Small results in the cache, as JSON with a checksum: one that is damaged or cut short is computed again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgecnn.errors import OutputError
 
 
 def write(path: Path, content: Any) -> None:
-    """Keep what JSON takes at `path`, and make its folder. Raises OutputError."""
+    """Write a JSON value to `path`, and make its folder. Raises OutputError if that fails."""
     try:
         files.make_folder(path.parent)
         files.write_json(path, {"crc32": _checksum(content), "content": content})
@@ -21,7 +21,7 @@ def write(path: Path, content: Any) -> None:
 
 
 def read(path: Path) -> Any:
-    """What was kept at `path`; None if nothing was, or it is not what was written."""
+    """Return the value at `path`; None if there is none, or it is not what was written."""
     try:
         table = documents.table(path)
     except Unreadable:

@@ -1,4 +1,4 @@
-"""What a folder of pictures should make its owner look twice."""
+"""Warnings about a folder of images that its owner should look at again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from edgecnn.data._near_copies import Looked
 from edgecnn.data._stored import Pixels, Stored
 
 FEW = 5
-"""A class with fewer than a FEWth of the median class's pictures is said to be small."""
+"""A class is called small if it has less than 1 / FEW of the median class's images."""
 DARK = 15
-"""What is left of 12 bits in a file of 16."""
+"""Largest value of an image that is called dark: what 12 bits reach in a file of 16, as 8 bits."""
 DARK_SHARE = 0.1
+"""Share of dark images that is worth a warning."""
 DARK_SAMPLE = 500
-"""Pictures that are looked at, evenly spread, of a folder with more."""
+"""Images that are sampled, evenly spaced, from a folder with more."""
 
 
 def say(
@@ -28,7 +29,15 @@ def say(
     classes: Sequence[str],
     looked: Looked | None,
 ) -> None:
-    """Warn of what is seen in all pictures of a data set together."""
+    """Print remarks about all images of a data set together.
+
+    Args:
+        paths: (N,) of the files.
+        labels: (N,).
+        contents: (N,) digests of the files.
+        classes: the class names.
+        looked: what the images look like, or None.
+    """
     for remark in (_two_classes(paths, labels, contents), _small(labels, classes)):
         if remark:
             console.warn(remark)
@@ -41,7 +50,7 @@ def say(
 
 
 def say_dark(images: Pixels | Stored, kept: npt.NDArray[np.int64]) -> None:
-    """Warn if many of the kept pictures hardly leave black, as numbers do that stop short of their file's white."""
+    """Warn if many of the kept images are nearly black, as files are that do not use the full range of their format."""
     if not len(kept):
         return
     sample = kept[np.unique(np.linspace(0, len(kept) - 1, DARK_SAMPLE).astype(np.int64))]
@@ -65,9 +74,9 @@ def _one_size(looked: Looked) -> str | None:
 def _two_classes(paths: Sequence[Path], labels: npt.NDArray[np.int64], contents: Sequence[str]) -> str | None:
     first: dict[str, int] = {}
     twice = [
-        (first[content], number)
-        for number, content in enumerate(contents)
-        if content and labels[first.setdefault(content, number)] != labels[number]
+        (first[content], index)
+        for index, content in enumerate(contents)
+        if content and labels[first.setdefault(content, index)] != labels[index]
     ]
     if not twice:
         return None
@@ -95,7 +104,7 @@ def _one_colour(paths: Sequence[Path], looked: Looked) -> str | None:
 
 
 def _sizes(labels: npt.NDArray[np.int64], looked: Looked) -> str | None:
-    """A remark if every class has a size of its own: a net may then learn the size."""
+    """Return a remark if every class has a size of its own, which a net may learn instead."""
     readable = looked.sizes[:, 0] > 0
     sizes = [np.unique(looked.sizes[readable & (labels == label)], axis=0) for label in np.unique(labels)]
     own = {tuple(size[0].tolist()) for size in sizes if len(size) == 1}

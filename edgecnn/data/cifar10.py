@@ -1,7 +1,7 @@
-"""CIFAR-10, 32 x 32 RGB: 50,000 + 10,000 photographs of 10 kinds of things (A. Krizhevsky, 2009).
+"""CIFAR-10, 32 x 32 RGB: 50,000 + 10,000 photographs in 10 classes (A. Krizhevsky, 2009).
 
-Read from the official binary archive, whose page gives the md5 c32a1d4ab5d03f1284b67883e8d87530; the
-sha256 below is of the same 170,052,171 bytes. No pickle is loaded and nothing is unpacked to disk.
+They are read from the official binary archive. Its page gives the md5 c32a1d4ab5d03f1284b67883e8d87530; the sha256
+below is that of the same 170,052,171 bytes. No pickle is loaded and nothing is unpacked to disk.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecnn.common.cache import data_folder
 from edgecnn.data import Split, _fetch
-from edgecnn.data._places import data_folder
 
 LICENCE = "none stated by its authors (Krizhevsky, 2009)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
@@ -26,17 +26,21 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 TRAIN_MEMBERS = tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6))
 TEST_MEMBERS = ("cifar-10-batches-bin/test_batch.bin",)
 RECORD_BYTES = 1 + 3 * 32 * 32
-"""A label, then the red, the green and the blue plane."""
+"""Bytes of an image: its label, then the red, the green and the blue plane."""
 
 
 def load(path: str = "") -> tuple[Split, Split]:
-    """(train, test), uint8 (N, 32, 32, 3).
+    """Load the training and the test split, uint8 (N, 32, 32, 3).
 
-    path: the archive or the folder it is in, and no other place is tried. Without it: the data folder,
-    then the authors' site. Raises DataError for a missing or broken archive, EnvironmentUnfit if it
-    cannot be downloaded.
+    Args:
+        path: the archive, or the folder it is in. Without it, the archive is looked for in the data folder and else
+            downloaded there from its author's site.
+
+    Raises:
+        DataError: the archive is missing or broken.
+        EnvironmentUnfit: it cannot be downloaded.
     """
-    source = _fetch.Source(URL, SHA256, ARCHIVE_BYTES)
+    source = _fetch.Download(URL, SHA256, ARCHIVE_BYTES)
     if path:
         place = Path(path).expanduser()
         place = place / source.name if place.is_dir() else place
@@ -49,7 +53,7 @@ def load(path: str = "") -> tuple[Split, Split]:
 
 
 def _split(archive: tarfile.TarFile, members: Sequence[str]) -> Split:
-    # Read by name into memory; the archive's sha256 was checked, so nothing else can be in it.
+    # Read into memory by name. The archive's sha256 was checked, so all members are there.
     streams = [archive.extractfile(member) for member in members]
     content = b"".join(stream.read() for stream in streams if stream is not None)
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, RECORD_BYTES)

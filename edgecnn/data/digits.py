@@ -1,7 +1,7 @@
-"""Handwritten digits, 8 x 8 grey: 1,797 pictures inside scikit-learn, so nothing is downloaded.
+"""Handwritten digits, 8 x 8 grayscale: 1,797 images that come with scikit-learn, so nothing is downloaded.
 
-The test set of the UCI "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, 1998).
-It has no test split of its own; TEST of every class is set apart by SEED, once and for all.
+They are the test set of the UCI "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, 1998) and have
+no test split of their own: the share TEST of every class is set apart, always the same images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEED = 0
 
 
 def load() -> tuple[Split, Split]:
-    """(train, test) of 1,438 and 359 pictures, uint8 (N, 8, 8, 1): values 0..16 scaled to 0..255."""
+    """Load 1,438 training and 359 test images, uint8 (N, 8, 8, 1), with values 0..16 scaled to 0..255."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

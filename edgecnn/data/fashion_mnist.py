@@ -1,9 +1,9 @@
-"""Fashion-MNIST, 28 x 28 grey: 60,000 + 10,000 articles of clothing (H. Xiao, K. Rasul, R. Vollgraf, 2017, MIT).
+"""Fashion-MNIST, 28 x 28 grayscale: 60,000 + 10,000 images of clothing (H. Xiao, K. Rasul, R. Vollgraf, 2017, MIT).
 
-A file on the disk is held against the sha256 of its idx content, not of the .gz around it: Debian repacks the gzip
-header without name and time, so its files differ from the authors' in the header alone. (With the name and the time of
-2017-08-31 put back, Debian's files have the md5 the authors publish; the sha256 of the .gz, which a download is held
-against before it is unpacked, is that of the same bytes.)
+A file on disk is verified by the sha256 of its idx content, not of the .gz around it: Debian repacks the files without
+name and time in the gzip header, and otherwise they are the authors'. (With the name and the time of 2017-08-31 put
+back, Debian's files have the md5 that the authors publish. A download is verified by the sha256 of the .gz before it is
+unpacked, which is that of the same bytes.)
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.common.cache import data_folder
 from edgecnn.data import Split, _fetch
 from edgecnn.data._fetch import Content
-from edgecnn.data._places import data_folder
 
 LICENCE = "MIT (Zalando SE)"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 
 SITE = "https://fashion-mnist.s3.eu-central-1.amazonaws.com"
-"""The authors' own storage; their web site is the same files over plain http."""
+"""The authors' storage; their web site serves the same files over plain http."""
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FILES = {
     "train-images-idx3-ubyte": (
@@ -42,7 +42,7 @@ FILES = {
         Content("0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 10_008),
     ),
 }
-"""(sha256, bytes) of every .gz file as it is published, and of what it unpacks to."""
+"""sha256 and bytes of every .gz file as it is published, and of its content."""
 CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -58,11 +58,15 @@ CLASSES = (
 
 
 def load(path: str = "") -> tuple[Split, Split]:
-    """(train, test), uint8 (N, 28, 28, 1).
+    """Load the training and the test split, uint8 (N, 28, 28, 1).
 
-    path: a folder with the four .gz files, and no other place is tried. Without it: the data folder,
-    the Debian package dataset-fashion-mnist, the authors' site, in this order.
-    Raises DataError for a missing or broken file, EnvironmentUnfit if it cannot be downloaded.
+    Args:
+        path: a folder with the four .gz files. Without it, each is looked for in the data folder and in the Debian
+            package dataset-fashion-mnist, and else downloaded from the authors' storage.
+
+    Raises:
+        DataError: a file is missing or broken.
+        EnvironmentUnfit: it cannot be downloaded.
     """
     return _split("train", path), _split("t10k", path)
 
@@ -75,7 +79,7 @@ def _split(part: str, path: str) -> Split:
 
 def _content(name: str, path: str) -> bytes:
     (sha256, size), content = FILES[name]
-    source = _fetch.Source(f"{SITE}/{name}.gz", sha256, size, content)
+    source = _fetch.Download(f"{SITE}/{name}.gz", sha256, size, content)
     if path:
         hint = "the option path names the folder of the four Fashion-MNIST .gz files"
         return _fetch.read(source, Path(path).expanduser() / source.name, hint)
@@ -85,9 +89,9 @@ def _content(name: str, path: str) -> bytes:
 
 
 def parse_idx(content: bytes) -> npt.NDArray[np.uint8]:
-    """The array in an idx file of bytes: two zeros, the type 8, the rank, big-endian sizes, then the values.
+    """Parse an idx file of bytes: two zeros, the type 8, the rank, big-endian sizes, then the values.
 
-    The format is stated at the foot of Y. LeCun's MNIST page.
+    The format is described at the foot of Y. LeCun's MNIST page.
     """
     start = 4 + 4 * content[3]
     shape = np.frombuffer(content[4:start], dtype=">u4").tolist()

@@ -1,12 +1,12 @@
-"""Your own pictures: `train/<class>/*` with `test/` and `validation/` beside it, or `<class>/*` that is cut for you.
+"""Your own images: `train/<class>/*` with `test/` and `validation/` beside it, or `<class>/*` that is split for you.
 
-The class names are the folders' names, sorted. Splits go by many names (`_folder_layout`). Pictures are found in
-a class folder at any depth, as `picture_files.walk` says; what is left out is counted by kind, and links to folders are
-followed for a class folder only, so no loop of links can trap the search.
+The class names are the sorted names of the folders. Splits may have several names (`_folder_layout`). A class folder is
+searched at any depth, as `picture_files.walk` describes, and files that are left out are counted by kind. Only a class
+folder itself may be a link to a folder, so that loops of links do no harm.
 
-What is cut is cut by content: a picture's digest decides its side, so that pictures which are added, renamed, moved or
-copied move no other one. Copies, near-copies and pictures of one `group` stay together; a near-copy that joins them may
-take them with it. A picture must not be in test/ and in another split.
+Images are split by content: an image's digest decides its split, so images that are added, renamed, moved or copied
+move no other image. Copies, near-copies and images of the same `group` stay together; a new near-copy of some of them
+may move them all. An image must not be in test/ and in another split.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgecnn.records import labels as labels_of
 
 LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
-"""Nobody but you knows what your labels mean: flip no letters, and no left and right hands."""
+"""Empty, since only you know what your labels mean: do not flip letters, or left and right hands."""
 
 
 def load(
@@ -42,32 +42,31 @@ def load(
     near_copies: bool = True,
     split: str = "content",
 ) -> tuple[Split, Split]:
-    """(train, test), uint8 (N, size, width, channels), decoded once and then read from a cache.
+    """Load the images of a folder, which are decoded once and then read from a cache.
 
-    path: the folder.
-    size: height in pixels, reached by artifact.RESIZE_RULE.
-    width: in pixels; 0 for square pictures.
-    channels: 1 for grey, 3 for RGB.
-    test: share of every class that becomes the test split, if there is no test/.
-    seed: of that split.
-    skip_broken: leave out the pictures that cannot be read, and say how many.
-    group: a pattern (Python's `re`) of a picture's path below its class folder; pictures for which its groups, or else
-        the whole match, are the same stay on one side: one subject, one video.
-    near_copies: keep the same frame, re-encoded, resized or shifted by a few pixels, on one side.
-    split: "content", or "drawn", as runs before that was had it: with one picture more every side is drawn anew.
+    Args:
+        path: the folder.
+        size: height that images are resized to, in pixels (artifact.RESIZE_RULE).
+        width: width that images are resized to, in pixels; 0 for square images.
+        channels: 1 for grayscale, 3 for RGB.
+        test: share of every class that becomes the test split, if there is no test/.
+        seed: of that split.
+        skip_broken: leave out images that cannot be read, and print how many.
+        group: a regular expression, searched for in an image's path below its class folder. Images with the same groups
+            of the match, or the same match if it has none, stay in the same split: a subject, or a video.
+        near_copies: keep near-copies (re-encoded, resized or shifted by a few pixels) in the same split.
+        split: "content", or "drawn" for runs made before images were split by content: with one image more, every split
+            is drawn anew.
 
-    Raises PlanError for an option out of range, DataError for a folder that cannot be learnt from: no
-    such folder, fewer than two classes, a class without pictures, other classes in one split than in
-    another, the same picture in test/ and beside it, or one that cannot be read.
+    Returns:
+        The training and the test split, uint8 (N, size, width, channels).
+
+    Raises:
+        PlanError: an option is out of range.
+        DataError: there is no such folder, it has fewer than two classes or a class without images, its splits have
+            different classes, an image is in test/ and in another split, or an image cannot be read.
     """
-    if not path:
-        raise PlanError("[data] lacks the key 'path'.", "name the folder of your pictures: --data path/to/folder")
-    if size < 1 or width < 0 or channels not in (1, 3):
-        raise PlanError(f"[data]: size = {size}, channels = {channels} is no shape of a picture.", "channels: 1 or 3")
-    if not 0 < test < 1:
-        raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
-    if split not in ("content", "drawn"):
-        raise PlanError(f"[data]: split = {split!r} is unknown.", 'split = "content"')
+    _check_options(path, size, width, channels, test, split)
     layout = _folder_layout.find(Path(path).expanduser())
     classes, paths, labels, roles = _files(layout)
     contents = _decoded.digests(paths)
@@ -95,12 +94,23 @@ def load(
     return whole.take(np.flatnonzero(kept & (roles != "test"))), whole.take(np.flatnonzero(kept & (roles == "test")))
 
 
+def _check_options(path: str, size: int, width: int, channels: int, test: float, split: str) -> None:
+    if not path:
+        raise PlanError("[data] lacks the key 'path'.", "name the folder of your pictures: --data path/to/folder")
+    if size < 1 or width < 0 or channels not in (1, 3):
+        raise PlanError(f"[data]: size = {size}, channels = {channels} is no shape of a picture.", "channels: 1 or 3")
+    if not 0 < test < 1:
+        raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
+    if split not in ("content", "drawn"):
+        raise PlanError(f"[data]: split = {split!r} is unknown.", 'split = "content"')
+
+
 def _files(layout: Layout) -> tuple[tuple[str, ...], list[Path], npt.NDArray[np.int64], npt.NDArray[np.str_]]:
-    """(class names, every picture's path, its label (N,), the split it lies in (N,)), split after split."""
-    found = {role: _folder_layout.classes(part) for role, part in layout.parts}
-    classes = tuple(found["train"])
+    """Return the class names and, for all images, split after split, their paths, labels (N,) and roles (N,)."""
+    by_role = {role: _folder_layout.classes(part) for role, part in layout.parts}
+    classes = tuple(by_role["train"])
     for role, part in layout.parts:
-        if other := sorted(set(classes) ^ set(found[role])):
+        if other := sorted(set(classes) ^ set(by_role[role])):
             raise DataError(
                 f"{layout.train} and {part} differ in classes: {', '.join(other)}.", "they need the same ones"
             )
@@ -109,16 +119,16 @@ def _files(layout: Layout) -> tuple[tuple[str, ...], list[Path], npt.NDArray[np.
     labels_of.require_plain(classes, str(layout.train))
     listed = [
         (path, label, role)
-        for role, of_part in found.items()
+        for role, paths_by_class in by_role.items()
         for label, name in enumerate(classes)
-        for path in of_part[name]
+        for path in paths_by_class[name]
     ]
     paths, labels, roles = zip(*listed, strict=True)
     return classes, list(paths), np.array(labels, dtype=np.int64), np.array(roles, dtype=np.str_)
 
 
 def _names(paths: list[Path], layout: Layout) -> list[str]:
-    """Every picture's path below its class folder, with / between its parts."""
+    """Return every image's path below its class folder, with / between its parts."""
     parts = [part for _, part in layout.parts]
     below = (path.relative_to(next(part for part in parts if path.is_relative_to(part))) for path in paths)
     return ["/".join(path.parts[1:]) for path in below]
@@ -132,7 +142,19 @@ def _to_test(
     share: float,
     seed: int,
 ) -> npt.NDArray[np.bool_]:
-    """Which pictures (N,) are cut off to test with; none that validation/ holds, nor what belongs to one of those."""
+    """Choose the test images: none that are in validation/ or belong to one that is.
+
+    Args:
+        labels: (N,).
+        roles: (N,) the split whose folder each image is in.
+        contents: (N,) digests of the files.
+        keys: (N,) what decides, or None for a draw.
+        share: of each class.
+        seed: of the split.
+
+    Returns:
+        (N,) whether each image is for testing.
+    """
     in_test = np.zeros(len(labels), dtype=bool)
     if keys is None:
         free = np.flatnonzero(roles != "validation")
@@ -145,7 +167,7 @@ def _to_test(
 
 
 def _drawn(labels: npt.NDArray[np.int64], contents: list[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which pictures are for test, (N,), by a draw; a picture goes where the first of its copies went."""
+    """Draw the test images, (N,) bool; an image goes where the first of its copies goes."""
     _, first, copy_of = np.unique(np.array(contents, dtype="S64"), return_index=True, return_inverse=True)
     original = first[copy_of]  # (N,)
     originals = np.unique(original)

@@ -1,7 +1,7 @@
-"""Another data set, its pixels shuffled: every picture by the one same permutation, so that nothing but place is lost.
+"""Another data set with the pixels of all images shuffled by the same permutation, so that only their places are lost.
 
-What stands at a pixel stays together in all its channels. A net that takes no pixel for another's neighbour cannot
-tell the two sets apart; one that does loses what it assumed.
+The channels of a pixel stay together. A net that does not know which pixels are neighbours, such as an MLP, learns both
+sets equally well; a net that relies on it loses what it relies on.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {
 
 
 def load(of: str = "digits", seed: int = 0) -> tuple[Split, Split]:
-    """(train, test) of the other data set, shapes and labels as they are there.
+    """Load the other data set and shuffle its pixels; shapes and labels stay as they are.
 
-    of: the data set's name; it is loaded with its own defaults.
-    seed: of the permutation.
+    Args:
+        of: the data set's name. It is loaded with its defaults.
+        seed: of the permutation.
+
+    Returns:
+        The training and the test split.
     """
     train, test = data.get(of).load()
     _, height, width, _ = train.images.shape
     order = np.random.default_rng(seed).permutation(height * width)
 
     def shuffled(split: Split) -> Split:
-        n, *shape = split.images.shape
-        pixels = split.images.reshape(n, height * width, -1)  # (N, HW, C)
-        return Split(pixels.take(order, axis=1).reshape(n, *shape), split.labels, split.classes)
+        images = split.load_all()
+        pixels = images.reshape(len(images), height * width, -1)  # (N, HW, C)
+        return Split(pixels.take(order, axis=1).reshape(images.shape), split.labels, split.classes)
 
     return shuffled(train), shuffled(test)

@@ -1,4 +1,4 @@
-"""Formats: a file here is a file format. Contract: `Format`."""
+"""Model file formats, each a plug-in in this folder that keeps the contract `Format`."""
 
 from __future__ import annotations
 
@@ -13,57 +13,75 @@ from edgecnn.formats._operators import MOVES as MOVES
 from edgecnn.formats._operators import WEIGHTED as WEIGHTED
 from edgecnn.formats._operators import Operator as Operator
 from edgecnn.formats._operators import Reader as Reader
+from edgecnn.formats._outline import Outline as Outline
+from edgecnn.formats._outline import OutlineOperator as OutlineOperator
 from edgecnn.formats._source import Source as Source
 from edgecnn.formats._tensors import Cutter as Cutter
 from edgecnn.formats._tensors import Inner as Inner
-from edgecnn.records.artifact import Description
+from edgecnn.records import foreign
+from edgecnn.records.artifact import Artifact, Description
+from edgecnn.records.foreign import Known, PictureOptions
 
 if TYPE_CHECKING:
     from edgecnn.records.plans import ExportPlan
 
 
 class Format(Protocol):
-    """What a file of this folder provides. `describe` needs no torch; `write` and `check` may."""
+    """What a format plug-in provides; `describe` needs no torch, `write` and `check` may."""
 
     SUFFIX: str
 
     OPERATORS: Reader | None
-    """What tells the operators of its files apart; None where nothing can."""
+    """Reads the operators of its files; None if that is not possible."""
 
     CUTTER: Cutter | None
-    """What cuts its files at an inner tensor; None where nothing can."""
+    """Cuts its files at an inner tensor; None if that is not possible."""
 
     def check(self) -> None:
         """Raise EnvironmentUnfit if this machine cannot write the format."""
         ...
 
     def write(self, model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
-        """Write `model` to `path`, labels and card inside."""
+        """Write `model` to `path`, with its labels and card inside."""
         ...
 
     def describe(self, path: Path, input_shape: Sequence[int] = ()) -> Description:
-        """Open the file and say what it is, with `input_shape` for the sizes of its input that are open.
+        """Open a file and describe it.
 
-        Raises ModelFileError if it is not of this format, UsageError if `input_shape` contradicts the file.
+        Args:
+            path: The file.
+            input_shape: Sizes for an input whose sizes the file leaves open.
+
+        Raises:
+            ModelFileError: The file is not of this format.
+            UsageError: `input_shape` contradicts the file.
         """
         ...
 
 
-KIND = plugins.Kind("edgecnn.formats", "format", Format, "edgecnn.formats")
+KIND = plugins.PluginKind("edgecnn.formats", "format", Format, "edgecnn.formats")
 
 
 def names() -> tuple[str, ...]:
-    """The formats there are: our own, and behind them those of other packages."""
+    """Return the names of all formats: our own, sorted, and behind them those of other packages."""
     return KIND.names()
 
 
 def get(name: str) -> Format:
-    """The format of that name; a UsageError lists the known ones."""
+    """Return the format `name`.
+
+    Raises:
+        UsageError: There is no such format; the hint lists the known ones.
+    """
     return cast(Format, KIND.load(name))
 
 
 def of(path: Path) -> str:
-    """The name of the format of a file. Raises ModelFileError if its content is no model's, or its name another's."""
+    """Return the name of a file's format.
+
+    Raises:
+        ModelFileError: Its content is no model's, or its suffix is another format's.
+    """
     known = ", ".join(get(name).SUFFIX for name in KIND.own())
     magic.require_file(path, f"`edgecnn export` writes {known} files under RUN/artifacts")
     try:
@@ -82,12 +100,16 @@ def of(path: Path) -> str:
 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
-    """What a model file of any known format says of itself, with `input_shape` for sizes that it leaves open."""
+    """Describe a model file of any known format; `input_shape` sets the sizes that the file leaves open."""
     return get(of(path)).describe(path, input_shape)
 
 
 def require_sizes(path: Path, description: Description) -> Description:
-    """The description of a file that is to be run. Raises UsageError while a size of its input is open."""
+    """Return the description of a file that is about to be run.
+
+    Raises:
+        UsageError: A size of its input is open.
+    """
     spec = description.input
     if spec.open:
         tensor = f"its input {spec.name!r}"
@@ -97,3 +119,27 @@ def require_sizes(path: Path, description: Description) -> Description:
             f"say how large it is, as in --input {sizes.example(spec.shape or None)}",
         )
     return description
+
+
+def known(
+    path: Path, card: Artifact | None, input_shape: Sequence[int] = (), pictures: PictureOptions | None = None
+) -> Known:
+    """A model file as it is to be run: by its card, or for a file made elsewhere by what it says itself.
+
+    Args:
+        path: The file.
+        card: The file as its card describes it; None if it has none.
+        input_shape: Sizes of its input that the file leaves open.
+        pictures: What the user says of the pictures; only their size is looked at, where `input_shape` says nothing.
+
+    Raises:
+        ModelFileError: It is no model file that can be read.
+        UsageError: It leaves a size of its input open that nobody says, or that is said otherwise than it is.
+    """
+    if card is not None and not input_shape:
+        return foreign.carded(card)
+    description = describe(path, input_shape)
+    if description.input.open and pictures is not None and pictures.size:
+        description = describe(path, pictures.size)
+    require_sizes(path, description)
+    return foreign.carded(card) if card is not None else foreign.known(path, description)

@@ -1,9 +1,9 @@
-"""Which precision word a file has earned, and how half precision is made."""
+"""What all formats compute in the same way: the word for a file's precision, and its activations' peak memory."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +12,26 @@ from edgecnn.errors import EnvironmentUnfit
 
 EIGHT_BIT = frozenset({"int8", "uint8"})
 WIDTHS = {f"{sign}int{width}": width for sign in ("", "u") for width in (2, 4, 8, 16)}
-"""Bits of the types that numbers are quantised to; int32 and int64 hold sums, places and sizes."""
+"""Bits of the types that values are quantised to; int32 and int64 hold sums, indices and sizes."""
 FLOATS = {"float16": "fp16", "bfloat16": "bf16", "float64": "fp64", "float32": "fp32"}
 
 
 def word(
     *, float_operators: int, integer_operators: Mapping[str, int], weights: Mapping[str, int], io: tuple[str, str]
 ) -> str:
-    """How a file computes and stores, in one word.
+    """Return one word for how a file stores its weights and computes.
 
-    integer_operators: how many operators compute with activations of each quantised type.
-    weights: how many learnt values there are of each type.
-    "int8" is earned when no operator computes in float and input and output are 8-bit integers, else it is
-    "int8-mixed"; "int16x8" has 16-bit activations and 8-bit weights, "int8x4" 4-bit weights. "dynamic" is int8
-    weights with float activations, "int4-weights" and "int2-weights" narrower ones; of weights of several widths the
-    narrowest counts. Without integers it is the float type of most weights: fp32, fp16, bf16, fp64 or fp8. A file that
-    learnt nothing has the type of what it takes and puts out, which may be "int64" or "bool".
+    "int8" means that no operator computes in float and that input and output are 8-bit integers; otherwise it is
+    "int8-mixed". "int16x8" has 16-bit activations and 8-bit weights, "int8x4" 4-bit weights. "dynamic" is int8 weights
+    with float activations; "int4-weights" and "int2-weights" are narrower ones. If weights have several widths, the
+    narrowest counts. Without integers it is the float type of most weights: fp32, fp16, bf16, fp64 or fp8. A file
+    without weights has the type of its input or output, which may be "int64" or "bool".
+
+    Args:
+        float_operators: How many operators compute in float.
+        integer_operators: How many operators compute with activations of each quantised type.
+        weights: How many learnt values there are of each type.
+        io: Types of the input and the output.
     """
     stored = min((WIDTHS[dtype] for dtype in weights if dtype in WIDTHS), default=None)
     computed = Counter[int]()
@@ -44,7 +48,11 @@ def word(
 
 
 def halved(values: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float16]:
-    """The values in half precision, rounded to nearest; EnvironmentUnfit if one is beyond its 65,504."""
+    """Round values to half precision.
+
+    Raises:
+        EnvironmentUnfit: A value exceeds half precision's maximum, 65504.
+    """
     largest = float(np.abs(values).max(initial=0.0))
     if largest > float(np.finfo(np.float16).max):
         raise EnvironmentUnfit(
@@ -58,7 +66,7 @@ def _floats(weights: Mapping[str, int]) -> dict[str, int]:
 
 
 def _word_of(io: tuple[str, str]) -> str:
-    """Of a file without weights: its input's or output's float type, else the type of its input."""
+    """Return the word for a file without weights: its input's or output's float type, else its input's type."""
     return next((FLOATS[dtype] for dtype in io if dtype in FLOATS), io[0])
 
 
@@ -66,3 +74,41 @@ def _float_word(weights: Mapping[str, int]) -> str:
     floats = _floats(weights)
     most = max(floats, key=lambda dtype: floats[dtype])
     return FLOATS.get(most, "fp8" if most.startswith("float8") else "fp4" if most.startswith("float4") else "fp32")
+
+
+Step = tuple[Sequence[str], Sequence[str]]
+"""The tensors that an operator reads, and those it writes."""
+
+
+def peak_bytes(steps: Sequence[Step], sizes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str]) -> int:
+    """Compute the largest sum of tensors alive at once, in bytes.
+
+    A tensor lives from the operator that writes it to the last that reads it, an input from the start, an output to the
+    end; nothing is written in place. An allocator may need more, because of fragmentation.
+
+    Args:
+        steps: The operators in order.
+        sizes: Bytes of each activation; tensors without an entry, such as constants, do not count.
+        inputs: The graph's inputs.
+        outputs: The graph's outputs.
+    """
+    first = dict.fromkeys(inputs, 0)
+    last = dict.fromkeys(inputs, 0)
+    for index, (read, written) in enumerate(steps):
+        for name in written:
+            first.setdefault(name, index)
+            last[name] = index
+        for name in read:
+            last[name] = index
+    end = max(len(steps) - 1, 0)
+    last.update(dict.fromkeys(outputs, end))
+    changes = [0] * (end + 2)
+    for name, size in sizes.items():
+        if name in first:
+            changes[first[name]] += size
+            changes[last[name] + 1] -= size
+    alive = peak = 0
+    for difference in changes:
+        alive += difference
+        peak = max(peak, alive)
+    return peak

@@ -1,4 +1,4 @@
-"""What makers of model files write about them in the same way in every format."""
+"""Notes in model files that their makers write in the same way in every format."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edgecnn.records.artifact import ImageNote
 
 
 def ultralytics(notes: Mapping[str, Any]) -> ImageNote | None:
-    """What follows from ultralytics' notes on a classifier; None if they are not its."""
+    """Return what follows from ultralytics' notes on a classifier; None if the notes are another's."""
     if notes.get("author") == "Ultralytics" and notes.get("task") == "classify":
         return ImageNote(source="ultralytics' rule for its classifiers", colour_order="RGB", mean=0.0, std=255.0)
     return None
 
 
 def literal(text: str) -> Any:
-    """What a note holds as JSON, or as Python writes it; None if it is neither."""
+    """Parse a note as JSON or as a Python literal; None if it is neither."""
     for reader in (documents.parse, ast.literal_eval):
         try:
             return reader(text)
@@ -28,7 +28,7 @@ def literal(text: str) -> Any:
 
 
 def names_of(value: Any) -> tuple[str, ...]:
-    """Class names of a list, or of a table by number; () if they are no such thing."""
+    """Read class names from a list, or from a table by number; () if the value is something else."""
     if isinstance(value, dict):
         numbered = {int(key): name for key, name in value.items() if str(key).isdecimal()}
         if len(numbered) != len(value) or sorted(numbered) != list(range(len(value))):

@@ -1,7 +1,7 @@
-"""What each operator of a graph does: its shape, MACs and bytes; and the graph cut after the first k of them.
+"""The operators of a graph with their shapes, MACs and bytes; and the graph cut after its first k operators.
 
-A format's OPERATORS is a `Reader`. The graph is the one a
-runtime executes (`Runtime.lower`), so an operator here is one kernel there.
+A format's OPERATORS is a `Reader`. The graph is the one that a runtime executes (`Runtime.lower`), so each operator
+here is one kernel there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CONVOLUTIONS = ("conv", "depthwise", "pointwise", "grouped conv")
 WEIGHTED = (*CONVOLUTIONS, "transposed conv", "dense", "matmul")
 """Kinds that multiply and accumulate."""
 MOVES = ("transpose", "reorder")
-"""Kinds that only change the order of values in memory; a reorder is ONNX Runtime's, to and from blocked channels."""
+"""Kinds that only reorder values in memory; a reorder is ONNX Runtime's, to and from blocked channels."""
 CODERS = ("quantize", "dequantize")
 
 Shape = tuple[int, ...]
@@ -26,57 +26,63 @@ class Operator:
     """One operator as it is executed."""
 
     name: str
-    """As the file names it."""
+    """The name in the file."""
     operator: str
-    """As the runtime calls it, such as QLinearConv or CONV_2D."""
+    """The runtime's name for it, such as QLinearConv or CONV_2D."""
     kind: str
-    """One of WEIGHTED, MOVES, CODERS, or what else it is: "add", "max pool", "reshape", ..."""
+    """One of WEIGHTED, MOVES or CODERS, or another word such as "add", "max pool", "reshape"."""
     label: str
-    """Kind and size in few letters: "conv 3x3/2 1>64"."""
+    """Kind and size in brief, such as "conv 3x3/2 1>64"."""
     input_shape: Shape
-    """Of its first activation, as it lies in memory."""
+    """Shape of the first activation, in memory order."""
     output_shape: Shape
     channels: tuple[int, int] | None = None
     """(in, out) of a weighted kind."""
     stride: int = 1
     macs: int
     bytes: int
-    """Moved once each: activations read and written, and constants."""
+    """Activations read and written, and constants, each counted once."""
     is_float: bool
-    """Computes in float; a coder, which stands between the two, does not."""
+    """Whether it computes in float; a coder, which converts to or from float, does not."""
 
 
 class Reader(Protocol):
-    """What a format has as its OPERATORS. `data` is a model file."""
+    """Reads the operators of a format's files, given as bytes."""
 
     def read(
         self, data: bytes, outputs: Mapping[int, Sequence[tuple[str, Shape]]], input_shape: Shape = ()
     ) -> tuple[Operator, ...]:
-        """The operators in the file's order.
+        """Read the operators in the file's order.
 
-        outputs: operator's place in the file -> (dtype, shape) of each of its outputs, where a runtime has told;
-        a format that holds them itself needs none. input_shape: of the input it ran with, where the file leaves
-        sizes open. Raises ModelFileError for what cannot be read.
+        Args:
+            data: The model file.
+            outputs: (dtype, shape) of each output of an operator, by the operator's position in the file, as reported
+                by a
+                runtime; formats whose files hold them need none.
+            input_shape: Shape of the input it ran with, if the file leaves sizes open.
+
+        Raises:
+            ModelFileError: The file cannot be read.
         """
         ...
 
     def prefixes(self, data: bytes) -> tuple[bytes, ...]:
-        """Model files: the call alone (the input's shape is put out), the first operator, the first two, ..., all.
+        """Return model files that end after 0, 1, 2, ... all operators; the first outputs the input's shape.
 
-        A prefix puts out everything that a later operator reads, so that nothing becomes needless early.
+        A prefix outputs everything that a later operator reads, so that no operator in it becomes unused.
         """
         ...
 
 
 def convolution_kind(kernel: Shape, channels_per_group: int, groups: int) -> str:
-    """The kind of a convolution by its kernel (kh, kw) and groups."""
+    """Return the kind of a convolution by its kernel (kh, kw) and groups."""
     if groups > 1:
         return "depthwise" if channels_per_group == 1 else "grouped conv"
     return "pointwise" if math.prod(kernel) == 1 else "conv"
 
 
 def convolution_label(kind: str, kernel: Shape, stride: int, channels: tuple[int, int]) -> str:
-    """As in "conv 3x3/2 1>64" or "pointwise 64>128"."""
+    """Format a label such as "conv 3x3/2 1>64" or "pointwise 64>128"."""
     size = "" if kind == "pointwise" else f" {'x'.join(map(str, kernel))}"
     step = f"/{stride}" if stride > 1 else ""
     width = str(channels[0]) if kind == "depthwise" and channels[0] == channels[1] else f"{channels[0]}>{channels[1]}"

@@ -1,97 +1,85 @@
-"""A model file as the doctor looks at it, whatever its format and whoever made it."""
+"""The outline of a model file that the doctor examines, the same for every format and maker."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHOWN = 4
-"""Names in a sentence before the rest is counted."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Operator:
-    """One operator that runs; what a runtime folds away when it loads the file is left out."""
+class OutlineOperator:
+    """An operator that runs; those that a runtime folds away when it loads the file are left out."""
 
     name: str
     kind: str
-    """As the format calls it, such as CONV_2D or Conv."""
+    """The format's name for it, such as CONV_2D or Conv."""
     reads: tuple[str, ...]
-    """Activations alone."""
+    """Names of the activations it reads."""
     writes: tuple[str, ...]
     is_float: bool
     is_coder: bool
-    """It quantises or dequantises an activation as an operator of its own."""
+    """Whether it quantises or dequantises an activation as an operator of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Depthwise:
-    """The int8 weights of one depthwise convolution."""
+    """The int8 weights of a depthwise convolution."""
 
     name: str
     scales: int
-    """1 for the whole tensor, or one a channel."""
+    """How many scales: 1 for the whole tensor, or one per channel."""
     largest: tuple[int, ...]
-    """Of each channel, the largest magnitude among its weights as they are stored."""
+    """For each channel, the largest magnitude of its stored weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Graph:
-    """What the checks of `file` look at."""
+class Outline:
+    """What the checks of `file` examine."""
 
-    operators: tuple[Operator, ...]
+    operators: tuple[OutlineOperator, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     dynamic: tuple[str, ...]
-    """Every size that is not fixed, as in "input x, dimension 0 (batch)"."""
+    """Every size that is not fixed, such as "input x, dimension 0 (batch)"."""
     outside_bytes: int
-    """Weights that lie behind the flatbuffer, or in files of their own."""
+    """Bytes of weights that lie behind the flatbuffer, or in other files."""
     outside_files: tuple[str, ...]
-    """Names of these files; () if they lie in the model file."""
+    """Names of those files; () if the weights lie in the model file."""
     foreign: tuple[str, ...]
-    """Operators that are not the format's own: custom ones, TensorFlow's, other domains'."""
+    """Operators from outside the format: custom ones, TensorFlow's, other domains'."""
     depthwise: tuple[Depthwise, ...]
     opset: int | None = None
-    """Of an ONNX file."""
+    """The opset of an ONNX file."""
     ir_version: int | None = None
     is_stand_in: bool = False
-    """Its weights are filled with one number each, in place of learnt ones: a file to test a runtime with."""
+    """Its weights are constant fills in place of learnt values: a file to test a runtime with."""
 
     @property
-    def transposes(self) -> tuple[Operator, ...]:
-        return tuple(one for one in self.operators if one.kind.lower() == "transpose")
+    def transposes(self) -> tuple[OutlineOperator, ...]:
+        return tuple(operator for operator in self.operators if operator.kind.lower() == "transpose")
 
     @property
-    def coders(self) -> tuple[Operator, ...]:
-        return tuple(one for one in self.operators if one.is_coder)
+    def coders(self) -> tuple[OutlineOperator, ...]:
+        return tuple(operator for operator in self.operators if operator.is_coder)
 
     def unread(self) -> tuple[str, ...]:
-        """Inputs no operator reads, and values that are computed and neither read nor put out."""
-        read = {name for one in self.operators for name in one.reads} | set(self.outputs)
-        idle = [one.writes[0] for one in self.operators if one.writes and read.isdisjoint(one.writes)]
+        """List the inputs that no operator reads, and values that are computed but neither read nor output."""
+        read = {name for operator in self.operators for name in operator.reads} | set(self.outputs)
+        idle = [
+            operator.writes[0] for operator in self.operators if operator.writes and read.isdisjoint(operator.writes)
+        ]
         return tuple([name for name in self.inputs if name not in read] + idle)
 
-    def islands(self) -> tuple[tuple[Operator, ...], ...]:
-        """Float operators that feed each other, each group by itself, in their order."""
-        groups: list[list[Operator]] = []
-        for one in (one for one in self.operators if one.is_float):
-            touching = [group for group in groups if _touch(one, group)]
+    def islands(self) -> tuple[tuple[OutlineOperator, ...], ...]:
+        """Group float operators that feed each other, keeping their order."""
+        groups: list[list[OutlineOperator]] = []
+        for operator in (operator for operator in self.operators if operator.is_float):
+            touching = [group for group in groups if _touch(operator, group)]
             groups = [group for group in groups if group not in touching]
-            groups.append([*(member for group in touching for member in group), one])
+            groups.append([*(member for group in touching for member in group), operator])
         return tuple(tuple(group) for group in groups)
 
 
-def _touch(one: Operator, group: Sequence[Operator]) -> bool:
-    values = {*one.reads, *one.writes}
+def _touch(operator: OutlineOperator, group: Sequence[OutlineOperator]) -> bool:
+    values = {*operator.reads, *operator.writes}
     return any(not values.isdisjoint((*member.reads, *member.writes)) for member in group)
-
-
-def named(operators: Sequence[Operator]) -> str:
-    """The first few by name, and how many more there are."""
-    return listed([one.name for one in operators])
-
-
-def listed(words: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
-    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + rest

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Calibrated(Protocol):
-    """The pictures that int8 ranges were taken from."""
+    """The pictures that int8 ranges were observed on."""
 
     def summary(self) -> Mapping[str, Any]:
-        """What a card says of them."""
+        """Return what a card says about them."""
         ...
 
 
@@ -37,20 +37,21 @@ class Source(Protocol):
 
     @property
     def calibration(self) -> Calibrated | None:
-        """None where no int8 is planned."""
+        """None if no int8 is planned."""
         ...
 
     def example(self) -> Tensor:
-        """One black picture, (1, C, H, W)."""
+        """Return one black picture, (1, C, H, W)."""
         ...
 
     def float_module(self) -> nn.Module:
-        """Raw pixels 0..255 as float (N, C, H, W) -> logits (N, K)."""
+        """Return a module from raw pixels 0..255 as float (N, C, H, W) to logits (N, K)."""
         ...
 
     def int8_module(self, *, fold_weights: bool) -> GraphModule:
-        """The quantised net for normalised pictures (N, C, H, W): float at its edges, int8 within.
+        """Return the quantised net for normalised pictures (N, C, H, W), with float input and output and int8 inside.
 
-        With `fold_weights` its weights are int8 tensors; without, float tensors that are quantised in the graph.
+        Args:
+            fold_weights: Store the weights as int8 tensors, not as float tensors that the graph quantises.
         """
         ...

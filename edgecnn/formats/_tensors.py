@@ -1,4 +1,4 @@
-"""The values between the operators of a model file, and what cuts the file at one of them."""
+"""The values between the operators of a model file, and the contract for cutting a file at one of them."""
 
 from __future__ import annotations
 
@@ -11,44 +11,48 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, kw_only=True)
 class Inner:
-    """One value that a runtime stores while it runs a graph, and the operator that writes it.
+    """A value that a runtime stores while it runs a graph.
 
-    In a QDQ graph of ONNX that is the 8-bit tensor behind an operator's QuantizeLinear: with an int8 kernel the
-    float value in front of it never exists.
+    In a QDQ graph of ONNX it is the 8-bit tensor behind an operator's QuantizeLinear: with an int8 kernel, the float
+    value before it never exists.
     """
 
     name: str
     operator: str
-    """As the format calls it, such as CONV_2D or Conv."""
+    """The operator that writes it, in the format's words, such as CONV_2D or Conv."""
     shape: tuple[int, ...]
-    """() where the file does not tell."""
+    """() if the file does not tell."""
     dtype: str
     scale: float | None
     zero_point: int | None
     inputs: tuple[str, ...]
-    """Names of the values it is computed from; constants are left out."""
+    """Names of the values that it is computed from, without constants."""
 
 
 class Cutter(Protocol):
-    """What a format has as its CUTTER."""
+    """Cuts a format's files at inner tensors."""
 
     def tensors(self, data: bytes) -> tuple[Inner, ...]:
-        """What a file stores of what depends on its input, in execution order."""
+        """List the stored values that depend on the input, in execution order."""
         ...
 
     def prefix(self, data: bytes, name: str) -> bytes:
-        """The file that ends at a tensor. Raises KeyError if no operator writes one of that name."""
+        """Return the file that ends at the tensor `name`.
+
+        Raises:
+            KeyError: No operator writes a tensor of that name.
+        """
         ...
 
     def constants(self, data: bytes, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
-        """Weights and biases between an inner tensor and its inputs, as real numbers, in the file's layout."""
+        """Return weights and biases between an inner tensor and its inputs as real numbers, in the file's layout."""
         ...
 
 
 def dequantised(
     stored: npt.NDArray[np.generic], scale: npt.NDArray[np.generic], zero_point: npt.NDArray[np.generic], axis: int
 ) -> npt.NDArray[np.float64]:
-    """scale * (stored - zero_point) in float64, the two of one value each or one for each index along `axis`."""
+    """Compute scale * (stored - zero_point) in float64, with one scale or one per index along `axis`."""
     shape = [-1 if place == axis % max(1, stored.ndim) and scale.size > 1 else 1 for place in range(stored.ndim)]
     steps = stored.astype(np.float64) - zero_point.astype(np.float64).reshape(shape)
     return np.asarray(steps * scale.astype(np.float64).reshape(shape))

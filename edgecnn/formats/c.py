@@ -1,7 +1,7 @@
 """C: a TFLite model as an array in a header, for TensorFlow Lite for Microcontrollers.
 
-No notes and no label file are inside the array, for flash is dear: the header's comment has them. The tensor arena
-it states was found by running the model; `runtimes/tflite_micro.py` says what that covers.
+To save flash, notes and labels stand in the header's comment and not in the array. The size of the tensor arena in it
+was found by running the model; `runtimes/tflite_micro.py` says what that covers.
 """
 
 from __future__ import annotations
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
 SUFFIX = ".h"
 OPERATORS = CUTTER = None
 WIDTH = 100
-"""Of the comment, in characters."""
+"""Width of the comment, in characters."""
 
 
 def check() -> None:
-    """Raise EnvironmentUnfit or MissingPackage if this machine cannot write TFLite, or not run it to find its arena."""
+    """Check that this machine can write TFLite, and can run it to find the tensor arena.
+
+    Raises:
+        EnvironmentUnfit: The converter has no build for this machine.
+        MissingPackage: A package is not installed.
+    """
     convert.check()
     if find_spec("tflite_micro") is None:
         raise MissingPackage(tflite_micro.PACKAGE, "micro", "Writing a C array")
@@ -45,7 +50,9 @@ def check() -> None:
 def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
     """Write the net as `precision` ("fp32" or "int8") to `path`.
 
-    Raises PlanError for fp16, ModelFileError if TensorFlow Lite for Microcontrollers lacks an operator of the net.
+    Raises:
+        PlanError: The precision is fp16.
+        ModelFileError: TensorFlow Lite for Microcontrollers lacks an operator of the net.
     """
     if precision == "fp16":
         raise PlanError(
@@ -53,18 +60,22 @@ def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
             "--precision int8 with --format c",
         )
     data = flatbuffer.dump(convert.convert(model, precision, plan))
-    said = _described(data)
+    facts = _described(data)
     array = CArray(
-        name=c_array.identifier(f"{model.run.name}-{said.precision}"),
+        name=c_array.identifier(f"{model.run.name}-{facts.precision}"),
         data=data,
         arena_bytes=tflite_micro.arena_bytes(data),
         labels=model.run.labels,
     )
-    path.write_text(c_array.write(array, _card(model, said, array)), encoding="utf-8")
+    path.write_text(c_array.write(array, _card(model, facts, array)), encoding="utf-8")
 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
-    """Read the header and say what its array is. Raises ModelFileError if it is not one that `write` wrote."""
+    """Read a header and describe its array.
+
+    Raises:
+        ModelFileError: It is not a header that `write` wrote.
+    """
     with opening(path):
         array = c_array.read(path)
         return dataclasses.replace(
@@ -83,17 +94,17 @@ def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:
         return description.describe(inner, input_shape)
 
 
-def _card(model: Source, said: Description, array: CArray) -> list[str]:
-    """The comment: what a programmer has to know to use the array."""
+def _card(model: Source, facts: Description, array: CArray) -> list[str]:
+    """Return the lines of the comment: what a programmer must know to use the array."""
     size = model.preprocessing
     version = importlib.metadata.version(tflite_micro.PACKAGE)
     paragraphs = [
-        f"{model.run.name}, {said.precision}: a TFLite model for TensorFlow Lite for Microcontrollers, made by "
+        f"{model.run.name}, {facts.precision}: a TFLite model for TensorFlow Lite for Microcontrollers, made by "
         f"edgecnn {edgecnn.__version__} from weights with sha256 {model.run_sha256}.",
-        f"Input: {_tensor(said.input)} A picture is {size.width} x {size.height} pixels, {size.colour_order}, resized: "
-        f"{size.resize}.",
-        f"Output: {_tensor(said.output)} One value a class, the largest is the answer.",
-        f"Operators: {', '.join(f'{name} {count}' for name, count in said.operators.items())}.",
+        f"Input: {_tensor(facts.input)} A picture is {size.width} x {size.height} pixels, {size.colour_order}, "
+        f"resized: {size.resize}.",
+        f"Output: {_tensor(facts.output)} One value a class, the largest is the answer.",
+        f"Operators: {', '.join(f'{name} {count}' for name, count in facts.operators.items())}.",
         f"Tensor arena: {array.arena_bytes:,} bytes, aligned to {c_array.ALIGNMENT}; the least that tflite-micro "
         f"{version} runs in on {platform.machine()}, where a pointer takes 8 bytes. A 32-bit core needs less, kernels "
         "with scratch buffers of their own (CMSIS-NN, ESP-NN) may need more.",
@@ -102,7 +113,7 @@ def _card(model: Source, said: Description, array: CArray) -> list[str]:
 
 
 def _tensor(spec: TensorSpec) -> str:
-    """One tensor in words."""
+    """Describe one tensor in words."""
     words = f"{spec.dtype} {' x '.join(map(str, spec.shape))} {spec.layout}".rstrip()
     if spec.layout == "NHWC":
         stored = {"int8": "pixel - 128", "uint8": "pixel", "float32": "pixel, 0 .. 255, as float"}

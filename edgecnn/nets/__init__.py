@@ -1,4 +1,4 @@
-"""Nets: a file here is an architecture. Contract: `Net`."""
+"""Nets: how they are built, counted, stored and run. A file in `architectures` is a net; its contract is `Net`."""
 
 from __future__ import annotations
 
@@ -18,41 +18,62 @@ if TYPE_CHECKING:
     from edgecnn.records.run import Run
 
 LARGEST_NUMBER = 100_000
-"""Of any option of a net."""
+"""Largest value of any option of a net."""
 MOST_WEIGHTS = 50_000_000
-"""Of a net that is trained; with gradients and an optimiser's two moments they take 3.2 GB."""
+"""Most weights of a net that is built. In float32, with gradients and two moments of an optimizer, they take 0.8 GB."""
 
 
 class Net(Protocol):
-    """What a file of this folder provides."""
+    """The contract of an architecture: a file in `architectures` has these names."""
 
     KNOBS: tuple[str, ...]
-    """Integer options of `build` that scale the net, coarse first; the budget solver turns them."""
+    """Integer options of `build` that scale the net, coarse ones first. The budget solver changes them."""
     ANY_SIZE: bool
-    """Whether the same weights take pictures of any height and width."""
+    """Whether the same weights take images of any height and width."""
 
     def build(self, *, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """float32 (N, C, H, W), normalised -> logits (N, classes), for input_shape = (C, H, W).
+        """Build the net, with weights drawn from torch's global generator.
 
-        Further keyword arguments with defaults are the options of a recipe's [net] table. Weights
-        are drawn from torch's global generator. Raises PlanError for numbers that do not fit.
+        Args:
+            input_shape: (C, H, W) of one image.
+            classes: K, the number of classes.
+            **options: further keyword arguments, with defaults, are the options of a recipe's [net] table.
+
+        Returns:
+            A net that takes normalized images, float32 (N, C, H, W), and returns logits (N, K).
+
+        Raises:
+            PlanError: the options do not fit each other or the input.
         """
         ...
 
 
-KIND = plugins.Kind("edgecnn.nets.architectures", "net", Net, "edgecnn.nets")
+KIND = plugins.PluginKind("edgecnn.nets.architectures", "net", Net, "edgecnn.nets")
 
 
 def get(name: str) -> Net:
-    """The net of that name, a plug-in's or the user's own code; a UsageError lists the known plug-ins."""
+    """Return the architecture of that name, a plug-in's or the user's own code.
+
+    Raises:
+        UsageError: There is no such plug-in, with the known names; or the user has not named the code.
+        PlanError: The code cannot be loaded.
+    """
     return code.load(name) if code.is_code(name) else cast(Net, KIND.load(name))
 
 
 def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The net a recipe's [net] table describes; from here on no training overflows (`edgecnn.nets.safe_kernels`).
+    """Build the net that a recipe's [net] table describes, and guard its training (`edgecnn.nets.safe_kernels`).
 
-    Raises PlanError for numbers beyond LARGEST_NUMBER, and for more than MOST_WEIGHTS unless on torch's device "meta",
-    where weights take no room.
+    Args:
+        plan: the [net] table.
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+
+    Returns:
+        The net, on torch's default device. On "meta", where weights take no memory, it may have any number of them.
+
+    Raises:
+        PlanError: an option is unknown or above LARGEST_NUMBER, or the net has more than MOST_WEIGHTS.
     """
     import torch
 
@@ -63,18 +84,18 @@ def build(plan: NetPlan, input_shape: tuple[int, int, int], classes: int) -> nn.
         if isinstance(value, (int, float)) and not abs(value) <= LARGEST_NUMBER:  # nor is NaN
             raise PlanError(f"[net] {key} = {value} should be at most {LARGEST_NUMBER:,}.")
 
-    def made() -> nn.Module:
+    def construct() -> nn.Module:
         return plugins.call(get(plan.name).build, plan.options, "[net]", input_shape=input_shape, classes=classes)
 
     if code.is_code(plan.name):  # not everything that a constructor may do works without numbers
-        net = made()
+        net = construct()
         _refuse_too_many(plan, net)
         return net
     if torch.get_default_device().type == "meta":
-        return _sized(made)
+        return _built_on_meta(construct)
     with torch.device("meta"):
-        _refuse_too_many(plan, _sized(made))
-    return made()
+        _refuse_too_many(plan, _built_on_meta(construct))
+    return construct()
 
 
 def _refuse_too_many(plan: NetPlan, net: nn.Module) -> None:
@@ -87,16 +108,16 @@ def _refuse_too_many(plan: NetPlan, net: nn.Module) -> None:
         )
 
 
-def _sized(made: Callable[[], nn.Module]) -> nn.Module:
-    """What is made on the device "meta", where all that torch can refuse is a size."""
+def _built_on_meta(construct: Callable[[], nn.Module]) -> nn.Module:
+    """Construct a net on the device "meta", where sizes are all that torch can refuse."""
     try:
-        return made()
+        return construct()
     except (RuntimeError, OverflowError, TypeError) as error:
         raise PlanError("[net] has more weights than torch can count.", "make it narrower, or less deep") from error
 
 
 def store(net: nn.Module, path: Path) -> str:
-    """Write the weights of a net on the CPU to `path`, atomically, as safetensors; returns the file's sha256."""
+    """Write the weights of a net on the CPU to `path` as safetensors, atomically, and return the file's sha256."""
     from safetensors.torch import save
 
     content = save({name: value.contiguous() for name, value in net.state_dict().items()})
@@ -105,11 +126,14 @@ def store(net: nn.Module, path: Path) -> str:
 
 
 def restore(run: Run) -> nn.Module:
-    """The trained net of a run in eval mode: float32 (N, C, H, W), normalised -> logits (N, K).
+    """Return the trained net of a run, in eval mode.
+
+    Returns:
+        A net that takes normalized images, float32 (N, C, H, W), and returns logits (N, K).
 
     Raises:
-        RunError: its weights are missing, are not those it was trained to, or are another net's.
-        UsageError: its net is code that the user has not named (`edgecnn.nets.code`).
+        RunError: the weights are missing, are not those that training wrote, or are another net's.
+        UsageError: the net is code that the user has not named (`edgecnn.nets.code`).
     """
     from safetensors.torch import load
 
@@ -132,7 +156,7 @@ def restore(run: Run) -> nn.Module:
     net = build(code.of_run(run), shape, len(run.labels))
     try:
         net.load_state_dict(load(content))
-    except Exception as error:  # of a file of any origin: format, key, shape and type errors
+    except Exception as error:  # a file of any origin can raise format, key, shape and type errors
         reason = " ".join(str(error).split())[:300].rstrip(".")
         raise RunError(f"{run.weights} does not hold the weights of {run.recipe.net.name!r}: {reason}.") from error
     return renormalised.wrap(net, run.imported, run.mean, run.std, shape[0]).eval()

@@ -1,10 +1,10 @@
-"""Nets of the same cost, so that a comparison compares architectures: scale one until it costs what another does."""
+"""Nets of the same cost, so that a comparison is one of architectures: scale a net until it costs what another does."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from edgecnn import nets
@@ -13,13 +13,20 @@ from edgecnn.records import plans
 from edgecnn.records.recipe import NetPlan, Recipe
 
 TOLERANCE = 0.05
-"""Largest distance from the target that counts as the same cost."""
+"""Largest relative distance from the target that counts as the same cost."""
 
 UNITS = {"params": "parameters", "macs": "MACs"}
 
 
 def cost(plan: NetPlan, input_shape: tuple[int, int, int], classes: int, by: str) -> int:
-    """Parameters (batch norm folded) or MACs of a net. No weight is drawn and no random state moves."""
+    """Return the cost of a net. No weights are drawn and no random state changes.
+
+    Args:
+        plan: the [net] table.
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        by: "params" for parameters with batch norm folded, or "macs".
+    """
     import torch
 
     from edgecnn.nets import anatomy
@@ -30,12 +37,20 @@ def cost(plan: NetPlan, input_shape: tuple[int, int, int], classes: int, by: str
 
 
 def solve(plan: NetPlan, input_shape: tuple[int, int, int], classes: int, target: int, by: str = "params") -> NetPlan:
-    """The net of `plan`, scaled to within 5 % of `target` parameters or MACs.
+    """Scale a net to within 5 % of a number of parameters or MACs.
 
-    All knobs of the net are first turned together, which keeps its proportions, to just below the target;
-    then each alone, coarse first, the last to the nearest value. The same input gives the same net.
+    First all knobs of the net are scaled together, which keeps its proportions, to just below the target; then each by
+    itself, coarse ones first, and the last to the nearest value. The same input gives the same net.
 
-    Raises PlanError, with the nearest cost within reach, if no setting found is near enough.
+    Args:
+        plan: the [net] table; its knobs are where the search starts.
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        target: the cost to reach.
+        by: "params" or "macs".
+
+    Raises:
+        PlanError: no setting comes near enough; the hint names the nearest.
     """
     if by not in UNITS:
         raise PlanError(f"[budget] by = {by!r} is unknown.", "params or macs")
@@ -49,19 +64,19 @@ def solve(plan: NetPlan, input_shape: tuple[int, int, int], classes: int, target
     parameters = inspect.signature(net.build).parameters
     start = tuple(int(plan.options.get(knob, parameters[knob].default)) for knob in net.KNOBS)
 
-    def turned(values: tuple[int, ...]) -> NetPlan:
+    def with_knobs(values: tuple[int, ...]) -> NetPlan:
         return replace(plan, options={**plan.options, **dict(zip(net.KNOBS, values, strict=True))})
 
-    seen: dict[tuple[int, ...], int] = {start: cost(plan, input_shape, classes, by)}  # a wrong plan fails here
+    costs: dict[tuple[int, ...], int] = {start: cost(plan, input_shape, classes, by)}  # a wrong plan fails here
 
     def price(values: tuple[int, ...]) -> int:
-        """0 for a net too small to be built."""
-        if values not in seen:
+        """Return the cost with these knobs, or 0 if the net is too small to be built."""
+        if values not in costs:
             try:
-                seen[values] = cost(turned(values), input_shape, classes, by)
+                costs[values] = cost(with_knobs(values), input_shape, classes, by)
             except PlanError:
-                seen[values] = 0
-        return seen[values]
+                costs[values] = 0
+        return costs[values]
 
     def together(size: int) -> tuple[int, ...]:
         return tuple(max(1, round(value * size / max(start))) for value in start)
@@ -79,19 +94,31 @@ def solve(plan: NetPlan, input_shape: tuple[int, int, int], classes: int, target
     best = min((best, above), key=lambda values: abs(price(values) - target))
 
     if abs(price(best) - target) > TOLERANCE * target:
-        nearest = min((values for values in seen if seen[values]), key=lambda values: abs(seen[values] - target))
-        setting = ", ".join(f"{knob} = {value}" for knob, value in zip(net.KNOBS, nearest, strict=True))
-        raise PlanError(
-            f"[budget] {plan.name} does not come within 5 % of {target:,} {UNITS[by]} by its {', '.join(net.KNOBS)}.",
-            f"nearest: {seen[nearest]:,} with {setting}; change its other options",
-        )
-    return turned(best)
+        nearest = min((values for values in costs if costs[values]), key=lambda values: abs(costs[values] - target))
+        goal, setting = f"{target:,} {UNITS[by]}", dict(zip(net.KNOBS, nearest, strict=True))
+        raise _out_of_reach(plan, goal, costs[nearest], setting)
+    return with_knobs(best)
+
+
+def _out_of_reach(plan: NetPlan, goal: str, nearest_cost: int, nearest: Mapping[str, int]) -> PlanError:
+    """Return the error for a net that does not reach its goal with any setting of its knobs."""
+    return PlanError(
+        f"[budget] {plan.name} does not come within 5 % of {goal} by its {', '.join(nearest)}.",
+        f"nearest: {nearest_cost:,} with {', '.join(f'{knob} = {value}' for knob, value in nearest.items())}; "
+        "change its other options",
+    )
 
 
 def resolve(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> Recipe:
-    """The recipe with its budget spent: budget None, and a net that costs what the named recipe's costs here.
+    """Return the recipe without a budget, and with a net that costs what the net of the budget's recipe costs.
 
-    Both nets are taken on the same input and classes. Raises PlanError as `solve` does.
+    Args:
+        recipe: returned as it is if it has no budget.
+        input_shape: (C, H, W) of one image, for both nets.
+        classes: the number of classes, for both nets.
+
+    Raises:
+        PlanError: as in `solve`, or the other recipe has a budget itself.
     """
     if recipe.budget is None:
         return recipe
@@ -107,10 +134,10 @@ def resolve(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> 
 
 
 def _largest(price: Callable[[int], int], target: int, start: int) -> int:
-    """The largest size of at least 1 whose price, which rises with size, does not exceed target; 0 if none.
+    """Return the largest size of at least 1 whose price, which rises with the size, is at most `target`; 0 if none is.
 
-    A bracket is found from `start` by doubling or halving, then closed by interpolation: prices are
-    nearly straight in between and building a net to price it takes tens of milliseconds.
+    A bracket is found from `start` by doubling or halving and then closed by interpolation: prices are nearly linear in
+    between, and building a net to price it takes tens of milliseconds.
     """
     low, high = 0, start
     while price(high) <= target:

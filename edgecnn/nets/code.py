@@ -41,7 +41,7 @@ _trusts_all = False
 
 
 @dataclass(frozen=True)
-class Source:
+class CodeSource:
     """The code of a net, not yet run."""
 
     name: str
@@ -68,7 +68,7 @@ class OwnNet:
 
     KNOBS: tuple[str, ...] = ()
 
-    def __init__(self, source: Source, make: Callable[..., Any]) -> None:
+    def __init__(self, source: CodeSource, make: Callable[..., Any]) -> None:
         self.ANY_SIZE = bool(getattr(make, "ANY_SIZE", False))
         self._source = source
         self._make = make
@@ -130,7 +130,7 @@ def is_code(name: str) -> bool:
     return ":" in name
 
 
-def find(name: str) -> Source:
+def find(name: str) -> CodeSource:
     """The code that a net's name names; nothing is run.
 
     Raises:
@@ -140,10 +140,10 @@ def find(name: str) -> Source:
     if not where or not attribute.isidentifier():
         raise PlanError(f"[net] name = {name!r} names no class.", "write it as path/to/file.py:Net")
     if not where.endswith(".py"):
-        return Source(name, where, attribute, None)
+        return CodeSource(name, where, attribute, None)
     path = Path(where).expanduser()
     try:
-        return Source(name, str(path), attribute, documents.content(path, LARGEST_BYTES))
+        return CodeSource(name, str(path), attribute, documents.content(path, LARGEST_BYTES))
     except Missing as error:
         raise PlanError(f"[net] name: there is no file {path}.", f"paths are relative to {Path.cwd()}") from error
     except Unreadable as error:
@@ -163,7 +163,7 @@ def trust_all() -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def _made(source: Source) -> Callable[..., Any]:
+def _made(source: CodeSource) -> Callable[..., Any]:
     return _class(source, _module(source))
 
 
@@ -217,7 +217,7 @@ def of_run(run: Run) -> NetPlan:
     return plan
 
 
-def _module(source: Source) -> ModuleType:
+def _module(source: CodeSource) -> ModuleType:
     """The module of a source, run unless it was before."""
     if source.content is None:
         try:
@@ -240,7 +240,7 @@ def _module(source: Source) -> ModuleType:
     return module
 
 
-def _class(source: Source, module: ModuleType) -> Callable[..., Any]:
+def _class(source: CodeSource, module: ModuleType) -> Callable[..., Any]:
     from torch import nn
 
     held = vars(module)
@@ -257,7 +257,7 @@ def _class(source: Source, module: ModuleType) -> Callable[..., Any]:
     return made
 
 
-def _reason(error: Exception, source: Source) -> str:
+def _reason(error: Exception, source: CodeSource) -> str:
     """What code raised, and in which line of it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source.where]
     if isinstance(error, SyntaxError) and error.filename == source.where:
@@ -265,7 +265,7 @@ def _reason(error: Exception, source: Source) -> str:
     return plugins.reason(error) + (f", in line {lines[-1]}" if lines else "")
 
 
-def _remember(source: Source) -> None:
+def _remember(source: CodeSource) -> None:
     _allowed.add(source.key)
     known = _remembered()
     if source.key not in known:

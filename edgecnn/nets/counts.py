@@ -9,21 +9,22 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from edgecnn.nets import anatomy, graph
+from edgecnn.nets.anatomy import Size
 
 
-def parameters_and_macs(net: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """(parameters with batch norm folded, MACs for one picture) of a net for input_shape = (C, H, W).
+def size(net: nn.Module, input_shape: tuple[int, ...]) -> Size:
+    """Return the cost of a net for one image of input_shape = (C, H, W).
 
-    Both count what `edgecnn.nets.anatomy` counts, but for products of two activations, which a graph that anatomy
+    It counts what `edgecnn.nets.anatomy` counts, but for products of two activations, which a graph that anatomy
     cannot follow keeps to itself.
     """
     try:
-        return anatomy.folded_parameters(net), anatomy.macs(net, input_shape)
+        return anatomy.size(net, input_shape)
     except Exception:  # torch.fx meets a `forward` that looks at its input, in many ways
-        return _of_graph(net, input_shape)
+        return _graph_size(net, input_shape)
 
 
-def _of_graph(net: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, int]:
+def _graph_size(net: nn.Module, input_shape: tuple[int, ...]) -> Size:
     exported = graph.export(copy.deepcopy(net).eval(), input_shape)
     parameters, macs = sum(parameter.numel() for parameter in net.parameters()), 0
     for node in graph.layers(exported).values():
@@ -34,7 +35,7 @@ def _of_graph(net: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, int]:
             parameters -= sum(_value(part).numel() for part in norms[0].args[1:3] if isinstance(part, Node))
             has_bias = len(node.args) > 2 and node.args[2] is not None
             parameters += 0 if has_bias else weight.shape[0]
-    return parameters, macs
+    return Size(parameters, macs)
 
 
 def _value(node: object) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where nets train if the recipe does not say: CUDA or MPS if there is one, else the CPU."""
+"""The device that nets are trained on: the recipe's, or else CUDA or MPS if there is one, or else the CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgecnn.errors import EnvironmentUnfit, UsageError
 
 VARIABLE = "EDGECNN_DEVICE"
-"""Environment variable that names another for "auto" than the first there is: cuda, mps or cpu."""
+"""Environment variable that says what "auto" means: cuda, mps or cpu."""
 
 CPU = torch.device("cpu")
 
@@ -20,26 +20,27 @@ Placed = TypeVar("Placed", Tensor, nn.Module)
 
 
 def choose(wanted: str = "auto", *, processes: int = 1, local_processes: int = 1, local_rank: int = 0) -> torch.device:
-    """The device of this process; each of a machine's processes has a CUDA device of its own.
+    """Choose the device of this process.
 
-    MPS is for one process: no back end carries its tensors from one to another.
+    Each process of a machine gets a CUDA device of its own. MPS is for one process only: no back end of
+    torch.distributed exchanges its tensors.
 
     Args:
-        wanted: "cuda", "mps", "cpu", or "auto" for what the variable names, else the first there is.
+        wanted: "cuda", "mps", "cpu", or "auto" for what VARIABLE names, or else the first that is available.
         processes: of the whole training.
-        local_processes: of it on this machine.
-        local_rank: this process's place among those.
+        local_processes: of the training on this machine.
+        local_rank: of this process among them.
 
     Raises:
-        EnvironmentUnfit: a device is named that is not here.
+        EnvironmentUnfit: the device that is named is not available.
         UsageError: there are more processes than CUDA devices.
     """
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available() and processes == 1,
         "cpu": True,
     }
-    known = [name for name, present in there.items() if present]
+    known = [name for name, present in available.items() if present]
     named = f"device = {wanted}" if wanted != "auto" else f"{VARIABLE}={os.environ.get(VARIABLE)}"
     name = wanted if wanted != "auto" else os.environ.get(VARIABLE) or known[0]
     if name not in known:
@@ -56,22 +57,22 @@ def choose(wanted: str = "auto", *, processes: int = 1, local_processes: int = 1
 
 
 def why(wanted: str) -> str:
-    """How `choose` came to its device, in a few words."""
+    """Say in a few words why `choose` takes its device."""
     if wanted != "auto":
         return "asked for"
     return f"{VARIABLE} names it" if os.environ.get(VARIABLE) else "the first there is of cuda, mps and cpu"
 
 
-def put(value: Placed, where: torch.device) -> Placed:
-    """`value` on that device: a tensor that is elsewhere is copied, a net is moved itself."""
-    return value.to(where)
+def move(value: Placed, device: torch.device) -> Placed:
+    """Move a tensor or a net to a device: a tensor on another device is copied, a net is changed in place."""
+    return value.to(device)
 
 
-def of(net: nn.Module) -> torch.device:
-    """Where a net's weights are."""
+def net_device(net: nn.Module) -> torch.device:
+    """Return the device of a net's weights."""
     return next(net.parameters()).device
 
 
-def on_cpu(net: nn.Module) -> nn.Module:
-    """The net if it is on the CPU, else a copy that is."""
-    return net if of(net) == CPU else put(copy.deepcopy(net), CPU)
+def cpu_version(net: nn.Module) -> nn.Module:
+    """Return the net if it is on the CPU, or else a copy of it there."""
+    return net if net_device(net) == CPU else move(copy.deepcopy(net), CPU)

@@ -1,4 +1,4 @@
-"""A net as torch.export sees it: its layers with weights, by the names they have in the net, and which feeds which."""
+"""A net as a graph of torch.export: its weighted layers, by their names in the net, and how they are connected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.fx import GraphModule, Node
 from edgecnn.common.silence import quietly
 
 MOST_AT_ONCE = 4096
-"""Pictures a graph takes in one call at most."""
+"""Largest batch that a graph takes."""
 
 _aten = torch.ops.aten
 WEIGHTED = {_aten.conv2d.default, _aten.convolution.default, _aten.linear.default}
@@ -32,21 +32,21 @@ SCALE_EQUIVARIANT = {
 
 
 @dataclass(frozen=True)
-class Link:
-    """A layer whose every output channel goes to one other layer alone, through nothing but scale-equivariant steps."""
+class Edge:
+    """Two layers with only scale-equivariant operators between them, of which the first feeds only the second."""
 
     source: str
     target: str
     norm: str | None
-    """The batch norm behind `source`, if there is one."""
+    """The batch norm after `source`, if there is one."""
     norm_eps: float
 
 
 def export(net: nn.Module, input_shape: tuple[int, ...]) -> GraphModule:
-    """The net in eval mode as a graph of its own for float32 (N, C, H, W), any N up to MOST_AT_ONCE."""
+    """Export a net in eval mode as a graph of its own, for float32 (N, C, H, W) with any N up to MOST_AT_ONCE."""
     batch = torch.export.Dim("batch", min=1, max=MOST_AT_ONCE)
     with quietly():
-        # A graph shares its weights with the net it was made of, and some are changed later: hence the copy.
+        # A graph shares its weights with the net it is made from, and some are changed later: hence the copy.
         program = torch.export.export(copy.deepcopy(net), (torch.zeros(2, *input_shape),), dynamic_shapes=({0: batch},))
         graph = program.module()
     assert isinstance(graph, GraphModule)
@@ -54,11 +54,11 @@ def export(net: nn.Module, input_shape: tuple[int, ...]) -> GraphModule:
 
 
 def layer_of(node: Node) -> str | None:
-    """The path in the net of the layer a node computes, as in "blocks.0.pointwise.conv"; None if it has no weight."""
+    """Return the path of a node's layer, such as "blocks.0.pointwise.conv"; None if the node has no weight."""
     if node.op != "call_function" or node.target not in WEIGHTED:
         return None
     weight = node.args[1]
-    while isinstance(weight, Node) and weight.op != "get_attr":  # behind an observer, or coded as int8
+    while isinstance(weight, Node) and weight.op != "get_attr":  # behind an observer or a dequantize
         weight = weight.args[0]
     if not isinstance(weight, Node):
         return None
@@ -66,13 +66,13 @@ def layer_of(node: Node) -> str | None:
 
 
 def layers(graph: GraphModule) -> dict[str, Node]:
-    """Every layer with weights by its name, in the order they run."""
-    found = ((layer_of(node), node) for node in graph.graph.nodes)
-    return {name: node for name, node in found if name is not None}
+    """Return the nodes of all layers with weights by the layers' names, in the order they run."""
+    named = ((layer_of(node), node) for node in graph.graph.nodes)
+    return {name: node for name, node in named if name is not None}
 
 
 def bias_of(graph: GraphModule, node: Node) -> Tensor | None:
-    """The bias (C,) of a layer's node; a change of it changes the graph."""
+    """Return the bias (C,) of a layer's node, or None; changing it changes the graph."""
     bias = node.args[2] if len(node.args) > 2 else node.kwargs.get("bias")
     if not isinstance(bias, Node) or bias.op != "get_attr":
         return None
@@ -81,9 +81,9 @@ def bias_of(graph: GraphModule, node: Node) -> Tensor | None:
     return tensor
 
 
-def links(graph: GraphModule) -> list[Link]:
-    """All pairs of layers between which a channel can be scaled up here and down there, in the order they run."""
-    found = []
+def links(graph: GraphModule) -> list[Edge]:
+    """Return all pairs of layers whose channels can be scaled up in one and down in the other, in running order."""
+    pairs = []
     for name, node in layers(graph).items():
         norm, norm_eps = None, 0.0
         step = _only_user(node)
@@ -94,8 +94,8 @@ def links(graph: GraphModule) -> list[Link]:
             step = _only_user(step)
         target = layer_of(step) if step is not None else None
         if target is not None:
-            found.append(Link(name, target, norm, norm_eps))
-    return found
+            pairs.append(Edge(name, target, norm, norm_eps))
+    return pairs
 
 
 def _only_user(node: Node) -> Node | None:

@@ -1,4 +1,4 @@
-"""A net's answers to pictures, without gradients."""
+"""Inference: the logits of a net, without gradients."""
 
 from __future__ import annotations
 
@@ -6,25 +6,35 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgecnn.data import Pictures
+from edgecnn.data import Images
 from edgecnn.nets import device
 
 BATCH = 500
-"""Pictures in one forward pass."""
+"""Images in one forward pass."""
 
 
-def logits(net: nn.Module, pictures: Pictures, mean: float, std: float) -> Tensor:
-    """float32 (N, K) of uint8 (N, H, W, C), in eval mode; on the CPU, wherever the net is."""
+def logits(net: nn.Module, images: Images, mean: float, std: float) -> Tensor:
+    """Compute the logits of images and leave the net in eval mode.
+
+    Args:
+        net: on any device.
+        images: uint8 (N, H, W, C).
+        mean: of the pixels, to normalize them.
+        std: of the pixels, to normalize them.
+
+    Returns:
+        float32 (N, K), on the CPU.
+    """
     net.eval()
-    where, parts = device.of(net), []
+    target, batches = device.net_device(net), []
     with torch.no_grad():
-        for start in range(0, len(pictures), BATCH):
-            pixels = torch.from_numpy(np.array(pictures[start : start + BATCH]))
+        for start in range(0, len(images), BATCH):
+            pixels = torch.from_numpy(np.array(images[start : start + BATCH]))
             inputs = normalised(pixels.to(torch.float32), mean, std)
-            parts.append(device.put(net(device.put(inputs, where)), device.CPU))
-    return torch.cat(parts)
+            batches.append(device.move(net(device.move(inputs, target)), device.CPU))
+    return torch.cat(batches)
 
 
 def normalised(values: Tensor, mean: float, std: float) -> Tensor:
-    """float32 (N, H, W, C) of raw pixels, changed in place -> (N, C, H, W) in channels-last memory."""
+    """Normalize raw pixels, float32 (N, H, W, C), in place; return them as (N, C, H, W) in channels-last memory."""
     return values.sub_(mean).div_(std).permute(0, 3, 1, 2)

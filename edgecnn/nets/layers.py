@@ -1,4 +1,4 @@
-"""The blocks nets are built of. Pictures are (N, C, H, W); every convolution keeps H and W but for its stride."""
+"""The layers and blocks that nets are built of. Every convolution is padded to keep H and W, but for its stride."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from edgecnn.errors import PlanError, nearest
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}
-"""Those an int8 kernel fuses into the convolution before it; "none" leaves a net linear."""
+"""Activations that int8 kernels fuse into the convolution before them; "none" leaves a net linear."""
 
 
 def blur_pool(channels: int) -> nn.Sequential:
-    """Max pool at stride 1, then every second value of what a binomial filter leaves, so that less is aliased.
+    """Return the anti-aliased max pool of Zhang, 2019, ICML, arXiv:1904.11486, with its 3x3 binomial filter.
 
-    The anti-aliased max pool of Zhang, 2019, ICML, arXiv:1904.11486, with its 3x3 filter. The filter is a depthwise
-    convolution that does not learn: one int8 operator, rounded once.
+    It is a max pool with stride 1 and then the filter with stride 2, a depthwise convolution that is not trained: one
+    int8 operator, which rounds once.
     """
     blur = nn.Conv2d(channels, channels, 3, 2, padding=1, groups=channels, bias=False).requires_grad_(False)
     binomial = torch.tensor([0.25, 0.5, 0.25])
@@ -34,34 +34,34 @@ POOLS: dict[str, Callable[[int], nn.Module]] = {
     "average": lambda channels: nn.AvgPool2d(2),
     "blur": blur_pool,
 }
-"""How a picture of so many channels is halved: (N, channels, H, W) -> (N, channels, H // 2, W // 2)."""
+"""Ways to halve height and width, by the number of channels: (N, C, H, W) -> (N, C, H // 2, W // 2)."""
 
 
 EPSILON = 1e-3
-"""Added to a batch norm's variance. A channel that has died is amplified 32 times at the most, where the usual 1e-5
-allows 316: noise that bfloat16 and int8 would carry into the logits."""
+"""Added to the variance in batch norm. A dead channel is amplified at most 32 times; with the usual 1e-5 it would be
+316 times, noise that bfloat16 and int8 carry into the logits."""
 
 
 DEEPEST = 1_000
-"""Layers or blocks in a row."""
+"""Most layers or blocks in a row."""
 
 
-def require_positive(**numbers: float) -> None:
-    """Raise a PlanError that names the first number below 1."""
-    for name, number in numbers.items():
-        if number < 1:
-            raise PlanError(f"[net] {name} = {number} should be at least 1.")
+def require_positive(**options: float) -> None:
+    """Raise PlanError for the first option below 1."""
+    for name, value in options.items():
+        if value < 1:
+            raise PlanError(f"[net] {name} = {value} should be at least 1.")
 
 
-def require_depth(**numbers: int) -> None:
-    """Raise a PlanError that names the first number of layers or blocks above DEEPEST."""
-    for name, number in numbers.items():
-        if number > DEEPEST:
-            raise PlanError(f"[net] {name} = {number} should be at most {DEEPEST:,}.")
+def require_depth(**options: int) -> None:
+    """Raise PlanError for the first number of layers or blocks above DEEPEST."""
+    for name, value in options.items():
+        if value > DEEPEST:
+            raise PlanError(f"[net] {name} = {value} should be at most {DEEPEST:,}.")
 
 
 def activation(name: str) -> nn.Module:
-    """The activation of that name; a PlanError lists the known ones."""
+    """Return the activation of that name. Raises PlanError, with the known names, if there is none."""
     if name not in ACTIVATIONS:
         raise PlanError(f"[net] activation = {name!r} is unknown.", nearest(name, ACTIVATIONS))
     return ACTIVATIONS[name]()
@@ -70,7 +70,7 @@ def activation(name: str) -> nn.Module:
 def conv_bn(
     channels_in: int, channels_out: int, kernel: int, *, stride: int = 1, groups: int = 1, act: nn.Module | None = None
 ) -> nn.Sequential:
-    """Convolution, batch norm, and the activation if one is given: one operator once exported."""
+    """Return a convolution with batch norm and, if there is one, an activation: one operator in an exported file."""
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["conv"] = nn.Conv2d(
         channels_in, channels_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False
@@ -82,9 +82,9 @@ def conv_bn(
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise then pointwise convolution (Howard et al., 2017, MobileNets, arXiv:1704.04861).
+    """A depthwise and a pointwise convolution (Howard et al., 2017, MobileNets, arXiv:1704.04861).
 
-    With `residual` the input is added before the last activation, where the shapes agree.
+    With `residual` the input is added before the last activation, if it has the output's shape.
     """
 
     def __init__(
@@ -110,8 +110,8 @@ class SeparableBlock(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut, y = relu(F(x) + x) (He et al., 2016, CVPR).
 
-    Where the shapes differ the shortcut is a 1x1 convolution with the block's stride. Without `residual` there is no
-    shortcut: the plain net of the same paper.
+    If the shapes differ, the shortcut is a 1x1 convolution with the block's stride. Without `residual` there is no
+    shortcut, as in the plain net of the same paper.
     """
 
     def __init__(self, channels_in: int, channels_out: int, *, stride: int, residual: bool = True) -> None:
@@ -131,7 +131,7 @@ class ResidualBlock(nn.Module):
 
 
 class GlobalHead(nn.Module):
-    """Mean over height and width, dropout while training, then one linear layer to the logits."""
+    """Global average pool, dropout in training, and a linear layer to the logits."""
 
     def __init__(self, channels: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -148,8 +148,8 @@ class GlobalHead(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention over tokens (Vaswani et al., 2017, NeurIPS).
 
-    A head is dim // heads wide; the projections in and out make up for a remainder, so any
-    dim of at least `heads` will do.
+    Each head has dim // heads features. The projections map from and to `dim`, so it need not be divisible by `heads`;
+    it must be at least as large.
     """
 
     def __init__(self, dim: int, heads: int) -> None:
@@ -169,7 +169,7 @@ class Attention(nn.Module):
 
 
 class Normalise(nn.Module):
-    """Raw pixels 0..255 as float -> (x - mean) / std, inside the graph, so that a device feeds bytes."""
+    """Normalize raw pixels, floats in 0..255, to (x - mean) / std, as part of the graph: a device then feeds bytes."""
 
     def __init__(self, mean: float, std: float) -> None:
         super().__init__()
@@ -181,10 +181,10 @@ class Normalise(nn.Module):
 
 
 def initialise(net: nn.Module) -> None:
-    """Weights of convolutions and linear layers from N(0, 2 / fan_in) (He et al., 2015, ICCV), biases 0.
+    """Draw the weights of convolutions and linear layers from N(0, 2 / fan_in) (He et al., 2015, ICCV); biases are 0.
 
-    fan_in of a depthwise 3x3 filter is 9: the inputs one output sums over. Batch norm keeps scale 1 and shift 0; a
-    filter that does not learn stays as it is.
+    The fan_in of a depthwise 3x3 filter is 9, the inputs that an output sums over. Batch norm keeps scale 1 and shift
+    0, and a filter that is not trained stays as it is.
     """
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.requires_grad:
@@ -194,11 +194,11 @@ def initialise(net: nn.Module) -> None:
 
 
 def fold_batch_norms(net: nn.Module) -> nn.Module:
-    """The net, changed in place: every batch norm that follows a convolution is folded into it. It learns no more."""
+    """Fold every batch norm into the convolution before it, in place, and return the net, which can only infer then."""
     net.eval()
     for chain in [module for module in net.modules() if isinstance(module, nn.Sequential)]:
-        for (first, conv), (second, norm) in pairwise(list(chain.named_children())):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(chain.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                chain.set_submodule(first, fuse_conv_bn_eval(conv, norm))
-                chain.set_submodule(second, nn.Identity())
+                chain.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))
+                chain.set_submodule(norm_name, nn.Identity())
     return net

@@ -1,14 +1,13 @@
-"""No convolution reaches the oneDNN kernels that write past their memory.
+"""Keep convolutions away from oneDNN kernels that write past their memory.
 
-With AVX2 and no AVX-512, the backward pass of a 1x1 convolution with a stride, in channels-last memory, overflows the
-heap for few channels in: seen with 1 to 7, strides 2 and 3, PyTorch 2.13.0 and the oneDNN it brings. A filter of one
-pixel with a stride looks at some of the pixels alone, so its gradients are computed on those with stride 1: the same
-sums, by other kernels. Other filters, depthwise and transposed ones and those of 1 and 3 dimensions were tried the same
-way, and none did.
+On CPUs with AVX2 but no AVX-512, the backward pass of a strided 1x1 convolution in channels-last memory overflows the
+heap for few input channels: seen with 1 to 7 channels, strides 2 and 3, PyTorch 2.13.0 and the oneDNN it ships. A 1x1
+filter with a stride reads only some of the pixels, so its gradients are computed on those pixels with stride 1: the
+same sums, by other kernels. Other filters were tried in the same way, depthwise, transposed, 1D and 3D ones among them,
+and none overflowed.
 
-What is replaced is the operator that every backward pass ends in, because a net may come to it by ways that nothing in
-Python sees before: a script, a graph, or a part that is computed once more on the way back. The forward pass is as it
-was, and so is every file.
+The operator itself is replaced, because a net may reach it in ways that no Python code sees: from a script, from a
+graph, or when a checkpointed part is recomputed in the backward pass. The forward pass and all files stay as they are.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
-"""Of (input, weight, bias); None where nobody wants it."""
+"""Gradients of (input, weight, bias); None where it is not asked for."""
 
 KERNEL: Any = torch.library.get_kernel("aten::convolution_backward", "CPU")
-"""torch's own."""
+"""The operator as torch has it."""
 
 
 @functools.cache
 def protect() -> torch.library.Library:
-    """Replace the operator on the CPU, in this process and for good; `edgecnn.nets.build` does, before any net is."""
+    """Replace the operator on the CPU for the rest of this process; `edgecnn.nets.build` calls it before any net."""
     library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]  # torch undoes it when this goes
     library.impl("convolution_backward", _backward, "CPU", with_keyset=True)  # type: ignore[no-untyped-call]
     return library
@@ -50,7 +49,7 @@ def _backward(
     groups: int,
     wanted: Sequence[bool],
 ) -> Gradients:
-    """torch's gradients, computed with stride 1 where the filters are of one pixel; x: (N, C, H, W)."""
+    """Compute torch's gradients for x (N, C, H, W), with stride 1 if the filters are 1x1."""
 
     def gradients(x: Tensor, stride: Sequence[int], padding: Sequence[int]) -> Gradients:
         rest = (dilation, transposed, output_padding, groups, wanted)
@@ -61,10 +60,10 @@ def _backward(
         return gradients(x, stride, padding)
     (down, across), (above, beside) = stride, padding
     padded = F.pad(x, (beside, beside, above, above)) if above or beside else x
-    of_seen, of_weight, of_bias = gradients(padded[..., ::down, ::across], (1, 1), (0, 0))
-    if of_seen is None:
-        return None, of_weight, of_bias
-    of_padded = torch.zeros_like(padded)  # laid out in memory as x is
-    of_padded[..., ::down, ::across] = of_seen
+    grad_read, grad_weight, grad_bias = gradients(padded[..., ::down, ::across], (1, 1), (0, 0))
+    if grad_read is None:
+        return None, grad_weight, grad_bias
+    grad_padded = torch.zeros_like(padded)  # in the memory format of x
+    grad_padded[..., ::down, ::across] = grad_read
     height, width = x.shape[2:]
-    return of_padded[..., above : above + height, beside : beside + width], of_weight, of_bias
+    return grad_padded[..., above : above + height, beside : beside + width], grad_weight, grad_bias

@@ -1,1 +1,1 @@
-"""All that runs on a board, and what it is measured with: NumPy, Pillow and one runtime, never torch."""
+"""Everything that runs on a board; it needs NumPy, Pillow and one runtime, never torch."""

@@ -2,10 +2,10 @@
 
     python3 -I -S -X utf8 agent.py LOCK OWNER
 
-It speaks lines of JSON. First it says {"held": null}, or {"held": who else} and ends. Then each line
-{"argv", "env", "stdin"} is answered by {"returncode", "stdout", "stderr"}. When its standard input
-ends, for whatever reason the link ended, it kills the worker and goes. It is sent alone, so it imports
-the standard library only.
+It speaks lines of JSON. First it prints {"held": null}, or {"held": OWNER} with who else holds the lock, and ends. Then
+it answers each line {"argv", "env", "stdin"} by {"returncode", "stdout", "stderr"}. When its standard input ends, for
+whatever reason the link ended, it kills the worker and ends too. It is sent alone, so it imports the standard library
+only.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from typing import IO, Any
 
 TAKE_OVER_S = 10
 PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal a process gets when its parent dies."""
+"""The option of prctl(2) that sets the signal a process gets when its parent dies."""
 MOST_BYTES = 1 << 30
-"""Of a file that a worker writes, its words among them: they may hold a model, and must not fill the board's disk."""
+"""The largest file that a worker may write, stdout included: it may hold a model, and must not fill the disk."""
 LAST_BYTES = 4096
-"""Of a worker's stderr, its last words."""
+"""How much of the end of a worker's stderr is kept."""
 
 
 def main(lock: str, owner: str) -> int:
-    """Serve until standard input ends. `owner` is JSON: host, user, pid, since and a token."""
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(1))
-    # Held for as long as the process lives.
+    """Serve until standard input ends; `owner` is JSON with host, user, pid, since and token."""
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(1))
+    # The lock is held for as long as the process lives.
     stream = Path(lock).open("a+", encoding="utf-8")  # noqa: SIM115
     holder = acquire(stream, json.loads(owner))
     _say({"held": holder})
@@ -53,10 +53,10 @@ def main(lock: str, owner: str) -> int:
 
 
 def acquire(stream: IO[str], owner: dict[str, Any]) -> dict[str, Any] | None:
-    """Lock the file and write the owner into it; returns who holds it if somebody else does.
+    """Lock the file and write the owner into it; if somebody else holds the lock, return who does.
 
-    The kernel frees the lock when its holder dies, so none is ever stale. An agent of the same owner,
-    left behind by a link that was cut, is told to go.
+    The kernel frees the lock when its holder dies, so it is never stale. An agent of the same owner, left behind by a
+    link that was cut, is told to end.
     """
     end = time.monotonic() + TAKE_OVER_S
     while True:
@@ -77,13 +77,13 @@ def acquire(stream: IO[str], owner: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def work(argv: list[str], env: dict[str, str], stdin: str) -> dict[str, Any] | None:
-    """Run one worker to its end; None when standard input ended first, and with it the worker."""
+    """Run one worker to its end; None if standard input ended first, which ends the worker too."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(stdin.encode())
-        given.seek(0)
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        source.write(stdin.encode())
+        source.seek(0)
         worker = subprocess.Popen(
-            argv, env=clean | env, stdin=given, stdout=out, stderr=err, start_new_session=True, preexec_fn=_expendable
+            argv, env=clean | env, stdin=source, stdout=out, stderr=err, start_new_session=True, preexec_fn=_expendable
         )
         try:
             ended = os.pidfd_open(worker.pid)
@@ -97,7 +97,7 @@ def work(argv: list[str], env: dict[str, str], stdin: str) -> dict[str, Any] | N
             _kill_group(worker.pid)
             returncode = worker.wait()
         if out.seek(0, os.SEEK_END) >= MOST_BYTES:
-            out.truncate(0)  # no answer is cut off by that
+            out.truncate(0)  # no answer is that long
         out.seek(0)
         err.seek(max(0, err.seek(0, os.SEEK_END) - LAST_BYTES))
         return {
@@ -108,7 +108,7 @@ def work(argv: list[str], env: dict[str, str], stdin: str) -> dict[str, Any] | N
 
 
 def _expendable() -> None:
-    """In the worker: die with the agent, fill no disk, and be the first to go when memory runs out."""
+    """Set up the worker's process to die with the agent, to fill no disk, and to be killed first without memory."""
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES if hard < 0 else min(MOST_BYTES, hard), hard))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -122,10 +122,11 @@ def _kill_group(pid: int) -> None:
 
 
 def _holder(stream: IO[str]) -> dict[str, Any]:
+    """Read who holds the lock; empty if the holder has not written yet."""
     stream.seek(0)
     try:
         holder = json.loads(stream.read())
-    except ValueError:  # it has the lock and has not written yet
+    except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
 
@@ -139,7 +140,7 @@ def _say(answer: dict[str, Any]) -> None:
     try:
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody is there to hear it
+    except BrokenPipeError:  # nobody reads it any more
         sys.exit(1)
 
 

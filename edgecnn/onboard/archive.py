@@ -1,14 +1,13 @@
-"""What runs on a board, as one file each: zipapps of the floors that need no torch, for NumPy and one runtime.
+"""The programs that are sent to a board, each as one file that needs NumPy, Pillow and one runtime.
 
-The worker measures; the runner, `edgecnn.pyz`, is what a bundle brings its model with.
-What goes into each is found out from its imports.
+The worker measures. The runner, `edgecnn.pyz`, runs the model of a bundle. Each archive holds the modules that its
+entry imports, which are found by reading the sources.
 """
 
 from __future__ import annotations
 
 import ast
 import io
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ PACKAGE = Path(__file__).parents[1]
 ENTRIES = ("edgecnn.onboard.worker",)
 RUNNER_ENTRIES = ("edgecnn.onboard.runner.cli", "edgecnn.common.utf8")
 PLUGINS = "edgecnn.onboard.runtimes"
-"""Found by file name, so no import leads to them: carried whole."""
+"""The folder of the runtimes, which goes in whole: they are found by file name, so no import leads to them."""
 
 MAIN = """import sys
 
@@ -38,49 +37,86 @@ if sys.version_info < (3, 11):
 
 from pathlib import Path
 
-from edgecnn import utf8
+from edgecnn.common import utf8
 from edgecnn.onboard.runner.cli import main
 
 utf8.insist()
-# The folder this release is in, though a link may have led here and change while we run.
+# The folder of this release: a link may have led here, and may change while this runs.
 sys.exit(main(Path(__file__).parent.resolve().parent))
 """
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+PROGRAM = """import sys, types
+
+def load(name, source):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(source, name, "exec"), module.__dict__)
+
+sources = {sources!r}
+for name in sources:
+    package = name.rpartition(".")[0]
+    while package and package not in sys.modules:
+        load(package, "")
+        package = package.rpartition(".")[0]
+    load(name, sources[name])
+sys.exit(sys.modules[{module!r}].main(*sys.argv[1:]))
+"""
+"""The program of `program`, where each source comes after those that it imports."""
 
 
-def archive() -> bytes:
-    """The worker. The same sources give the same bytes, so a board can keep it by its digest."""
+def worker() -> bytes:
+    """Pack the worker; the same sources give the same bytes, so a board can keep it by its digest."""
     return _zipapp(ENTRIES, MAIN)
 
 
 def runner() -> bytes:
-    """The runner; the same sources give the same bytes."""
+    """Pack the runner; the same sources give the same bytes."""
     return _zipapp(RUNNER_ENTRIES, RUNNER_MAIN)
 
 
-def write(path: Path) -> None:
-    """Write the worker to `path`, atomically. Raises OutputError."""
-    files.write_bytes(path, archive())
+def write_worker(path: Path) -> None:
+    """Write the worker's archive, atomically. Raises OutputError."""
+    files.write_bytes(path, worker())
+
+
+def program(module: str) -> bytes:
+    """Put a module with a `main` and all modules of ours that it imports into the text of one program.
+
+    The program is for `python3 -`, which reads it from standard input, so nothing is written to the board's disk. The
+    modules need the standard library only; the packages that they lie in are empty there.
+    """
+    sources: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        """Add a module after all that it imports."""
+        path = _source(name)
+        if path is None or path.name == "__init__.py" or name in sources:
+            return
+        for imported in _imports(path):
+            add(imported)
+        sources[name] = path.read_text(encoding="utf-8")
+
+    add(module)
+    return PROGRAM.format(sources=sources, module=module).encode()
 
 
 def closure(entries: Sequence[str]) -> dict[str, Path]:
-    """The modules of this package that `entries` import, inside functions too, and all plug-ins: {name: file}."""
+    """Find the modules of this package that `entries` import, inside functions too, and all runtimes: {name: file}."""
     plugins = [f"{PLUGINS}.{path.stem}" for path in Path(__file__).with_name("runtimes").glob("*.py")]
-    found: dict[str, Path] = {}
+    modules: dict[str, Path] = {}
     waiting = [*entries, *plugins]
     while waiting:
         name = waiting.pop()
         path = _source(name)
-        if path is None or name in found:
+        if path is None or name in modules:
             continue
-        found[name] = path
+        modules[name] = path
         waiting += [*_imports(path), name.rpartition(".")[0]]
-    return found
+    return modules
 
 
 def _source(name: str) -> Path | None:
-    """The file of one of our modules; None for other names."""
+    """Return the file of a module of this package; None for another name."""
     root, *parts = name.split(".")
     if root != "edgecnn":
         return None
@@ -90,7 +126,7 @@ def _source(name: str) -> Path | None:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """The names a module imports, but for those that only a type checker needs."""
+    """Yield the names that a module imports, without those that only a type checker needs."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tests = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
     unseen = {
@@ -111,13 +147,10 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _zipapp(entries: Sequence[str], main: str) -> bytes:
+    """Pack the closure of `entries` with `main` as its `__main__.py`."""
     texts = {"__main__.py": main} | {
         f"edgecnn/{path.relative_to(PACKAGE)}": path.read_text(encoding="utf-8") for path in closure(entries).values()
     }
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, text in sorted(texts.items()):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            bundle.writestr(entry, text)
+    files.reproducible_zip(stream, [(name, text.encode()) for name, text in sorted(texts.items())])
     return stream.getvalue()

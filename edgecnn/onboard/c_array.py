@@ -1,7 +1,7 @@
-"""A model as a C array: the header a microcontroller's program includes, written and read back.
+"""A model as a C array: the header that a microcontroller's program includes, written and read back.
 
-The array is aligned and constant, so that it stays in flash; its length, the tensor arena it needs and the labels
-stand beside it. What it is, is said in the comment above. C11 and C++11 compile it.
+The array is aligned and constant, so that it stays in flash. Its length, the tensor arena that the model needs and the
+labels stand beside it, and the comment above says what it is. C11 and C++11 compile it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from edgecnn.errors import ModelFileError
 
 ALIGNMENT = 16
-"""Of the flatbuffer and of the tensor arena, in bytes: what TensorFlow Lite for Microcontrollers asks for."""
+"""The alignment in bytes that TensorFlow Lite for Microcontrollers asks for, of the flatbuffer and of the arena."""
 BYTES_PER_LINE = 16
 DECLARATION = re.compile(r"^\w+_ALIGNED static const unsigned char (\w+)\[\] = \{\n(.*?)^\};", re.M | re.S)
 LABELS = re.compile(r"^static const char \*const \w+_labels\[\] = \{\n(.*?)^\};", re.M | re.S)
@@ -24,24 +24,24 @@ LABELS = re.compile(r"^static const char \*const \w+_labels\[\] = \{\n(.*?)^\};"
 
 @dataclass(frozen=True, kw_only=True)
 class CArray:
-    """What such a header holds."""
+    """The contents of a header."""
 
     name: str
-    """Of the array, a C identifier."""
+    """The array's name, a C identifier."""
     data: bytes
     arena_bytes: int
-    """Least tensor arena, aligned to ALIGNMENT."""
+    """The smallest tensor arena in which the model runs, a multiple of ALIGNMENT."""
     labels: tuple[str, ...]
 
 
 def identifier(name: str) -> str:
-    """A name as C takes it: "dscnn-digits-int8" -> "dscnn_digits_int8"."""
+    """Turn a name into a C identifier: "dscnn-digits-int8" -> "dscnn_digits_int8"."""
     word = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return word if word[:1].isalpha() else f"model_{word}"
 
 
 def write(array: CArray, card: Sequence[str]) -> str:
-    """The header's text; `card` are the lines of its comment."""
+    """Return the text of a header; `card` has the lines of its comment."""
     name, upper = array.name, array.name.upper()
     comment = "\n".join(" * " + " ".join(line.splitlines()) for line in card).replace("*/", "* /")
     rows = [array.data[i : i + BYTES_PER_LINE] for i in range(0, len(array.data), BYTES_PER_LINE)]
@@ -77,28 +77,28 @@ enum {{
 
 
 def read(path: Path) -> CArray:
-    """What a header that `write` wrote holds. Raises ModelFileError for anything else, or if a byte has changed."""
+    """Read a header that `write` wrote. Raises ModelFileError for anything else, or if a byte has changed."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFileError(f"{path} is not a readable C array: it is no text.") from error
-    found, labels = DECLARATION.search(text), LABELS.search(text)
+    declaration, labels = DECLARATION.search(text), LABELS.search(text)
     stated = re.search(r"sha256 of the array: ([0-9a-f]{64})$", text, re.M)
     arena = re.search(r"^    \w+_arena_bytes = (\d{1,12}),$", text, re.M)
-    if found is None or stated is None or arena is None:
+    if declaration is None or stated is None or arena is None:
         raise ModelFileError(f"{path} is not a readable C array: it was not written by this tool.", "export it again")
     try:
-        data = bytes(int(word, 16) for word in found[2].replace(",", " ").split())
+        data = bytes(int(word, 16) for word in declaration[2].replace(",", " ").split())
         quoted = labels[1].splitlines() if labels else []
         lines = [ast.literal_eval("b" + line.strip().rstrip(",")).decode() for line in quoted]
     except (ValueError, SyntaxError) as error:
         raise ModelFileError(f"{path} is not a readable C array: {error}.", "export it again") from error
     if hashlib.sha256(data).hexdigest() != stated[1]:
         raise ModelFileError(f"{path} is not a readable C array: its bytes have changed.", "export it again")
-    return CArray(name=found[1], data=data, arena_bytes=int(arena[1]), labels=tuple(lines))
+    return CArray(name=declaration[1], data=data, arena_bytes=int(arena[1]), labels=tuple(lines))
 
 
 def _quoted(text: str) -> str:
-    """A C string, which Python's bytes literals can be read from too: what is not plain ASCII in octal."""
+    """Write a C string that is a literal of Python's bytes too: what is not plain ASCII stands in octal."""
     plain = "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
     return f'"{plain}"'

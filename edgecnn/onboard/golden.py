@@ -1,4 +1,4 @@
-"""Golden vectors: a few pictures, and the exact output tensor that a model file gave for each where it was made."""
+"""Golden vectors: a few images, and the exact output tensor that a model file gave for each where it was made."""
 
 from __future__ import annotations
 
@@ -17,27 +17,39 @@ FILE = "golden.npz"
 IMAGES = "images"
 
 
-def read(source: Path | bytes, key: str, one: Artifact) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
-    """(pictures, outputs): uint8 (N, H, W, C), and what stands under `key`, (N, ...), for that file.
+def read(source: Path | bytes, key: str, artifact: Artifact) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
+    """Read the golden vectors of a model file.
 
-    Raises Unreadable, Missing for no file; also for pictures that the file does not take, and outputs that are not its.
+    Args:
+        source: An .npz file, or its bytes.
+        key: The name of the array with the outputs.
+        artifact: The model file.
+
+    Returns:
+        (images, outputs): uint8 (N, H, W, C), and the output tensors (N, ...).
+
+    Raises:
+        Missing: There is no such file.
+        Unreadable: The file is damaged, or its images or outputs are not those of this model file.
     """
-    held = arrays.read(source, (IMAGES, key))
-    images, outputs = held[IMAGES], held[key]
-    _require_pictures(images, one)
-    wanted = np.dtype(one.description.output.dtype)
-    per_picture = values_per_picture(one.description.output)
+    stored = arrays.read(source, (IMAGES, key))
+    images, outputs = stored[IMAGES], stored[key]
+    _require_images(images, artifact)
+    wanted = np.dtype(artifact.description.output.dtype)
+    per_picture = values_per_picture(artifact.description.output)
     if len(outputs.shape) < 1 or len(outputs) != len(images):
         raise Unreadable(f"it holds outputs of shape {outputs.shape} for {len(images)} pictures")
     if outputs.dtype != wanted or outputs.size != len(images) * per_picture:
         raise Unreadable(
-            f"its outputs are {outputs.dtype} {outputs.shape}, and {one.name} puts out {per_picture} {wanted} a picture"
+            f"its outputs are {outputs.dtype} {outputs.shape}, "
+            f"and {artifact.name} puts out {per_picture} {wanted} a picture"
         )
     return images, outputs
 
 
-def _require_pictures(images: npt.NDArray[Any], one: Artifact) -> None:
-    spec = one.description.input
+def _require_images(images: npt.NDArray[Any], artifact: Artifact) -> None:
+    """Raise Unreadable if the model file does not take these images."""
+    spec = artifact.description.input
     values = math.prod(spec.shape[1:])
     if images.dtype != np.uint8 or images.ndim < 2 or not len(images):
         raise Unreadable(f"its pictures are {images.dtype} {images.shape}")
@@ -45,4 +57,4 @@ def _require_pictures(images: npt.NDArray[Any], one: Artifact) -> None:
         return
     if images.size != len(images) * values:
         shape = " x ".join(map(str, images.shape[1:]))
-        raise Unreadable(f"its pictures are {shape}, and {one.name} takes {' x '.join(map(str, spec.shape[1:]))}")
+        raise Unreadable(f"its pictures are {shape}, and {artifact.name} takes {' x '.join(map(str, spec.shape[1:]))}")

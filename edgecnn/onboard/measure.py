@@ -1,16 +1,16 @@
-"""What a worker does in its process: time a file, score it, or time an application's whole way.
+"""What a worker does in its process: time a model file, score it, or time a whole application around it.
 
-Everything here runs on a board: NumPy and one runtime, Pillow for pictures, nothing else.
+Everything here runs on a board and needs NumPy, one runtime, and Pillow for encoded images.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,118 +19,37 @@ import numpy.typing as npt
 
 from edgecnn.common import arrays
 from edgecnn.errors import DataError, ModelFileError
-from edgecnn.onboard import counters, runtimes
-from edgecnn.onboard import operator_cost as steps
-from edgecnn.onboard import preprocessing as pictures
+from edgecnn.onboard import counters, operator_cost, preprocessing, runtimes, tensors
+from edgecnn.onboard.job import Counting, EncodedImages, Job, LabelledSet, Outcome, Timing
 from edgecnn.onboard.opening import in_time
-from edgecnn.onboard.operator_cost import Lowered, Lowering, Prefixes, Steps
 from edgecnn.onboard.runtimes import Runtime, Session
-from edgecnn.records import artifact, environment
-from edgecnn.records.artifact import INTEGERS, Artifact, Preprocessing, TensorSpec
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Window
+from edgecnn.onboard.tensors import INTEGERS
+from edgecnn.records import environment
+from edgecnn.records.artifact import Preprocessing, TensorSpec
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Window
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 MOST_RUNS = 2_000
-"""A window that has its `num_runs` ends here even when its seconds are not up: six of them have 120 runs beyond p99."""
+"""A window that has its `num_runs` ends here though its seconds are not up: six windows have 120 runs beyond p99."""
 
 WARM_UP_COUNTS = 2
 
 SLOWER = 10
-"""How many times slower than a computer a board, or an emulated one, may be."""
+"""How many times slower than a desktop computer a board, real or emulated, may be."""
 
 ENCODE_AT_ONCE = 256
-"""Pictures converted to the input's type together, so that NumPy's cost a call is shared."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """How long to time: at least `num_runs` runs, then until `min_secs` seconds or MOST_RUNS runs are reached."""
-
-    warmup_runs: int
-    num_runs: int
-    min_secs: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counting:
-    """How often to count, and over how many instructions at least: over as many inferences in a row as that takes."""
-
-    num_counts: int
-    least_instructions: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledSet:
-    """Labelled pictures in two .npy files: uint8 (N, H, W, C) and int64 (N,)."""
-
-    images: str
-    labels: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Encoded pictures, every file of a folder, and how long to time them."""
-
-    folder: str
-    kind: str
-    """What they are, for the report."""
-    timing: Timing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One model file on one runtime in one process, and what to do there: one or more of the parts below."""
-
-    model: str
-    input: TensorSpec
-    output: TensorSpec
-    preprocessing: Preprocessing
-    runtime: str
-    num_threads: int
-    window: Timing | None = None
-    count: Counting | None = None
-    accuracy: LabelledSet | None = None
-    replay: str | None = None
-    """Pictures to give the raw outputs of: a .npy file, uint8 (N, H, W, C)."""
-    end_to_end: Pictures | None = None
-    lower: Lowering | None = None
-    prefixes: Prefixes | None = None
-
-
-def job_of(file: Artifact, runtime: str, num_threads: int = 1) -> Job:
-    """A job for a file as its card or the file itself describes it, without its parts."""
-    return Job(
-        model=str(file.path.absolute()),  # not where a link leads: its further files lie beside the link
-        input=file.description.input,
-        output=file.description.output,
-        preprocessing=file.preprocessing,
-        runtime=runtime,
-        num_threads=num_threads,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What the job's parts measured."""
-
-    window: Window | None = None
-    count: Count | None = None
-    """None also where the kernel lets nobody count."""
-    accuracy: Accuracy | None = None
-    replay: tuple[tuple[float, ...], ...] = ()
-    """Raw outputs (N, K) of the pictures to replay; JSON holds a float32 and an int8 exactly."""
-    end_to_end: EndToEnd | None = None
-    lowered: Lowered | None = None
-    steps: Steps | None = None
-    """None also where instructions were asked for and the kernel lets nobody count."""
+"""Images that are converted to the input's type together, so that they share NumPy's cost of a call."""
 
 
 def run(job: Job) -> Outcome:
-    """Do the job here. Raises ModelFileError, MissingPackage or DataError.
+    """Do a job in this process. A window, or else a count, comes first, for it reads the memory of a fresh process.
 
-    A window, or else a count, comes first: it reads memory, so it must find a fresh process.
+    Raises:
+        ModelFileError: The runtime refuses the file, or cannot run it.
+        MissingPackage: The runtime is not installed.
+        DataError: There are no images to time.
     """
     return Outcome(
         window=window(job, job.window) if job.window else None,
@@ -138,16 +57,16 @@ def run(job: Job) -> Outcome:
         accuracy=accuracy(job, job.accuracy) if job.accuracy else None,
         replay=replay(job, job.replay) if job.replay else (),
         end_to_end=end_to_end(job, job.end_to_end) if job.end_to_end else None,
-        lowered=_on_random_input(job, steps.lower, job.lower) if job.lower else None,
-        steps=_on_random_input(job, steps.measure, job.prefixes) if job.prefixes else None,
+        lowered=_on_random_input(job, operator_cost.lower, job.lower) if job.lower else None,
+        steps=_on_random_input(job, operator_cost.measure, job.prefixes) if job.prefixes else None,
     )
 
 
 def window(job: Job, timing: Timing) -> Window:
-    """Load, run first, warm up, then time `Session.invoke` alone, garbage collection off.
+    """Load the file, run it once, warm up, then time `Session.invoke` alone without garbage collection.
 
-    The input is in place and the output is left where it is: what is timed is the graph, plus about
-    a microsecond of the Python call. `end_to_end` times the rest.
+    The input is in place and the output stays where it is: what is timed is the graph, and about a microsecond of the
+    call from Python. `end_to_end` times the rest.
     """
     runtime = runtimes.get(job.runtime)
     _, import_ms = _timed(runtime.import_engine)
@@ -157,7 +76,7 @@ def window(job: Job, timing: Timing) -> Window:
     baseline_rss_bytes = environment.rss_bytes()
 
     def ready() -> Session:
-        session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
+        session = runtime.open_session(Path(job.model), job.num_threads, output=job.output.name)
         session.load(x)  # a file whose input has open sizes gets its memory here
         return session
 
@@ -189,10 +108,13 @@ def window(job: Job, timing: Timing) -> Window:
 
 
 def count(job: Job, counting: Counting) -> Count | None:
-    """Load, run first, warm up, then count the instructions of `Session.invoke` alone; None without a counter.
+    """Load the file, run it once, warm up, then count the instructions of `Session.invoke` alone.
 
-    What the counting itself costs, some thousand instructions of Python's, is counted on an empty call
-    and taken off; it varies by a hundred, which a small net's count would show, hence several in a row.
+    The counting itself costs some thousand instructions of Python, which are counted on an empty call and subtracted.
+    They vary by a hundred, which a small net's count would show, so several inferences are counted in a row.
+
+    Returns:
+        The counts, or None where the kernel lets nobody count.
     """
     runtime = runtimes.get(job.runtime)
     runtime.import_engine()
@@ -205,7 +127,7 @@ def count(job: Job, counting: Counting) -> Count | None:
         return None
     with counter:
         with in_time(Path(job.model), SLOWER):
-            session = runtime.open(Path(job.model), job.num_threads, output=job.output.name)
+            session = runtime.open_session(Path(job.model), job.num_threads, output=job.output.name)
             session.load(x)
             session.invoke()
         runs = math.ceil(counting.least_instructions / counter.count(session.invoke))
@@ -220,24 +142,24 @@ def count(job: Job, counting: Counting) -> Count | None:
         finally:
             gc.enable()
     return Count(
-        instructions=tuple(round((number - empty) / runs) for number in counts),
+        instructions=tuple(round((total - empty) / runs) for total in counts),
         baseline_rss_bytes=baseline_rss_bytes,
         peak_rss_bytes=environment.peak_rss_bytes(),
     )
 
 
 def accuracy(job: Job, test: LabelledSet) -> Accuracy:
-    """Top-1 on the whole test set at batch 1, and the digest of every raw output."""
+    """Score the whole test set, one image at a time: top-1, and a digest of all raw outputs."""
     images = arrays.one(Path(test.images), in_memory=False)  # (N, H, W, C)
     labels = arrays.one(Path(test.labels))  # (N,)
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
+    session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
     digest, answers = hashlib.sha256(), []
     start = time.perf_counter()
     for first in range(0, len(images), ENCODE_AT_ONCE):
-        encoded = artifact.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
+        encoded = tensors.encode(np.asarray(images[first : first + ENCODE_AT_ONCE]), job.input, job.preprocessing)
         outputs = _of_one_shape(_answers(session, encoded, job), job)
         digest.update(np.ascontiguousarray(outputs).tobytes())
-        answers.append(artifact.decode(outputs, job.output).argmax(axis=1))
+        answers.append(tensors.decode(outputs, job.output).argmax(axis=1))
     predicted = np.concatenate(answers)
     return Accuracy(
         correct=int((predicted == labels).sum()),
@@ -249,33 +171,34 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 
 
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
-    """The raw output (K) of every picture of a .npy file, as numbers."""
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
-    encoded = artifact.encode(arrays.one(Path(images)), job.input, job.preprocessing)
+    """Return the raw output (K) of every image of a .npy file, as numbers."""
+    session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
+    encoded = tensors.encode(arrays.one(Path(images)), job.input, job.preprocessing)
     outputs = _of_one_shape(_answers(session, encoded, job), job)
     return tuple(tuple(row.tolist()) for row in outputs.reshape(len(encoded), -1))
 
 
 def _answers(session: Session, encoded: npt.NDArray[Any], job: Job) -> list[npt.NDArray[Any]]:
-    """The raw output of every picture of (N, ...); the first in a time that an endless one does not keep."""
+    """Run every image of (N, ...); the first has a time limit, which ends a model that never answers."""
+    outputs = runtimes.run_each(session, encoded)
     with in_time(Path(job.model), SLOWER):
-        first = [session(encoded[:1])] if len(encoded) else []
-    return [*first, *(session(encoded[i : i + 1]) for i in range(1, len(encoded)))]
+        first = list(itertools.islice(outputs, 1))
+    return [*first, *outputs]
 
 
-def end_to_end(job: Job, task: Pictures) -> EndToEnd:
-    """Time decode, resize, encode, run and argmax, the encoded bytes in memory."""
+def end_to_end(job: Job, task: EncodedImages) -> EndToEnd:
+    """Time the way of an image from its bytes in memory: decode, resize, encode, run and argmax."""
     encoded = [path.read_bytes() for path in sorted(Path(task.folder).iterdir())]
     if not encoded:
         raise DataError(f"There are no pictures in {task.folder}.")
     size = {name: getattr(job.preprocessing, name) for name in ("height", "width", "channels")}
-    session = runtimes.get(job.runtime).open(Path(job.model), job.num_threads, output=job.output.name)
+    session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
 
     def classify(picture: bytes) -> tuple[int, int]:
         start = time.perf_counter_ns()
-        pixels = pictures.decode(picture, **size)  # (H, W, C)
+        pixels = preprocessing.decode(picture, **size)  # (H, W, C)
         decoded = time.perf_counter_ns()
-        artifact.decode(session(artifact.encode(pixels[None], job.input, job.preprocessing)), job.output).argmax()
+        tensors.decode(session(tensors.encode(pixels[None], job.input, job.preprocessing)), job.output).argmax()
         return time.perf_counter_ns() - start, decoded - start
 
     for i in range(task.timing.warmup_runs):
@@ -297,9 +220,10 @@ def end_to_end(job: Job, task: Pictures) -> EndToEnd:
 
 
 def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[Any]:
-    """Random pixels as the input tensor takes them; the same ones every time.
+    """Make random pixels as the input tensor takes them, the same ones every time.
 
-    Of a type that takes no bytes, random values that are valid for any use: zeros and ones where they may be places.
+    A tensor that holds no pixels gets random values that are valid for any use: zeros and ones where they may be
+    indices.
     """
     shape = list(spec.shape)
     if spec.dtype in ("bool", *INTEGERS) and spec.scale is None:
@@ -310,11 +234,11 @@ def random_input(spec: TensorSpec, preprocessing: Preprocessing) -> npt.NDArray[
     if spec.layout == "NCHW":
         shape = [shape[0], *shape[2:], shape[1]]
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return artifact.encode(images, spec, preprocessing)
+    return tensors.encode(images, spec, preprocessing)
 
 
 def _of_one_shape(outputs: Sequence[npt.NDArray[Any]], job: Job) -> npt.NDArray[Any]:
-    """The outputs of several pictures, (N, ...). Raises ModelFileError if their sizes differ."""
+    """Stack the outputs of several images to (N, ...). Raises ModelFileError if their sizes differ."""
     counts = sorted({output.size for output in outputs})
     if len(counts) > 1:
         name = Path(job.model).name
@@ -325,13 +249,13 @@ def _of_one_shape(outputs: Sequence[npt.NDArray[Any]], job: Job) -> npt.NDArray[
 
 
 def _on_random_input(job: Job, part: Callable[[Runtime, Path, T, int, npt.NDArray[Any]], U], task: T) -> U:
-    """One of `edgecnn.onboard.operator_cost`, on the job's file and a random input."""
+    """Call a function of `operator_cost` with the job's file and a random input."""
     x = random_input(job.input, job.preprocessing)
     return part(runtimes.get(job.runtime), Path(job.model), task, job.num_threads, x)
 
 
 def _time_steadily(session: Session, timing: Timing) -> list[int]:
-    """Nanoseconds of each `invoke`, in order."""
+    """Time each `invoke` in nanoseconds."""
     invoke, clock = session.invoke, time.perf_counter_ns
     times_ns: list[int] = []
     start = clock()
@@ -344,14 +268,14 @@ def _time_steadily(session: Session, timing: Timing) -> list[int]:
 
 
 class _Idle:
-    """What an empty call costs, so does the counting."""
+    """A session that does nothing: what its call costs is the cost of counting."""
 
     def invoke(self) -> None:
         pass
 
 
 def _timed(step: Any) -> tuple[Any, float]:
-    """(what `step` returns, milliseconds it took)."""
+    """Call `step`; returns (its result, the milliseconds it took)."""
     start = time.perf_counter_ns()
     value = step()
     return value, (time.perf_counter_ns() - start) / 1e6

@@ -1,7 +1,8 @@
-"""Model files are foreign: while one is read or run its name stands where a supervisor sees it, within bounds.
+"""Bounds for model files, which are foreign: while one is read or run, memory and time are limited.
 
-Memory is bounded beyond what the process has, on Linux, where the kernel counts that (RLIMIT_DATA). CPU time is bounded
-for each reading and each inference: beyond it the kernel ends the process by SIGPROF (setitimer(2)).
+Its name also stands where a supervisor sees it. Memory is limited beyond what the process has already, on Linux, where
+the kernel counts it (RLIMIT_DATA). CPU time is limited for each reading and each inference: the kernel ends a process
+that takes more by SIGPROF (setitimer(2)).
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from edgecnn.records import model_files
 
 LEAST_BYTES = 700_000_000
 BYTES_PER_BYTE = 16
-"""Of a model file: engines hold weights as they are, unpacked and as they run, and exporters check all of that."""
+"""Memory for each byte of a file: engines hold weights as stored, unpacked and as they run; exporters check all."""
 MOST_OF_MEMORY = 0.75
-"""Of what the machine has, which on a small board is less."""
+"""The share of the machine's memory that is never exceeded; on a small board it is the lower bound."""
 VARIABLE = "EDGECNN_MODEL_MEMORY_MB"
 RAISE = f"if you trust the file, set {VARIABLE} to the megabytes it may take"
 SECONDS_VARIABLE = "EDGECNN_MODEL_SECONDS"
@@ -33,16 +34,19 @@ STATM = "/proc/self/statm"
 DATA_FIELD = 5
 
 _seen: mmap.mmap | None = None
-"""Shared with the supervisor: the name of the file that is open, behind its length; None without a supervisor."""
+"""Memory shared with the supervisor: the length of the open file's name, then the name; None without a supervisor."""
 _is_open = False
 
 
 @contextlib.contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """Inside, `path` is read or run. Raises EnvironmentUnfit for memory beyond its bound.
+    """Bound what reading or running a model file inside the block may take.
 
-    Inside another opening it is a part of that file, which keeps its name and its bounds. They are the process's, so
-    the main thread alone sets them.
+    Inside another opening the file is part of the outer one, which keeps its name and its bounds. The bounds are those
+    of the process, so only the main thread sets them.
+
+    Raises:
+        EnvironmentUnfit: The file takes more memory than it may.
     """
     global _is_open
     is_outer = _seen is not None and not _is_open and threading.current_thread() is threading.main_thread()
@@ -62,7 +66,7 @@ def opening(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """The same for a parser, which over a damaged file raises anything: it becomes a ModelFileError."""
+    """Bound a parser as `opening` does; whatever it raises over a damaged file becomes a ModelFileError."""
     try:
         with opening(path):
             yield
@@ -74,25 +78,25 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def be_watched(seen: mmap.mmap) -> None:
-    """From now on this process tells what it opens, and bounds each opening."""
+    """Let this process tell a supervisor what it opens from now on, and bound each opening."""
     global _seen
     _seen = seen
 
 
 def told(seen: mmap.mmap) -> str | None:
-    """The file that a process had open when it ended."""
+    """Return the model file that a process had open when it ended, if any."""
     length = int.from_bytes(seen[:2], "little")
     return os.fsdecode(seen[2 : 2 + length]) if length else None
 
 
 def bound_for_life(path: Path, further_bytes: int = 0) -> None:
-    """Bound this process for good: it opens this one file."""
+    """Bound the memory of this process for good, as it opens this one file only."""
     _bound(allowance_bytes(path) + further_bytes)
 
 
 @contextlib.contextmanager
 def in_time(path: Path, times: int = 1) -> Iterator[None]:
-    """Inside, a process that has taken `times` the CPU time that a file of its size may is ended by SIGPROF."""
+    """Have the kernel end the process, by SIGPROF, if the block takes `times` the CPU time that the file may take."""
     signal.setitimer(signal.ITIMER_PROF, times * allowance_seconds(path))
     try:
         yield
@@ -102,13 +106,13 @@ def in_time(path: Path, times: int = 1) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=64)
 def allowance_seconds(path: Path) -> int:
-    """What reading a model, or running it once, may take. Raises UsageError for no number in SECONDS_VARIABLE."""
+    """Return the CPU time for reading a model or running it once; UsageError if SECONDS_VARIABLE is no number."""
     return _stated(SECONDS_VARIABLE, "seconds") or LEAST_SECONDS + _size(path) // BYTES_PER_SECOND
 
 
 @functools.lru_cache(maxsize=64)
 def allowance_bytes(path: Path) -> int:
-    """What opening a model may take beyond what the process has. Raises UsageError for no number in VARIABLE."""
+    """Return the memory for a model beyond what the process has; UsageError if VARIABLE is no number."""
     if stated := _stated(VARIABLE, "megabytes"):
         return stated * 1_000_000
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -149,12 +153,12 @@ def _leave(before: tuple[int, int] | None) -> None:
 
 
 def _bound(further_bytes: int) -> tuple[int, int] | None:
-    """Set the bound; returns the one before, None where the kernel does not tell what a process has."""
-    held = _data_bytes()
-    if held is None:
+    """Bound memory; returns the bound before, None where the kernel does not tell what a process has."""
+    data_bytes = _data_bytes()
+    if data_bytes is None:
         return None
     soft, hard = before = resource.getrlimit(resource.RLIMIT_DATA)
-    limits = [limit for limit in (soft, hard, held + further_bytes) if limit != resource.RLIM_INFINITY]
+    limits = [limit for limit in (soft, hard, data_bytes + further_bytes) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
     return before
 
@@ -166,7 +170,7 @@ def _data_bytes() -> int | None:
 
 @functools.cache
 def _statm(_pid: int) -> int | None:
-    """It stays open: bounds are set around every single inference."""
+    """Open statm once for each process, for bounds are set around every single inference."""
     try:
         return os.open(STATM, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

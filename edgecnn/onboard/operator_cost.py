@@ -1,8 +1,8 @@
-"""What each operator of a graph costs: its prefixes run against each other in one process.
+"""What each operator of a graph costs, measured by running the graph's prefixes against each other in one process.
 
-The cost of an operator is that of the graph up to it less that of the graph up to the one before. Two
-neighbours take turns in short bursts, so that both see the same machine, and the difference is taken
-within a turn. The sum over all operators is held against the whole file, which runs beside the last.
+The cost of an operator is that of the graph up to it, less that of the graph up to the one before. Two neighbours take
+turns in short bursts, so that both see the same machine, and the difference is taken within a turn. The sum over all
+operators is compared with the whole file, which is measured in the same process.
 """
 
 from __future__ import annotations
@@ -14,72 +14,29 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 
 from edgecnn.common import scratch
 from edgecnn.onboard import counters
 from edgecnn.onboard.counters import Counter
-from edgecnn.onboard.runtimes import Kernel, Runtime, Session
+from edgecnn.onboard.job import Lowered, Lowering, Prefixes, Steps
+from edgecnn.onboard.runtimes import Runtime, Session
 
 BURST_MS = 1.0
 FEWEST_RUNS, MOST_RUNS = 5, 20
-"""Of one burst: as many as BURST_MS take, within these. Short, so that both of a turn see the same machine."""
+"""Bounds for the runs of a burst, which are as many as fit in BURST_MS."""
 WARM_UP_RUNS = 2
-"""Before a burst, for the neighbour has had the caches."""
+"""Runs before a burst, for the neighbour has used the caches."""
 
-Unit = Literal["ms", "instructions"]
 Cost = Callable[[Session], float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lowering:
-    """Say what the runtime makes of the file, and run that so often under the runtime's own profiler."""
-
-    num_runs: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lowered:
-    """A file as its runtime executes it."""
-
-    model: str
-    """The model file, in base64."""
-    kernels: tuple[Kernel, ...]
-    """As the runtime's own profiler tells them; empty without one."""
-    times_ms: tuple[float, ...]
-    """As many runs without the profiler; what it costs itself shows against the kernels' sum."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prefixes:
-    """A folder of prefixes, by name in order: the call alone, one operator, two, ..., all."""
-
-    folder: str
-    passes: int
-    """Turns of each two neighbours."""
-    unit: Unit
-    least_instructions: int
-    """Counted are as many runs in a row as take this many."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Steps:
-    """What came out, each in the unit asked for."""
-
-    unit: Unit
-    differences: tuple[tuple[float, ...], ...]
-    """For each prefix one value a pass: its cost less its predecessor's in the same turn; the first is the call's."""
-    whole: tuple[float, ...]
-    """The whole file, one value a pass."""
-
-
 def lower(runtime: Runtime, model: Path, task: Lowering, num_threads: int, x: npt.NDArray[Any]) -> Lowered:
-    """The graph that is executed here, and the runtime's own profile of it. Raises ModelFileError."""
-    session = runtime.open(model, num_threads)
+    """Return the graph that is executed here, and the runtime's own profile of it. Raises ModelFileError."""
+    session = runtime.open_session(model, num_threads)
     session.load(x)
     session.invoke()
     times_ms = _burst(session, task.num_runs)
@@ -91,9 +48,13 @@ def lower(runtime: Runtime, model: Path, task: Lowering, num_threads: int, x: np
 
 
 def measure(runtime: Runtime, model: Path, prefixes: Prefixes, num_threads: int, x: npt.NDArray[Any]) -> Steps | None:
-    """Run all prefixes and the file `model`; None where instructions are asked for and the kernel lets nobody count.
+    """Measure all prefixes and the whole file.
 
-    Raises ModelFileError for a prefix that the runtime refuses.
+    Returns:
+        The costs, or None where instructions are asked for and the kernel lets nobody count.
+
+    Raises:
+        ModelFileError: The runtime refuses a prefix.
     """
     runtime.import_engine()
     if prefixes.unit == "ms":
@@ -110,7 +71,7 @@ def _steps(runtime: Runtime, model: Path, plan: Prefixes, num_threads: int, x: n
     call, *paths = sorted(Path(plan.folder).iterdir())
 
     def opened(path: Path, lowered: bool = True) -> Session:
-        session = runtime.open(path, num_threads, lowered)
+        session = runtime.open_session(path, num_threads, lowered)
         session.load(x)
         session.invoke()
         return session
@@ -132,14 +93,14 @@ def _steps(runtime: Runtime, model: Path, plan: Prefixes, num_threads: int, x: n
 
 
 def _timed(session: Session) -> float:
-    """Milliseconds of one run: the median of a burst."""
+    """Return the milliseconds of one run, the median of a burst."""
     *_, last_ms = _burst(session, WARM_UP_RUNS)
     runs = min(MOST_RUNS, max(FEWEST_RUNS, math.ceil(BURST_MS / last_ms)))
     return statistics.median(_burst(session, runs))
 
 
 def _burst(session: Session, runs: int) -> tuple[float, ...]:
-    """Milliseconds of each of so many runs."""
+    """Return the milliseconds of each run of a burst."""
     invoke, clock = session.invoke, time.perf_counter_ns
     times_ns = []
     for _ in range(runs):
@@ -150,11 +111,11 @@ def _burst(session: Session, runs: int) -> tuple[float, ...]:
 
 
 def _counted(counter: Counter, least_instructions: int, session: Session) -> float:
-    """Instructions of one run, the mean of several in a row, less what counting costs."""
+    """Return the instructions of one run: the mean of several in a row, less what counting costs."""
     runs = math.ceil(least_instructions / counter.count(session.invoke))
-    (empty,), (number,) = (counters.in_a_row(counter, step, runs, 1) for step in (_nothing, session.invoke))
-    return (number - empty) / runs
+    (empty,), (total,) = (counters.in_a_row(counter, step, runs, 1) for step in (_nothing, session.invoke))
+    return (total - empty) / runs
 
 
 def _nothing() -> None:
-    """What an empty call costs, so does the counting."""
+    """Do nothing: what this call costs is the cost of counting."""

@@ -1,4 +1,4 @@
-"""The pictures below a folder, and what else lies there: one list for training, doctor and runner."""
+"""The pictures below a folder and what else lies there, listed in one way for training, doctor and runner."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.errors import DataError
-from edgecnn.onboard import picture_formats
-from edgecnn.onboard import preprocessing as pictures
+from edgecnn.onboard import picture_formats, preprocessing
 
 SYSTEM_FOLDERS = frozenset(
     {
@@ -26,10 +25,10 @@ SYSTEM_FOLDERS = frozenset(
         "thumbnails",
     }
 )
-"""Folders that a file server, an archive or a system makes among pictures, in lower case."""
+"""Folders that file servers, archives and systems make among pictures, in lower case."""
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 SUFFIX = re.compile(r"\.[a-z][a-z0-9]{0,9}")
-"""What counts as a suffix: frame.0001 and photo.jpg?size=large have none."""
+"""The form of a suffix; frame.0001 and photo.jpg?size=large have none."""
 
 EMPTY = "empty"
 HIDDEN = "hidden"
@@ -37,28 +36,28 @@ NO_SUFFIX = "without a suffix"
 LINK = "link to a folder"
 SPECIAL = "pipe or device"
 APPLE_DOUBLE = "._*"
-"""The second half of a file, which a Mac puts into ._NAME on a foreign disk."""
+"""The name of the second half of a file, which a Mac puts into ._NAME on a foreign disk."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a walk met."""
+    """The pictures below a folder, and what was left out."""
 
     pictures: tuple[Path, ...]
-    """Sorted."""
+    """The pictures' paths, sorted."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """How many files (or folders, where a whole folder is passed over) of each kind: a suffix or a name."""
+    """How many files, or folders that are passed over whole, of each kind, which is a suffix or a name."""
 
 
 def walk(folder: Path) -> Listing:
-    """The pictures below `folder` at any depth, by their suffix, and without one by their content.
+    """List the pictures below `folder` at any depth, told by their suffix, or by their content if they have none.
 
-    Hidden files, and folders that are hidden, links, thumbnails or a system's, are passed over and counted, as is
-    every file that is no picture. Raises DataError for a folder that cannot be read.
+    Hidden files, files that are no pictures, and folders that are hidden, links, thumbnails or a system's are passed
+    over and counted. Raises DataError for a folder that cannot be read.
     """
     paths: list[Path] = []
     left_out: Counter[str] = Counter()
-    read_here = frozenset(pictures.suffixes())
+    read_here = frozenset(preprocessing.suffixes())
     for place, folders, names in os.walk(folder, onerror=_refuse):
         kinds = {name: _kind_of_folder(Path(place, name)) for name in folders}
         left_out.update(kind for kind in kinds.values() if kind)
@@ -73,18 +72,18 @@ def walk(folder: Path) -> Listing:
 
 
 def is_passed_over(folder: str) -> bool:
-    """Whether a folder of this name holds nothing that its owner put there as pictures."""
+    """Whether a folder of this name is hidden or a system's, so that its owner put no pictures there."""
     return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
 
 
 def loose(folder: Path) -> list[Path]:
-    """The pictures in the folder itself, sorted, none of those below."""
-    read_here = frozenset(pictures.suffixes())
+    """List the pictures in the folder itself, sorted, without those in folders below it."""
+    read_here = frozenset(preprocessing.suffixes())
     return sorted(path for path in folder.iterdir() if path.is_file() and not _kind_of_file(path, read_here))
 
 
 def told(left_out: Mapping[str, int]) -> str:
-    """The kinds with their counts, what could be mended first: "60 .heic (convert them to JPEG), 3 ._*"."""
+    """Describe what was left out, what can be mended first: "60 .heic (convert them to JPEG), 3 ._*"."""
     mends: dict[str, list[str]] = {}
     for kind, count in sorted(left_out.items(), key=lambda pair: (-pair[1], pair[0])):
         mends.setdefault(_mend(kind), []).append(f"{count:,} {kind}")
@@ -93,13 +92,13 @@ def told(left_out: Mapping[str, int]) -> str:
 
 
 def is_loss(left_out: Mapping[str, int]) -> bool:
-    """Whether something among it may have been meant as a picture."""
+    """Whether something that was left out may have been meant as a picture."""
     return any(_mend(kind) or kind in (EMPTY, LINK) for kind in left_out)
 
 
 def none_in(place: str, listing: Listing) -> DataError:
-    """The error for a place without pictures: it names what lies there instead."""
-    suffixes = " ".join(pictures.suffixes())
+    """Return the error for a place without pictures, which names what lies there instead."""
+    suffixes = " ".join(preprocessing.suffixes())
     if not listing.left_out:
         return DataError(f"{place} holds no pictures.", f"remove it, or add pictures ({suffixes})")
     mends = dict.fromkeys(mend for kind in listing.left_out if (mend := _mend(kind)))
@@ -111,7 +110,7 @@ def none_in(place: str, listing: Listing) -> DataError:
 
 
 def _kind_of_folder(path: Path) -> str:
-    """What it is passed over as; "" if it is not."""
+    """Return the kind under which a folder is passed over; "" if it is not."""
     name = path.name
     if is_passed_over(name):
         return name
@@ -119,7 +118,7 @@ def _kind_of_folder(path: Path) -> str:
 
 
 def _kind_of_file(path: Path, read_here: Set[str]) -> str:
-    """What it is left out as; "" for a picture. `read_here` are the suffixes of pictures."""
+    """Return the kind under which a file is left out; "" for a picture. `read_here` has the pictures' suffixes."""
     name = path.name
     if name.startswith("._"):
         return APPLE_DOUBLE
@@ -139,10 +138,11 @@ def _kind_of_file(path: Path, read_here: Set[str]) -> str:
         return SPECIAL
     if not status.st_size:
         return EMPTY
-    return "" if is_known or pictures.is_picture(path) else NO_SUFFIX
+    return "" if is_known or preprocessing.is_picture(path) else NO_SUFFIX
 
 
 def _mend(kind: str) -> str:
+    """Say what to do about files of a kind; "" if nothing can be done."""
     foreign = picture_formats.BY_SUFFIX.get(kind)
     return foreign.mend if foreign else ""
 

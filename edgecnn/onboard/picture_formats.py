@@ -1,4 +1,4 @@
-"""Files that people keep among their pictures and that are not read here, by suffix and by first bytes."""
+"""Files that people keep among their pictures but that are not read, told by their suffix or first bytes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ HEIF_PACKAGE = "pillow-heif"
 
 @dataclass(frozen=True)
 class Foreign:
-    """One kind of such files, and what to do with them."""
+    """A kind of files that are not read, and what to do with them."""
 
     name: str
-    """What such a file holds, as in "it holds a HEIC picture"."""
+    """What a file holds, as in "it holds a HEIC picture"."""
     suffixes: tuple[str, ...]
     mend: str
     starts: tuple[tuple[int, bytes], ...] = ()
-    """(offset, bytes): each alone tells the kind."""
+    """(offset, bytes) pairs, each of which tells the kind by itself."""
 
 
 def _brands(*names: str) -> tuple[tuple[int, bytes], ...]:
-    """The start of an ISO base media file (ISO/IEC 14496-12) of these major brands."""
+    """Return how an ISO base media file (ISO/IEC 14496-12) of these major brands begins."""
     return tuple((4, f"ftyp{name}".encode()) for name in names)
 
 
@@ -68,15 +68,15 @@ KINDS = (
     Foreign("a web page", (), "download the picture itself", ((0, b"<!doctype"), (0, b"<html"))),
     Foreign("a pointer of Git LFS", (), "git lfs pull", ((0, b"version https://git-lfs"),)),
 )
-"""Of several kinds that begin alike the narrower stands first."""
+"""All kinds; where several begin alike, the narrowest stands first."""
 
 BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 
 HEAD_BYTES = 64
 
 
-def of_content(head: bytes) -> Foreign | None:
-    """The kind of a file by its first HEAD_BYTES; None if they tell none."""
+def recognise(head: bytes) -> Foreign | None:
+    """Recognise the kind of a file by its first HEAD_BYTES; None if it is none of KINDS."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for kind in KINDS:
         for offset, start in kind.starts:

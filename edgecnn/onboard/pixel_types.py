@@ -1,4 +1,4 @@
-"""What a picture's numbers mean: which pixels state their white and become 8 bits, and which are refused by name."""
+"""What the numbers in a picture mean: pixels whose white is known become 8 bits, and all others are refused."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-# Tags and values of TIFF 6.0.
+# These are tags and values of TIFF 6.0.
 BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, PLANAR, SAMPLE_FORMAT = 258, 259, 262, 284, 339
 UNCOMPRESSED, WHITE_IS_ZERO, SEPARATE_PLANES = 1, 0, 2
 SIGNED, FLOAT = 2, 3
 COMPLEX = (5, 6)
 STORED_BITS = 16
-"""Bits of a pixel of Pillow's modes I;16 and, of a PNG or PGM picture, I: white is all of them."""
+"""The bits of a pixel in Pillow's mode I;16, and in mode I of a PNG or PGM picture; white has all of them set."""
 GREYS = {"L;2": 85, "L;4": 17}
-"""Pillow's raw modes of a PNG's few greys, and the step between two of them."""
+"""Pillow's raw modes of a PNG with few greys, and the step between two of these greys."""
 BAND_ROWS = 256
 
 
 class UnfitPixels(ValueError):
-    """Why a picture's pixels are not read."""
+    """A picture's pixels cannot be brought to 8 bits."""
 
     hint = "save it as 8 or 16 bits a channel"
 
 
 def refuse(image: Any) -> None:
-    """Raise UnfitPixels if an opened picture's pixels have no white that the file or its format states.
+    """Raise UnfitPixels if neither the file nor its format says which value of a picture's pixels is white.
 
-    It is not loaded yet: a float picture may be large.
+    The picture is opened but not loaded, for a float picture may be large.
     """
     if image.format == "TIFF":
         _refuse_tiff(image.tag_v2)
@@ -37,7 +37,7 @@ def refuse(image: Any) -> None:
 
 
 def refuse_unidentified_tiff(stream: BinaryIO) -> None:
-    """Raise UnfitPixels if it is a TIFF whose pixels are of a type that Pillow does not know; else do nothing."""
+    """Raise UnfitPixels for a TIFF whose pixels are of a type that Pillow does not know; pass over other files."""
     from PIL import TiffImagePlugin
 
     head = stream.read(8)
@@ -57,17 +57,16 @@ def refuse_unidentified_tiff(stream: BinaryIO) -> None:
 
 
 def scale_transparency(image: Any) -> None:
-    """Put the transparent grey of an opened PNG of 2 or 4 bits on the scale of its pixels, which Pillow forgets."""
+    """Scale the transparent grey of an opened PNG of 2 or 4 bits as its pixels are, which Pillow forgets."""
     clear, raw = image.info.get("transparency"), image.tile[0][3] if image.tile else None
     if image.format == "PNG" and isinstance(clear, int) and raw in GREYS:
         image.info["transparency"] = clear * GREYS[raw]
 
 
 def eight_bits(image: Any) -> Any:
-    """A loaded picture of at most 8 bits a channel, the upper ones of deeper pixels, and transparency laid on black."""
-
+    """Bring a loaded picture to 8 bits a channel, the upper ones of deeper pixels, and lay transparency on black."""
     if image.mode.startswith("I"):
-        return _of_deep_grey(image)
+        return _reduce_deep_grey(image)
     if image.mode == "LAB":
         return image.convert("RGB")  # Pillow knows no other way out
     if image.mode == "La":
@@ -83,7 +82,7 @@ def _on_black(band: Any) -> Any:
 
 
 def _in_bands(image: Any, mode: str, work: Callable[[Any], Any]) -> Any:
-    """What `work` makes of every pixel by itself, a few rows at a time: a large picture has no room for copies."""
+    """Apply `work` to a few rows at a time, for there is no memory for copies of a large picture."""
     from PIL import Image
 
     made = Image.new(mode, image.size)
@@ -93,8 +92,8 @@ def _in_bands(image: Any, mode: str, work: Callable[[Any], Any]) -> Any:
     return made
 
 
-def _of_deep_grey(image: Any) -> Any:
-    """Scaled to 8 bits by the file's own white, for Pillow's conversion would clip at 255."""
+def _reduce_deep_grey(image: Any) -> Any:
+    """Scale grey to 8 bits by the file's own white, for Pillow's conversion would clip at 255."""
     from PIL import Image
 
     tags = image.tag_v2 if image.format == "TIFF" else {}
@@ -113,6 +112,7 @@ def _of_deep_grey(image: Any) -> Any:
 
 
 def _refuse_tiff(tags: Any) -> None:
+    """Raise UnfitPixels if the tags of a TIFF say that its pixels are float, signed, complex or too deep."""
     bits, formats = _tuple(tags, BITS_PER_SAMPLE), _tuple(tags, SAMPLE_FORMAT)
     if FLOAT in formats:
         raise UnfitPixels(f"{max(bits)}-bit float pixels have no stated white")
@@ -127,5 +127,6 @@ def _refuse_tiff(tags: Any) -> None:
 
 
 def _tuple(tags: Any, tag: int, default: int = 1) -> tuple[int, ...]:
+    """Return a tag's values, of which there may be one for each channel."""
     value = tags.get(tag, default)
     return value if isinstance(value, tuple) else (value,)

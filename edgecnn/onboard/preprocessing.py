@@ -1,4 +1,4 @@
-"""From an encoded picture to the pixels a net was trained on: the same code in training and on the device."""
+"""From an encoded picture to the pixels that a net takes, by the same code in training and on the device."""
 
 from __future__ import annotations
 
@@ -28,70 +28,75 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "AVIF": (".avif",),
     "HEIF": (".heic", ".heif", ".hif"),
 }
-"""What is read, in Pillow's words, and its suffixes. Pillow knows more, some of which start other programs."""
+"""The formats that are read, by Pillow's names, and their suffixes; some that Pillow knows beside start programs."""
 
 PIXEL_RULE = (
     f"a JPEG of more than {picture_sizes.MAX_PIXELS:,} pixels is unpacked at a half of its width and height, or at a"
     " quarter; of 16 or 12 bits a channel the upper 8 are kept; float, signed and deeper pixels are refused;"
     " transparency is laid on black"
 )
-"""Part of what decides the pixels that a cache keeps: another rule is another text."""
+"""The rule by which pixels are made; it is part of a cache's key, so another rule must be another text."""
 
 
 @functools.cache
 def formats() -> tuple[str, ...]:
-    """The FORMATS that this installation reads: AVIF if Pillow was built with it, HEIF with its plug-in."""
+    """Return those of FORMATS that this installation reads: AVIF if Pillow has it, HEIF with its plug-in."""
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # picture_sizes says how many
-    here = [name for name in FORMATS if name not in ("AVIF", "HEIF")]
+    names = [name for name in FORMATS if name not in ("AVIF", "HEIF")]
     try:
         from PIL import AvifImagePlugin
     except ImportError:  # before Pillow 11.3
         pass
     else:
-        here += ["AVIF"] if AvifImagePlugin.SUPPORTED else []
+        names += ["AVIF"] if AvifImagePlugin.SUPPORTED else []
     if importlib.util.find_spec("pillow_heif"):
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-        here.append("HEIF")
-    return tuple(here)
+        names.append("HEIF")
+    return tuple(names)
 
 
 def suffixes() -> tuple[str, ...]:
-    """The suffixes of `formats()`, sorted."""
+    """Return the suffixes of `formats()`, sorted."""
     return tuple(sorted(suffix for name in formats() for suffix in FORMATS[name]))
 
 
 def decode(
     source: Path | bytes, *, height: int, width: int, channels: int, max_pixels: int | None = None
 ) -> npt.NDArray[np.uint8]:
-    """One picture as uint8 (height, width, channels), grey for 1 channel and RGB for 3.
+    """Decode one picture and bring it to size, grey for 1 channel and RGB for 3.
 
-    EXIF orientation is applied; palettes and CMYK become RGB; transparency is laid on black; of 16
-    bits a channel the upper 8 are kept; of an animation the first frame. Resizing follows `artifact.RESIZE_RULE`.
-    Grey is ITU-R BT.601 luma. Raises DataError that names the picture if it cannot be read whole, if
-    its pixels have no stated white (float, signed), or if it declares more pixels than
-    picture_sizes allows, or than `max_pixels`, before they are unpacked.
+    EXIF orientation is applied; palettes and CMYK become RGB; transparency is laid on black; the upper 8 of 16 bits a
+    channel are kept, and the first frame of an animation. Resizing follows `artifact.RESIZE_RULE`. Grey is ITU-R
+    BT.601 luma.
+
+    Args:
+        source: A file, or the encoded bytes.
+        height: The rows of the result.
+        width: The columns of the result.
+        channels: 1 or 3.
+        max_pixels: A bound for the pixels that a picture may declare, beside those of `picture_sizes`.
+
+    Returns:
+        uint8 pixels (height, width, channels).
+
+    Raises:
+        DataError: The picture cannot be read whole, its pixels have no stated white (float, signed), or it declares
+            too many pixels, which are then not unpacked. The sentence names the picture.
+        MissingPackage: Pillow is not installed.
     """
     try:
-        from PIL import Image
+        import PIL  # noqa: F401
     except ImportError as error:
         raise MissingPackage("pillow", None, "Reading pictures") from error
     if channels not in (1, 3):
         raise DataError(f"A picture has 1 or 3 channels, not {channels}.")
     label = str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes"
     try:
-        image, mode = upright(source, max_pixels), "L" if channels == 1 else "RGB"
-        if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
-            image = image.convert(mode)
-        if image.size != (width, height):
-            box = _centre(image.size, width, height)
-            if box != (0, 0, *image.size):
-                image = image.crop(box)
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.array(image, dtype=np.uint8)
+        return fit(upright(source, max_pixels), height=height, width=width, channels=channels)
     except MemoryError:
         raise
     except Exception as error:
@@ -99,13 +104,27 @@ def decode(
         # SyntaxError, struct.error, IndexError, EOFError … All of them mean the same here.
         reason, hint = _explained(error, source)
         raise DataError(f"Cannot read {label}: {reason}.", hint) from error
-    return pixels.reshape(height, width, channels)
+
+
+def fit(image: Any, *, height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
+    """The centre of an upright Pillow image of 8 bits a channel, as uint8 (height, width, channels)."""
+    from PIL import Image
+
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
+        image = image.convert(mode)
+    if image.size != (width, height):
+        box = _centre(image.size, width, height)
+        if box != (0, 0, *image.size):
+            image = image.crop(box)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
 def upright(source: Path | bytes, max_pixels: int | None = None) -> Any:
-    """A Pillow image as large as it is, of 8 bits a channel, EXIF orientation applied; raises whatever Pillow does.
+    """Read a Pillow image in its own size, upright and of 8 bits a channel; raises whatever Pillow does.
 
-    A JPEG of more than picture_sizes.MAX_PIXELS is a half or a quarter as wide and high.
+    A JPEG of more than `picture_sizes.MAX_PIXELS` comes in a half or a quarter of its width and height.
     """
     from PIL import ImageOps
 
@@ -119,9 +138,9 @@ def upright(source: Path | bytes, max_pixels: int | None = None) -> Any:
 
 @contextlib.contextmanager
 def opened(source: Path | bytes, max_pixels: int | None = None) -> Iterator[Any]:
-    """A Pillow image that is not unpacked yet, and not too large for that; raises whatever Pillow does.
+    """Open a Pillow image without unpacking it, if it is not too large; raises whatever Pillow does.
 
-    A path leads to a regular file: a pipe could keep us waiting for ever.
+    A path must lead to a regular file, for a pipe could keep us waiting for ever.
     """
     from PIL import Image
 
@@ -139,13 +158,13 @@ def is_picture(path: Path) -> bool:
         with opened(path):
             return True
     except picture_sizes.TooLarge:
-        return True  # and decode refuses it by name
+        return True  # `decode` will refuse it and say why
     except Exception:
         return False
 
 
 def _centre(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the largest centred box of width : height in a picture of size (width, height)."""
+    """Return (left, top, right, bottom) of the largest centred box of width : height in a picture of this size."""
     from_width, from_height = size
     crop_width = max(1, min(from_width, from_height * width // height))
     crop_height = max(1, min(from_height, from_width * height // width))
@@ -154,7 +173,7 @@ def _centre(size: tuple[int, int], width: int, height: int) -> tuple[int, int, i
 
 
 def _explained(error: Exception, source: Path | bytes) -> tuple[str, str]:
-    """(reason, hint) of a picture that could not be read."""
+    """Return (reason, hint) for a picture that could not be read."""
     name, hint = type(error).__name__, "remove or replace it"
     if isinstance(error, pixel_types.UnfitPixels | picture_sizes.TooLarge):
         return str(error), error.hint
@@ -163,7 +182,7 @@ def _explained(error: Exception, source: Path | bytes) -> tuple[str, str]:
     if name != "UnidentifiedImageError":
         return str(error).rstrip(".") or name, hint
     with io.BytesIO(source) if isinstance(source, bytes) else files.open_regular(source) as stream:
-        foreign = picture_formats.of_content(stream.read(picture_formats.HEAD_BYTES))
+        foreign = picture_formats.recognise(stream.read(picture_formats.HEAD_BYTES))
         if foreign:
             return f"it holds {foreign.name}", foreign.mend.replace("them", "it")  # which speaks of many files
         stream.seek(0)

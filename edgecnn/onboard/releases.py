@@ -8,13 +8,13 @@ ROOT/                   ~/edgecnn/<name>
     run                 -> current/run: what a user types
     history             ids of the releases that were current, the last one is
     lock                held while one of the above changes
-    serving/<pid>       the release a server answers with, locked by it (`edgecnn.onboard.runner.running`)
+    serving/<pid>       the release that a server answers with, locked by it (`edgecnn.onboard.runner.running`)
 
-Each command prints one line of JSON. A release is made under another name and gets its own when it is
-whole; `current` is replaced by a rename, so it leads to the old release or to the new one at any moment,
-also through a power cut. `current` is the truth: a history that a crash left behind follows it.
-What a process runs is never removed, however many releases came after it.
-It is sent alone, so it imports the standard library only.
+Each command prints one line of JSON. A release is made under another name and gets its own when it is whole. `current`
+is replaced by a rename, so at any moment it leads to the old release or to the new one, also after a power cut. It
+decides: a history that a crash left behind is read so that it ends with `current`. A release that a process runs is
+never removed, however many came after it.
+It is sent as one text with `serving`, the module it imports (`archive.program`); both need the standard library only.
 """
 
 from __future__ import annotations
@@ -25,27 +25,22 @@ import fcntl
 import hashlib
 import json
 import os
-import select
 import shlex
 import shutil
-import signal
-import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-KEPT = 3
-"""Releases that are not removed, the current one among them, nor is any that runs."""
-LONGEST_TEXT = 1 << 16
-"""Of a small file that is read here: no more of it is."""
-LARGEST_CARD = 1 << 22
-TOLD_TIMEOUT_S = 120.0
-"""For a server to try a release, finish what it has accepted, and go on with the new one."""
+from edgecnn.onboard import serving
 
-# No site, no user folder: nothing of the board's own packages gets in between. The folder is found
-# through every link, so a program that runs stays with its release when `current` moves on.
+KEPT = 3
+"""How many releases are kept, the current one among them; those that run are kept besides."""
+LONGEST_TEXT = 1 << 16
+"""How much of a small file is read."""
+LARGEST_CARD = 1 << 22
+# Without site and user folders none of the board's own packages is found. The release's folder is found through every
+# link, so that a running program stays with its release when `current` moves on.
 RUN = """#!/bin/sh
 here=$(dirname -- "$(readlink -f -- "$0")")
 PYTHONPATH=$here/packages exec {python} -X utf8 -S -s "$here/edgecnn.pyz" "$@"
@@ -53,6 +48,7 @@ PYTHONPATH=$here/packages exec {python} -X utf8 -S -s "$here/edgecnn.pyz" "$@"
 
 
 def main(command: str, root: str, *arguments: str) -> int:
+    """Do one command, alone, and print its answer or its error as JSON."""
     commands: dict[str, Callable[..., dict[str, Any]]]
     commands = {"status": status, "unpack": unpack, "switch": switch, "tell": tell}
     commands |= {"rollback": rollback, "undo": undo, "drop": drop}
@@ -65,32 +61,32 @@ def main(command: str, root: str, *arguments: str) -> int:
             answer = commands[command](folder, *arguments)
     except OSError as error:
         answer = {"error": _sentence(error, folder)}
-    except Exception as error:  # zipfile alone raises eight kinds for an archive that is damaged
+    except Exception as error:  # zipfile alone raises eight kinds for a damaged archive
         answer = {"error": f"{type(error).__name__}: {error}"[:LONGEST_TEXT]}
     print(json.dumps(answer))
     return 0
 
 
 def status(root: Path) -> dict[str, Any]:
-    """The current release and all that could be, with what each holds, and who serves."""
+    """Say which release is current, which ones there are and what they hold, and who serves."""
     names = sorted(path.name for path in (root / "releases").iterdir() if _is_plain(path.name))
     return {
         "current": _current(root),
         "history": _history(root),
         "releases": names,
         "models": {name: _model(root / "releases" / name) for name in names},
-        "serving": {str(pid): release for pid, (release, _) in sorted(_servers(root).items())},
+        "serving": {str(pid): release for pid, (release, _) in sorted(serving.servers(root).items())},
     }
 
 
 def unpack(root: Path, release: str, archive: str, packages: str, python: str) -> dict[str, Any]:
-    """Make a release of a bundle's archive and a folder of packages; one of that name is replaced."""
+    """Make a release from a bundle's archive and a folder of packages, in place of one of that name."""
     part, target = root / "releases" / f".{release}.{os.getpid()}", root / "releases" / release
     try:
         with zipfile.ZipFile(archive) as bundle:
             _check(bundle, root)
             bundle.extractall(part)
-        # Hard links: no bytes are copied, and a cache that is emptied takes nothing away.
+        # With hard links no bytes are copied, and the release outlives a cache that is emptied.
         shutil.copytree(packages, part / "packages", copy_function=_link)
         run = part / "run"
         run.write_text(RUN.format(python=shlex.quote(python)), encoding="utf-8")
@@ -113,18 +109,22 @@ def switch(root: Path, release: str) -> dict[str, Any]:
     before, history = _current(root), [name for name in _history(root) if name != release] + [release]
     _write(root / "history", history[-KEPT:])
     _point(root / "run", Path("current", "run"))
-    _point(root / "current", Path("releases", release))  # the last step: whatever fails before it has changed nothing
-    kept = {*history[-KEPT:], *_programs(root).values(), *(release for release, _ in _servers(root).values())}
+    _point(root / "current", Path("releases", release))  # last: what fails before it changes nothing
+    kept = {
+        *history[-KEPT:],
+        *serving.programs(root).values(),
+        *(release for release, _ in serving.servers(root).values()),
+    }
     removed = [path for path in (root / "releases").iterdir() if path.name not in kept]
     for path in removed:
         shutil.rmtree(path, ignore_errors=True)
-    for path in (*root.glob("*.zip*"), *root.glob(".*")):  # what a push that was cut left, or a change that was killed
+    for path in (*root.glob("*.zip*"), *root.glob(".*")):  # left by a push that was cut or a change that was killed
         path.unlink(missing_ok=True)
     return {"before": before if before != release else None}
 
 
 def rollback(root: Path, expected: str = "") -> dict[str, Any]:
-    """Make the release before the current one, which should be the `expected` one, the current one."""
+    """Make the release before the current one current; it must be the `expected` one, if that is named."""
     history = _history(root)
     if len(history) < 2:
         return {"error": "there is no earlier release"}
@@ -136,7 +136,7 @@ def rollback(root: Path, expected: str = "") -> dict[str, Any]:
 
 
 def undo(root: Path, before: str = "") -> dict[str, Any]:
-    """Take the last switch back: to the release `before`, or to none; the one that was switched to is removed."""
+    """Take back the last switch: `before` is current again, or no release is, and the new release is removed."""
     current = _current(root)
     history = [name for name in _history(root) if name not in (current, before)]
     if before:
@@ -149,92 +149,20 @@ def undo(root: Path, before: str = "") -> dict[str, Any]:
 
 
 def drop(root: Path, release: str) -> dict[str, Any]:
-    """Remove a release that never became the current one, or no longer is, unless it runs."""
-    if release not in (_current(root), *_programs(root).values()):
+    """Remove a release, unless it is current or runs."""
+    if release not in (_current(root), *serving.programs(root).values()):
         shutil.rmtree(root / "releases" / release, ignore_errors=True)
     return {}
 
 
 def tell(root: Path) -> dict[str, Any]:
-    """Tell the servers that answer with another release than the current one of it, and wait until they have it.
-
-    Each ends among "told", "ended", "refused" (the reason says why it stays with what it has) or "deaf".
-    """
-    current, waiting = _current(root), {}
-    answer: dict[str, list[dict[str, Any]]] = {"told": [], "ended": [], "refused": [], "deaf": []}
-
-    def note(group: str, pid: int, release: str, reason: str = "") -> None:
-        answer[group].append({"pid": pid, "release": release, "reason": reason})
-
-    for pid, release in [(pid, release) for pid, (release, _) in _servers(root).items() if release != current]:
-        with contextlib.suppress(OSError):
-            process = os.pidfd_open(pid)
-            if pid in _servers(root):  # so it is the process that holds the lock, and no later one of that id
-                signal.pidfd_send_signal(process, signal.SIGHUP)
-                waiting[pid] = (process, release)
-    known, end = set(waiting), time.monotonic() + TOLD_TIMEOUT_S
-    registers = _registers(root / "current")
-    while waiting and time.monotonic() < end:
-        servers = _servers(root)
-        if not registers:
-            servers |= {pid: (release, "") for pid, release in _programs(root, "serve").items()}
-        for pid, (process, release) in list(waiting.items()):
-            now, refused = servers.get(pid, (release, ""))
-            if now == current:
-                note("told", pid, release)
-            elif refused.startswith(f"{current} "):
-                note("refused", pid, release, refused.partition(" ")[2])
-            elif select.select([process], [], [], 0)[0]:
-                note("ended", pid, release)
-            else:
-                continue
-            del waiting[pid]
-        time.sleep(0.05)
-    for pid, (_, release) in waiting.items():
-        note("deaf", pid, release)
-    for pid, release in _programs(root, "serve").items():
-        if release != current and pid not in known:
-            note("deaf", pid, release)
-    return answer
-
-
-def _servers(root: Path) -> dict[int, tuple[str, str]]:
-    """Each server's process, the release it answers with, and the one it has refused with the reason, if any."""
-    found = {}
-    for path in (root / "serving").glob("*"):
-        with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as stream:
-            pid = int(path.name)
-            try:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                path.unlink()  # whoever held it is gone
-            except BlockingIOError:
-                release, refused, *_ = [*stream.read(LONGEST_TEXT).splitlines(), "", ""]
-                found[pid] = (release, refused)
-    return found
-
-
-def _registers(release: Path) -> bool:
-    """Whether a server of this release registers: one from before does not, and has a new release when it runs it."""
-    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(release / "edgecnn.pyz") as program:
-        return any(name.endswith("runner/running.py") for name in program.namelist())
-    return False
-
-
-def _programs(root: Path, word: str = "") -> dict[int, str]:
-    """Every process that runs a release's program, with `word` among its arguments if there is one."""
-    start, found = f"{root.resolve()}/releases/", {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError, ValueError):
-            words = path.read_bytes().decode(errors="replace").split("\0")
-            for place in words:
-                if place.startswith(start) and (not word or word in words):
-                    found[int(path.parent.name)] = place.removeprefix(start).partition("/")[0]
-    return found
+    """Tell the servers of the current release (`serving.tell`)."""
+    return serving.tell(root, _current(root))
 
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Wait for our turn. The kernel frees the lock when its holder dies."""
+    """Hold the lock, waiting for it; the kernel frees it when its holder dies."""
     (root / "releases").mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
@@ -242,6 +170,7 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _current(root: Path) -> str | None:
+    """Return the id of the current release, if there is one."""
     with contextlib.suppress(OSError):
         name = (root / "current").readlink().name
         return name if _is_plain(name) else None
@@ -249,12 +178,12 @@ def _current(root: Path) -> str | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a release may have this name, which is a folder's among `releases/`."""
+    """Whether a release may have this name, which is the name of a folder in `releases/`."""
     return name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name) <= 100
 
 
 def _check(bundle: zipfile.ZipFile, root: Path) -> None:
-    """Raises ValueError for an archive with a name that leads out of it, OSError for one there is no room for."""
+    """Raise ValueError if a name in the archive leads out of it, OSError if there is no room for it."""
     for name in bundle.namelist():
         if name.startswith("/") or not name.isprintable() or "\\" in name or ".." in name.split("/"):
             raise ValueError(f"the archive has the name {name!r} in it")
@@ -266,7 +195,7 @@ def _check(bundle: zipfile.ZipFile, root: Path) -> None:
 
 
 def _sentence(error: OSError, root: Path) -> str:
-    """What went wrong there; a full disk is said with the folder and what is free in it."""
+    """Describe an error; for a full disk, name the folder and how much is free in it."""
     text = str(error.args[0][0][-1] if isinstance(error, shutil.Error) and error.args[0] else error)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and os.strerror(errno.ENOSPC) not in text:
         return text[:LONGEST_TEXT]
@@ -277,24 +206,25 @@ def _sentence(error: OSError, root: Path) -> str:
 
 
 def _model(release: Path) -> dict[str, str | None]:
-    """What a release holds by its manifest and its card: the model's file, its run's name and weights, its classes."""
-    found: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256", "classes_sha256"))
+    """Read what a release holds from its manifest and card: the model's file, its run and weights, its classes."""
+    model: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256", "classes_sha256"))
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         name = _table(release / "manifest.json")["model"]
         if isinstance(name, str) and _is_plain(name):
-            found["model"] = name
-        card = _table(release / f"{found['model']}.json")
-        found |= {key: card[key] for key in ("run", "run_sha256") if isinstance(card[key], str)}
-        found["classes_sha256"] = classes_sha256(card["labels"])
-    return found
+            model["model"] = name
+        card = _table(release / f"{model['model']}.json")
+        model |= {key: card[key] for key in ("run", "run_sha256") if isinstance(card[key], str)}
+        model["classes_sha256"] = classes_sha256(card["labels"])
+    return model
 
 
 def classes_sha256(labels: Sequence[str]) -> str:
-    """One digest for the same class names in the same order."""
+    """Return a digest of the class names in their order."""
     return hashlib.sha256("\0".join(labels).encode(errors="replace")).hexdigest()
 
 
 def _table(path: Path) -> dict[str, Any]:
+    """Read a JSON object from a regular file; empty for anything else."""
     if not path.is_file():  # a pipe would never end
         return {}
     with path.open(encoding="utf-8") as stream:
@@ -303,7 +233,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _history(root: Path) -> list[str]:
-    """Releases that are still there, from the oldest to the current one."""
+    """List the releases of the history that still exist, from the oldest to the current one."""
     current, lines = _current(root), list[str]()
     if (root / "history").is_file():
         with contextlib.suppress(OSError), (root / "history").open(encoding="utf-8", errors="replace") as stream:
@@ -316,7 +246,7 @@ def _history(root: Path) -> list[str]:
 
 
 def _point(link: Path, target: Path) -> None:
-    """Make `link` lead to `target` in one step."""
+    """Make a symbolic link lead to `target`, in one step."""
     part = link.with_name(f".{link.name}.{os.getpid()}")
     part.unlink(missing_ok=True)
     part.symlink_to(target)
@@ -325,6 +255,7 @@ def _point(link: Path, target: Path) -> None:
 
 
 def _write(path: Path, lines: list[str]) -> None:
+    """Replace a file by these lines, on the disk before it gets its name."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with part.open("w", encoding="utf-8") as stream:
@@ -338,6 +269,7 @@ def _write(path: Path, lines: list[str]) -> None:
 
 
 def _flush(folder: Path) -> None:
+    """Have the names in a folder written to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -346,11 +278,8 @@ def _flush(folder: Path) -> None:
 
 
 def _link(source: str, target: str) -> None:
+    """Make a hard link, or a copy where that is not possible."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another file system, or one without hard links
         shutil.copy2(source, target)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -1,1 +1,1 @@
-"""What stands on disk between two steps."""
+"""The records that stand on disk between two steps."""

@@ -1,6 +1,6 @@
-"""The machine a number was measured on: what it is (Environment) and how it was at that moment (Condition).
+"""The machine that a number was measured on: what it is (Environment) and its state at the time (Condition).
 
-Needs no package, so it reads a board as it reads this machine. What a machine does not tell is None.
+It imports no package, so it works on a board too. What a machine does not tell is None.
 """
 
 from __future__ import annotations
@@ -27,34 +27,35 @@ PACKAGES = (
     "ai-edge-litert", "litert-converter", "litert-torch", "numpy", "onnx", "onnxruntime", "pillow", "tflite-micro",
     "torch", "torchao",
 )
+"""Packages whose versions are recorded."""
 
 FEATURES = (
     "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8",
     "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve",
 )
 # fmt: on
-"""CPU features that choose between kernels of a runtime: int8 dot products, half precision, vector width."""
+"""CPU features by which runtimes choose their kernels: int8 dot products, half precision, vector width."""
 
 CPUINFO = "EDGECNN_CPUINFO"
-"""Environment variable that names a file to read in place of /proc/cpuinfo: qemu's user mode shows the host's."""
+"""Environment variable naming a file to read instead of /proc/cpuinfo, which under qemu's user mode is the host's."""
 
 ARM_PARTS = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1"}
-"""Arm names its cores by number in /proc/cpuinfo (Technical Reference Manuals, MIDR_EL1.PartNum)."""
+"""Names of Arm cores by their number in /proc/cpuinfo (Technical Reference Manuals, MIDR_EL1.PartNum)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What does not change while measuring: hardware, system and versions."""
+    """The hardware, system and versions, which stay the same during a measurement."""
 
     edgecnn: str
     arch: str
     cpu: str
     cores: int
-    """Cores this process may run on."""
+    """Cores that this process may run on."""
     features: tuple[str, ...]
     memory_bytes: int | None
     model: str | None
-    """The board's own name, from its device tree."""
+    """The board's name in its device tree."""
     os: str
     kernel: str
     libc: str
@@ -64,7 +65,7 @@ class Environment:
 
 
 class Machine(Protocol):
-    """What a machine is named by, whoever read it."""
+    """What is needed to name a machine."""
 
     @property
     def arch(self) -> str: ...
@@ -81,33 +82,33 @@ class Machine(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What does change: read before and after every timing window."""
+    """The state that changes, read before and after each timing window."""
 
     load_1min: float | None = None
-    """Mean number of runnable processes over the last minute."""
+    """The mean number of runnable processes over the last minute."""
     frequency_mhz: float | None = None
-    """Of the fastest core."""
+    """Clock of the fastest core."""
     temperature_celsius: float | None = None
-    """Of the hottest zone."""
+    """Temperature of the hottest zone."""
     busy_s: float | None = None
     """Seconds since boot that all cores together were not idle."""
     steal_s: float | None = None
-    """Seconds since boot that a hypervisor gave to others."""
+    """Seconds since boot that a hypervisor gave to other machines."""
     throttled: int | None = None
-    """A Raspberry Pi's firmware bits (`edgecnn.records.throttling`)."""
+    """The firmware bits of a Raspberry Pi (`edgecnn.records.throttling`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cpu:
-    """A core as /proc/cpuinfo shows it."""
+    """A core, as /proc/cpuinfo describes it."""
 
     name: str
     features: tuple[str, ...]
-    """Those of FEATURES it has."""
+    """Those of FEATURES that it has."""
 
 
 def here() -> Environment:
-    """The Environment of this process."""
+    """Read the Environment of this process."""
     cpu = cpu_facts(_cpuinfo())
     return Environment(
         edgecnn=__version__,
@@ -127,26 +128,26 @@ def here() -> Environment:
 
 
 def to_table(environment: Environment) -> dict[str, Any]:
-    """As it stands in environment.json, with the fingerprint."""
+    """Return the content of environment.json, which includes the fingerprint."""
     return {**dataclasses.asdict(environment), "fingerprint": fingerprint(environment)}
 
 
 def from_table(table: Any) -> Environment:
-    """What `to_table` wrote. Raises PlanError if it is something else."""
+    """Build an Environment from what `to_table` returned; raise PlanError for anything else."""
     if not isinstance(table, Mapping):
         raise PlanError("There is no table that describes a machine.")
     return config.build(Environment, {k: v for k, v in table.items() if k != "fingerprint"}, "environment")
 
 
 def core_name(machine: Machine) -> str:
-    """The core and its instruction set, as in "AMD EPYC (AVX2)" or "Cortex-A76 (ARMv8.2 dot product)"."""
+    """Name the core and its instruction set: "AMD EPYC (AVX2)", "Cortex-A76 (ARMv8.2 dot product)"."""
     return f"{machine.cpu} ({isa.name(machine.arch, machine.features)})"
 
 
 def machine_name(machine: Machine) -> str:
-    """The board's own name where it has one, then its core and instruction set.
+    """Name the board, if it has a name of its own, and its core and instruction set.
 
-    A board whose name holds the core's is not told it twice: "emulated cortex-a76 (pi5), ARMv8.2 dot product".
+    A core that the board's name already contains is not repeated: "emulated cortex-a76 (pi5), ARMv8.2 dot product".
     """
     if machine.model is None:
         return core_name(machine)
@@ -156,26 +157,26 @@ def machine_name(machine: Machine) -> str:
 
 
 def decisive(environment: Environment) -> dict[str, Any]:
-    """The facts that latency depends on; two reports are comparable when these are equal."""
+    """Return the facts that decide latency; two reports are comparable if these are equal."""
     runtimes = {name: environment.packages.get(name) for name in ("ai-edge-litert", "onnxruntime")}
-    kept = ("arch", "cpu", "cores", "features", "model", "governor")
-    return {**{name: getattr(environment, name) for name in kept}, **runtimes}
+    facts = ("arch", "cpu", "cores", "features", "model", "governor")
+    return {**{name: getattr(environment, name) for name in facts}, **runtimes}
 
 
 def fingerprint(environment: Environment) -> str:
-    """Twelve hex digits that are equal exactly when the decisive facts are."""
+    """Return twelve hex digits that are equal if the decisive facts are."""
     text = documents.canonical(decisive(environment))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def differences(one: Environment, other: Environment) -> tuple[str, ...]:
-    """The decisive facts two machines differ in, each as "name: this, that"; empty when comparable."""
+    """List the decisive facts in which two machines differ, as "name: this, that"; empty if they are comparable."""
     a, b = decisive(one), decisive(other)
     return tuple(f"{name}: {a[name]}, {b[name]}" for name in a if a[name] != b[name])
 
 
 def condition() -> Condition:
-    """The Condition of this machine now."""
+    """Read the Condition of this machine now."""
     busy_s, steal_s = _cpu_seconds()
     return Condition(
         load_1min=os.getloadavg()[0],
@@ -188,7 +189,7 @@ def condition() -> Condition:
 
 
 def cpu_facts(cpuinfo: str) -> Cpu:
-    """What /proc/cpuinfo's text says of the first core, and in the keys that stand once at the end."""
+    """Read the first core, and the keys that stand once at the end, from the text of /proc/cpuinfo."""
     info: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         key, colon, value = line.partition(":")
@@ -200,21 +201,20 @@ def cpu_facts(cpuinfo: str) -> Cpu:
 
 
 def rss_bytes() -> int:
-    """Resident set size of this process now; where there is no /proc, its peak so far."""
+    """Return the resident set size of this process; without /proc, its peak so far."""
     return _status_bytes("VmRSS") or _maxrss_bytes()
 
 
 def peak_rss_bytes() -> int:
-    """Largest resident set size since the process began or `reset_peak_rss`.
+    """Return the largest resident set size since the process began or `reset_peak_rss` was called.
 
-    VmHWM and not ru_maxrss where it exists: the latter survives exec, so a small child would show
-    the size of the parent it was forked from.
+    VmHWM is preferred to ru_maxrss, which survives exec: a small child would show the size of its parent.
     """
     return _status_bytes("VmHWM") or _maxrss_bytes()
 
 
 def reset_peak_rss() -> bool:
-    """Make the current size the peak (proc(5), clear_refs); False where the kernel does not allow it."""
+    """Reset the peak to the current size (proc(5), clear_refs); return False if the kernel does not allow it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
@@ -235,7 +235,7 @@ def _status_bytes(key: str) -> int | None:
 
 
 def _text(path: str) -> str | None:
-    """A small system file, without its trailing zero or newline; None where there is none."""
+    """Read a small system file without its trailing zero or newline; None if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ") or None
     except OSError:
@@ -290,7 +290,7 @@ def _temperature_celsius() -> float | None:
 
 
 def _cpu_seconds() -> tuple[float | None, float | None]:
-    """(busy, steal) of all cores since boot, from the first line of /proc/stat (proc(5))."""
+    """Read (busy, steal) of all cores since boot from the first line of /proc/stat (proc(5))."""
     first = (_text("/proc/stat") or "").partition("\n")[0].split()
     if len(first) < 9 or first[0] != "cpu":
         return None, None

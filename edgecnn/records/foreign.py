@@ -1,6 +1,6 @@
-"""What is known of a model file that has no card: its own metadata, a label file beside it, and what the user says.
+"""Model files without a card: what their own metadata, a label file beside them and the user say.
 
-Nothing is guessed in silence: where nobody says what stands for a pixel, raw values are assumed, and `Known` tells so.
+Nothing is assumed silently: if nobody says how pixels are normalised, raw values are taken, and `Known` says so.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from edgecnn.records import labels
 from edgecnn.records.artifact import RESIZE_RULE, Artifact, Description, Preprocessing, TensorSpec, class_count
 
 Number = float | tuple[float, ...]
-"""One for all channels, or one for each."""
+"""One number for all channels, or one for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions:
-    """What the user says of the pictures a file takes, against what the file or its card says; None: nothing."""
+    """What the user says about a file's pictures, overriding the file and its card; None is nothing."""
 
     size: tuple[int, int] | None = None
     """(height, width)"""
@@ -30,31 +30,41 @@ class PictureOptions:
     logits: str | None = None
     """The output that names the classes."""
 
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < 1:
+            raise UsageError(f"size = {self.size} is not a picture's size.", "(height, width), each at least 1")
+        if self.channels not in (None, 1, 3):
+            raise UsageError(f"channels = {self.channels} is no picture's.", "1 for grey, 3 for colour")
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            each = numbers if isinstance(numbers, tuple) else () if numbers is None else (numbers,)
+            if not all(map(math.isfinite, each)) or (name == "std" and 0 in each):
+                raise UsageError(f"{name} = {numbers} is no number to feed a pixel with.", "127.5, or one a channel")
+
     def words(self) -> list[str]:
-        """The options of the command line that say the same."""
-        said = {
+        """Return the command line options that say the same."""
+        values = {
             "--size": "x".join(map(str, self.size)) if self.size else None,
             "--channels": self.channels,
             "--mean": _listed(self.mean),
             "--std": _listed(self.std),
             "--logits": self.logits,
         }
-        return [word for option, value in said.items() if value is not None for word in (option, str(value))]
+        return [word for option, value in values.items() if value is not None for word in (option, str(value))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """A model file as it will be fed and read, and who says so."""
+    """A model file, how it is fed and read, and on whose word."""
 
     artifact: Artifact
     names: str
-    """What its classes are called, and by whose word."""
+    """What its classes are called, and who says so."""
     whose: str | None
-    """Who says what stands for a pixel, such as "its card"; None if nobody does."""
+    """Who says how pixels are normalised, such as "its card"; None if nobody does."""
 
     @property
     def sentence(self) -> str:
-        """All that was taken, in one line."""
+        """Everything that was assumed, in one line."""
         size = self.artifact.preprocessing
         shape = f"{size.height} x {size.width} x {size.channels} {size.colour_order}"
         fed = fed_words(self.artifact.description.input, size)
@@ -62,7 +72,7 @@ class Known:
 
 
 def known(path: Path, description: Description) -> Known:
-    """A file without a card, by its own metadata and a label file beside it."""
+    """Gather what is known of a file without a card, from its own metadata and a label file beside it."""
     preprocessing, image = assumed_preprocessing(description.input), description.image
     whose = None
     if image is not None:
@@ -71,29 +81,33 @@ def known(path: Path, description: Description) -> Known:
         if image.mean is not None and image.std is not None:
             preprocessing = dataclasses.replace(preprocessing, mean=image.mean, std=image.std)
             whose = image.source
-    description, called, names = _classes(path, description)
-    one = Artifact(path=path, description=description, preprocessing=preprocessing, labels=called)
-    return Known(artifact=one, names=names, whose=whose)
+    description, class_labels, names = _classes(path, description)
+    artifact = Artifact(path=path, description=description, preprocessing=preprocessing, labels=class_labels)
+    return Known(artifact=artifact, names=names, whose=whose)
 
 
 def carded(one: Artifact) -> Known:
-    """A file with its card."""
+    """Return what the card of a file says."""
     return Known(artifact=one, names=f"classes {labels.listed(one.labels)}", whose="its card")
 
 
 def with_options(before: Known, options: PictureOptions) -> Known:
-    """The same file, fed as the user says. Raises UsageError for a size or a number of channels it cannot take."""
+    """Apply the user's options to a file.
+
+    Raises:
+        UsageError: The file has no such output, or cannot take the size or the number of channels.
+    """
     if options == PictureOptions():
         return before
-    one, size = before.artifact, before.artifact.preprocessing
+    artifact, size = before.artifact, before.artifact.preprocessing
     if options.logits is not None:
-        one = dataclasses.replace(one, description=_read_by(one, options.logits))
-        called, names = class_names(one.path, one.description, class_count(one.description.output))
-        one = dataclasses.replace(one, labels=called)
+        artifact = dataclasses.replace(artifact, description=_read_by(artifact, options.logits))
+        class_labels, names = class_names(artifact.path, artifact.description, class_count(artifact.description.output))
+        artifact = dataclasses.replace(artifact, labels=class_labels)
         before = dataclasses.replace(before, names=f"{names}; {options.logits} is taken for the classes, as you say")
     height, width = options.size or (size.height, size.width)
     wanted = dataclasses.replace(size, height=height, width=width, channels=options.channels or size.channels)
-    description = dataclasses.replace(one.description, input=_resized(one, wanted))
+    description = dataclasses.replace(artifact.description, input=_resized(artifact, wanted))
     if wanted.channels != size.channels:
         wanted = dataclasses.replace(wanted, colour_order="grey" if wanted.channels == 1 else "RGB")
     whose = before.whose
@@ -104,35 +118,46 @@ def with_options(before: Known, options: PictureOptions) -> Known:
     for name, numbers in (("mean", wanted.mean), ("std", wanted.std)):
         if isinstance(numbers, tuple) and len(numbers) != wanted.channels:
             raise UsageError(
-                f"--{name} {_listed(numbers)} names {len(numbers)} channels, {one.name} takes {wanted.channels}.",
+                f"--{name} {_listed(numbers)} names {len(numbers)} channels, {artifact.name} takes {wanted.channels}.",
                 "one number for all channels, or one for each",
             )
-    one = dataclasses.replace(one, description=description, preprocessing=wanted)
-    return dataclasses.replace(before, artifact=one, whose=whose)
+    artifact = dataclasses.replace(artifact, description=description, preprocessing=wanted)
+    return dataclasses.replace(before, artifact=artifact, whose=whose)
 
 
 def _classes(path: Path, description: Description) -> tuple[Description, tuple[str, ...], str]:
-    """(the file read by the output that names its classes, their names, whose they are).
+    """Find the output that names the classes, and their names.
 
-    Of several outputs it is the only one with a value for each name; where the names do not tell, it is the first.
+    Among several outputs it is the only one with a value for each name, or, if the names do not decide it, the first.
+
+    Returns:
+        (the description with that output, the names, who says so).
     """
-    found, said = class_names(path, description, class_count(description.output))
+    class_labels, source = class_names(path, description, class_count(description.output))
     if len(description.outputs) < 2:
-        return description, found, said
+        return description, class_labels, source
     fits = []
     for output in description.outputs:
-        names, words = class_names(path, description, class_count(output))
+        names, whose = class_names(path, description, class_count(output))
         if names and len(names) == class_count(output):
-            fits.append((output, names, words))
+            fits.append((output, names, whose))
     if len(fits) == 1:
-        (output, found, said) = fits[0]
+        (output, class_labels, source) = fits[0]
         description = dataclasses.replace(description, output=output)
     several = ", ".join(output.name for output in description.outputs)
-    return description, found, f"{said}; of its outputs ({several}) {description.output.name} is taken for the classes"
+    return (
+        description,
+        class_labels,
+        f"{source}; of its outputs ({several}) {description.output.name} is taken for the classes",
+    )
 
 
 def class_names(path: Path, description: Description, count: int) -> tuple[tuple[str, ...], str]:
-    """(names of `count` classes, whose they are), from the file itself or a label file beside it with as many."""
+    """Read the names of `count` classes from the file itself, or from a label file beside it with as many.
+
+    Returns:
+        (the names, who says so); no names if there are none that fit.
+    """
     if description.labels:
         return description.labels, f"classes {labels.listed(description.labels)}, by the file itself"
     misfits = []
@@ -149,7 +174,7 @@ def class_names(path: Path, description: Description, count: int) -> tuple[tuple
 
 
 def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
-    """What a file without a card is fed: raw pixel values, in the shape its input has."""
+    """Return the preprocessing of a file without a card: raw pixel values, in its input's shape."""
     shape = tuple(max(1, size) for size in spec.shape)
     if len(shape) == 4 and spec.layout == "NHWC":
         _, height, width, channels = shape
@@ -162,7 +187,7 @@ def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
 
 
 def fed_words(spec: TensorSpec, size: Preprocessing) -> str:
-    """What an input tensor holds for a pixel, such as "(pixel - 127.5) / 127.5"."""
+    """Say what an input tensor holds for a pixel, such as "(pixel - 127.5) / 127.5"."""
     if spec.dtype in ("int8", "uint8"):
         return "bytes less 128" if spec.dtype == "int8" else "bytes"
     if not spec.dtype.startswith("float") and not spec.scale:
@@ -173,19 +198,19 @@ def fed_words(spec: TensorSpec, size: Preprocessing) -> str:
     return f"pixel / {std}" if size.mean == 0 else f"(pixel - {mean}) / {std}"
 
 
-def _read_by(one: Artifact, name: str) -> Description:
-    """The file read by the output of that name. Raises UsageError if it has none."""
-    outputs = one.description.outputs or (one.description.output,)
+def _read_by(artifact: Artifact, name: str) -> Description:
+    """Return the description with the output `name`; raise UsageError if there is none."""
+    outputs = artifact.description.outputs or (artifact.description.output,)
     for output in outputs:
         if output.name == name:
-            return dataclasses.replace(one.description, output=output)
+            return dataclasses.replace(artifact.description, output=output)
     known = ", ".join(output.name for output in outputs)
-    raise UsageError(f"{one.path} has no output {name!r}.", f"its outputs: {known}")
+    raise UsageError(f"{artifact.path} has no output {name!r}.", f"its outputs: {known}")
 
 
-def _resized(one: Artifact, wanted: Preprocessing) -> TensorSpec:
-    """The input's shape with the sizes that the file leaves open filled in. Raises UsageError for one it fixes."""
-    spec = one.description.input
+def _resized(artifact: Artifact, wanted: Preprocessing) -> TensorSpec:
+    """Return the input with its open sizes filled in; raise UsageError if a fixed size differs."""
+    spec = artifact.description.input
     picture = {"H": wanted.height, "W": wanted.width, "C": wanted.channels}
     if spec.layout not in ("NHWC", "NCHW"):
         fits = math.prod(picture.values()) == math.prod(spec.shape[1:])
@@ -198,7 +223,7 @@ def _resized(one: Artifact, wanted: Preprocessing) -> TensorSpec:
     if not fits:
         words = " x ".join(map(str, picture.values()))
         raise UsageError(
-            f"{one.path} takes {' x '.join(map(str, spec.shape[1:]))} ({spec.layout or 'flat'}), not {words}.",
+            f"{artifact.path} takes {' x '.join(map(str, spec.shape[1:]))} ({spec.layout or 'flat'}), not {words}.",
             "leave --size and --channels out: pictures are brought to what it takes",
         )
     return dataclasses.replace(spec, shape=shape)
@@ -207,4 +232,4 @@ def _resized(one: Artifact, wanted: Preprocessing) -> TensorSpec:
 def _listed(numbers: Number | None) -> str | None:
     if numbers is None:
         return None
-    return ",".join(f"{number:g}" for number in (numbers if isinstance(numbers, tuple) else (numbers,)))
+    return ",".join(f"{value:g}" for value in (numbers if isinstance(numbers, tuple) else (numbers,)))

@@ -1,8 +1,8 @@
-"""A gate: a limit that a measured number is held against. It passes, fails, or cannot tell.
+"""Gates: limits that measured numbers must keep. A gate passes, fails, or cannot tell.
 
-What is counted to the last bit (bytes, steps, finite outputs) passes or fails. A number that n pictures or rounds
-estimate has an interval: within the limit as a whole it passes, beyond it as a whole it fails, and between the two it
-cannot tell, wherever the estimate itself lies.
+An exact count (bytes, steps, finite outputs) passes or fails. An estimate from n pictures or rounds has an interval: it
+passes if the whole interval is within the limit, fails if the whole interval is beyond it, and otherwise cannot tell,
+wherever the estimate itself lies.
 """
 
 from __future__ import annotations
@@ -14,45 +14,45 @@ from typing import Literal
 Outcome = Literal["pass", "fail", "cannot tell"]
 
 AFFORDABLE = 1_000_000
-"""More pictures or rounds than these nobody goes and gets to settle a gate."""
+"""The most pictures or rounds that anybody would collect to settle a gate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One limit and how it came out."""
+    """One limit and its outcome."""
 
     limit: str
-    """Its option, as in "max-ms"."""
+    """The option that sets it, such as "max-ms"."""
     subject: str
-    """What was held against it."""
+    """What was measured."""
     outcome: Outcome
     sentence: str
 
 
 def at_most(low: float, high: float, limit: float) -> Outcome:
-    """How a number that lies between `low` and `high` comes out against the largest that passes."""
+    """Hold the interval from `low` to `high` against a limit that it should not exceed."""
     return "pass" if high <= limit else "fail" if low > limit else "cannot tell"
 
 
 def at_least(low: float, high: float, limit: float) -> Outcome:
-    """How a number that lies between `low` and `high` comes out against the smallest that passes."""
+    """Hold the interval from `low` to `high` against a limit that it should reach."""
     return at_most(-high, -low, -limit)
 
 
 def word(outcome: Outcome) -> str:
-    """The outcome as tables show it: a failure stands out without colour."""
+    """Return the outcome for a table; a failure stands out without colour."""
     return "FAIL" if outcome == "fail" else outcome
 
 
 def doubt(n: int, needed: float, unit: str = "") -> str:
-    """Why a gate cannot tell from n pictures, or from n of another unit, and about how many would settle it."""
+    """Say that n pictures, or n of `unit`, cannot settle a gate, and about how many would."""
     about = f"about {_two_digits(needed, n):,}" if needed <= AFFORDABLE else "no affordable number"
     counted = f"n {n:,} {unit}".rstrip()
     return f"cannot tell with {counted}: {about} would settle it"
 
 
 def _two_digits(needed: float, n: int) -> int:
-    """`needed` rounded to two digits, and up where that would be no more than the n there are."""
+    """Round `needed` to two digits, upwards if the result would not exceed n."""
     step = 10 ** max(0, math.floor(math.log10(max(needed, n, 1))) - 1)
     rounded = round(needed / step) * step
     return int(rounded if rounded > n else (n // step + 1) * step)

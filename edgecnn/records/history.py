@@ -1,4 +1,4 @@
-"""The history of a training, metrics.csv, read as columns: one value an epoch."""
+"""The history of a training, metrics.csv, as columns with one value per epoch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ FILE = "metrics.csv"
 LARGEST_BYTES = 16 << 20
 MOST_COLUMNS = 100
 LARGEST = 1e40
-"""A loss is a float32, which ends at 3.4e38."""
+"""The largest value; a loss is a float32, whose maximum is 3.4e38."""
 DRAWN = ("epoch", "train_loss", "train_top1_percent", "validation_loss", "validation_top1_percent")
-"""Columns that every training has written."""
+"""Columns that every training writes."""
 KIND = documents.Kind(name="history", words="the history of a training", error=RunError, hint="train it again")
 
 
 def columns(path: Path) -> dict[str, tuple[float, ...]]:
-    """Every column by its name. Raises RunError for a file that is no table of numbers."""
+    """Read all columns by their names.
+
+    Raises:
+        RunError: The file is no table of numbers.
+    """
     with KIND.expected(path):
         try:
             head, *rows = csv.reader(documents.content(path, LARGEST_BYTES).decode().splitlines(), strict=True)
@@ -33,6 +37,6 @@ def columns(path: Path) -> dict[str, tuple[float, ...]]:
             raise Unreadable("it has rows of several lengths")
         if missing := set(DRAWN) - set(head):
             raise Unreadable(f"it has no column {min(missing)}")
-        if not all(abs(value) <= LARGEST for row in table for value in row):  # nor is NaN
+        if not all(abs(value) <= LARGEST for row in table for value in row):  # False for NaN
             raise Unreadable("it has a number that is none, or too large")
         return {name: tuple(row[place] for row in table) for place, name in enumerate(head)} if table else {}

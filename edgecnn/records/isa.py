@@ -1,6 +1,6 @@
-"""What a CPU's instruction set is called, and whether ONNX Runtime's int8 products are exact on it.
+"""Names of instruction sets, and which of them make ONNX Runtime's int8 products saturate.
 
-A core is known by its architecture and by those of `environment.FEATURES` it has.
+A core is described by its architecture and those of `environment.FEATURES` that it has.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ VNNI = ("avx512_vnni", "avx_vnni")
 
 
 def name(arch: str, features: Collection[str]) -> str:
-    """The instruction set in a few words, as in "AVX-512 VNNI, BF16", "AVX2" or "ARMv8.2 dot product"."""
+    """Name the instruction set in a few words, such as "AVX-512 VNNI, BF16", "AVX2" or "ARMv8.2 dot product"."""
     if arch in X86:
         return _x86(features)
     if arch in ARM and "asimd" in features:
         return _arm(features)
-    return arch  # nothing else is known of it; a system without /proc/cpuinfo tells no feature
+    return arch  # a system without /proc/cpuinfo tells no features
 
 
 def saturates(arch: str, features: Collection[str]) -> bool:
-    """Whether ONNX Runtime multiplies uint8 by int8 in sums of two products that are cut off at 16 bits there.
+    """Return whether ONNX Runtime's uint8 x int8 kernels saturate sums of two products at 16 bits on this core.
 
-    With AVX2 or AVX-512 and no VNNI its instruction for that is `vpmaddubsw` (microsoft/onnxruntime, issue
-    6004). On older x86-64 cores and on ARM every product is widened first.
+    With AVX2 or AVX-512 but no VNNI they use `vpmaddubsw` (microsoft/onnxruntime, issue 6004). On older x86-64 cores
+    and on ARM every product is widened first.
     """
     return arch in X86 and bool({"avx2", "avx512f"}.intersection(features)) and not set(VNNI).intersection(features)
 
 
 def cut_off(arch: str, features: Collection[str], layers: int) -> str:
-    """What a core that saturates does to a file with so many layers whose sums pass 16 bits, as a clause."""
+    """Say in a clause what a saturating core does to a file in which so many layers have sums beyond 16 bits."""
     counted = "1 layer" if layers == 1 else f"{layers} layers"
     return f"{name(arch, features)} without VNNI cuts sums of two products off at 16 bits in {counted}"
 

@@ -1,6 +1,6 @@
-"""Class names: one spelling of each, the file of them beside a model, and two lists of them held against each other.
+"""Class names: their spelling, the label file beside a model, and the comparison of two lists.
 
-Classes are known by their names, never by their numbers: two tools that learnt one folder number it in two ways.
+Classes are identified by name, never by number: two tools that learn from one folder may number it differently.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.errors import DataError
 
 SHOWN = 20
-"""Names that an error lists before the rest is counted."""
+"""The most names that an error lists before it counts the rest."""
 LARGEST_BYTES = 1 << 20
 NUMBERED = re.compile(r"(\d{1,9})(?:\s*[:,;]\s*|\s+)(\S.*)")
 """A line such as "0 red", as Teachable Machine writes it, or "0: red"."""
 
 
 def composed(name: str) -> str:
-    """The name in Unicode's composed form (NFC); macOS gives the names of its folders decomposed (NFD)."""
+    """Return the name in Unicode's composed form (NFC); macOS decomposes the names of folders (NFD)."""
     return unicodedata.normalize("NFC", name)
 
 
 def plain(name: str) -> str:
-    """A class's name as a folder may have it: "T-shirt/top" is the folder T-shirt_top."""
+    """Return the name as a folder may have it: "T-shirt/top" is the folder T-shirt_top."""
     return re.sub(r"\W+", "_", composed(name)).casefold()
 
 
 def same(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """Whether two lists name the same classes in the same order."""
+    """Return whether two lists name the same classes in the same order."""
     return [*map(composed, ours)] == [*map(composed, theirs)]
 
 
 def agree(ours: Sequence[str], inside: Sequence[str]) -> bool:
-    """Whether names that a label file was written from are those that were read from it again."""
+    """Return whether names read from a label file are those that it was written from."""
     return same(ours, inside) or same(parse("\n".join(ours)), inside)
 
 
 def parse(text: str) -> tuple[str, ...]:
-    """The names in a label file: one a line, or numbered lines, whose numbers are then the places."""
+    """Parse a label file: one name per line, or numbered lines, whose numbers then give the order."""
     lines = [composed(line.strip()) for line in text.removeprefix("\ufeff").splitlines()]
     while lines and not lines[-1]:
         lines.pop()
@@ -54,17 +54,21 @@ def parse(text: str) -> tuple[str, ...]:
 
 
 def read(path: Path) -> tuple[str, ...]:
-    """The names in a label file. Raises DataError if it is no text."""
+    """Read the names from a label file.
+
+    Raises:
+        DataError: It is no text, or a name holds control characters.
+    """
     try:
-        found = parse(documents.content(path, LARGEST_BYTES).decode())
+        names = parse(documents.content(path, LARGEST_BYTES).decode())
     except (Unreadable, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read the class names in {path}: {error}.", "one name a line, as UTF-8") from error
-    require_plain(found, str(path))
-    return found
+    require_plain(names, str(path))
+    return names
 
 
 def require_plain(found: Sequence[str], whose: str) -> None:
-    """Raises DataError for a name with a line break or another control character: nothing could write it down."""
+    """Raise DataError for a name with a line break or another control character, which no label file can hold."""
     for name in found:
         if escapes.has_controls(name):
             raise DataError(
@@ -74,14 +78,14 @@ def require_plain(found: Sequence[str], whose: str) -> None:
 
 
 def beside(model: Path) -> list[Path]:
-    """The label files beside a model that may be meant for it, the likeliest first.
+    """List the label files beside a model that may belong to it, the likeliest first.
 
-    One that has the model's own name in it is for that model; `labels.txt` is for all of its folder, and so is any
-    other `labels_*.txt` or `*_labels.txt` that stands there alone.
+    A file that contains the model's name belongs to that model; `labels.txt` belongs to the whole folder, and so does
+    any other `labels_*.txt` or `*_labels.txt` if it is the only one.
     """
     own = [model.with_name(name) for name in (f"labels_{model.stem}.txt", f"{model.stem}_labels.txt")]
-    plain_ones = [model.with_name(name) for name in ("labels.txt", "labelmap.txt")]
-    named = [path for path in (*own, *plain_ones) if path.is_file()]
+    common = [model.with_name(name) for name in ("labels.txt", "labelmap.txt")]
+    named = [path for path in (*own, *common) if path.is_file()]
     if named:
         return named
     others = {*model.parent.glob("labels_*.txt"), *model.parent.glob("*_labels.txt")}
@@ -89,36 +93,38 @@ def beside(model: Path) -> list[Path]:
 
 
 def places(names: Sequence[str], known: Sequence[str], whose: str, owner: str) -> list[int]:
-    """Where each of `names` stands in `known`; a list that is shorter than the other leaves some out.
+    """Find the position of each of `names` in `known`.
 
-    A name is found as it is written, or as a folder may have it (`plain`) where that is no other name's too.
+    A name matches as it is written, or as a folder may have it (`plain`) if that is unique. Either list may be shorter.
 
     Args:
-        names: Of `whose`, such as the classes of a data set.
-        known: Of `owner`, such as the classes of a model file.
+        names: The classes of a data set, for example.
+        known: The classes of a model file, for example.
+        whose: Who has `names`, for the error.
+        owner: Who has `known`, for the error.
 
     Raises:
-        DataError: A name is not among the known ones, or two names are one; it shows both lists.
+        DataError: A name is unknown, or matches two classes; the sentence shows both lists.
     """
-    exact, spelt = dict[str, list[int]](), dict[str, list[int]]()
+    exact, as_folder = dict[str, list[int]](), dict[str, list[int]]()
     for place, name in enumerate(known):
         exact.setdefault(composed(name), []).append(place)
-        spelt.setdefault(plain(name), []).append(place)
-    found: list[int] = []
+        as_folder.setdefault(plain(name), []).append(place)
+    positions: list[int] = []
     for name in names:
-        near = exact.get(composed(name)) or spelt.get(plain(name), [])
-        if len(near) == 1 and near[0] not in found:
-            found.append(near[0])
+        matches = exact.get(composed(name)) or as_folder.get(plain(name), [])
+        if len(matches) == 1 and matches[0] not in positions:
+            positions.append(matches[0])
             continue
-        problem = f"{owner} knows no class {name!r}" if not near else f"{name!r} could be two classes"
+        problem = f"{owner} knows no class {name!r}" if not matches else f"{name!r} could be two classes"
         raise DataError(
             f"{problem}: {whose} has {listed(names)}; {owner} has {listed(known)}.",
             "name the folders as the model names its classes, or put the model's own labels.txt beside it",
         )
-    return found
+    return positions
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence, of many the first."""
+    """Join names for a sentence; only the first of many are named."""
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + rest

@@ -1,7 +1,7 @@
-"""A model is a set of files: an ONNX file may keep its weights in others, beside it or in folders below.
+"""A model as a set of files: an ONNX file may keep its weights in others, beside it or in folders below.
 
-The model names each by its place relative to its own folder. Which they are is read from the bytes alone, for a
-board has no onnx package. A model without such files is one file, and its digest that of the file.
+It names each by its path relative to its own folder. They are found in the bytes alone, since a board has no onnx
+package. A model without such files is one file, and its digest is that file's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from edgecnn.common import files, magic, wire
 from edgecnn.errors import ModelFileError
 
-# Which fields of ONNX's messages hold messages with tensors in them, by onnx.proto.
+# Fields of ONNX's messages that hold messages with tensors in them (onnx.proto).
 NESTED: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -28,40 +28,41 @@ NESTED: dict[str, dict[int, str]] = {
 # Fields of a TensorProto.
 DIMS, DATA_TYPE, RAW_DATA, EXTERNAL_DATA, DATA_LOCATION = 1, 2, 9, 13, 14
 EXTERNAL = 1
-"""Of DATA_LOCATION."""
+"""Value of DATA_LOCATION for a tensor in another file."""
 BITS = {
     1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
     17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
 }  # fmt: skip
-"""Of one value, by DATA_TYPE; strings and complex structures have none."""
+"""Bits per value by DATA_TYPE; strings and complex structures have none."""
 DEEPEST = 100
-"""Messages within messages, as protocol buffers are read."""
+"""The deepest nesting of messages that protocol buffer readers accept."""
 MOST_PARTS = 100_000
-"""Nodes, attributes and graphs together."""
+"""The most nodes, attributes and graphs together."""
 AGAIN = "copy it there again, as whole as the model was saved"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """Where the bytes of a tensor lie that the model file does not hold."""
+    """Where a tensor's bytes lie outside the model file."""
 
     location: str
     offset: int
     length: int | None
-    """None: as many as its shape needs."""
+    """None: as many bytes as its shape needs."""
     needed: int | None
-    """Bytes by its shape and type; None for a type of no fixed size."""
+    """Bytes by its shape and type; None for a type without a fixed size."""
 
     @property
     def end(self) -> int:
-        """The least size of the file."""
+        """The least size the other file must have."""
         return self.offset + max(self.length or 0, self.needed or 0)
 
 
 def beside(path: Path) -> tuple[str, ...]:
-    """Places of the files that a model reads besides itself, relative to its folder, in order.
+    """List the files that a model reads besides itself, relative to its folder, sorted.
 
-    Raises ModelFileError if one is missing, lies outside the model's folder, or is too short.
+    Raises:
+        ModelFileError: One is missing, lies outside the model's folder, or is too short.
     """
     with magic.view(path) as data:
         if not magic.is_onnx(data):
@@ -76,27 +77,39 @@ def beside(path: Path) -> tuple[str, ...]:
 
 
 def size(path: Path) -> int:
-    """Bytes of a model, all of its files. Raises as `beside` does."""
+    """Return the size in bytes of a model, all files together.
+
+    Raises:
+        ModelFileError: See `beside`.
+    """
     return path.stat().st_size + sum((path.parent / place).stat().st_size for place in beside(path))
 
 
 def sha256(path: Path) -> str:
-    """The digest of a model: of its file, or with further files that of all their digests. Raises as `beside` does."""
-    own, further = files.sha256(path), beside(path)
-    if not further:
+    """Return the digest of a model: of its file, or, if there are more, of all their digests.
+
+    Raises:
+        ModelFileError: See `beside`.
+    """
+    own, others = files.sha256(path), beside(path)
+    if not others:
         return own
-    digests = (own, *(files.sha256(path.parent / place) for place in further))
+    digests = (own, *(files.sha256(path.parent / place) for place in others))
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def whole(path: Path) -> bytes:
-    """The model as one file's bytes, with the weights of its further files inside. Raises as `beside` does."""
+    """Return the model as the bytes of one file, with the weights of its other files inside.
+
+    Raises:
+        ModelFileError: See `beside`.
+    """
     data = path.read_bytes()
-    further = beside(path)
-    if not further:
+    others = beside(path)
+    if not others:
         return data
-    held = {place: (path.parent / place).read_bytes() for place in further}
-    return _inside(data, 0, len(data), "model", held)
+    contents = {place: (path.parent / place).read_bytes() for place in others}
+    return _inside(data, 0, len(data), "model", contents)
 
 
 def _require(path: Path, location: str, size: int) -> None:
@@ -109,7 +122,7 @@ def _require(path: Path, location: str, size: int) -> None:
         raise ModelFileError(
             f"{named}, and there is no {target}.", f"copy {location} there too: a model is all of its files"
         )
-    # A link is followed as far as ONNX Runtime follows it: to where the model itself lies.
+    # Like ONNX Runtime, follow a link only if it stays in the model's own folder.
     if not target.resolve().is_relative_to(path.resolve().parent):
         raise ModelFileError(f"{named}, which is a link out of its folder.", f"copy the file itself to {target}")
     if (there := target.stat().st_size) < size:
@@ -118,16 +131,16 @@ def _require(path: Path, location: str, size: int) -> None:
 
 def _outside(path: Path, data: wire.Data) -> list[Outside]:
     try:
-        found = [_of_tensor(data, *place) for place in _tensors(data, 0, len(data), "model")]
+        tensors = [_of_tensor(data, *place) for place in _tensors(data, 0, len(data), "model")]
     except ModelFileError as error:
         raise ModelFileError(f"{path} is too large to be read: {error.sentence}") from error
     except ValueError as error:
         raise ModelFileError(f"{path} is a damaged ONNX file: {error}.", "copy or download it again") from error
-    return [tensor for tensor in found if tensor is not None]
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 def _tensors(data: wire.Data, start: int, end: int, kind: str) -> Iterator[tuple[int, int]]:
-    """Where the tensors of a message lie, those of inner graphs too, in no order."""
+    """Yield (start, end) of the tensors in a message, including those of inner graphs, in no particular order."""
     waiting, parts = [(start, end, kind, 0)], 1
     while waiting:
         start, end, kind, depth = waiting.pop()
@@ -143,7 +156,7 @@ def _tensors(data: wire.Data, start: int, end: int, kind: str) -> Iterator[tuple
 
 
 def _of_tensor(data: wire.Data, start: int, end: int) -> Outside | None:
-    """Where a tensor's bytes lie; None if in itself."""
+    """Return where a tensor's bytes lie; None if they are in the tensor itself."""
     dims: list[int] = []
     entries: dict[str, str] = {}
     is_outside, data_type = False, 0
@@ -175,27 +188,27 @@ def _number(entries: dict[str, str], key: str) -> int | None:
     return int(text) if text else None
 
 
-def _inside(data: bytes, start: int, end: int, kind: str, held: dict[str, bytes]) -> bytes:
-    """A message, the bytes of its tensors in it."""
+def _inside(data: bytes, start: int, end: int, kind: str, contents: dict[str, bytes]) -> bytes:
+    """Return a message with the bytes of its tensors inside."""
     parts = []
     for field in wire.fields(data, start, end):
         inner = NESTED[kind].get(field.number)
         if inner is None:
             parts.append(data[field.begin : field.end])
         elif inner == "tensor":
-            parts.append(wire.nested(field.number, _tensor_inside(data, field.start, field.end, held)))
+            parts.append(wire.nested(field.number, _tensor_inside(data, field.start, field.end, contents)))
         else:
-            parts.append(wire.nested(field.number, _inside(data, field.start, field.end, inner, held)))
+            parts.append(wire.nested(field.number, _inside(data, field.start, field.end, inner, contents)))
     return b"".join(parts)
 
 
-def _tensor_inside(data: bytes, start: int, end: int, held: dict[str, bytes]) -> bytes:
+def _tensor_inside(data: bytes, start: int, end: int, contents: dict[str, bytes]) -> bytes:
     outside = _of_tensor(data, start, end)
     if outside is None:
         return data[start:end]
     length = outside.length if outside.length is not None else outside.needed
-    source = held[outside.location]
+    source = contents[outside.location]
     raw = source[outside.offset : len(source) if length is None else outside.offset + length]
     own = (EXTERNAL_DATA, DATA_LOCATION, RAW_DATA)
-    kept = [data[field.begin : field.end] for field in wire.fields(data, start, end) if field.number not in own]
-    return b"".join((*kept, wire.nested(RAW_DATA, raw)))
+    encoded = [data[field.begin : field.end] for field in wire.fields(data, start, end) if field.number not in own]
+    return b"".join((*encoded, wire.nested(RAW_DATA, raw)))

@@ -1,4 +1,4 @@
-"""The class names that an exported file carries inside, read without its format's own package, as a board must."""
+"""The class names inside an exported file, read without its format's package, which a board lacks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edgecnn.errors import ModelFileError
 from edgecnn.records import labels
 
 ARCHIVED = "labels.txt"
-"""Of the zip archive behind a TFLite file."""
+"""The label file in the zip archive behind a TFLite file."""
 NOTES, KEY, VALUE = 14, 1, 2
 """Fields of ONNX's ModelProto (metadata_props) and of its StringStringEntryProto."""
 
 
 def read(path: Path) -> tuple[str, ...]:
-    """The names in the order of the outputs; () for a file that names none, or in another way than an export does."""
+    """Read the names in the order of the outputs; () if the file has none, or not in the form of an export."""
     with contextlib.suppress(ModelFileError, ValueError, KeyError, TypeError, OSError, RuntimeError):
         return _archived(path) if magic.format_of(path) == "tflite" else _noted(path)
     return ()

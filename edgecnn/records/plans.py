@@ -1,4 +1,4 @@
-"""What a user declares: a Recipe to train, an ExportPlan, a Suite to bench; each a frozen TOML file.
+"""Plans that users write as TOML files: a Recipe to train, an ExportPlan, a Suite to bench.
 
 A plan is found by name in its folder (`models/`, `export/`, `bench/`) or by path.
 """
@@ -23,38 +23,38 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPlan:
-    """Which files to write from a run, and what they must hold."""
+    """Which files to export from a run, and what they must achieve."""
 
     name: str
     format: tuple[str, ...] = ("onnx", "tflite")
     precision: tuple[str, ...] = ("fp32", "int8")
     io: Literal["auto", "int8", "uint8", "float32"] = "auto"
-    """Of an int8 file's input and output tensors; auto costs no operator: the type of its activations."""
+    """Type of an int8 file's input and output; auto takes that of its activations, which costs no operator."""
     target: Literal["any", "dotprod"] = "any"
-    """Whose fast int8 kernels ONNX is written for: activations uint8 serve every CPU, int8 those of an ARM core with
-    dot product. Either computes the same everywhere."""
+    """Whose fast int8 kernels the ONNX files suit: any CPU's (uint8 activations), or those of an ARM core with dot
+    product (int8 activations). Both compute the same everywhere."""
     onnx_for: str = ""
-    """Oldest ONNX Runtime that has to read the ONNX files, such as "1.10"; empty takes what the exporter writes."""
+    """The oldest ONNX Runtime that must read the ONNX files, such as "1.10"; empty keeps what the exporter writes."""
     calib_samples: int = 300
     calib_seed: int = 0
     max_drop: float = 1.0
-    """Largest accuracy drop against the run that passes, in percentage points."""
+    """The largest accuracy drop against the run that passes, in percentage points."""
     weight_range: Literal["safe", "full"] = "safe"
-    """Of int8 weights in every format: "safe" keeps what two neighbours add up to so small that no CPU cuts their
-    products off (`export/weight_range.py`); "full" takes all of int8, and ONNX then holds such layers with uint8
-    weights, which compute the same everywhere and are slower."""
+    """Range of int8 weights: "safe" keeps the sum of two neighbours so small that no CPU saturates their products
+    (`export/weight_range.py`); "full" takes all of int8, and ONNX then stores such layers with uint8 weights, which
+    compute the same everywhere but are slower."""
     per_channel: bool = True
-    """One scale for each output channel of an int8 weight; off, one for the whole tensor, as some chips want it."""
+    """One scale per output channel of an int8 weight; False: one per tensor, as some chips want it."""
     rungs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Rungs of the rescue ladder (`export/rungs/`) to take, each with its options; `rescue` finds them."""
+    """Rungs of the rescue ladder (`export/rungs/`) to take, with their options; `rescue` finds them."""
     rescue: Literal["off", "first", "all"] = "off"
-    """When int8 misses max_drop on validation: climb to the first rung that passes, or price all of them."""
+    """What to do if int8 misses max_drop on validation: climb to the first rung that passes, or price all rungs."""
     qat_epochs: int = 2
-    """Of the ladder's last rung, quantisation-aware training; 0 leaves it out."""
+    """Epochs of the ladder's last rung, quantisation-aware training; 0 leaves that rung out."""
     board: str = "local"
     """Where the ladder's price list is timed."""
     only_unseen: bool = False
-    """Check on the test pictures that the run has not seen, where it has seen some (`train/seen.py`)."""
+    """Check only on test pictures that the run has not seen, if it has seen some (`train/seen.py`)."""
 
     def __post_init__(self) -> None:
         unknown = set(self.precision) - {"fp32", "fp16", "int8"}
@@ -83,30 +83,30 @@ class ExportPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """How to measure: where, how often, how long."""
+    """How to measure: where, how often and for how long."""
 
     name: str
     board: str = "local"
     runtime: tuple[str, ...] = ()
-    """Runtimes by name; empty takes every runtime that reads the file's format."""
+    """Names of runtimes; empty takes all that read the file's format."""
     num_threads: int = 1
     rounds: int = 6
-    """Fresh processes per file and runtime, the candidates taking turns."""
+    """Fresh processes per file and runtime; the candidates take turns."""
     warmup_runs: int = 20
     num_runs: int = 50
-    """Least timed runs over all rounds."""
+    """The fewest timed runs over all rounds."""
     min_secs: float = 2.0
-    """Least timed seconds over all rounds."""
+    """The fewest timed seconds over all rounds."""
     input: str | None = None
-    """Sizes of an input that a file leaves open, such as "1x3x224x224", or "224x224" for height and width."""
+    """Sizes that a file leaves open, such as "1x3x224x224", or "224x224" for height and width."""
     limit: int | None = None
-    """Test pictures for accuracy; all of them by default."""
+    """How many test pictures to score; None takes all."""
     only_unseen: bool = False
-    """Score a run's files on the test pictures that it has not seen, where it has seen some (`train/seen.py`)."""
+    """Score a run's files only on test pictures that it has not seen, if it has seen some (`train/seen.py`)."""
     max_ms: float | None = None
-    """Gate: largest p50 latency in ms."""
+    """Gate: the largest p50 latency in ms."""
     min_acc: float | None = None
-    """Gate: smallest top-1 accuracy in percent."""
+    """Gate: the smallest top-1 accuracy in percent."""
 
     def __post_init__(self) -> None:
         for name in ("num_threads", "rounds", "num_runs"):
@@ -122,7 +122,7 @@ class Suite:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """What `input` says; () if it says nothing."""
+        """The sizes in `input`; () if there are none."""
         return sizes.parse(self.input) if self.input else ()
 
 
@@ -130,19 +130,23 @@ FOLDERS: dict[type, str] = {Recipe: "models", ExportPlan: "export", Suite: "benc
 
 
 def folder(cls: type) -> Path:
-    """Where the shipped plans of a kind are: in a checkout's top level, or inside the installed package."""
+    """Return the folder of the shipped plans of a kind, in a checkout or inside the installed package."""
     package = Path(__file__).parents[1]
     installed = package / "_plans" / FOLDERS[cls]
     return installed if installed.is_dir() else package.parent / FOLDERS[cls]
 
 
 def names(cls: type) -> tuple[str, ...]:
-    """The shipped plans of a kind, sorted."""
+    """List the shipped plans of a kind, sorted."""
     return tuple(sorted(path.stem for path in folder(cls).glob("*.toml")))
 
 
 def find(cls: type, name: str) -> Path:
-    """The file of a plan: a path that ends in .toml, or the name of a shipped plan."""
+    """Return the file of a plan: a path that ends in .toml, or the name of a shipped plan.
+
+    Raises:
+        PlanError: There is no shipped plan of that name.
+    """
     if name.endswith(".toml"):
         return Path(name)
     known = names(cls)
@@ -153,18 +157,38 @@ def find(cls: type, name: str) -> Path:
 
 
 def load(cls: type[T], name: str, overrides: Iterable[str] = ()) -> T:
-    """A plan by name or path, its keys changed by `overrides` such as "optim.lr=0.2"."""
+    """Load a plan by name or path and apply overrides such as "optim.lr=0.2".
+
+    Raises:
+        PlanError: There is no such plan, or a key or value in it is wrong.
+    """
     path = find(cls, name)
     table = config.override(config.read(path), overrides)
     table.setdefault("name", path.stem)
     return config.build(cls, table, path.name)
 
 
-def load_recipe(name: str, overrides: Iterable[str] = (), data: str | None = None) -> Recipe:
-    """A recipe by name or path; `data` replaces its data set, keeping how validation is cut; `overrides` come last."""
+def load_recipe(name: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None) -> Recipe:
+    """Load a recipe by name or path.
+
+    Args:
+        name: The recipe.
+        overrides: Settings such as "optim.lr=0.2", applied last.
+        data: A data set's name or folder, or a plan of it, in place of the recipe's own; how validation is cut stays.
+
+    Raises:
+        PlanError: There is no such recipe, it names no data set, or a key or value is wrong.
+    """
     path = find(Recipe, name)
     table = config.read(path)
     table.setdefault("name", path.stem)
+    return build_recipe(table, path.name, overrides, data)
+
+
+def build_recipe(
+    table: dict[str, Any], where: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None
+) -> Recipe:
+    """The recipe of a whole table, changed as `load_recipe` does; errors call it `where`."""
     if data is not None:
         before = table.get("data", {})
         replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
@@ -172,17 +196,19 @@ def load_recipe(name: str, overrides: Iterable[str] = (), data: str | None = Non
         table["data"] = options | config.table_of(replaced)
     table = config.override(table, overrides)
     if "data" not in table:
-        raise PlanError(f"{path.name} names no data set.", "give it a [data] table, or --data with a name or a folder")
-    return config.build(Recipe, table, path.name)
+        raise PlanError(f"{where} names no data set.", "give it a [data] table, or --data with a name or a folder")
+    return config.build(Recipe, table, where)
 
 
-def data_plan(data: str) -> DataPlan:
-    """A data set by name, or a folder of pictures by path."""
+def data_plan(data: str | DataPlan) -> DataPlan:
+    """Return the plan for a data set named by name, or for a folder of pictures by path; a plan stays as it is."""
+    if isinstance(data, DataPlan):
+        return data
     if Path(data).is_dir() or "/" in data or data in (".", ".."):
         return DataPlan(name="folder", options={"path": str(Path(data).resolve())})
     return DataPlan(name=data)
 
 
 def dump(plan: object) -> str:
-    """A plan as TOML; `load` reads it back to an equal plan."""
+    """Return a plan as TOML, from which `load` makes an equal plan."""
     return tomli_w.dumps(config.table_of(plan))

@@ -1,4 +1,4 @@
-"""A Recipe: one training, as its TOML file declares it: pictures, net, optimiser, augmentation, teacher, seed."""
+"""A Recipe: one training as its TOML file declares it, with data, net, optimiser, augmentation, teacher and seed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Literal
 from edgecnn.common import config
 
 OF_THE_MACHINE = ("precision", "num_threads", "device")
-"""Keys of a Recipe that say how a machine computes and not what is learnt: they may change when a run is resumed."""
+"""Keys that say how a machine computes and not what is learnt; they may change when a run is resumed."""
 
 MOST_SEED = 2**63 - 1
 MOST = {"epochs": 100_000, "qat_epochs": 100_000, "batch_size": 1_000_000, "seed": MOST_SEED, "num_threads": 1_024}
-"""Of a Recipe's whole numbers."""
+"""Upper bounds of a Recipe's integers."""
 MOST_PIXELS = 10_000
-"""Of a shift or a cutout."""
+"""Upper bound of a shift or a cutout."""
 BETA = (0.001, 4.0)
-"""Within which a draw from Beta(a, a) takes some tries and not thousands (`edgecnn.pipeline.train.mixing`)."""
+"""Range of a for which drawing from Beta(a, a) takes few tries (`edgecnn.pipeline.train.augment`)."""
 
 
 def _require_finite(plan: object) -> None:
@@ -30,20 +30,20 @@ def _require_finite(plan: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataPlan:
-    """Which pictures: a data plug-in, its own options, and how validation is cut from train."""
+    """Which pictures to learn from: a data plug-in, its options, and how validation is split off."""
 
     name: str
     validation: float = 0.1
-    """Share of the training pictures held out for validation, per class."""
+    """Share of the training pictures, per class, that is held out for validation."""
     seed: int = 0
-    """Of the validation cut alone; the training seed does not move it."""
+    """Seed of the validation split; the training seed does not change it."""
     fraction: float = 1.0
-    """Share of the training pictures that are left to learn from, per class; validation and test stay whole."""
+    """Share of the training pictures, per class, that is learnt from; validation and test stay whole."""
     fraction_seed: int = 0
-    """Of that draw."""
+    """Seed of the choice of that share."""
     only_unseen: bool = False
-    """Leave out of validation and test what the run that a training starts from, or its teachers, have seen; without
-    it such a training is refused."""
+    """Leave out of validation and test what the start run or the teachers have seen; otherwise such a training is
+    refused."""
     options: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class DataPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class NetPlan:
-    """Which net: a net plug-in and the numbers it is built from."""
+    """Which net to train: a net plug-in and its numbers."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)
@@ -65,7 +65,7 @@ class NetPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetPlan:
-    """Scale the net until it costs what another recipe's net costs, within 5 %."""
+    """Scale the net until its cost is within 5 % of that of another recipe's net."""
 
     like: str
     by: Literal["params", "macs"] = "params"
@@ -76,22 +76,22 @@ class OptimPlan:
     """The optimiser, its schedule and the loss."""
 
     name: Literal["sgd", "adam", "adamw"] = "adamw"
-    """Of adam, unlike adamw, weight decay is part of the loss, as in L2 regularisation."""
+    """With adam, weight decay is part of the loss (L2 regularisation); with adamw it is decoupled."""
     lr: float = 0.003
     momentum: float = 0.9
     weight_decay: float = 0.01
     schedule: Literal["one-cycle", "cosine", "exponential"] = "one-cycle"
     end: float = 0.0
-    """Share of the learning rate that is left at the end of an exponential schedule."""
+    """Final learning rate of an exponential schedule, as a share of `lr`."""
     warmup: float = 0.2
     """Share of all steps in which the learning rate rises."""
     label_smoothing: float = 0.0
     decay: Literal["weights", "all"] = "weights"
-    """What weight decay is for: what multiplies inputs, or biases and batch norm too."""
+    """What weight decay applies to: weights that multiply inputs, or biases and batch norm too."""
     bias_lr: float = 1.0
-    """How many times larger the learning rate of batch norm's shifts is."""
+    """Factor on the learning rate of batch norm's shifts."""
     ema: float = 0.0
-    """Decay per step of the weights' exponential moving average; 0 keeps the last weights."""
+    """Decay per step of the exponential moving average of the weights; 0 keeps the last weights."""
 
     def __post_init__(self) -> None:
         _require_finite(self)
@@ -110,24 +110,24 @@ class OptimPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentPlan:
-    """Random changes of a training picture; a data set refuses those that change what its labels mean."""
+    """Random changes to training pictures; a data set refuses those that would change what its labels mean."""
 
     flip: bool = False
-    """Mirror left and right, for half of the pictures."""
+    """Mirror half of the pictures left to right."""
     alternate: bool = False
-    """Mirror each picture in every second epoch, not by chance, so that two epochs show both sides of all."""
+    """Mirror each picture in every second epoch instead of at random, so that two epochs show both sides."""
     shift: int = 0
-    """Pad by this many pixels and crop back at random, in pixels."""
+    """Pad by this many pixels and crop back at a random place."""
     rotation: float = 0.0
-    """Largest turn to either side, in degrees; what comes in at the border repeats it."""
+    """Largest rotation to either side, in degrees; the border is repeated."""
     cutout: int = 0
-    """Side of a square set to the mean, in pixels."""
+    """Side in pixels of a square that is set to the mean."""
     jitter: float = 0.0
     """Largest relative change of brightness and of contrast."""
     mixup: float = 0.0
-    """Blend each picture and its label with another's, the share drawn from Beta(mixup, mixup)."""
+    """Blend each picture and its label with another's; the share is drawn from Beta(mixup, mixup)."""
     cutmix: float = 0.0
-    """Put a rectangle of another picture into each, and as much of its label; area from Beta(cutmix, cutmix)."""
+    """Paste a rectangle of another picture, and as much of its label; the area is drawn from Beta(cutmix, cutmix)."""
 
     def __post_init__(self) -> None:
         _require_finite(self)
@@ -145,18 +145,18 @@ class AugmentPlan:
             raise ValueError(f"mixup and cutmix should be 0, or lie between {BETA[0]} and {BETA[1]:g}")
 
     def used(self) -> tuple[str, ...]:
-        """The augmentations that are on; `alternate` is no other than flip."""
+        """List the augmentations that are on; `alternate` counts as flip."""
         return tuple(f.name for f in dataclasses.fields(self) if f.name != "alternate" and getattr(self, f.name))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmallPlan:
-    """Smaller pictures in the first steps, which cost less (`edgecnn.pipeline.train.progressive_resizing`)."""
+    """Smaller, cheaper pictures in the first steps (`edgecnn.pipeline.train.progressive_resizing`)."""
 
     side: float
-    """Of the small pictures, as a share of the whole ones' height and width."""
+    """Height and width of the small pictures, as a share of the whole ones'."""
     share: float = 0.5
-    """Of all steps that see small pictures; 0 shows whole ones alone."""
+    """Share of all steps with small pictures; 0 means none."""
 
     def __post_init__(self) -> None:
         if not 0 < self.side < 1 or not 0 <= self.share < 1:
@@ -165,12 +165,12 @@ class SmallPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillPlan:
-    """Teachers whose logits are learnt beside the labels (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531)."""
+    """Teachers whose logits are learnt besides the labels (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531)."""
 
     teacher: tuple[str, ...]
-    """Folders of finished runs on the same pictures and classes; of several the mean of the logits is learnt."""
+    """Folders of finished runs on the same pictures and classes; the logits of several are averaged."""
     weight: float = 0.5
-    """Share of the loss that the teacher has."""
+    """Share of the loss that comes from the teacher."""
     temperature: float = 4.0
 
     def __post_init__(self) -> None:
@@ -183,7 +183,7 @@ class DistillPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides a run's weights, but for the rounding of the machine."""
+    """Everything that decides a run's weights, except for the machine's rounding."""
 
     name: str
     data: DataPlan
@@ -194,18 +194,18 @@ class Recipe:
     small: SmallPlan | None = None
     distill: DistillPlan | None = None
     start: str = ""
-    """Folder of a finished run of the same net, whose weights the training begins with; empty draws them."""
+    """Folder of a finished run of the same net, whose weights the training starts from; empty initialises them."""
     epochs: int = 10
     qat_epochs: int = 0
-    """Last epochs, under int8 rounding, that every int8 export of the run goes through (`export/qat.py`)."""
+    """Final epochs under int8 rounding, which every int8 export of the run uses (`export/qat.py`)."""
     batch_size: int = 128
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the matrix products while training; the weights are fp32 always. auto is bf16 where the CPU or GPU multiplies
-    it (`edgecnn.pipeline.train.resources`)."""
+    """Precision of the matrix products in training; the weights are always fp32. auto is bf16 if the CPU or GPU
+    multiplies it (`edgecnn.pipeline.train.resources`)."""
     seed: int = 0
     num_threads: int | Literal["auto"] = "auto"
-    """Of all processes on a machine together; auto takes the physical cores they may use, or as many as OMP_NUM_THREADS
-    allows each."""
+    """Threads of all processes on a machine together; auto takes the physical cores they may use, or OMP_NUM_THREADS
+    for each."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:

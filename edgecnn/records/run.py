@@ -1,15 +1,15 @@
-"""A Run is a folder: the resolved recipe, the weights, the history, the environment.
+"""A Run: a folder with the resolved recipe, the weights, the history and the environment of one training.
 
 runs/<name>/
     recipe.toml         what was trained, every default written out
     run.json            input shape, labels, normalisation, validation accuracy, seconds, what the machine gave
     model.safetensors   the net's weights, float32
-    metrics.csv         one line an epoch
+    metrics.csv         one line per epoch
     curves.png          loss and accuracy against epoch
     environment.json    machine and versions
     net.py              the code of a net that is the user's own (`edgecnn.nets.code`)
     pictures.npz        digests of the pictures it has seen (`edgecnn.pipeline.train.seen`)
-    checkpoint.pt       to resume from; gone when the run is complete
+    checkpoint.pt       to resume from; removed when the run is complete
     artifacts/          what `edgecnn export` wrote
     bench/              what `edgecnn bench` measured
 """
@@ -36,32 +36,33 @@ Targets = TypeVar("Targets", Path, Sequence[Path])
 WEIGHTS = "model.safetensors"
 CODE = "net.py"
 CLAIM = ("recipe.toml", "environment.json", CODE)
-"""What a training writes before its first epoch. Whoever writes more there names it here (`is_free`)."""
+"""Files that a training writes before its first epoch; `is_free` relies on this list being complete."""
 OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
+"""Files that a training writes after each epoch."""
 KIND = documents.Kind(name="run", words="a whole run", error=RunError, hint="train it again")
 TRAINING_LOCK = ".lock"
-"""Held by a training."""
+"""Held during a training."""
 EXPORT_LOCK = ".export.lock"
-"""Held by an export, and by those that must not meet one half done."""
+"""Held during an export, and by commands that must not read a half-done one."""
 BENCH_LOCK = ".bench.lock"
 DIVERGED = "diverged.txt"
-"""How a training ended whose loss stopped being a number; to resume it ends in the same way."""
+"""Written by a training whose loss became NaN; resuming it would end in the same way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What a training took of its machine, and why (`edgecnn.pipeline.train.resources`)."""
+    """The resources that a training took of its machine, and why (`edgecnn.pipeline.train.resources`)."""
 
     precision: Literal["fp32", "bf16"]
     why_precision: str
     num_threads: int
-    """Of each process."""
+    """Threads of each process."""
     why_num_threads: str
     device: str
-    """cpu, cuda or mps"""
+    """"cpu", "cuda" or "mps"."""
     why_device: str
     isa: str
-    """The instruction set of its CPU (`edgecnn.records.isa`)."""
+    """Instruction set of the CPU (`edgecnn.records.isa`)."""
 
     def __str__(self) -> str:
         return f"{self.precision} on {self.device} with {self.num_threads} thread{'s' * (self.num_threads > 1)}"
@@ -85,7 +86,7 @@ class Imported:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A finished training run, as its folder tells it."""
+    """A finished training, as its folder records it."""
 
     folder: Path
     recipe: Recipe
@@ -93,20 +94,20 @@ class Run:
     """(C, H, W) of one picture."""
     labels: tuple[str, ...]
     mean: float
-    """Pixel value that becomes 0, an integer: an int8 input can hold it without rounding."""
+    """The pixel value that becomes 0; an integer, so that an int8 input can hold it without rounding."""
     std: float
     params: int
-    """Parameters after batch-norm folding."""
+    """Parameters after batch norm is folded."""
     macs: int
     validation_top1_percent: float
     validation_n: int
     train_seconds: float
     processes: int = 1
-    """How many shared the training, from its last --resume on."""
+    """How many processes shared the training, since the last --resume."""
     weights_sha256: str | None = None
-    """Of model.safetensors as it was written; None if the run was trained before this was kept."""
+    """Digest of model.safetensors when it was written; None for an early run."""
     training: Taken | None = None
-    """From its last --resume on; None if it was trained before this was written down."""
+    """Resources since the last --resume; None for an early run."""
     code_sha256: str | None = None
     """The sha256 of net.py; None if the net is one of a plug-in or of a package."""
     imported: Imported | None = None
@@ -131,7 +132,7 @@ class Run:
         return self.folder / "artifacts"
 
     def exported(self) -> list[Path]:
-        """What lies in artifacts/, in order, but for hidden files: nobody exported those."""
+        """List the files in artifacts/, sorted, except hidden ones."""
         if not self.artifacts.is_dir():
             return []
         return sorted(path for path in self.artifacts.iterdir() if not path.name.startswith("."))
@@ -140,20 +141,26 @@ class Run:
     def benches(self) -> Path:
         return self.folder / "bench"
 
+    def _repr_html_(self) -> str:
+        """The run as a table, for a notebook."""
+        from edgecnn.records import notebook
+
+        return notebook.html(self)
+
 
 def is_run(path: Path) -> bool:
     return (path / "recipe.toml").is_file()
 
 
 def is_free(folder: Path) -> bool:
-    """Whether a new training may have the folder: no run is in it, or one that learnt nothing.
+    """Return whether a new training may use the folder: it holds no run, or one that learnt nothing.
 
-    It ended before its first epoch did: there are the files of CLAIM, and what was being written when it was killed. Or
-    its loss stopped being a number: there are those of its epochs too. Anything else is kept.
+    Such a run ended before its first epoch did, and left the files of CLAIM and half-written ones; or its loss became
+    NaN, and it left those of its epochs too. A folder with any other file is kept.
     """
     if not is_run(folder):
         return True
-    parts = tuple(f".{name}." for name in (*CLAIM, *OF_AN_EPOCH))  # as `files.replacing` names them
+    parts = tuple(f".{name}." for name in (*CLAIM, *OF_AN_EPOCH))  # how `files.replacing` begins their names
     own = {*CLAIM, *OF_AN_EPOCH, DIVERGED} if (folder / DIVERGED).is_file() else set(CLAIM)
     own.add(TRAINING_LOCK)
     return all(path.name in own or path.name.startswith(parts) for path in folder.iterdir())
@@ -162,25 +169,34 @@ def is_free(folder: Path) -> bool:
 def reads_exports(
     verb: Callable[Concatenate[Targets, Arguments], Result],
 ) -> Callable[Concatenate[Targets, Arguments], Result]:
-    """A verb whose first argument is the runs or exported files it reads: no export changes them meanwhile.
+    """Decorate a verb that reads runs or exported files, so that no export changes them meanwhile.
 
-    It raises RunError if an export is at work in one of the runs.
+    The verb's first argument is the path or paths it reads. It raises RunError if an export is at work in one of the
+    runs.
     """
 
     @functools.wraps(verb)
     def undisturbed(targets: Targets, /, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         paths = [targets] if isinstance(targets, Path) else targets
         folders = {path if is_run(path) else path.resolve().parent.parent for path in paths}
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as stack:
             for folder in sorted(folder for folder in folders if is_run(folder)):
-                held.enter_context(locks.held(folder / EXPORT_LOCK, verb.__name__, shared=True))
+                stack.enter_context(locks.held(folder / EXPORT_LOCK, verb.__name__, shared=True))
             return verb(targets, *arguments, **options)
 
     return undisturbed
 
 
-def open_run(folder: Path) -> Run:
-    """The Run of a folder; RunError if there is none, or if its training did not finish."""
+def open_run(folder: Path | str) -> Run:
+    """Read a finished run from its folder.
+
+    Args:
+        folder: Where `edgecnn train` put it, such as runs/dscnn-digits.
+
+    Raises:
+        RunError: There is none, its training did not finish, or one of its files is damaged.
+    """
+    folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"There is no run folder {folder}.", "`edgecnn train` makes one under runs/")
     if not is_run(folder):
@@ -189,13 +205,13 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"The training in {folder} did not finish.", f"edgecnn train {folder} --resume")
     with KIND.expected(folder):
         facts = documents.table(folder / "run.json")
-        facts.pop("device", None)  # where it stood before `training` did
+        facts.pop("device", None)  # early runs have it here, before there was `training`
         recipe = plans.load(Recipe, str(folder / "recipe.toml"))
         return config.build(Run, {**facts, "folder": folder, "recipe": recipe}, "run.json")
 
 
 def write_facts(run: Run) -> None:
-    """Write run.json, which makes the run complete."""
+    """Write run.json, which marks the run as complete."""
     facts: dict[str, Any] = {
         field.name: getattr(run, field.name)
         for field in dataclasses.fields(run)

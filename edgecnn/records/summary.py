@@ -1,4 +1,4 @@
-"""From all samples to the few numbers a Measurement is quoted by."""
+"""Computation of the Summary, the few numbers by which a Measurement is quoted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from edgecnn.common import stats
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Summary, Window
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Summary, Window
 
 
 def summarise(
@@ -15,16 +15,15 @@ def summarise(
     end_to_end: EndToEnd | None,
     counts: Sequence[Count] = (),
 ) -> Summary:
-    """The Summary of one file on one runtime; memory is that of the windows, or else of the counts.
+    """Compute the Summary of one file on one runtime.
 
-    p50 is the median over rounds of each round's median, and its interval is that of the rounds, not
-    of the samples: the samples of a process share its memory layout and the seconds it ran in, so
-    thousands of them agree with each other better than with the next process. p90 and p99 are of all
-    samples together, for a tail is what one disturbed round adds. The peak is the largest of any round.
-    Instructions are those of all counts together.
+    p50 is the median of the rounds' medians, and its interval is one over rounds: samples from one process share its
+    memory layout and its seconds, so they agree better with each other than with another process's. p90 and p99 are
+    taken over all samples together, since a single disturbed round makes a tail. Instructions are taken over all counts
+    together. Memory is the largest peak of any window, or of any count if there are no windows.
     """
     top1 = stats.wilson(accuracy.correct, accuracy.n) if accuracy else None
-    instructions = sorted(number for count in counts for number in count.instructions)
+    instructions = sorted(value for count in counts for value in count.instructions)
     peaks = [process.peak_rss_bytes - process.baseline_rss_bytes for process in windows or counts]
     untimed = Summary(
         peak_rss_bytes=max(peaks, default=None),
@@ -41,7 +40,7 @@ def summarise(
         return untimed
     medians = medians_ms(windows)
     samples = sorted(time for window in windows for time in window.times_ms)
-    low, high, held = stats.median_interval(medians)
+    low, high, coverage = stats.median_interval(medians)
     return dataclasses.replace(
         untimed,
         rounds=len(windows),
@@ -49,7 +48,7 @@ def summarise(
         p50_ms=stats.quantile(medians, 0.5),
         p50_low_ms=low,
         p50_high_ms=high,
-        p50_interval_percent=held,
+        p50_interval_percent=coverage,
         p90_ms=stats.quantile(samples, 0.90),
         p99_ms=stats.quantile(samples, 0.99),
         import_ms=_median([window.import_ms for window in windows]),
@@ -61,7 +60,7 @@ def summarise(
 
 
 def medians_ms(windows: Sequence[Window]) -> list[float]:
-    """Each round's median, sorted: the rounds are what is independent, not the samples."""
+    """Return the rounds' medians, sorted; rounds are independent, samples are not."""
     return sorted(stats.quantile(sorted(window.times_ms), 0.5) for window in windows if window.times_ms)
 
 

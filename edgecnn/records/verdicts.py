@@ -1,4 +1,4 @@
-"""What the answers of a model file are worth against others on the same pictures: a Verdict, and Parity."""
+"""Comparisons of a model file's answers with others on the same pictures: Verdict and Parity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.records.artifact import Artifact, Parity, Verdict
 from edgecnn.records.gates import Gate, Outcome
 
 ROUNDING = 1e-5
-"""By how much of the largest logit two orders of the same float32 sums may differ."""
+"""How much two summation orders of float32 may differ, as a share of the largest logit."""
 
 
 def judge(
@@ -22,17 +22,23 @@ def judge(
     labels: npt.NDArray[np.int64],
     max_drop_pp: float,
 ) -> Verdict:
-    """A file's logits (N, K) against the run's, on the same pictures.
+    """Compare a file's logits with the run's on the same pictures.
 
-    It passes if the whole interval of its drop in accuracy is at most max_drop_pp percentage points, fails if none of
-    it is, and else cannot tell. Logits that are the run's to rounding have an exact drop of 0. A degenerate file
-    (logits that are no numbers, or one class for every picture) fails.
+    The file passes if the whole interval of its accuracy drop is at most `max_drop_pp`, fails if the whole interval is
+    above it, and otherwise cannot tell. If all logits equal the run's but for rounding, the drop is exactly 0. A
+    degenerate file, whose logits are not finite or which predicts one class for every picture, fails.
+
+    Args:
+        logits: The file's logits (N, K).
+        reference: The run's logits (N, K).
+        labels: The true classes (N,).
+        max_drop_pp: The largest drop that passes, in percentage points.
     """
     n = len(labels)
     predicted, expected = logits.argmax(1), reference.argmax(1)
-    right, right_before = predicted == labels, expected == labels
-    gained, lost = int((right & ~right_before).sum()), int((~right & right_before).sum())
-    accuracy = stats.wilson(int(right.sum()), n)
+    correct, correct_before = predicted == labels, expected == labels
+    gained, lost = int((correct & ~correct_before).sum()), int((~correct & correct_before).sum())
+    accuracy = stats.wilson(int(correct.sum()), n)
     drop, low, high = stats.paired_drop_pp(gained, lost, n)
     finite = np.isfinite(logits).all(1)
     both = finite & np.isfinite(reference).all(1)
@@ -54,7 +60,7 @@ def judge(
         top1_percent=accuracy.percent,
         top1_low_percent=accuracy.low_percent,
         top1_high_percent=accuracy.high_percent,
-        reference_top1_percent=100 * float(right_before.mean()),
+        reference_top1_percent=100 * float(correct_before.mean()),
         drop_pp=drop,
         drop_low_pp=low,
         drop_high_pp=high,
@@ -70,7 +76,7 @@ def judge(
 
 
 def hold(gained: int, lost: int, n: int, exact: bool, max_drop_pp: float) -> tuple[Outcome, str]:
-    """How a drop on n pictures comes out against the largest that passes, and the sentence that says why."""
+    """Hold a drop on n pictures against the largest that passes; return (outcome, sentence that says why)."""
     drop, low, high = stats.paired_drop_pp(gained, lost, n)
     allowed = f"at most {max_drop_pp:.2f} pp allowed"
     if exact:
@@ -83,15 +89,15 @@ def hold(gained: int, lost: int, n: int, exact: bool, max_drop_pp: float) -> tup
 
 
 def gate(name: str, verdict: Verdict) -> Gate:
-    """The check of a file by that name, as it came out."""
+    """Return the check of the file `name` as a gate."""
     how = f"{name} did not pass its check" if verdict.check == "fail" else name
     return Gate(limit="max-drop", subject=name, outcome=verdict.check, sentence=f"{how}: {verdict.reason}")
 
 
 def parity(artifact: Artifact, other: Artifact, values: npt.NDArray[Any], others: npt.NDArray[Any]) -> Parity | None:
-    """How far two files' 8-bit output tensors (N, K) are apart; None if they do not share one scale.
+    """Compare two files' 8-bit output tensors (N, K); return None if they do not share one scale.
 
-    int8 with zero point z and uint8 with z + 128 are the same numbers.
+    int8 values with zero point z and uint8 values with zero point z + 128 are the same numbers.
     """
     spec, other_spec = artifact.description.output, other.description.output
     steps, other_steps = _steps(values, spec.zero_point), _steps(others, other_spec.zero_point)

@@ -1,4 +1,4 @@
-"""What a lesson or a duel found, as its JSON holds it: numbers with n and interval, and claims held against them."""
+"""The results of lessons and duels, as their JSON files hold them: numbers with n and interval, claims, verdicts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T", bound="Lesson | Duel")
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """One figure: a value, and for what is estimated its 95 % interval and the n it rests on."""
+    """A measured or counted value; an estimate also has its 95 % interval and the n it rests on."""
 
     name: str
     value: float
@@ -26,10 +26,10 @@ class Number:
     """ "%", "pp", "pixels", "parameters", "MACs", "µs", ... or "" for a plain number."""
     low: float | None = None
     high: float | None = None
-    """None for what is exact: a count, a size."""
+    """Bounds of the 95 % interval; None for an exact value such as a count or a size."""
     n: int | None = None
     n_of: str = ""
-    """What n counts: "pictures", "seeds", ..."""
+    """What `n` counts: "pictures", "seeds", ..."""
 
     def __post_init__(self) -> None:
         config.require_order(self.low, self.value, self.high, self.name)
@@ -37,74 +37,74 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A sentence of the textbook, and what came out here."""
+    """A statement of the textbook, and what was measured here."""
 
     expected: str
     measured: str
-    """One sentence with the figures in it, whichever way they fell."""
+    """One sentence with the measured values, whether they support the claim or not."""
     holds: bool | None
-    """None: the measurement cannot tell."""
+    """Whether the claim holds; None if the measurement cannot tell."""
     exact: bool = False
-    """True for what follows from arithmetic and must hold at any size, so that a test may insist."""
+    """Whether the claim follows from arithmetic, so that it holds at any size and a test can require it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """One lesson, measured."""
+    """The result of one lesson."""
 
     name: str
     title: str
-    """What it is about, one sentence."""
+    """One sentence that says what the lesson is about."""
     command: str
-    """What to type to have it again."""
+    """The command line that repeats the lesson."""
     date: str
     """UTC, ISO 8601."""
     quick: bool
-    """Small form: fewer pictures, epochs and seeds, its numbers coarse."""
+    """Whether it is the small form: fewer pictures, epochs and seeds, and coarse numbers."""
     environment: Environment
     elapsed_s: float
     numbers: tuple[Number, ...]
     claims: tuple[Claim, ...]
     pictures: tuple[str, ...]
-    """File names beside the JSON, each with a caption in `captions`."""
+    """Names of PNG files beside the JSON, each with a caption in `captions`."""
     captions: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Data, nets, epochs, seeds: all that decides the numbers."""
+    """Everything that determines the numbers: data, nets, epochs, seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One setting of a family's small search, judged on validation."""
+    """One setting that was tried for a family, with its validation accuracy."""
 
     settings: Mapping[str, Any]
     validation_top1_percent: float
-    """0 for one whose loss stopped being a number."""
+    """Top-1 in percent; 0 if the loss stopped being a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """One family of a duel, scaled to the budget; files and times are those of its first repeat on all data."""
+    """One family of a duel, scaled to the budget; file and times are those of its first repeat on all data."""
 
     family: str
-    """The net plug-in."""
+    """Name of the net plug-in."""
     net: Mapping[str, Any]
-    """Its [net] table once scaled."""
+    """[net] table of the scaled net."""
     optim: Mapping[str, Any]
-    """Its [optim] table as the trials chose it."""
+    """[optim] table that the trials chose."""
     augment: Mapping[str, Any] = field(default_factory=dict)
-    """Its [augment] table as the trials chose it."""
+    """[augment] table that the trials chose."""
     params: int
     macs: int
     budget_ratio: float = 1.0
-    """Its cost over the budget."""
+    """Cost of the net divided by the budget."""
     budget_ratio_low: float | None = None
     budget_ratio_high: float | None = None
-    """95 % of a latency's ratio, measured in turns before training; None for what is counted."""
+    """95 % interval of a latency ratio, measured in turns before training; None for a ratio of counts."""
     trials: tuple[Trial, ...]
     file: str
     precision: str
     float_operators: int = 0
-    """Operators of the file that compute in float; none in one that is int8."""
+    """Number of operators in the file that compute in float; 0 if it is int8 throughout."""
     bytes: int
     int8_top1_percent: float
     int8_top1_low_percent: float
@@ -116,7 +116,7 @@ class Contender:
     peak_rss_bytes: int | None
     planned_activation_peak_bytes: int
     instructions: Mapping[str, int] = field(default_factory=dict)
-    """Board -> instructions of one inference, where it can count them."""
+    """Board -> instructions of one inference, for the boards that can count them."""
 
     def __post_init__(self) -> None:
         low, high = self.int8_top1_low_percent, self.int8_top1_high_percent
@@ -128,19 +128,19 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One family on one share of the data: its repeats."""
+    """The repeats of one family on one share of the training data."""
 
     family: str
     fraction: float
     pictures: int
-    """Training pictures."""
+    """Number of training pictures."""
     epochs: int
     top1_percents: tuple[float, ...]
-    """Of the float net on the whole test split, one a repeat."""
+    """Top-1 of the float net on the whole test split, one value per repeat."""
     mean_percent: float
     low_percent: float
     high_percent: float
-    """95 % of the mean over repeats, Student's t; a single repeat has the Wilson interval of its test pictures."""
+    """95 % interval of the mean by Student's t over repeats; for a single repeat, Wilson's over its test pictures."""
     train_seconds: float
 
     def __post_init__(self) -> None:
@@ -180,25 +180,33 @@ class Duel:
     cells: tuple[Cell, ...]
     crossovers: tuple[Crossover, ...]
     sentences: tuple[str, ...]
-    """What follows, in words made from the numbers."""
+    """Conclusions, generated from the numbers."""
     elapsed_s: float
-    """Of all trainings, trials among them."""
+    """Sum of all training times, trials included."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The plan: recipe, families, fractions, trials, steps; all that decides the numbers."""
+    """The plan, which determines the numbers: recipe, families, fractions, trials, steps."""
 
 
 def write(found: Lesson | Duel, path: Path) -> None:
-    """Write it as JSON, atomically. Raises OutputError."""
+    """Write a result as JSON, atomically.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
     table = dataclasses.asdict(found)
     files.write_json(path, {**table, "environment": environment.to_table(found.environment)})
 
 
 def read(kind: type[T], path: Path) -> T:
-    """What `write` wrote. Raises UsageError if the file is something else."""
+    """Read a result that `write` wrote.
+
+    Raises:
+        UsageError: the file cannot be read or is something else.
+    """
     name = kind.__name__.lower()
-    meant = documents.Kind(
+    expectation = documents.Kind(
         name=name, words=f"a {name} that was measured here", error=UsageError, hint=f"`edgecnn {name}` writes one"
     )
-    with meant.expected(path):
+    with expectation.expected(path):
         table = documents.table(path)
         return config.build(kind, {**table, "environment": environment.from_table(table.get("environment"))}, path.name)

@@ -23,7 +23,7 @@ def both_splits_are_bytes_channels_last_with_labels_in_range(name: str, options:
     require(len(set(train.classes)) == len(train.classes) >= 2, f"{name}: fewer than two classes, or one twice")
     require(train.images.shape[1:] == test.images.shape[1:], f"{name}: training and test differ in size")
     for split in (train, test):
-        kinds = f"{split.images.dtype} and {split.labels.dtype}"
+        kinds = f"{split.load_all().dtype} and {split.labels.dtype}"
         require(kinds == "uint8 and int64", f"{name}: pictures and labels are {kinds}, not uint8 and int64")
         count, height, width, channels = split.images.shape
         require(split.labels.shape == (count,) and len(split) == count > 0, f"{name}: {count} pictures, other labels")
@@ -37,14 +37,15 @@ def a_net_can_take_the_arrays_as_they_are(name: str, options: Options) -> None:
     import torch
 
     for split in data.get(name).load(**options):
-        require(split.images.flags.writeable, f"{name}: PyTorch warns of an array that cannot be written")
-        require(torch.from_numpy(split.images).dtype == torch.uint8, f"{name}: not uint8 in PyTorch")
-        require(split.images.flags.c_contiguous, f"{name}: its pictures are not C-contiguous")
+        images = split.load_all()
+        require(images.flags.writeable, f"{name}: PyTorch warns of an array that cannot be written")
+        require(torch.from_numpy(images).dtype == torch.uint8, f"{name}: not uint8 in PyTorch")
+        require(images.flags.c_contiguous, f"{name}: its pictures are not C-contiguous")
 
 
 def loading_twice_gives_the_same(name: str, options: Options) -> None:
     for first, second in zip(data.get(name).load(**options), data.get(name).load(**options), strict=True):
-        require(np.array_equal(first.images, second.images), f"{name}: other pictures the second time")
+        require(np.array_equal(first.load_all(), second.load_all()), f"{name}: other pictures the second time")
         require(np.array_equal(first.labels, second.labels), f"{name}: other labels the second time")
 
 

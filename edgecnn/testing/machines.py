@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecnn import boards, formats
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Timing
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.records.foreign import assumed_preprocessing
 from edgecnn.testing._asserting import require
 
@@ -15,14 +15,14 @@ QUICK = Timing(warmup_runs=1, num_runs=5, min_secs=0.0)
 
 
 def tells_its_facts(name: str, model: Path) -> None:
-    with boards.open(name) as board:
+    with boards.open_board(name) as board:
         require(board.name == name, f"{name} calls itself {board.name}")
         require(board.facts().cores >= 1, f"{name} has no core")
 
 
 def does_a_job_in_a_fresh_process_each(name: str, model: Path) -> None:
     job = _job(model)
-    with boards.open(name) as board:
+    with boards.open_board(name) as board:
         windows = [board.run(job).window for _ in range(2)]
     for window in windows:
         require(

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from edgecnn import formats
 from edgecnn.common import files, scratch
 from edgecnn.errors import ModelFileError
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.records.foreign import assumed_preprocessing
 from edgecnn.records.plans import ExportPlan
 from edgecnn.testing import samples
@@ -58,17 +57,17 @@ def refuses_what_is_no_model(name: str) -> None:
 
 def answers_the_same_in_three_steps_as_in_one(name: str, model: Path) -> None:
     x = encoded(model)
-    session = runtimes.get(name).open(model, 1)
+    session = runtimes.get(name).open_session(model, 1)
     session.load(x)
     session.invoke()
     session.invoke()
-    once = runtimes.get(name).open(model, 1)(x)
+    once = runtimes.get(name).open_session(model, 1)(x)
     require(np.array_equal(session.fetch(), once), f"{name}: load, invoke and fetch give another output than a call")
 
 
 def copies_its_inputs_and_outputs(name: str, model: Path) -> None:
     x = encoded(model)
-    session = runtimes.get(name).open(model, 1)
+    session = runtimes.get(name).open_session(model, 1)
     expected = session(x)
     mine = x.copy()
     session.load(mine)
@@ -86,9 +85,9 @@ def refuses_what_it_cannot_read(name: str, model: Path) -> None:
         for content in NOT_MODELS:
             path.write_bytes(content)
             with refused(ModelFileError, "broken", f"{name}: a file of {len(content)} bytes that are no model"):
-                runtimes.get(name).open(path, 1)
+                runtimes.get(name).open_session(path, 1)
         with refused(ModelFileError, "", f"{name}: a file that is not there"):
-            runtimes.get(name).open(folder / "nowhere", 1)
+            runtimes.get(name).open_session(folder / "nowhere", 1)
 
 
 def encoded(model: Path, seed: int = 1) -> npt.NDArray[Any]:
@@ -97,7 +96,7 @@ def encoded(model: Path, seed: int = 1) -> npt.NDArray[Any]:
     size = assumed_preprocessing(spec)
     shape = (1, size.height, size.width, size.channels)
     picture = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    return artifacts.encode(picture, spec, size)
+    return tensors.encode(picture, spec, size)
 
 
 def _source(folder: Path) -> formats.Source:

@@ -32,10 +32,10 @@ def ground() -> Iterator[Scheme]:
 def tries(name: str, scheme: Scheme) -> list[Options]:
     """All of a rung's tries, where none passes and each is as good as the one before."""
     from edgecnn.pipeline.export import rungs
-    from edgecnn.pipeline.export.rungs import Outcome
+    from edgecnn.pipeline.export.rungs import RungTrial
 
-    def outcome(options: Options) -> Outcome:
-        return Outcome(options=options, right=np.array([True, False]), squared_error=1.0, passed=False)
+    def outcome(options: Options) -> RungTrial:
+        return RungTrial(options=options, right=np.array([True, False]), squared_error=1.0, passed=False)
 
     outcomes, found = [outcome({})], []
     for options in rungs.get(name).tries(scheme, outcomes):
@@ -81,7 +81,7 @@ def keeps_the_float_net_the_same_function(name: str) -> None:
     from edgecnn.pipeline.export import scheme as schemes
 
     with ground() as before:
-        pictures = schemes.normalised(before.splits.test.images, before.run)
+        pictures = schemes.normalised(before.splits.test.load_all(), before.run)
         for options in tries(name, before)[:1]:
             after = rungs.take(before, name, options).net(pictures)
             same = torch.allclose(before.net(pictures), after, rtol=1e-4, atol=1e-4)
@@ -95,7 +95,7 @@ def gives_the_same_int8_net_twice(name: str) -> None:
     from edgecnn.pipeline.export import scheme as schemes
 
     with ground() as before:
-        pictures = schemes.normalised(before.splits.test.images, before.run)
+        pictures = schemes.normalised(before.splits.test.load_all(), before.run)
         for options in tries(name, before)[:1]:
             models = [exportable.exportable(rungs.take(before, name, options), before.net) for _ in range(2)]
             first, second = (model.int8_module(fold_weights=True)(pictures) for model in models)

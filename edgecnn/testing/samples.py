@@ -51,7 +51,7 @@ def run(net: str, folder: Path) -> Run:
     torch.manual_seed(0)
     module = nets.build(plan, shape, len(CLASSES))
     mean, std = 120.0, 70.0
-    seen = torch.from_numpy(pictures(64, shape, 1).images.transpose(0, 3, 1, 2).copy()).float()
+    seen = torch.from_numpy(pictures(64, shape, 1).load_all().transpose(0, 3, 1, 2).copy()).float()
     with torch.no_grad():
         for parameter in module.parameters():
             if parameter.ndim == 1:

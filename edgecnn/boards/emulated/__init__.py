@@ -1,22 +1,23 @@
-"""A core emulated here: a Raspberry Pi's under Debian, or that of an older PC.
+"""Emulated boards: the core of a Raspberry Pi under Debian, or that of an older PC.
 
     emulated:pi3, pi4, pi5    a Cortex-A53, A72 or A76 under Debian trixie, as Raspberry Pi OS is today
     emulated:pi4-bookworm     the same under the Debian before it
     emulated:x86-64-v2        SSE4.2 and no AVX
     emulated:x86-64-v3        AVX2, no VNNI and no AVX-512
 
-It answers what the core computes and, on ARM, what memory that takes and how many instructions; the time
-it shows is the emulator's, so it is asked for none and tells none.
+An emulated board tells what the core computes and, on ARM, how much memory and how many instructions that takes. Its
+times are the emulator's, so it is never asked for one.
 
-    tools.py       what this machine needs for it
-    image.py       the disk, kernel and keys, made once and kept in the cache
-    initramfs.py   what the kernel starts with
-    machine.py     one emulated machine: booted, reached, stopped for sure
-    leash.py       why it ends when we do
-    provisioned.py the disk with the runtimes on it, put there as on any board
-    user_mode.py   an x86-64 core without an image: the worker alone is emulated
+    tools.py        the programs of this machine that are needed
+    debian.py       Debian's packages, unpacked
+    image.py        the disk, kernel and keys, made once and kept in the cache
+    initramfs.py    the file system that the kernel starts with
+    machine.py      one emulated machine: booted, reached, and stopped for sure
+    leash.py        ends it when this process ends
+    provisioned.py  the disk with the runtimes on it, sent as to any board
+    user_mode.py    an x86-64 core without an image: only the worker is emulated
 
-A Pi's core has Debian's arm64 packages, a real sshd and a real kernel around it.
+Around a Pi's core are Debian's arm64 packages, a real sshd and a real kernel.
 """
 
 from __future__ import annotations
@@ -28,45 +29,45 @@ from contextlib import AbstractContextManager
 
 from edgecnn.boards import Board
 from edgecnn.boards.emulated import image, machine, provisioned, user_mode
-from edgecnn.boards.emulated.machine import Machine
+from edgecnn.boards.emulated.machine import EmulatedMachine
 from edgecnn.boards.ssh import link, remote
 from edgecnn.boards.ssh.link import Link
 from edgecnn.errors import EnvironmentUnfit, UsageError, nearest
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records.environment import Environment
 
 
 @contextlib.contextmanager
-def open(address: str) -> Iterator[EmulatedBoard]:
-    """Start the board; an ARM one is booted, its image made first if there is none.
+def open_board(address: str) -> Iterator[EmulatedBoard]:
+    """Start the board; an ARM board is booted, and its image is made first if there is none.
 
-    Raises UsageError for one that is not known.
+    Raises UsageError for an unknown address.
     """
     if address in user_mode.CORES:
-        with user_mode.open(address) as core:
+        with user_mode.open_core(address) as core:
             yield EmulatedBoard(core, f"emulated {address}")
         return
     with (
         boot(address) as guest,
-        remote.open(machine.HOST, guest.ssh_options, f"emulated:{address}") as board,
+        remote.open_board(machine.HOST, guest.ssh_options, f"emulated:{address}") as board,
     ):
         yield EmulatedBoard(board, model(address))
 
 
 def connect(address: str) -> AbstractContextManager[Link] | None:
-    """The bare link to a board that is booted for it, for what needs no worker; None for an x86-64 core."""
+    """Boot a board and open the bare link to it, for what needs no worker; None for an x86-64 core."""
     return None if address in user_mode.CORES else _connect(address)
 
 
 @contextlib.contextmanager
 def _connect(address: str) -> Iterator[Link]:
-    with boot(address) as guest, link.connect(machine.HOST, guest.ssh_options) as one:
-        yield one
+    with boot(address) as guest, link.connect(machine.HOST, guest.ssh_options) as connected:
+        yield connected
 
 
 @contextlib.contextmanager
-def boot(address: str) -> Iterator[Machine]:
-    """The ARM board with its packages on it, fresh from its image: what it writes is gone with it."""
+def boot(address: str) -> Iterator[EmulatedMachine]:
+    """Boot an ARM board with its packages, fresh from its image; what it writes is gone with it."""
     if address not in machine.BOARDS:
         raise UsageError(
             f"There is no emulated board {address!r}.", nearest(address, (*machine.BOARDS, *user_mode.CORES))
@@ -79,9 +80,9 @@ def boot(address: str) -> Iterator[Machine]:
 
 
 def model(address: str) -> str:
-    """What the board is called in reports, so that counts under different releases are not compared.
+    """Return what the board is called in reports, so that counts under different releases are not compared.
 
-    Reports of bookworm were written before there was another, and go without its name.
+    The name leaves out bookworm, for its reports were written when there was no other release.
     """
     core, release = machine.BOARDS[address]
     return f"emulated {machine.CPUS[core]} ({core}{'' if release == 'bookworm' else f', {release}'})"
@@ -99,11 +100,11 @@ class EmulatedBoard:
         self._model = model
 
     def facts(self) -> Environment:
-        """The board's; no device tree names it, so the model says what it is."""
+        """Read the board's environment; no device tree names it, so the model says what it is."""
         return dataclasses.replace(self._board.facts(), model=self._model)
 
     def run(self, job: Job) -> Outcome:
-        """Raises EnvironmentUnfit when a time is asked for, or no instructions can be counted."""
+        """Do a job there. Raises EnvironmentUnfit if it asks for a time, or if no instructions can be counted."""
         if job.window or job.end_to_end:
             raise EnvironmentUnfit("An emulated board has no time of its own, so it cannot tell a latency.")
         outcome = self._board.run(job)

@@ -1,4 +1,4 @@
-"""Debian's packages for arm64, unpacked into a folder: no script of theirs runs, so nothing is emulated."""
+"""Debian's packages for arm64, unpacked into a folder; none of their scripts runs, so nothing is emulated."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from edgecnn.boards.emulated import tools
 from edgecnn.errors import EnvironmentUnfit
 
 RELEASES = ("trixie", "bookworm")
-"""Those Raspberry Pi OS is made of, the one of today first: Python 3.13 and glibc 2.41, Python 3.11 and glibc 2.36."""
+"""The releases under Raspberry Pi OS, today's first: Python 3.13 and glibc 2.41, then Python 3.11 and glibc 2.36."""
 PACKAGES = (
     "base-files", "base-passwd", "bash", "busybox-static", "coreutils", "dash", "grep", "gzip", "libc-bin", "libc6",
     "libstdc++6", "openssh-server", "procps", "python3", "sed", "tar",
 )  # fmt: skip
 KERNEL = "linux-image-cloud-arm64"
-"""Debian's smallest: virtual devices only."""
+"""Debian's smallest kernel, which drives virtual devices only."""
 KERNEL_FILES = ("--wildcards", "./boot/*", "*/lib/modules/*")
-"""Of its package, as tar takes them; from trixie on the modules are below /usr."""
+"""The files of its package that are needed, as tar takes them; from trixie on the modules are below /usr."""
 POCKETS = ("", "updates", "security")
 LEFT_OUT = ("./dev/*", "./usr/share/doc/*", "./usr/share/locale/*", "./usr/share/man/*", "./var/lib/apt/*")
 
-# The kernel's own package; the one that names the newest drags in perl and udev.
+# The kernel's own package is fetched, for the one that depends on the newest kernel brings perl and udev.
 FETCH_KERNEL = f"""
 set -e
 export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
@@ -34,9 +34,15 @@ apt-get download -qq "$newest"
 
 
 def unpack(release: str, archive: Path, root: Path) -> None:
-    """Unpack PACKAGES of a release into `root`, the kernel's package beside them; `archive` is a place to use.
+    """Unpack PACKAGES of a release into `root`, and put the kernel's package beside them.
 
-    Raises EnvironmentUnfit when they cannot be had.
+    Args:
+        release: One of RELEASES.
+        archive: A path for a temporary file.
+        root: The folder to unpack into.
+
+    Raises:
+        EnvironmentUnfit: The packages cannot be fetched.
     """
     mode = "root" if os.geteuid() == 0 else "unshare"
     settings = [f"--aptopt={line}" for line in ('Apt::Install-Recommends "0"', *_network_settings())]
@@ -56,24 +62,24 @@ def unpack(release: str, archive: Path, root: Path) -> None:
 
 
 def _mirrors(release: str) -> list[str]:
-    """Where this machine has its own Debian from, as sources.list would have it for `release`.
+    """List this machine's own Debian mirrors, as lines of sources.list for `release`.
 
-    Empty on another system than Debian: mmdebstrap then takes its default.
+    The list is empty on another system than Debian: mmdebstrap then takes its default.
     """
     form = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
-    found: list[str] = []
+    lines: list[str] = []
     for line in tools.output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"]).splitlines():
         uri, own, component, origin = (*line.split(maxsplit=3), "", "", "", "")[:4]
         name, dash, pocket = own.partition("-")
         # Before the first `apt-get update` the origin is not known.
         is_debian = name == release or origin == "Debian"
         if is_debian and component == "main" and (origin == "Debian" or origin.startswith("$")) and pocket in POCKETS:
-            found.append(f"deb {uri} {release}{dash}{pocket} main")
-    return list(dict.fromkeys(found))
+            lines.append(f"deb {uri} {release}{dash}{pocket} main")
+    return list(dict.fromkeys(lines))
 
 
 def _network_settings() -> list[str]:
-    """The machine's proxies and the like: mmdebstrap runs apt with a configuration of its own."""
+    """List this machine's proxies and the like, for mmdebstrap runs apt with a configuration of its own."""
     lines = tools.output(["apt-config", "dump", "Acquire"]).splitlines()
     return [line.rstrip(";") for line in lines if re.match(r'Acquire::(?:https?|ftp)(?:::\S+)? "[^"]+";$', line)]
 
@@ -87,7 +93,7 @@ def extract_kernel(package: Path, target: Path) -> None:
 
 
 def versions(status: Path) -> str:
-    """ "name version" a line, of dpkg's status file."""
+    """Return a line "name version" for each package in dpkg's status file."""
     pairs = re.findall(
         r"^Package: (\S+)$(?:.|\n(?!\n))*?^Version: (\S+)$", status.read_text(encoding="utf-8"), re.MULTILINE
     )

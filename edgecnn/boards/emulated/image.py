@@ -1,13 +1,13 @@
 """The disk, kernel and keys of an emulated board, made once from Debian's packages and kept in the cache.
 
-The packages are only unpacked: no script of theirs runs, so nothing is emulated while building, and the
-little such scripts would have done (users, a host key) is done here. The three boards share the image of a
-release of Debian; they differ in the core alone.
+The packages are only unpacked: none of their scripts runs, so nothing is emulated while the image is built, and the
+little that the scripts would have done (users, a host key) is done here. The three boards share the image of a release
+of Debian; only their cores differ.
 
 image-<release>-<key>/
     kernel, initrd     what qemu starts
     disk.img           the root file system, without Python packages
-    id, host.pub       the key that lets us in, the key the board shows
+    id, host.pub       our key, which the board lets in, and the key that the board shows
     packages.txt       name and version of every package unpacked
 """
 
@@ -27,7 +27,7 @@ from edgecnn.common import console, files, scratch
 from edgecnn.common.cache import cache_folder
 
 DISK_BYTES = 4_000_000_000
-"""As the board sees it; the file is sparse."""
+"""The size of the disk as the board sees it; the file is sparse."""
 APPLETS = ("free", "ip", "mount", "ping", "ps", "top", "umount", "uptime", "vi", "which")
 INIT = "/sbin/board"
 
@@ -60,7 +60,7 @@ LoginGraceTime 0
 
 @dataclass(frozen=True)
 class Image:
-    """A finished image: a folder of the cache."""
+    """A finished image, which is a folder of the cache."""
 
     folder: Path
 
@@ -82,31 +82,36 @@ class Image:
 
     @property
     def host_key(self) -> str:
-        """The public key the board shows, as known_hosts has it."""
+        """The public key that the board shows, as a line of known_hosts has it."""
         return " ".join((self.folder / "host.pub").read_text(encoding="utf-8").split()[:2])
 
 
 def folder() -> Path:
-    """Where images are kept."""
+    """Return the folder in which images are kept."""
     return cache_folder() / "emulator"
 
 
 def key() -> str:
-    """Of everything here that decides what is in an image."""
+    """Return a digest of all the code that decides what is in an image."""
     sources = (Path(__file__), Path(debian.__file__), Path(initramfs.__file__))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
 def find(release: str) -> Image | None:
-    """The image of a release, if it has been made."""
+    """Return the image of a release if it has been made."""
     image = Image(folder() / f"image-{release}-{key()}")
     return image if image.folder.is_dir() else None
 
 
 def make(release: str, *, again: bool = False) -> Image:
-    """The image of a release, made now unless it is there; `again` takes the packages as they are today.
+    """Return the image of a release; it is made unless it is there.
 
-    release: one of `debian.RELEASES`. Raises EnvironmentUnfit when a tool is missing, or the packages cannot be had.
+    Args:
+        release: One of `debian.RELEASES`.
+        again: Whether to make it anew, from the packages as they are today.
+
+    Raises:
+        EnvironmentUnfit: A tool is missing, or the packages cannot be fetched.
     """
     if (image := find(release)) and not again:
         return image
@@ -126,7 +131,7 @@ def make(release: str, *, again: bool = False) -> Image:
 
 @contextlib.contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file: of several processes that make the same thing, one does and the others wait."""
+    """Hold a lock file, so that of several processes that make the same thing one does and the others wait."""
     with lock.open("w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
@@ -147,7 +152,7 @@ def _build(release: str, work: Path) -> None:
     (image / "initrd").write_bytes(initramfs.build(kernel, root / "bin/busybox", INIT))
     packages = debian.versions(root / "var/lib/dpkg/status") + f"{vmlinuz.name}\n"
     (image / "packages.txt").write_text(packages, encoding="utf-8")
-    # Without root, our user stands for root in a namespace of its own, so the files on the disk are root's.
+    # Without root, this user stands for root in a namespace of its own, so that the files on the disk are root's.
     as_root = [] if os.geteuid() == 0 else [tools.path("unshare"), "--user", "--map-root-user"]
     disk = image / "disk.img"
     options = [
@@ -167,7 +172,7 @@ def _build(release: str, work: Path) -> None:
 
 
 def _settle(root: Path, image: Path) -> None:
-    """What the packages' scripts would have done, and how the board is let into."""
+    """Do what the packages' scripts would have done, and set up the keys for ssh."""
     for name, program in (("id", image / "id"), ("host", root / "etc/ssh/host")):
         tools.call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"edgecnn-{name}", "-f", str(program)])
     shutil.copy(root / "etc/ssh/host.pub", image / "host.pub")

@@ -1,4 +1,4 @@
-"""The first file system of a kernel: a static busybox, the modules the disk and the network need, one script."""
+"""The first file system of a kernel: a static busybox, the modules for the disk and the network, and one script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 MODULES = ("ext4", "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net")
 
-# Addresses are those of qemu's user network.
+# The addresses are those of qemu's user network.
 INIT = """#!/bin/busybox sh
 busybox=/bin/busybox
 $busybox mount -t proc proc /proc
@@ -34,9 +34,12 @@ _FOLDER, _FILE, _PROGRAM = 0o040755, 0o100644, 0o100755
 
 
 def build(modules_folder: Path, busybox: Path, init: str) -> bytes:
-    """A gzipped initramfs that mounts the disk and goes on with `init` there.
+    """Build a gzipped initramfs that mounts the disk and goes on with a program there.
 
-    modules_folder: where the kernel's modules are, unpacked; Debian compresses them from trixie on.
+    Args:
+        modules_folder: The folder with the kernel's modules; Debian compresses them from trixie on.
+        busybox: A static busybox.
+        init: The path of the program on the disk.
     """
     files = {path.name.partition(".")[0].replace("-", "_"): path for path in modules_folder.rglob("*.ko*")}
     modules = {name: _content(path) for name, path in files.items()}
@@ -49,14 +52,18 @@ def build(modules_folder: Path, busybox: Path, init: str) -> bytes:
 
 
 def _content(module: Path) -> bytes:
-    """Unpacked: the busybox that loads it takes no other."""
+    """Read a module, unpacked, for busybox loads no compressed one."""
     return lzma.decompress(module.read_bytes()) if module.suffix == ".xz" else module.read_bytes()
 
 
 def load_order(wanted: Sequence[str], modules: Mapping[str, bytes]) -> list[str]:
-    """`wanted` and what they depend on, each after all of its own; a module built into the kernel is left out.
+    """Order the wanted modules and their dependencies so that each comes after all that it needs.
 
-    modules: name -> content. A module names its dependencies itself, in its .modinfo section.
+    A module that is built into the kernel is left out.
+
+    Args:
+        wanted: The names of the modules to load.
+        modules: Each module's content by its name; its .modinfo section names its dependencies.
     """
     order: list[str] = []
 
@@ -64,8 +71,8 @@ def load_order(wanted: Sequence[str], modules: Mapping[str, bytes]) -> list[str]
         name = name.replace("-", "_")
         if name in order or name not in modules:
             return
-        found = re.search(rb"\0depends=([^\0]*)\0", modules[name])
-        for dependency in found[1].decode().split(",") if found and found[1] else []:
+        match = re.search(rb"\0depends=([^\0]*)\0", modules[name])
+        for dependency in match[1].decode().split(",") if match and match[1] else []:
             visit(dependency)
         order.append(name)
 
@@ -75,16 +82,16 @@ def load_order(wanted: Sequence[str], modules: Mapping[str, bytes]) -> list[str]
 
 
 def cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
-    """(name, mode, content) of each file as the "newc" archive a kernel unpacks.
+    """Pack the (name, mode, content) of each file into a "newc" archive, which a kernel unpacks.
 
-    Documentation/driver-api/early-userspace/buffer-format.rst of the Linux kernel.
+    The format is in Documentation/driver-api/early-userspace/buffer-format.rst of the Linux kernel.
     """
     return b"".join(_cpio_parts(entries))
 
 
 def _cpio_parts(entries: Iterable[tuple[str, int, bytes]]) -> Iterator[bytes]:
-    for number, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], start=1):
+    for inode, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], start=1):
         path = name.encode() + b"\0"
-        fields = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(path), 0)
+        fields = (inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(path), 0)
         head = b"070701" + b"".join(b"%08x" % field for field in fields) + path
         yield head + b"\0" * (-len(head) % 4) + content + b"\0" * (-len(content) % 4)

@@ -1,4 +1,4 @@
-"""One emulated machine: qemu on a core of the board's kind, reached through 127.0.0.1 only."""
+"""One emulated machine: qemu with the board's core, reached through 127.0.0.1 only."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from edgecnn.common import documents, scratch
 from edgecnn.errors import EnvironmentUnfit
 
 CPUS = {"pi3": "cortex-a53", "pi4": "cortex-a72", "pi5": "cortex-a76"}
-"""The cores of a Raspberry Pi 3, 4 and 5. Never qemu's own default, whose SME gives wrong int8 results."""
+"""The cores of a Raspberry Pi 3, 4 and 5; qemu's own default is never used, for its SME gives wrong int8 results."""
 BOARDS = {
     core if release == debian.RELEASES[0] else f"{core}-{release}": (core, release)
     for release in debian.RELEASES
     for core in CPUS
 }
-"""(core, release of Debian) of each board's name."""
+"""Each board's core and release of Debian, by its name."""
 MEMORY_MB = 1024
 BOOT_TIMEOUT_S = 180
 HOST = "board"
-"""What the board is called in the ssh configuration written for it."""
+"""The board's name in the ssh configuration that is written for it."""
 
-# One instruction takes one nanosecond of the machine's own time: runs repeat, and its kernel can count
-# instructions. It holds for a single core, and is no slower than two that must keep in step.
+# One instruction takes one nanosecond of the machine's own time, so that runs repeat and its kernel can count
+# instructions. This works for a single core only, which is no slower than two that must keep in step.
 COUNTING = ("-smp", "1", "-icount", "shift=0,sleep=on")
 
-# Addresses that are drawn anew in every process move allocators and copies by some hundred instructions.
+# Addresses drawn anew in every process would change the work of allocators and copies by some hundred instructions.
 KERNEL_ARGUMENTS = "console=ttyAMA0 quiet panic=-1 norandmaps nokaslr"
 
 CONFIG = """Host {host}
@@ -53,11 +53,17 @@ CONFIG = """Host {host}
 
 
 @contextlib.contextmanager
-def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator[Machine]:
-    """A machine that answers on its ssh port, gone when the block is left or this process dies.
+def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator[EmulatedMachine]:
+    """Boot a machine that answers on its ssh port; it is gone when the block is left or this process dies.
 
-    name: one of CPUS. What it writes to its disk is lost with it, unless `keep`. Raises EnvironmentUnfit
-    when it does not come up.
+    Args:
+        image: The kernel, the initramfs and the keys.
+        disk: The disk to start from.
+        name: The core, one of CPUS.
+        keep: Whether the disk keeps what the machine writes.
+
+    Raises:
+        EnvironmentUnfit: The machine does not come up.
     """
     tools.require(tools.TO_RUN)
     with scratch.folder() as folder, tempfile.TemporaryFile() as notes:
@@ -71,7 +77,7 @@ def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator
             start_new_session=True,  # Ctrl-C is for us; it then ends here, in order
         )
         try:
-            machine = Machine(process, Path(folder))
+            machine = EmulatedMachine(process, Path(folder))
             try:
                 machine.await_ssh(image, time.monotonic() + BOOT_TIMEOUT_S)
             except (OSError, EOFError, ValueError, TimeoutError) as error:
@@ -85,8 +91,8 @@ def boot(image: Image, disk: Path, name: str, *, keep: bool = False) -> Iterator
             process.communicate()
 
 
-class Machine:
-    """A machine that runs."""
+class EmulatedMachine:
+    """A running machine."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self._process = process
@@ -94,18 +100,20 @@ class Machine:
 
     @property
     def pid(self) -> int:
-        """Of qemu."""
+        """The process id of qemu."""
         return self._process.pid
 
     @property
     def ssh_options(self) -> tuple[str, str]:
-        """What makes `ssh` find HOST: an own configuration, with a host key known from the start."""
+        """The options with which `ssh` finds HOST: a configuration of its own, whose host key is known."""
         return "-F", str(self._folder / "config")
 
     def await_ssh(self, image: Image, end: float) -> None:
         """Write the ssh configuration, and wait until sshd answers.
 
-        Raises TimeoutError at `end` (monotonic seconds), EOFError when qemu ends before.
+        Raises:
+            TimeoutError: It did not answer until `end`, in monotonic seconds.
+            EOFError: qemu ended before.
         """
         self._ask("qmp_capabilities")
         port = self._port()
@@ -121,22 +129,22 @@ class Machine:
             time.sleep(0.1)
 
     def await_end(self, timeout_s: float) -> None:
-        """Wait for a machine that was told to power off. Raises EnvironmentUnfit if it does not."""
+        """Wait for a machine that was told to power off. Raises EnvironmentUnfit if it does not end in time."""
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise EnvironmentUnfit("The emulated board does not power off.", "edgecnn board make --again") from error
 
     def _port(self) -> int:
-        """The port qemu was given: it took a free one itself, so that nobody could come between."""
+        """Ask for the port: qemu took a free one by itself, so that no other program could take it first."""
         listing = self._ask("human-monitor-command", {"command-line": "info usernet"})
-        found = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", str(listing))
-        if not found:
+        match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", str(listing))
+        if not match:
             raise ValueError("qemu forwards no port")
-        return int(found[1])
+        return int(match[1])
 
     def _ask(self, command: str, arguments: dict[str, str] | None = None) -> Any:
-        """One command of the QEMU Machine Protocol, over qemu's standard input and output."""
+        """Run a command of the QEMU Machine Protocol over qemu's standard input and output; returns its result."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = documents.to_json({"execute": command, "arguments": arguments or {}}, None)
@@ -159,26 +167,26 @@ def _command(image: Image, disk: Path, name: str, keep: bool, console: Path) -> 
         *("-M", "virt", "-cpu", CPUS[name], "-m", str(MEMORY_MB), *COUNTING),
         *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", KERNEL_ARGUMENTS),
         *("-drive", drive, "-device", "virtio-blk-pci,drive=disk,romfile="),
-        # Nothing gets out of it, and in only we, through a port qemu takes where one is free.
+        # Nothing gets out of the machine, and only this machine gets in, through a free port that qemu takes.
         *("-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"),
         *("-device", "virtio-net-pci,netdev=net,romfile=", "-serial", f"file:{_escaped(console)}"),
     ]
 
 
 def _escaped(path: Path) -> str:
-    """A path inside an option of qemu, where a comma parts settings."""
+    """Write a path as part of an option of qemu, where a comma separates settings."""
     return str(path).replace(",", ",,")
 
 
 def _greets(port: int) -> bool:
-    """Whether an sshd is behind the port: qemu accepts before there is one."""
+    """Whether an sshd answers on the port; qemu accepts connections before there is one."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         return connection.recv(4) == b"SSH-"
     return False
 
 
 def _last_words(notes: IO[bytes], console: Path) -> str:
-    """The last line of qemu, or of the machine's console."""
+    """Return the last line of the machine's console, or else of qemu."""
     notes.seek(0)
     said = notes.read().decode(errors="replace") + (
         console.read_text(encoding="utf-8", errors="replace") if console.is_file() else ""

@@ -1,7 +1,7 @@
 """The disk of an emulated board with its packages on it.
 
-They come over ssh, as they come to any board: an emulated machine takes minutes for what a Raspberry Pi
-does in seconds, so the disk is kept afterwards, one for each set of versions.
+The packages come over ssh, as they come to any board. An emulated machine takes minutes for what a Raspberry Pi does
+in seconds, so the disk is kept afterwards, one for each set of versions.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 from edgecnn.boards.emulated import machine
 from edgecnn.boards.emulated.image import Image, alone
-from edgecnn.boards.ssh import preflight, provision, remote
+from edgecnn.boards.ssh import board_facts, preflight, provision, remote
 from edgecnn.boards.ssh.link import connect
 from edgecnn.common import console, documents, files
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.onboard import archive as ship
+from edgecnn.onboard import archive
 
 MAKER = "pi5"
-"""The core it is made on; what is on the disk is the same for all."""
+"""The core on which the disk is made; its contents are the same for all cores."""
 POWER_OFF_S = 60
 
-# Python keeps what it has compiled beside the source, which is half the time of the next start.
+# Python keeps what it has compiled beside the source, which saves half the time of the next start.
 WARM_UP = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -34,7 +34,7 @@ for name in runtimes.on_boards():
     runtimes.get(name).import_engine()
 """
 
-# Remounted read-only by the kernel, so that the file system is whole without a journal.
+# The kernel remounts the disk read-only, so that its file system is whole without a journal.
 POWER_OFF = """
 sync
 echo u > /proc/sysrq-trigger
@@ -43,15 +43,17 @@ busybox poweroff -f
 
 
 def find(image: Image, packages: Sequence[str]) -> Path | None:
-    """The disk, if it has been made."""
+    """Return the disk if it has been made."""
     path = _path(image, packages)
     return path if path.is_file() else None
 
 
 def make(image: Image, packages: Sequence[str]) -> Path:
-    """The image's disk with these packages, in the versions installed here; made now unless it is there.
+    """Return the image's disk with these packages, in the versions installed here; it is made unless it is there.
 
-    Raises EnvironmentUnfit when the machine does not come up, BoardUnfit for a package without a wheel.
+    Raises:
+        EnvironmentUnfit: The machine does not come up.
+        BoardUnfit: There is no wheel for one of the packages.
     """
     path = _path(image, packages)
     with alone(image.folder / "lock"):
@@ -72,15 +74,16 @@ def _path(image: Image, packages: Sequence[str]) -> Path:
 
 
 def _fill(image: Image, disk: Path, packages: Sequence[str]) -> None:
+    """Boot a machine from the disk, send the packages, import them once, and power it off."""
     with machine.boot(image, disk, MAKER, keep=True) as guest:
         with connect(machine.HOST, guest.ssh_options) as link:
-            facts = preflight.inspect(link)
+            facts = board_facts.read(link)
             site = provision.provision(link, facts, packages)
             preflight.require(facts)
             assert facts.python is not None
-            archive = "/tmp/worker.pyz"
-            link.push(ship.archive(), archive)
-            words = ["env", f"PYTHONPATH={site}", facts.python.path, *remote.ISOLATED, "-c", WARM_UP, archive]
+            worker = "/tmp/worker.pyz"
+            link.push(archive.worker(), worker)
+            words = ["env", f"PYTHONPATH={site}", facts.python.path, *remote.ISOLATED, "-c", WARM_UP, worker]
             done = link.run(words)
             if done.returncode:
                 raise EnvironmentUnfit(f"The packages do not import on the emulated board: {done.stderr.strip()}")

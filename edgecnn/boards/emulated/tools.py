@@ -1,4 +1,4 @@
-"""The programs an emulated board needs of this machine, and the Debian packages they come in."""
+"""The programs of this machine that an emulated board needs, and the Debian packages that have them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TO_RUN = ("qemu-system-aarch64", "ssh")
 
 
 def path(program: str) -> str:
-    """Where a program is; system administration's folders count, though they are not on every user's PATH."""
+    """Return where a program is, also in /usr/sbin and /sbin, which are not on every user's PATH."""
     return _which(program) or program
 
 
 def require(programs: Sequence[str]) -> None:
-    """Raise EnvironmentUnfit that names every missing program and the line that installs them."""
+    """Raise EnvironmentUnfit if a program is missing; it names all of them and the line that installs them."""
     missing = [program for program in programs if not _which(program)]
     if missing:
         packages = sorted({PACKAGES[program] for program in missing})
@@ -45,13 +45,14 @@ def require(programs: Sequence[str]) -> None:
 
 
 def output(command: Sequence[str]) -> str:
+    """Run a program and return its stdout, whatever its exit code."""
     return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False).stdout
 
 
 def call(command: Sequence[str], stdin: IO[bytes] | None = None) -> None:
-    """Run a program; EnvironmentUnfit with its last words if it fails."""
-    given = stdin or subprocess.DEVNULL
-    done = subprocess.run(command, stdin=given, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    """Run a program. Raises EnvironmentUnfit with its last words if it fails."""
+    source = stdin or subprocess.DEVNULL
+    done = subprocess.run(command, stdin=source, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
         name = Path(command[0]).name

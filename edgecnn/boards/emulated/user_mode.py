@@ -1,8 +1,8 @@
-"""An older x86-64 core emulated by qemu's user mode: the worker under this very Python, with no image and no boot.
+"""An older x86-64 core, emulated by qemu's user mode: the worker runs under this Python, without image or boot.
 
-Python, the runtimes and the kernel are this machine's; every instruction of theirs is the emulator's, and
-what they ask the processor about itself (CPUID) it answers as the older core, so they choose the kernels
-they would choose there.
+Python, the runtimes and the kernel are this machine's. The emulator executes every instruction of Python and the
+runtimes, and when they ask the processor about itself (CPUID) it answers as the older core, so that they choose the
+kernels that they would choose there.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from edgecnn.boards.emulated import leash, tools
 from edgecnn.common import config, documents, scratch
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.onboard import archive
-from edgecnn.onboard.measure import Job, Outcome
+from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records import environment, isa
 from edgecnn.records.environment import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
-    """A core of qemu's that has what its level of x86-64 asks for, and nothing of the next."""
+    """A core of qemu that has what its level of x86-64 asks for, and nothing of the next level."""
 
     name: str
     model: str
-    """As qemu's -cpu takes it, less what qemu itself lacks and would warn of."""
+    """The value of qemu's -cpu option, without the features that qemu itself lacks and would warn about."""
     flags: str
-    """What /proc/cpuinfo would show there of vector instructions."""
+    """The vector instructions that /proc/cpuinfo would show there."""
 
 
 CORES = {
@@ -45,11 +45,11 @@ CORES = {
         flags="sse sse2 ssse3 sse4_1 sse4_2 avx f16c fma avx2",
     ),
 }
-"""The levels of the x86-64 psABI, and a core of each. AVX-512, the fourth, is one that qemu does not have."""
+"""A core for each level of the x86-64 psABI but the fourth, AVX-512, which qemu does not have."""
 
 
 def require() -> None:
-    """Raise EnvironmentUnfit where no x86-64 core can be emulated this way, with what to do about it."""
+    """Raise EnvironmentUnfit if no x86-64 core can be emulated this way on this machine."""
     if sys.platform != "linux" or platform.machine() not in isa.X86:
         raise EnvironmentUnfit(
             f"qemu's user mode runs this machine's own Python, and that is not one for x86-64 Linux but for "
@@ -60,19 +60,19 @@ def require() -> None:
 
 
 @contextlib.contextmanager
-def open(level: str) -> Iterator[UserMode]:
-    """The core of a level of CORES, ready to measure. Raises EnvironmentUnfit where it cannot be emulated."""
+def open_core(level: str) -> Iterator[UserMode]:
+    """Make the core of a level of CORES ready to measure. Raises EnvironmentUnfit if it cannot be emulated."""
     require()
     with scratch.folder() as folder:
         worker, cpuinfo = folder / "worker.pyz", folder / "cpuinfo"
-        archive.write(worker)
+        archive.write_worker(worker)
         core = CORES[level]
         cpuinfo.write_text(f"model name\t: {core.name}\nflags\t\t: {core.flags}\n", encoding="utf-8")
         yield UserMode(level, worker, cpuinfo)
 
 
 class UserMode:
-    """A `boards.Board`: a fresh emulated process for every job, from the zipapp a remote board would get."""
+    """A `boards.Board` that emulates a fresh process for every job, from the archive a remote board would get."""
 
     keeps_time = False
     counts_instructions = False
@@ -87,7 +87,7 @@ class UserMode:
         return _reply.facts(*self._call("facts", ""))
 
     def run(self, job: Job) -> Outcome:
-        """Raises EnvironmentUnfit when instructions are to be counted."""
+        """Do a job there. Raises EnvironmentUnfit if instructions are to be counted."""
         if job.count:
             raise EnvironmentUnfit(
                 "qemu's user mode lets nobody count instructions.", "--board emulated:pi4 counts those of an ARM core"
@@ -95,7 +95,7 @@ class UserMode:
         return _reply.outcome(job, *self._call("run", documents.to_json(config.table_of(job), None)))
 
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
-        """(return code, stdout, stderr). What is emulated takes long, so it ends when this process does."""
+        """Run the worker: (return code, stdout, stderr). It may take long, so it ends when this process does."""
         emulator = [tools.path("qemu-x86_64"), "-cpu", self._core.model]
         done = subprocess.run(
             leash.command([*emulator, sys.executable, str(self._worker), command]),

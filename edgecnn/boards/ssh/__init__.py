@@ -13,23 +13,23 @@ from edgecnn.boards.ssh.remote import RemoteBoard
 
 
 @contextlib.contextmanager
-def open(address: str) -> Iterator[RemoteBoard]:
-    """`address` is what follows "ssh:", or the name of a named board."""
-    one = at(address)
+def open_board(address: str) -> Iterator[RemoteBoard]:
+    """Reach a board; `address` is what follows "ssh:", or the name of a board that has a file."""
+    described = resolve(address)
     name = address if not address.startswith("//") else f"ssh:{address}"
-    with remote.open(one.address, name=name, python=one.python) as board:
+    with remote.open_board(described.address, name=name, python=described.python) as board:
         yield board
 
 
 @contextlib.contextmanager
 def connect(address: str) -> Iterator[Link]:
-    """The bare link, for what needs no worker."""
-    with link.connect(at(address).address) as one:
-        yield one
+    """Open the bare link, for what needs no worker there."""
+    with link.connect(resolve(address).address) as connected:
+        yield connected
 
 
-def at(address: str) -> NamedBoard:
-    """Where it is: a named board's file, or the address itself."""
+def resolve(address: str) -> NamedBoard:
+    """Return what is known of a board: what its file says, or just the address."""
     if address in _named.names():
         return _named.read(address)
     return NamedBoard(address=address.removeprefix("//").rstrip("/"))

@@ -1,4 +1,4 @@
-"""What a board keeps for us: files and folders under the sha256 of what they hold, each sent once.
+"""The cache on a board: files and folders under the sha256 of their contents, so that each is sent once.
 
 ~/.cache/edgecnn/
     files/<sha256>/<name>     a file, or a model's several
@@ -15,8 +15,9 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.link import Link
-from edgecnn.boards.ssh.preflight import STANDARD_LIBRARY_ONLY, BoardFacts, interpreter, require
+from edgecnn.boards.ssh.preflight import STANDARD_LIBRARY_ONLY, interpreter, require
 from edgecnn.common import console, files
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit
@@ -25,7 +26,7 @@ from edgecnn.records import model_files
 WORTH_A_NOTE_BYTES = 2_000_000
 ROOM_TO_SPARE_BYTES = 10_000_000
 
-# A folder gets its name last, and only after everything in it has reached the disk.
+# A folder gets its name last, when everything in it has reached the disk.
 UNPACK = """
 import os, shutil, sys, zipfile
 archive, folder = sys.argv[1:]
@@ -64,23 +65,23 @@ print(freed)
 """
 
 
-class Depot:
-    """The cache of one board, through one link."""
+class BoardCache:
+    """The cache of one board, reached through one link."""
 
     def __init__(self, link: Link, facts: BoardFacts) -> None:
         self._link = link
         self._facts = facts
-        self._there: set[str] = set()
+        self._known: set[str] = set()
 
     def put(self, source: Path | bytes, name: str) -> str:
-        """The path there of a file with these bytes and this name. Raises LinkError or BoardUnfit."""
+        """Have a file with these bytes and this name there; returns its path. Raises LinkError or BoardUnfit."""
         digest = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else files.sha256(source)
         target = f"{self._facts.cache}/files/{digest}/{name}"
         self._ensure(target, "-f", lambda: self._push(source, target))
         return target
 
     def put_model(self, model: Path) -> str:
-        """The path there of a model, with all files it reads where it expects them. Raises as `put` does."""
+        """Have a model there with all files that it reads beside it; returns its path. Raises as `put` does."""
         folder = f"{self._facts.cache}/files/{model_files.sha256(model)}"
         for place in (*model_files.beside(model), model.name):
             source, target = model.parent / place, f"{folder}/{place}"
@@ -88,16 +89,17 @@ class Depot:
         return f"{folder}/{model.name}"
 
     def unpack(self, archive: Path) -> str:
-        """The folder there that a zip file unpacks to. Raises LinkError or BoardUnfit."""
+        """Have a zip archive there as a folder; returns its path. Raises LinkError or BoardUnfit."""
         digest = files.sha256(archive)
         target = f"{self._facts.cache}/folders/{digest}"
         self._ensure(target, "-d", lambda: self._push_folder(archive, f"{target}.zip", target))
         return target
 
     def _ensure(self, target: str, test: str, send: Callable[[], None]) -> None:
-        if target not in self._there and self._link.run(["test", test, target]).returncode:
+        """Call `send` unless `target` is there already; `test` is the option of test(1) that says so."""
+        if target not in self._known and self._link.run(["test", test, target]).returncode:
             send()
-        self._there.add(target)
+        self._known.add(target)
 
     def _push(self, source: Path | bytes, target: str) -> None:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
@@ -105,12 +107,13 @@ class Depot:
             console.note(f"Sending {size / 1e6:.0f} MB to {self._link.destination}, once")
         self._link.push(source, target)
 
-    def _push_folder(self, archive: Path, there: str, target: str) -> None:
+    def _push_folder(self, archive: Path, incoming: str, target: str) -> None:
+        """Send a zip archive as the file `incoming`, and unpack it there into the folder `target`."""
         with zipfile.ZipFile(archive) as bundle:
             unpacked_bytes = sum(entry.file_size for entry in bundle.infolist())
         require(self._facts, room_bytes=archive.stat().st_size + unpacked_bytes + ROOM_TO_SPARE_BYTES)
-        self._push(archive, there)
-        answer = self._link.run([interpreter(self._facts), *STANDARD_LIBRARY_ONLY, "-c", UNPACK, there, target])
+        self._push(archive, incoming)
+        answer = self._link.run([interpreter(self._facts), *STANDARD_LIBRARY_ONLY, "-c", UNPACK, incoming, target])
         if answer.returncode:
             raise BoardUnfit(
                 f"Cannot unpack {target} on {self._link.destination}: {last_line(answer.stderr)}.",
@@ -119,7 +122,7 @@ class Depot:
 
 
 def clean(link: Link, facts: BoardFacts) -> int:
-    """Remove all of it; returns the bytes freed. Raises BoardUnfit while a bench holds the board."""
+    """Empty the cache of a board; returns the bytes freed. Raises BoardUnfit while a bench holds the board."""
     answer = link.run([interpreter(facts), *STANDARD_LIBRARY_ONLY, "-c", CLEAN, facts.cache])
     if answer.returncode == 75:
         raise BoardUnfit(f"{link.destination} is in use by a bench.", "wait for its end")
@@ -131,11 +134,8 @@ def clean(link: Link, facts: BoardFacts) -> int:
 
 
 def pack(folder: Path, archive: Path, keep: Callable[[Path], bool] = lambda path: True) -> None:
-    """Write every file of `folder` into a zip file, the same bytes for the same files."""
-    with files.replacing(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            inside = path.relative_to(folder)
-            if keep(inside):
-                entry = zipfile.ZipInfo(inside.as_posix(), (1980, 1, 1, 0, 0, 0))
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                bundle.writestr(entry, path.read_bytes())
+    """Write the files of `folder` that `keep` accepts into a zip archive; the same files give the same bytes."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    kept = [path for path in paths if keep(path.relative_to(folder))]
+    with files.replacing(archive) as temporary:
+        files.reproducible_zip(temporary, ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in kept))

@@ -1,4 +1,4 @@
-"""What ssh and a board's own tools complain of, as one sentence and what to do about it."""
+"""What ssh and a board's own tools complain about, put into one sentence with a hint."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, LinkError
 
 LONGEST_WORDS = 200
-"""Of what a login script printed, in characters."""
+"""How much of what a login script printed is repeated, in characters."""
 
 
 def refused(destination: str, notes: str) -> LinkError:
-    """Why ssh did not log in, from its stderr."""
+    """Explain why ssh did not log in, from its stderr."""
     if "IDENTIFICATION HAS CHANGED" in notes:
         return LinkError(
             f"The host key of {destination} is not the one it had before, so the connection was refused.",
@@ -35,7 +35,7 @@ def refused(destination: str, notes: str) -> LinkError:
 
 
 def shut(destination: str, what: str, said: str) -> LinkError:
-    """A login shell that `what`, with the last words of what it printed."""
+    """Explain a login shell that ran no command: `what` says what it did instead, `said` is what it printed."""
     words = last_line(said)[:LONGEST_WORDS]
     return LinkError(
         f"{destination} let us in, but its login shell {what}{f': {words}' if words else ''}.",
@@ -45,10 +45,10 @@ def shut(destination: str, what: str, said: str) -> LinkError:
 
 
 def unwritten(destination: str, target: str, returncode: int, stderr: str, size_bytes: int | None = None) -> BoardUnfit:
-    """Why a file did not come to be, from what the script that writes it left on stderr."""
+    """Explain why a file could not be written, from the stderr of the script that writes it."""
     reason = last_line(stderr)
-    full = any(words in reason for words in ("No space left", "quota exceeded", "File too large", "File size limit"))
-    if full or returncode == 153:  # 128 + SIGXFSZ
+    is_full = any(words in reason for words in ("No space left", "quota exceeded", "File too large", "File size limit"))
+    if is_full or returncode == 153:  # 128 + SIGXFSZ
         need = "" if size_bytes is None else f": it takes {size_bytes / 1e6:.1f} MB"
         return BoardUnfit(
             f"{destination} has no room for {target}{need}.", "`edgecnn board clean` empties what we keep there"

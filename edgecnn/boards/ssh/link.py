@@ -1,9 +1,9 @@
-"""One multiplexed connection of the system's OpenSSH, so that keys, agents and jump hosts work as the user set them.
+"""One multiplexed connection of the system's OpenSSH, so that keys, agents and jump hosts work as the user set them up.
 
-The first `ssh` is the master: it runs `cat` on the board for as long as this process holds its standard
-input, so it ends with this process however that ends. Every later call goes through its socket. Host
-keys are checked by the user's own rules; nothing here loosens them. What a login script prints around an
-answer is no part of it (`edgecnn.boards.ssh.framing`).
+The first `ssh` is the master. It runs `cat` on the board for as long as this process holds its standard input, so it
+ends with this process, however that ends. Every later call goes through its socket. Host keys are checked by the
+user's own rules; nothing here loosens them. What a login script prints around an answer is not part of the answer
+(`edgecnn.boards.ssh.framing`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgecnn.boards.ssh import openssh
+from edgecnn.boards.ssh import openssh, processes
 from edgecnn.boards.ssh.failures import refused, shut, unwritten
 from edgecnn.boards.ssh.framing import Mark
+from edgecnn.boards.ssh.line_session import ANSWER_TIMEOUT_S, MOST_ANSWER_BYTES, MOST_NOISE_BYTES, LineSession
 from edgecnn.common import files
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, LinkError
@@ -40,14 +41,10 @@ actual=$(sha256sum < "$part")
 [ "${actual%% *}" = "$digest" ] || { echo 'its sha256 differs' >&2; exit 65; }
 mv -f -- "$part" "$target"
 """
-"""A push that is cut ends `cat` early; the digest then differs and the part is removed."""
+"""A push that is cut off ends `cat` early: the digest then differs, and the part is removed."""
 
 BOUNDED = 'ulimit -c 0; ulimit -f "$1"; shift; exec "$@"'
-"""Ends a program of ours that writes a larger file, in blocks of 512 bytes (POSIX): a board's answers go into files."""
-MOST_ANSWER_BYTES = 1 << 26
-MOST_NOISE_BYTES = 1 << 22
-"""What a login shell may print before it comes to our command."""
-ANSWER_TIMEOUT_S = 1800.0
+"""Ends a program that writes a file of more than $1 blocks of 512 bytes (POSIX): a board's answers go into files."""
 LEAST_PUSH_BYTES_PER_S = 20_000
 
 FETCH = """
@@ -58,8 +55,8 @@ exec cat -- "$1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a command on the board gave; its return code is 128 + n for one that a shell saw end by signal n."""
+class CommandResult:
+    """How a command on the board ended; a return code of 128 + n says that signal n ended it."""
 
     returncode: int
     stdout: bytes
@@ -68,11 +65,15 @@ class Answer:
 
 @contextlib.contextmanager
 def connect(destination: str, options: Sequence[str] = ()) -> Iterator[Link]:
-    """A Link to "user@host[:port]", or to a `Host` of ~/.ssh/config, closed behind.
+    """Connect to "user@host[:port]", or to a `Host` of ~/.ssh/config; the link is closed at the end.
 
-    `options` are further arguments of ssh, as in ("-F", "config"). Raises UsageError for a destination
-    that is none; LinkError for a board that is not reached, does not let us in, or shows another host
-    key than it did.
+    Args:
+        destination: Where to connect to.
+        options: Further arguments of ssh, as in ("-F", "config").
+
+    Raises:
+        UsageError: The destination is not an address.
+        LinkError: The board cannot be reached, does not let us in, or shows another host key than before.
     """
     arguments = openssh.arguments(destination)
     if not shutil.which("ssh"):
@@ -93,39 +94,44 @@ def connect(destination: str, options: Sequence[str] = ()) -> Iterator[Link]:
             said = _read_to(mark.text, master)
             if mark.text not in said:
                 asked = ["ssh", "-o", f"ControlPath={folder}/s", "-O", "check", *options, *arguments]
-                raise _not_ready(destination, master, asked, said, _text(notes))
+                raise _not_ready(destination, master, asked, said, processes.read_text(notes))
             yield Link(destination, [*shared, *openssh.THROUGH_MASTER, *options, *arguments])
         finally:
-            _end(master)
+            processes.end(master)
 
 
 class Link:
-    """A connection that is open. Paths on the board are absolute."""
+    """An open connection to a board, where paths are absolute."""
 
     def __init__(self, destination: str, command: Sequence[str]) -> None:
         self.destination = destination
         self._command = tuple(command)
 
-    def run(self, argv: Sequence[str], stdin: bytes | IO[bytes] = b"", timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
+    def run(
+        self, argv: Sequence[str], stdin: bytes | IO[bytes] = b"", timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> CommandResult:
         """Run a program there to its end; no shell sees an unquoted word of `argv`.
 
-        Raises LinkError when the link is cut, or no answer came within `timeout_s`; BoardUnfit for one that is longer
-        than any of ours.
+        Raises:
+            LinkError: The link is cut, or no answer came within `timeout_s`.
+            BoardUnfit: The answer is longer than that of any program of ours.
         """
         mark = Mark()
         _, stdout, stderr = self._ended(mark.framed(argv), stdin, timeout_s)
         answer = mark.answer(stdout)
         if answer is None:
             raise self._unanswered(argv[0], mark.text in stdout, stdout + stderr)
-        return Answer(returncode=answer[0], stdout=answer[1], stderr=mark.within(stderr).decode(errors="replace"))
+        return CommandResult(
+            returncode=answer[0], stdout=answer[1], stderr=mark.command_stderr(stderr).decode(errors="replace")
+        )
 
     def _ended(self, line: str, stdin: bytes | IO[bytes], timeout_s: float) -> tuple[int, bytes, bytes]:
-        """(exit code, stdout, stderr) of ssh with one command line."""
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        """Run ssh with one command line: (exit code, stdout, stderr)."""
+        with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             if isinstance(stdin, bytes):
-                given.write(stdin)
-                given.seek(0)
-                stdin = given
+                source.write(stdin)
+                source.seek(0)
+                stdin = source
             command = [*self._command, line]
             process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, start_new_session=True)
             try:
@@ -133,10 +139,10 @@ class Link:
             except subprocess.TimeoutExpired as error:
                 raise LinkError(f"{self.destination} did not answer within {timeout_s:g} s.") from error
             finally:
-                _end(process)
+                processes.end(process)
             if max(os.fstat(stream.fileno()).st_size for stream in (out, err)) >= MOST_ANSWER_BYTES:
                 raise self.too_long(MOST_ANSWER_BYTES)
-            return code, _bytes(out), _bytes(err)
+            return code, processes.read_bytes(out), processes.read_bytes(err)
 
     def script(
         self,
@@ -144,14 +150,16 @@ class Link:
         arguments: Sequence[str] = (),
         stdin: bytes | IO[bytes] = b"",
         timeout_s: float = ANSWER_TIMEOUT_S,
-    ) -> Answer:
-        """Run a POSIX sh script there, `arguments` being its $1, $2, …"""
+    ) -> CommandResult:
+        """Run a POSIX sh script there, with `arguments` as its $1, $2 and so on."""
         return self.run(["sh", "-c", text, "sh", *arguments], stdin, timeout_s)
 
     def push(self, source: Path | bytes, target: str) -> None:
-        """Make `source` the file `target` there: the whole of it, checked by sha256, or nothing.
+        """Write `source` to the file `target` there: all of it, checked by sha256, or nothing.
 
-        Raises LinkError when the link is cut, BoardUnfit when the board has no room or no permission.
+        Raises:
+            LinkError: The link is cut.
+            BoardUnfit: The board has no room for it, or we may not write there.
         """
         size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
         timeout_s = ANSWER_TIMEOUT_S + size_bytes / LEAST_PUSH_BYTES_PER_S
@@ -167,7 +175,7 @@ class Link:
             raise unwritten(self.destination, target, answer.returncode, answer.stderr, size_bytes)
 
     def fetch(self, path: str) -> bytes:
-        """The bytes of a file there. Raises BoardUnfit if it cannot be read, LinkError when the link is cut."""
+        """Read a file there. Raises BoardUnfit if it cannot be read, LinkError when the link is cut."""
         answer = self.script(FETCH, [path])
         if answer.returncode:
             raise BoardUnfit(f"Cannot read {path} on {self.destination}: {last_line(answer.stderr)}.")
@@ -177,8 +185,8 @@ class Link:
         return data
 
     @contextlib.contextmanager
-    def session(self, argv: Sequence[str]) -> Iterator[Session]:
-        """A program there that answers line by line; it is told to end by the end of its standard input."""
+    def session(self, argv: Sequence[str]) -> Iterator[LineSession]:
+        """Start a program there that answers line by line; the end of its standard input tells it to end."""
         mark = Mark()
         with tempfile.TemporaryFile() as notes:
             process = subprocess.Popen(
@@ -189,9 +197,9 @@ class Link:
                 start_new_session=True,
             )
             try:
-                yield Session(self, process, notes, mark)
+                yield LineSession(self, process, notes, mark)
             finally:
-                _end(process)
+                processes.end(process)
 
     def is_open(self) -> bool:
         """Whether the board still answers through this link."""
@@ -203,7 +211,7 @@ class Link:
         return code != openssh.FAILED or mark.text in stdout
 
     def _unanswered(self, program: str, has_begun: bool, said: bytes) -> LinkError:
-        """Why a command has no end mark."""
+        """Explain why the output of a command has no mark at its end."""
         if not self.is_open():
             return self.cut()
         if has_begun:
@@ -214,76 +222,19 @@ class Link:
         return shut(self.destination, "ended before it ran a command", said.decode(errors="replace"))
 
     def too_long(self, most_bytes: int) -> BoardUnfit:
+        """Return the error for an answer of more than `most_bytes`."""
         return BoardUnfit(
             f"{self.destination} answered with more than {most_bytes / 1e6:.0f} MB, which no program of ours does.",
             "is it the board it should be, and do its programs say what they should?",
         )
 
     def cut(self) -> LinkError:
+        """Return the error for a link that is gone."""
         return LinkError(f"The link to {self.destination} was cut.", "is the board still on, and on the network?")
 
 
-class Session:
-    """A program on the board that answers a line with a line."""
-
-    def __init__(self, link: Link, process: subprocess.Popen[bytes], notes: IO[bytes], mark: Mark) -> None:
-        self._link = link
-        self._process = process
-        self._notes = notes
-        self._mark = mark.text
-        self._has_begun = False
-        self._unread = bytearray()
-
-    def send(self, line: bytes) -> None:
-        """Raises LinkError when nobody takes it."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line + b"\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise self._ended() from error
-
-    def receive(self, timeout_s: float = ANSWER_TIMEOUT_S, most_bytes: int = MOST_ANSWER_BYTES) -> bytes:
-        """The next line.
-
-        Raises LinkError when the link is cut, or the program ended without a word or said none in time; BoardUnfit for
-        one that says more than `most_bytes`.
-        """
-        end = time.monotonic() + timeout_s
-        if not self._has_begun:
-            self._read_to(self._mark, end, timeout_s, MOST_NOISE_BYTES)  # what is before it is a login script's
-            self._has_begun = True
-        return self._read_to(b"\n", end, timeout_s, most_bytes)
-
-    def _read_to(self, stop: bytes, end: float, timeout_s: float, most_bytes: int) -> bytes:
-        """What is said up to `stop`, which is taken off."""
-        assert self._process.stdout is not None
-        looked = 0
-        while (place := self._unread.find(stop, looked)) < 0:
-            if len(self._unread) > most_bytes:
-                raise self._link.too_long(most_bytes)
-            looked = max(0, len(self._unread) - len(stop))
-            if not select.select([self._process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-                raise LinkError(f"The program on {self._link.destination} did not answer within {timeout_s:g} s.")
-            block = os.read(self._process.stdout.fileno(), 1 << 16)
-            if not block:
-                raise self._ended()
-            self._unread += block
-        said = bytes(self._unread[:place])
-        del self._unread[: place + len(stop)]
-        return said
-
-    def _ended(self) -> LinkError | BoardUnfit:
-        if os.fstat(self._notes.fileno()).st_size >= MOST_ANSWER_BYTES:
-            return self._link.too_long(MOST_ANSWER_BYTES)
-        if not self._link.is_open():
-            return self._link.cut()
-        reason = last_line(_text(self._notes)) or "it said nothing"
-        return LinkError(f"The program on {self._link.destination} ended: {reason}.")
-
-
 def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
-    """What the master says up to the mark; without the mark it gave up, or was not done in time."""
+    """Read what the master prints up to the mark; without the mark it gave up, or was not ready in time."""
     assert master.stdout is not None
     end = time.monotonic() + 2 * openssh.CONNECT_TIMEOUT_S
     said = b""
@@ -300,7 +251,7 @@ def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
 def _not_ready(
     destination: str, master: subprocess.Popen[bytes], asked: Sequence[str], said: bytes, notes: str
 ) -> LinkError:
-    """Why the master runs nothing: ssh was refused, or the login shell came to no command."""
+    """Explain why the master runs nothing: ssh was refused, or the login shell ran no command."""
     text = said.decode(errors="replace") + notes
     with contextlib.suppress(subprocess.TimeoutExpired):
         if (code := master.wait(1)) != openssh.FAILED:
@@ -313,25 +264,3 @@ def _not_ready(
     if is_in:
         return shut(destination, f"ran no command within {2 * openssh.CONNECT_TIMEOUT_S} s", text)
     return refused(destination, notes)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close our ends, which tells the other side; kill what does not end by itself."""
-    for stream in (process.stdin, process.stdout):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
-    try:
-        process.wait(5 if process.stdin else 0)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _bytes(stream: IO[bytes]) -> bytes:
-    stream.seek(0)
-    return stream.read()
-
-
-def _text(stream: IO[bytes]) -> str:
-    return _bytes(stream).decode(errors="replace")

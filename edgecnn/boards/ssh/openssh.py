@@ -1,4 +1,4 @@
-"""How the system's `ssh` is called: what we insist on, and a destination as its arguments."""
+"""How the system's `ssh` is called: the options that are always set, and a destination as arguments."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edgecnn.errors import UsageError
 CONNECT_TIMEOUT_S = 15
 ALIVE_INTERVAL_S = 10
 ALIVE_COUNT = 3
-"""A link that says nothing for the product of the two is taken for cut."""
+"""A link that is silent for ALIVE_COUNT intervals is taken to be cut."""
 FAILED = 255
-"""ssh's own exit code; any other is the board's."""
+"""The exit code of ssh itself; any other one is the board's."""
 LONGEST_SOCKET_FOLDER = 40
-"""Of the 108 bytes of a Unix socket's path (unix(7)), ssh itself needs some 20 and `scratch` some 40."""
+"""A Unix socket's path has 108 bytes (unix(7)), of which ssh itself needs some 20 and `scratch` some 40."""
 
-# Ours come first on the command line, and of two settings ssh takes the first.
+# These come first on the command line, and ssh takes the first of two settings.
 FIRM = (
     "-T", "-a", "-x",
     "-o", "BatchMode=yes",
@@ -38,7 +38,10 @@ THROUGH_MASTER = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
 
 
 def arguments(destination: str) -> list[str]:
-    """ "user@host:port" as ssh takes it. What could be read as an option or by a shell is no destination."""
+    """Turn "user@host:port" into arguments of ssh.
+
+    Raises UsageError for anything else, also for what could be read as an option or by a shell.
+    """
     match = re.fullmatch(
         r"(?:(?P<user>[\w.+-]+)@)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+)(?::(?P<port>\d{1,5}))?", destination
     )
@@ -51,7 +54,7 @@ def arguments(destination: str) -> list[str]:
 
 @contextlib.contextmanager
 def socket_folder() -> Iterator[str]:
-    """A private folder with a path short enough for a socket."""
+    """Make a private folder whose path is short enough for a socket."""
     is_short = len(tempfile.gettempdir()) <= LONGEST_SOCKET_FOLDER
     with scratch.folder(None if is_short else Path("/tmp")) as short:
         yield str(short)

@@ -1,317 +1,114 @@
-"""What a board is, read in one round trip by a POSIX shell before anything is copied; works without Python there."""
+"""Whether a board is fit to run our programs: what is in the way, and what limits a measurement there."""
 
 from __future__ import annotations
 
-import dataclasses
-import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from edgecnn.boards.ssh.link import Link
-from edgecnn.common import replies
-from edgecnn.common.replies import last_line
-from edgecnn.errors import BoardUnfit, LinkError
-from edgecnn.records import environment
+from edgecnn.boards.ssh.board_facts import LEAST_PYTHON, BoardFacts, is_place
+from edgecnn.errors import BoardUnfit
 from edgecnn.records.throttling import Throttling
 
 ARCHITECTURES = ("aarch64", "x86_64")
-LEAST_PYTHON = (3, 11)
-"""Of the worker, and of the newest onnxruntime."""
 LEAST_GLIBC = {"ai-edge-litert": (2, 27), "numpy": (2, 27), "onnxruntime": (2, 28), "pillow": (2, 27)}
-"""Of the aarch64 wheels, by their manylinux tags (PEP 600)."""
+"""The oldest glibc that each package's aarch64 wheels run on, by their manylinux tags (PEP 600)."""
 STANDARD_LIBRARY_ONLY = ("-I", "-S", "-X", "utf8")
-"""Options of a Python there: none of the board's packages, start-up files and settings, and its text is UTF-8."""
-MOST_BYTES = 1 << 22
-"""Of what a board says of itself: /proc/cpuinfo of 256 cores is a tenth of it."""
-LONGEST_PATH = 1024
+"""Options of a Python there that keep out the board's own packages, start-up files and settings; text is UTF-8."""
 LEAST_MEMORY_BYTES = 100_000_000
 """A worker with NumPy and one runtime holds 60 to 90 MB."""
 
-SCRIPT = r"""
-export LC_ALL=C
-part() { printf '\n==%s\n' "$1"; }
-show() { [ -r "$1" ] && cat "$1" 2>/dev/null; }
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/edgecnn
-place=$cache; while [ ! -d "$place" ]; do place=${place%/*}; [ -n "$place" ] || place=/; done
-part arch; uname -m
-part kernel; uname -sr
-part host; uname -n
-part user; id -un
-part home; printf '%s\n' "$HOME"
-part cache; printf '%s\n' "$cache"
-part bits; getconf LONG_BIT
-part libc; getconf GNU_LIBC_VERSION
-part os; show /etc/os-release
-part model; show /proc/device-tree/model | tr -d '\000'
-part cpuinfo; show /proc/cpuinfo
-part memory; show /proc/meminfo
-part disk; df -Pk "$place"
-part load; show /proc/loadavg
-part clock; date +%s
-part governor; show /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor
-part frequency; show /sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq
-part temperature; show /sys/class/thermal/thermal_zone0/temp
-part throttled; command -v vcgencmd >/dev/null && vcgencmd get_throttled
-part tools; for tool in sha256sum mv; do command -v "$tool"; done
-part pythons
-for python in "$@" python3 python3.14 python3.13 python3.12 python3.11; do
-  path=$(command -v "$python") && "$path" -I -S -c '
-import os, platform, sys
-print(sys.version_info[0], sys.version_info[1], 64 if sys.maxsize > 2**32 else 32, sys.implementation.name,
-      os.path.realpath(sys.executable), sys.executable)'
-done
-exit 0
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Python:
-    """One interpreter of a board."""
-
-    path: str
-    version: tuple[int, int]
-    bits: int
-    implementation: str
-
-    def __str__(self) -> str:
-        return f"{self.version[0]}.{self.version[1]}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BoardFacts:
-    """A board as it was when we looked. What it does not tell is None or empty."""
-
-    destination: str
-    host: str
-    user: str
-    home: str
-    cache: str
-    """The folder that is ours there, absolute; it need not exist."""
-    arch: str
-    userland_bits: int | None
-    kernel: str
-    os: str
-    glibc: tuple[int, int] | None
-    model: str | None
-    """From the device tree: "Raspberry Pi 4 Model B Rev 1.4"."""
-    cpu: str
-    features: tuple[str, ...]
-    cores: int
-    memory_bytes: int | None
-    memory_available_bytes: int | None
-    disk_free_bytes: int | None
-    """In the file system of `cache`."""
-    load_1min: float | None
-    governor: str | None
-    frequency_mhz: float | None
-    temperature_celsius: float | None
-    throttled: int | None
-    """The firmware's bits (`environment.Throttling`)."""
-    clock_skew_s: float | None
-    """The board's wall clock less ours, to about a second."""
-    tools: tuple[str, ...]
-    pythons: tuple[Python, ...]
-
-    @property
-    def python(self) -> Python | None:
-        """The interpreter we use: the first the worker runs on."""
-        return next((one for one in self.pythons if _is_fit(one)), None)
-
-
-def inspect(link: Link, python: str | None = None) -> BoardFacts:
-    """Read the board in one round trip; `python` is an interpreter to prefer. Raises LinkError."""
-    before = time.time()
-    answer = link.script(SCRIPT, [python] if python else [], timeout_s=60)
-    middle = (before + time.time()) / 2
-    if len(answer.stdout) > MOST_BYTES:
-        raise link.too_long(MOST_BYTES)
-    if b"==pythons" not in answer.stdout:
-        raise LinkError(
-            f"{link.destination} has no POSIX shell that answers: {last_line(answer.stderr) or 'it said nothing'}.",
-            "the board must be a Linux that `ssh` gives a shell on",
-        )
-    return parse(link.destination, answer.stdout.decode(errors="replace"), middle)
-
-
-def parse(destination: str, text: str, now_s: float) -> BoardFacts:
-    """The script's output as BoardFacts; `now_s` is our wall clock when it ran."""
-    parts = {name: body.strip() for name, body in _parts(text)}
-    cpu = environment.cpu_facts(parts.get("cpuinfo", ""))
-    memory = dict(re.findall(r"^(\w+):\s+([0-9]{1,15}) kB", parts.get("memory", ""), re.M))
-    pretty = re.search(r'^PRETTY_NAME="?(.*?)"?$', parts.get("os", ""), re.M)
-    throttled = re.search(r"throttled=0x([0-9a-fA-F]{1,8})\b", parts.get("throttled", ""))
-    clock_s, load = _number(parts.get("clock", "")), parts.get("load", "").split()
-    kilohertz, millicelsius = _number(parts.get("frequency", "")), _number(parts.get("temperature", ""))
-    words = {name: replies.plain(body) for name, body in parts.items()}
-    return BoardFacts(
-        destination=destination,
-        host=words.get("host", ""),
-        user=words.get("user", ""),
-        home=parts.get("home", ""),
-        cache=parts.get("cache", ""),
-        arch=words.get("arch", ""),
-        userland_bits=_whole(parts.get("bits", "")),
-        kernel=words.get("kernel", ""),
-        os=replies.plain(pretty[1]) if pretty else words.get("kernel", ""),
-        glibc=_version(parts.get("libc", "")),
-        model=words.get("model") or None,
-        cpu=replies.plain(cpu.name),
-        features=cpu.features,
-        cores=len(re.findall(r"^processor\s*:", parts.get("cpuinfo", ""), re.M)),
-        memory_bytes=_kilobytes(memory, "MemTotal"),
-        memory_available_bytes=_kilobytes(memory, "MemAvailable"),
-        disk_free_bytes=_disk_free_bytes(parts.get("disk", "")),
-        load_1min=_number(load[0]) if load else None,
-        governor=words.get("governor") or None,
-        frequency_mhz=kilohertz / 1000 if kilohertz else None,
-        temperature_celsius=millicelsius / 1000 if millicelsius is not None else None,
-        throttled=int(throttled[1], 16) if throttled else None,
-        clock_skew_s=clock_s + 0.5 - now_s if clock_s is not None else None,
-        tools=tuple(replies.plain(line.rpartition("/")[2]) for line in parts.get("tools", "").splitlines()[:9]),
-        pythons=_pythons(parts.get("pythons", "")),
-    )
-
 
 def require(facts: BoardFacts, packages: Sequence[str] = ("numpy",), room_bytes: int = 0) -> None:
-    """Raises BoardUnfit for the first thing in the way of `packages`, with the way out."""
+    """Raise BoardUnfit for the first thing that is in the way of `packages`, with a hint; `problems` lists all."""
     for problem in problems(facts, packages, room_bytes):
         raise problem
 
 
 def problems(facts: BoardFacts, packages: Sequence[str], room_bytes: int = 0) -> list[BoardUnfit]:
-    """Everything in the way of running `packages` there, the gravest first."""
-    found: list[BoardUnfit] = []
+    """List everything that is in the way of running `packages` there, the gravest first.
 
-    def say(sentence: str, hint: str) -> None:
-        found.append(BoardUnfit(f"{facts.destination} {sentence}", hint))
+    Args:
+        facts: What the board is.
+        packages: The names of the packages that are to run there.
+        room_bytes: How much is to be written there.
+    """
+    return [
+        BoardUnfit(f"{facts.destination} {sentence}", hint)
+        for sentence, hint in (*_software_problems(facts, packages), *_room_problems(facts, room_bytes))
+    ]
 
-    if not (_is_place(facts.home) and _is_place(facts.cache)):
-        say("has a home folder that no program can be told of: its path is not absolute, or not printable.", "")
+
+def _software_problems(facts: BoardFacts, packages: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (sentence, hint) for what is wrong with the system: its paths, architecture, libraries and programs."""
+    if not (is_place(facts.home) and is_place(facts.cache)):
+        yield ("has a home folder whose path is not absolute or not printable, so no program can use it.", "")
     if facts.userland_bits == 32 or facts.arch in ("armv6l", "armv7l", "armv8l", "i686"):
-        say(
+        yield (
             f"runs a 32-bit system ({facts.arch}): NumPy, LiteRT and ONNX Runtime have no wheels for it.",
             "install Raspberry Pi OS (64-bit); a Pi 3 and every later one runs it",
         )
     elif facts.arch not in ARCHITECTURES:
-        say(f"has the architecture {facts.arch!r}; the runtimes have wheels for {' and '.join(ARCHITECTURES)}.", "")
+        yield (f"has the architecture {facts.arch!r}; the runtimes have wheels for {' and '.join(ARCHITECTURES)}.", "")
     least = max((LEAST_GLIBC.get(name, (2, 17)) for name in packages), default=(2, 17))
     if facts.glibc is None:
-        say("has no glibc, which the wheels are built for.", "take Raspberry Pi OS, Debian or Ubuntu (not Alpine)")
+        yield ("has no glibc, which the wheels are built for.", "take Raspberry Pi OS, Debian or Ubuntu (not Alpine)")
     elif facts.glibc < least:
-        say(
+        yield (
             f"has glibc {_dotted(facts.glibc)}; the wheels of {', '.join(packages)} need {_dotted(least)}.",
             "install a newer system: Debian 11, Ubuntu 20.04 or later",
         )
     if facts.python is None:
         known = ", ".join(dict.fromkeys(map(str, facts.pythons)))
-        say(
+        yield (
             f"has {f'Python {known}' if known else 'no Python 3'}; {_dotted(LEAST_PYTHON)} or newer is needed.",
             "Raspberry Pi OS has it since Debian 12 (bookworm): `apt install python3`",
         )
     if "sha256sum" not in facts.tools:
-        say("has no sha256sum, and nothing is used there unchecked.", "apt install coreutils")
+        yield ("has no sha256sum, and nothing is used there unchecked.", "apt install coreutils")
+
+
+def _room_problems(facts: BoardFacts, room_bytes: int) -> Iterator[tuple[str, str]]:
+    """Yield (sentence, hint) for too little disk or memory."""
     if facts.disk_free_bytes is not None and facts.disk_free_bytes < room_bytes:
-        say(
+        yield (
             f"has {facts.disk_free_bytes / 1e6:.0f} MB free for {facts.cache}; {room_bytes / 1e6:.0f} MB are needed.",
             "free some, or `edgecnn board clean` what we keep there",
         )
     if facts.memory_available_bytes is not None and facts.memory_available_bytes < LEAST_MEMORY_BYTES:
-        say(
+        yield (
             f"has {facts.memory_available_bytes / 1e6:.0f} MB of memory free; "
             f"{LEAST_MEMORY_BYTES / 1e6:.0f} MB are needed.",
             "end other programs there, the desktop first",
         )
-    return found
 
 
 def interpreter(facts: BoardFacts) -> str:
-    """The path there of the Python we use. Raises BoardUnfit without one."""
+    """Return the path of the Python that is used there. Raises BoardUnfit without one."""
     require(facts)
     assert facts.python is not None
     return facts.python.path
 
 
 def remarks(facts: BoardFacts) -> list[str]:
-    """What does not prevent a measurement but limits it, each one sentence."""
-    found = []
+    """List what does not prevent a measurement but limits it, each in one sentence."""
+    sentences = []
     if facts.throttled is not None:
         bits = Throttling(facts.throttled)
         if now := bits.now():
-            found.append(f"{facts.destination} is limited by {', '.join(now)} now.")
+            sentences.append(f"{facts.destination} is limited by {', '.join(now)} now.")
         elif before := bits.since_boot():
-            found.append(f"{facts.destination} has had {', '.join(before)} since it was switched on.")
+            sentences.append(f"{facts.destination} has had {', '.join(before)} since it was switched on.")
     if facts.clock_skew_s is not None and abs(facts.clock_skew_s) > 5:
-        found.append(
+        sentences.append(
             f"The clock of {facts.destination} is {abs(facts.clock_skew_s):.0f} s "
             f"{'ahead' if facts.clock_skew_s > 0 else 'behind'}; dates in reports are this machine's."
         )
     if facts.governor not in (None, "performance"):
-        found.append(f"The governor of {facts.destination} is {facts.governor!r}; 'performance' keeps the clock still.")
+        sentences.append(
+            f"The governor of {facts.destination} is {facts.governor!r}; 'performance' keeps the clock still."
+        )
     if facts.load_1min is not None and facts.load_1min > 0.5 * max(facts.cores, 1):
-        found.append(f"{facts.destination} is busy: load {facts.load_1min:.1f} on {facts.cores} cores.")
-    return found
-
-
-def to_table(facts: BoardFacts) -> dict[str, object]:
-    """As JSON takes it."""
-    return dataclasses.asdict(facts)
-
-
-def _is_fit(python: Python) -> bool:
-    return python.version >= LEAST_PYTHON and python.bits == 64 and python.implementation == "cpython"
-
-
-def _pythons(text: str) -> tuple[Python, ...]:
-    """Each interpreter once, though it goes by several names."""
-    found: dict[str, Python] = {}
-    for line in text.splitlines():
-        match = re.fullmatch(
-            r"([0-9]{1,4}) ([0-9]{1,4}) ([0-9]{1,4}) (\S+) (/.*) (/.*)", line
-        )  # a space may be in both
-        if match and _is_place(match[6]):
-            version, real = (int(match[1]), int(match[2])), match[5]
-            known = Python(path=match[6], version=version, bits=int(match[3]), implementation=replies.plain(match[4]))
-            found.setdefault(real, known)
-    return tuple(found.values())
-
-
-def _disk_free_bytes(text: str) -> int | None:
-    """Of `df -Pk`: the fourth of the last line's columns is what is available, in kB of 1024 (POSIX)."""
-    words = text.splitlines()[-1].split() if text else []
-    blocks = _whole(words[3]) if len(words) >= 6 else None
-    return None if blocks is None else blocks * 1024
-
-
-def _kilobytes(memory: Mapping[str, str], key: str) -> int | None:
-    return int(memory[key]) * 1024 if key in memory else None
-
-
-def _number(text: str) -> float | None:
-    """A number as these files have it: in decimals, and finite."""
-    return float(text) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", text) else None
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
-
-
-def _is_place(path: str) -> bool:
-    """Whether it is an absolute path that can stand in a command, a sentence and a table."""
-    return path.startswith("/") and path.isprintable() and len(path) <= LONGEST_PATH
-
-
-def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """(name, body) of each part that the script printed."""
-    marks = [*re.finditer(r"^==(\w{1,20})\n", text, re.M)]
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
-    for mark, end in zip(marks, ends, strict=False):
-        yield mark[1], text[mark.end() : end]
-
-
-def _version(text: str) -> tuple[int, int] | None:
-    match = re.search(r"glibc ([0-9]{1,4})\.([0-9]{1,4})", text)
-    return (int(match[1]), int(match[2])) if match else None
+        sentences.append(f"{facts.destination} is busy: load {facts.load_1min:.1f} on {facts.cores} cores.")
+    return sentences
 
 
 def _dotted(version: tuple[int, int]) -> str:

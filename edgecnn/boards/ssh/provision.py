@@ -1,7 +1,7 @@
-"""A board's packages, without internet, root, compiler or pip there: wheels are fetched here and sent as one folder.
+"""Packages for a board that has no internet, root, compiler or pip: wheels are fetched here and sent as one folder.
 
-The versions are those installed here, so that a board and this machine compare. What `pip` makes of
-them is kept in this machine's cache, packed to the same bytes every time.
+The versions are those installed here, so that a board and this machine can be compared. What `pip` makes of the wheels
+is kept in this machine's cache, packed to the same bytes every time.
 """
 
 from __future__ import annotations
@@ -15,31 +15,40 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.boards.ssh import board_cache
-from edgecnn.boards.ssh.board_cache import Depot
+from edgecnn.boards.ssh.board_cache import BoardCache
+from edgecnn.boards.ssh.board_facts import BoardFacts, Python
 from edgecnn.boards.ssh.link import Link
-from edgecnn.boards.ssh.preflight import BoardFacts, Python, require
+from edgecnn.boards.ssh.preflight import require
 from edgecnn.common import cache, console, documents, files, scratch
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage
 
 OLDEST_MANYLINUX = {"aarch64": 17, "x86_64": 5}
-"""Smallest glibc 2.x a manylinux tag exists for, by architecture (PEP 600)."""
+"""The smallest x of glibc 2.x that a manylinux tag exists for, by architecture (PEP 600)."""
 LEFT_OUT = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
-"""Files of a .dist-info that tell how it was installed here, not what it is."""
+"""Files of a .dist-info folder that say how a package was installed here, not what it is."""
 
 
 def provision(link: Link, facts: BoardFacts, packages: Sequence[str]) -> str:
-    """The folder there to put on PYTHONPATH for `packages` (names, or pins as in "numpy==2.4.6").
+    """Have packages on a board, and return the folder there that goes on PYTHONPATH.
 
-    Sent once, checked by sha256, unpacked and named last. Raises BoardUnfit when a wheel does not exist
-    for its Python, architecture and glibc, or there is no room; LinkError when the link is cut.
+    They are sent once, checked by sha256, unpacked, and the folder gets its name last.
+
+    Args:
+        link: The link to the board.
+        facts: What the board is.
+        packages: Names, or pins as in "numpy==2.4.6".
+
+    Raises:
+        BoardUnfit: A wheel does not exist for its Python, architecture and glibc, or there is no room.
+        LinkError: The link is cut.
     """
     require(facts, [name.partition("==")[0] for name in packages])
-    return Depot(link, facts).unpack(site_archive(facts, packages))
+    return BoardCache(link, facts).unpack(site_archive(facts, packages))
 
 
 def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:
-    """The packages and all they need as one zip file in this machine's cache, made if it is not there."""
+    """Return the packages and all that they need as a zip archive in this machine's cache, made unless it is there."""
     archive = archive_path(facts, packages)
     if not archive.is_file():
         assert facts.python is not None
@@ -51,7 +60,7 @@ def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:
 
 
 def archive_path(facts: BoardFacts, packages: Sequence[str]) -> Path:
-    """Where that zip file is kept here: by what it holds and what it is for."""
+    """Return where the archive is kept on this machine, by what it holds and what it is for."""
     pins = pinned(packages)
     wanted = {"pins": pins, "python": str(facts.python), "arch": facts.arch, "glibc": facts.glibc}
     key = hashlib.sha256(documents.canonical(wanted).encode()).hexdigest()[:16]
@@ -59,25 +68,25 @@ def archive_path(facts: BoardFacts, packages: Sequence[str]) -> Path:
 
 
 def pinned(packages: Sequence[str]) -> dict[str, str]:
-    """Name -> version of `packages` and of everything they need, as installed here; a pin in `packages` wins.
+    """Map the names of `packages`, and of everything they need, to the versions installed here.
 
-    Raises MissingPackage for one that is neither pinned nor installed.
+    A pin in `packages` goes before. Raises MissingPackage for a package that is neither pinned nor installed.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for package in packages:
         name, _, version = package.partition("==")
         if version:
-            found[_normal(name)] = version
+            versions[_normal(name)] = version
             continue
         try:
-            _collect(_normal(name), found)
+            _collect(_normal(name), versions)
         except importlib.metadata.PackageNotFoundError as error:
             raise MissingPackage(name, None, "Sending a board the version used here") from error
-    return dict(sorted(found.items()))
+    return dict(sorted(versions.items()))
 
 
 def platforms(facts: BoardFacts) -> list[str]:
-    """The wheel platforms the board runs, newest first (PEP 600)."""
+    """List the platforms of wheels that run on the board, the newest first (PEP 600)."""
     assert facts.glibc is not None
     newest = facts.glibc[1]
     tags = [f"manylinux_2_{minor}_{facts.arch}" for minor in range(newest, OLDEST_MANYLINUX[facts.arch] - 1, -1)]
@@ -101,15 +110,16 @@ def _install(facts: BoardFacts, python: Python, packages: Sequence[str], site: P
 
 
 def _failed(facts: BoardFacts, python: Python, said: str) -> EnvironmentUnfit:
+    """Explain why pip failed, from what it `said`."""
     if "No module named pip" in said:
         return EnvironmentUnfit("This machine has no pip to fetch a board's wheels with.", "python -m ensurepip")
-    # The second is what pip says of a dependency that is held to a version and has no wheel.
+    # pip says the second when a dependency is held to a version that has no wheel.
     missing = re.search(r"No matching distribution found for (\S+)|Cannot install (\S+)", said)
     if missing and "connection" not in said.lower():
         libc = f"glibc {facts.glibc[0]}.{facts.glibc[1]}" if facts.glibc else "its C library"
-        wheel, where = missing[1] or missing[2], f"Python {python}, {facts.arch}, {libc}"
+        wheel, platform = missing[1] or missing[2], f"Python {python}, {facts.arch}, {libc}"
         return BoardUnfit(
-            f"There is no wheel of {wheel} for {facts.destination}: {where}.",
+            f"There is no wheel of {wheel} for {facts.destination}: {platform}.",
             "install another Python there (3.11 to 3.13 have all wheels), or another version here",
         )
     lines = [line for line in said.splitlines() if line.startswith("ERROR:")]
@@ -117,26 +127,26 @@ def _failed(facts: BoardFacts, python: Python, said: str) -> EnvironmentUnfit:
     return EnvironmentUnfit(f"pip could not fetch the wheels for {facts.destination}: {reason}.")
 
 
-def _collect(name: str, found: dict[str, str]) -> None:
-    """Add an installed package and what it needs without extras, by name; what is not installed is left to pip."""
-    if name in found:
+def _collect(name: str, versions: dict[str, str]) -> None:
+    """Add an installed package, and what it needs without extras; what is not installed is left to pip."""
+    if name in versions:
         return
-    found[name] = importlib.metadata.version(name)
+    versions[name] = importlib.metadata.version(name)
     for requirement in importlib.metadata.requires(name) or ():
         needed, _, marker = requirement.partition(";")
         match = re.match(r"[\w.-]+", needed)
         if match and "extra" not in marker:
             try:
-                _collect(_normal(match[0]), found)
+                _collect(_normal(match[0]), versions)
             except importlib.metadata.PackageNotFoundError:
                 continue
 
 
 def _normal(name: str) -> str:
-    """A project's name in the one spelling (PEP 503)."""
+    """Return a project's name in its normal spelling (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _belongs(inside: Path) -> bool:
-    """Programs name this machine's Python, and notes of the installation its paths: neither is of use there."""
+    """Whether a file is of use on a board: programs name this machine's Python, and some notes its paths."""
     return inside.parts[0] != "bin" and inside.name not in LEFT_OUT and "__pycache__" not in inside.parts

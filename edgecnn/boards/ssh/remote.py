@@ -1,4 +1,4 @@
-"""A board behind a Link: what a job needs is sent once, its worker runs there, and nothing is left running."""
+"""A board behind a link: what a job needs is sent once, the worker runs there, and nothing is left running."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.boards import _reply
-from edgecnn.boards.ssh import board_cache, preflight
-from edgecnn.boards.ssh.board_cache import Depot
+from edgecnn.boards.ssh import board_cache, board_facts, preflight
+from edgecnn.boards.ssh.board_cache import BoardCache
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.failures import LONGEST_WORDS
-from edgecnn.boards.ssh.link import Session, connect
-from edgecnn.boards.ssh.preflight import BoardFacts
+from edgecnn.boards.ssh.line_session import LineSession
+from edgecnn.boards.ssh.link import connect
 from edgecnn.boards.ssh.provision import provision
 from edgecnn.common import config, console, documents, replies, scratch
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import BoardUnfit, LinkError
-from edgecnn.onboard import agent, runtimes
-from edgecnn.onboard import archive as ship
-from edgecnn.onboard.measure import Job, LabelledSet, Outcome
+from edgecnn.onboard import agent, archive, runtimes
+from edgecnn.onboard.job import Job, LabelledSet, Outcome
 from edgecnn.records import model_files
 from edgecnn.records.environment import Environment
 
@@ -34,38 +34,46 @@ HELD_TIMEOUT_S = 120.0
 FACTS_TIMEOUT_S = 600.0
 LONGEST_JOB_S = 4 * 3600.0
 MOST_WORDS_BYTES = 1 << 24
-"""Of an answer without the outputs of pictures."""
+"""The longest answer that holds neither outputs of images nor a model."""
 MOST_NUMBER_BYTES = 32
 LOWERED_GROWTH = 4
-"""Of a model as its runtime executes it, in base64."""
+"""How many times its file's size a model may take as its runtime executes it, in base64."""
 LONGEST_NOISE = 1 << 16
 NOT_OURS = "is it the board it should be, and is its Python what it says?"
 
-# Nothing of the board's own Python packages and settings reaches the worker: no site, no user folder, no
-# current folder on its path; only the standard library and PYTHONPATH. Its text is UTF-8 in any locale.
+# The board's own packages and settings must not reach the worker: its path has no site folder, no user folder and no
+# current folder, only the standard library and PYTHONPATH. Its text is UTF-8 in any locale.
 ISOLATED = ("-S", "-s", "-P", "-X", "utf8")
-# Which names of a dict collide is drawn anew by every process, and shows in a small net's count of instructions.
+# Every process draws anew which keys of a dict collide, and a small net's count of instructions shows it.
 SAME_HASHES = {"PYTHONHASHSEED": "0"}
 
 
 def packages() -> tuple[str, ...]:
-    """What a board needs for every runtime: NumPy, Pillow for end-to-end times, and the engines."""
+    """List what a board needs for all runtimes: NumPy, Pillow for end-to-end times, and the engines."""
     engines = {runtimes.get(name).PACKAGE for name in runtimes.on_boards()}
     return ("numpy", "pillow", *sorted(engines))
 
 
 @contextlib.contextmanager
-def open(
+def open_board(
     destination: str,
     options: Sequence[str] = (),
     name: str | None = None,
     python: str | None = None,
     wanted: Sequence[str] | None = None,
 ) -> Iterator[RemoteBoard]:
-    """The board at `destination`, ready to measure and locked for us until the end.
+    """Reach the board at `destination`, and keep it ready to measure and locked for us until the end.
 
-    `options` go to ssh, `python` is an interpreter there to prefer, `wanted` the packages to send
-    (`packages()` by default). Raises LinkError, or BoardUnfit, also when somebody else uses the board.
+    Args:
+        destination: The address, as `link.connect` takes it.
+        options: Further arguments of ssh.
+        name: What the board is called in reports; None calls it by its address.
+        python: An interpreter there to prefer.
+        wanted: The packages to send; None sends `packages()`.
+
+    Raises:
+        LinkError: The board cannot be reached, or the link is cut.
+        BoardUnfit: The board cannot measure, or somebody else uses it.
     """
     board = RemoteBoard(destination, options, name or f"ssh://{destination}", python, wanted or packages())
     try:
@@ -76,7 +84,7 @@ def open(
 
 
 class RemoteBoard:
-    """A `boards.Board`. A link that is cut is opened once more, and the job it cut is done again."""
+    """A `boards.Board` behind ssh; a link that is cut is opened once more, and its job is done again."""
 
     keeps_time = True
     counts_instructions = True
@@ -93,8 +101,8 @@ class RemoteBoard:
         self._stack = contextlib.ExitStack()
         self._is_lost = False
         self._facts: BoardFacts
-        self._depot: Depot
-        self._session: Session
+        self._cache: BoardCache
+        self._session: LineSession
         self._worker: str
         self._site: str
 
@@ -104,21 +112,21 @@ class RemoteBoard:
         return self._facts
 
     def attach(self) -> None:
-        """Connect, look, lock, and send what every job needs."""
+        """Connect, read what the board is, lock it, and send what every job needs."""
         link = self._stack.enter_context(connect(self._destination, self._options))
-        self._facts = preflight.inspect(link, self._python)
+        self._facts = board_facts.read(link, self._python)
         preflight.require(self._facts, self._wanted)
-        self._depot = Depot(link, self._facts)
-        source = self._depot.put(Path(agent.__file__), "agent.py")
+        self._cache = BoardCache(link, self._facts)
+        source = self._cache.put(Path(agent.__file__), "agent.py")
         lock = f"{self._facts.cache}/lock"
         agent_argv = [self._interpreter, *preflight.STANDARD_LIBRARY_ONLY, source, lock, self._owner]
         self._session = self._stack.enter_context(link.session(agent_argv))
         _check_ours(self._destination, self._received(HELD_TIMEOUT_S))
         self._site = provision(link, self._facts, self._wanted)
-        self._worker = self._depot.put(ship.archive(), "worker.pyz")
+        self._worker = self._cache.put(archive.worker(), "worker.pyz")
 
     def detach(self) -> None:
-        """End what runs there, and close the link."""
+        """End what runs there and close the link."""
         self._stack.close()
 
     def facts(self) -> Environment:
@@ -133,7 +141,7 @@ class RemoteBoard:
         return self._facts.python.path
 
     def _call(self, command: str, job: Job | None) -> tuple[int, str, str]:
-        """(return code, stdout, stderr) of one worker."""
+        """Run one worker: (return code, stdout, stderr). Raises LinkError if the link is cut twice."""
         if self._is_lost:
             raise self._lost()
         try:
@@ -149,6 +157,7 @@ class RemoteBoard:
             raise self._lost() from error
 
     def _attempt(self, command: str, job: Job | None) -> tuple[int, str, str]:
+        """Run one worker through the link as it is now. Raises LinkError if it is cut."""
         stdin = documents.to_json(config.table_of(self._sent(job)), None) if job else ""
         argv = [self._interpreter, *ISOLATED, self._worker, command]
         env = {"PYTHONPATH": self._site, **SAME_HASHES}
@@ -160,7 +169,7 @@ class RemoteBoard:
         raise BoardUnfit(f"The agent on {self._destination} answers in another form than ours does.", NOT_OURS)
 
     def _received(self, timeout_s: float, most_bytes: int = MOST_WORDS_BYTES) -> dict[str, Any]:
-        """The agent's next answer."""
+        """Wait for the agent's next answer."""
         line = self._session.receive(timeout_s, most_bytes)
         try:
             return replies.table(line, raw=True)
@@ -172,28 +181,28 @@ class RemoteBoard:
             ) from error
 
     def _sent(self, job: Job) -> Job:
-        """The job with every path a path there, and every file in its place."""
-        there = dataclasses.replace(job, model=self._depot.put_model(Path(job.model)))
+        """Send the files of a job; returns the job with the paths they have there."""
+        sent = dataclasses.replace(job, model=self._cache.put_model(Path(job.model)))
         if job.accuracy:
             images, labels = Path(job.accuracy.images), Path(job.accuracy.labels)
-            sent = LabelledSet(images=self._depot.put(images, images.name), labels=self._depot.put(labels, labels.name))
-            there = dataclasses.replace(there, accuracy=sent)
+            test = LabelledSet(images=self._cache.put(images, images.name), labels=self._cache.put(labels, labels.name))
+            sent = dataclasses.replace(sent, accuracy=test)
         if job.replay:
-            there = dataclasses.replace(there, replay=self._depot.put(Path(job.replay), Path(job.replay).name))
+            sent = dataclasses.replace(sent, replay=self._cache.put(Path(job.replay), Path(job.replay).name))
         if job.end_to_end:
             folder = self._sent_folder(job.end_to_end.folder, "pictures.zip")
-            there = dataclasses.replace(there, end_to_end=dataclasses.replace(job.end_to_end, folder=folder))
+            sent = dataclasses.replace(sent, end_to_end=dataclasses.replace(job.end_to_end, folder=folder))
         if job.prefixes:
             folder = self._sent_folder(job.prefixes.folder, "prefixes.zip")
-            there = dataclasses.replace(there, prefixes=dataclasses.replace(job.prefixes, folder=folder))
-        return there
+            sent = dataclasses.replace(sent, prefixes=dataclasses.replace(job.prefixes, folder=folder))
+        return sent
 
     def _sent_folder(self, folder: str, name: str) -> str:
-        """The folder's path there, all its files in it."""
+        """Send a folder with all its files, as the archive `name`; returns its path there."""
         with scratch.folder() as work:
-            archive = work / name
-            board_cache.pack(Path(folder), archive)
-            return self._depot.unpack(archive)
+            packed = work / name
+            board_cache.pack(Path(folder), packed)
+            return self._cache.unpack(packed)
 
     def _lost(self) -> LinkError:
         return LinkError(
@@ -203,7 +212,7 @@ class RemoteBoard:
 
 
 def _owner() -> str:
-    """Who we are, for the board's lock: our wall clock, since a board's may be wrong."""
+    """Say who we are, for the board's lock; the time is this machine's, for a board's clock may be wrong."""
     return documents.to_json(
         {
             "host": platform.node(),
@@ -217,7 +226,7 @@ def _owner() -> str:
 
 
 def _most_bytes(job: Job | None) -> int:
-    """What an answer may take: the outputs of all pictures to replay are in it, or the model as it is executed."""
+    """Return how long an answer may be, which holds the outputs of all replayed images, or the executed model."""
     most = MOST_WORDS_BYTES
     if job and job.replay:
         size = job.preprocessing
@@ -231,7 +240,7 @@ def _most_bytes(job: Job | None) -> int:
 
 
 def _check_ours(destination: str, answer: dict[str, Any]) -> None:
-    """Raises BoardUnfit if the agent says that somebody else holds the board's lock."""
+    """Raise BoardUnfit if the agent says that somebody else holds the board's lock."""
     holder = answer.get("held", "nothing")
     if holder is None:
         return

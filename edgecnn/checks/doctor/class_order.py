@@ -1,4 +1,4 @@
-"""The order of the classes: found from what is answered, named if it is a usual mistake."""
+"""Finds the order of a model's classes from its answers, and names it if it is a usual mistake."""
 
 from __future__ import annotations
 
@@ -11,39 +11,46 @@ import numpy.typing as npt
 from edgecnn.common import stats
 
 FEWEST_A_CLASS = 4
-"""Pictures of a class that its place is told from."""
+"""The fewest images per class from which an order is told."""
 SEED = 0
-"""Of the halves."""
+"""Seed of the split into halves."""
 ALPHA = 0.001
-"""For taking an order other than the stated one."""
+"""Significance level for another order than the stated one."""
 
 Classes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Where each of the file's outputs belongs."""
+    """An order of the classes other than the stated one."""
 
     place: tuple[int, ...]
-    """place[i] is the class that output i stands for."""
+    """The class that each output stands for: output i is class place[i]."""
     words: str
     evidence: str
 
 
 def find(called: Sequence[Classes], truth: Classes, names: Sequence[str]) -> Order | None:
-    """Another order of the classes than the stated one, if it explains the answers better; None if not.
+    """Find another order of the classes that explains the answers better than the stated one.
 
-    called: the classes (N,) answered under each hypothesis of what is fed, truth: those that are right (N,).
-    An order is told from half of the pictures and judged on the others, so that it cannot explain them by chance;
-    it is taken if it is better than the stated one under any hypothesis (exact McNemar, p < ALPHA).
+    An order is chosen on half of the images and judged on the other half, so that it cannot fit by chance. It is taken
+    if it is better than the stated one under any hypothesis (exact McNemar, p < ALPHA).
+
+    Args:
+        called: The answered classes (N,) under each hypothesis of what is fed.
+        truth: The true classes (N,).
+        names: Names of the classes in the stated order.
+
+    Returns:
+        The order; None if the stated one is as good, or there are too few images.
     """
     count = len(names)
     if len(truth) < FEWEST_A_CLASS * count:
         return None
-    told = np.random.default_rng(SEED).permutation(len(truth)) % 2 == 0
-    places = [_place(one[told], truth[told], count) for one in called]
-    moved = [place[one[~told]] == truth[~told] for one, place in zip(called, places, strict=True)]
-    stated = max((one[~told] == truth[~told] for one in called), key=np.sum)
+    chooses = np.random.default_rng(SEED).permutation(len(truth)) % 2 == 0
+    places = [_place(classes[chooses], truth[chooses], count) for classes in called]
+    moved = [place[classes[~chooses]] == truth[~chooses] for classes, place in zip(called, places, strict=True)]
+    stated = max((classes[~chooses] == truth[~chooses] for classes in called), key=np.sum)
     best = max(range(len(moved)), key=lambda i: int(moved[i].sum()))
     gained, lost = int((moved[best] & ~stated).sum()), int((~moved[best] & stated).sum())
     if gained <= lost or stats.mcnemar_exact(gained, lost) >= ALPHA:
@@ -51,14 +58,14 @@ def find(called: Sequence[Classes], truth: Classes, names: Sequence[str]) -> Ord
     place = _place(called[best], truth, count)
     if (place == np.arange(count)).all():
         return None
-    right = stats.wilson(int(moved[best].sum()), len(moved[best]))
-    was = stats.wilson(int(stated.sum()), len(stated))
-    evidence = f"on the half that did not choose it {right} instead of {was}, n {right.n}"
+    with_order = stats.wilson(int(moved[best].sum()), len(moved[best]))
+    without = stats.wilson(int(stated.sum()), len(stated))
+    evidence = f"on the half that did not choose it {with_order} instead of {without}, n {with_order.n}"
     return Order(place=tuple(place.tolist()), words=_words(place, names), evidence=evidence)
 
 
 def _place(called: Classes, truth: Classes, count: int) -> Classes:
-    """The class each output stands for: pairs taken by how often they meet, the most frequent first."""
+    """Match each output with a class, the most frequent pairs of output and true class first."""
     meets = np.zeros((count, count), np.int64)
     inside = (called < count) & (truth >= 0)
     np.add.at(meets, (called[inside], truth[inside]), 1)
@@ -71,7 +78,7 @@ def _place(called: Classes, truth: Classes, count: int) -> Classes:
         if place[output] < 0 and label not in taken:
             place[output] = label
             taken.add(label)
-    for output in map(int, np.flatnonzero(place < 0)):  # never answered: where it was, if that is free
+    for output in map(int, np.flatnonzero(place < 0)):  # an output never answered stays where it is, if that is free
         if output not in taken:
             place[output] = output
             taken.add(output)
@@ -93,7 +100,7 @@ def _words(place: Classes, names: Sequence[str]) -> str:
     }
     moved = np.flatnonzero(place != here)
     for words, usual in known.items():
-        # Classes that were never answered cannot be placed: a usual order may differ there.
+        # Classes that were never answered have no known place, so a usual order may differ there.
         if not (usual == here).all() and (usual[moved] == place[moved]).mean() > 0.8 and len(moved) > 1:
             return f"the classes are {words}"
     pairs = [f"output {i} is {names[place[i]]!r}, not {names[i]!r}" for i in moved[:3]]

@@ -1,4 +1,4 @@
-"""What follows from everything that was tried of the preprocessing, in sentences."""
+"""Draws conclusions from a diagnosis of the preprocessing, as findings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from edgecnn.checks.doctor.preprocessing import Diagnosis
 
 
 def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
-    """What the pictures or the device's answers say.
+    """Yield what images or a device's answers say of the preprocessing.
 
-    whose: Who states the assumed way, such as "its card"; None if nobody does.
+    Args:
+        diagnosis: All that was tried.
+        whose: Who states the assumed preprocessing, such as "its card"; None if nobody does.
     """
     best, assumed, n = diagnosis.best, diagnosis.tried[0], diagnosis.n
     share = f"{best.percent:.2f} % [{best.low_percent:.1f}, {best.high_percent:.1f}]"
@@ -24,8 +26,8 @@ def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
         evidence = f"however it is fed, it calls every one of {n} pictures the same"
         yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again")
     if diagnosis.order is not None:
-        where = "on the device" if diagnosis.of_device else "in the file"
-        evidence = f"{diagnosis.order.words}, {where}: {diagnosis.order.evidence}"
+        place = "on the device" if diagnosis.of_device else "in the file"
+        evidence = f"{diagnosis.order.words}, {place}: {diagnosis.order.evidence}"
         mend = "give the device the file's own labels.txt" if diagnosis.of_device else "give the file its right labels"
         yield Finding(level="wrong", subject="classes", evidence=evidence, mend=mend)
     if not diagnosis.above_chance and not diagnosis.is_poor:
@@ -40,8 +42,8 @@ def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
     elif diagnosis.of_device and not diagnosis.named:
         evidence = f"the device feeds what it should: {share} of its answers are the model's here, n {n}.{also}"
         level: Level = "note" if diagnosis.suspected else "ok"
-        more = "log more pictures, with the score of each answer" if diagnosis.suspected else None
-        yield Finding(level=level, subject="preprocessing", evidence=evidence, mend=more)
+        advice = "log more pictures, with the score of each answer" if diagnosis.suspected else None
+        yield Finding(level=level, subject="preprocessing", evidence=evidence, mend=advice)
     elif diagnosis.of_device:
         evidence = (
             f"the device feeds: {diagnosis.named_words}. That gives {share} of its answers, the right way {was}; "
@@ -50,8 +52,8 @@ def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
         mend = f"feed {diagnosis.assumed}"
         yield Finding(level="wrong", subject="preprocessing", evidence=evidence, mend=mend)
     elif not diagnosis.named:
-        what = f"the preprocessing by {whose} fits" if whose else "probably trained with raw pixels"
-        evidence = f"{what}: top-1 {share}, n {n}.{also}"
+        subject = f"the preprocessing by {whose} fits" if whose else "probably trained with raw pixels"
+        evidence = f"{subject}: top-1 {share}, n {n}.{also}"
         yield Finding(level="ok" if whose else "note", subject="preprocessing", evidence=evidence)
     else:
         against = f"{diagnosis.assumed}, by {whose}" if whose else "raw pixels"

@@ -1,4 +1,4 @@
-"""What a device answered: a CSV file of picture, class and optionally score, or the runner's own lines of JSON."""
+"""Reads a device's answers: a CSV file of picture, class and optional score, or the runner's lines of JSON."""
 
 from __future__ import annotations
 
@@ -17,64 +17,77 @@ from edgecnn.errors import DataError, nearest
 from edgecnn.records.labels import plain
 
 HEADS = {"picture", "file", "filename", "image", "name", "path"}
+"""First words of a line that is a head, not an answer."""
 LARGEST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A device's answers to pictures of a folder."""
+class LoggedAnswers:
+    """A device's answers to images of a folder."""
 
     paths: tuple[Path, ...]
     called: npt.NDArray[np.int64]
-    """(N,) the class, by the file's labels."""
+    """(N,) the answered classes, numbered as the file's labels."""
     scores: npt.NDArray[np.float64] | None
-    """(N,) the softmax of that class; None if the log has none, or numbers that are none."""
+    """(N,) the softmax of the answered class; None unless all lines have a score from 0 to 1."""
 
 
-def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> Answers:
-    """The log's answers, each with its picture, which is found by its path's end or its bare name.
+def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> LoggedAnswers:
+    """Read a log and match each answer with its image, by the end of its path or else by its file name.
 
-    Classes are names, or numbers where no class has that name. Raises DataError that names the line.
+    Args:
+        path: The log.
+        pictures: Paths of the images.
+        classes: Names of the classes; the log may have indices instead.
+
+    Raises:
+        DataError: If a line cannot be used; it names the line.
     """
     rows = _rows(path)
-    place = {plain(name): number for number, name in enumerate(classes)}
-    found: list[Path] = []
+    index_of = {plain(name): index for index, name in enumerate(classes)}
+    paths: list[Path] = []
     called, scores = [], []
-    for number, (name, label, score) in rows:
-        fits = [one for one in pictures if _ends(one, name)] or [one for one in pictures if one.name == Path(name).name]
-        if len(fits) != 1:
-            problem = "is not among the pictures" if not fits else f"could be any of {len(fits)} pictures"
-            raise DataError(f"{path}, line {number}: {name!r} {problem}.", "name them as they lie below --pictures")
-        if plain(label) in place:
-            called.append(place[plain(label)])
+    for line_number, (name, label, score) in rows:
+        matches = [picture for picture in pictures if _ends(picture, name)] or [
+            picture for picture in pictures if picture.name == Path(name).name
+        ]
+        if len(matches) != 1:
+            problem = "is not among the pictures" if not matches else f"could be any of {len(matches)} pictures"
+            raise DataError(
+                f"{path}, line {line_number}: {name!r} {problem}.", "name them as they lie below --pictures"
+            )
+        if plain(label) in index_of:
+            called.append(index_of[plain(label)])
         elif label.isdigit() and int(label) < len(classes):
             called.append(int(label))
         else:
-            raise DataError(f"{path}, line {number}: there is no class {label!r}.", nearest(label, classes))
-        found.append(fits[0])
+            raise DataError(f"{path}, line {line_number}: there is no class {label!r}.", nearest(label, classes))
+        paths.append(matches[0])
         scores.append(score)
     values = np.array(scores)
     usable = len(values) > 0 and bool(np.isfinite(values).all()) and 0 <= values.min() <= values.max() <= 1
-    return Answers(tuple(found), np.array(called, np.int64), values if usable else None)
+    return LoggedAnswers(tuple(paths), np.array(called, np.int64), values if usable else None)
 
 
 def _rows(path: Path) -> list[tuple[int, tuple[str, str, float]]]:
-    """(line number, (picture, class, score)) of every line; NaN for a score that is not there."""
+    """Return (line number, (picture, class, score)) for every answer; NaN for a missing score."""
     try:
         text = documents.content(path, LARGEST_BYTES).decode("utf-8-sig")
     except (Unreadable, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {path}: {error}.", "a CSV file: picture,class,score") from error
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(line_number, line) for line_number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise DataError(f"{path} holds no answers.", "a CSV file: picture,class,score")
-    rows = [(number, _json(line) if line.lstrip().startswith("{") else _fields(line)) for number, line in lines]
+    rows = [
+        (line_number, _json(line) if line.lstrip().startswith("{") else _fields(line)) for line_number, line in lines
+    ]
     if rows[0][1] and rows[0][1][0].lower() in HEADS:
         rows = rows[1:]
     result = []
-    for number, row in rows:
+    for line_number, row in rows:
         if len(row) < 2:
-            raise DataError(f"{path}, line {number} is no answer.", "write picture,class or picture,class,score")
-        result.append((number, (row[0], row[1], _score(row[2]) if len(row) > 2 else math.nan)))
+            raise DataError(f"{path}, line {line_number} is no answer.", "write picture,class or picture,class,score")
+        result.append((line_number, (row[0], row[1], _score(row[2]) if len(row) > 2 else math.nan)))
     return result
 
 

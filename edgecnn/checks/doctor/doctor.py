@@ -5,6 +5,7 @@ processor.py       what follows from the CPU's instruction set
 file.py            a file: is it what its name says, and what fails or costs in it
 preprocessing.py   labelled pictures or a device's answers: which preprocessing, or which mistake, explains them
 mistakes.py        every mistake that is tried
+ways/              how each mistake changes an image or the input tensor
 saturation.py      sums of products that some CPUs cut off: in which layers, how often, and what that costs
 """
 
@@ -18,82 +19,109 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import formats
-from edgecnn.checks.doctor import conclusions, device_log, file, images, installation, preprocessing, saturation, show
+from edgecnn.checks.doctor import conclusions, device_log, file, images, installation, preprocessing, saturation
 from edgecnn.checks.doctor import on_board as there
+from edgecnn.checks.doctor.examination import Examination
 from edgecnn.checks.doctor.finding import Finding, wrong
 from edgecnn.checks.doctor.images import Album, Labelled
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.checks.doctor.preprocessing import Diagnosis
 from edgecnn.checks.doctor.trial import Target
-from edgecnn.common import console, documents, sizes
-from edgecnn.common.escapes import say
+from edgecnn.common import console, sizes
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
 from edgecnn.onboard import picture_files
 from edgecnn.records import artifact as artifacts
-from edgecnn.records import foreign, labels
+from edgecnn.records import foreign, labels, resolve
 from edgecnn.records.artifact import Artifact, Description, class_count
 from edgecnn.records.foreign import Known
+from edgecnn.records.resolve import FilePath
 
 LIMIT = 500
 """Pictures that are tried, of a folder with more."""
 
 
-def of_installation(as_json: bool = False) -> None:
-    """Print a line for everything a use of this tool needs. Raises EnvironmentUnfit if something is wrong."""
-    found = installation.findings()
-    _print("", found, None, as_json)
-    if failed := wrong(found):
-        raise EnvironmentUnfit(
-            f"{len(failed)} things are wrong with this installation, {failed[0].subject} first.", failed[0].mend
-        )
-
-
-def of_file(
-    path: Path,
-    pictures: Path | None = None,
-    log: Path | None = None,
+def doctor(
+    path: FilePath | Artifact | None = None,
+    *,
+    pictures: FilePath | None = None,
+    device_log: FilePath | None = None,
     board: str | None = None,
     limit: int = LIMIT,
-    as_json: bool = False,
     input_size: str | None = None,
-) -> None:
-    """Print what is known of a model file, whoever made it.
+) -> Examination:
+    """Look for what is wrong with a model file of any make, with how it is fed, or with this installation.
 
-    pictures: a folder of pictures, `<class>/*`, to find its preprocessing with.
-    log: a device's answers to pictures of that folder; then the mistake that explains them is looked for.
-    board: where it is loaded and run too.
-    limit: pictures that are tried.
-    input_size: of an input that the file leaves open.
-    Raises UsageError for a file whose input is open without it, ModelFileError if it is no model, DataError for
-    pictures or a log that cannot be used, and GateFailed if something is wrong with it.
+    Args:
+        path: The model file; without it the installation is examined.
+        pictures: A folder of pictures, <class>/*, to find the preprocessing with that the file was trained for.
+        device_log: A device's answers to these pictures, lines of picture,class[,score]; the mistake that explains
+            them is looked for.
+        board: Where to load and run the file besides this machine.
+        limit: How many of the pictures to try.
+        input_size: Sizes that the file leaves open, such as "1x3x224x224".
+
+    Returns:
+        The findings; `judge` raises for those that are wrong.
+
+    Raises:
+        UsageError: The file leaves its size open and `input_size` does not say it, or options are missing.
+        ModelFileError: It is no model.
+        DataError: Pictures or log cannot be used.
+        LinkError: The board cannot be reached.
+
+    Example:
+        >>> examination = edgecnn.doctor("runs/tiny/artifacts/tiny-fp32.onnx")
+        >>> [finding.subject for finding in examination.findings if finding.level == "wrong"]
+        []
     """
-    if log is not None and pictures is None:
+    if path is None:
+        if pictures or device_log or board or input_size:
+            raise UsageError("These options are about a model file.", "edgecnn doctor FILE; edgecnn board doctor BOARD")
+        return Examination(path=None, findings=tuple(installation.findings()))
+    if device_log is not None and pictures is None:
         raise UsageError("--device-log needs the pictures it is about.", "name their folder with --pictures")
     if limit < 1:
         raise UsageError(f"--limit {limit} should be at least 1.")
-    description, found = file.open_model(path, sizes.parse(input_size) if input_size is not None else ())
+    folder, log = (None if place is None else Path(place) for place in (pictures, device_log))
+    return _file(resolve.path(path), folder, log, board, limit, input_size)
+
+
+def judge(examination: Examination) -> None:
+    """Raises GateFailed if something is wrong with a file, EnvironmentUnfit if with the installation."""
+    failed = wrong(examination.findings)
+    if not failed:
+        return
+    if examination.path is None:
+        raise EnvironmentUnfit(
+            f"{len(failed)} things are wrong with this installation, {failed[0].subject} first.", failed[0].mend
+        )
+    subjects = ", ".join(dict.fromkeys(finding.subject for finding in failed))
+    raise GateFailed(f"Something is wrong with {examination.path}: {subjects}.", failed[0].mend)
+
+
+def _file(
+    path: Path, pictures: Path | None, log: Path | None, board: str | None, limit: int, input_size: str | None
+) -> Examination:
+    description, findings = file.open_model(path, sizes.parse(input_size) if input_size is not None else ())
     formats.require_sizes(path, description)
     known = _known(path, description)
-    one = known.artifact
+    artifact = known.artifact
     facts = None
     if board is not None:
-        facts, on_board = there.look(one, board)
-        found += on_board
-    description = dataclasses.replace(description, output=one.description.output)
-    found += file.findings(path, description, facts.packages if facts else None)
+        facts, on_board = there.look(artifact, board)
+        findings += on_board
+    description = dataclasses.replace(description, output=artifact.description.output)
+    findings += file.findings(path, description, facts.packages if facts else None)
     machines = saturation.machines(board, facts)
-    exposed = list(saturation.findings(one, machines)) if description.format == "onnx" else []
-    found += exposed
+    exposed = list(saturation.findings(artifact, machines)) if description.format == "onnx" else []
+    findings += exposed
     diagnosis = None
     if pictures is not None:
         diagnosis, about = _preprocessing(known, pictures, log, limit)
-        found += about
+        findings += about
         if any(finding.level != "ok" for finding in exposed):
-            found += saturation.price(one, *_some(one, pictures, log is None), machines)
-    _print(str(path), found, diagnosis, as_json)
-    if failed := wrong(found):
-        subjects = ", ".join(dict.fromkeys(finding.subject for finding in failed))
-        raise GateFailed(f"Something is wrong with {path}: {subjects}.", failed[0].mend)
+            findings += saturation.price(artifact, *_some(artifact, pictures, log is None), machines)
+    return Examination(path=path, findings=tuple(findings), diagnosis=diagnosis)
 
 
 def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> tuple[Diagnosis, list[Finding]]:
@@ -114,7 +142,7 @@ def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> 
         paths, target = said.paths[:limit], Target(classes=said.called[:limit])
         if said.scores is not None:
             target = dataclasses.replace(target, scores=said.scores[:limit])
-    where = preprocessing.laboratory(Model(one.path, one.description), paths, one.preprocessing)
+    where = preprocessing.laboratory(TestedModel(one.path, one.description), paths, one.preprocessing)
     diagnosis = preprocessing.diagnose(where, target, names, of_device=log is not None)
     return diagnosis, list(conclusions.of(diagnosis, known.whose))
 
@@ -151,11 +179,3 @@ def _known(path: Path, description: Description) -> Known:
     except ModelFileError:
         card = None  # `file` says what is wrong with it
     return foreign.carded(card) if card is not None else foreign.known(path, description)
-
-
-def _print(title: str, found: Sequence[Finding], diagnosis: Diagnosis | None, as_json: bool) -> None:
-    if as_json:
-        table = {"findings": [dataclasses.asdict(one) for one in found]}
-        say(documents.to_json(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {})))
-    else:
-        show.show(title, found, diagnosis)

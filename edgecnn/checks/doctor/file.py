@@ -1,4 +1,4 @@
-"""A model file: is it what its name says, and what in it costs time or accuracy, or fails elsewhere."""
+"""Examines a model file: is it what its name says, and what in it costs time or accuracy, or fails elsewhere?"""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from edgecnn import formats
 from edgecnn.checks.doctor import model as answers
 from edgecnn.checks.doctor import operators, promises
-from edgecnn.checks.doctor.finding import Finding, Level
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.finding import Finding, Level, listed, named
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import magic, scratch
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
-from edgecnn.formats._outline import Graph, listed, named
+from edgecnn.formats import Outline
 from edgecnn.formats.onnx import outline as onnx_graph
 from edgecnn.formats.tflite import outline as tflite_graph
 from edgecnn.onboard import c_array
@@ -25,11 +25,19 @@ from edgecnn.records import foreign
 from edgecnn.records.artifact import Artifact, Description, TensorSpec, values_per_picture
 
 FEWEST_STEPS = 8
-"""A channel whose largest int8 weight is below it is left with less than 4 bits."""
+"""The least magnitude of a channel's largest int8 weight; below it less than 4 bits are in use."""
 
 
 def open_model(path: Path, input_shape: Sequence[int] = ()) -> tuple[Description, list[Finding]]:
-    """What the file is, by its first bytes rather than by its name. Raises ModelFileError if it is no model."""
+    """Open a model file by its first bytes, whatever its name says.
+
+    Args:
+        path: The file.
+        input_shape: Sizes of an input that the file leaves open.
+
+    Raises:
+        ModelFileError: If the file is no model.
+    """
     magic.require_file(path, "name an .onnx, a .tflite or a C array's .h file")
     name = magic.format_of(path)
     suffix = formats.get(name).SUFFIX
@@ -43,16 +51,19 @@ def open_model(path: Path, input_shape: Sequence[int] = ()) -> tuple[Description
 
 
 def findings(path: Path, description: Description, board: Mapping[str, str] | None = None) -> Iterator[Finding]:
-    """Everything about a file that can be told without pictures.
+    """Yield everything about a file that can be told without images.
 
-    board: the packages of a board and their versions, if the file is meant for one.
+    Args:
+        path: The file.
+        description: What `open_model` tells of it.
+        board: Package -> version on the board the file is meant for; None without a board.
     """
     with reading(path):
         graph = _graph(path, description)
-    here = operators.ask(path, description, graph)
+    runtime = operators.ask(path, description, graph)
     yield from promises.findings(path, description, graph)
-    yield from operators.findings(graph, here)
-    yield from operators.versions(graph, here, board)
+    yield from operators.findings(graph, runtime)
+    yield from operators.versions(graph, runtime, board)
     yield from _card(path, description, len(graph.outputs))
     yield from _places(graph, description)
     yield from _cost(graph, len(description.input.shape) == 4)
@@ -60,10 +71,10 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
     yield from _depthwise(graph)
     yield from _input(description.input)
     if len(graph.inputs) != 1:
-        return  # it was said that nothing here feeds them
+        return  # several inputs are reported above, and cannot be fed here
     yield from _reading(description.output)
     try:
-        model = Model(path, description)
+        model = TestedModel(path, description)
     except MissingPackage as error:
         yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=error.hint)
         return
@@ -73,7 +84,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
     try:
         yield from answers.findings(model, len(graph.outputs), graph.is_stand_in)
     except EdgecnnError as error:
-        if len(description.input.shape) == 4 and not graph.dynamic:  # it promises to take any picture
+        if len(description.input.shape) == 4 and not graph.dynamic:  # it should take any image
             mend = error.hint or "export it again"
             yield Finding(level="wrong", subject="answers", evidence=error.sentence, mend=mend)
         else:
@@ -81,7 +92,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
             yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=mend)
 
 
-def _graph(path: Path, description: Description) -> Graph:
+def _graph(path: Path, description: Description) -> Outline:
     if description.format == "onnx":
         return onnx_graph.read(path)
     if description.format == "tflite":
@@ -93,7 +104,7 @@ def _graph(path: Path, description: Description) -> Graph:
 
 
 def _card(path: Path, description: Description, outputs: int) -> Iterator[Finding]:
-    """Whether anybody knows what it takes and what its classes are called."""
+    """Check whether a card or a label file says what the file takes and what its classes are called."""
     try:
         card = artifacts.read_card(path)
     except ModelFileError as error:
@@ -130,7 +141,7 @@ def _card(path: Path, description: Description, outputs: int) -> Iterator[Findin
 
 
 def _reading(spec: TensorSpec) -> Iterator[Finding]:
-    """An output that is no score for each class."""
+    """Report an output that is not one score per class."""
     if spec.reading == "probability":
         evidence = f"one sigmoid for two classes ({spec.dtype}): above 0.5 is the second"
         yield Finding(level="ok", subject="output", evidence=evidence)
@@ -145,15 +156,15 @@ def _reading(spec: TensorSpec) -> Iterator[Finding]:
 
 
 def _classes(description: Description, outputs: int) -> int | None:
-    """How many scores the output holds; None for one that is no list of scores, such as a map or a list of boxes."""
+    """Return the number of scores; None for an output such as a map or a list of boxes."""
     sizes = [size for size in description.output.shape[1:] if size != 1]
     if outputs > 1 or len(sizes) > 1 or description.output.dtype in ("int32", "int64"):
         return None
     return math.prod(sizes)
 
 
-def _places(graph: Graph, description: Description) -> Iterator[Finding]:
-    """Weights outside the file, sizes that are not fixed, values nobody reads, more than one output."""
+def _places(graph: Outline, description: Description) -> Iterator[Finding]:
+    """Report weights outside the file, open sizes, values nobody reads, several inputs or outputs."""
     if graph.outside_files:
         evidence = f"{graph.outside_bytes:,} bytes of weights lie in {', '.join(graph.outside_files)}"
         mend = "keep the files together, or save it with its weights inside"
@@ -165,7 +176,7 @@ def _places(graph: Graph, description: Description) -> Iterator[Finding]:
         mend = "write it with its buffers inside (`edgecnn export` does) before it goes to a microcontroller"
         yield Finding(level="warn", subject="weights", evidence=evidence, mend=mend)
     if graph.dynamic:
-        only_batch = all("dimension 0" in one for one in graph.dynamic)
+        only_batch = all("dimension 0" in dimension for dimension in graph.dynamic)
         mend = (
             "fine on ONNX Runtime; fix it for LiteRT and microcontrollers"
             if only_batch
@@ -184,8 +195,8 @@ def _places(graph: Graph, description: Description) -> Iterator[Finding]:
         yield Finding(level="note", subject="inputs", evidence=evidence, mend="export it with one input to measure it")
 
 
-def _cost(graph: Graph, takes_pictures: bool) -> Iterator[Finding]:
-    """Operators that compute nothing."""
+def _cost(graph: Outline, takes_pictures: bool) -> Iterator[Finding]:
+    """Report operators that compute nothing: transposes, quantize and dequantize operators."""
     if graph.transposes:
         first = graph.transposes[0]
         evidence = f"{len(graph.transposes)} ({named(graph.transposes)})"
@@ -202,13 +213,13 @@ def _cost(graph: Graph, takes_pictures: bool) -> Iterator[Finding]:
         yield Finding(level="warn" if doubled else "note", subject="coders", evidence=evidence, mend=mend)
 
 
-def _islands(graph: Graph, description: Description) -> Iterator[Finding]:
-    """Float operators inside an int8 file, each group between a dequantise and a quantise."""
+def _islands(graph: Outline, description: Description) -> Iterator[Finding]:
+    """Report groups of float operators inside an int8 file."""
     islands = graph.islands()
     if not islands or not description.precision.startswith("int8"):
         return
     largest = max(islands, key=len)
-    kinds = sorted({one.kind for island in islands for one in island})
+    kinds = sorted({operator.kind for island in islands for operator in island})
     evidence = (
         f"{sum(map(len, islands))} operators in {len(islands)} islands compute in float; the largest has {len(largest)}"
         f" ({named(largest)}). Kinds: {listed(kinds)}"
@@ -217,13 +228,13 @@ def _islands(graph: Graph, description: Description) -> Iterator[Finding]:
     yield Finding(level="note", subject="float islands", evidence=evidence, mend=mend)
 
 
-def _depthwise(graph: Graph) -> Iterator[Finding]:
-    """One scale for all channels of a depthwise convolution, and what that leaves to the smallest of them."""
-    shared = [one for one in graph.depthwise if one.scales == 1 and len(one.largest) > 1]
+def _depthwise(graph: Outline) -> Iterator[Finding]:
+    """Report depthwise convolutions with one scale for all channels, which leaves few steps to small channels."""
+    shared = [layer for layer in graph.depthwise if layer.scales == 1 and len(layer.largest) > 1]
     if not shared:
         return
-    starved = {one.name: sum(0 < size < FEWEST_STEPS for size in one.largest) for one in shared}
-    worst = max(shared, key=lambda one: max(one.largest) / max(1, min(one.largest)))
+    starved = {layer.name: sum(0 < size < FEWEST_STEPS for size in layer.largest) for layer in shared}
+    worst = max(shared, key=lambda layer: max(layer.largest) / max(1, min(layer.largest)))
     low, high = min(worst.largest), max(worst.largest)
     evidence = (
         f"{len(shared)} of {len(graph.depthwise)} have one scale for all channels; in {worst.name} one channel uses"
@@ -234,7 +245,7 @@ def _depthwise(graph: Graph) -> Iterator[Finding]:
 
 
 def _input(spec: TensorSpec) -> Iterator[Finding]:
-    """What the input's scale and zero point say of what it was calibrated with: pictures, if it takes four axes."""
+    """Judge by the input's scale and zero point what it was calibrated with; for images if it has four axes."""
     if spec.scale is None:
         return
     span = np.iinfo(spec.dtype) if spec.dtype in ("int8", "uint8", "int16") else None
@@ -272,17 +283,17 @@ def _input(spec: TensorSpec) -> Iterator[Finding]:
         yield Finding(level="ok", subject="input scale", evidence=evidence)
 
 
-def _back_to_back(graph: Graph) -> int:
-    """Coders whose input another coder wrote."""
-    written = {name for one in graph.coders for name in one.writes}
-    return sum(not written.isdisjoint(one.reads) for one in graph.coders)
+def _back_to_back(graph: Outline) -> int:
+    """Return how many quantize or dequantize operators read what another one wrote."""
+    written = {name for coder in graph.coders for name in coder.writes}
+    return sum(not written.isdisjoint(coder.reads) for coder in graph.coders)
 
 
 def _verdict_words(card: Artifact) -> str:
     if card.verdict is None:
         return f"of {card.run or 'an export'}, unchecked"
-    checked = card.verdict
+    verdict = card.verdict
     return (
-        f"{checked.top1_percent:.2f} % [{checked.top1_low_percent:.2f}, {checked.top1_high_percent:.2f}] of "
-        f"{checked.n:,} test pictures where it was exported"
+        f"{verdict.top1_percent:.2f} % [{verdict.top1_low_percent:.2f}, {verdict.top1_high_percent:.2f}] of "
+        f"{verdict.n:,} test pictures where it was exported"
     )

@@ -1,7 +1,7 @@
-"""The installation: packages and their versions, this platform's limits, what imports, what can be written here.
+"""Examines the installation: platform, packages and their versions, imports, formats that can be written, tools.
 
-The extras are read off the installed package itself. The proven set is constraints.txt: the versions that were
-tested together; it lies at the top of a checkout, and in `_plans` of an installed package.
+The extras are those of the installed package's metadata. The proven set is constraints.txt, the versions that were
+tested together; it lies at the top of a checkout, or in `_plans` of an installed package.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from edgecnn.records import environment
 
 PROJECT = "edgecnn"
 EXTRAS = {"": "bench, inspect and deploy", "train": "train and export", "micro": "write C arrays", "heif": "read HEIC"}
-"""Extra -> what cannot be done without it."""
+"""What each extra is needed for; "" stands for the base."""
 IMPORTS = {
     "": ("numpy", "PIL", "onnx", "onnxruntime", "ai_edge_litert.interpreter"),
     "train": ("torch", "torchao", "litert_torch", "onnxscript", "sklearn", "matplotlib", "safetensors"),
 }
 BESIDE_TORCH = "torchvision"
-"""Nothing here needs it, and a build that does not fit torch's breaks what imports it."""
+"""A package that nothing here needs, but whose build, if it does not fit torch's, breaks what imports it."""
 IMPORT_TIMEOUT_S = 300.0
 
 TRY_IMPORTS = """
@@ -49,31 +49,33 @@ print(json.dumps({"done": True}), file=sys.__stdout__, flush=True)
 
 
 def findings() -> list[Finding]:
-    """Everything, the ground first: platform, processor, packages extra by extra, imports, formats, tools."""
-    found = [_platform(), *processor.findings(environment.here())]
+    """Return all findings: platform, processor, packages by extra, imports, formats, tools."""
+    results = [_platform(), *processor.findings(environment.here())]
     present = _present_extras()
     for extra in present:
-        found += _packages(extra)
+        results += _packages(extra)
     offered = _metadata_all("Provides-Extra")
     for extra, why in EXTRAS.items():
         if extra in offered and extra not in present:
             mend = f"pip install 'edgecnn[{extra}]', if you want to"
-            found.append(Finding(level="note", subject=extra, evidence=f"not installed: cannot {why}", mend=mend))
-    found += _proven_elsewhere()
+            results.append(Finding(level="note", subject=extra, evidence=f"not installed: cannot {why}", mend=mend))
+    results += _proven_elsewhere()
     for extra in present:
-        found += _imports(extra)
-    found += [_writes(name) for name in formats.names()]
-    arm, x86 = (", ".join(f"emulated:{name}" for name in names) for names in (machine.BOARDS, user_mode.CORES))
+        results += _imports(extra)
+    results += [_writes(name) for name in formats.names()]
+    arm_cores, x86_cores = (
+        ", ".join(f"emulated:{name}" for name in names) for names in (machine.BOARDS, user_mode.CORES)
+    )
     return [
-        *found,
+        *results,
         _ssh(),
-        _emulator(lambda: tools.require(tools.TO_BUILD), f"{arm} can be made"),
-        _emulator(user_mode.require, f"{x86} can be asked"),
+        _emulator(lambda: tools.require(tools.TO_BUILD), f"{arm_cores} can be made"),
+        _emulator(user_mode.require, f"{x86_cores} can be asked"),
     ]
 
 
 def proven() -> dict[str, str]:
-    """Package -> the version of the proven set; {} if its file is not where it should be."""
+    """Return package -> version of the proven set; {} if there is no constraints.txt."""
     package = Path(__file__).parents[2]
     for path in (package / "_plans" / "constraints.txt", package.parent / "constraints.txt"):
         if path.is_file():
@@ -84,7 +86,7 @@ def proven() -> dict[str, str]:
 
 
 def _platform() -> Finding:
-    """The interpreter and the machine it runs on, against what the runtimes have wheels for."""
+    """Compare the interpreter and the machine with those the runtimes have wheels for."""
     python, system, machine = platform.python_version(), platform.system(), platform.machine()
     here = f"Python {python}, {system} {machine}"
     if sys.maxsize < 2**32:
@@ -103,12 +105,12 @@ def _platform() -> Finding:
 
 
 def _present_extras() -> list[str]:
-    """The base, and every extra of which at least one package of its own is here."""
+    """Return the base "" and every extra with at least one package installed that the base lacks."""
     return [extra for extra in EXTRAS if not extra or any(_version(name) for name, _ in _required(extra))]
 
 
 def _packages(extra: str) -> Iterator[Finding]:
-    """Each package of an extra that is missing or of a version nobody tested; one line for all that are fine."""
+    """Report each package of an extra that is missing or untested, and in one finding all others."""
     known, fine = proven(), 0
     label = extra or "base"
     required = _required(extra)
@@ -134,7 +136,7 @@ def _packages(extra: str) -> Iterator[Finding]:
 
 
 def _proven_elsewhere() -> Iterator[Finding]:
-    """What the packages above bring along, against the proven set, in one line."""
+    """Compare indirect dependencies with the proven set, in one finding."""
     known = proven()
     if not known:
         mend = "install from a checkout or a wheel"
@@ -155,7 +157,7 @@ def _proven_elsewhere() -> Iterator[Finding]:
 
 
 def _imports(extra: str) -> Iterator[Finding]:
-    """Import the heavy packages in a process of its own: a wheel for another CPU kills it."""
+    """Try to import the heavy packages in another process, since a wheel for another CPU kills it."""
     names = [name for name in IMPORTS.get(extra, ()) if find_spec(name.partition(".")[0])]
     if extra == "train" and find_spec(BESIDE_TORCH):
         names.append(BESIDE_TORCH)
@@ -174,23 +176,23 @@ def _imports(extra: str) -> Iterator[Finding]:
 
 
 def try_imports(names: Sequence[str]) -> dict[str, str]:
-    """Module -> why it does not import, for those that do not; tried one after the other in a fresh process."""
+    """Return module -> reason for all modules that cannot be imported in a fresh process."""
     failures: dict[str, str] = {}
-    left = list(names)
-    while left:
-        said, ended = _import_all(left)
-        failures |= {line["failed"]: line["why"] for line in said if "failed" in line}
-        if any("done" in line for line in said):
+    remaining = list(names)
+    while remaining:
+        lines, ended = _import_all(remaining)
+        failures |= {line["failed"]: line["why"] for line in lines if "failed" in line}
+        if any("done" in line for line in lines):
             break
-        begun = [line["begun"] for line in said if "begun" in line]
-        culprit = begun[-1] if begun else left[0]
+        begun = [line["begun"] for line in lines if "begun" in line]
+        culprit = begun[-1] if begun else remaining[0]
         failures[culprit] = ended
-        left = left[left.index(culprit) + 1 :]
+        remaining = remaining[remaining.index(culprit) + 1 :]
     return failures
 
 
 def _import_all(names: Sequence[str]) -> tuple[list[dict[str, str]], str]:
-    """(what the process said, how it ended if it did not come to its end)."""
+    """Return (the lines of the process, how it ended if it did not come to its end)."""
     command = [sys.executable, "-c", TRY_IMPORTS, *names]
     try:
         done = subprocess.run(
@@ -206,7 +208,7 @@ def _import_all(names: Sequence[str]) -> tuple[list[dict[str, str]], str]:
 
 
 def _writes(name: str) -> Finding:
-    """Whether a format can be written here."""
+    """Check whether a format can be written here."""
     try:
         formats.get(name).check()
     except EdgecnnError as error:
@@ -232,18 +234,18 @@ def _emulator(require: Callable[[], None], evidence: str) -> Finding:
 
 
 def _required(extra: str) -> list[tuple[str, str]]:
-    """(package, version specifier) of what an extra adds on this platform; [] if we are no installed package."""
+    """Return (package, version specifier) of all that an extra adds on this platform; [] if not installed."""
     from packaging.requirements import Requirement
 
-    found = []
+    required = []
     for text in _metadata_all("Requires-Dist"):
         requirement = Requirement(text)
         marker = requirement.marker
         of_base = marker is None or marker.evaluate({"extra": ""})
-        wanted = of_base if not extra else not of_base and marker is not None and marker.evaluate({"extra": extra})
-        if wanted and _canonical(requirement.name) != PROJECT:
-            found.append((requirement.name, str(requirement.specifier)))
-    return found
+        is_added = of_base if not extra else not of_base and marker is not None and marker.evaluate({"extra": extra})
+        if is_added and _canonical(requirement.name) != PROJECT:
+            required.append((requirement.name, str(requirement.specifier)))
+    return required
 
 
 def _metadata_all(field: str) -> list[str]:
@@ -271,7 +273,7 @@ def _fits(specifier: str, version: str) -> bool:
 
 
 def _differs(version: str, tested: str) -> bool:
-    """Whether a version is another than the tested one; a local label such as +cpu names the same release."""
+    """Return whether a version is not the tested one; a local label such as +cpu does not count."""
     from packaging.version import Version
 
     return Version(version).public != Version(tested).public

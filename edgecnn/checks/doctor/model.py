@@ -1,4 +1,4 @@
-"""A model file that is run: what it puts out, and whether that depends on what it is shown."""
+"""Runs a model file and examines whether its answers depend on its input."""
 
 from __future__ import annotations
 
@@ -13,40 +13,47 @@ import numpy.typing as npt
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.common import console, sizes
 from edgecnn.errors import ModelFileError
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.records.artifact import Description, TensorSpec
 
 NOISE, FEWEST = 32, 4
-"""Random pictures it is shown: as many as MOST_MACS allow, within these."""
+"""The most and the fewest random images that are run, as MOST_MACS allows."""
 EVEN = 2
-"""Inputs after these that have one value all over: the lowest and the highest."""
+"""Number of uniform inputs after the random ones: one of the lowest value, one of the highest."""
 MOST_MACS = 20_000_000_000
-"""Of the pictures of one range of values: some seconds of a core."""
+"""The most MACs for the images of one range of values, some seconds on one core."""
 MOST_SATURATED_PERCENT = 20.0
-"""Of an 8-bit output's values at the ends of its range; a logit that is cut off says less than it should."""
+"""The largest share of 8-bit output values that may be cut off at the ends of their range."""
 
 Tensor = npt.NDArray[Any]
 
 
-class Model:
-    """A file in its runtime, one picture a call. Raises ModelFileError if the runtime refuses it."""
+class TestedModel:
+    """A model file in the first runtime for its format, run on one image per call.
+
+    Raises:
+        ModelFileError: If the runtime refuses the file.
+    """
 
     def __init__(self, path: Path, description: Description) -> None:
         self.path, self.description = path, description
         runtime = runtimes.get(runtimes.for_format(description.format)[0])
-        self._session = runtime.open(path, num_threads=1, output=description.output.name)
+        self._session = runtime.open_session(path, num_threads=1, output=description.output.name)
 
     def outputs(self, stored: Tensor) -> Tensor:
-        """What it puts out (N, K) for what its input tensor holds, (N, H, W, C) in the tensor's own type."""
+        """Return the outputs (N, K) for images (N, H, W, C) in the type of the input tensor."""
         return self.answers(inputs(stored, self.description))
 
     def answer(self, tensor: Tensor) -> Tensor:
-        """What it puts out (1, K) for one input tensor."""
+        """Return the output (1, K) for one input tensor."""
         return np.asarray(self._session(tensor)).reshape(1, -1)
 
     def answers(self, tensors: Tensor) -> Tensor:
-        """What it puts out (N, K) for so many input tensors. Raises ModelFileError if the sizes of that differ."""
+        """Return the outputs (N, K) for N input tensors.
+
+        Raises:
+            ModelFileError: If their sizes differ.
+        """
         raw = [self.answer(x) for x in tensors]
         counts = sorted({answer.size for answer in raw})
         if len(counts) > 1:
@@ -56,12 +63,16 @@ class Model:
         return np.concatenate(raw)
 
     def logits(self, stored: Tensor) -> npt.NDArray[np.float32]:
-        """The same as real numbers."""
-        return artifacts.decode(self.outputs(stored), self.description.output)
+        """Return the outputs of `outputs` as real numbers (N, K)."""
+        return tensors.decode(self.outputs(stored), self.description.output)
 
 
 def inputs(stored: Tensor, description: Description) -> Tensor:
-    """One input tensor for each picture, (N, *its shape), of what it holds, (N, H, W, C)."""
+    """Return an input tensor for each image, (N, *shape), from images (N, H, W, C) in the tensor's type.
+
+    Raises:
+        ModelFileError: If an image does not fit the input.
+    """
     if description.input.layout == "NCHW":
         stored = stored.transpose(0, 3, 1, 2)
     spec = description.input
@@ -72,31 +83,34 @@ def inputs(stored: Tensor, description: Description) -> Tensor:
     return np.ascontiguousarray(stored).reshape(len(stored), *spec.shape)
 
 
-def findings(model: Model, outputs: int = 1, is_stand_in: bool = False) -> Iterator[Finding]:
-    """Whether what it puts out depends on what it is shown: noise, a black and a white picture.
+def findings(model: TestedModel, outputs: int = 1, is_stand_in: bool = False) -> Iterator[Finding]:
+    """Examine the answers to noise, to a black and to a white image.
 
-    outputs: how many it has; the first is looked at. is_stand_in: its weights are no learnt ones.
+    Args:
+        model: The model to run.
+        outputs: Number of its outputs, of which the first is examined.
+        is_stand_in: Whether its weights are constants instead of learnt ones.
     """
-    shown = [_noise(model, largest) for largest in _ranges(model)]
-    raw: list[list[Tensor]] = []
-    with console.progress("asking the file", sum(map(len, shown))) as advance:
-        for tensors in shown:
-            raw.append([])
-            for x in tensors:
-                raw[-1].append(model.answer(x))
+    batches = [_noise(model, largest) for largest in _ranges(model)]
+    raw_answers: list[list[Tensor]] = []
+    with console.progress("asking the file", sum(map(len, batches))) as advance:
+        for tensors in batches:
+            raw_answers.append([])
+            for tensor in tensors:
+                raw_answers[-1].append(model.answer(tensor))
                 advance(1)
-    counts = sorted({answer.size for of_range in raw for answer in of_range})
+    counts = sorted({answer.size for of_range in raw_answers for answer in of_range})
     if len(counts) > 1:
         evidence = f"{counts[0]} to {counts[-1]} values, by what it is shown: things that it found, and no scores"
         yield Finding(level="note", subject="answers", evidence=evidence)
         return
-    answers = [np.concatenate(of_range) for of_range in raw]
-    yield from _judge(answers, len(shown[0]), outputs, is_stand_in)
+    answers = [np.concatenate(of_range) for of_range in raw_answers]
+    yield from _judge(answers, len(batches[0]), outputs, is_stand_in)
     yield from _range(np.concatenate(answers), model.description.output)
 
 
 def pictures_for(macs: int | None) -> int:
-    """How many random pictures a net of so many MACs is shown, so that a large one takes seconds."""
+    """Return the number of random images for a net of so many MACs, so that a large one takes seconds only."""
     if macs is None:
         return FEWEST
     return min(NOISE, max(FEWEST, MOST_MACS // max(1, macs)))
@@ -115,11 +129,11 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
         evidence = f"on {len(everything)} inputs: {_not_numbers(everything)}"
         yield Finding(level="wrong", subject="answers", evidence=evidence, mend="export it again; look for a division")
         return
-    if not all(finite):  # a net may be right that takes one range of values and overflows in the other
+    if not all(finite):  # a good net may overflow in the range it was not trained on
         evidence = f"on pixels as they are or divided by 255, {_not_numbers(everything)}; on the other all are"
         yield Finding(level="note", subject="answers", evidence=evidence, mend="feed it the range it was trained on")
         return
-    if all((one == one[0]).all() for one in answers):
+    if all((answer == answer[0]).all() for answer in answers):
         evidence = f"the same {k} {'number' if k == 1 else 'numbers'} for {count} different inputs"
         if is_stand_in:
             evidence += ": its weights are filled with one number each (ConstantOfShape), in place of learnt ones"
@@ -138,7 +152,7 @@ def _judge(answers: Sequence[Tensor], count: int, outputs: int, is_stand_in: boo
 
 
 def _range(values: Tensor, spec: TensorSpec) -> Iterator[Finding]:
-    """Whether integers that stand for more than probabilities, which end at 0 and 1 by nature, are cut off."""
+    """Report integer outputs that are cut off; probabilities end at 0 and 1 by nature."""
     if not np.issubdtype(values.dtype, np.integer) or spec.scale is None or (values == values[0]).all():
         return
     span = np.iinfo(values.dtype)
@@ -151,15 +165,15 @@ def _range(values: Tensor, spec: TensorSpec) -> Iterator[Finding]:
 
 
 def _is_cut_off(values: Tensor) -> bool:
-    """Whether integers all stand at an end of their range, where a sure answer does too."""
+    """Return whether all integers are at an end of their range, as a sure answer is too."""
     if not np.issubdtype(values.dtype, np.integer):
         return False
     span = np.iinfo(values.dtype)
     return bool(np.isin(values, (span.min, span.max)).all())
 
 
-def _noise(model: Model, largest: float) -> Tensor:
-    """Random pictures, a black and a white one, as the input tensor holds them."""
+def _noise(model: TestedModel, largest: float) -> Tensor:
+    """Return random images, a black and a white one, as input tensors (N, *shape)."""
     rng = np.random.default_rng(0)
     spec = model.description.input
     try:
@@ -167,8 +181,8 @@ def _noise(model: Model, largest: float) -> Tensor:
     except TypeError as error:
         raise ModelFileError(f"Input tensor {spec.name!r} has type {spec.dtype}, which NumPy does not know.") from error
     shape = (pictures_for(model.description.macs), *spec.shape)
-    if np.issubdtype(dtype, np.bool_) or (spec.dtype in artifacts.INTEGERS and spec.scale is None):
-        low, high = 0.0, 1.0  # places in a table, perhaps: these two are in every one
+    if np.issubdtype(dtype, np.bool_) or (spec.dtype in tensors.INTEGERS and spec.scale is None):
+        low, high = 0.0, 1.0  # perhaps indices into a table: these two are in every table
     elif np.issubdtype(dtype, np.integer):
         span = np.iinfo(dtype)
         low, high = float(span.min), float(span.max)
@@ -180,8 +194,8 @@ def _noise(model: Model, largest: float) -> Tensor:
     return (np.rint(drawn) if high == 1.0 and dtype.kind in "iub" else drawn).astype(dtype)
 
 
-def _ranges(model: Model) -> tuple[float, ...]:
-    """A float input may take pixels, or pixels / 255: a net that saturates on one does not on the other."""
+def _ranges(model: TestedModel) -> tuple[float, ...]:
+    """Return the largest values to try: a float input takes pixels or pixels / 255 and may saturate on the other."""
     return (255.0, 1.0) if model.description.input.dtype.startswith("float") else (255.0,)
 
 

@@ -1,18 +1,18 @@
-"""A file on a board: does it load there, and does it answer as it does here."""
+"""Examines a file on a board: does it load there, and does it answer as it does here?"""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from edgecnn import boards
 from edgecnn.checks.doctor.finding import Finding
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import scratch
 from edgecnn.errors import EdgecnnError
-from edgecnn.onboard.measure import job_of
+from edgecnn.onboard import tensors
+from edgecnn.onboard.job import Job
 from edgecnn.onboard.runner import selftest
 from edgecnn.onboard.runtimes import for_format, get
 from edgecnn.records import artifact as artifacts
@@ -20,42 +20,46 @@ from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 
 SHOWN = 8
-"""Random pictures it is shown there."""
+"""Number of random images that are run."""
 
 
-def look(one: Artifact, board: str) -> tuple[Environment, list[Finding]]:
-    """The board, and what became of the file there. Raises LinkError or BoardUnfit if it cannot be had."""
-    with boards.open(board) as there:
+def look(artifact: Artifact, board: str) -> tuple[Environment, list[Finding]]:
+    """Load and run a file on a board; return the board's environment and the findings.
+
+    Raises:
+        LinkError, BoardUnfit: If the board cannot be reached or used.
+    """
+    with boards.open_board(board) as there:
         facts = there.facts()
-        return facts, list(_run(one, there, facts.packages))
+        return facts, list(_run(artifact, there, facts.packages))
 
 
-def _run(one: Artifact, there: boards.Board, packages: Mapping[str, str]) -> Iterator[Finding]:
-    runtime = for_format(one.description.format)[0]
+def _run(artifact: Artifact, there: boards.Board, packages: Mapping[str, str]) -> Iterator[Finding]:
+    runtime = for_format(artifact.description.format)[0]
     package = get(runtime).PACKAGE
     if package not in packages:
         yield Finding(
             level="wrong", subject=there.name, evidence=f"it has no {package}", mend=f"install {package} there"
         )
         return
-    size = one.preprocessing
+    size = artifact.preprocessing
     shape = (SHOWN, size.height, size.width, size.channels)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     with scratch.folder() as folder:
-        shown = folder / "images.npy"
-        np.save(shown, images)
-        job = dataclasses.replace(job_of(one, runtime), replay=str(shown))
+        path = folder / "images.npy"
+        np.save(path, images)
+        job = Job.for_artifact(artifact, runtime, replay=str(path))
         try:
             answers = np.array(there.run(job).replay)
         except EdgecnnError as error:
             mend = error.hint or "write it for that runtime"
             yield Finding(level="wrong", subject=there.name, evidence=error.sentence, mend=mend)
             return
-    spec = artifacts.TensorSpec(**{**vars(one.description.input), "layout": "NHWC"})
-    here = Model(one.path, one.description).outputs(artifacts.encode(images, spec, size))
-    compared = selftest.compare(answers.astype(here.dtype), here)
-    level = {"identical": "ok", "within": "note", "different": "wrong"}[compared.verdict]
-    evidence = f"loads in {package} {packages[package]} and answers {compared.verdict} to here: {compared.sentence}"
+    spec = artifacts.TensorSpec(**{**vars(artifact.description.input), "layout": "NHWC"})
+    here = TestedModel(artifact.path, artifact.description).outputs(tensors.encode(images, spec, size))
+    comparison = selftest.compare(answers.astype(here.dtype), here)
+    level = {"identical": "ok", "within": "note", "different": "wrong"}[comparison.verdict]
+    evidence = f"loads in {package} {packages[package]} and answers {comparison.verdict} to here: {comparison.sentence}"
     evidence += f", n {SHOWN}"
     if level == "ok":
         yield Finding(level="ok", subject=there.name, evidence=evidence)

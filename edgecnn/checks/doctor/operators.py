@@ -1,4 +1,4 @@
-"""What a runtime has: the one at hand is asked, by loading the file, and where there is none that is said."""
+"""Examines whether runtimes have what a file needs: custom operators, opset and IR version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.errors import EdgecnnError, MissingPackage
-from edgecnn.formats._outline import Graph
+from edgecnn.formats import Outline
 from edgecnn.formats.onnx import versions as _onnx_versions
 from edgecnn.onboard import runtimes
 from edgecnn.records.artifact import Description
@@ -19,13 +19,13 @@ from edgecnn.records.artifact import Description
 
 @dataclass(frozen=True, kw_only=True)
 class Here:
-    """The runtime at hand, and whether it loads the file."""
+    """The runtime installed here, and whether it loads the file."""
 
     package: str
     version: str | None
-    """None if it is not installed."""
+    """The runtime's version; None if it is not installed."""
     refusal: str | None
-    """Its sentence; None if it loads the file, or was not asked."""
+    """The runtime's error; None if it loads the file, or was not asked."""
 
     @property
     def loads(self) -> bool:
@@ -36,8 +36,8 @@ class Here:
         return f"{self.package} {self.version}"
 
 
-def ask(path: Path, description: Description, graph: Graph) -> Here:
-    """Load the file in the first runtime that reads its format, where that settles something: it takes its time."""
+def ask(path: Path, description: Description, graph: Outline) -> Here:
+    """Load the file in the first runtime that reads its format, but only if there is a doubt, since that takes time."""
     runtime = runtimes.get(runtimes.for_format(description.format)[0])
     try:
         runtime.import_engine()
@@ -48,26 +48,26 @@ def ask(path: Path, description: Description, graph: Graph) -> Here:
     if not graph.foreign and not _is_newer(graph, version):
         return Here(package=runtime.PACKAGE, version=version, refusal=None)
     try:
-        session = runtime.open(path, num_threads=1)
+        session = runtime.open_session(path, num_threads=1)
         if len(graph.inputs) == 1:
-            session.load(np.zeros(spec.shape, spec.dtype))  # one whose sizes were open is built with its first input
+            session.load(np.zeros(spec.shape, spec.dtype))  # a file with open sizes is built at its first input
     except EdgecnnError as error:
         refusal = error.sentence
-    except TypeError:  # NumPy has no such type: it is loaded, and cannot be fed
+    except TypeError:  # the file loads, but NumPy lacks the type to feed it
         pass
     return Here(package=runtime.PACKAGE, version=version, refusal=refusal)
 
 
-def _is_newer(graph: Graph, version: str) -> bool:
-    """Whether an ONNX file is of a later release than the runtime, as far as releases are known."""
+def _is_newer(graph: Outline, version: str) -> bool:
+    """Return whether an ONNX file needs a later release than the runtime, as far as releases are known."""
     if graph.opset is None or graph.ir_version is None:
         return False
     needed = _onnx_versions.needed(graph.opset, graph.ir_version)
     return needed is None or _onnx_versions.released(version) < needed
 
 
-def findings(graph: Graph, here: Here) -> Iterator[Finding]:
-    """Operators of other makers than the format's own."""
+def findings(graph: Outline, here: Here) -> Iterator[Finding]:
+    """Report custom operators, and whether the runtime here has them."""
     if not graph.foreign:
         return
     names = ", ".join(graph.foreign)
@@ -85,14 +85,14 @@ def findings(graph: Graph, here: Here) -> Iterator[Finding]:
         yield Finding(level="note", subject="operators", evidence=evidence)
 
 
-def versions(graph: Graph, here: Here, board: Mapping[str, str] | None) -> Iterator[Finding]:
-    """Opset and IR version of an ONNX file: what reads it here, on the board and elsewhere."""
+def versions(graph: Outline, here: Here, board: Mapping[str, str] | None) -> Iterator[Finding]:
+    """Report the opset and IR version of an ONNX file, and what reads it here, on the board and elsewhere."""
     if graph.opset is None or graph.ir_version is None:
         return
     needed = _onnx_versions.needed(graph.opset, graph.ir_version)
-    numbers = f"opset {graph.opset}, IR {graph.ir_version}"
+    facts = f"opset {graph.opset}, IR {graph.ir_version}"
     if needed is None:
-        evidence = f"{numbers}: newer than every ONNX Runtime known here"
+        evidence = f"{facts}: newer than every ONNX Runtime known here"
         if here.loads:
             yield Finding(level="note", subject="runtime", evidence=f"{evidence}, and {here.words} reads it")
             return
@@ -100,19 +100,19 @@ def versions(graph: Graph, here: Here, board: Mapping[str, str] | None) -> Itera
         yield Finding(level="wrong" if here.version else "warn", subject="runtime", evidence=evidence, mend=mend)
         return
     if graph.opset < _onnx_versions.OLDEST_OPSET:
-        evidence = f"{numbers}: ONNX Runtime promises to read opset {_onnx_versions.OLDEST_OPSET} and newer"
+        evidence = f"{facts}: ONNX Runtime promises to read opset {_onnx_versions.OLDEST_OPSET} and newer"
         mend = "write it anew: onnx.version_converter.convert_version(model, 13)"
         yield Finding(level="note", subject="runtime", evidence=evidence, mend=mend)
         return
     least = _onnx_versions.dotted(needed)
-    evidence = f"{numbers}: read by ONNX Runtime {least} and newer"
-    there = (board or {}).get("onnxruntime")
-    for place, version, reads in (("here", here.version, here.loads), ("the board", there, False)):
+    evidence = f"{facts}: read by ONNX Runtime {least} and newer"
+    board_version = (board or {}).get("onnxruntime")
+    for place, version, reads in (("here", here.version, here.loads), ("the board", board_version, False)):
         if version is None:
             continue
         if not reads and _onnx_versions.released(version) < needed:
             mend = f"install onnxruntime>={least}, or write it for {version} (`edgecnn export --onnx-for`)"
-            evidence = f"{numbers}, and {place} has {version}"
+            evidence = f"{facts}, and {place} has {version}"
             yield Finding(level="wrong", subject="runtime", evidence=evidence, mend=mend)
             return
         evidence += f"; {place} has {version}"

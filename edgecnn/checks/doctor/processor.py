@@ -1,4 +1,4 @@
-"""The processor and its instruction set, and what follows from them for int8 ONNX files and for training in bf16."""
+"""Examines the processor: what its instruction set means for int8 ONNX files and for training in bf16."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgecnn.records.environment import Environment
 
 
 def findings(machine: Environment) -> Iterator[Finding]:
-    """The machine by name, then what a user would otherwise find out by wrong answers or slow training."""
+    """Yield the machine's name, then what would otherwise show as wrong answers or slow training."""
     yield Finding(level="ok", subject="processor", evidence=environment.machine_name(machine))
     if isa.saturates(machine.arch, machine.features):
         yield Finding(

@@ -1,7 +1,7 @@
-"""What a file's name promises of its precision, against what the file holds.
+"""Compares the precision that a file's name promises with that of the file.
 
-Only marks that mean nothing else are promises: "mixed", "half" and "dynamic" are everyday words, and of an ONNX file
-the last means its sizes.
+Only unambiguous marks count as promises: "mixed", "half" and "dynamic" are everyday words, and "dynamic" in the name of
+an ONNX file is about its sizes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.checks.doctor.finding import Finding
-from edgecnn.formats._outline import Graph, named
+from edgecnn.checks.doctor.finding import Finding, named
+from edgecnn.formats import Outline
 from edgecnn.records.artifact import Description
 
 ANY_INT8 = ("int8", "dynamic")
 MARKS = {
-    # mark of a name -> beginnings of the words that keep its promise
+    # mark in a name -> prefixes of the precisions that keep its promise
     "fp32": ("fp32",), "float32": ("fp32",),
     "fp16": ("fp16",), "float16": ("fp16",), "bf16": ("bf16",), "bfloat16": ("bf16",),
     "int16x8": ("int16x8",), "16x8": ("int16x8",),
@@ -25,13 +25,13 @@ MARKS = {
     "int4": ("int4", "int8x4", "int16x4"), "uint4": ("int4", "int8x4", "int16x4"),
 }  # fmt: skip
 PURE = frozenset({"int8", "uint8", "full_integer_quant"})
-"""Marks that make one think that nothing computes in float."""
+"""Marks that promise that nothing computes in float."""
 QUANTISED = re.compile(r"(^|_)(quant|quantized|quantised)$")
-"""At the end of a name: some integers."""
+"""The end of a name that promises some integers."""
 
 
-def findings(path: Path, description: Description, graph: Graph) -> Iterator[Finding]:
-    """Whether the name's promise is kept, and how many operators compute in float."""
+def findings(path: Path, description: Description, graph: Outline) -> Iterator[Finding]:
+    """Report whether the file keeps the promise of its name, and how many operators compute in float."""
     word, total = description.precision, sum(description.operators.values())
     facts = (
         f"{word}: {description.float_operators} of {total} operators compute in float, "
@@ -58,7 +58,7 @@ def findings(path: Path, description: Description, graph: Graph) -> Iterator[Fin
 
 
 def marks(stem: str) -> tuple[str, ...]:
-    """The marks of a precision in a file's name without its ending."""
+    """Return the marks of a precision in a file name without its suffix."""
     plain = f"_{_plain(stem)}_"
     return tuple(mark for mark in MARKS if f"_{mark}_" in plain)
 

@@ -1,4 +1,4 @@
-"""Sums of two products that some CPUs cut off at 16 bits: which layers have them, how often, what that costs."""
+"""Examines sums of two products that some CPUs cut off at 16 bits: in which layers, how often, at what cost."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ import numpy.typing as npt
 from edgecnn import boards
 from edgecnn.checks.doctor import model as answers
 from edgecnn.checks.doctor.finding import Finding, Level
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import console, scratch, stats
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.formats.onnx import saturation
 from edgecnn.formats.onnx.saturation import fused, rates
 from edgecnn.formats.onnx.saturation.rates import Rate
-from edgecnn.onboard.measure import job_of
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import tensors
+from edgecnn.onboard.job import Job
 from edgecnn.records import environment, isa
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 
 SHOWN = 3
-"""Layers named before the rest is counted."""
+"""How many layers are named; the rest is counted."""
 PICTURES = 100
-"""Most that are counted and asked: an emulated CPU takes up to half a second for each."""
+"""The most images that are run; an emulated CPU takes up to half a second for each."""
 ON_INTEGERS = re.compile("[Qq]uant|Integer|^Q[A-Z]")
-"""In the name of every operator that makes or multiplies 8-bit integers, of ONNX and of ONNX Runtime."""
+"""Matches the operators of ONNX and ONNX Runtime that make or multiply 8-bit integers."""
 EMULATED = "emulated:x86-64-v3"
+"""A CPU that cuts sums off, for machines that do not."""
 OPTION = ("session.x64quantprecision", "1")
+"""The session option of ONNX Runtime that avoids it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Machine:
-    """One that the file is meant for."""
+class CheckedMachine:
+    """A machine that the file is meant for."""
 
     board: str | None
-    """None for this machine."""
+    """Name of the board; None for this machine."""
     facts: Environment
 
     @property
@@ -55,19 +57,23 @@ class Machine:
         return f"{self.board or 'this CPU'} ({name}, no VNNI)"
 
 
-def machines(board: str | None, facts: Environment | None) -> tuple[Machine, ...]:
-    """The board, if there is one, and this machine."""
-    there = (Machine(board=board, facts=facts),) if facts is not None else ()
-    return (*there, Machine(board=None, facts=environment.here()))
+def machines(board: str | None, facts: Environment | None) -> tuple[CheckedMachine, ...]:
+    """Return the board, if there is one, and this machine."""
+    there = (CheckedMachine(board=board, facts=facts),) if facts is not None else ()
+    return (*there, CheckedMachine(board=None, facts=environment.here()))
 
 
-def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
-    """What the weights say, for every CPU, and whether one of the machines is such.
+def findings(model: Artifact, on: tuple[CheckedMachine, ...]) -> Iterator[Finding]:
+    """Report layers whose weights allow sums to be cut off, and whether a machine does so.
 
-    Nothing of a file without int8 layers, or of one that does not load: that has a finding of its own.
+    Yield nothing for a file without int8 layers, or for one that does not load, which is reported elsewhere.
+
+    Args:
+        model: The ONNX file.
+        on: The machines it is meant for.
     """
     if not any(ON_INTEGERS.search(kind) for kind in model.description.operators):
-        return  # asking ONNX Runtime what it makes of a large file takes seconds
+        return  # loading a large file in ONNX Runtime takes seconds
     try:
         exposure = saturation.exposure(model.path)
     except EdgecnnError:
@@ -96,34 +102,42 @@ def findings(model: Artifact, on: tuple[Machine, ...]) -> Iterator[Finding]:
 
 
 def price(
-    model: Artifact, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None, on: tuple[Machine, ...]
+    model: Artifact, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None, on: tuple[CheckedMachine, ...]
 ) -> Iterator[Finding]:
-    """How often sums are cut off with pictures (N, H, W, C), and how many answers change.
+    """Report how often sums are cut off for images, and how many answers change.
 
-    Asks a machine whose CPU does it, the first of `on` or else an emulated one.
+    The answers come from the first machine of `on` whose CPU cuts sums off, or else from an emulated one.
+
+    Args:
+        model: The ONNX file.
+        pixels: Images, uint8 (N, H, W, C).
+        labels: The true classes (N,); None if they are not known.
+        on: The machines the file is meant for.
     """
-    stored = artifacts.encode(pixels, dataclasses.replace(model.description.input, layout="NHWC"), model.preprocessing)
-    counted = rates.count(model.path, list(answers.inputs(stored, model.description)))
-    yield Finding(level="note", subject="saturation", evidence=f"{_rates(counted)}, n {len(pixels)}")
+    stored = tensors.encode(pixels, dataclasses.replace(model.description.input, layout="NHWC"), model.preprocessing)
+    rates_counted = rates.count(model.path, list(answers.inputs(stored, model.description)))
+    yield Finding(level="note", subject="saturation", evidence=f"{_rates(rates_counted)}, n {len(pixels)}")
     with scratch.folder() as folder:
         exact = folder / "exact.onnx"
         rates.write_exact(model.path, exact)
-        whole = Model(exact, model.description).logits(stored)
+        exact_logits = TestedModel(exact, model.description).logits(stored)
         cutting = next((machine for machine in on if machine.saturates), None)
-        asked = (cutting.board or "this machine") if cutting else EMULATED
+        board = (cutting.board or "this machine") if cutting else EMULATED
         try:
             if cutting is not None and cutting.board is None:
-                cut = Model(model.path, model.description).logits(stored)
+                cut_logits = TestedModel(model.path, model.description).logits(stored)
             else:
-                cut = _ask(model, asked, pixels, folder / "images.npy")
+                cut_logits = _ask(model, board, pixels, folder / "images.npy")
         except EnvironmentUnfit as error:
-            evidence = f"what it costs in answers, {asked} would show: {error.sentence}"
+            evidence = f"what it costs in answers, {board} would show: {error.sentence}"
             yield Finding(level="note", subject="saturation", evidence=evidence, mend=error.hint)
             return
-    changed = int((cut.argmax(1) != whole.argmax(1)).sum())
-    evidence = f"on {asked} {changed} of {_count(len(pixels), 'answer')} change"
+    changed = int((cut_logits.argmax(1) != exact_logits.argmax(1)).sum())
+    evidence = f"on {board} {changed} of {_count(len(pixels), 'answer')} change"
     if labels is not None:
-        shares = [stats.wilson(int((logits.argmax(1) == labels).sum()), len(labels)) for logits in (whole, cut)]
+        shares = [
+            stats.wilson(int((logits.argmax(1) == labels).sum()), len(labels)) for logits in (exact_logits, cut_logits)
+        ]
         evidence += ": top-1 " + " -> ".join(map(str, shares))
     level: Level = "note" if not changed else "wrong" if cutting else "warn"
     yield Finding(level=level, subject="saturation", evidence=evidence)
@@ -154,15 +168,15 @@ def _rates(counted: tuple[Rate, ...]) -> str:
     )
 
 
-def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], shown: Path) -> npt.NDArray[np.float32]:
-    """The logits (N, K) on a board. Raises what opening it and running there raises."""
-    np.save(shown, pixels)
-    job = dataclasses.replace(job_of(model, "onnxruntime"), replay=str(shown))
-    with console.progress(f"asking {board}", 1) as advance, boards.open(board) as there:
+def _ask(model: Artifact, board: str, pixels: npt.NDArray[np.uint8], images: Path) -> npt.NDArray[np.float32]:
+    """Return the logits (N, K) on a board, whose errors it raises."""
+    np.save(images, pixels)
+    job = Job.for_artifact(model, "onnxruntime", replay=str(images))
+    with console.progress(f"asking {board}", 1) as advance, boards.open_board(board) as there:
         outputs: Any = there.run(job).replay
         advance(1)
-    return artifacts.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)
+    return tensors.decode(np.array(outputs, dtype=model.description.output.dtype), model.description.output)
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
+def _count(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

@@ -1,46 +1,56 @@
-"""What the doctor found, for people: lines of 80 columns on stdout."""
+"""Shows the doctor's findings to people, on stdout in 80 columns."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
 
+from edgecnn.checks.doctor.examination import Examination
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.checks.doctor.preprocessing import Diagnosis, Tried
 from edgecnn.common import console
 from edgecnn.common.escapes import say
+from edgecnn.records.notebook import HtmlTable
 
 WIDTH = 80
 INDENT = 21
 NAME = 28
-"""Columns for what is fed."""
+"""Width of the column that says what is fed."""
 ROWS = 12
-"""Hypotheses shown; the JSON has all."""
+"""How many hypotheses are shown; the JSON has all."""
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
-    """One finding after the other, each with what mends it."""
+    """Return the lines of all findings, each with what mends it."""
     result = []
-    for one in findings:
-        head = f"{one.level:<7}{one.subject}"
+    for finding in findings:
+        head = f"{finding.level:<7}{finding.subject}"
         head = f"{head:<{INDENT}}" if len(head) < INDENT else f"{head}  "
-        result += _wrapped(one.evidence, head)
-        if one.mend is not None:
-            result += _wrapped(one.mend, " " * INDENT + "-> ")
+        result += _wrapped(finding.evidence, head)
+        if finding.mend is not None:
+            result += _wrapped(finding.mend, " " * INDENT + "-> ")
     return result
 
 
-def show(title: str, findings: Sequence[Finding], diagnosis: Diagnosis | None = None) -> None:
-    """Print everything; what was tried of the preprocessing comes before what follows from it."""
-    if title:
-        say(title)
-    of_pixels = [one for one in findings if one.subject in ("preprocessing", "classes")]
-    say("\n".join(lines([one for one in findings if one not in of_pixels])))
+def show(examination: Examination) -> None:
+    """Print all findings; the hypotheses that were tried come before the conclusions from them."""
+    findings, diagnosis = examination.findings, examination.diagnosis
+    if examination.path is not None:
+        say(str(examination.path))
+    of_pixels = [finding for finding in findings if finding.subject in ("preprocessing", "classes")]
+    say("\n".join(lines([finding for finding in findings if finding not in of_pixels])))
     if diagnosis is not None:
         say()
         _show_tried(diagnosis)
     if of_pixels:
         say("\n" + "\n".join(lines(of_pixels)))
+
+
+def tables(examination: Examination) -> list[HtmlTable]:
+    """The findings, for a notebook."""
+    rows = [(finding.level, finding.subject, finding.evidence, finding.mend or "") for finding in examination.findings]
+    title = "this installation" if examination.path is None else str(examination.path)
+    return [HtmlTable(title, ("level", "subject", "evidence", "what to do"), rows)]
 
 
 def _show_tried(diagnosis: Diagnosis) -> None:
@@ -49,14 +59,14 @@ def _show_tried(diagnosis: Diagnosis) -> None:
     column = "agree % [95 %]" if diagnosis.of_device else "top-1 % [95 %]"
     scored = diagnosis.tried[0].score_distance is not None
     head = ["fed", column, "+", "-", "p", "score off" if scored else "classes"]
-    distinct = [one for one in diagnosis.tried if one.same_tensors_as is None]
+    distinct = [trial for trial in diagnosis.tried if trial.same_tensors_as is None]
     shown = distinct[:ROWS]
     if diagnosis.best not in shown:
         shown[-1] = diagnosis.best
-    console.table(head, [_row(one, scored) for one in shown])
+    console.table(head, [_row(trial, scored) for trial in shown])
     rest = []
     if len(distinct) > len(shown):
-        highest = max(one.percent for one in distinct if one not in shown)
+        highest = max(trial.percent for trial in distinct if trial not in shown)
         rest.append(f"{len(distinct) - len(shown)} more fit {highest:.1f} % at best")
     if same := len(diagnosis.tried) - len(distinct):
         rest.append(f"{same} feed the same numbers as another")
@@ -64,14 +74,14 @@ def _show_tried(diagnosis: Diagnosis) -> None:
         say("\n".join(textwrap.wrap("; ".join(rest) + " (--json has all)", WIDTH)))
 
 
-def _row(one: Tried, scored: bool) -> list[str]:
+def _row(trial: Tried, scored: bool) -> list[str]:
     return [
-        textwrap.shorten(" + ".join(one.names), NAME, placeholder=" ...") or "as assumed",
-        f"{one.percent:.2f} [{one.low_percent:.1f}, {one.high_percent:.1f}]",
-        str(one.gained) if one.names else "",
-        str(one.lost) if one.names else "",
-        f"{one.p_value:.1g}" if one.names else "",
-        f"{one.score_distance:.4f}" if scored else str(one.classes_answered),
+        textwrap.shorten(" + ".join(trial.names), NAME, placeholder=" ...") or "as assumed",
+        f"{trial.percent:.2f} [{trial.low_percent:.1f}, {trial.high_percent:.1f}]",
+        str(trial.gained) if trial.names else "",
+        str(trial.lost) if trial.names else "",
+        f"{trial.p_value:.1g}" if trial.names else "",
+        f"{trial.score_distance:.4f}" if scored else str(trial.classes_answered),
     ]
 
 

@@ -1,4 +1,4 @@
-"""A hypothesis of what is fed, tried: the tensors it gives, what the model answers, and how two of them compare."""
+"""Tries hypotheses of what is fed: the tensors, the model's answers, and how two hypotheses compare."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ import numpy.typing as npt
 
 from edgecnn.checks.doctor.images import Album
 from edgecnn.checks.doctor.mistakes import STAGES, Mistake
-from edgecnn.checks.doctor.model import Model
+from edgecnn.checks.doctor.model import TestedModel
 from edgecnn.common import stats
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import tensors
 from edgecnn.records.artifact import Preprocessing
 
 Hypothesis = tuple[Mistake, ...]
-"""At most one mistake of each stage; () is the assumed way."""
+"""At most one mistake per stage; () is the assumed way."""
 
 BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
-    """What the model answers under one hypothesis."""
+class TrialAnswers:
+    """The model's answers under one hypothesis."""
 
     classes: npt.NDArray[np.int64]
-    """(N,)"""
+    """(N,), -1 where an output is not finite."""
     probabilities: npt.NDArray[np.float32]
-    """(N, K), the softmax of its logits."""
+    """(N, K), the softmax of the logits."""
     digest: str
-    """Of all input tensors: two hypotheses with one digest cannot be told apart."""
+    """Digest of all input tensors; hypotheses with the same digest cannot be told apart."""
 
 
 @dataclass
 class Laboratory:
-    """Tries hypotheses on one model and one set of pictures, each once."""
+    """Tries hypotheses on one model and one set of images, each once."""
 
-    model: Model
+    model: TestedModel
     album: Album
     preprocessing: Preprocessing
-    _done: dict[Hypothesis, Answers] = field(default_factory=dict)
-    _by_digest: dict[str, Answers] = field(default_factory=dict)
+    _done: dict[Hypothesis, TrialAnswers] = field(default_factory=dict)
+    _by_digest: dict[str, TrialAnswers] = field(default_factory=dict)
 
-    def answers(self, hypothesis: Hypothesis) -> Answers:
-        """What the model answers when it is fed so."""
+    def answers(self, hypothesis: Hypothesis) -> TrialAnswers:
+        """Return the model's answers under a hypothesis."""
         if hypothesis not in self._done:
             tensors = self._tensors(hypothesis)
             digest = hashlib.sha256(np.ascontiguousarray(tensors).tobytes()).hexdigest()
@@ -63,15 +63,15 @@ class Laboratory:
         spec = self.model.description.input
         if "range" in step:
             return np.asarray(step["range"](pixels, spec))
-        # The model turns it to its own layout, as it does what a mistake gives.
-        return np.asarray(artifacts.encode(pixels, dataclasses.replace(spec, layout="NHWC"), self.preprocessing))
+        # The model converts the layout itself, as it does for the tensors of a mistake.
+        return np.asarray(tensors.encode(pixels, dataclasses.replace(spec, layout="NHWC"), self.preprocessing))
 
-    def _run(self, tensors: npt.NDArray[np.generic], digest: str) -> Answers:
+    def _run(self, tensors: npt.NDArray[np.generic], digest: str) -> TrialAnswers:
         parts = [self.model.logits(tensors[i : i + BATCH]) for i in range(0, len(tensors), BATCH)]
         logits = np.concatenate(parts).astype(np.float64)  # (N, K)
         finite = np.nan_to_num(logits, nan=-np.inf, posinf=1e30, neginf=-1e30)
         powers = np.exp(finite - finite.max(1, keepdims=True))
-        return Answers(
+        return TrialAnswers(
             classes=np.where(np.isfinite(logits).all(1), finite.argmax(1), -1),
             probabilities=(powers / powers.sum(1, keepdims=True)).astype(np.float32),
             digest=digest,
@@ -80,41 +80,45 @@ class Laboratory:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What the answers are held against: the right classes, or those a device gave."""
+    """The answers to explain: the true classes, or those a device gave."""
 
     classes: npt.NDArray[np.int64]
-    """(N,)"""
+    """(N,), the classes to explain."""
     scores: npt.NDArray[np.float64] | None = None
-    """(N,) how sure a device was of its class."""
+    """(N,), a device's scores of its classes; None without."""
     place: tuple[int, ...] | None = None
-    """Which class each of the model's outputs stands for, if not its own."""
+    """The class that each of the model's outputs stands for; None if the order is as stated."""
 
-    def hits(self, answers: Answers) -> npt.NDArray[np.bool_]:
-        """Which pictures are answered as the target has them, (N,)."""
+    def hits(self, answers: TrialAnswers) -> npt.NDArray[np.bool_]:
+        """Return which images are answered as in the target, (N,)."""
         place = np.arange(answers.probabilities.shape[1]) if self.place is None else np.array(self.place)
-        called = np.where(answers.classes >= 0, place[answers.classes], -1)
-        return np.asarray(called == self.classes)
+        predicted = np.where(answers.classes >= 0, place[answers.classes], -1)
+        return np.asarray(predicted == self.classes)
 
-    def distance(self, answers: Answers) -> npt.NDArray[np.float64]:
-        """How far the score of the target's class is from the device's, (N,); 1 for another class without scores."""
+    def distance(self, answers: TrialAnswers) -> npt.NDArray[np.float64]:
+        """Return how far the score of the target's class is from the device's, (N,); 0 or 1 without scores."""
         if self.scores is None:
             return (~self.hits(answers)).astype(np.float64)
         columns = self.classes if self.place is None else np.argsort(np.array(self.place))[self.classes]
         return np.asarray(np.abs(answers.probabilities[np.arange(len(columns)), columns] - self.scores))
 
-    def compare(self, a: Answers, b: Answers) -> tuple[int, int, float]:
-        """(pictures b fits better, pictures it fits worse, p): exact McNemar, with scores the sign test it then is."""
+    def compare(self, a: TrialAnswers, b: TrialAnswers) -> tuple[int, int, float]:
+        """Compare two hypotheses by the exact McNemar test; with scores that is a sign test.
+
+        Returns:
+            (images that b fits better, images that b fits worse, p-value).
+        """
         before, after = self.distance(a), self.distance(b)
         gained, lost = int((after < before - 1e-6).sum()), int((after > before + 1e-6).sum())
         return gained, lost, stats.mcnemar_exact(gained, lost)
 
 
 def with_one(hypothesis: Hypothesis, mistake: Mistake) -> Hypothesis:
-    """The hypothesis with a mistake added, in place of another of its stage."""
-    kept = [one for one in hypothesis if one.stage != mistake.stage]
-    return tuple(sorted((*kept, mistake), key=lambda one: STAGES.index(one.stage)))
+    """Return the hypothesis with a mistake added, which replaces another of its stage."""
+    others = [other for other in hypothesis if other.stage != mistake.stage]
+    return tuple(sorted((*others, mistake), key=lambda other: STAGES.index(other.stage)))
 
 
 def words(hypothesis: Sequence[Mistake]) -> str:
-    """All of a hypothesis in a phrase."""
+    """Return a hypothesis as a phrase."""
     return " and ".join(mistake.words for mistake in hypothesis) or "as assumed"

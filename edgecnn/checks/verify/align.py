@@ -1,4 +1,4 @@
-"""Which inner tensors of two files of one net are the same: by name, or by kind, shape, scale and order."""
+"""Matches the inner tensors of two files of one net: by name, or by kind, shape, scale and order."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ KINDS = {
     "quantizelinear": "quantize",
     "dequantizelinear": "dequantize",
 }
-"""What the formats call differently, by `kind`'s plain spelling."""
+"""One name for operators that the formats name differently, by their plain spelling (see `kind`)."""
 FUSES_INTO = {"conv", "dense", "add", "sub", "mul"}
-"""TFLite files hold an activation or a bias inside these."""
+"""Kinds into which TFLite files fuse an activation or a bias."""
 SHUFFLES = {"reshape", "flatten", "transpose", "squeeze", "unsqueeze", "expanddims"}
-"""They compute nothing, and a flattened picture has another order in each layout: left out across formats."""
+"""Kinds that compute nothing. They are not matched across formats: layouts flatten an image in different orders."""
 SAME_SCALE = 1e-6
-"""Relative: a scale that was written twice may be rounded twice."""
+"""Relative tolerance of equal scales, for two tools may round one scale differently."""
 
 Order = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
-"""(N, K) -> (N, K): the values of one layout in another's order."""
+"""(N, K) -> (N, K): brings the values of one layout into the order of another."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two tensors that should hold the same numbers."""
+class TensorPair:
+    """Two tensors that should hold the same values."""
 
     before: Inner
     after: Inner
     across: bool
-    """From one format to another: the layouts may differ."""
+    """Whether the files have different formats, so that the layouts may differ."""
 
     @property
     def same_scale(self) -> bool:
-        """Whether both are quantised alike; int8 with zero point z and uint8 with z + 128 are."""
+        """Whether both are quantised alike, such as int8 with zero point z and uint8 with z + 128."""
         a, b = self.before, self.after
         if a.scale is None or b.scale is None:
             return False
         return math.isclose(a.scale, b.scale, rel_tol=SAME_SCALE) and _signed_zero(a) == _signed_zero(b)
 
     def orders(self) -> Iterator[Order]:
-        """How the values of `before` may be brought into the order of `after`; more than one if shapes leave it open.
+        """Yield the ways to bring the values of `before` into the order of `after`; the shapes may allow several.
 
-        ONNX keeps pictures as (N, C, H, W), TFLite as (N, H, W, C).
+        ONNX stores images as (N, C, H, W), TFLite as (N, H, W, C).
         """
         shape = self.before.shape
         if not shape or _squeezed(shape) == _squeezed(self.after.shape):
@@ -73,31 +73,35 @@ class Pair:
                 yield functools.partial(_moved, shape=shape, axes=axes)
 
 
-def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[Pair]:
-    """The tensors of two files that correspond, in execution order.
+def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[TensorPair]:
+    """Return the pairs of tensors of two files that correspond, in execution order.
 
-    Files of one format with the same tensor names correspond by them. Otherwise a value is taken behind its
-    activation and bias, and the two sequences are aligned so that the most layers of one kind and shape, and of
-    those the most with one scale, stand beside each other (S. B. Needleman and C. D. Wunsch, 1970, J. Mol. Biol.
-    48:443).
+    Files of one format with the same tensor names are matched by name. Otherwise activations and biases are first
+    fused into their layers; then the two sequences are aligned so that as many layers as possible have the same kind
+    and shape, preferably the same scale too (S. B. Needleman and C. D. Wunsch, 1970, J. Mol. Biol. 48:443).
+
+    Args:
+        ours: Tensors of the first file, in execution order.
+        theirs: Tensors of the second file, in execution order.
+        across: Whether the files have different formats.
     """
-    if not across and [one.name for one in ours] == [one.name for one in theirs]:
-        return [Pair(a, b, across) for a, b in zip(ours, theirs, strict=True)]
-    ours, theirs = ([one for one in _fused(side) if kind(one.operator) not in SHUFFLES] for side in (ours, theirs))
+    if not across and [t.name for t in ours] == [t.name for t in theirs]:
+        return [TensorPair(a, b, across) for a, b in zip(ours, theirs, strict=True)]
+    ours, theirs = ([t for t in _fused(side) if kind(t.operator) not in SHUFFLES] for side in (ours, theirs))
 
     def likeness(i: int, j: int) -> int:
-        return _likeness(Pair(ours[i], theirs[j], across))
+        return _likeness(TensorPair(ours[i], theirs[j], across))
 
     best = np.zeros((len(ours) + 1, len(theirs) + 1), np.int64)
     for i in range(len(ours) - 1, -1, -1):
         for j in range(len(theirs) - 1, -1, -1):
-            beside = likeness(i, j)
-            best[i, j] = max(best[i + 1, j], best[i, j + 1], beside + best[i + 1, j + 1] if beside else 0)
+            score = likeness(i, j)
+            best[i, j] = max(best[i + 1, j], best[i, j + 1], score + best[i + 1, j + 1] if score else 0)
     pairs, i, j = [], 0, 0
     while i < len(ours) and j < len(theirs):
-        beside = likeness(i, j)
-        if beside and best[i, j] == beside + best[i + 1, j + 1]:
-            pairs.append(Pair(ours[i], theirs[j], across))
+        score = likeness(i, j)
+        if score and best[i, j] == score + best[i + 1, j + 1]:
+            pairs.append(TensorPair(ours[i], theirs[j], across))
             i, j = i + 1, j + 1
         elif best[i, j] == best[i + 1, j]:
             i += 1
@@ -107,38 +111,38 @@ def align(ours: Sequence[Inner], theirs: Sequence[Inner], across: bool) -> list[
 
 
 def kind(operator: str) -> str:
-    """One word for what both formats do: "conv" for Conv, QLinearConv, CONV_2D and DEPTHWISE_CONV_2D."""
+    """Return the name both formats share: "conv" for Conv, QLinearConv, CONV_2D and DEPTHWISE_CONV_2D."""
     plain = operator.lower().replace("_", "").removeprefix("qlinear").removesuffix("2d")
     return KINDS.get(plain, plain)
 
 
 def _fused(tensors: Sequence[Inner]) -> list[Inner]:
-    """Without the values that an activation or a bias takes up at once: its result stands for the whole layer."""
+    """Leave out tensors that only an activation or a bias reads; its result stands for the whole layer."""
     readers: dict[str, list[Inner]] = {}
-    for one in tensors:
-        for name in one.inputs:
-            readers.setdefault(name, []).append(one)
-    taken: dict[str, Inner] = {}  # tensor -> the layer whose operator it stands for
-    kept: list[Inner] = []
-    for one in tensors:
-        layer = taken.get(one.name, one)
-        next_ones = readers.get(one.name, [])
-        if kind(layer.operator) in FUSES_INTO and len(next_ones) == 1 and _closes(next_ones[0], layer):
-            taken[next_ones[0].name] = layer
+    for tensor in tensors:
+        for name in tensor.inputs:
+            readers.setdefault(name, []).append(tensor)
+    stands_for: dict[str, Inner] = {}  # name -> the layer for which the tensor stands
+    remaining: list[Inner] = []
+    for tensor in tensors:
+        layer = stands_for.get(tensor.name, tensor)
+        next_tensors = readers.get(tensor.name, [])
+        if kind(layer.operator) in FUSES_INTO and len(next_tensors) == 1 and _closes(next_tensors[0], layer):
+            stands_for[next_tensors[0].name] = layer
             continue
-        kept.append(dataclasses.replace(one, operator=layer.operator, inputs=layer.inputs))
-    return kept
+        remaining.append(dataclasses.replace(tensor, operator=layer.operator, inputs=layer.inputs))
+    return remaining
 
 
-def _closes(one: Inner, layer: Inner) -> bool:
-    word = kind(one.operator)
+def _closes(tensor: Inner, layer: Inner) -> bool:
+    word = kind(tensor.operator)
     return word == "activation" or (
-        word == "add" and len(one.inputs) == 1 and kind(layer.operator) in ("conv", "dense")
+        word == "add" and len(tensor.inputs) == 1 and kind(layer.operator) in ("conv", "dense")
     )
 
 
-def _likeness(pair: Pair) -> int:
-    """0 for two that cannot be the same, 1 for the same kind and shape, 2 with the same scale as well."""
+def _likeness(pair: TensorPair) -> int:
+    """Return 0 for a pair that cannot be the same, 1 for the same kind and shape, 2 if the scale is the same too."""
     a, b = pair.before, pair.after
     if kind(a.operator) != kind(b.operator) or a.dtype.startswith("float") != b.dtype.startswith("float"):
         return 0
@@ -156,5 +160,5 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _signed_zero(tensor: Inner) -> int:
-    """The zero point as an int8 tensor has it."""
+    """Return the zero point as that of an int8 tensor."""
     return (tensor.zero_point or 0) - (128 if tensor.dtype == "uint8" else 0)

@@ -1,4 +1,4 @@
-"""Everything that should give one answer is asked the same pictures, and what should be equal is compared."""
+"""Runs files on the same images and compares the answers, down to the layer where two files part."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from edgecnn.checks.verify import layers, prefixes
 from edgecnn.checks.verify.layers import PICTURES, Tolerance
 from edgecnn.checks.verify.matrix import Answer, Difference
 from edgecnn.checks.verify.replay import Seat
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.records import verdicts
 from edgecnn.records.artifact import Parity
 from edgecnn.records.environment import Environment
 
 HERE = "local"
+"""The name of this machine among the boards."""
 NO_GATE = 100.0
-"""A drop no answer can exceed, in percentage points."""
+"""A limit in percentage points that no drop can exceed."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An Answer with all it rests on."""
+    """An answer with the outputs behind it."""
 
     answer: Answer
     logits: npt.NDArray[np.float32]
-    """(N, K)"""
+    """(N, K), the logits as real numbers."""
     raw: npt.NDArray[Any]
-    """The output tensor (N, K) in its own type."""
+    """(N, K), the output tensor in its own type."""
     seat: Seat | None
-    """None for the run's net."""
+    """Where the file ran; None for the run's net in PyTorch."""
 
 
 def ask(
@@ -48,29 +48,39 @@ def ask(
     labels: npt.NDArray[np.int64],
     order: Sequence[int],
 ) -> Asked:
-    """Run a file on all pictures of a .npy file, uint8 (N, H, W, C), and put its classes in `order`.
+    """Run a file on all test images.
 
-    Raises what `Seat.outputs` does.
+    Args:
+        seat: The file, its runtime and its machine.
+        name: Name of the answer in the matrix.
+        board: Name of the board.
+        machine: The board's environment.
+        images: A .npy file with uint8 (N, H, W, C).
+        labels: The true classes (N,).
+        order: Index of each class among the file's outputs.
+
+    Raises:
+        EdgecnnError: As `Seat.outputs` does.
     """
-    one, runtime = seat.candidate.artifact, seat.candidate.runtime
+    artifact, runtime = seat.candidate.artifact, seat.candidate.runtime
     raw = seat.outputs(images)
-    logits = artifacts.decode(raw, one.description.output)[:, order]
-    if one.description.output.reading == "scores":
+    logits = tensors.decode(raw, artifact.description.output)[:, order]
+    if artifact.description.output.reading == "scores":
         raw = raw[:, order]
-    described = {
+    identity = {
         "name": name,
         "board": board,
-        "file": one.name,
-        "sha256": one.description.sha256,
-        "precision": one.description.precision,
+        "file": artifact.name,
+        "sha256": artifact.description.sha256,
+        "precision": artifact.description.precision,
         "runtime": runtime,
         "runtime_version": machine.packages.get(runtimes.get(runtime).PACKAGE, "unknown"),
     }
-    return Asked(answer(logits, labels, **described), logits, raw, seat)
+    return Asked(answer(logits, labels, **identity), logits, raw, seat)
 
 
 def answer(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], **described: str) -> Answer:
-    """The Answer that logits (N, K) are; `described` are its other fields."""
+    """Return the answer for logits (N, K) and true classes (N,); `described` are its other fields."""
     alone = verdicts.judge(logits, logits, labels, NO_GATE)
     return Answer(
         correct=int((logits.argmax(1) == labels).sum()),
@@ -82,17 +92,17 @@ def answer(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], **des
     )
 
 
-def pairs(asked: Sequence[Asked]) -> Iterator[tuple[Asked, Asked]]:
-    """Which answers to compare, each pair once: every one with the first, and with the one it should equal.
+def pairs(answers: Sequence[Asked]) -> Iterator[tuple[Asked, Asked]]:
+    """Yield the pairs of answers to compare: each with the first one, and with the one it should equal.
 
-    A file on a board should equal itself here; a file here the first of its precision, so that the two formats
-    are compared with each other.
+    A file on a board should equal the same file here; a file here should equal the first one of its precision, so that
+    the two formats are compared with each other.
     """
-    for place, one in enumerate(asked[1:], start=1):
-        yield asked[0], one
-        twin = next((other for other in asked[1:place] if _should_equal(other.answer, one.answer)), None)
+    for index, answered in enumerate(answers[1:], start=1):
+        yield answers[0], answered
+        twin = next((other for other in answers[1:index] if _should_equal(other.answer, answered.answer)), None)
         if twin is not None:
-            yield twin, one
+            yield twin, answered
 
 
 def compare(
@@ -102,9 +112,17 @@ def compare(
     labels: npt.NDArray[np.int64],
     tolerance: Tolerance,
 ) -> Difference:
-    """One against the other; where both should be equal and are not, the first layer that differs is looked for.
+    """Compare two answers; if they should be equal and are not, find the first layer that differs.
 
-    Raises what running a prefix raises: ModelFileError, EnvironmentUnfit or LinkError.
+    Args:
+        before: The answer to compare with.
+        after: The answer that is compared.
+        images: All test images, uint8 (N, H, W, C).
+        labels: The true classes (N,).
+        tolerance: How far two values may be apart.
+
+    Raises:
+        ModelFileError, EnvironmentUnfit, LinkError: If a prefix of a file cannot be run.
     """
     parity = _parity(before, after)
     result = Difference(
@@ -119,7 +137,7 @@ def compare(
     if before.seat is None or after.seat is None or not _should_equal(before.answer, after.answer):
         return result
     outputs = [seat.candidate.artifact.description.output for seat in (before.seat, after.seat)]
-    if outputs[0].reading != outputs[1].reading:  # scores and a class number: different answers have no layer
+    if outputs[0].reading != outputs[1].reading:  # scores and a class index have no layer in common
         return result
     if not (prefixes.can_cut(before.seat.path) and prefixes.can_cut(after.seat.path)):
         return result
@@ -130,22 +148,22 @@ def compare(
     return dataclasses.replace(result, searched=True, layer=layer)
 
 
-def _should_equal(one: Answer, other: Answer) -> bool:
-    if HERE in (one.board, other.board) and one.board != other.board:
-        return (one.sha256, one.runtime) == (other.sha256, other.runtime)
-    return one.board == other.board == HERE and one.precision == other.precision
+def _should_equal(first: Answer, second: Answer) -> bool:
+    if HERE in (first.board, second.board) and first.board != second.board:
+        return (first.sha256, first.runtime) == (second.sha256, second.runtime)
+    return first.board == second.board == HERE and first.precision == second.precision
 
 
 def _parity(before: Asked, after: Asked) -> Parity | None:
     if before.seat is None or after.seat is None:
         return None
     ours, theirs = before.seat.candidate.artifact, after.seat.candidate.artifact
-    found = verdicts.parity(ours, theirs, before.raw, after.raw)
-    return found and dataclasses.replace(found, against=after.answer.name)
+    parity = verdicts.parity(ours, theirs, before.raw, after.raw)
+    return parity and dataclasses.replace(parity, against=after.answer.name)
 
 
 def _most_apart(before: Asked, after: Asked, tolerance: Tolerance, in_steps: bool) -> list[int]:
-    """The pictures whose outputs differ by more than the tolerance, the most different first, at most PICTURES."""
+    """Return the indices of at most PICTURES images whose outputs differ beyond the tolerance, the worst first."""
     a, b = before.logits.astype(np.float64), after.logits.astype(np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     finite = np.isfinite(a) & np.isfinite(b)

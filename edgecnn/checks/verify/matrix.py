@@ -1,4 +1,4 @@
-"""What a verification found, as parity.json holds it: every answer, and how any two of them compare."""
+"""The record of a verification, stored as parity.json: all answers, and how they compare."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn.checks.verify.layers import Layer, Tolerance
+from edgecnn.checks.verify.layers import ComparedLayer, Tolerance
 from edgecnn.common import config, documents, files
 from edgecnn.errors import UsageError
-from edgecnn.records import environment
+from edgecnn.records import environment, notebook
 from edgecnn.records.artifact import Parity, Verdict
 from edgecnn.records.environment import Environment
 
@@ -26,12 +26,12 @@ KIND = documents.Kind(
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What one file on one runtime on one machine said to all pictures, or what the run's net did."""
+    """The answers of one file, on one runtime and machine, to all test images; or those of the run's net."""
 
     name: str
-    """Unique in its matrix: the file, with its runtime and board where there are several."""
+    """A name unique in the matrix: the file, with its runtime and board where there are several."""
     file: str
-    """The run's name, for its net."""
+    """The file's name, or the run's for its net."""
     sha256: str
     precision: str
     runtime: str
@@ -41,65 +41,78 @@ class Answer:
     top1_percent: float
     top1_low_percent: float
     top1_high_percent: float
-    """95 % Wilson interval."""
+    """Upper end of the 95 % Wilson interval."""
     degenerate: str | None
-    """Why the answers are worthless: no numbers, or one class for every picture."""
+    """Why the answers are worthless (not finite, or one class for all images); None if they are not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Two answers to the same pictures, the second held against the first."""
+    """The comparison of one answer (after) with another (before)."""
 
     before: str
-    """Name of the Answer."""
+    """Name of the answer compared with."""
     after: str
     identical: bool
-    """Every output value is the same bit for bit; of int8 and uint8, the same step."""
+    """Whether all outputs are the same bit by bit, or the same step for int8 against uint8."""
     verdict: Verdict
-    """Drop with its paired interval, exact McNemar test, agreement, largest difference of two logits."""
+    """The drop with its paired interval and exact McNemar test, agreement, and largest logit difference."""
     parity: Parity | None
-    """In steps of the output scale; None if the two do not share one."""
+    """The difference in steps of the output scale; None if the two do not share a scale."""
     searched: bool
-    """Whether layers were compared: the two should be equal and differ by more than the tolerance."""
-    layer: Layer | None
-    """The first that differs; None if none of those that correspond does."""
+    """Whether layers were compared, because the two should be equal and differ beyond the tolerance."""
+    layer: ComparedLayer | None
+    """The first layer that differs; None if none was found."""
     sheet: str | None = None
-    """The picture of the flips, beside the JSON."""
+    """File name of the contact sheet of flips, beside the JSON."""
     cause: str | None = None
-    """Why two that should be equal differ, where weights and instruction set tell."""
+    """Why the two differ though they should be equal, as far as weights and CPU tell it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """All answers to the same test pictures; the first is the one that others are held against."""
+    """All answers to the same test images; the others are compared with the first."""
 
     command: str
     date: str
-    """UTC, ISO 8601."""
+    """UTC, in ISO 8601."""
     data: str
     n: int
-    """Test pictures."""
+    """Number of test images."""
     environments: Mapping[str, Environment]
-    """By board."""
+    """Environment by board."""
     tolerance: Tolerance
     answers: tuple[Answer, ...]
     differences: tuple[Difference, ...]
 
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
+
 
 def to_table(matrix: Matrix) -> dict[str, Any]:
-    """As JSON takes it."""
+    """Return the matrix as a table for JSON."""
     machines = {name: environment.to_table(machine) for name, machine in matrix.environments.items()}
     return {**dataclasses.asdict(matrix), "environments": machines}
 
 
 def write(matrix: Matrix, folder: Path) -> None:
-    """Write parity.json, atomically. Raises OutputError."""
+    """Write parity.json, atomically.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
     files.write_json(folder / FILE, to_table(matrix))
 
 
 def read(path: Path) -> Matrix:
-    """What `write` wrote. Raises UsageError if the file is something else."""
+    """Read a matrix that `write` wrote.
+
+    Raises:
+        UsageError: If the file is something else.
+    """
     with KIND.expected(path):
         table = documents.table(path)
-        machines = {name: environment.from_table(one) for name, one in documents.part(table, "environments").items()}
+        machines = {
+            name: environment.from_table(machine) for name, machine in documents.part(table, "environments").items()
+        }
         return config.build(Matrix, {**table, "environments": machines}, path.name)

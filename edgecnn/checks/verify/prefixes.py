@@ -1,6 +1,6 @@
-"""Prefixes: a model file cut at an inner tensor, so that any runtime shows what it computes up to there.
+"""Cuts a model file at an inner tensor; any runtime then shows what it computes up to there.
 
-A format's CUTTER does it (`formats.Cutter`).
+The work is done by the CUTTER of the file's format (`formats.Cutter`).
 """
 
 from __future__ import annotations
@@ -19,31 +19,36 @@ from edgecnn.records import model_files
 
 
 def can_cut(path: Path) -> bool:
-    """Whether there is a cutter for the file's format."""
-    return any(path.suffix == each.SUFFIX and each.CUTTER is not None for each in map(formats.get, formats.names()))
+    """Return whether the file's format has a cutter."""
+    return any(
+        path.suffix == format_.SUFFIX and format_.CUTTER is not None for format_ in map(formats.get, formats.names())
+    )
 
 
 def tensors(path: Path) -> tuple[Inner, ...]:
-    """The inner tensors of a model file, in execution order, the output last or among the last.
+    """Return the inner tensors of a model file in execution order, the output among the last.
 
-    Raises ModelFileError if the file cannot be read.
+    Raises:
+        ModelFileError: If the file cannot be read.
     """
     cutter, data = _read(path)
     try:
         with opening(path):
             return cutter.tensors(data)
-    except Exception as error:  # a broken file makes a parser raise anything
+    except Exception as error:  # parsers raise anything on a broken file
         raise _unreadable(path, error) from error
 
 
 def prefix(path: Path, name: str) -> bytes:
-    """A valid file of the same format, with the same input, that puts out the inner tensor `name` alone.
+    """Return a valid file of the same format and input whose only output is the inner tensor `name`.
 
-    The operators that `name` needs stay as they are, so a runtime fuses them as it does in the whole file, up
-    to the last. A float tensor between an ONNX operator and its QuantizeLinear can be asked for as well: the
-    prefix then computes it in float, which the whole file never does.
+    The operators it needs are unchanged, so a runtime fuses them as in the whole file, except the last. The tensor may
+    be a float one between an ONNX operator and its QuantizeLinear: the prefix then computes it in float, which the
+    whole file never does.
 
-    Raises UsageError if no operator writes a tensor of that name, ModelFileError if the file cannot be read.
+    Raises:
+        UsageError: If no operator writes a tensor of that name.
+        ModelFileError: If the file cannot be read.
     """
     cutter, data = _read(path)
     try:
@@ -57,10 +62,13 @@ def prefix(path: Path, name: str) -> bytes:
 
 
 def constants(path: Path, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
-    """What was learnt and stands between an inner tensor and its inputs: weights, biases, in the file's layout.
+    """Return the weights and biases between an inner tensor and its inputs, in the file's layout.
 
-    Real numbers: what is stored as int8 or int32 is multiplied out by its scales. Scales, shapes and the like are
-    left out. Raises ModelFileError if the file cannot be read.
+    They are real numbers: int8 and int32 values are multiplied by their scales. Scales, shapes and the like are left
+    out.
+
+    Raises:
+        ModelFileError: If the file cannot be read.
     """
     cutter, data = _read(path)
     try:

@@ -1,4 +1,4 @@
-"""The pictures two answers disagree on, the worst first: a contact sheet."""
+"""Draws a contact sheet of the images two answers disagree on, the worst first."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import numpy.typing as npt
 from edgecnn.common import plotting
 
 MOST = 24
+"""How many images are drawn at most."""
 COLUMNS = 6
 RIGHT, WRONG = "#0072B2", "#D55E00"
-"""Blue and vermilion of M. Okabe and K. Ito's palette (2008), told apart by everyone."""
+"""Blue and vermilion of M. Okabe and K. Ito's palette (2008), safe for the colour-blind."""
 
 
 def worst(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """The pictures whose class differs between two arrays of logits (N, K), the surest on both sides first."""
+    """Return the indices of images whose class differs between two logits (N, K), the largest margins first."""
     flips = np.flatnonzero(before.argmax(1) != after.argmax(1))
     sureness = margins(before[flips]) + margins(after[flips])
     return flips[np.argsort(-sureness, kind="stable")]
 
 
 def margins(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """By how much the answer beats the runner-up, (N, K) -> (N,), in logits."""
+    """Return the margin of the answer over the runner-up in logits: (N, K) -> (N,)."""
     if len(logits) == 0:
         return np.zeros(0, np.float32)
     top = np.sort(logits, axis=1)[:, -2:]
@@ -39,9 +40,21 @@ def write(
     logits: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
     classes: Sequence[str],
 ) -> bool:
-    """Draw the worst flips of pictures (N, H, W, C) with true class, both answers and their margins.
+    """Draw the worst flips, each with its true class, both answers and their margins.
 
-    False, and nothing is written, if there is none. Raises OutputError.
+    Args:
+        path: The PNG file to write.
+        names: Names of both answers.
+        images: All test images, uint8 (N, H, W, C).
+        truth: The true classes (N,).
+        logits: Logits (N, K) of both answers.
+        classes: Names of the classes.
+
+    Returns:
+        Whether there was a flip; without one nothing is written.
+
+    Raises:
+        OutputError: If the file cannot be written.
     """
     flips = worst(*logits)
     if len(flips) == 0:
@@ -52,17 +65,17 @@ def write(
     rows = -(-len(shown) // COLUMNS)
     figure = Figure(figsize=(1.75 * COLUMNS, 2.25 * rows + 0.6), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False)
-    for place in axes.flat:
-        place.set_axis_off()
-    for place, index in zip(axes.flat, shown, strict=False):
+    for cell in axes.flat:
+        cell.set_axis_off()
+    for cell, index in zip(axes.flat, shown, strict=False):
         picture = images[index]
         grey = picture.shape[2] == 1
-        place.imshow(picture[:, :, 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=255)
-        place.set_title(f"{classes[truth[index]]} (#{index})", fontsize=8, pad=29)
+        cell.imshow(picture[:, :, 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=255)
+        cell.set_title(f"{classes[truth[index]]} (#{index})", fontsize=8, pad=29)
         for line, scores in enumerate(logits):
-            said, margin = int(scores[index].argmax()), float(margins(scores[index : index + 1])[0])
-            place.annotate(
-                f"{'before' if line == 0 else 'after'}: {classes[said]} +{margin:.2f}",
+            answer, margin = int(scores[index].argmax()), float(margins(scores[index : index + 1])[0])
+            cell.annotate(
+                f"{'before' if line == 0 else 'after'}: {classes[answer]} +{margin:.2f}",
                 (0.5, 1.0),
                 xytext=(0, 15 - 11 * line),
                 xycoords="axes fraction",
@@ -70,7 +83,7 @@ def write(
                 ha="center",
                 va="bottom",
                 fontsize=7,
-                color=RIGHT if said == truth[index] else WRONG,
+                color=RIGHT if answer == truth[index] else WRONG,
             )
     count = f"all {len(flips)} flips" if len(shown) == len(flips) else f"the worst {len(shown)} of {len(flips)} flips"
     figure.suptitle(

@@ -1,44 +1,59 @@
-"""A Matrix for people: a table of answers a machine, then a few lines on each pair worth a word."""
+"""Shows a matrix to people: a table of answers per machine, then a few lines on pairs worth a word."""
 
 from __future__ import annotations
 
 import textwrap
 
-from edgecnn.checks.verify.layers import Layer
+from edgecnn.checks.verify.layers import ComparedLayer
 from edgecnn.checks.verify.matrix import Answer, Difference, Matrix
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.records.environment import machine_name
+from edgecnn.records.notebook import HtmlTable
 
 WIDTH = 80
 HEAD = ("answer", "top-1 % [95 %]", "drop pp [95 %]", "p", "flips", "max diff")
 
 
 def show(matrix: Matrix) -> None:
-    """Print the matrix on stdout, in 80 columns where names allow it."""
+    """Print the matrix on stdout, in 80 columns unless names are long."""
     shared, first = _shared(matrix), matrix.answers[0]
-    against = {one.after: one for one in matrix.differences if one.before == first.name}
+    differences = {a.after: a for a in matrix.differences if a.before == first.name}
     reference = f"{first.file} in {first.name}" if first.runtime == "torch" else first.name
     say(f"{matrix.n:,} test pictures of {matrix.data}, against {reference}")
     if shared:
         say(f"files: {shared}*")
     for board, machine in matrix.environments.items():
-        mine = [one for one in matrix.answers if one.board == board]
-        say(f"\n{', '.join([board, *_versions(mine)])}\non {machine_name(machine)}")
-        console.table(HEAD, [_row(one, against.get(one.name), shared) for one in mine])
-    said = [line for pair in matrix.differences for line in _lines(pair, matrix, shared)]
-    said += [f"{_short(one.name, shared)}: {one.degenerate}" for one in matrix.answers if one.degenerate]
-    if said:
-        say("", *said, sep="\n")
+        answers = [a for a in matrix.answers if a.board == board]
+        say(f"\n{', '.join([board, *_versions(answers)])}\non {machine_name(machine)}")
+        console.table(HEAD, [_row(a, differences.get(a.name), shared) for a in answers])
+    lines = [line for pair in matrix.differences for line in _lines(pair, matrix, shared)]
+    lines += [f"{_short(a.name, shared)}: {a.degenerate}" for a in matrix.answers if a.degenerate]
+    if lines:
+        say("", *lines, sep="\n")
+
+
+def tables(matrix: Matrix) -> list[HtmlTable]:
+    """All answers, and what there is to say of the pairs, for a notebook."""
+    first = matrix.answers[0]
+    against = {one.after: one for one in matrix.differences if one.before == first.name}
+    title = f"{matrix.n:,} test pictures of {matrix.data}, against {first.name}"
+    said = [(line.strip(),) for pair in matrix.differences for line in _lines(pair, matrix, "")]
+    shown = [
+        HtmlTable(
+            title, (*HEAD, "board"), [(*_row(one, against.get(one.name), ""), one.board) for one in matrix.answers]
+        )
+    ]
+    return [*shown, HtmlTable("differences", (), said)] if said else shown
 
 
 def _versions(answers: list[Answer]) -> list[str]:
-    return list(dict.fromkeys(f"{one.runtime} {one.runtime_version}" for one in answers))
+    return list(dict.fromkeys(f"{answer.runtime} {answer.runtime_version}" for answer in answers))
 
 
-def _row(one: Answer, against: Difference | None, shared: str) -> tuple[str, ...]:
-    name = _short(one.name, shared).removesuffix(f" @{one.board}")
-    accuracy = f"{one.top1_percent:.2f} [{one.top1_low_percent:.1f}, {one.top1_high_percent:.1f}]"
+def _row(answer: Answer, against: Difference | None, shared: str) -> tuple[str, ...]:
+    name = _short(answer.name, shared).removesuffix(f" @{answer.board}")
+    accuracy = f"{answer.top1_percent:.2f} [{answer.top1_low_percent:.1f}, {answer.top1_high_percent:.1f}]"
     if against is None:
         return (name, accuracy, "", "", "", "")
     verdict = against.verdict
@@ -53,20 +68,20 @@ def _row(one: Answer, against: Difference | None, shared: str) -> tuple[str, ...
 
 
 def _lines(pair: Difference, matrix: Matrix, shared: str) -> list[str]:
-    """What there is to say of a pair beyond the table: its steps, its first layer, its picture."""
-    said = []
+    """Return what the table does not show of a pair: its steps, its first layer, its contact sheet."""
+    lines = []
     if pair.before != matrix.answers[0].name or pair.parity is not None or pair.searched:
-        said.append(f"{_short(pair.before, shared)} and {_short(pair.after, shared)}: {_apart(pair)}")
+        lines.append(f"{_short(pair.before, shared)} and {_short(pair.after, shared)}: {_apart(pair)}")
     if pair.layer is not None:
-        said += [f"  {line}" for line in describe(pair.layer)]
+        lines += [f"  {line}" for line in describe(pair.layer)]
     elif pair.searched:
-        said.append("  no layer that corresponds differs: the difference arises behind them")
+        lines.append("  no layer that corresponds differs: the difference arises behind them")
     if pair.cause is not None:
-        said += textwrap.wrap(pair.cause, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        lines += textwrap.wrap(pair.cause, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     if pair.sheet is not None:
         names = f"{_short(pair.after, shared)} against {_short(pair.before, shared)}"
-        said += [f"{names}: {_count(_flips(pair), 'flip')}", f"  {pair.sheet}"]
-    return said
+        lines += [f"{names}: {_count(_flips(pair), 'flip')}", f"  {pair.sheet}"]
+    return lines
 
 
 def _apart(pair: Difference) -> str:
@@ -78,8 +93,8 @@ def _apart(pair: Difference) -> str:
     return f"logits up to {pair.verdict.max_logit_difference:.2g} apart"
 
 
-def describe(layer: Layer) -> list[str]:
-    """Which layer is the first that differs, how much, and what that says about its cause."""
+def describe(layer: ComparedLayer) -> list[str]:
+    """Return lines about the first layer that differs: which, by how much, and the cause."""
     names = " / ".join(dict.fromkeys((layer.before, layer.after)))
     operators = " / ".join(dict.fromkeys((layer.before_operator, layer.after_operator)))
     size = f"up to {layer.max_difference:.2g}"
@@ -94,14 +109,14 @@ def describe(layer: Layer) -> list[str]:
     ]
 
 
-def cause(layer: Layer) -> str:
-    """Whether the files differ there or the kernels, in one sentence."""
+def cause(layer: ComparedLayer) -> str:
+    """Return whether the files or the kernels differ in a layer, in one sentence."""
     if layer.scales and layer.max_lsb is None:
         return "the files differ: its scale is {:.6g} here and {:.6g} there".format(*layer.scales)
     if layer.weights is not None and layer.weights.differing:
         return f"the files differ: {layer.weights.differing:,} of its {layer.weights.values:,} weights"
     if layer.uncompared:
-        operators = dict.fromkeys(one.partition(" ")[0] for one in layer.uncompared)
+        operators = dict.fromkeys(operator.partition(" ")[0] for operator in layer.uncompared)
         return f"what it reads could not be compared: {', '.join(operators)}"
     if layer.same_file:
         return "the file is the same: the two machines' kernels compute it differently"
@@ -115,18 +130,18 @@ def _flips(pair: Difference) -> int:
 
 
 def _shared(matrix: Matrix) -> str:
-    """What all file names begin with, up to a dash."""
-    names = [one.name for one in matrix.answers if one.runtime != "torch"]
+    """Return the prefix of all file names, up to a dash."""
+    names = [answer.name for answer in matrix.answers if answer.runtime != "torch"]
     if len(names) < 2:
         return ""
-    whole = min(names, key=len)
-    length = next((i for i, letter in enumerate(whole) if any(name[i] != letter for name in names)), len(whole))
-    return whole[: whole[:length].rfind("-") + 1]
+    shortest = min(names, key=len)
+    length = next((i for i, letter in enumerate(shortest) if any(name[i] != letter for name in names)), len(shortest))
+    return shortest[: shortest[:length].rfind("-") + 1]
 
 
 def _short(name: str, shared: str) -> str:
     return name.removeprefix(shared) if shared else name
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
+def _count(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

@@ -1,8 +1,8 @@
-"""`edgecnn verify`: the net, its files, their runtimes and boards, all asked the same test pictures.
+"""`edgecnn verify`: runs a net and its files on the same test images, on all runtimes and boards.
 
 <output>/
-    parity.json        every answer and every comparison, with n, intervals and machines
-    flips-<...>.png    the pictures two of them disagree on
+    parity.json        all answers and comparisons, with n, intervals and machines
+    flips-<...>.png    the images two answers disagree on
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import Run, is_run, open_run, reads_exports
 
 NET = "PyTorch"
-"""Name of the answer of the run's own net."""
+"""Name of the answer that the run's own net gives."""
 
 
 @reads_exports
@@ -56,17 +56,29 @@ def verify(
     only_unseen: bool = False,
     input_size: str | None = None,
 ) -> tuple[Matrix, Path | None]:
-    """Ask all targets the same test pictures here and on the boards `on`; returns the Matrix and where it was written.
+    """Run all targets on the same test images, here and on boards, and compare their answers.
 
-    A target is a run folder, whose files are all asked, or a model file of any make. The first run's net is what
-    all others are held against; without a run, the first file. Pictures are `data`'s or else the first run's,
-    `limit` of them at random, fed as `pictures` says; no run must have seen one of them, or with `only_unseen` those
-    are left out. Classes are numbered as the first run or file numbers them, and the answers of a file that has them in
-    another order are put in that one. `input_size` is that of an input which a file leaves open. The matrix goes to
-    `output`, or into the run's parity/ folder; for loose files without `output` it is not written. Gates are `judge`'s.
+    The answers are compared with those of the first run's net, or of the first file if there is no run. Classes are
+    numbered as there; the answers of a file with another order are reordered.
 
-    Raises UsageError, RunError, ModelFileError or DataError for a target that cannot be asked, before anything is;
-    OutputError for an unwritable output; EnvironmentUnfit or LinkError when a board fails.
+    Args:
+        targets: Run folders, of which all files are run, or model files of any make.
+        on: Names of boards, besides this machine.
+        data: The data set whose test split is taken; None takes the first run's.
+        limit: How many images to take at random; None takes all.
+        tolerance: How far two values may be apart; None takes the default.
+        output: Folder for the matrix; None takes the run's parity/ folder, and writes nothing for loose files.
+        pictures: How images are fed, where it differs from what a file says of itself.
+        only_unseen: Leave out images that a run has seen, instead of failing.
+        input_size: Size of an input that a file leaves open.
+
+    Returns:
+        The matrix, and the folder it was written to or None. The gates are held by `judge`.
+
+    Raises:
+        UsageError, RunError, ModelFileError, DataError: If a target cannot be run; nothing is run then.
+        OutputError: If the output cannot be written.
+        EnvironmentUnfit, LinkError: If a board fails.
     """
     tolerance = tolerance or Tolerance()
     if tolerance.lsb < 0 or not tolerance.relative >= 0:
@@ -75,7 +87,7 @@ def verify(
     table = {"name": "verify", **{key: value for key, value in keys.items() if value is not None}}
     suite = config.build(Suite, table, "--limit" if limit is not None else "verify")
     runs = [open_run(target) for target in targets if is_run(target)]
-    found = candidates.find(targets, suite, data, pictures)
+    loaded = candidates.find(targets, suite, data, pictures)
     plan = data or (seen.data_of(runs[0]) if runs else None)
     if plan is None:
         raise UsageError("Nobody knows which pictures these files are for.", "name --data, a data set or a folder")
@@ -84,38 +96,38 @@ def verify(
         files.make_folder(folder)
     with scratch.folder() as work, contextlib.ExitStack() as opened:
         shelf = Shelf(work, limit, only_unseen)
-        around = list({run.folder: run for one in found for run in one.runs}.values())
-        stimuli = {one.artifact.path: shelf.take(plan, one.artifact, around) for one in found}
-        first = _first(runs, found).artifact
-        shown, classes = stimuli[first.path].test, _classes(runs, found)
-        for one in found:
-            if stimuli[one.artifact.path].test.images != shown.images:
+        runs_around = list({run.folder: run for c in loaded for run in c.runs}.values())
+        stimuli = {c.artifact.path: shelf.take(plan, c.artifact, runs_around) for c in loaded}
+        first = _first(runs, loaded).artifact
+        test, classes = stimuli[first.path].test, _classes(runs, loaded)
+        for candidate in loaded:
+            if stimuli[candidate.artifact.path].test.images != test.images:
                 raise DataError(
-                    f"{first.path} and {one.artifact.path} take pictures of different sizes.",
+                    f"{first.path} and {candidate.artifact.path} take pictures of different sizes.",
                     "verify asks all files the same pictures: name those of one size",
                 )
-        images, truth = arrays.one(Path(shown.images)), arrays.one(Path(shown.labels))
+        images, truth = arrays.one(Path(test.images)), arrays.one(Path(test.labels))
         machines = {HERE: environment.here()}
-        asked = [_net(runs[0], images, truth, machines[HERE])] if runs else []
+        answered = [_net(runs[0], images, truth, machines[HERE])] if runs else []
         for name in dict.fromkeys((HERE, *on)):
             board = None
             if name != HERE:
-                board = opened.enter_context(boards.open(name))
+                board = opened.enter_context(boards.open_board(name))
                 machines[name] = board.facts()
-            ready = candidates.installed(found, machines[name], suite)
+            ready = candidates.installed(loaded, machines[name], suite)
             with console.progress(f"asking on {name}", len(ready)) as advance:
-                for one in ready:
-                    seat, title = Seat(one, board), _title(one, found, name)
-                    order = same_order(first, stimuli[first.path], one.artifact, stimuli[one.artifact.path])
-                    asked.append(ask(seat, title, name, machines[name], Path(shown.images), truth, order))
+                for candidate in ready:
+                    seat, title = Seat(candidate, board), _title(candidate, loaded, name)
+                    order = same_order(first, stimuli[first.path], candidate.artifact, stimuli[candidate.artifact.path])
+                    answered.append(ask(seat, title, name, machines[name], Path(test.images), truth, order))
                     advance(1)
-        chosen = list(pairs(asked))
-        with console.progress("comparing", len(chosen)) as advance:
+        compared = list(pairs(answered))
+        with console.progress("comparing", len(compared)) as advance:
             differences = []
-            for before, after in chosen:
-                apart = compare(before, after, images, truth, tolerance)
-                apart = dataclasses.replace(apart, cause=_cause(apart, (before, after), machines))
-                differences.append(_drawn(apart, before, after, images, truth, classes, folder))
+            for before, after in compared:
+                difference = compare(before, after, images, truth, tolerance)
+                difference = dataclasses.replace(difference, cause=_cause(difference, (before, after), machines))
+                differences.append(_drawn(difference, before, after, images, truth, classes, folder))
                 advance(1)
     matrix = Matrix(
         command=_command(targets, on, data, limit, tolerance, pictures, only_unseen),
@@ -124,7 +136,7 @@ def verify(
         n=len(truth),
         environments=machines,
         tolerance=tolerance,
-        answers=tuple(one.answer for one in asked),
+        answers=tuple(a.answer for a in answered),
         differences=tuple(differences),
     )
     if folder:
@@ -134,44 +146,50 @@ def verify(
 
 
 def judge(matrix: Matrix, max_drop: float | None = None, max_lsb: int | None = None, strict: bool = False) -> None:
-    """The gates, once the matrix is written and shown.
+    """Hold the gates, after the matrix was written and shown.
 
-    Raises GateFailed for a degenerate file always, for a drop against the first answer that is above `max_drop`
-    percentage points beyond doubt, and for two outputs more than `max_lsb` steps apart; EnvironmentUnfit when
-    `max_lsb` is asked for and no two files share an output scale; with `strict` Undecided for a drop that may be above
-    `max_drop` or not, which is a warning otherwise.
+    Args:
+        matrix: The answers and their comparisons.
+        max_drop: The largest drop against the first answer, in percentage points; None is no limit.
+        max_lsb: The largest difference of two outputs, in steps of their scale; None is no limit.
+        strict: Whether a drop that may be above `max_drop` or not is an error; otherwise it is a warning.
+
+    Raises:
+        GateFailed: If a file is degenerate, or beyond doubt above a limit.
+        EnvironmentUnfit: If there is a `max_lsb`, and no two files share an output scale.
+        Undecided: If `strict`, and an interval contains the limit.
     """
-    held = [
-        Gate(limit="finite", subject=one.name, outcome="fail", sentence=f"{one.name}: {one.degenerate}")
-        for one in matrix.answers
-        if one.degenerate
+    gates = [
+        Gate(limit="finite", subject=a.name, outcome="fail", sentence=f"{a.name}: {a.degenerate}")
+        for a in matrix.answers
+        if a.degenerate
     ]
-    for one in matrix.differences:
-        seen = one.verdict
-        if max_drop is not None and one.before == matrix.answers[0].name:
-            outcome, reason = verdicts.hold(seen.gained, seen.lost, seen.n, seen.exact, max_drop)
-            sentence = f"{one.after}: {reason}"
-            held.append(Gate(limit="max-drop", subject=one.after, outcome=outcome, sentence=sentence))
-        if max_lsb is not None and one.parity is not None and one.parity.max_lsb > max_lsb:
-            pair = f"{one.before} and {one.after}"
-            sentence = f"{pair}: {one.parity.max_lsb} steps apart, at most {max_lsb} allowed"
-            held.append(Gate(limit="max-lsb", subject=pair, outcome="fail", sentence=sentence))
+    for difference in matrix.differences:
+        verdict = difference.verdict
+        if max_drop is not None and difference.before == matrix.answers[0].name:
+            outcome, reason = verdicts.hold(verdict.gained, verdict.lost, verdict.n, verdict.exact, max_drop)
+            sentence = f"{difference.after}: {reason}"
+            gates.append(Gate(limit="max-drop", subject=difference.after, outcome=outcome, sentence=sentence))
+        if max_lsb is not None and difference.parity is not None and difference.parity.max_lsb > max_lsb:
+            pair = f"{difference.before} and {difference.after}"
+            sentence = f"{pair}: {difference.parity.max_lsb} steps apart, at most {max_lsb} allowed"
+            gates.append(Gate(limit="max-lsb", subject=pair, outcome="fail", sentence=sentence))
     settling.settle(
-        held,
+        gates,
         strict,
         "the first layer that differs, if one was found, is named above",
         "more pictures would tell: a larger --limit, or a larger test split",
     )
-    if max_lsb is not None and all(one.parity is None for one in matrix.differences):
+    if max_lsb is not None and all(d.parity is None for d in matrix.differences):
         raise EnvironmentUnfit("No two of the files share an output scale, so --max-lsb says nothing.")
 
 
 def _net(run: Run, images: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], machine: Environment) -> Asked:
-    """The run's own net."""
+    """Return the answer of the run's own net."""
     from edgecnn.pipeline.export.check import reference_logits  # torch
 
     logits = reference_logits(run, images)
-    said = answer(
+    net_answer = answer(
         logits,
         truth,
         name=NET,
@@ -182,38 +200,42 @@ def _net(run: Run, images: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], 
         runtime="torch",
         runtime_version=machine.packages.get("torch", "unknown"),
     )
-    return Asked(said, logits, logits, None)
+    return Asked(net_answer, logits, logits, None)
 
 
-def _title(one: Candidate, found: Sequence[Candidate], board: str) -> str:
-    """The file's name, with its runtime if it has several, and its board if it is not this machine."""
-    several = sum(other.name == one.name for other in found) > 1
-    return one.name + (f" on {one.runtime}" if several else "") + ("" if board == HERE else f" @{board}")
+def _title(candidate: Candidate, all_candidates: Sequence[Candidate], board: str) -> str:
+    """Return the file's name, with its runtime if there are several, and its board if it is not this machine."""
+    has_namesake = sum(other.name == candidate.name for other in all_candidates) > 1
+    return (
+        candidate.name + (f" on {candidate.runtime}" if has_namesake else "") + ("" if board == HERE else f" @{board}")
+    )
 
 
-def _classes(runs: Sequence[Run], found: Sequence[Candidate]) -> Sequence[str]:
-    """Names of the classes; their numbers where no run and no file has them."""
-    named = (names for names in (*(run.labels for run in runs), *(one.artifact.labels for one in found)) if names)
-    return next(named, tuple(map(str, range(class_count(found[0].artifact.description.output)))))
+def _classes(runs: Sequence[Run], all_candidates: Sequence[Candidate]) -> Sequence[str]:
+    """Return the names of the classes, or their indices if no run and no file names them."""
+    known_names = (
+        names for names in (*(run.labels for run in runs), *(c.artifact.labels for c in all_candidates)) if names
+    )
+    return next(known_names, tuple(map(str, range(class_count(all_candidates[0].artifact.description.output)))))
 
 
-def _first(runs: Sequence[Run], found: Sequence[Candidate]) -> Candidate:
-    """The file whose order of the classes is that of all answers: the first run's, or else the first."""
-    own = (one for one in found if runs and labels.same(one.artifact.labels, runs[0].labels))
-    return next(own, found[0])
+def _first(runs: Sequence[Run], all_candidates: Sequence[Candidate]) -> Candidate:
+    """Return the file whose order of classes all answers take: the first with that of the first run, or the first."""
+    own_order = (c for c in all_candidates if runs and labels.same(c.artifact.labels, runs[0].labels))
+    return next(own_order, all_candidates[0])
 
 
-def _cause(apart: Difference, pair: tuple[Asked, Asked], machines: Mapping[str, Environment]) -> str | None:
-    """Why two differ that should be equal, if one of them loses sums on its machine."""
-    if not apart.searched:
+def _cause(difference: Difference, pair: tuple[Asked, Asked], machines: Mapping[str, Environment]) -> str | None:
+    """Return why two answers differ that should be equal, if one of the machines cuts sums off."""
+    if not difference.searched:
         return None
-    asked = [(one.seat, one.answer) for one in pair if one.seat is not None]
-    causes = (saturation.cause(seat.path, said.runtime, machines[said.board]) for seat, said in asked)
+    placed = [(answered.seat, answered.answer) for answered in pair if answered.seat is not None]
+    causes = (saturation.cause(seat.path, reply.runtime, machines[reply.board]) for seat, reply in placed)
     return next((cause for cause in causes if cause), None)
 
 
 def _drawn(
-    one: Difference,
+    difference: Difference,
     before: Asked,
     after: Asked,
     images: npt.NDArray[np.uint8],
@@ -221,23 +243,23 @@ def _drawn(
     classes: Sequence[str],
     folder: Path | None,
 ) -> Difference:
-    """With the picture of its flips, if there are any and a folder to put it into."""
+    """Draw the flips into the folder, if there are any, and return the difference with the name of the sheet."""
     if folder is None or not np.isfinite(np.concatenate([before.logits, after.logits])).all():
-        return one
-    name = f"flips-{_safe(one.after)}-against-{_safe(one.before)}.png"
+        return difference
+    name = f"flips-{_safe(difference.after)}-against-{_safe(difference.before)}.png"
     drawn = sheet.write(
-        folder / name, (one.before, one.after), images, truth, (before.logits, after.logits), classes
+        folder / name, (difference.before, difference.after), images, truth, (before.logits, after.logits), classes
     )  # fmt: skip
-    return dataclasses.replace(one, sheet=name if drawn else None)
+    return dataclasses.replace(difference, sheet=name if drawn else None)
 
 
 def _clear(folder: Path, matrix: Matrix) -> None:
-    """Remove the pictures of an earlier matrix that this one does not have."""
+    """Remove the contact sheets of an earlier matrix that this one does not have."""
     try:
         earlier = read(folder / FILE)
     except UsageError:
         return
-    for name in {one.sheet for one in earlier.differences} - {one.sheet for one in matrix.differences} - {None}:
+    for name in {d.sheet for d in earlier.differences} - {d.sheet for d in matrix.differences} - {None}:
         (folder / Path(str(name)).name).unlink(missing_ok=True)
 
 
@@ -254,7 +276,7 @@ def _command(
     pictures: PictureOptions | None,
     only_unseen: bool,
 ) -> str:
-    """The command line that measures this again."""
+    """Return the command line that repeats the verification."""
     words = ["edgecnn", "verify", *map(str, targets)]
     for name in on:
         words += ["--board", name]
@@ -265,9 +287,9 @@ def _command(
     words += pictures.words() if pictures else []
     if only_unseen:
         words += ["--only-unseen"]
-    usual = Tolerance()
-    if tolerance.relative != usual.relative:
+    default = Tolerance()
+    if tolerance.relative != default.relative:
         words += ["--tolerance", f"{tolerance.relative:g}"]
-    if tolerance.lsb != usual.lsb:
+    if tolerance.lsb != default.lsb:
         words += ["--tolerance-lsb", str(tolerance.lsb)]
     return shlex.join(words)

@@ -1,9 +1,9 @@
-"""ONNX: NCHW, one picture a call, opset 18 with the oldest IR version that may hold it.
+"""ONNX: NCHW, one picture per call, opset 18 with the oldest IR version that allows it.
 
-fp32 takes raw pixels 0..255 as float; so does fp16, whose weights are stored in half precision and cast when the
-file is loaded, for ONNX Runtime's CPU provider computes in float32. int8 is a QDQ graph whose input and output
-tensors hold bytes: uint8, which with int8 weights is fast on every CPU, or int8 for an ARM core with dot product. `io`
-turns them into something else with operators at the edges. `onnx_for` writes an older opset.
+fp32 takes raw pixels 0..255 as float. So does fp16, whose weights are stored in half precision and cast on loading,
+because ONNX Runtime's CPU provider computes in float32. int8 is a QDQ graph whose input and output hold bytes: uint8,
+which with int8 weights is fast on every CPU, or int8 for an ARM core with dot product. The plan's `io` adds operators
+at the edges to change that, and `onnx_for` selects an older opset.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 OPERATORS, CUTTER = operators, cut
 OPSET = 18
-"""The oldest that torch writes."""
+"""The oldest opset that torch writes."""
 IR_VERSION = 8
-"""The oldest that may hold opset 18; ONNX Runtime reads it from 1.14 on."""
+"""The oldest IR version that allows opset 18; ONNX Runtime reads it from 1.14 on."""
 
 
 def check() -> None:
-    """Raise MissingPackage if the exporter is not installed."""
+    """Check that the exporter is installed.
+
+    Raises:
+        MissingPackage: It is not.
+    """
     from importlib.util import find_spec
 
     for package in ("torch", "onnx", "onnxscript"):
@@ -41,9 +45,11 @@ def check() -> None:
 
 
 def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
-    """Write the net as `precision` ("fp32", "fp16" or "int8") to `path`, labels and preprocessing inside.
+    """Write the net as `precision` ("fp32", "fp16" or "int8") to `path`, with labels and preprocessing inside.
 
-    Raises PlanError or EnvironmentUnfit if it cannot be written for the runtime of `plan.onnx_for`.
+    Raises:
+        PlanError: `plan.onnx_for` is too old.
+        EnvironmentUnfit: The net cannot be written for that runtime, or in half precision.
     """
     import onnx
     import torch

@@ -1,8 +1,8 @@
-"""What int8 kernels take over of an ONNX graph.
+"""Which operators of an ONNX graph run inside int8 kernels.
 
-In a QDQ graph an operator between DequantizeLinear and QuantizeLinear runs in int8 if the runtime has a kernel
-for it; the float values in between then never exist. `Absorbed` finds these places, by the rules of ONNX
-Runtime's transformers (onnxruntime/core/optimizer/qdq_transformer, 1.31).
+In a QDQ graph an operator between DequantizeLinear and QuantizeLinear runs in int8 if the runtime has a kernel for it;
+the float values in between then never exist. `Absorbed` finds these operators by the rules of ONNX Runtime's
+transformers (onnxruntime/core/optimizer/qdq_transformer, 1.31).
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ POINTWISE = {
     "Where",
 }
 PAIRED = {"Conv", "Gemm", "MatMul", "Add", "Mul"}
-"""Both operands must be quantised."""
+"""Operators that need both operands quantised."""
 KERNELS = SHUFFLES | POINTWISE | PAIRED
 
 
 @dataclass
 class Absorbed:
-    """What runs inside int8 kernels of a QDQ graph, and under which name its values are stored."""
+    """What runs inside int8 kernels of a QDQ graph, and where its values are stored."""
 
     graph: Graph
     operators: list[str] = field(default_factory=list)
-    """First output of every operator that an int8 kernel takes over."""
+    """First output of each operator that an int8 kernel replaces."""
     inside: set[str] = field(default_factory=set)
-    """First output of every Relu, Clip, bias, QuantizeLinear and DequantizeLinear that vanishes into a kernel."""
+    """First output of each Relu, Clip, bias, QuantizeLinear and DequantizeLinear that becomes part of a kernel."""
     alias: dict[str, str] = field(default_factory=dict)
-    """A float value that never exists -> the 8-bit tensor that stands for it."""
+    """The 8-bit tensor that represents each float value that never exists."""
 
     def __post_init__(self) -> None:
         taken = set()
@@ -78,11 +78,11 @@ class Absorbed:
         )
 
     def _has_8_bits(self, name: str) -> bool:
-        """No kernel of ONNX Runtime's CPU provider takes over what is stored in 16 bits, or in 4; a bias has 32."""
+        """Return False for 16 or 4 bits, for which ONNX Runtime's CPU provider has no such kernel; a bias has 32."""
         return self.graph.types.get(name, "uint8") in ("int8", "uint8", "int32")
 
     def _chain_to_int8(self, name: str) -> list[str] | None:
-        """From a value through an activation to the quantised tensor, the last; None if it leads elsewhere."""
+        """Return the values from `name` through an activation to the quantised tensor; None if it leads elsewhere."""
         readers = self.graph.consumers.get(name, [])
         if len(readers) != 1 or name in self.graph.outputs:
             return None
@@ -101,7 +101,7 @@ class Absorbed:
         return None
 
     def _saturates(self, activation: Any, coder: Any) -> bool:
-        """Whether the quantised range ends where the activation does, so that storing a value applies it."""
+        """Return whether the quantised range ends where the activation does, so that storing a value applies it."""
         from onnx import numpy_helper
 
         numbers = self.graph.scale(coder)

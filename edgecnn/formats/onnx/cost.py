@@ -1,4 +1,4 @@
-"""What an ONNX graph costs: its multiply-accumulates, and the memory of its activations."""
+"""The cost of an ONNX graph: multiply-accumulates, and memory of activations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.formats import _arena
+from edgecnn.formats import _describing
 from edgecnn.formats.onnx.absorbed import Absorbed
 from edgecnn.formats.onnx.graph import NATIVE, Graph, reads
 
@@ -19,9 +19,10 @@ RECURRENT = {"LSTM", "GRU", "RNN"}
 
 
 def macs(graph: Graph) -> int | None:
-    """Multiply-accumulates of convolutions, matrix products and recurrent layers.
+    """Count the multiply-accumulates of convolutions, matrix products and recurrent layers.
 
-    None if a shape cannot be told, or which branch is taken and how often decides.
+    Returns:
+        None if a shape is unknown, or if it depends on the branch taken or the number of repetitions.
     """
     if any(node.op_type in WEIGHTED | RECURRENT for part in graph.inside for node in part.nodes):
         return None
@@ -42,8 +43,8 @@ def macs(graph: Graph) -> int | None:
                 return None
             total += math.prod(source) * attribute(node, "N", 0)
             continue
-        taken = operands(node)
-        shapes = [graph.shapes.get(name) for name in (taken[0], taken[1], node.output[0])]
+        operand_names = operands(node)
+        shapes = [graph.shapes.get(name) for name in (operand_names[0], operand_names[1], node.output[0])]
         if any(shape is None for shape in shapes):
             return None
         x, weight, out = (shape or () for shape in shapes)
@@ -58,9 +59,9 @@ def macs(graph: Graph) -> int | None:
 
 
 def peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
-    """While a branch or a loop runs, what it holds itself comes to what is alive around it."""
+    """Compute the peak of the activations; a branch or a loop adds its own peak to what is alive around it."""
     own = {*graph.inputs, *(name for node in graph.nodes for name in node.output)}
-    steps: list[_arena.Step] = []
+    steps: list[_describing.Step] = []
     bytes_of: dict[str, int] = {}
     for node in graph.nodes:
         if node.output[0] in absorbed.inside:
@@ -77,7 +78,7 @@ def peak_bytes(graph: Graph, absorbed: Absorbed) -> int:
         if name in graph.shapes and name in own:
             bytes_of[name] = math.prod(graph.shapes[name]) * np.dtype(graph.types.get(name, "float32")).itemsize
     outputs = [absorbed.storage(name) for name in graph.outputs]
-    return _arena.peak_bytes(steps, bytes_of, graph.inputs, outputs)
+    return _describing.peak_bytes(steps, bytes_of, graph.inputs, outputs)
 
 
 def operands(node: Any) -> list[str]:

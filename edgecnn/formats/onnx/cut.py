@@ -1,4 +1,4 @@
-"""ONNX graphs, cut: QDQ pairs stay whole, so a runtime takes the same operators as int8 as in the whole file."""
+"""ONNX graphs that end early, with QDQ pairs kept whole so that a runtime chooses the same int8 kernels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from edgecnn.formats.onnx.absorbed import Absorbed
 from edgecnn.formats.onnx.graph import SHUFFLES, Graph, read, reads
 
 OLDEST_IR = 4
-"""From here on a constant need not be listed among the inputs."""
+"""The oldest IR version in which a constant need not be listed as an input."""
 OUTPUT_SCALE = {
-    # operator -> place of its output's scale among its inputs; the zero point follows
+    # operator -> index of its output's scale among its inputs; the zero point follows
     "QLinearConv": 6,
     "QLinearMatMul": 6,
     "QLinearAdd": 6,
@@ -22,14 +22,14 @@ OUTPUT_SCALE = {
     "QLinearAveragePool": 3,
     "QLinearGlobalAveragePool": 3,
 }
-"""Operators that carry scales themselves: of ONNX, and of ONNX Runtime's own domain."""
+"""Operators with scales of their own, from ONNX and from ONNX Runtime's domain."""
 
 
 def tensors(data: bytes) -> tuple[Inner, ...]:
     graph = read(_model(data))
     absorbed = Absorbed(graph)
     live = set(graph.inputs)
-    found: dict[str, Inner] = {}
+    inner_by_name: dict[str, Inner] = {}
     for node in graph.nodes:
         sources = [name for name in reads(node) if name in live]
         if not sources:
@@ -40,8 +40,8 @@ def tensors(data: bytes) -> tuple[Inner, ...]:
         inputs = tuple(dict.fromkeys(absorbed.storage(name) for name in sources))
         for name in filter(None, node.output):
             stored = absorbed.storage(name)
-            scale, zero_point = _scale(graph, stored, node, found)
-            found[stored] = Inner(
+            scale, zero_point = _scale(graph, stored, node, inner_by_name)
+            inner_by_name[stored] = Inner(
                 name=stored,
                 operator=node.op_type,
                 shape=graph.shapes.get(stored, ()),
@@ -50,7 +50,7 @@ def tensors(data: bytes) -> tuple[Inner, ...]:
                 zero_point=zero_point,
                 inputs=inputs,
             )
-    return tuple(found.values())
+    return tuple(inner_by_name.values())
 
 
 def prefix(data: bytes, name: str) -> bytes:
@@ -60,30 +60,30 @@ def prefix(data: bytes, name: str) -> bytes:
     graph = read(model)
     if name not in graph.producer:
         raise KeyError(name)
-    needed, kept = {name}, []
+    needed, nodes = {name}, []
     for node in reversed(graph.nodes):
         if not needed.isdisjoint(node.output):
-            kept.append(node)
+            nodes.append(node)
             needed.update(reads(node))
     constants = []
     for key in sorted(needed & graph.constants.keys()):
-        graph.constants[key].name = key  # the tensor of a Constant node has none, or another
+        graph.constants[key].name = key  # the tensor of a Constant node has no name, or another
         constants.append(graph.constants[key])
     cut = helper.make_graph(
-        kept[::-1], "prefix", [_value(graph, key) for key in graph.inputs], [_value(graph, name)], constants
+        nodes[::-1], "prefix", [_value(graph, key) for key in graph.inputs], [_value(graph, name)], constants
     )
-    made = helper.make_model(
+    shortened = helper.make_model(
         cut, opset_imports=list(model.opset_import), ir_version=max(OLDEST_IR, model.ir_version)
     )  # fmt: skip
-    whole: bytes = made.SerializeToString(deterministic=True)
-    return whole
+    encoded: bytes = shortened.SerializeToString(deterministic=True)
+    return encoded
 
 
 def constants(data: bytes, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
     from onnx import numpy_helper
 
     graph = read(_model(data))
-    found: list[npt.NDArray[np.float64]] = []
+    arrays: list[npt.NDArray[np.float64]] = []
     names, seen = [inner.name], set(inner.inputs)
     while names:
         name = names.pop()
@@ -92,26 +92,26 @@ def constants(data: bytes, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
             continue
         seen.add(name)
         if node.op_type == "DequantizeLinear" and node.input[0] in graph.constants:
-            found.append(_dequantised(graph, node))
+            arrays.append(_dequantised(graph, node))
             continue
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            names.append(node.input[0])  # the others say how the value is stored
+            names.append(node.input[0])  # the other inputs are scale and zero point
             continue
         for name in filter(None, node.input):
             if name not in graph.constants:
                 names.append(name)
             elif graph.is_float(name):
-                found.append(numpy_helper.to_array(graph.constants[name]).astype(np.float64))
-    return tuple(found)
+                arrays.append(numpy_helper.to_array(graph.constants[name]).astype(np.float64))
+    return tuple(arrays)
 
 
 def _dequantised(graph: Graph, node: Any) -> npt.NDArray[np.float64]:
-    """The real numbers of a DequantizeLinear that reads a constant."""
+    """Return the real numbers of a DequantizeLinear that reads a constant."""
     from onnx import numpy_helper
 
-    held = [numpy_helper.to_array(graph.constants[name]) for name in node.input]
+    inputs = [numpy_helper.to_array(graph.constants[name]) for name in node.input]
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
-    return dequantised(held[0], held[1], held[2] if len(held) > 2 else np.zeros_like(held[1]), axis)
+    return dequantised(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else np.zeros_like(inputs[1]), axis)
 
 
 def _model(data: bytes) -> Any:
@@ -121,12 +121,12 @@ def _model(data: bytes) -> Any:
     return onnx.inliner.inline_local_functions(model) if model.functions else model
 
 
-def _scale(graph: Graph, name: str, node: Any, found: dict[str, Inner]) -> tuple[float | None, int | None]:
-    """Scale and zero point of an 8-bit value, from who writes or who reads it."""
+def _scale(graph: Graph, name: str, node: Any, inner_by_name: dict[str, Inner]) -> tuple[float | None, int | None]:
+    """Return scale and zero point of an 8-bit value, from its writer or its readers."""
     if graph.is_float(name):
         return None, None
     writer = graph.producer[name]
-    readers = [one for one in graph.consumers.get(name, []) if one.op_type == "DequantizeLinear"]
+    readers = [reader for reader in graph.consumers.get(name, []) if reader.op_type == "DequantizeLinear"]
     for coder in [writer, *readers]:
         if coder.op_type in ("QuantizeLinear", "DequantizeLinear") and (numbers := graph.scale(coder)):
             return numbers
@@ -134,18 +134,18 @@ def _scale(graph: Graph, name: str, node: Any, found: dict[str, Inner]) -> tuple
         from onnx import numpy_helper
 
         place = OUTPUT_SCALE[node.op_type]
-        held = [graph.constants.get(key) for key in node.input[place : place + 2]]
-        arrays = [numpy_helper.to_array(one).reshape(-1) for one in held if one is not None]
+        parameters = [graph.constants.get(key) for key in node.input[place : place + 2]]
+        arrays = [numpy_helper.to_array(tensor).reshape(-1) for tensor in parameters if tensor is not None]
         if len(arrays) == 2 and arrays[0].size == arrays[1].size == 1:
             return float(arrays[0][0]), int(arrays[1][0])
-    if node.op_type in SHUFFLES and node.input[0] in found:
-        source = found[node.input[0]]
+    if node.op_type in SHUFFLES and node.input[0] in inner_by_name:
+        source = inner_by_name[node.input[0]]
         return source.scale, source.zero_point
     return None, None
 
 
 def _value(graph: Graph, name: str) -> Any:
-    """The declaration of an input or output; without a type where none is known, for a runtime infers it."""
+    """Declare an input or output; without a type if it is unknown, as runtimes infer it."""
     import onnx
     from onnx import helper
 

@@ -1,4 +1,4 @@
-"""What an ONNX file is: read from the file alone, made by this tool or another."""
+"""The description of an ONNX file, made by this tool or another, read from the file alone."""
 
 from __future__ import annotations
 
@@ -25,14 +25,20 @@ from edgecnn.records import model_files
 from edgecnn.records.artifact import Description, TensorSpec, values_per_picture
 
 PASSED_ON = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", *CODERS}
-"""Operators that leave an output's meaning as it is."""
+"""Operators that keep the meaning of an output."""
 PACKED = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
-"""ONNX Runtime's operators on weights of a few bits, several in a byte -> place of these."""
+"""Index of the packed weights among the inputs of ONNX Runtime's operators on weights of a few bits."""
 BOOKKEEPING = {"Shape", "Cast", "Constant", "ConstantOfShape", "Size", "Range", "If", "Loop", "Scan"}
+"""Operators on shapes and types, and control flow, which do not count as computing in float."""
 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
-    """Open the file and say what it is. Raises ModelFileError if it is not ONNX, or `input_shape` contradicts it."""
+    """Open the file and describe it.
+
+    Raises:
+        ModelFileError: It is not ONNX.
+        UsageError: `input_shape` contradicts it.
+    """
     try:
         with opening(path):
             description = _describe(path, model_files.whole(path), input_shape)
@@ -41,7 +47,7 @@ def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
         raise
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
-    except UsageError as error:  # of the size that is wanted
+    except UsageError as error:  # about `input_shape`
         raise UsageError(f"{path} {error.sentence}", error.hint) from error
     except Exception as error:  # a broken file makes the parser raise anything
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
@@ -66,8 +72,8 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
     integer_operators, weights = Counter[str](), {}
     for part, absorbed in parts:
         integer_operators += _integer_operators(part, absorbed)
-        # by what they are, not by name: two branches may use a name each, and a branch what lies around it
-        weights.update({id(part.constants[name]): held for name, held in _weights(part).items()})
+        # by identity, not by name: two branches may reuse a name, and a branch may read a constant around it
+        weights.update({id(part.constants[name]): weight for name, weight in _weights(part).items()})
     source, result = _input(model, graph), _output(graph, graph.outputs[0])
     notes = {entry.key: entry.value for entry in model.metadata_props}
     return Description(
@@ -97,7 +103,7 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
 
 
 def _require_numbers(model: Any, side: str, name: str) -> None:
-    """The first input or output is a tensor of numbers; ModelFileError says what else it is."""
+    """Check that an input or output is a tensor of numbers; ModelFileError says what else it is."""
     from onnx import TensorProto
 
     value = next(value for value in (*model.graph.input, *model.graph.output) if value.name == name)
@@ -107,16 +113,18 @@ def _require_numbers(model: Any, side: str, name: str) -> None:
     words = "text" if kind == "tensor_type" else f"a {(kind or 'value of no type').removesuffix('_type')}"
     if kind == "sequence_type" and value.type.sequence_type.elem_type.WhichOneof("value") == "map_type":
         words = "a sequence of maps"
-    zipped = any(node.op_type == "ZipMap" and name in node.output for node in model.graph.node)
+    is_zip_map = any(node.op_type == "ZipMap" and name in node.output for node in model.graph.node)
     hint = (
-        "convert it with skl2onnx's options={'zipmap': False}" if zipped else f"export it with a tensor as its {side}"
+        "convert it with skl2onnx's options={'zipmap': False}"
+        if is_zip_map
+        else f"export it with a tensor as its {side}"
     )
-    made = ", which its ZipMap makes" if zipped else ""
-    raise ModelFileError(f"its first {side} {name!r} is {words}{made}, and no tensor of numbers.", hint)
+    origin = ", which its ZipMap makes" if is_zip_map else ""
+    raise ModelFileError(f"its first {side} {name!r} is {words}{origin}, and no tensor of numbers.", hint)
 
 
 def _opset(model: Any) -> str:
-    """ONNX's own opset; of a file that imports other domains alone, theirs."""
+    """Return ONNX's own opset; for a file that imports only other domains, theirs."""
     versions = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     if "ai.onnx" in versions:
         return f"opset {versions['ai.onnx']}"
@@ -124,12 +132,12 @@ def _opset(model: Any) -> str:
 
 
 def runs_as_coder(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
-    """Whether a node quantises or dequantises an activation as an operator of its own."""
+    """Return whether a node quantises or dequantises an activation as an operator of its own."""
     return node.op_type in CODERS and node.output[0] not in absorbed.inside and node.input[0] not in graph.constants
 
 
 def computes_in_float(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
-    """Whether a node computes with floats: no int8 kernel takes it over, and it is no bookkeeping."""
+    """Return whether a node computes with floats: no int8 kernel replaces it, and it is no bookkeeping."""
     if node.op_type in CODERS | BOOKKEEPING or node.output[0] in absorbed.inside:
         return False
     if node.output[0] in absorbed.operators:
@@ -141,10 +149,10 @@ def computes_in_float(node: Any, graph: Graph, absorbed: Absorbed) -> bool:
 
 
 def _integer_operators(graph: Graph, absorbed: Absorbed) -> Counter[str]:
-    """How many operators compute with activations of each quantised type.
+    """Count the operators that compute with activations of each quantised type.
 
-    Activations of 16 bits count where they are quantised, for no kernel of ONNX Runtime takes their operators over;
-    int8 that is made for one product alone and given back as float is the "dynamic" way of int8 weights.
+    16-bit activations count where they are quantised, as no kernel of ONNX Runtime replaces their operators. int8 that
+    is made for a single product and returned as float does not count: that is the "dynamic" way of int8 weights.
     """
     operators = {node.op_type for node in graph.nodes}
     if "DynamicQuantizeLinear" in operators and "QuantizeLinear" not in operators:
@@ -167,11 +175,11 @@ def _by_type(weights: Mapping[int, tuple[str, int]]) -> Counter[str]:
 
 
 def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
-    """Type and number of values of the constants that were learnt: float, quantised, or an integer operator's bias.
+    """Return (type, number of values) of the learnt constants: float, quantised, or an integer operator's bias.
 
-    A single number counts only as the operand of a weighted operator: elsewhere it belongs to a formula.
+    A single number counts only as operand of a weighted operator, since elsewhere it belongs to a formula.
     """
-    found = {}
+    weights = {}
     for node in graph.nodes:
         if node.op_type in CODERS:
             continue
@@ -179,7 +187,7 @@ def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
             name = node.input[PACKED[node.op_type]]
             bits = attribute(node, "bits", 4)
             stored = math.prod(graph.shapes[name]) * np.dtype(graph.types[name]).itemsize * 8 // bits
-            found[name] = (f"int{bits}", stored)
+            weights[name] = (f"int{bits}", stored)
             continue
         for name in operands(node):
             writer = graph.producer.get(name)
@@ -192,12 +200,12 @@ def _weights(graph: Graph) -> dict[str, tuple[str, int]]:
             value = graph.is_float(constant) or graph.types[constant] in _describing.EIGHT_BIT
             value |= through and graph.types[constant] in _describing.WIDTHS
             if (value or bias) and (node.op_type in WEIGHTED or math.prod(graph.shapes[constant]) > 1):
-                found[constant] = (graph.types[constant], math.prod(graph.shapes[constant]))
-    return found
+                weights[constant] = (graph.types[constant], math.prod(graph.shapes[constant]))
+    return weights
 
 
 def _settled(model: Any, wanted: Sequence[int]) -> tuple[int, ...]:
-    """All sizes of the first input as `wanted` has them; () if nothing is wanted."""
+    """Return all sizes of the first input, completed by `wanted`; () if nothing is wanted."""
     value = entry(model)
     if not wanted or value is None:
         return ()
@@ -206,14 +214,14 @@ def _settled(model: Any, wanted: Sequence[int]) -> tuple[int, ...]:
 
 
 def _asked(path: Path, description: Description) -> Description:
-    """The output's sizes from ONNX Runtime where the file leaves them open; as it is where nobody can be asked."""
+    """Fill in output sizes that the file leaves open by asking ONNX Runtime, if it is installed and runs the file."""
     source, result = description.input, description.output
     if source.open or not all(source.shape):
         return description
     try:
-        session = runtimes.get("onnxruntime").open(path, num_threads=1)
+        session = runtimes.get("onnxruntime").open_session(path, num_threads=1)
         shape = session(np.zeros(source.shape, source.dtype)).shape
-    except (EdgecnnError, TypeError):  # no engine here, or none that runs it: other checks say so
+    except (EdgecnnError, TypeError):  # other checks report a missing engine or a file that it refuses
         return description
     return replace(description, output=replace(result, shape=shape, layout=_layout(shape)))
 
@@ -231,10 +239,10 @@ def _input(model: Any, graph: Graph) -> TensorSpec:
 
 
 def _output(graph: Graph, name: str) -> TensorSpec:
-    """An output, and how it names a class."""
+    """Describe an output, including how it names a class."""
     writer = graph.producer.get(name)
     spec = _spec(graph, name, writer if writer is not None and writer.op_type == "QuantizeLinear" else None)
-    for _ in graph.nodes:  # a broken file may have a ring
+    for _ in graph.nodes:  # a bounded loop, as a broken file may have a cycle
         if writer is not None and writer.op_type in PASSED_ON:
             writer = graph.producer.get(writer.input[0])
     if writer is None or values_per_picture(spec) != 1:
@@ -248,9 +256,11 @@ def _output(graph: Graph, name: str) -> TensorSpec:
 
 
 def _ends(graphs: Sequence[Graph], name: str) -> set[str]:
-    """The operators that may give a value its meaning: of an If those that end its branches.
+    """Return the operators that may give a value its meaning; for an If, those that end its branches.
 
-    graphs: the one that holds the value, after those around it.
+    Args:
+        graphs: The graph that holds the value, after the graphs around it.
+        name: The value.
     """
     depth = next((place for place in range(len(graphs), 0, -1) if name in graphs[place - 1].producer), 0)
     if not depth:

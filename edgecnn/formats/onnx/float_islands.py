@@ -1,9 +1,8 @@
-"""Layers that are to stay float between int8 ones: made so that ONNX Runtime leaves them alone.
+"""A form of float layers between int8 ones that ONNX Runtime does not quantise.
 
-Its recent versions (seen in 1.31) quantise a float Conv or Gemm that they find between a DequantizeLinear and a
-QuantizeLinear, with one scale for the whole weight (their pass WeightBiasQuantization): the layer that was kept float
-on purpose is int8 after all. They do so only where the input has one scale; the same scale written once for each
-place along an axis stops them.
+Recent versions (seen in 1.31) quantise a float Conv or Gemm between a DequantizeLinear and a QuantizeLinear, with one
+scale for the whole weight (their pass WeightBiasQuantization), although the layer is float on purpose. They do so only
+if the input has a single scale, so writing the same scale once per index along an axis prevents it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ LAYERS = ("Conv", "Gemm")
 
 
 def keep(model: Any) -> None:
-    """Give every float layer behind int8 a DequantizeLinear of its own, its scale repeated along the widest axis."""
+    """Give float layers behind int8 their own DequantizeLinear, its scale repeated along the widest axis."""
     from onnx import helper, numpy_helper, shape_inference
 
     graph = model.graph

@@ -1,4 +1,4 @@
-"""An ONNX graph as its reader wants it: constants, types, who writes and who reads, and the graphs in its branches."""
+"""An ONNX graph prepared for analysis: constants, types, writers and readers of values, and graphs in its branches."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edgecnn.common import sizes
 from edgecnn.errors import ModelFileError
 
 SHUFFLES = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "Identity", "MaxPool"}
-"""They move int8 values about without computing."""
+"""Operators that move int8 values without computing."""
 NATIVE = {
-    # operator on integers -> places of its operands; the other inputs are scales and zero points
+    # operator on integers -> indices of its operands; the other inputs are scales and zero points
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3),
     "ConvInteger": (0, 1),
     "MatMulInteger": (0, 1),
-    # of ONNX Runtime's own domain
+    # from ONNX Runtime's own domain
     "QGemm": (0, 3, 6),
     "QLinearAdd": (0, 3),
     "QLinearMul": (0, 3),
@@ -36,21 +36,21 @@ CODERS = {"QuantizeLinear", "DequantizeLinear"}
 
 @dataclass
 class Graph:
-    """A graph of a model, its constants apart from its nodes."""
+    """A graph of a model, with constants separate from nodes."""
 
     nodes: list[Any]
     constants: dict[str, Any]
-    """TensorProto by name; Constant nodes among them."""
+    """TensorProto by name, including those of Constant nodes."""
     types: dict[str, str]
-    """NumPy dtype name of a value, where it is known."""
+    """NumPy dtype names of values, as far as they are known."""
     shapes: dict[str, tuple[int, ...]]
-    """Of every value whose sizes are known; a batch that is open counts as 1."""
+    """Shapes of values whose sizes are all known; an open batch counts as 1."""
     inputs: list[str]
     outputs: list[str]
     edges: dict[str, tuple[int, ...]]
-    """Sizes of every input and output, 0 for one that is open."""
+    """Sizes of inputs and outputs, 0 for one that is open."""
     bodies: dict[str, list[Graph]] = field(default_factory=dict)
-    """First output of an If, a Loop or a Scan -> the graphs in it; the names of this one are known there too."""
+    """The graphs inside an If, Loop or Scan, by its first output; they also know the names of this graph."""
     producer: dict[str, Any] = field(init=False)
     consumers: dict[str, list[Any]] = field(init=False)
 
@@ -63,15 +63,15 @@ class Graph:
 
     @property
     def inside(self) -> list[Graph]:
-        """Every graph in its branches and loops, and in theirs."""
-        held = [body for bodies in self.bodies.values() for body in bodies]
-        return [part for body in held for part in (body, *body.inside)]
+        """All graphs in its branches and loops, at any depth."""
+        own_bodies = [body for bodies in self.bodies.values() for body in bodies]
+        return [part for body in own_bodies for part in (body, *body.inside)]
 
     def is_float(self, name: str) -> bool:
         return self.types.get(name, "float32").startswith(("float", "bfloat"))
 
     def scale(self, node: Any) -> tuple[float, int] | None:
-        """Scale and zero point of a QuantizeLinear or DequantizeLinear, if they are one constant each."""
+        """Return scale and zero point of a QuantizeLinear or DequantizeLinear if each is a single constant."""
         from onnx import numpy_helper
 
         if len(node.input) < 2 or node.input[1] not in self.constants:
@@ -86,9 +86,14 @@ class Graph:
 
 
 def read(model: Any, input_shape: Sequence[int] = ()) -> Graph:
-    """The Graph of a ModelProto, shapes inferred.
+    """Read the Graph of a ModelProto and infer its shapes.
 
-    input_shape: the sizes of its first input, all of them, where the file leaves some open.
+    Args:
+        model: The ModelProto.
+        input_shape: All sizes of its first input, if the file leaves some open.
+
+    Raises:
+        ModelFileError: A value is read that nothing writes.
     """
     import onnx
 
@@ -101,7 +106,7 @@ def read(model: Any, input_shape: Sequence[int] = ()) -> Graph:
 
 
 def reads(node: Any) -> list[str]:
-    """What a node reads: its inputs, and what the graphs in it take from around them."""
+    """Return the names that a node reads: its inputs, and what the graphs inside it take from around them."""
     names = [name for name in node.input if name]
     for body in _bodies(node):
         own = {value.name for value in (*body.input, *body.initializer)}
@@ -112,7 +117,7 @@ def reads(node: Any) -> list[str]:
 
 
 def _graph(graph: Any, around: Graph | None) -> Graph:
-    """The Graph of a GraphProto, `around` it the one whose node holds it."""
+    """Build the Graph of a GraphProto; `around` is the graph whose node contains it."""
     constants = {**(around.constants if around else {}), **{constant.name: constant for constant in graph.initializer}}
     nodes = []
     for node in graph.node:
@@ -135,18 +140,20 @@ def _graph(graph: Any, around: Graph | None) -> Graph:
             shape = sizes.with_batch(stated(value), [dimension.dim_param for dimension in tensor.shape.dim])
             shapes.update({value.name: shape} if all(shape) else {})
             edges.update({value.name: shape} if value.name in ends else {})
-    for node in nodes:  # shape inference knows no type of ONNX Runtime's own operators
+    for node in nodes:  # shape inference does not know ONNX Runtime's own operators
         if node.op_type in NATIVE.keys() | SHUFFLES and node.output[0] not in types:
             source = node.input[NATIVE.get(node.op_type, (0,))[0]]
             types.update({node.output[0]: types[source]} if source in types else {})
     inputs = [value.name for value in graph.input if value.name not in constants]
-    found = Graph(nodes, constants, types, shapes, inputs, [value.name for value in graph.output], edges)
-    found.bodies = {node.output[0]: [_graph(body, found) for body in _bodies(node)] for node in nodes if _bodies(node)}
-    return found
+    result = Graph(nodes, constants, types, shapes, inputs, [value.name for value in graph.output], edges)
+    result.bodies = {
+        node.output[0]: [_graph(body, result) for body in _bodies(node)] for node in nodes if _bodies(node)
+    }
+    return result
 
 
 def _bodies(node: Any) -> list[Any]:
-    """The graphs in an If, a Loop or a Scan."""
+    """Return the graphs inside an If, Loop or Scan."""
     import onnx
 
     graph = onnx.AttributeProto.GRAPH
@@ -154,9 +161,9 @@ def _bodies(node: Any) -> list[Any]:
 
 
 def _inferred(model: Any) -> Any:
-    """The model with the shapes and types of its values, as far as they can be told.
+    """Return the model with inferred shapes and types.
 
-    A file that does not import the domain of one of its operators, as makers of custom ones forget, is read as it is.
+    A file that uses a domain without importing it, as makers of custom operators do, is returned as it is.
     """
     import onnx
 
@@ -167,18 +174,18 @@ def _inferred(model: Any) -> Any:
 
 
 def stated(value: Any) -> tuple[int, ...]:
-    """The sizes of an input or output as the file has them, 0 for one that is open."""
+    """Return the sizes of an input or output in the file, 0 for one that is open."""
     return tuple(max(0, dimension.dim_value) for dimension in value.type.tensor_type.shape.dim)
 
 
 def entry(model: Any) -> Any:
-    """The first input that no constant stands for."""
+    """Return the first input that is not a constant."""
     constants = {constant.name for constant in model.graph.initializer}
     return next((value for value in model.graph.input if value.name not in constants), None)
 
 
 def _fix_sizes(model: Any, input_shape: Sequence[int]) -> None:
-    """Write the first input's sizes and every open batch into the graph, wherever their names stand."""
+    """Write the first input's sizes and every open batch into the graph, wherever their names occur."""
     first = entry(model)
     named: dict[str, int] = {}
     for value in model.graph.input:
@@ -200,7 +207,7 @@ def _fix_sizes(model: Any, input_shape: Sequence[int]) -> None:
 
 
 def _require_sources(nodes: list[Any], known: set[str], outputs: list[str]) -> None:
-    """Every value is written before it is read; ModelFileError names the first that is not."""
+    """Check that every value is written before it is read; ModelFileError names the first that is not."""
     for node in nodes:
         for name in node.input:
             if name and name not in known:

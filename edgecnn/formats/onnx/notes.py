@@ -1,8 +1,8 @@
-"""What an ONNX file's metadata say of its classes and its pictures, whoever wrote them.
+"""What an ONNX file's metadata say about its classes and pictures, whoever wrote them.
 
-Known are this tool's own notes (`labels`, `preprocessing`); the image properties of onnx/docs/MetadataProps.md, which
-Azure Custom Vision and WinML's tools write; and what ultralytics writes (`names`, `task`, `author`), whose classifiers
-take pixels / 255 by their own rule (ultralytics/data/augment.py, `classify_transforms`).
+Known are this tool's notes (`labels`, `preprocessing`); the image properties of onnx/docs/MetadataProps.md, which Azure
+Custom Vision and WinML's tools write; and ultralytics' notes (`names`, `task`, `author`), whose classifiers take pixels
+/ 255 (ultralytics/data/augment.py, `classify_transforms`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgecnn.records.artifact import ImageNote
 LABEL_KEYS = ("labels", "names", "classes", "class_names", "id2label")
 FORMATS = {"gray8": "grey", "rgb8": "RGB", "bgr8": "BGR"}
 RANGES = {
-    # Image.NominalPixelRange -> (mean, deviation) that give it from pixels of 0 .. 255
+    # Image.NominalPixelRange -> (mean, standard deviation) that convert pixels 0..255 to it
     "nominalrange_0_255": (0.0, 1.0),
     "normalized_0_1": (0.0, 255.0),
     "normalized_1_1": (127.5, 127.5),
@@ -24,7 +24,7 @@ RANGES = {
 
 
 def labels(notes: Mapping[str, str]) -> tuple[str, ...]:
-    """The class names, in the order of the outputs; () if there are none."""
+    """Return the class names in the order of the outputs; () if there are none."""
     for key in LABEL_KEYS:
         if names := names_of(literal(notes.get(key, ""))):
             return names
@@ -32,7 +32,7 @@ def labels(notes: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def image(notes: Mapping[str, str]) -> ImageNote | None:
-    """What is said of the pictures; None if nothing is."""
+    """Return what is said about the pictures; None if nothing is."""
     own = literal(notes.get("preprocessing", ""))
     if isinstance(own, dict) and {"mean", "std", "colour_order"} <= own.keys():
         return ImageNote(source="its own notes", **{key: own[key] for key in ("mean", "std", "colour_order")})

@@ -1,4 +1,4 @@
-"""ONNX graphs as ONNX Runtime executes them: fused, with operators of its own, whose shapes the file does not tell."""
+"""The operators of an ONNX graph as ONNX Runtime executes it: fused, some of them its own, with shapes it reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.errors import ModelFileError
 from edgecnn.formats._operators import Operator, Shape, convolution_kind, convolution_label
 
 CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
-"""Operator -> place of its weight (K, C / groups, kh, kw)."""
+"""Index of a convolution's weight (K, C / groups, kh, kw) among its inputs."""
 PRODUCTS = {
     "Gemm": 1,
     "FusedGemm": 1,
@@ -25,7 +25,7 @@ PRODUCTS = {
     "MatMulIntegerToFloat": 1,
     "DynamicQuantizeMatMul": 1,
 }
-"""Operator -> place of its second operand."""
+"""Index of a product's second operand among its inputs."""
 KINDS = {
     "Transpose": "transpose",
     "ReorderInput": "reorder",
@@ -44,13 +44,13 @@ FLOATS = ("float", "double", "bfloat")
 
 Outputs = Mapping[int, Sequence[tuple[str, Shape]]]
 Values = dict[str, tuple[str, Shape]]
-"""Value's name -> (dtype, shape)."""
+"""(dtype, shape) of values by name."""
 
 
 def read(data: bytes, outputs: Outputs, input_shape: Shape = ()) -> tuple[Operator, ...]:
     model = _model(data)
     values = _values(model, outputs)
-    constants = {one.name for one in model.graph.initializer}
+    constants = {tensor.name for tensor in model.graph.initializer}
     entry = next((value.name for value in model.graph.input if value.name not in constants), None)
     if entry in values and input_shape:
         values[entry] = values[entry][0], input_shape
@@ -62,20 +62,20 @@ def prefixes(data: bytes) -> tuple[bytes, ...]:
 
     model = _model(data)
     graph = model.graph
-    constants = {one.name: one for one in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     (entry,) = [value for value in graph.input if value.name not in constants]
     call = helper.make_node("Shape", [entry.name], ["edgecnn_call"])
-    told = helper.make_tensor_value_info("edgecnn_call", TensorProto.INT64, [len(entry.type.tensor_type.shape.dim)])
-    made = [_cut(model, [call], [told], [])]
+    result = helper.make_tensor_value_info("edgecnn_call", TensorProto.INT64, [len(entry.type.tensor_type.shape.dim)])
+    files = [_cut(model, [call], [result], [])]
     for count in range(1, len(graph.node) + 1):
-        kept, rest = graph.node[:count], graph.node[count:]
+        nodes, rest = graph.node[:count], graph.node[count:]
         later = {name for node in rest for name in node.input} | {value.name for value in graph.output}
-        # The last operator's come first: one output is what a session fetches.
-        alive = [name for node in reversed(kept) for name in node.output if name in later]
-        used = {name for node in kept for name in node.input}
+        # Outputs of the last operator come first, because a session fetches only the first output.
+        alive = [name for node in reversed(nodes) for name in node.output if name in later]
+        used = {name for node in nodes for name in node.input}
         needed = [constants[name] for name in constants if name in used]
-        made.append(_cut(model, kept, [_untyped(name) for name in alive], needed))
-    return tuple(made)
+        files.append(_cut(model, nodes, [_untyped(name) for name in alive], needed))
+    return tuple(files)
 
 
 def _model(data: bytes) -> Any:
@@ -90,15 +90,17 @@ def _model(data: bytes) -> Any:
 def _cut(model: Any, nodes: Any, outputs: Any, constants: Any) -> bytes:
     from onnx import helper
 
-    values = [value for value in model.graph.input if value.name not in {one.name for one in model.graph.initializer}]
+    values = [
+        value for value in model.graph.input if value.name not in {tensor.name for tensor in model.graph.initializer}
+    ]
     graph = helper.make_graph(list(nodes), "prefix", values, outputs, list(constants))
     cut = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
-    whole: bytes = cut.SerializeToString(deterministic=True)
-    return whole
+    encoded: bytes = cut.SerializeToString(deterministic=True)
+    return encoded
 
 
 def _untyped(name: str) -> Any:
-    """An output whose type the runtime infers."""
+    """Declare an output whose type the runtime infers."""
     import onnx
 
     return onnx.ValueInfoProto(name=name)
@@ -107,17 +109,17 @@ def _untyped(name: str) -> Any:
 def _values(model: Any, outputs: Outputs) -> Values:
     from onnx import helper
 
-    found: Values = {}
+    known: Values = {}
     for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
         tensor = value.type.tensor_type
         if tensor.elem_type:
             dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-            found[value.name] = (dtype, tuple(max(1, size.dim_value) for size in tensor.shape.dim))
-    for one in model.graph.initializer:
-        found[one.name] = (str(helper.tensor_dtype_to_np_dtype(one.data_type)), tuple(one.dims))
+            known[value.name] = (dtype, tuple(max(1, size.dim_value) for size in tensor.shape.dim))
+    for constant in model.graph.initializer:
+        known[constant.name] = (str(helper.tensor_dtype_to_np_dtype(constant.data_type)), tuple(constant.dims))
     for place, node in enumerate(model.graph.node):
-        found.update(zip([name for name in node.output if name], outputs.get(place, ()), strict=False))
-    return found
+        known.update(zip([name for name in node.output if name], outputs.get(place, ()), strict=False))
+    return known
 
 
 def _operator(node: Any, values: Values, constants: set[str], place: int) -> Operator:
@@ -139,14 +141,14 @@ def _operator(node: Any, values: Values, constants: set[str], place: int) -> Ope
         stride=stride,
         macs=macs,
         bytes=sum(_bytes(*values[name]) for name in moved if name in values),
-        is_float=kind not in ("quantize", "dequantize") and any(one.startswith(FLOATS) for one in types),
+        is_float=kind not in ("quantize", "dequantize") and any(dtype.startswith(FLOATS) for dtype in types),
     )
 
 
 def _weighted(node: Any, values: Values) -> tuple[str, str, tuple[int, int], int, int] | None:
-    """(kind, label, channels, stride, MACs) of a convolution or a product; None for anything else.
+    """Return (kind, label, channels, stride, MACs) of a convolution or product; None for anything else.
 
-    MACs are those executed: where ONNX Runtime pads channels to whole blocks, with the padding.
+    The MACs are those executed, including ONNX Runtime's padding of channels to whole blocks.
     """
     attributes = {attribute.name: attribute for attribute in node.attribute}
     result = values.get(node.output[0], ("", ()))[1]
@@ -172,10 +174,10 @@ def _weighted(node: Any, values: Values) -> tuple[str, str, tuple[int, int], int
 
 
 def _plain(node: Any) -> str:
-    """The kind of an operator without MACs; its integer and channels-last twins are of the same kind."""
+    """Return the kind of an operator without MACs, the same for its integer and channels-last variants."""
     plain = re.sub(r"^(QLinear|Nhwc|Fused)", "", node.op_type)
-    spelt = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain).lower()
-    return "reshape" if plain in SHUFFLES else KINDS.get(plain, spelt)
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain).lower()
+    return "reshape" if plain in SHUFFLES else KINDS.get(plain, spaced)
 
 
 def _bytes(dtype: str, shape: Shape) -> int:

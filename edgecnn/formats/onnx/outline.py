@@ -1,4 +1,4 @@
-"""An ONNX file as a `Graph`."""
+"""The outline of an ONNX file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.formats._outline import Depthwise, Graph, Operator
+from edgecnn.formats._outline import Depthwise, Outline, OutlineOperator
 from edgecnn.formats.onnx import graph as _onnx_graph
 from edgecnn.formats.onnx.absorbed import Absorbed
 from edgecnn.formats.onnx.cost import WEIGHTED
@@ -16,11 +16,11 @@ from edgecnn.formats.onnx.description import computes_in_float, runs_as_coder
 from edgecnn.records import model_files
 
 OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"}
-"""What ONNX Runtime brings kernels for."""
+"""Domains that ONNX Runtime has kernels for."""
 
 
-def read(path: Path) -> Graph:
-    """The graph of a file that `formats.describe` could read; what stands in a branch or a loop is one operator."""
+def read(path: Path) -> Outline:
+    """Read the graph of a file that `formats.describe` can read; a branch or loop counts as one operator."""
     import onnx
 
     model = onnx.load_model_from_string(model_files.whole(path))
@@ -35,7 +35,7 @@ def read(path: Path) -> Graph:
             continue
         names[node.op_type] += 1
         operators.append(
-            Operator(
+            OutlineOperator(
                 name=node.name or f"{node.op_type}_{names[node.op_type]}",
                 kind=node.op_type,
                 reads=tuple(absorbed.storage(name) for name in _onnx_graph.reads(node) if name not in graph.constants),
@@ -44,7 +44,7 @@ def read(path: Path) -> Graph:
                 is_coder=runs_as_coder(node, graph, absorbed),
             )
         )
-    return Graph(
+    return Outline(
         operators=tuple(operators),
         inputs=tuple(graph.inputs),
         outputs=tuple(graph.outputs),
@@ -62,7 +62,7 @@ def read(path: Path) -> Graph:
 
 
 def _dynamic(model: Any) -> list[str]:
-    constants = {one.name for one in model.graph.initializer}
+    constants = {tensor.name for tensor in model.graph.initializer}
     return [
         f"input {value.name}, dimension {place}{f' ({size.dim_param})' if size.dim_param else ''}"
         for value in model.graph.input
@@ -73,13 +73,13 @@ def _dynamic(model: Any) -> list[str]:
 
 
 def _is_stand_in(graph: _onnx_graph.Graph) -> bool:
-    """Whether every weighted operator's weights are filled with one number when the file is loaded."""
+    """Return whether the weights of every weighted operator are filled with one number on loading."""
     weights = [node.input[1] for node in graph.nodes if node.op_type in WEIGHTED and len(node.input) > 1]
     return bool(weights) and all(_is_filled(name, graph) for name in weights)
 
 
 def _is_filled(name: str, graph: _onnx_graph.Graph) -> bool:
-    """Whether a value is one number all over, in whatever shape it is brought."""
+    """Return whether a value is filled with one number, in any shape."""
     writer = graph.producer.get(name)
     if writer is not None and writer.op_type in _onnx_graph.SHUFFLES:
         return _is_filled(writer.input[0], graph)
@@ -87,16 +87,16 @@ def _is_filled(name: str, graph: _onnx_graph.Graph) -> bool:
 
 
 def _of_constants(node: Any, graph: _onnx_graph.Graph) -> bool:
-    """Whether a node computes from constants alone: a runtime does that once, when it loads the file."""
+    """Return whether a node computes from constants alone, which a runtime does once, on loading."""
     return all(name in graph.constants for name in _onnx_graph.reads(node))
 
 
 def _depthwise(graph: _onnx_graph.Graph) -> list[Depthwise]:
     from onnx import numpy_helper
 
-    found = []
+    layers = []
     for node in graph.nodes:
-        groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+        groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
         coder = graph.producer.get(node.input[1]) if node.op_type == "Conv" else None
         weight, scale = None, None
         if coder is not None and coder.op_type == "DequantizeLinear":
@@ -110,5 +110,5 @@ def _depthwise(graph: _onnx_graph.Graph) -> list[Depthwise]:
             stored = stored - 128
         largest = np.abs(stored.reshape(len(stored), -1)).max(1)
         count = int(np.prod(graph.shapes[scale], dtype=int))
-        found.append(Depthwise(name=node.name or node.output[0], scales=count, largest=tuple(largest.tolist())))
-    return found
+        layers.append(Depthwise(name=node.name or node.output[0], scales=count, largest=tuple(largest.tolist())))
+    return layers

@@ -1,7 +1,7 @@
-"""What is done to an ONNX graph after torch wrote it. Every step keeps what the graph computes.
+"""Changes to an ONNX graph after torch exported it; none changes what the graph computes.
 
-int8: the input takes bytes and the output gives them; activations become uint8 where the target's kernels
-want that; biases become int32, so that old runtimes too take a convolution as int8.
+For int8 the input and output become bytes, activations become uint8 if the target's kernels want that, and biases
+become int32, so that old runtimes also run a convolution as int8.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def cut_edges(model: Any) -> None:
 
 
 def edges_as(model: Any, io: str) -> None:
-    """Let the cut int8 graph take and give `io` ("int8", "uint8", "float32"): float is raw pixels in, logits out.
+    """Let the cut int8 graph take and return `io`: "int8", "uint8" or "float32" (raw pixels in, logits out).
 
-    Exact: a pixel is a whole number, and int8 and uint8 tensors with zero points 128 apart hold the same reals.
+    This is exact: a pixel is an integer, and int8 and uint8 tensors with zero points 128 apart hold the same real
+    numbers.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -46,14 +47,14 @@ def edges_as(model: Any, io: str) -> None:
         return
     (last,) = (node for node in graph.node if leaving.name in node.output)
     zero_points = {TensorProto.INT8: np.int8(-128), TensorProto.UINT8: np.uint8(0)}
-    given = int(_value(constants, last.input[2])) - int(zero_points[inner])  # of the output as uint8
+    unsigned_zero = int(_value(constants, last.input[2])) - int(zero_points[inner])  # of the output as uint8
     scale = _value(constants, last.input[1])
 
-    def number(name: str, value: npt.NDArray[Any] | np.generic) -> str:
+    def constant(name: str, value: npt.NDArray[Any] | np.generic) -> str:
         graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    pixel = number("pixel_scale", np.float32(1.0))
+    pixel = constant("pixel_scale", np.float32(1.0))
     for value in (entry, leaving):
         value.type.tensor_type.elem_type = outer
         _rename(graph, value.name, f"{value.name}_inner")
@@ -61,24 +62,27 @@ def edges_as(model: Any, io: str) -> None:
     coders = []
     if outer != TensorProto.FLOAT:
         before = "pixels"
-        zero = number("outer_pixel_zero_point", zero_points[outer])
+        zero = constant("outer_pixel_zero_point", zero_points[outer])
         coders.append(helper.make_node("DequantizeLinear", [entry.name, pixel, zero], [before]))
-    zero = number("pixel_zero_point", zero_points[inner])
+    zero = constant("pixel_zero_point", zero_points[inner])
     coders.append(helper.make_node("QuantizeLinear", [before, pixel, zero], [after]))
     for place, node in enumerate(coders):
         graph.node.insert(place, node)
     real = leaving.name if outer == TensorProto.FLOAT else f"{leaving.name}_real"
     graph.node.append(helper.make_node("DequantizeLinear", [f"{leaving.name}_inner", *last.input[1:3]], [real]))
     if outer != TensorProto.FLOAT:
-        shifted = np.asarray(given + int(zero_points[outer])).astype(zero_points[outer].dtype)
-        numbers = [number("outer_scale", scale), number("outer_zero_point", shifted)]
+        shifted = np.asarray(unsigned_zero + int(zero_points[outer])).astype(zero_points[outer].dtype)
+        numbers = [constant("outer_scale", scale), constant("outer_zero_point", shifted)]
         graph.node.append(helper.make_node("QuantizeLinear", [real, *numbers], [leaving.name]))
 
 
 def weights_to_float16(model: Any) -> None:
-    """Weights and biases are stored in half precision and cast when the file is loaded; it computes in float32.
+    """Store weights and biases in half precision and cast them on loading; the file computes in float32.
 
-    Numbers that stand alone keep their precision. Raises EnvironmentUnfit for one that half precision cannot hold.
+    Single numbers keep their precision.
+
+    Raises:
+        EnvironmentUnfit: A value exceeds half precision.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -101,15 +105,15 @@ def weights_to_float16(model: Any) -> None:
 
 
 def activations_to_uint8(model: Any) -> None:
-    """int8 activations with zero point z become uint8 with zero point z + 128: the same real numbers."""
+    """Change int8 activations with zero point z to uint8 with zero point z + 128: the same real numbers."""
     from onnx import TensorProto
 
     graph, constants = model.graph, _constants(model)
     for node in graph.node:
-        of_activation = node.op_type == "QuantizeLinear" or (
+        is_activation = node.op_type == "QuantizeLinear" or (
             node.op_type == "DequantizeLinear" and node.input[0] not in constants
         )
-        if of_activation:
+        if is_activation:
             node.input[2] = _raised(graph, constants, node.input[2])
     for value in (*graph.input, *graph.output):
         if value.type.tensor_type.elem_type == TensorProto.INT8:
@@ -117,9 +121,9 @@ def activations_to_uint8(model: Any) -> None:
 
 
 def weights_to_uint8(model: Any) -> None:
-    """int8 weights w become uint8 with zero point 128: the same real numbers, in sums that no CPU cuts off.
+    """Change int8 weights to uint8 with zero point 128: the same real numbers, in sums that no CPU saturates.
 
-    Those of depthwise convolutions stay: their kernels add no two products before they are widened.
+    Weights of depthwise convolutions stay, since their kernels widen products before adding any two.
     """
     graph, constants = model.graph, _constants(model)
     dequantised = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
@@ -135,7 +139,7 @@ def weights_to_uint8(model: Any) -> None:
 
 
 def _raised(graph: Any, constants: dict[str, Any], name: str) -> str:
-    """The name of an int8 constant as the uint8 that is 128 higher; it is added to both, once."""
+    """Return the name of an int8 constant as uint8, 128 higher, adding it if it does not exist yet."""
     from onnx import numpy_helper
 
     raised = f"{name}_uint8"
@@ -151,7 +155,7 @@ def _groups(node: Any) -> int:
 
 
 def global_pools(model: Any) -> None:
-    """A mean over height and width becomes GlobalAveragePool, which has an int8 kernel; ReduceMean has none."""
+    """Replace a mean over height and width by GlobalAveragePool, which has an int8 kernel; ReduceMean has none."""
     from onnx import helper, numpy_helper
 
     constants = _constants(model)
@@ -166,7 +170,7 @@ def global_pools(model: Any) -> None:
 
 
 def fold_weight_transposes(model: Any) -> None:
-    """An int8 weight that is dequantised and then transposed is stored transposed instead."""
+    """Store an int8 weight transposed if the graph dequantises and then transposes it."""
     from onnx import numpy_helper
 
     graph, constants = model.graph, _constants(model)
@@ -187,7 +191,7 @@ def fold_weight_transposes(model: Any) -> None:
 
 
 def biases_to_int32(model: Any) -> None:
-    """A float bias between int8 input and weights becomes int32 with scale input x weight, as TFLite has it.
+    """Store a float bias between int8 input and weights as int32 with scale input x weight, as TFLite does.
 
     Zero biases that torch's optimiser dropped stay dropped.
     """
@@ -221,17 +225,17 @@ def biases_to_int32(model: Any) -> None:
 
 
 def tidy(model: Any, ir_version: int) -> None:
-    """Drop what no node uses and torch's notes on its own source, and declare the oldest IR that will do."""
+    """Drop unused constants and torch's notes on its source, and declare the oldest IR version that suffices."""
     graph = model.graph
     used = {name for node in graph.node for name in node.input}
-    kept = [constant for constant in graph.initializer if constant.name in used]
+    used_constants = [constant for constant in graph.initializer if constant.name in used]
     del graph.initializer[:], graph.value_info[:], model.metadata_props[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(used_constants)
     for item in (*graph.node, *graph.initializer, *graph.input, *graph.output):
         item.doc_string = ""
         del item.metadata_props[:]
     seen: Counter[str] = Counter()
-    for node in graph.node:  # torch numbers nodes by a counter of its own process
+    for node in graph.node:  # torch's numbers depend on what its process exported before
         seen[node.op_type] += 1
         node.name = f"{node.op_type}_{seen[node.op_type]}"
     model.ir_version = ir_version

@@ -1,8 +1,8 @@
-"""Which ONNX Runtime reads which ONNX, and how a graph is written for an older one.
+"""Versions: which ONNX Runtime reads which ONNX, and the conversion of a graph for an older one.
 
-A runtime refuses a file whose IR version or opset is newer than those it was released with. The two numbers of
-RELEASES were read off each release from 1.15 on, by what it says when it is given opset 99 and IR 99; the older
-ones are those of the ONNX release it was built with (onnxruntime.ai, reference/compatibility).
+A runtime refuses a file whose IR version or opset is newer than its release. The numbers in RELEASES were read from
+each release from 1.15 on, by what it says about opset 99 and IR 99; older ones are those of the ONNX release it was
+built with (onnxruntime.ai, reference/compatibility).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ RELEASES = {
     (1, 24): (25, 13),
     (1, 25): (26, 13),
 }
-"""Release of ONNX Runtime -> the newest opset and IR version it reads; those after the last read no less."""
+"""The newest opset and IR version that each ONNX Runtime reads; releases after the last one read at least as much."""
 
 OLDEST_OPSET = 7
-"""Of what is older ONNX Runtime has kernels for some operators and none for others (its docs, Compatibility)."""
+"""For older opsets ONNX Runtime has kernels for only some operators (its docs, Compatibility)."""
 OLDEST_WHEEL = {(3, 11): (1, 15), (3, 12): (1, 17), (3, 13): (1, 20), (3, 14): (1, 24)}
-"""Python -> the oldest ONNX Runtime that has an aarch64 wheel for it."""
+"""The oldest ONNX Runtime with an aarch64 wheel, by Python version."""
 
 IR_VERSION = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8}
-"""Opset -> the IR version of the ONNX release that brought it: the oldest that may hold it."""
+"""The oldest IR version that allows an opset: that of the ONNX release which introduced it."""
 
 UNCHANGED_FROM_13_TO_14 = frozenset(
     {
@@ -51,17 +51,21 @@ UNCHANGED_FROM_13_TO_14 = frozenset(
         "Unsqueeze",
     }
 )  # fmt: skip
-"""Operators for which opset 14 brought further types, or the attribute `allowzero`, and nothing else."""
+"""Operators for which opset 14 added only types, or the attribute `allowzero`."""
 
 
 def released(version: str) -> tuple[int, int]:
-    """ "1.16.3" -> (1, 16)."""
+    """Parse "1.16.3" into (1, 16)."""
     major, minor = version.split(".")[:2]
     return int(major), int(minor)
 
 
 def reads(version: str) -> tuple[int, int]:
-    """The newest (opset, IR version) an ONNX Runtime reads; PlanError for one older than all that are known."""
+    """Return the newest (opset, IR version) that an ONNX Runtime reads.
+
+    Raises:
+        PlanError: It is older than all that are known.
+    """
     wanted = released(version)
     fits = [numbers for release, numbers in RELEASES.items() if release <= wanted]
     if not fits:
@@ -73,7 +77,7 @@ def reads(version: str) -> tuple[int, int]:
 
 
 def needed(opset: int, ir_version: int) -> tuple[int, int] | None:
-    """The oldest ONNX Runtime that reads them; None if none of those known does."""
+    """Return the oldest ONNX Runtime that reads this opset and IR version; None if no known one does."""
     return next((release for release, (o, ir) in RELEASES.items() if o >= opset and ir >= ir_version), None)
 
 
@@ -82,9 +86,11 @@ def dotted(release: tuple[int, int]) -> str:
 
 
 def lower(model: Any, version: str) -> Any:
-    """The model as ONNX Runtime `version` reads it: the same graph in an older opset, every result the same.
+    """Convert the model to the opset of ONNX Runtime `version`, with the same results.
 
-    Raises EnvironmentUnfit that names the operator for which there is no older form.
+    Raises:
+        PlanError: The version is too old.
+        EnvironmentUnfit: An operator has no older form; the sentence names it.
     """
     from onnx import version_converter
 
@@ -93,7 +99,7 @@ def lower(model: Any, version: str) -> Any:
     if entry.version <= wanted:
         return model
     _drop_idle_attributes(model)
-    target = max(wanted, 14)  # onnx's own converter has no way from 14 to 13
+    target = max(wanted, 14)  # onnx's own converter cannot convert from 14 to 13
     try:
         lowered = version_converter.convert_version(model, target)
     except RuntimeError as error:
@@ -112,7 +118,7 @@ def lower(model: Any, version: str) -> Any:
 def _to_opset_13(model: Any, version: str) -> None:
     from onnx import numpy_helper
 
-    shapes = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    shapes = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type not in UNCHANGED_FROM_13_TO_14 or (node.op_type == "Reshape" and _allows_zero(node, shapes)):
             raise EnvironmentUnfit(
@@ -124,18 +130,18 @@ def _to_opset_13(model: Any, version: str) -> None:
 
 
 def _allows_zero(node: Any, shapes: dict[str, Any]) -> bool:
-    """Whether a Reshape makes an empty tensor: only then its attribute `allowzero` matters."""
-    asked = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
-    return asked and (node.input[1] not in shapes or bool((shapes[node.input[1]] == 0).any()))
+    """Return whether a Reshape may make an empty tensor; only then does its attribute `allowzero` matter."""
+    is_set = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
+    return is_set and (node.input[1] not in shapes or bool((shapes[node.input[1]] == 0).any()))
 
 
 def _drop_idle_attributes(model: Any) -> None:
-    """Attributes that older opsets do not know, where they say what is done without them anyway."""
+    """Drop attributes that older opsets do not know where they state the default."""
     for node in model.graph.node:
         _keep(node, lambda attribute: attribute.name != "noop_with_empty_axes" or attribute.i)
 
 
 def _keep(node: Any, wanted: Callable[[Any], Any]) -> None:
-    kept = [attribute for attribute in node.attribute if wanted(attribute)]
+    attributes = [attribute for attribute in node.attribute if wanted(attribute)]
     del node.attribute[:]
-    node.attribute.extend(kept)
+    node.attribute.extend(attributes)

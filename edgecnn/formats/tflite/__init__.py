@@ -1,8 +1,8 @@
-"""TFLite: NHWC, one picture a call.
+"""TFLite: NHWC, one picture per call.
 
-fp32 takes raw pixels 0..255 as float; so does fp16, whose weights are stored in half precision behind DEQUANTIZE
-operators that XNNPACK folds away when the file is loaded. int8 takes bytes: int8 (pixel - 128), uint8 (pixel) or,
-with float at its edges, raw pixels as float; `io` says which.
+fp32 takes raw pixels 0..255 as float. So does fp16, whose weights are stored in half precision behind DEQUANTIZE
+operators that XNNPACK folds when it loads the file. int8 takes bytes: int8 (pixel - 128), uint8 (pixel) or, with float
+at its edges, raw pixels as float; the plan's `io` decides.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 SUFFIX = ".tflite"
 OPERATORS, CUTTER = operators, cut
 CARD_NOTE = "EDGECNN_CARD"
-"""Metadata entry with the same notes as JSON that an ONNX file has as properties."""
+"""Metadata entry that holds, as JSON, the notes that an ONNX file has as properties."""
 
 
 def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
-    """Write the net as `precision` ("fp32", "fp16" or "int8") to `path`, labels and preprocessing inside."""
+    """Write the net as `precision` ("fp32", "fp16" or "int8") to `path`, with labels and preprocessing inside."""
     flatbuffer = convert.convert(model, precision, plan)
     raw = convert.takes_floats(precision, plan)
     mean, std = (0.0, 1.0) if raw else (model.run.mean, model.run.std)

@@ -1,6 +1,6 @@
-"""From the quantised or float net to a TFLite model, for every format that holds one.
+"""Conversion of the float or quantised net to a TFLite model, for every format that contains one.
 
-Written by litert-torch; there is no TensorFlow in it.
+litert-torch converts; TensorFlow is not involved.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from edgecnn.records.plans import ExportPlan
 
 BUILDS = (("Linux", "x86_64"), ("Darwin", "arm64"))
-"""Where litert-converter has one."""
+"""Systems for which litert-converter has a build."""
 
 
 def check() -> None:
-    """Raise EnvironmentUnfit where the converter has no build, MissingPackage if it is not installed."""
+    """Check that this machine can convert.
+
+    Raises:
+        EnvironmentUnfit: The converter has no build for this machine.
+        MissingPackage: A package is not installed.
+    """
     from importlib.util import find_spec
 
     system, machine = platform.system(), platform.machine()
@@ -39,14 +44,15 @@ def check() -> None:
 
 
 def takes_floats(precision: str, plan: ExportPlan) -> bool:
-    """Whether the input tensor holds raw pixels as float, and normalisation is in the graph."""
+    """Return whether the input tensor holds raw pixels as float, so that normalisation is in the graph."""
     return precision != "int8" or plan.io == "float32"
 
 
 def convert(model: Source, precision: str, plan: ExportPlan) -> Any:
-    """The ModelT of the net as `precision` ("fp32", "fp16" or "int8"), tidy, without notes.
+    """Convert the net to a tidy ModelT without notes, as `precision` ("fp32", "fp16" or "int8").
 
-    fp16 raises EnvironmentUnfit for a weight that half precision cannot hold.
+    Raises:
+        EnvironmentUnfit: With fp16, a weight exceeds half precision.
     """
     flatbuffer = _tflite_model.load(_convert(model, precision, takes_floats(precision, plan)))
     if precision == "int8":
@@ -64,7 +70,7 @@ def convert(model: Source, precision: str, plan: ExportPlan) -> Any:
 
 
 def _convert(model: Source, precision: str, of_floats: bool) -> bytes:
-    """The converter's own file: float pixels in front if `of_floats`, else int8 at both edges."""
+    """Return the converter's own file, with float pixels as input if `of_floats`, otherwise int8 at both edges."""
     with quietly(), scratch.folder() as folder:
         import litert_torch
         from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_quantization_config
@@ -80,7 +86,7 @@ def _convert(model: Source, precision: str, of_floats: bool) -> bytes:
             module = float_islands.fence(model.int8_module(fold_weights=False))
             if of_floats:
                 module = nn.Sequential(Normalise(model.run.mean, model.run.std), module)
-            # Read for one flag only, "static": without it the converter leaves every operator in float.
+            # Only its flag "static" is used: without it the converter leaves every operator in float.
             quantizer = PT2EQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
             quant_config = QuantConfig(pt2e_quantizer=quantizer)
         nhwc = litert_torch.to_channel_last_io(module, args=[0])

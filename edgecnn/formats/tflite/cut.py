@@ -1,4 +1,4 @@
-"""TFLite graphs, cut: the main subgraph ends earlier, and what it no longer needs is left out."""
+"""TFLite graphs that end early: the main subgraph is cut, and what it no longer needs is removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tensors(data: bytes) -> tuple[Inner, ...]:
     graph = model.subgraphs[0]
     names = _names(graph)
     live = {int(index) for index in graph.inputs}
-    found = []
+    stored = []
     for operator in graph.operators:
         sources = [int(index) for index in operator.inputs if int(index) in live]
         if not sources:
@@ -35,7 +35,7 @@ def tensors(data: bytes) -> tuple[Inner, ...]:
         for index in map(int, operator.outputs):
             live.add(index)
             tensor, (scale, zero_point) = graph.tensors[index], _scale(graph.tensors[index])
-            found.append(
+            stored.append(
                 Inner(
                     name=names[index],
                     operator=operator_name(model, operator),
@@ -46,7 +46,7 @@ def tensors(data: bytes) -> tuple[Inner, ...]:
                     inputs=tuple(dict.fromkeys(names[source] for source in sources)),
                 )
             )
-    return tuple(found)
+    return tuple(stored)
 
 
 def prefix(data: bytes, name: str) -> bytes:
@@ -57,13 +57,13 @@ def prefix(data: bytes, name: str) -> bytes:
     target = next((index for index in written if names[index] == name), None)
     if target is None:
         raise KeyError(name)
-    needed, kept = {target}, []
+    needed, operators = {target}, []
     for operator in reversed(graph.operators):
         if not needed.isdisjoint(map(int, operator.outputs)):
-            kept.append(operator)
+            operators.append(operator)
             needed.update(map(int, operator.inputs))
-    graph.operators, graph.outputs = kept[::-1], np.array([target], np.int32)
-    model.signatureDefs = model.metadata = model.metadataBuffer = None  # they speak of the whole graph
+    graph.operators, graph.outputs = operators[::-1], np.array([target], np.int32)
+    model.signatureDefs = model.metadata = model.metadataBuffer = None  # they describe the whole graph
     _drop_unused(model, graph)
     return dump(model)
 
@@ -72,7 +72,7 @@ def constants(data: bytes, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
     model = load(data)
     graph = model.subgraphs[0]
     names = _names(graph)
-    found = []
+    arrays = []
     for operator in graph.operators:
         if inner.name not in [names[index] for index in operator.outputs]:
             continue
@@ -85,17 +85,17 @@ def constants(data: bytes, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
             if scaled:
                 scale, zero = np.asarray(numbers.scale), numbers.zeroPoint
                 zero_point = np.zeros_like(scale) if zero is None or len(zero) == 0 else np.asarray(zero)
-                found.append(dequantised(stored, scale, zero_point, int(numbers.quantizedDimension)))
+                arrays.append(dequantised(stored, scale, zero_point, int(numbers.quantizedDimension)))
             else:
-                found.append(stored.astype(np.float64))
-    return tuple(found)
+                arrays.append(stored.astype(np.float64))
+    return tuple(arrays)
 
 
 def _names(graph: Any) -> list[str]:
-    """Of every tensor, its own name if no other has it."""
-    given = [text(tensor.name) for tensor in graph.tensors]
-    counts = Counter(given)
-    return [name if name and counts[name] == 1 else f"{name}@{index}" for index, name in enumerate(given)]
+    """Return a unique name for every tensor: its own, if no other tensor has it."""
+    own = [text(tensor.name) for tensor in graph.tensors]
+    counts = Counter(own)
+    return [name if name and counts[name] == 1 else f"{name}@{index}" for index, name in enumerate(own)]
 
 
 def _scale(tensor: Any) -> tuple[float | None, int | None]:
@@ -107,7 +107,7 @@ def _scale(tensor: Any) -> tuple[float | None, int | None]:
 
 
 def _drop_unused(model: Any, graph: Any) -> None:
-    """Tensors that no operator is left to touch, and the contents of buffers that no tensor is left to read."""
+    """Remove tensors that no operator uses, and the contents of buffers that no tensor reads."""
     drop_unused_tensors(graph)
     for operator in graph.operators:
         operator.intermediates = None

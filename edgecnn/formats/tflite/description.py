@@ -1,4 +1,4 @@
-"""What a TFLite file is: read from the file alone, made by this tool or another, without TensorFlow."""
+"""The description of a TFLite file, made by this tool or another, read from the file alone without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecnn.common import sizes
 from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
-from edgecnn.formats import _arena, _describing
+from edgecnn.formats import _describing
 from edgecnn.formats.tflite import notes
 from edgecnn.formats.tflite import sizes as _tflite_sizes
 from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, load, operator_name, text, values
@@ -24,13 +24,18 @@ from edgecnn.records.artifact import Description, TensorSpec, values_per_picture
 
 CODERS = {"QUANTIZE", "DEQUANTIZE"}
 PASSED_ON = {"CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CODERS}
-"""Operators that leave an output's meaning as it is."""
+"""Operators that keep the meaning of an output."""
 FLOATS = {"float32", "float16", "float64"}
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
 
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
-    """Open the file and say what it is. Raises ModelFileError if it is not TFLite, or `input_shape` contradicts it."""
+    """Open the file and describe it.
+
+    Raises:
+        ModelFileError: It is not TFLite.
+        UsageError: `input_shape` contradicts it.
+    """
     try:
         with opening(path):
             return _describe(path.read_bytes(), input_shape)
@@ -38,7 +43,7 @@ def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
         raise
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
-    except UsageError as error:  # of the size that is wanted
+    except UsageError as error:  # about `input_shape`
         raise UsageError(f"{path} {error.sentence}", error.hint) from error
     except Exception as error:  # a broken file makes the parser raise anything
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
@@ -92,20 +97,21 @@ def _describe(data: bytes, wanted: Sequence[int]) -> Description:
 
 
 def runs_as_coder(model: Any, graph: Any, operator: Any) -> bool:
-    """Whether an operator quantises or dequantises an activation."""
+    """Return whether an operator quantises or dequantises an activation."""
     return operator_name(model, operator) in CODERS and not constant(model, graph.tensors[operator.inputs[0]])
 
 
 def computes_in_float(model: Any, graph: Any, operator: Any) -> bool:
-    """Whether an operator reads or writes float activations and is no mere change of type."""
+    """Return whether an operator reads or writes float activations and does more than change their type."""
     types = {dtype_name(tensor) for tensor in _activations(model, graph, operator)}
     return operator_name(model, operator) not in CODERS and not types.isdisjoint(FLOATS)
 
 
 def _quantised_types(model: Any, graph: Any, operator: Any) -> list[str]:
-    """The one type of an operator's quantised activations, of its output before its inputs; [] if there is none.
+    """List the type of an operator's quantised activations, the output's before the inputs', or nothing.
 
-    A state inside may be wider; a scale tells such numbers from pixels or places that are integers by nature.
+    An inner state may be wider. A scale distinguishes quantised values from pixels or indices, which are integers
+    anyway.
     """
     if operator_name(model, operator) in CODERS:
         return []
@@ -127,12 +133,12 @@ def _activations(model: Any, graph: Any, operator: Any) -> list[Any]:
 
 
 def _weights(model: Any) -> list[Any]:
-    """The constants that were learnt: float, 8-bit, or an int32 with a scale (the bias of an int8 operator).
+    """List the learnt constants: float, 8-bit, or int32 with a scale (the bias of an int8 operator).
 
-    A single number counts only as the operand of a weighted operator: elsewhere it belongs to a formula.
-    Tensors that share a buffer count once.
+    A single number counts only as operand of a weighted operator, since elsewhere it belongs to a formula. Tensors that
+    share a buffer count once.
     """
-    found: dict[int, Any] = {}
+    tensors: dict[int, Any] = {}
     for graph in model.subgraphs:
         for operator in graph.operators:
             for index in operator.inputs:
@@ -143,18 +149,18 @@ def _weights(model: Any) -> list[Any]:
                 integer = kind in _describing.WIDTHS or kind.startswith("int")
                 value = kind in FLOATS or (integer and _is_scaled(tensor))
                 if value and (operator_name(model, operator) in WEIGHTED or math.prod(sizes_of(tensor)) > 1):
-                    found[tensor.buffer] = tensor
-    return list(found.values())
+                    tensors[tensor.buffer] = tensor
+    return list(tensors.values())
 
 
 def _all_macs(model: Any) -> int | None:
-    """None if branches, loops or further signatures compute too: which of them run, and how often, decides."""
+    """Sum the MACs; None if branches, loops or other signatures compute too, as how often they run is not known."""
     main, *others = ([_macs(model, part, operator) for operator in part.operators] for part in model.subgraphs)
     return None if any(map(any, others)) else sum(main)
 
 
 def _macs(model: Any, graph: Any, operator: Any) -> int:
-    """Multiply-accumulates of one convolution or matrix product, 0 of anything else."""
+    """Count the multiply-accumulates of a convolution or matrix product; 0 for any other operator."""
     name = operator_name(model, operator)
     if name not in WEIGHTED:
         return 0
@@ -174,7 +180,7 @@ def _macs(model: Any, graph: Any, operator: Any) -> int:
 
 
 def _peak_bytes(model: Any, graph: Any) -> int:
-    """Of the main graph. Weights that a runtime unpacks once, when it loads the file, are no activations."""
+    """Compute the peak of the main graph; weights that a runtime unpacks once, on loading, are no activations."""
     unpacked = {
         int(operator.outputs[0])
         for operator in graph.operators
@@ -190,13 +196,14 @@ def _peak_bytes(model: Any, graph: Any) -> int:
         ([str(i) for i in operator.inputs if i >= 0], [str(i) for i in operator.outputs])
         for operator in graph.operators
     ]
-    return _arena.peak_bytes(steps, bytes_of, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
+    return _describing.peak_bytes(steps, bytes_of, [str(i) for i in graph.inputs], [str(i) for i in graph.outputs])
 
 
 def _settle(model: Any, data: bytes, wanted: Sequence[int]) -> tuple[int, ...] | None:
-    """The input's sizes, 0 for one that is open; where some had been, they follow through the whole of `model`.
+    """Settle the sizes of the first input, and with them those of all tensors in `model`.
 
-    None where the file fixes them all.
+    Returns:
+        The input's sizes, 0 for one that is open; None if the file fixes them all.
     """
     tensor = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
     fixed, layout = _tflite_sizes.stated(tensor), _layout(_tflite_sizes.by_default(tensor))
@@ -211,10 +218,10 @@ def _settle(model: Any, data: bytes, wanted: Sequence[int]) -> tuple[int, ...] |
 
 
 def _output(model: Any, graph: Any, index: int) -> TensorSpec:
-    """An output, and how it names a class."""
+    """Describe an output, including how it names a class."""
     producer = {int(index): operator for operator in graph.operators for index in operator.outputs}
     spec, writer = _spec(graph.tensors[index]), producer.get(index)
-    for _ in graph.operators:  # a broken file may have a ring
+    for _ in graph.operators:  # a bounded loop, as a broken file may have a cycle
         if writer is not None and operator_name(model, writer) in PASSED_ON:
             writer = producer.get(int(writer.inputs[0]))
     if writer is None or values_per_picture(spec) != 1:
@@ -230,7 +237,7 @@ def _output(model: Any, graph: Any, index: int) -> TensorSpec:
 
 
 def _spec(tensor: Any, shape: tuple[int, ...] | None = None) -> TensorSpec:
-    """`shape`: with 0 for a size that is open."""
+    """Describe a tensor; `shape` replaces its sizes and has 0 for one that is open."""
     numbers, scale, zero_point = tensor.quantization, None, None
     if numbers is not None and numbers.scale is not None and len(numbers.scale) == 1:
         scale, zero_point = float(numbers.scale[0]), int(numbers.zeroPoint[0]) if len(numbers.zeroPoint) else 0

@@ -1,7 +1,7 @@
-"""A TFLite flatbuffer as objects, and back: every buffer inside the flatbuffer, aligned as the schema asks.
+"""TFLite flatbuffers as objects and back, with every buffer inside and aligned as the schema asks.
 
-Buffers may also lie behind the flatbuffer, found by offset and size; TensorFlow Lite Micro and older readers take
-these for empty and compute garbage, so they are never written here.
+Buffers may also lie behind the flatbuffer, at an offset. TensorFlow Lite Micro and older readers take such buffers for
+empty and compute garbage, so none are written here.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ ALIGNMENT = 16
 """`force_align` of Buffer.data in the schema."""
 
 MOST_OPERATORS = 20_000
-"""Of all graphs together, each of which counts too."""
+"""The most operators of all graphs together; each graph counts as one more."""
 
 
 def load(data: bytes) -> Any:
-    """The ModelT of a file's bytes; ModelFileError if they are not a TFLite model."""
+    """Unpack a file's bytes into a ModelT.
+
+    Raises:
+        ModelFileError: They are not a whole TFLite model.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     if len(data) < 8 or data[4:8] != IDENTIFIER:
         raise ModelFileError("it lacks the identifier TFL3.", "is it complete, and a TFLite file?")
     try:
         return _load(data, schema)
-    except (struct.error, ValueError) as error:  # what flatbuffers' reader raises beyond the end
+    except (struct.error, ValueError) as error:  # flatbuffers reads beyond the end
         sentence = f"it is a damaged TFLite file, or a part of one: it points beyond its {len(data):,} bytes."
         raise ModelFileError(sentence, "download or copy it again") from error
 
@@ -60,7 +64,7 @@ def _load(data: bytes, schema: Any) -> Any:
 
 
 def dump(model: Any) -> bytes:
-    """The bytes of a ModelT, the same for equal models."""
+    """Pack a ModelT into bytes, which are equal for equal models."""
     import flatbuffers
 
     plain, model.buffers = model.buffers, [_AlignedBuffer(buffer.data) for buffer in model.buffers]
@@ -72,7 +76,7 @@ def dump(model: Any) -> bytes:
 
 @dataclass(frozen=True)
 class _AlignedBuffer:
-    """Packs as a schema Buffer; the generated code aligns bytes to one byte only."""
+    """A buffer that packs with the schema's alignment; the generated code aligns to one byte only."""
 
     data: npt.NDArray[np.uint8] | None
 
@@ -95,45 +99,45 @@ class _AlignedBuffer:
 
 
 def text(name: bytes | None) -> str:
-    """A name as it stands in the file; what is no UTF-8 is replaced."""
+    """Decode a name, replacing what is not UTF-8."""
     return (name or b"").decode(errors="replace")
 
 
 def operator_name(model: Any, operator: Any) -> str:
-    """Such as CONV_2D, or the name of a custom operator."""
+    """Return an operator's name, such as CONV_2D or that of a custom operator."""
     code = model.operatorCodes[operator.opcodeIndex]
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    name = _names("BuiltinOperator").get(number, f"OPERATOR_{number}")
+    opcode = max(code.builtinCode, code.deprecatedBuiltinCode)
+    name = _names("BuiltinOperator").get(opcode, f"OPERATOR_{opcode}")
     return text(code.customCode) if name == "CUSTOM" and code.customCode else name
 
 
 def dtype_name(tensor: Any) -> str:
-    """A tensor's type in NumPy's words, such as int8."""
+    """Return a tensor's type by NumPy's name, such as int8."""
     return _names("TensorType").get(tensor.type, f"TYPE_{tensor.type}").lower()
 
 
 def constant(model: Any, tensor: Any) -> bool:
-    """Whether a tensor's values stand in the file."""
+    """Return whether the file holds the tensor's values."""
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0
 
 
 def values(model: Any, tensor: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
-    """A constant's values, flat; None for an activation."""
+    """Return a constant's values, flat; None for an activation."""
     data = model.buffers[tensor.buffer].data
     return None if data is None else np.frombuffer(np.asarray(data, np.uint8).tobytes(), dtype)
 
 
 def shape(tensor: Any) -> tuple[int, ...]:
-    """A tensor's shape; a size that is not fixed counts as 1."""
+    """Return a tensor's shape; a size that is not fixed counts as 1."""
     return tuple(max(1, int(size)) for size in (tensor.shape if tensor.shape is not None else ()))
 
 
 def drop_unused_tensors(graph: Any) -> None:
-    """Leave out every tensor that no operator reads or writes, and number those that stay anew."""
-    lists = [graph.inputs, graph.outputs, *(one for o in graph.operators for one in (o.inputs, o.outputs))]
-    used = sorted({int(index) for one in lists for index in one if index >= 0})
-    place = {old: new for new, old in enumerate(used)} | {-1: -1}  # -1 stands for an input left out
+    """Remove all tensors that no operator reads or writes, and renumber the others."""
+    lists = [graph.inputs, graph.outputs, *(indices for o in graph.operators for indices in (o.inputs, o.outputs))]
+    used = sorted({int(index) for indices in lists for index in indices if index >= 0})
+    place = {old: new for new, old in enumerate(used)} | {-1: -1}  # -1 is an omitted input
 
     def moved(indices: Any) -> Any:
         return np.array([place[int(index)] for index in indices], np.int32)

@@ -1,7 +1,7 @@
-"""Layers that are to stay float between int8 ones: fenced off while the converter runs.
+"""Fences that keep the converter from quantising float layers between int8 ones.
 
-It quantises a float layer it finds between int8 tensors by itself, so that the layer that was kept float on purpose is
-int8 after all. It has no int8 FLOOR: one in front of the layer stops it, and is taken out again.
+It quantises a float layer between int8 tensors, although the layer is float on purpose. It has no int8 FLOOR, so a
+FLOOR before the layer prevents this; afterwards the FLOOR is removed.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ def fence(graph: GraphModule) -> GraphModule:
 
 
 def unfence(model: Any) -> None:
-    """Take the fences out of a ModelT: what stands behind a DEQUANTIZE, and nowhere else."""
+    """Remove the fences from a ModelT: every FLOOR behind a DEQUANTIZE."""
     graph = model.subgraphs[0]
-    coded = {int(one.outputs[0]) for one in graph.operators if operator_name(model, one) == "DEQUANTIZE"}
-    for operator in [one for one in graph.operators if operator_name(model, one) == FENCE]:
+    coded = {
+        int(candidate.outputs[0]) for candidate in graph.operators if operator_name(model, candidate) == "DEQUANTIZE"
+    }
+    for operator in [candidate for candidate in graph.operators if operator_name(model, candidate) == FENCE]:
         if int(operator.inputs[0]) not in coded:
             continue
         inside, outside = int(operator.outputs[0]), int(operator.inputs[0])

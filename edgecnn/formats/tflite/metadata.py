@@ -1,8 +1,8 @@
-"""The TFLite metadata convention: a flatbuffer inside the model, label files in a zip archive behind it.
+"""The TFLite metadata convention: a flatbuffer inside the model, and label files in a zip archive behind it.
 
-Schema: tensorflow/tflite-support, tensorflow_lite_support/metadata/metadata_schema.fbs, 1.1.0. No package at
-hand carries generated code for it, so the few tables are built field by field; the numbers are the fields'
-places in the schema. Android Studio, MediaPipe and tflite-support read them.
+Schema: tensorflow/tflite-support, tensorflow_lite_support/metadata/metadata_schema.fbs, 1.1.0. There is no package with
+generated code for it, so the few tables are built field by field; the numbers are the fields' positions in the schema.
+Android Studio, MediaPipe and tflite-support read them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOTE = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
 LABELS = "labels.txt"
 PARSER = "1.0.0"
-"""The oldest metadata parser that understands every field used here."""
+"""The oldest metadata parser that knows all fields used here."""
 RGB, GREY = 1, 2
 IMAGE_PROPERTIES = 2
 NORMALIZATION_OPTIONS = 1
@@ -26,7 +26,7 @@ TENSOR_AXIS_LABELS = 2
 
 
 def build(name: str, preprocessing: Preprocessing, mean: float, std: float) -> bytes:
-    """The ModelMetadata of an image classifier whose input tensor stands for (pixel - mean) / std."""
+    """Build the ModelMetadata of an image classifier whose input tensor holds (pixel - mean) / std."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
@@ -75,7 +75,7 @@ def build(name: str, preprocessing: Preprocessing, mean: float, std: float) -> b
 
 
 def append_labels(model: bytes, labels: Sequence[str]) -> bytes:
-    """The model with labels.txt in a zip archive behind it, which flatbuffer readers do not see."""
+    """Append labels.txt in a zip archive, which flatbuffer readers do not see."""
     stream = io.BytesIO(model)
     stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
@@ -92,7 +92,7 @@ def _tensor(builder: Any, name: str, description: str) -> dict[int, tuple[str, i
 
 
 def _table(builder: Any, fields: int, values: dict[int, tuple[str, int]]) -> int:
-    """A table of `fields` fields; values by place: the kind of field and its number or offset."""
+    """Build a table with room for `fields` fields; `values` holds (kind, number or offset) by position."""
     builder.StartObject(fields)
     for place, (kind, value) in values.items():
         if kind == "Offset":

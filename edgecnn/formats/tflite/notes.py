@@ -1,6 +1,6 @@
-"""What a TFLite file's metadata say of its classes and its pictures, whoever wrote them.
+"""What a TFLite file's metadata say about its classes and pictures, whoever wrote them.
 
-Read are the tables of the convention (`_tflite_metadata`), as Model Maker, MediaPipe and tflite-support write them, and
+It reads the tables of the convention (`tflite.metadata`), as Model Maker, MediaPipe and tflite-support write them, and
 the files in the zip archive behind the model: label files, and ultralytics' notes.
 """
 
@@ -20,13 +20,21 @@ ULTRALYTICS = ("metadata.json", "TFLITE_ULTRALYTICS_METADATA.json", "temp_meta.t
 LARGEST_BYTES = 1 << 20
 COLOURS = {RGB: "RGB", GREY: "grey"}
 
-# The fields' places in the schema: SubGraphMetadata and TensorMetadata.
+# Positions of fields in the schema's SubGraphMetadata and TensorMetadata.
 INPUTS, OUTPUTS = 2, 3
 CONTENT, UNITS, FILES = 3, 4, 6
 
 
 def read(model: Any, data: bytes) -> tuple[tuple[str, ...], ImageNote | None]:
-    """(class names in the order of the outputs, what is said of the pictures) of a ModelT and its file's bytes."""
+    """Read the notes in a model.
+
+    Args:
+        model: The ModelT.
+        data: The file's bytes.
+
+    Returns:
+        (class names in the order of the outputs, what is said about the pictures).
+    """
     behind = _archive(data)
     for name in ULTRALYTICS:
         table = _notes.literal(behind.get(name, ""))
@@ -37,7 +45,7 @@ def read(model: Any, data: bytes) -> tuple[tuple[str, ...], ImageNote | None]:
 
 
 def _archive(data: bytes) -> dict[str, str]:
-    """The text files behind a model, by name; what is too large for one or cannot be read is left out."""
+    """Read the text files behind a model, by name; large or unreadable ones are left out."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             small = [entry for entry in archive.infolist() if entry.file_size <= LARGEST_BYTES]
@@ -51,7 +59,7 @@ def _is_text(name: str) -> bool:
 
 
 def _labels(behind: dict[str, str], graph: _Table | None) -> tuple[str, ...]:
-    """Those of the first output's label file, or of the only one behind the model."""
+    """Return the labels of the first output's label file, or of the only label file behind the model."""
     texts = [name for name in behind if name.endswith(".txt")]
     outputs = graph.tables(OUTPUTS) if graph else []
     named = [name for output in outputs[:1] for file in output.tables(FILES) if (name := file.text(0)) in behind]
@@ -60,7 +68,7 @@ def _labels(behind: dict[str, str], graph: _Table | None) -> tuple[str, ...]:
 
 
 def _image(graph: _Table | None) -> ImageNote | None:
-    """The first input's colour space and normalisation, if the tables have them."""
+    """Return the first input's colour space and normalisation, if the tables have them."""
     inputs = graph.tables(INPUTS) if graph else []
     if not inputs:
         return None
@@ -79,30 +87,30 @@ def _image(graph: _Table | None) -> ImageNote | None:
 
 
 def _single(values: tuple[float, ...]) -> float | tuple[float, ...] | None:
-    """One number for equal ones; None for none."""
+    """Return one number if all are equal; None for an empty tuple."""
     return values[0] if len(set(values)) == 1 else values or None
 
 
 def _graph(model: Any) -> _Table | None:
-    """The SubGraphMetadata of the first graph; None if the file has no metadata that can be read."""
+    """Return the SubGraphMetadata of the first graph; None if the file has no readable metadata."""
     import flatbuffers
 
     for entry in model.metadata or ():
         name = entry.name.decode(errors="replace") if isinstance(entry.name, bytes) else entry.name
-        held = model.buffers[entry.buffer].data
-        if name == NOTE and held is not None:
-            data = bytes(held)
+        content = model.buffers[entry.buffer].data
+        if name == NOTE and content is not None:
+            data = bytes(content)
             try:
                 start = flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0)
                 graphs = list(_Table(data, start).tables(3))
-            except Exception:  # a broken table makes the reader raise anything, and costs no more than its notes
+            except Exception:  # a broken table makes the reader raise anything; the model is usable without it
                 return None
             return graphs[0] if graphs else None
     return None
 
 
 class _Table:
-    """A flatbuffer table, its fields read by their places in the schema."""
+    """A flatbuffer table whose fields are read by their positions in the schema."""
 
     def __init__(self, data: bytes, start: int) -> None:
         from flatbuffers.table import Table
@@ -133,7 +141,7 @@ class _Table:
         return tuple(float(self._table.Get(number_types.Float32Flags, place)) for place in self._elements(field))
 
     def _place(self, field: int) -> int:
-        """Where a field's value stands; 0 for one that is left out."""
+        """Return where a field's value begins; 0 for an omitted field."""
         offset = self._table.Offset(4 + 2 * field)
         return int(self._table.Pos + offset) if offset else 0
 
@@ -141,4 +149,4 @@ class _Table:
         offset = self._table.Offset(4 + 2 * field)
         if offset:
             start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-            yield from (start + 4 * number for number in range(min(count, len(self._data) // 4)))
+            yield from (start + 4 * index for index in range(min(count, len(self._data) // 4)))

@@ -1,4 +1,4 @@
-"""TFLite graphs: the main subgraph, which the interpreter executes in the file's order."""
+"""The operators of a TFLite file's main subgraph, in the file's order, which is that of the interpreter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = {
     "EXPAND_DIMS": "reshape",
     "SHAPE": "reshape",
 }
-"""The others are called as in the file, in small letters."""
+"""Kinds that differ from the operator's name in lower case."""
 
 
 def read(
@@ -40,20 +40,20 @@ def prefixes(data: bytes) -> tuple[bytes, ...]:
     graph = model.subgraphs[0]
     (prepared, operators), final = _parted(graph), [int(index) for index in graph.outputs]
     stored = [buffer.data for buffer in model.buffers]
-    model.signatureDefs = model.metadata = model.metadataBuffer = None  # they speak of the whole graph
-    made = []
+    model.signatureDefs = model.metadata = model.metadataBuffer = None  # they describe the whole graph
+    files = []
     for count in range(1, len(operators) + 1):
         later = {int(index) for operator in operators[count:] for index in operator.inputs} | set(final)
-        # The last operator's come first: one output is what a session fetches.
-        alive = [int(index) for one in reversed(operators[:count]) for index in one.outputs if int(index) in later]
-        made.append(_cut(model, stored, [*_needed(prepared, operators[:count]), *operators[:count]], alive))
-    return (_call(model, stored), *made)
+        # Outputs of the last operator come first, because a session fetches only the first output.
+        alive = [int(index) for node in reversed(operators[:count]) for index in node.outputs if int(index) in later]
+        files.append(_cut(model, stored, [*_needed(prepared, operators[:count]), *operators[:count]], alive))
+    return (_call(model, stored), *files)
 
 
 def _parted(graph: Any) -> tuple[list[Any], list[Any]]:
-    """(operators that read constants alone, those that depend on the input), each in the file's order.
+    """Split the operators into those that read only constants and those that depend on the input, in the file's order.
 
-    The first, such as the unpacking of half-precision weights, are folded away when the file is loaded.
+    The first kind, such as the unpacking of half-precision weights, is folded when the file is loaded.
     """
     live = {int(index) for index in graph.inputs}
     prepared, run = [], []
@@ -67,21 +67,21 @@ def _parted(graph: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _needed(prepared: Sequence[Any], operators: Sequence[Any]) -> list[Any]:
-    """Those of `prepared` that the operators read, directly or by way of another, in the file's order."""
+    """Return those of `prepared` that the operators read, directly or indirectly, in the file's order."""
     read = {int(index) for operator in operators for index in operator.inputs}
-    kept: list[Any] = []
-    for one in reversed(prepared):
-        if not read.isdisjoint(map(int, one.outputs)):
-            kept.insert(0, one)
-            read.update(map(int, one.inputs))
-    return kept
+    needed: list[Any] = []
+    for candidate in reversed(prepared):
+        if not read.isdisjoint(map(int, candidate.outputs)):
+            needed.insert(0, candidate)
+            read.update(map(int, candidate.inputs))
+    return needed
 
 
 def _cut(model: Any, stored: Sequence[Any], operators: Sequence[Any], outputs: Sequence[int]) -> bytes:
-    """The model with these operators, and only the constants that they, or another subgraph, read."""
+    """Return the model with these operators, and only the constants that they or other subgraphs read."""
     graph = model.subgraphs[0]
     graph.operators, graph.outputs = list(operators), np.array(outputs, np.int32)
-    read = {graph.tensors[index].buffer for one in operators for index in one.inputs if index >= 0}
+    read = {graph.tensors[index].buffer for operator in operators for index in operator.inputs if index >= 0}
     read |= {tensor.buffer for part in model.subgraphs[1:] for tensor in part.tensors}
     for index, buffer in enumerate(model.buffers):
         buffer.data = stored[index] if index in read else None
@@ -89,13 +89,18 @@ def _cut(model: Any, stored: Sequence[Any], operators: Sequence[Any], outputs: S
 
 
 def _call(model: Any, stored: Sequence[Any]) -> bytes:
-    """The model with one operator that reads no value: SHAPE of the input."""
+    """Return the model with a single operator that reads no values: SHAPE of the input."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph = model.subgraphs[0]
     source = graph.tensors[graph.inputs[0]]
-    told, code, operator = schema.TensorT(), schema.OperatorCodeT(), schema.OperatorT()
-    told.name, told.shape, told.type, told.buffer = b"edgecnn_call", [len(shape(source))], schema.TensorType.INT32, 0
+    result, code, operator = schema.TensorT(), schema.OperatorCodeT(), schema.OperatorT()
+    result.name, result.shape, result.type, result.buffer = (
+        b"edgecnn_call",
+        [len(shape(source))],
+        schema.TensorType.INT32,
+        0,
+    )
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SHAPE
     code.version = 1
     operator.opcodeIndex = len(model.operatorCodes)
@@ -104,7 +109,7 @@ def _call(model: Any, stored: Sequence[Any]) -> bytes:
     operator.builtinOptionsType = schema.BuiltinOptions.ShapeOptions
     operator.builtinOptions = schema.ShapeOptionsT()
     operator.builtinOptions.outType = schema.TensorType.INT32
-    graph.tensors.append(told)
+    graph.tensors.append(result)
     model.operatorCodes.append(code)
     return _cut(model, stored, [operator], [len(graph.tensors) - 1])
 
@@ -127,12 +132,12 @@ def _operator(model: Any, graph: Any, operator: Any, place: int) -> Operator:
         stride=stride,
         macs=macs,
         bytes=sum(_bytes(model, tensor) for tensor in (*inputs, *outputs)),
-        is_float=kind not in ("quantize", "dequantize") and any(one.startswith("float") for one in types),
+        is_float=kind not in ("quantize", "dequantize") and any(dtype.startswith("float") for dtype in types),
     )
 
 
 def _weighted(graph: Any, operator: Any, name: str) -> tuple[str, str, tuple[int, int], int, int] | None:
-    """(kind, label, channels, stride, MACs) of a convolution or a product; None for anything else."""
+    """Return (kind, label, channels, stride, MACs) of a convolution or product; None for anything else."""
     if name not in CONVOLUTIONS | PRODUCTS:
         return None
     weight, result = shape(graph.tensors[operator.inputs[1]]), shape(graph.tensors[operator.outputs[0]])
@@ -147,7 +152,7 @@ def _weighted(graph: Any, operator: Any, name: str) -> tuple[str, str, tuple[int
         return "transposed conv", label, channels, stride, math.prod(source) * math.prod(weight[:3])
     if name == "DEPTHWISE_CONV_2D":  # weight (1, kh, kw, K)
         channels = (source[3], weight[3])
-        # The converter writes a convolution of one channel this way too.
+        # The converter also writes convolutions with one input channel like this.
         kind = "conv" if source[3] == 1 else "depthwise"
         label = convolution_label(kind, weight[1:3], stride, channels)
         return kind, label, channels, stride, math.prod(result) * math.prod(weight[1:3])

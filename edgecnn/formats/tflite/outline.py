@@ -1,4 +1,4 @@
-"""A TFLite file as a `Graph`."""
+"""The outline of a TFLite file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.formats._outline import Depthwise, Graph, Operator
+from edgecnn.formats._outline import Depthwise, Outline, OutlineOperator
 from edgecnn.formats.tflite import flatbuffer
 from edgecnn.formats.tflite.description import computes_in_float, runs_as_coder
 from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, operator_name, text
 
 
-def read(path: Path) -> Graph:
-    """The graph of a file that `formats.describe` could read; of several subgraphs the first."""
+def read(path: Path) -> Outline:
+    """Read the first subgraph of a file that `formats.describe` can read."""
     from ai_edge_litert import schema_py_generated as schema
 
     data = path.read_bytes()
@@ -28,18 +28,18 @@ def read(path: Path) -> Graph:
         return tuple(_name(tensor, i) for i, tensor in chosen if not constant(model, tensor))
 
     operators = tuple(
-        Operator(
-            name=next(iter(names(one.outputs)), operator_name(model, one)),
-            kind=operator_name(model, one),
-            reads=names(one.inputs),
-            writes=names(one.outputs),
-            is_float=computes_in_float(model, graph, one),
-            is_coder=runs_as_coder(model, graph, one),
+        OutlineOperator(
+            name=next(iter(names(operator.outputs)), operator_name(model, operator)),
+            kind=operator_name(model, operator),
+            reads=names(operator.inputs),
+            writes=names(operator.outputs),
+            is_float=computes_in_float(model, graph, operator),
+            is_coder=runs_as_coder(model, graph, operator),
         )
-        for one in graph.operators
-        if names(one.inputs)
+        for operator in graph.operators
+        if names(operator.inputs)
     )
-    return Graph(
+    return Outline(
         operators=operators,
         inputs=names(graph.inputs),
         outputs=names(graph.outputs),
@@ -56,27 +56,27 @@ def _name(tensor: Any, index: int) -> str:
 
 
 def _dynamic(graph: Any) -> list[str]:
-    found = []
+    lines = []
     for index in graph.inputs:
         tensor = graph.tensors[index]
         signature = tensor.shapeSignature if tensor.shapeSignature is not None else ()
         sizes = signature if len(signature) else (tensor.shape if tensor.shape is not None else ())
-        found += [f"input {_name(tensor, index)}, dimension {i}" for i, size in enumerate(sizes) if size < 1]
-    return found
+        lines += [f"input {_name(tensor, index)}, dimension {i}" for i, size in enumerate(sizes) if size < 1]
+    return lines
 
 
 def _foreign(model: Any, graph: Any) -> list[str]:
-    found = []
+    foreign = []
     for operator in graph.operators:
         code = model.operatorCodes[operator.opcodeIndex]
         name = operator_name(model, operator)
         if code.customCode or name.startswith(("OPERATOR_", "CUSTOM")):
-            found.append(name)
-    return found
+            foreign.append(name)
+    return foreign
 
 
 def _depthwise(model: Any, graph: Any) -> list[Depthwise]:
-    found = []
+    layers = []
     for operator in graph.operators:
         if operator_name(model, operator) != "DEPTHWISE_CONV_2D":
             continue
@@ -91,11 +91,11 @@ def _depthwise(model: Any, graph: Any) -> list[Depthwise]:
             signed = stored.astype(np.int32) - int(numbers.zeroPoint[0])
         largest = np.abs(signed.reshape(-1, channels)).max(0)
         output = graph.tensors[operator.outputs[0]]
-        found.append(
+        layers.append(
             Depthwise(
                 name=_name(output, operator.outputs[0]),
                 scales=len(numbers.scale),
                 largest=tuple(largest.tolist()),
             )
         )
-    return found
+    return layers

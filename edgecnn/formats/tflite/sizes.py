@@ -1,4 +1,4 @@
-"""Sizes of a TFLite file that says -1 for some: what is open, and all tensors' sizes once the input's are known."""
+"""Sizes that a TFLite file leaves open (-1), and the sizes of all tensors once the input's are known."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from edgecnn.onboard import runtimes
 
 
 def stated(tensor: Any) -> tuple[int, ...]:
-    """What the file fixes, 0 for what may be resized."""
+    """Return the sizes that the file fixes, 0 for one that may be resized."""
     signature = tensor.shapeSignature if tensor.shapeSignature is not None else ()
     shape = signature if len(signature) else (tensor.shape if tensor.shape is not None else ())
     return tuple(max(0, int(size)) for size in shape)
 
 
 def by_default(tensor: Any) -> tuple[int, ...]:
-    """The same with the size that a runtime takes by itself where the file states one; 1 is a converter's filler."""
+    """Return the sizes that the file fixes or a runtime takes by default, else 0; 1 is a converter's filler."""
     shape = tensor.shape if tensor.shape is not None else ()
     fixed = stated(tensor)
     if len(shape) != len(fixed):
@@ -26,16 +26,18 @@ def by_default(tensor: Any) -> tuple[int, ...]:
 
 
 def settle(model: Any, data: bytes, shape: tuple[int, ...]) -> None:
-    """Write the sizes that LiteRT gives every tensor of the main graph for an input of `shape` into `model`.
+    """Set the tensors of `model`'s main graph to the sizes that LiteRT gives them for an input of `shape`.
 
-    Raises ModelFileError if it refuses such an input, MissingPackage if it is not installed.
+    Raises:
+        ModelFileError: LiteRT refuses such an input.
+        MissingPackage: LiteRT is not installed.
     """
     graph = model.subgraphs[0]
     runtimes.get("litert").import_engine()
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
-        # Without its delegates, which keep the sizes inside to themselves.
+        # Without delegates, because they hide the sizes of inner tensors.
         resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = Interpreter(model_content=data, experimental_op_resolver_type=resolver)
         interpreter.resize_tensor_input(int(graph.inputs[0]), shape, strict=True)

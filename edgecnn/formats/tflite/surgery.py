@@ -1,4 +1,4 @@
-"""What is done to a TFLite model after the converter wrote it. Every step keeps what the graph computes."""
+"""Changes to a TFLite model after conversion; none changes what the graph computes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edgecnn.formats.tflite import flatbuffer
 from edgecnn.formats.tflite.flatbuffer import operator_name
 
 ROLES = ("input", "weights", "bias")
-"""Of a weighted operator's inputs, in their order."""
+"""Names of a weighted operator's inputs, in order."""
 WEIGHTED = ("conv_2d", "depthwise_conv_2d", "fully_connected")
 
 
 def uint8_input(model: Any) -> None:
-    """Put a QUANTIZE before the graph that turns uint8 into its int8 input, exactly."""
+    """Add a QUANTIZE before the graph that converts uint8 to its int8 input, exactly."""
     graph = model.subgraphs[0]
     inner = int(graph.inputs[0])
     outer = _unsigned_twin(graph, inner)
@@ -27,7 +27,7 @@ def uint8_input(model: Any) -> None:
 
 
 def uint8_output(model: Any) -> None:
-    """Put a QUANTIZE behind the graph that turns its int8 output into uint8, exactly."""
+    """Add a QUANTIZE behind the graph that converts its int8 output to uint8, exactly."""
     graph = model.subgraphs[0]
     inner = int(graph.outputs[0])
     outer = _unsigned_twin(graph, inner)
@@ -36,7 +36,7 @@ def uint8_output(model: Any) -> None:
 
 
 def float_output(model: Any) -> None:
-    """Put a DEQUANTIZE behind the graph that turns its int8 output into float."""
+    """Add a DEQUANTIZE behind the graph that converts its int8 output to float."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph = model.subgraphs[0]
@@ -50,10 +50,12 @@ def float_output(model: Any) -> None:
 
 
 def weights_to_float16(model: Any) -> None:
-    """Weights and biases are stored in half precision, each behind a DEQUANTIZE; the file computes in float32.
+    """Store weights and biases in half precision, each behind a DEQUANTIZE; the file computes in float32.
 
-    XNNPACK unpacks them once, when the file is loaded. Numbers that stand alone keep their precision. Raises
-    EnvironmentUnfit for one that half precision cannot hold.
+    XNNPACK unpacks them once, when it loads the file. Single numbers keep their precision.
+
+    Raises:
+        EnvironmentUnfit: A value exceeds half precision.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -76,13 +78,13 @@ def weights_to_float16(model: Any) -> None:
             halves[index] = len(graph.tensors) - 1
     coders = [_operator(model, "DEQUANTIZE", half, index) for index, half in halves.items()]
     for coder in coders[:1]:
-        model.operatorCodes[coder.opcodeIndex].version = 3  # the first that takes float16
+        model.operatorCodes[coder.opcodeIndex].version = 3  # the first version with float16
     graph.operators = coders + list(graph.operators)
     _pack_buffers(model)
 
 
 def fold_flatten(model: Any) -> None:
-    """A dense layer that reads a flattened NCHW picture takes the NHWC one instead, its weights reordered."""
+    """Let a dense layer behind a flattened NCHW picture read the NHWC picture, with its weights reordered."""
     graph = model.subgraphs[0]
     readers: dict[int, list[Any]] = {}
     for operator in graph.operators:
@@ -90,11 +92,11 @@ def fold_flatten(model: Any) -> None:
             readers.setdefault(int(index), []).append(operator)
 
     def follows(operator: Any, kind: str) -> Any:
-        """The one operator that reads `operator`'s output, if it is of that kind."""
-        found = readers.get(int(operator.outputs[0]), [])
-        return found[0] if len(found) == 1 and operator_name(model, found[0]) == kind else None
+        """Return the only reader of `operator`'s output, if it is of that kind."""
+        behind = readers.get(int(operator.outputs[0]), [])
+        return behind[0] if len(behind) == 1 and operator_name(model, behind[0]) == kind else None
 
-    for transpose in [one for one in graph.operators if operator_name(model, one) == "TRANSPOSE"]:
+    for transpose in [operator for operator in graph.operators if operator_name(model, operator) == "TRANSPOSE"]:
         order = flatbuffer.values(model, graph.tensors[transpose.inputs[1]], np.int32)
         reshape = follows(transpose, "RESHAPE")
         dense = follows(reshape, "FULLY_CONNECTED") if reshape is not None else None
@@ -113,9 +115,9 @@ def fold_flatten(model: Any) -> None:
 
 
 def tidy(model: Any, name: str) -> None:
-    """Short names, no unused buffers, one signature with `input` and `logits`.
+    """Give tensors short names, drop unused buffers, and name the signature's ends `input` and `logits`.
 
-    The converter names tensors by the modules they come from, which can outweigh the weights.
+    The converter names tensors by the modules they come from, which can take more bytes than the weights.
     """
     graph = model.subgraphs[0]
     flatbuffer.drop_unused_tensors(graph)
@@ -132,7 +134,7 @@ def tidy(model: Any, name: str) -> None:
 
 
 def add_note(model: Any, name: str, data: bytes) -> None:
-    """A named metadata buffer; one of that name is replaced."""
+    """Add a named metadata buffer, replacing one of the same name."""
     from ai_edge_litert import schema_py_generated as schema
 
     buffer = schema.BufferT()
@@ -140,11 +142,11 @@ def add_note(model: Any, name: str, data: bytes) -> None:
     model.buffers.append(buffer)
     note = schema.MetadataT()
     note.name, note.buffer = name.encode(), len(model.buffers) - 1
-    model.metadata = [kept for kept in model.metadata or [] if kept.name != note.name] + [note]
+    model.metadata = [other for other in model.metadata or [] if other.name != note.name] + [note]
 
 
 def _unsigned_twin(graph: Any, index: int) -> int:
-    """A new uint8 tensor that stands for the same reals as an int8 one."""
+    """Add a uint8 tensor that represents the same real numbers as an int8 tensor; return its index."""
     from ai_edge_litert import schema_py_generated as schema
 
     signed = graph.tensors[index]
@@ -159,14 +161,14 @@ def _unsigned_twin(graph: Any, index: int) -> int:
 
 
 def _operator(model: Any, kind: str, source: int, target: int) -> Any:
-    """A QUANTIZE or DEQUANTIZE operator."""
+    """Make a QUANTIZE or DEQUANTIZE operator."""
     from ai_edge_litert import schema_py_generated as schema
 
-    number = getattr(schema.BuiltinOperator, kind)
-    index = next((i for i, code in enumerate(model.operatorCodes) if code.builtinCode == number), None)
+    opcode = getattr(schema.BuiltinOperator, kind)
+    index = next((i for i, code in enumerate(model.operatorCodes) if code.builtinCode == opcode), None)
     if index is None:
         code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = number
+        code.builtinCode = code.deprecatedBuiltinCode = opcode
         code.version = 2 if kind == "DEQUANTIZE" else 1
         model.operatorCodes.append(code)
         index = len(model.operatorCodes) - 1
@@ -193,7 +195,7 @@ def _name_tensors(model: Any, graph: Any) -> None:
 
 
 def _pack_buffers(model: Any) -> None:
-    """Buffer 0 is empty and stands for every activation; constants and metadata keep their own."""
+    """Keep buffer 0, empty, for all activations, and one buffer for each constant and note."""
     from ai_edge_litert import schema_py_generated as schema
 
     buffers, places = [schema.BufferT()], {}
@@ -210,7 +212,7 @@ def _pack_buffers(model: Any) -> None:
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.buffer = place(tensor.buffer)
-    kept = [note for note in model.metadata or [] if note.name == b"min_runtime_version"]
-    for note in kept:
+    notes = [note for note in model.metadata or [] if note.name == b"min_runtime_version"]
+    for note in notes:
         note.buffer = place(note.buffer)
-    model.metadata, model.buffers, model.metadataBuffer = kept, buffers, None
+    model.metadata, model.buffers, model.metadataBuffer = notes, buffers, None

@@ -1,1 +1,1 @@
-"""Nets: a file here is a net."""
+"""Architectures: a file here is a net, with the contract `edgecnn.nets.Net`."""

@@ -1,8 +1,8 @@
-"""dscnn: a depthwise-separable CNN in stages; channels grow and the picture halves from stage to stage.
+"""dscnn: a depthwise-separable CNN in stages; from stage to stage channels grow, and height and width halve.
 
-A 3x3 convolution from C to D channels costs 9 C D weights; a depthwise 3x3 and a pointwise 1x1
-together 9 C + C D (Howard et al., 2017, arXiv:1704.04861). Depthwise convolutions stay at stride 1 and a
-2x2 pool halves the picture, which trains faster on a CPU than a strided depthwise convolution.
+A 3x3 convolution from C to D channels has 9 C D weights; a depthwise 3x3 and a pointwise 1x1 convolution together have
+9 C + C D (Howard et al., 2017, arXiv:1704.04861). Depthwise convolutions keep stride 1 and a 2x2 pool halves the image,
+which trains faster on a CPU than a strided depthwise convolution.
 """
 
 from __future__ import annotations
@@ -48,17 +48,26 @@ def build(
     stem_stride: int = 1,
     dropout: float = 0.0,
 ) -> DSCNN:
-    """The net for input_shape = (C, H, W).
+    """Build the net.
 
-    width: channels of the stem and of the first stage; each further stage has `growth` times more.
-    stages, depth: number of stages, and separable blocks in each.
-    squeeze: share of its channels that the last stage keeps, which holds most of a growing net's weights.
-    kernel: side of the depthwise filters, odd.
-    pool: how the picture halves between stages: "max", "average", "blur" (a max pool against aliasing), or "stride" in
-        the depthwise filter.
-    residual: add a block's input to its output where their shapes agree.
+    Args:
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        width: channels of the stem and of the first stage.
+        stages: number of stages.
+        depth: separable blocks in each stage.
+        growth: channels of a stage relative to the one before.
+        squeeze: share of its channels that the last stage keeps, which has most of a growing net's weights.
+        kernel: side of the depthwise filters, odd.
+        pool: how height and width halve between stages: "max", "average", "blur" (an anti-aliased max pool), or
+            "stride" (of the depthwise filter).
+        activation: "relu", "relu6" or "none".
+        residual: add a block's input to its output if they have the same shape.
+        stem_stride: stride of the stem.
+        dropout: before the last layer, in training.
 
-    Raises PlanError for numbers that do not fit.
+    Raises:
+        PlanError: the options do not fit each other or the input.
     """
     layers.require_positive(
         width=width, stages=stages, depth=depth, growth=growth, kernel=kernel, stem_stride=stem_stride
@@ -81,17 +90,19 @@ def build(
 
     stem = layers.conv_bn(channels, width, 3, stride=stem_stride, act=layers.activation(activation))
     parts: list[nn.Module] = []
-    here = width
+    channels_in = width
     for stage in range(stages):
-        there = max(1, round(width * growth**stage * (squeeze if stage == stages - 1 else 1)))
+        channels_out = max(1, round(width * growth**stage * (squeeze if stage == stages - 1 else 1)))
         if stage and pool in layers.POOLS:
-            parts.append(layers.POOLS[pool](here))
+            parts.append(layers.POOLS[pool](channels_in))
         for block in range(depth):
             stride = 2 if stage and block == 0 and pool == "stride" else 1
             parts.append(
-                layers.SeparableBlock(here, there, kernel=kernel, stride=stride, act=activation, residual=residual)
+                layers.SeparableBlock(
+                    channels_in, channels_out, kernel=kernel, stride=stride, act=activation, residual=residual
+                )
             )
-            here = there
-    net = DSCNN(stem, nn.Sequential(*parts), layers.GlobalHead(here, classes, dropout))
+            channels_in = channels_out
+    net = DSCNN(stem, nn.Sequential(*parts), layers.GlobalHead(channels_in, classes, dropout))
     layers.initialise(net)
     return net

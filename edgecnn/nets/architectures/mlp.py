@@ -1,4 +1,4 @@
-"""mlp: the dense baseline; it ignores that pixels have neighbours, and pays a weight for each one and unit."""
+"""mlp: the dense baseline, which ignores that pixels have neighbours and has a weight for every pixel and unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANY_SIZE = False
 
 
 class MLP(nn.Module):
-    """Flatten, dense layers each with its activation, linear head."""
+    """Flatten, dense layers with activations, linear head."""
 
     def __init__(self, sizes: tuple[int, ...], classes: int, act: str) -> None:
         super().__init__()
@@ -40,11 +40,18 @@ def build(
     last: int = 64,
     activation: str = "relu",
 ) -> MLP:
-    """The net for input_shape = (C, H, W): `depth` layers of `hidden` units, then one of `last` units.
+    """Build the net.
 
-    activation: "relu", "relu6", or "none", which makes the whole net one linear map.
+    Args:
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        hidden: units of the first `depth` layers.
+        depth: layers with `hidden` units.
+        last: units of the layer after them.
+        activation: "relu", "relu6", or "none", which makes the whole net a linear map.
 
-    Raises PlanError for numbers below 1.
+    Raises:
+        PlanError: a number is below 1, or the net is too deep.
     """
     layers.require_positive(hidden=hidden, depth=depth, last=last)
     layers.require_depth(depth=depth)

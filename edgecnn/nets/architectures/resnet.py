@@ -1,9 +1,10 @@
-"""resnet: the residual net for small pictures, 6 n + 2 layers deep (He et al., 2016, CVPR, section 4.2).
+"""resnet: the residual net for small images, 6 n + 2 layers deep (He et al., 2016, CVPR, section 4.2).
 
-Three stages of n residual blocks; the second and third halve the picture and have, in the paper, twice the channels of
-the one before. depth = 8 and width = 16 are the ResNet-8 of MLPerf Tiny (Banbury et al., 2021, NeurIPS Datasets and
-Benchmarks): 77,706 parameters with batch norm folded and 12,501,632 MACs on 32 x 32 x 3. growth = 1 spends the
-weights on depth and on large pictures: 20 layers of 24 channels have 95,434 and 32,316,720 MACs on 28 x 28 x 1.
+It has three stages of n residual blocks. The second and the third halve height and width and have, in the paper, twice
+the channels of the stage before. depth = 8 and width = 16 are the ResNet-8 of MLPerf Tiny (Banbury et al., 2021,
+NeurIPS Datasets and Benchmarks): 77,706 parameters with batch norm folded and 12,501,632 MACs on 32 x 32 x 3. With
+growth = 1 the weights go into depth and large feature maps: 20 layers of 24 channels have 95,434 parameters and
+32,316,720 MACs on 28 x 28 x 1.
 """
 
 from __future__ import annotations
@@ -42,13 +43,18 @@ def build(
     growth: float = 2.0,
     residual: bool = True,
 ) -> ResNet:
-    """The net for input_shape = (C, H, W).
+    """Build the net.
 
-    width: channels of the stem and of the first stage; each further stage has `growth` times more.
-    depth: layers on the longest path, 6 n + 2: 8, 14, 20, 26, 32 ...
-    residual: add a block's input to its output; without, the plain net the paper compares with.
+    Args:
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        width: channels of the stem and of the first stage.
+        depth: layers on the longest path, 6 n + 2: 8, 14, 20, 26, 32 ...
+        growth: channels of a stage relative to the one before, at least 1.
+        residual: add a block's input to its output; without it, the net is the plain one that the paper compares with.
 
-    Raises PlanError for another depth, or a growth below 1.
+    Raises:
+        PlanError: another depth, or a number below 1.
     """
     layers.require_positive(width=width, depth=depth, growth=growth)
     layers.require_depth(depth=depth)
@@ -56,14 +62,14 @@ def build(
         below = max(8, depth - (depth - 2) % 6)
         raise PlanError(f"[net] depth = {depth} is not 6 n + 2.", f"the next are {below} and {below + 6}")
     blocks: list[nn.Module] = []
-    here = width
+    channels_in = width
     for stage in range(3):
-        there = round(width * growth**stage)
+        channels_out = round(width * growth**stage)
         for block in range((depth - 2) // 6):
             stride = 2 if stage and block == 0 else 1
-            blocks.append(layers.ResidualBlock(here, there, stride=stride, residual=residual))
-            here = there
+            blocks.append(layers.ResidualBlock(channels_in, channels_out, stride=stride, residual=residual))
+            channels_in = channels_out
     stem = layers.conv_bn(input_shape[0], width, 3, act=nn.ReLU())
-    net = ResNet(stem, nn.Sequential(*blocks), layers.GlobalHead(here, classes))
+    net = ResNet(stem, nn.Sequential(*blocks), layers.GlobalHead(channels_in, classes))
     layers.initialise(net)
     return net

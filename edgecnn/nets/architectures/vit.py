@@ -1,6 +1,6 @@
-"""vit: the vision transformer (Dosovitskiy et al., 2021, ICLR, arXiv:2010.11929), small.
+"""vit: a small vision transformer (Dosovitskiy et al., 2021, ICLR, arXiv:2010.11929).
 
-Learned positions, layer norm before attention and MLP, the mean of all tokens into the head.
+It has learned positions, layer norm before attention and MLP, and a head on the mean of all tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ANY_SIZE = False
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """A transformer block: x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(self, dim: int, heads: int, mlp_dim: int) -> None:
         super().__init__()
@@ -34,10 +34,10 @@ class Block(nn.Module):
 
 
 class ViT(nn.Module):
-    """Patches to tokens, transformer blocks, mean over tokens, linear head."""
+    """Patch embedding, transformer blocks, mean over tokens, linear head."""
 
     def __init__(
-        self, channels: int, tokens: int, classes: int, patch: int, dim: int, depth: int, heads: int, mlp_dim: int
+        self, *, channels: int, tokens: int, classes: int, patch: int, dim: int, depth: int, heads: int, mlp_dim: int
     ) -> None:
         super().__init__()
         self.patches = nn.Conv2d(channels, dim, patch, patch)
@@ -64,14 +64,22 @@ def build(
     heads: int = 4,
     mlp_dim: int = 128,
 ) -> ViT:
-    """The net for input_shape = (C, H, W).
+    """Build the net.
 
-    patch: side of a patch in pixels; it divides H and W.
-    dim: features of a token; heads: of attention, dim // heads features each.
-    depth: number of blocks; mlp_dim: hidden units of each block's MLP.
+    Weights of convolution and linear layers are drawn as in the paper's code, Xavier uniform with zero biases (Glorot
+    and Bengio, 2010, AISTATS), positions from N(0, 0.02^2).
 
-    Linear layers are drawn as in the paper's code, Xavier uniform with zero biases (Glorot and Bengio, 2010,
-    AISTATS), positions from N(0, 0.02^2). Raises PlanError for numbers that do not fit.
+    Args:
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        patch: side of a patch in pixels; it divides H and W.
+        dim: features of a token.
+        depth: number of blocks.
+        heads: attention heads, of dim // heads features each.
+        mlp_dim: hidden units of each block's MLP.
+
+    Raises:
+        PlanError: the options do not fit each other or the input.
     """
     layers.require_positive(patch=patch, dim=dim, depth=depth, heads=heads, mlp_dim=mlp_dim)
     layers.require_depth(depth=depth)
@@ -82,7 +90,16 @@ def build(
         raise PlanError(f"[net] patch = {patch} does not divide {height} x {width} pixels.", f"these do: {fitting}")
     if dim < heads:
         raise PlanError(f"[net] dim = {dim} is too small for heads = {heads}.", "a head needs at least one feature")
-    net = ViT(channels, height * width // patch**2, classes, patch, dim, depth, heads, mlp_dim)
+    net = ViT(
+        channels=channels,
+        tokens=height * width // patch**2,
+        classes=classes,
+        patch=patch,
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        mlp_dim=mlp_dim,
+    )
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,5 @@
-"""The program on the device: classify, selftest, bench, serve. NumPy, Pillow and one runtime, never torch.
+"""The program on the device, which classifies, tests itself, benches and serves.
 
-It travels as `edgecnn.pyz` inside a bundle and finds the bundle's other files beside itself.
+It needs NumPy, Pillow and one runtime, never torch. It travels as `edgecnn.pyz` in a bundle, and finds the bundle's
+other files beside itself.
 """

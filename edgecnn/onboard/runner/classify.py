@@ -1,4 +1,4 @@
-"""From a picture to a class, with the very steps of training: decode, resize, encode, run."""
+"""From a picture to a class, by the steps of training: decode, resize, encode, run."""
 
 from __future__ import annotations
 
@@ -13,75 +13,89 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
-from edgecnn.onboard import picture_files, preprocessing, runtimes
+from edgecnn.onboard import picture_files, preprocessing, runtimes, tensors
 from edgecnn.onboard.picture_files import Listing
-from edgecnn.onboard.runner.contents import Contents
-from edgecnn.records import artifact
+from edgecnn.records.artifact import Artifact
 
 TOP = 5
 STDIN = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a model says to one picture."""
+class Classification:
+    """What a model answers to one picture."""
 
     top: tuple[tuple[str, float], ...]
-    """(label, softmax of the dequantised logits), the best first."""
+    """(label, softmax of the dequantised logits) of the best classes, the best first."""
     ms: float
-    """From encoded bytes to this answer."""
+    """The time from the encoded bytes to this answer."""
     inference_ms: float
-    """The runtime's share of it."""
+    """The runtime's share of that time."""
+
+    @property
+    def label(self) -> str:
+        """The best class."""
+        return self.top[0][0]
+
+    @property
+    def score(self) -> float:
+        """The best class's share of the softmax."""
+        return self.top[0][1]
 
     def table(self) -> dict[str, Any]:
-        """As JSON has it."""
-        label, score = self.top[0]
+        """Return the answer as JSON has it."""
         return {
-            "label": label,
-            "score": score,
+            "label": self.label,
+            "score": self.score,
             "top": [{"label": name, "score": value} for name, value in self.top],
             "ms": round(self.ms, 4),
         }
 
 
 class Classifier:
-    """A bundle's model, loaded once. For one thread at a time."""
+    """A model file and its card, loaded once, for one thread at a time."""
 
-    def __init__(self, bundle: Contents, num_threads: int = 1, max_pixels: int | None = None) -> None:
-        self._artifact = bundle.artifact
+    def __init__(self, file: Artifact, runtime: str, num_threads: int = 1, max_pixels: int | None = None) -> None:
+        self._artifact = file
         self._max_pixels = max_pixels
-        runtime = runtimes.get(bundle.manifest.runtime)
-        self._session = runtime.open(bundle.artifact.path, num_threads)
+        self._session = runtimes.get(runtime).open_session(file.path, num_threads, output=file.description.output.name)
 
-    def __call__(self, picture: Path | bytes) -> Answer:
-        """Classify a file, or a picture's encoded bytes. Raises DataError if it cannot be read."""
+    def __call__(self, picture: Path | bytes, top: int = TOP) -> Classification:
+        """Classify a file, or the bytes of one. Raises DataError if it cannot be read."""
         size, start = self._artifact.preprocessing, time.perf_counter()
         pixels = preprocessing.decode(
             picture, height=size.height, width=size.width, channels=size.channels, max_pixels=self._max_pixels
         )
+        return self.answer(pixels, start, top)
+
+    def answer(self, pixels: npt.NDArray[np.uint8], start: float, top: int = TOP) -> Classification:
+        """What the model says to uint8 (H, W, C) of its own size; `start` is when the picture came, in seconds.
+
+        Raises ModelFileError if it answers with no numbers.
+        """
         before = time.perf_counter()
         outputs = self.outputs(pixels[None])
         after = time.perf_counter()
-        scores = softmax(artifact.decode(outputs, self._artifact.description.output))[0]  # (K,)
+        scores = softmax(tensors.decode(outputs, self._artifact.description.output))[0]  # (K,)
         if not np.isfinite(scores).all():
             raise ModelFileError(f"{self._artifact.path} answers with logits that are not numbers.")
-        best = np.argsort(-scores, kind="stable")[:TOP]
-        return Answer(
+        best = np.argsort(-scores, kind="stable")[:top]
+        return Classification(
             top=tuple((self._artifact.labels[i], round(float(scores[i]), 6)) for i in best),
             ms=(time.perf_counter() - start) * 1e3,
             inference_ms=(after - before) * 1e3,
         )
 
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Raw output tensors for uint8 pictures (N, H, W, C), run one at a time."""
-        encoded = artifact.encode(images, self._artifact.description.input, self._artifact.preprocessing)
-        return np.concatenate([self._session(encoded[i : i + 1]) for i in range(len(encoded))])
+        """Return the raw output tensors (N, ...) of uint8 images (N, H, W, C), which are run one at a time."""
+        encoded = tensors.encode(images, self._artifact.description.input, self._artifact.preprocessing)
+        return np.concatenate(list(runtimes.run_each(self._session, encoded)))
 
 
 def preload() -> None:
-    """Import all that reading a picture of any accepted format may need, so that a server outlives its own files.
+    """Import everything that reading a picture may need, so that a server outlives its own files.
 
-    Pillow imports most of its readers with the first picture that needs one.
+    By itself Pillow imports most of its readers with the first picture that needs them.
     """
     from PIL import (  # noqa: F401
         Image,
@@ -100,15 +114,15 @@ def preload() -> None:
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """exp(x) / sum(exp(x)) along the last axis, shifted by the largest so that none overflows."""
+    """Compute exp(x) / sum(exp(x)) along the last axis, shifted by the largest logit so that nothing overflows."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def sources(word: str) -> Listing:
-    """The files a word of the command line names: itself, or the pictures below a folder.
+    """List the files that a word of the command line names: itself, or the pictures below a folder.
 
-    Raises DataError for a folder without any.
+    Raises DataError for a folder without pictures.
     """
     path = Path(word)
     if not path.is_dir():
@@ -137,10 +151,10 @@ CAMERA_TIMEOUT_S = 30.0
 
 
 def photograph(python: str = sys.executable) -> bytes:
-    """One JPEG from the camera. Raises MissingPackage or EnvironmentUnfit.
+    """Take one JPEG with the camera. Raises MissingPackage or EnvironmentUnfit.
 
-    In a process of its own, isolated from PYTHONPATH: picamera2 is the system's package and built
-    for the system's NumPy, which need not be the one this program runs with.
+    That is done in a process of its own, without PYTHONPATH: picamera2 is the system's package and built for the
+    system's NumPy, which need not be the one of this program.
     """
     try:
         done = subprocess.run([python, "-I", "-c", CAMERA], capture_output=True, timeout=CAMERA_TIMEOUT_S, check=False)

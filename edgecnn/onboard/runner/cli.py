@@ -1,4 +1,4 @@
-"""`python3 edgecnn.pyz COMMAND`: parse, do, print. Data goes to stdout, all else to stderr."""
+"""The command line of `python3 edgecnn.pyz`: data goes to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.contents import Contents
 
 EMULATED = "linux,dummy-virt"
-"""What the device tree of qemu's `-M virt` calls itself."""
+"""The name in the device tree of qemu's `-M virt`."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
 def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
-    """Answer one command with the bundle in `folder`; returns the exit code."""
+    """Answer one command with the bundle in `folder`, and return the exit code."""
     try:
         options = _parser().parse_args(arguments)
-        return int(options.command(contents.open(folder), options))
+        return int(options.command(contents.open_bundle(folder), options))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -44,10 +44,10 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
 
 
 def classify(bundle: Contents, options: argparse.Namespace) -> int:
-    """A line of JSON for each picture; one that cannot be read has "error" in it, and the rest go on."""
+    """Print a line of JSON for each picture; the line has "error" if the picture cannot be read."""
     from edgecnn.onboard.runner.classify import Classifier
 
-    classifier, code = Classifier(bundle, options.num_threads), EXIT_PASS
+    classifier, code = Classifier(bundle.artifact, bundle.manifest.runtime, options.num_threads), EXIT_PASS
     for name, picture in _pictures(options):
         if isinstance(picture, EdgecnnError):
             code, line = picture.exit_code, {"picture": name, "error": picture.sentence}
@@ -61,7 +61,7 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
 
 
 def selftest(bundle: Contents, options: argparse.Namespace) -> int:
-    """Exit code 0: as good as where it was exported; 2: off by a step or two; 1: not the same model."""
+    """Replay the golden vectors: exit code 0 if they are as exported, 2 if off by a step or two, 1 if different."""
     from edgecnn.onboard import runtimes
     from edgecnn.onboard.runner import selftest as replay
 
@@ -87,13 +87,14 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
     from edgecnn.common import stats
     from edgecnn.common.units import digits, duration, interval
     from edgecnn.onboard import measure
+    from edgecnn.onboard.job import Job, Timing
     from edgecnn.records import environment
 
     here, card = environment.here(), bundle.artifact
     if here.model == EMULATED:
         raise EnvironmentUnfit("An emulated machine has no time of its own, so it cannot tell a latency.")
-    job = measure.job_of(card, bundle.manifest.runtime, options.num_threads)
-    timing = measure.Timing(warmup_runs=options.warmup_runs, num_runs=options.num_runs, min_secs=options.min_secs)
+    job = Job.for_artifact(card, bundle.manifest.runtime, options.num_threads)
+    timing = Timing(warmup_runs=options.warmup_runs, num_runs=options.num_runs, min_secs=options.min_secs)
     window = measure.window(job, timing)
     if options.json:
         table: dict[str, Any] = {"model": card.name, "sha256": card.description.sha256, "runtime": job.runtime}
@@ -118,16 +119,17 @@ def bench(bundle: Contents, options: argparse.Namespace) -> int:
 def serve(bundle: Contents, options: argparse.Namespace) -> int:
     """Answer HTTP until SIGTERM or Ctrl-C; on SIGHUP go on with the release that is current then.
 
-    A bundle that is no release is loaded anew from its folder.
+    A bundle that is not a release is loaded anew from its folder.
     """
     from edgecnn.onboard.runner import running
     from edgecnn.onboard.runner import serve as http
     from edgecnn.onboard.runner.classify import Classifier
-    from edgecnn.onboard.runner.server import Limits, Model
+    from edgecnn.onboard.runner.server import Limits, LoadedModel
 
-    def load() -> Model:
-        current = contents.open(bundle.folder)
-        return Model(current, Classifier(current, options.num_threads, options.max_pixels))
+    def load() -> LoadedModel:
+        current = contents.open_bundle(bundle.folder)
+        runtime = current.manifest.runtime
+        return LoadedModel(current, Classifier(current.artifact, runtime, options.num_threads, options.max_pixels))
 
     limits = Limits(
         queue=options.queue,
@@ -156,35 +158,47 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(command: Any, help: str) -> argparse.ArgumentParser:
-        one = commands.add_parser(command.__name__, help=help, description=help)
-        one.set_defaults(command=command)
-        one.add_argument("--num-threads", type=_at_least_1, default=1, help="threads of the runtime (%(default)s)")
-        return one
+        command_parser: argparse.ArgumentParser = commands.add_parser(command.__name__, help=help, description=help)
+        command_parser.set_defaults(command=command)
+        command_parser.add_argument(
+            "--num-threads", type=_at_least_1, default=1, help="threads of the runtime (%(default)s)"
+        )
+        return command_parser
 
-    one = add(classify, "Print a line of JSON for each picture.")
-    one.add_argument("pictures", nargs="*", help="files, folders, or - for one picture on stdin")
-    one.add_argument("--camera", action="store_true", help="take a picture with picamera2")
+    classify_parser = add(classify, "Print a line of JSON for each picture.")
+    classify_parser.add_argument("pictures", nargs="*", help="files, folders, or - for one picture on stdin")
+    classify_parser.add_argument("--camera", action="store_true", help="take a picture with picamera2")
 
-    one = add(selftest, "Compare this machine's answers with those of the one that exported the model.")
-    one.add_argument("--json", action="store_true", help="print the result as JSON")
+    selftest_parser = add(selftest, "Compare this machine's answers with those of the one that exported the model.")
+    selftest_parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
-    one = add(bench, "Time the model here.")
-    one.add_argument("--warmup-runs", type=int, default=20, help="untimed runs (%(default)s)")
-    one.add_argument("--num-runs", type=_at_least_1, default=50, help="least timed runs (%(default)s)")
-    one.add_argument("--min-secs", type=float, default=2.0, help="least timed seconds (%(default)s)")
-    one.add_argument("--json", action="store_true", help="print the result as JSON, every sample in it")
+    bench_parser = add(bench, "Time the model here.")
+    bench_parser.add_argument("--warmup-runs", type=int, default=20, help="untimed runs (%(default)s)")
+    bench_parser.add_argument("--num-runs", type=_at_least_1, default=50, help="least timed runs (%(default)s)")
+    bench_parser.add_argument("--min-secs", type=float, default=2.0, help="least timed seconds (%(default)s)")
+    bench_parser.add_argument("--json", action="store_true", help="print the result as JSON, every sample in it")
 
-    one = add(serve, "Answer POST /classify, GET /healthz and GET /metrics.")
-    one.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    one.add_argument("--port", type=_port, default=8080, help="(%(default)s; 0 takes a free one)")
-    one.add_argument("--max-wait", type=_seconds, default=30.0, help="seconds a picture may wait (%(default)s)")
-    one.add_argument("--queue", type=_at_least_1, help="pictures that may wait (as many as the bytes below hold)")
-    one.add_argument("--max-waiting-bytes", type=_at_least_1, default=32_000_000, help="of all pictures (%(default)s)")
-    one.add_argument("--max-body-bytes", type=_at_least_1, default=8_000_000, help="of a picture (%(default)s)")
-    one.add_argument(
+    serve_parser = add(serve, "Answer POST /classify, GET /healthz and GET /metrics.")
+    serve_parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve_parser.add_argument("--port", type=_port, default=8080, help="(%(default)s; 0 takes a free one)")
+    serve_parser.add_argument(
+        "--max-wait", type=_seconds, default=30.0, help="seconds a picture may wait (%(default)s)"
+    )
+    serve_parser.add_argument(
+        "--queue", type=_at_least_1, help="pictures that may wait (as many as the bytes below hold)"
+    )
+    serve_parser.add_argument(
+        "--max-waiting-bytes", type=_at_least_1, default=32_000_000, help="of all pictures (%(default)s)"
+    )
+    serve_parser.add_argument(
+        "--max-body-bytes", type=_at_least_1, default=8_000_000, help="of a picture (%(default)s)"
+    )
+    serve_parser.add_argument(
         "--timeout", type=_seconds, default=10.0, help="seconds a request may take to arrive (%(default)s)"
     )
-    one.add_argument("--max-pixels", type=_at_least_1, default=MAX_SERVED_PIXELS, help="of a picture (%(default)s)")
+    serve_parser.add_argument(
+        "--max-pixels", type=_at_least_1, default=MAX_SERVED_PIXELS, help="of a picture (%(default)s)"
+    )
     return parser
 
 
@@ -211,7 +225,7 @@ def _port(text: str) -> int:
 
 
 def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes | EdgecnnError]]:
-    """(name, picture) of every source the command line names; an error stands for a source without one."""
+    """Yield (name, picture) of every picture on the command line, or an error in place of one that is missing."""
     from edgecnn.errors import UsageError
     from edgecnn.onboard import picture_files
     from edgecnn.onboard.runner.classify import STDIN, photograph, sources

@@ -1,4 +1,4 @@
-"""One client's socket: what it sends and takes, within bounds of bytes and of time."""
+"""One client's socket: what it sends and takes, within bounds of bytes and time."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ BLOCK_BYTES = 65_536
 
 
 class Waits:
-    """The clients the server waits for; the one that has kept it waiting longest makes way for a new one."""
+    """The clients that the server waits for; the one that it has waited for longest makes way for a new one."""
 
     def __init__(self) -> None:
         self._clocks: dict[Connection, asyncio.Timeout] = {}  # in the order the waits began
         self.are_ending = False
-        """Whether no further request is waited for than those that are on their way."""
+        """Whether the server waits only for requests that are on their way."""
 
     @contextlib.asynccontextmanager
-    async def on(self, connection: Connection, timeout_s: float) -> AsyncIterator[None]:
-        """A time in which the client has to send or to take something. Raises TimeoutError."""
+    async def limit(self, connection: Connection, timeout_s: float) -> AsyncIterator[None]:
+        """Limit the time in which the client has to send or to take something. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s) as clock:
             self._clocks[connection] = clock
             try:
@@ -35,14 +35,14 @@ class Waits:
                 self._clocks.pop(connection, None)
 
     def end_longest(self) -> bool:
-        """Let the longest wait time out now; False if no client is waited for."""
+        """Let the longest wait time out now; False if the server waits for no client."""
         for connection in self._clocks:
             self._end(connection)
             return True
         return False
 
     def end_idle(self) -> None:
-        """Let all time out that have sent nothing of a request: now, or after GRACE_S if it would be their first."""
+        """Let clients that have sent nothing of a request time out, after GRACE_S if it would be their first."""
         self.are_ending = True
         for connection in [connection for connection in self._clocks if connection.is_idle]:
             self._end(connection, GRACE_S if connection.is_new else 0.0)
@@ -55,7 +55,7 @@ class Waits:
 
 
 class Connection:
-    """A connected socket, and what it brought that no request has used yet."""
+    """A connected socket, and the bytes from it that no request has used yet."""
 
     def __init__(self, client: socket.socket, waits: Waits) -> None:
         self._client = client
@@ -65,18 +65,20 @@ class Connection:
         self.is_idle = True
         """Whether nothing of the next request has arrived."""
         self.is_new = True
-        """Whether it has brought no request yet."""
+        """Whether no request has come yet."""
         self.makes_way = False
-        """Whether it is closed for the sake of another."""
+        """Whether it is closed to make way for another."""
         self.has_closed = False
         """Whether the client has closed its side."""
         self.began_s = self._loop.time()
         """When the request began to arrive, by the loop's clock."""
 
     async def head(self, timeout_s: float) -> bytes | None:
-        """The next request's head without the empty line that ends it; None if the client has closed.
+        """Receive the next request's head without the empty line that ends it; None if the client has closed.
 
-        Raises TimeoutError, and Refused for a head of more than http1.HEAD_BYTES.
+        Raises:
+            TimeoutError: The head did not come in time.
+            Refused: The head is longer than `http1.HEAD_BYTES`.
         """
         if not self._unread and not self._take_what_is_here():
             self.is_idle = True
@@ -85,7 +87,7 @@ class Connection:
         self.is_idle, self.is_new, self.began_s = False, False, self._loop.time()
         end = self._unread.find(http1.END)
         if end < 0:
-            async with self._waits.on(self, timeout_s):
+            async with self._waits.limit(self, timeout_s):
                 while end < 0:
                     searched = max(0, len(self._unread) - len(http1.END))
                     if not await self._receive():
@@ -98,7 +100,7 @@ class Connection:
     async def _begin(self, timeout_s: float) -> bool:
         """Wait for a request to begin; False if the client has closed. Raises TimeoutError."""
         try:
-            async with self._waits.on(self, timeout_s):
+            async with self._waits.limit(self, timeout_s):
                 return await self._receive()
         except TimeoutError:
             if not (self._waits.are_ending and self._take_what_is_here()):  # it may have come since
@@ -106,13 +108,13 @@ class Connection:
             return True
 
     def _take_what_is_here(self) -> bool:
-        """Take what has arrived of a head without a wait, which is the usual case on a new connection."""
+        """Take what has arrived of a head without waiting, which on a new connection is usually all of it."""
         with contextlib.suppress(BlockingIOError):
             self._unread += self._client.recv(http1.HEAD_BYTES)
         return bool(self._unread)
 
     async def _receive(self) -> bool:
-        """Take more of a head; False if the client has closed."""
+        """Receive more of a head; False if the client has closed."""
         room = http1.HEAD_BYTES - len(self._unread)
         if room <= 0:
             raise http1.too_long(self._unread)
@@ -122,12 +124,12 @@ class Connection:
         return bool(block)
 
     async def body(self, body: bytearray, count: int, timeout_s: float) -> bool:
-        """Append the next `count` bytes to `body`; False if the client has closed before. Raises TimeoutError."""
+        """Append the next `count` bytes to `body`; False if the client closed before that. Raises TimeoutError."""
         body += self._unread[:count]
         left = count - len(self._unread)
         del self._unread[:count]
         if left > 0:
-            async with self._waits.on(self, timeout_s):
+            async with self._waits.limit(self, timeout_s):
                 while left > 0:
                     block = await self._loop.sock_recv(self._client, min(left, BLOCK_BYTES))
                     if not block:
@@ -137,21 +139,21 @@ class Connection:
         return True
 
     def has_sent_more(self) -> bool:
-        """Whether bytes are here that no request has used yet."""
+        """Whether bytes have come that no request has used yet."""
         return bool(self._unread)
 
     async def send(self, data: bytes, timeout_s: float) -> None:
-        """Send all of it. Raises TimeoutError, OSError."""
+        """Send all of `data`. Raises TimeoutError or OSError."""
         try:
             sent = self._client.send(data)
         except BlockingIOError:
             sent = 0
         if sent < len(data):
-            async with self._waits.on(self, timeout_s):
+            async with self._waits.limit(self, timeout_s):
                 await self._loop.sock_sendall(self._client, data[sent:])
 
     def is_gone(self) -> bool:
-        """Whether the client has closed its side. Safe to ask from any thread."""
+        """Whether the client has closed its side; any thread may ask."""
         try:
             return not self._client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -160,10 +162,10 @@ class Connection:
             return True
 
     async def linger(self) -> None:
-        """A client that still sends would lose our answer to a reset: read a little of it before closing."""
+        """Read a little more before closing, for a client that still sends would lose the answer to a reset."""
         with contextlib.suppress(OSError):  # a TimeoutError is one
             self._client.shutdown(socket.SHUT_WR)
-            async with self._waits.on(self, LINGER_S):
+            async with self._waits.limit(self, LINGER_S):
                 left = LINGER_BYTES
                 while left > 0 and (block := await self._loop.sock_recv(self._client, BLOCK_BYTES)):
                     left -= len(block)

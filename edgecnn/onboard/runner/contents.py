@@ -1,9 +1,9 @@
-"""What a bundle holds, and how a device opens it.
+"""The files of a bundle, and how a device opens it.
 
 dscnn-int8.tflite       the model, and what other files it reads
 dscnn-int8.tflite.json  its card
 labels.txt              one class a line
-golden.npz              pictures and the exact output tensor the model had for each where it was exported
+golden.npz              images, and the exact output tensor that the model gave for each where it was exported
 edgecnn.pyz             this program
 README.txt              how to run it
 manifest.json           the sha256 of every other file
@@ -29,7 +29,7 @@ BUNDLE_VERSION = 1
 LABELS = "labels.txt"
 GOLDEN = golden.FILE
 OUTPUTS = "outputs"
-"""In a bundle's golden.npz, beside the pictures."""
+"""The name of the outputs in a bundle's golden.npz."""
 PROGRAM = "edgecnn.pyz"
 README = "README.txt"
 MANIFEST = "manifest.json"
@@ -40,28 +40,28 @@ KIND = documents.Kind(name="bundle", words="a bundle", error=ModelFileError, hin
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """manifest.json"""
+    """The contents of manifest.json."""
 
     bundle_version: int
     name: str
     model: str
     runtime: str
     files: Mapping[str, str]
-    """Digest by name."""
+    """The sha256 of each file by its name."""
     saturating_layers: int = 0
-    """Layers with sums of two products that pass 16 bits: some CPUs cut them off (`isa.saturates`)."""
+    """How many layers have sums of two products beyond 16 bits, which some CPUs cut off (`isa.saturates`)."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A bundle that is unpacked in a folder, its card read and its model compared with the card's digest."""
+    """A bundle in a folder, whose card has been read and whose model has the digest that the card states."""
 
     folder: Path
     manifest: Manifest
     artifact: Artifact
 
     def golden(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
-        """Pictures (N, H, W, C) and the model's raw output tensors (N, ...) where it was exported."""
+        """Read images (N, H, W, C) and the model's raw output tensors (N, ...) where it was exported."""
         path = self.folder / GOLDEN
         try:
             return golden.read(path, OUTPUTS, self.artifact)
@@ -69,8 +69,8 @@ class Contents:
             raise ModelFileError(f"{path} holds no golden vectors: {error}.", AGAIN) from error
 
 
-def open(folder: Path) -> Contents:
-    """The bundle in `folder`. Raises ModelFileError if it is none, or if model and card do not match."""
+def open_bundle(folder: Path) -> Contents:
+    """Open the bundle in a folder. Raises ModelFileError if there is none, or if model and card do not match."""
     with KIND.expected(folder):
         try:
             manifest = config.build(Manifest, documents.table(folder / MANIFEST), MANIFEST)
@@ -81,10 +81,10 @@ def open(folder: Path) -> Contents:
                 raise Unreadable(f"{MANIFEST} names {name!r}, which is not below its folder")
     if manifest.bundle_version != BUNDLE_VERSION:
         raise ModelFileError(f"{folder} has bundle version {manifest.bundle_version}; {BUNDLE_VERSION} is known.")
-    found = artifact.read_card(folder / manifest.model)
-    if found is None:
+    card = artifact.read_card(folder / manifest.model)
+    if card is None:
         raise ModelFileError(f"{folder / manifest.model} has no card.", AGAIN)
-    return Contents(folder, manifest, found)
+    return Contents(folder, manifest, card)
 
 
 def verify(bundle: Contents) -> None:
@@ -98,7 +98,7 @@ def verify(bundle: Contents) -> None:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether it is the name of a file in the folder or below it, in letters that can be shown."""
+    """Whether a name is that of a file in the folder or below it, in letters that can be shown."""
     return (
         name.isprintable() and not name.startswith("/") and all(part not in ("", ".", "..") for part in name.split("/"))
     )

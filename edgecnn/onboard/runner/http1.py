@@ -1,4 +1,4 @@
-"""The head of an HTTP/1.1 request, read strictly (RFC 9112): what two readers could take for two things is refused."""
+"""Heads of HTTP/1.1 requests, read strictly (RFC 9112): one that two readers could read differently is refused."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from http import HTTPStatus
 from edgecnn import __version__
 
 HEAD_BYTES = 16_384
-"""Of the request line and all headers together."""
+"""The longest head: the request line and all headers together."""
 HEADERS = 100
 END = b"\r\n\r\n"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 """The methods whose answer depends on the path; any other is not implemented."""
 UNBOUNDED = 10**18
-"""The length that stands for every longer one, whose digits are not converted."""
+"""A length that stands for all longer ones, whose digits are not converted."""
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rf"({_TOKEN}) ([!-~]+) HTTP/(\d)\.(\d)")
@@ -38,17 +38,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a head says."""
+    """What the head of a request says."""
 
     method: str
     path: str
     """The target without its query."""
     length: int | None
-    """Bytes of the body by Content-Length; None where there is none."""
+    """The bytes of the body by Content-Length; None without one."""
     is_coded: bool
     """Whether a Transfer-Encoding says where the body ends; such a body is not read."""
     expects_continue: bool
-    """Whether the client sends its body after a 100 only."""
+    """Whether the client sends its body only after a 100."""
     is_last: bool
     """Whether the client wants the connection closed after the answer."""
 
@@ -59,16 +59,16 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An answer."""
+    """The answer to a request."""
 
     status: HTTPStatus
     body: bytes
     kind: str
-    """Its media type."""
+    """The media type of the body."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def encode(self, *, closes: bool, bodiless: bool = False) -> bytes:
-        """The answer as it is sent, in one piece."""
+        """Return the answer as it is sent, in one piece."""
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}",
             f"Server: edgecnn/{__version__}",
@@ -87,7 +87,7 @@ def _date(second: int) -> str:
 
 
 def too_long(head: bytes | bytearray) -> Refused:
-    """The refusal of a head of more than HEAD_BYTES, of which `head` is the begin."""
+    """Return the refusal of a head longer than HEAD_BYTES, which begins with `head`."""
     if b"\r\n" not in head:
         return Refused(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
     return Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"at most {HEAD_BYTES} bytes of headers are taken")
@@ -121,7 +121,7 @@ def parse(head: bytes) -> Request:
 
 
 def _headers(lines: list[str]) -> dict[str, list[str]]:
-    """Values by name in lower case. A line that goes on from the one before is refused like any other fault."""
+    """Read headers: values by name in lower case. A continued line is refused like any other fault."""
     headers: dict[str, list[str]] = {}
     for line in lines:
         match = _HEADER.fullmatch(line)

@@ -1,4 +1,4 @@
-"""What a server counts, in Prometheus' text format (version 0.0.4)."""
+"""The counts of a server, in the text format of Prometheus (version 0.0.4)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from http import HTTPStatus
 from edgecnn.onboard.runner.contents import Contents
 
 BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the histogram: 100 µs to 2.5 s, from a tiny net on a Pi 5 to a large one on a Pi 3."""
+"""Upper bounds of the histogram, from 100 µs for a tiny net on a Pi 5 to 2.5 s for a large one on a Pi 3."""
 
 
 class Metrics:
-    """Counts of one server, safe to use from any thread."""
+    """The counts of one server; any thread may use them."""
 
     def __init__(self, bundle: Contents) -> None:
         self.describe(bundle)
@@ -25,7 +25,7 @@ class Metrics:
         self._seconds = 0.0
 
     def describe(self, bundle: Contents) -> None:
-        """Say from now on that this bundle answers."""
+        """Set the bundle that answers from now on."""
         self._info = {
             "model": bundle.artifact.name,
             "sha256": bundle.artifact.description.sha256,
@@ -33,27 +33,28 @@ class Metrics:
         }
 
     def count(self, code: HTTPStatus) -> None:
-        """A request was answered."""
+        """Count an answered request."""
         with self._lock:
             self._requests[int(code)] += 1
 
     def enter(self) -> None:
-        """A picture begins to arrive; it leaves with its answer."""
+        """Count a picture that begins to arrive, until `leave`."""
         with self._lock:
             self._inside += 1
 
     def leave(self) -> None:
+        """Count a picture that has been answered."""
         with self._lock:
             self._inside -= 1
 
     def observe(self, seconds: float) -> None:
-        """The runtime took this long for one picture."""
+        """Count the time that the runtime took for one picture."""
         with self._lock:
             self._buckets[bisect.bisect_left(BUCKETS_S, seconds)] += 1
             self._seconds += seconds
 
     def text(self) -> str:
-        """All of it, as /metrics gives it."""
+        """Return all counts as /metrics gives them."""
         with self._lock:
             requests, buckets = dict(self._requests), list(self._buckets)
             inside, seconds = self._inside, self._seconds
@@ -68,8 +69,8 @@ class Metrics:
             *_head("edgecnn_inference_seconds", "histogram", "The runtime's time for one picture."),
         ]
         total = 0
-        for bound, number in zip([*map(str, BUCKETS_S), "+Inf"], buckets, strict=True):
-            total += number
+        for bound, count in zip([*map(str, BUCKETS_S), "+Inf"], buckets, strict=True):
+            total += count
             lines.append(f'edgecnn_inference_seconds_bucket{{le="{bound}"}} {total}')
         lines += [f"edgecnn_inference_seconds_sum {seconds}", f"edgecnn_inference_seconds_count {total}"]
         return "\n".join(lines) + "\n"

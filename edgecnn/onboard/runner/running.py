@@ -2,10 +2,10 @@
 
 ROOT/serving/<pid>      the release that this process answers with; locked for as long as it does
 
-Told by SIGHUP, it tries the current release, finishes what it has accepted and becomes the new release's own
-program (exec), which goes on with the same socket: no program reads another release's files, and no client is
-refused. A release that does not answer is refused, and the server stays what it was. The kernel frees a lock when its
-holder dies, so a process id that came again is nobody's. `edgecnn.onboard.releases` is the other side of this.
+Told by SIGHUP, the server tries the current release, finishes what it has accepted and becomes the new release's own
+program (exec), which goes on with the same socket: no program reads another release's files, and no client is refused.
+A release that does not answer is refused, and the server stays as it is. The kernel frees a lock when its holder dies,
+so a process id that is used again belongs to no server. `edgecnn.onboard.releases` is the other side of this.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SERVING = "serving"
 HANDED_OVER = 3
 """The first file descriptor of a socket that was handed over (sd_listen_fds(3))."""
 OWN_SOURCE = "runner/running.py"
-"""How the path of this file ends in a runner that goes on with a socket that it is handed."""
+"""The end of this file's path, which a runner contains if it goes on with a socket that it is handed."""
 TRIAL_TIMEOUT_S = 300.0
 
 
 @dataclass
 class Registration:
-    """This process as a server of one release."""
+    """The registration of this process as a server of one release."""
 
     root: Path
     release: str
@@ -47,7 +47,7 @@ class Registration:
     _next: Path | None = None
 
     def hear(self) -> Next:
-        """What to do about a SIGHUP: try the current release, or end with the terminal."""
+        """Decide what to do about a SIGHUP: try the current release, or end with the terminal."""
         if self.had_terminal and not _has_terminal():
             return "end"
         following = (self.root / "current").resolve()
@@ -60,11 +60,13 @@ class Registration:
         return "stay"
 
     def become(self, listening: socket.socket) -> NoReturn:
-        """Become the current release's program, as `hear` has tried it."""
+        """Become the program of the release that `hear` has tried."""
         assert self._next is not None
-        _block_hangup()  # the next program hears it when it can
+        _block_hangup()  # the next program hears it when it is ready
         if not self.had_terminal:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under `nohup`: nor has the next one a terminal to lose
+            signal.signal(
+                signal.SIGHUP, signal.SIG_IGN
+            )  # as under `nohup`, for the next program has no terminal either
         if _takes_a_socket(self._next):
             os.dup2(listening.fileno(), HANDED_OVER)
             os.set_inheritable(HANDED_OVER, True)
@@ -83,10 +85,10 @@ class Registration:
 
 @contextlib.contextmanager
 def registered(folder: Path) -> Iterator[Registration | None]:
-    """Known as a server of the release in `folder` until the end; None for a bundle that is no release.
+    """Register this process as a server of the release in `folder`; None for a bundle that is not a release.
 
-    SIGHUP is held back until `serve` hears it. Where nothing can be written there, as under the systemd unit,
-    nobody knows: systemd restarts that one.
+    SIGHUP is held back until `serve` hears it. Where nothing can be written, as under the systemd unit, the server is
+    not registered: systemd restarts it.
     """
     root = folder.parent.parent
     if folder.parent.name != "releases" or not (root / "current").is_symlink():
@@ -109,7 +111,7 @@ def registered(folder: Path) -> Iterator[Registration | None]:
 
 
 def handed_over() -> socket.socket | None:
-    """The socket that whoever started this process has opened for it, if any (sd_listen_fds(3))."""
+    """Return the socket that the starter of this process has opened for it, if any (sd_listen_fds(3))."""
     pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
     if (pid, count) != (str(os.getpid()), "1"):
         return None
@@ -122,10 +124,10 @@ def handed_over() -> socket.socket | None:
 
 
 def _locked(path: Path) -> IO[str]:
-    """The file, made and locked by us. One that was swept away before the lock was ours is made again."""
+    """Make and lock a file; one that is removed before it is locked is made again."""
     while True:
         stream = path.open("a+", encoding="utf-8")
-        fcntl.flock(stream, fcntl.LOCK_EX)  # `releases` holds it for an instant, to see if anybody does
+        fcntl.flock(stream, fcntl.LOCK_EX)  # `serving` holds it for an instant, to see if anybody does
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
                 return stream
@@ -133,7 +135,7 @@ def _locked(path: Path) -> IO[str]:
 
 
 def _trial(release: Path) -> str | None:
-    """Why a release is not fit to take over; None if its golden vectors come out as they should."""
+    """Say why a release is not fit to take over; None if its selftest passes."""
     try:
         done = subprocess.run(
             [release / "run", "selftest", "--json"],
@@ -151,7 +153,7 @@ def _trial(release: Path) -> str | None:
 
 
 def _takes_a_socket(release: Path) -> bool:
-    """Whether its runner is not from before this was written; an older one opens its port itself."""
+    """Whether a release's runner goes on with a socket that it is handed; an older one opens its port itself."""
     try:
         with zipfile.ZipFile(release / contents.PROGRAM) as program:
             return any(name.endswith(OWN_SOURCE) for name in program.namelist())
@@ -168,7 +170,7 @@ def _has_terminal() -> bool:
 
 
 def _ignores_hangup() -> bool:
-    """Whether `nohup` started us."""
+    """Whether `nohup` started this process."""
     return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 

@@ -1,4 +1,4 @@
-"""Replay the golden vectors here and compare with what the model answered where it was exported."""
+"""The selftest: golden vectors are replayed here and compared with the answers where the model was exported."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from edgecnn.records import environment, isa
 from edgecnn.records.environment import Environment
 
 RELATIVE_TOLERANCE = 1e-5
-"""Of a float output, against its largest magnitude. Kernels of two CPUs sum in different orders; a
-changed weight or a wrong pixel moves logits by far more."""
+"""The largest difference of a float output, relative to its largest magnitude. Kernels of two CPUs sum in different
+orders, while a changed weight or a wrong pixel moves logits by far more."""
 MOST_LSB = 2
-"""Of an integer output: beyond it the model is another one. Integer arithmetic has no order of
-summation, so `int8` is expected to be identical; with float operators inside, a step can flip."""
+"""The largest difference of an integer output, in its steps. The order of summation does not matter to integers, so
+`int8` should be identical; with float operators inside, a value can be off by a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two output tensors of the same pictures."""
+class GoldenComparison:
+    """How two output tensors of the same images compare."""
 
     verdict: Literal["identical", "within", "different"]
     sentence: str
@@ -34,55 +34,56 @@ class Comparison:
     values: int
     differing: int
     max_lsb: int | None
-    """Largest difference of an integer output, in its steps; None for a float one."""
+    """The largest difference of an integer output, in its steps; None for a float output."""
     max_relative: float | None
-    """Largest difference of a float output by the largest magnitude; None for an integer one."""
+    """The largest difference of a float output by its largest magnitude; None for an integer output."""
 
     @property
     def exit_code(self) -> int:
-        """0 as good as exported, 2 cannot tell (an integer output is off by a step or two), 1 another model."""
+        """The exit code: 0 as exported, 2 if an integer output is off by a step or two, 1 if it is another model."""
         if self.verdict == "different":
             return EXIT_GATE
         return EXIT_UNFIT if self.verdict == "within" and self.max_lsb is not None else EXIT_PASS
 
 
-def selftest(bundle: Contents, num_threads: int = 1) -> Comparison:
-    """Check every file against the manifest, then run all golden pictures.
+def selftest(bundle: Contents, num_threads: int = 1) -> GoldenComparison:
+    """Compare every file with the manifest, then run all golden images.
 
-    Raises ModelFileError for a damaged bundle, MissingPackage without its runtime.
+    Raises:
+        ModelFileError: The bundle is damaged.
+        MissingPackage: The bundle's runtime is not installed.
     """
     contents.verify(bundle)
     images, expected = bundle.golden()
-    return compare(Classifier(bundle, num_threads).outputs(images), expected)
+    return compare(Classifier(bundle.artifact, bundle.manifest.runtime, num_threads).outputs(images), expected)
 
 
-def compare(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> Comparison:
-    """Outputs (N, ...) of this machine against those of the one that exported."""
-    if here.shape != there.shape or here.dtype != there.dtype:
-        shapes = [f"{array.dtype} {array.shape}" for array in (here, there)]
-        return _different(f"the output is {shapes[0]}, it was {shapes[1]}", there)
-    differing = int((here != there).sum())
-    counts: dict[str, Any] = {"pictures": len(there), "values": there.size, "differing": differing}
-    integer = np.issubdtype(there.dtype, np.integer)
-    if integer:
-        steps = int(np.abs(here.astype(np.int64) - there.astype(np.int64)).max(initial=0))
+def compare(outputs: npt.NDArray[Any], expected: npt.NDArray[Any]) -> GoldenComparison:
+    """Compare outputs (N, ...) of this machine with those of the machine that exported the model."""
+    if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
+        shapes = [f"{array.dtype} {array.shape}" for array in (outputs, expected)]
+        return _different(f"the output is {shapes[0]}, it was {shapes[1]}", expected)
+    differing = int((outputs != expected).sum())
+    counts: dict[str, Any] = {"pictures": len(expected), "values": expected.size, "differing": differing}
+    if np.issubdtype(expected.dtype, np.integer):
+        steps = int(np.abs(outputs.astype(np.int64) - expected.astype(np.int64)).max(initial=0))
         counts |= {"max_lsb": steps, "max_relative": None}
-        allowed, size = steps <= MOST_LSB, f"{steps} LSB"
+        is_allowed, size = steps <= MOST_LSB, f"{steps} LSB"
     else:
-        if not np.isfinite(here).all():
-            return _different("the output is not all numbers", there)
-        scale = float(np.abs(there).max(initial=0.0)) or 1.0
-        relative = float(np.abs(here.astype(np.float64) - there).max(initial=0.0)) / scale
+        if not np.isfinite(outputs).all():
+            return _different("the output is not all numbers", expected)
+        scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+        relative = float(np.abs(outputs.astype(np.float64) - expected).max(initial=0.0)) / scale
         counts |= {"max_lsb": None, "max_relative": relative}
-        allowed, size = relative <= RELATIVE_TOLERANCE, f"{relative:.1e} relative"
+        is_allowed, size = relative <= RELATIVE_TOLERANCE, f"{relative:.1e} relative"
     if differing == 0:
-        return Comparison(verdict="identical", sentence="every bit as exported", **counts)
-    sentence = f"{differing} of {there.size} values differ, by up to {size}"
-    return Comparison(verdict="within" if allowed else "different", sentence=sentence, **counts)
+        return GoldenComparison(verdict="identical", sentence="every bit as exported", **counts)
+    sentence = f"{differing} of {expected.size} values differ, by up to {size}"
+    return GoldenComparison(verdict="within" if is_allowed else "different", sentence=sentence, **counts)
 
 
-def table(bundle: Contents, comparison: Comparison) -> dict[str, Any]:
-    """As JSON has it: the outcome, and the runtime and versions it is about."""
+def table(bundle: Contents, comparison: GoldenComparison) -> dict[str, Any]:
+    """Return the outcome as JSON has it, with the runtime and the versions."""
     here = environment.here()
     return {
         **dataclasses.asdict(comparison),
@@ -101,7 +102,7 @@ def table(bundle: Contents, comparison: Comparison) -> dict[str, Any]:
 
 
 def _cause(bundle: Contents, here: Environment) -> str | None:
-    """Why it differs, where its weights and this CPU's instruction set tell."""
+    """Explain a difference, if the weights and this CPU's instruction set do."""
     layers = bundle.manifest.saturating_layers
     if not layers or not isa.saturates(here.arch, here.features):
         return None
@@ -109,13 +110,13 @@ def _cause(bundle: Contents, here: Environment) -> str | None:
     return f"{bundle.artifact.name} multiplies uint8 by int8, and {clause}: export it again."
 
 
-def _different(sentence: str, there: npt.NDArray[Any]) -> Comparison:
-    return Comparison(
+def _different(sentence: str, expected: npt.NDArray[Any]) -> GoldenComparison:
+    return GoldenComparison(
         verdict="different",
         sentence=sentence,
-        pictures=len(there),
-        values=there.size,
-        differing=there.size,
+        pictures=len(expected),
+        values=expected.size,
+        differing=expected.size,
         max_lsb=None,
         max_relative=None,
     )

@@ -1,8 +1,8 @@
 """HTTP around one model: POST /classify with a picture as the body, GET /healthz, GET /metrics.
 
-Made for a small machine among strangers. One thread receives, another decodes and runs the model. The memory of all
-requests together is bounded (connections, heads, bodies, declared pixels), every wait for a client is bounded and so
-is a picture's wait for the model, and nothing of a request ever names a file.
+The server is made for a small machine among strangers. One thread receives, another decodes and runs the model. The
+memory of all requests together is bounded (connections, heads, bodies, declared pixels), and so are every wait for a
+client and a picture's wait for the model. Nothing in a request ever names a file.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Literal
 from edgecnn.common.escapes import say
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.onboard.runner import classify
-from edgecnn.onboard.runner.server import Limits, Model, Server
+from edgecnn.onboard.runner.server import Limits, LoadedModel, Server
 
 BACKLOG = 128
 RECEIVE_BUFFER_BYTES = 65_536
-"""The kernel's for each connection: what is not read yet counts as this process's memory too."""
+"""The kernel's buffer of each connection, which counts as this process's memory too."""
 KEPT_BLOCKS = 4
-"""Of Pillow, 16 MB each: to fetch them from the kernel anew takes a seventh of the time of a 12-megapixel JPEG."""
+"""Blocks of 16 MB that Pillow keeps: getting them from the kernel anew is a seventh of a 12-megapixel JPEG's time."""
 
 
 Next = Literal["stay", "hand over", "end"]
@@ -33,27 +33,31 @@ Next = Literal["stay", "hand over", "end"]
 
 
 def serve(
-    load: Callable[[], Model],
+    load: Callable[[], LoadedModel],
     host: str,
     port: int,
     limits: Limits,
     listening: socket.socket | None = None,
     hangup: Callable[[], Next] | None = None,
 ) -> socket.socket | None:
-    """Answer until SIGTERM or SIGINT, then finish what was begun. Raises what `load` raises at first.
+    """Answer until SIGTERM or SIGINT, then finish what was begun.
 
     Args:
-        load: called for the model, and again at SIGHUP where there is no `hangup`.
-        host: to listen on; EnvironmentUnfit if the port is taken.
-        port: 0 takes a free one.
-        limits: what is taken at once.
-        listening: a socket to go on with, in place of `host` and `port`.
-        hangup: called at SIGHUP, apart from what answers.
+        load: Loads the model; it is called again at SIGHUP if there is no `hangup`.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
+        limits: How much is accepted at once.
+        listening: A socket to go on with, in place of `host` and `port`.
+        hangup: Called at SIGHUP, in a thread of its own.
 
     Returns:
-        The listening socket where `hangup` said "hand over", for the program that goes on.
+        The listening socket if `hangup` said "hand over", for the program that goes on.
+
+    Raises:
+        EnvironmentUnfit: The port is taken.
+        EdgecnnError: What the first `load` raised.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # kept until there is something to load anew
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # held back until the model can be loaded anew
     _bound_memory()
     classify.preload()
     server = Server(load, limits)
@@ -77,8 +81,8 @@ async def _until_asked_to_end(server: Server, listener: socket.socket, hangup: C
                 stop.set()
                 return
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, stop.set)
     loop.add_signal_handler(signal.SIGHUP, heard.set if hangup else server.reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     heeding = asyncio.create_task(heed())
@@ -88,20 +92,20 @@ async def _until_asked_to_end(server: Server, listener: socket.socket, hangup: C
 
 
 def _bound_memory() -> None:
-    """Keep what one camera picture takes for the next, and keep glibc from holding more of it (mallopt(3))."""
+    """Keep the memory of one camera picture for the next, but have glibc hold no more than that (mallopt(3))."""
     from PIL import Image
 
     Image.core.set_blocks_max(KEPT_BLOCKS)  # type: ignore[attr-defined]
     trim_threshold, mmap_threshold, arena_max = -1, -3, -8
     with contextlib.suppress(AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, 1 << 20)  # as a fixed one: by itself it grows with what was freed
+        mallopt(mmap_threshold, 1 << 20)  # fixed, for by itself it grows with what was freed
         mallopt(trim_threshold, 1 << 20)
         mallopt(arena_max, 1)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that waits for connections. Raises EnvironmentUnfit."""
+    """Open a socket that waits for connections. Raises EnvironmentUnfit if the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

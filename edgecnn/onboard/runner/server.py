@@ -1,4 +1,4 @@
-"""Who is listened to, who waits, and who is cut off: the rules of the HTTP server, apart from sockets and signals."""
+"""The rules of the HTTP server: which client is heard, which one waits, and which one is cut off."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
-from edgecnn.common import documents
 from edgecnn.common.escapes import say
 from edgecnn.errors import DataError, EdgecnnError
 from edgecnn.onboard.runner.byte_budget import ByteBudget, Share
@@ -22,19 +20,18 @@ from edgecnn.onboard.runner.classify import Classifier
 from edgecnn.onboard.runner.connection import BLOCK_BYTES, Connection, Waits
 from edgecnn.onboard.runner.contents import Contents
 from edgecnn.onboard.runner.http1 import Refused, Reply, Request, parse
+from edgecnn.onboard.runner.json_replies import BUSY, RETRY_AFTER, busy, error_reply, json_reply, unexpected
 from edgecnn.onboard.runner.metrics import Metrics
 
 CONNECTIONS = 256
-"""Open at once, whatever they are at."""
+"""The most connections that are open at once, whatever they do."""
 PIECE_BYTES, PIECE_S = 65_536, 4.0
-"""A body has to arrive at 16 kB a second: each piece of it within this time, or it is cut off."""
+"""A body must arrive at 16 kB a second: each piece within this time, or it is cut off."""
 PATIENT_S = 1.0
-"""A client that hangs up after a longer wait is not answered, so that no time goes to what nobody waits for."""
+"""A client that hangs up after a longer wait than this is not answered, so that no time is wasted on it."""
 FAST_S = 0.01
-"""A model that answers within this time may do so between two turns of the event loop."""
+"""A model that answers within this time may run in the thread of the event loop."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-BUSY = "too many pictures are waiting"
-RETRY_AFTER = {"Retry-After": "1"}
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/classify": ("POST",),
     "/healthz": ("GET", "HEAD"),
@@ -44,31 +41,31 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one server takes at once."""
+    """How much one server accepts at once."""
 
     queue: int | None
-    """Whole pictures that wait while another is classified; None: as many as `waiting_bytes` hold."""
+    """Whole pictures that may wait while another is classified; None has as many as `waiting_bytes` hold."""
     waiting_bytes: int
-    """Of all bodies together, beyond the first PIECE_BYTES of each, until they are answered."""
+    """The bytes of all bodies together, beyond the first PIECE_BYTES of each, until they are answered."""
     body_bytes: int
     timeout_s: float
-    """From a request's first byte to its last, and how long a connection may be idle."""
+    """The time from a request's first byte to its last, and how long a connection may be idle."""
     wait_s: float
     """How long a picture may wait for room and for the model."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """What answers: a bundle and its classifier are replaced together."""
+class LoadedModel:
+    """A bundle and its classifier, which are replaced together."""
 
     bundle: Contents
     classifier: Classifier
 
 
 class Server:
-    """One event loop for at most CONNECTIONS connections, and one picture at a time in the model."""
+    """An event loop for at most CONNECTIONS connections, with one picture at a time in the model."""
 
-    def __init__(self, load: Callable[[], Model], limits: Limits) -> None:
+    def __init__(self, load: Callable[[], LoadedModel], limits: Limits) -> None:
         self.model = load()
         self.limits = limits
         self.metrics = Metrics(self.model.bundle)
@@ -81,10 +78,10 @@ class Server:
         self._worker = ThreadPoolExecutor(1, "model")
         self._queued = 0
         self._answer_s = math.inf
-        """What the last picture took, once it was its turn."""
+        """How long the model took for the last picture."""
         self._is_stopping = False
         self.hands_over = False
-        """Whether another program goes on with the listening socket: it stays open then."""
+        """Whether another program goes on with the listening socket, which then stays open."""
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Accept until `stop`, then finish every request that has begun to arrive."""
@@ -105,11 +102,11 @@ class Server:
             self._reloading = asyncio.create_task(self._reload())
 
     async def _reload(self) -> None:
-        while self._is_stale:  # told again while it loads, it loads once more
+        while self._is_stale:  # it may be told again while it loads
             self._is_stale = False
             try:
                 self.model = await asyncio.get_running_loop().run_in_executor(None, self._load)
-            except Exception as error:  # whatever it is, the model that is here still answers
+            except Exception as error:  # the model that is here still answers
                 reason = error.sentence if isinstance(error, EdgecnnError) else f"{type(error).__name__}: {error}"
                 hint = f"{self.model.bundle.artifact.name} as it was loaded before still answers"
                 say(f"error: {reason}\nhint: {hint}", file=sys.stderr, flush=True)
@@ -123,13 +120,13 @@ class Server:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take one connection in each turn of the loop: those that are here come before the next."""
+        """Accept one connection in each turn of the loop, so that those that are here come first."""
         loop = asyncio.get_running_loop()
         try:
             client, _ = listener.accept()
         except BlockingIOError:
             return
-        except OSError:  # the connection is gone already, or there is no descriptor for it
+        except OSError:  # the connection is gone, or there is no descriptor for it
             loop.remove_reader(listener)
             loop.call_later(0.05, self._listen, listener)
             return
@@ -142,7 +139,7 @@ class Server:
             self._refuse(client)
 
     def _refuse(self, client: socket.socket) -> None:
-        refusal = _sentence(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", RETRY_AFTER)
+        refusal = error_reply(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", RETRY_AFTER)
         self.metrics.count(refusal.status)
         with client, contextlib.suppress(OSError):
             client.send(refusal.encode(closes=True))
@@ -171,11 +168,11 @@ class Server:
             reply = await self._reply(request, connection)
             closes = request.is_last or (request.has_body and request.path != "/classify") or self._is_stopping
         except Refused as refused:
-            reply = _sentence(refused.status, refused.sentence, refused.headers)
+            reply = error_reply(refused.status, refused.sentence, refused.headers)
         except OSError:
             raise
         except Exception as error:
-            reply = _unexpected(error)
+            reply = unexpected(error)
         self.metrics.count(reply.status)
         is_head = request is not None and request.method == "HEAD"
         await connection.send(reply.encode(closes=closes, bodiless=is_head), self.limits.timeout_s)
@@ -191,7 +188,7 @@ class Server:
         if request.path == "/healthz":
             artifact = self.model.bundle.artifact
             health = {"status": "ok", "model": artifact.name, "sha256": artifact.description.sha256}
-            return _json(HTTPStatus.OK, health)
+            return json_reply(HTTPStatus.OK, health)
         if request.path == "/metrics":
             kind = "text/plain; version=0.0.4; charset=utf-8"
             return Reply(status=HTTPStatus.OK, body=self.metrics.text().encode(), kind=kind)
@@ -216,7 +213,7 @@ class Server:
             body, waited_s = await self._receive(connection, length, expects_continue, share)
             self._budget.whole(share)
             if self.limits.queue is not None and self._queued > self.limits.queue:
-                raise _busy()
+                raise busy()
             since_s = time.monotonic() - waited_s
             self._queued += 1
             try:
@@ -228,13 +225,13 @@ class Server:
                 self._queued -= 1
 
     def _is_alone_and_fast(self, length: int) -> bool:
-        """Whether the way to the model's thread and back may be saved: nobody else is there to be listened to."""
+        """Whether the model may run in this thread, for there is no other client to be heard."""
         return len(self._connections) == 1 and length <= PIECE_BYTES and self._answer_s < FAST_S
 
     async def _receive(
         self, connection: Connection, length: int, expects_continue: bool, share: Share
     ) -> tuple[bytearray, float]:
-        """A body, piece by piece as there is room, and the seconds it waited for room. Raises Refused."""
+        """Receive a body piece by piece as there is room: (body, seconds it waited for room). Raises Refused."""
         loop, limits = asyncio.get_running_loop(), self.limits
         body, waited_s = bytearray(), 0.0
         while len(body) < length:
@@ -244,7 +241,7 @@ class Server:
                 try:
                     await self._budget.take(share, count, limits.wait_s - waited_s)
                 except TimeoutError:
-                    raise _busy() from None
+                    raise busy() from None
                 waited_s += loop.time() - before_s
             if expects_continue and not body and not connection.has_sent_more():
                 await connection.send(CONTINUE, limits.timeout_s)
@@ -258,10 +255,10 @@ class Server:
         return body, waited_s
 
     def _answer(self, connection: Connection, body: bytearray, since_s: float) -> Reply:
-        """What the model says once the turn of a picture has come that waits since then."""
+        """Classify a picture, which has waited since `since_s` (monotonic)."""
         waited_s = time.monotonic() - since_s
         if waited_s > self.limits.wait_s:
-            return _sentence(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)
+            return error_reply(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)
         if waited_s > PATIENT_S and connection.is_gone():
             raise ConnectionAbortedError
         model = self.model
@@ -272,35 +269,12 @@ class Server:
             answer = model.classifier(picture)
             self._answer_s = time.monotonic() - begin_s
         except DataError as error:
-            return _sentence(HTTPStatus.UNPROCESSABLE_ENTITY, error.sentence)
+            return error_reply(HTTPStatus.UNPROCESSABLE_ENTITY, error.sentence)
         except EdgecnnError as error:
-            return _sentence(HTTPStatus.INTERNAL_SERVER_ERROR, error.sentence)
+            return error_reply(HTTPStatus.INTERNAL_SERVER_ERROR, error.sentence)
         except MemoryError:
-            return _sentence(HTTPStatus.INSUFFICIENT_STORAGE, "the picture does not fit the memory")
+            return error_reply(HTTPStatus.INSUFFICIENT_STORAGE, "the picture does not fit the memory")
         except Exception as error:
-            return _unexpected(error)
+            return unexpected(error)
         self.metrics.observe(answer.inference_ms / 1e3)
-        return _json(HTTPStatus.OK, answer.table() | {"sha256": model.bundle.artifact.description.sha256})
-
-
-def _busy() -> Refused:
-    return Refused(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER)
-
-
-def _unexpected(error: Exception) -> Reply:
-    """The answer to an error of ours, which is said in one line."""
-    say(f"error: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    return _sentence(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the server")
-
-
-def _sentence(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None) -> Reply:
-    return _json(status, {"error": sentence}, headers)
-
-
-def _json(status: HTTPStatus, table: dict[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(
-        status=status,
-        body=documents.to_json(table, None).encode() + b"\n",
-        kind="application/json",
-        headers=headers or {},
-    )
+        return json_reply(HTTPStatus.OK, answer.table() | {"sha256": model.bundle.artifact.description.sha256})

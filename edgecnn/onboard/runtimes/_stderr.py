@@ -1,4 +1,4 @@
-"""Native engines write to stderr while they load: here they do it where no user sees it."""
+"""Keeping apart what native engines write to stderr while they load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ours = threading.Lock()
 
 @contextlib.contextmanager
 def notes_apart() -> Iterator[IO[bytes]]:
-    """What native code says inside goes to the file that is yielded. One thread at a time: stderr is the process's."""
+    """Have stderr go to the yielded file inside the block; one thread at a time, for stderr is the process's."""
     with _ours, tempfile.TemporaryFile() as notes:
         sys.stderr.flush()
         kept = os.dup(2)

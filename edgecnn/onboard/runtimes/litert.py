@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.onboard.opening import opening
-from edgecnn.onboard.runtimes import Kernel
+from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.onboard.runtimes._stderr import notes_apart
 
 FORMATS = ("tflite",)
@@ -21,13 +21,15 @@ ON_BOARDS = True
 
 
 def import_engine() -> None:
+    """Import the engine. Raises MissingPackage."""
     try:
         import ai_edge_litert.interpreter  # noqa: F401
     except ImportError as error:
         raise MissingPackage(PACKAGE, None, "Running .tflite files") from error
 
 
-def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> LiteRTSession:
+def open_session(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> LiteRTSession:
+    """Load a .tflite file; raises as `Runtime.open_session` does."""
     import_engine()
     from ai_edge_litert.interpreter import Interpreter
 
@@ -45,34 +47,34 @@ def open(path: Path, num_threads: int, lowered: bool = False, output: str | None
 
 
 def lower(path: Path, target: Path) -> None:
-    """The file itself: its operators are run one by one, and XNNPACK gives each a kernel of its own."""
+    """Copy the file: its operators are run one by one, and XNNPACK has a kernel for each."""
     shutil.copyfile(path, target)
 
 
-def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
-    """None: the Python package has no profiler."""
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
+    """Return no profile, for the Python package has no profiler."""
     return ()
 
 
 def _waits(inputs: Any) -> bool:
-    """Whether a file gets its memory with its first input, for more than its batch is open."""
+    """Whether a file gets its memory with its first input, because more than its batch is open."""
     signature = inputs[0]["shape_signature"]
     return len(inputs) == 1 and -1 in (signature[1:] if len(signature) > 1 else signature)
 
 
 def _reason(error: Exception) -> str:
-    """The engine's own words, less its advice to build it with other operators, and the operator they are about."""
+    """Return what the engine says, without its advice to build it anew, and the operator it speaks of."""
     said = re.split(r"\n| Make sure | See instructions: ", str(error).strip())[0].rstrip(". ")
-    said = re.sub(r"(?<=\w)(Node number)", r": \1", said)  # it puts two sentences together without a space
+    said = re.sub(r"(?<=\w)(Node number)", r": \1", said)  # it joins two sentences without a space
     node = re.search(r"Node number \d+ \((.+?)\) failed to", str(error))
     said = said or type(error).__name__
     return f"{said} ({node[1]})" if node and node[1] not in said else said
 
 
 class LiteRTSession:
-    """One interpreter. It runs every operator XNNPACK knows there and the others on its own kernels.
+    """An interpreter that runs the operators that XNNPACK knows there, and all others on its own kernels.
 
-    One whose input has open sizes gets its memory with the first input, and anew with one of another size.
+    If the input has open sizes, it gets its memory with the first input, and anew with an input of another size.
     """
 
     def __init__(self, interpreter: Any, path: Path, output: str | None = None) -> None:
@@ -83,7 +85,7 @@ class LiteRTSession:
         self._shape = None if _waits(inputs) else tuple(inputs[0]["shape"])
         self._input = interpreter.get_input_details()[0]["index"]
         details = interpreter.get_output_details()
-        self._output = next((one for one in details if one["name"] == output), details[0])["index"]
+        self._output = next((detail for detail in details if detail["name"] == output), details[0])["index"]
 
     def load(self, x: npt.NDArray[Any]) -> None:
         try:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgecnn.common import documents, scratch
 from edgecnn.errors import MissingPackage, ModelFileError
 from edgecnn.onboard.opening import opening
-from edgecnn.onboard.runtimes import Kernel
+from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.records import model_files
 
 FORMATS = ("onnx",)
@@ -20,16 +20,17 @@ PACKAGE = "onnxruntime"
 ON_BOARDS = True
 
 SILENT = 4
-"""Below fatal: what goes wrong is in the error it raises."""
+"""The log level above fatal, for what goes wrong is in the error that is raised."""
 KERNEL_MARK = "_kernel_time"
 SETTLING_RUNS = 3
 SMALL_INSIDE = "save it with tensors under 1,024 bytes inside: onnx.save(..., size_threshold=1024)"
-"""What it needs of a model in several files: shapes that are constants."""
+"""What helps a model in several files, whose constant shapes must lie inside."""
 DTYPES = {"float": "float32", "double": "float64"}
-"""Its words for NumPy's types, where they differ."""
+"""Its names for NumPy's types, where they differ."""
 
 
 def import_engine() -> None:
+    """Import the engine. Raises MissingPackage."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -37,22 +38,23 @@ def import_engine() -> None:
     onnxruntime.disable_telemetry_events()  # beside ORT_DISABLE_TELEMETRY, which an older one does not read
 
 
-def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> OnnxRuntimeSession:
+def open_session(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> OnnxRuntimeSession:
+    """Load an .onnx file; raises as `Runtime.open_session` does."""
     options = _options(num_threads, lowered)
     with opening(path):
         return OnnxRuntimeSession(_load(path, options), path, output)
 
 
 def lower(path: Path, target: Path) -> None:
-    """Fused, in its own operators and layouts; it fits this CPU only."""
+    """Write the fused graph, in the engine's own operators and layouts, which fits this CPU only."""
     options = _options(1, lowered=False)
     options.optimized_model_filepath = str(target)
-    # ONNX Runtime writes the places of weights that lie in other files, and `target` lies elsewhere.
+    # ONNX Runtime would write paths of weights in other files, and `target` lies in another folder.
     _load(path, options, model_files.whole(path))
 
 
-def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
-    """Whole microseconds, and a few of its own in each: it looks at shapes and memory inside what it times."""
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
+    """Profile a lowered file, in whole microseconds; a few are the profiler's, which looks at shapes as it times."""
     options = _options(num_threads, lowered=True)
     options.enable_profiling = True
     with scratch.folder() as folder:
@@ -63,19 +65,20 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
         for _ in range(num_runs + SETTLING_RUNS):
             session.invoke()
         events = documents.read(Path(engine.end_profiling()))
-    found: dict[int, list[Any]] = {}
+    events_by_place: dict[int, list[Any]] = {}
     for event in events:
         if event["name"].endswith(KERNEL_MARK) and event.get("cat") == "Node":
-            found.setdefault(int(event["args"]["node_index"]), []).append(event)
-    return tuple(_kernel(place, runs) for place, runs in found.items())
+            events_by_place.setdefault(int(event["args"]["node_index"]), []).append(event)
+    return tuple(_kernel(place, runs) for place, runs in events_by_place.items())
 
 
-def _kernel(place: int, runs: list[Any]) -> Kernel:
-    told = runs[-1]["args"]
-    outputs = [next(iter(one.items())) for one in told["output_type_shape"]]
-    return Kernel(
+def _kernel(place: int, runs: list[Any]) -> KernelProfile:
+    """Put together all runs of the operator at one place."""
+    arguments = runs[-1]["args"]
+    outputs = [next(iter(output.items())) for output in arguments["output_type_shape"]]
+    return KernelProfile(
         place=place,
-        operator=told["op_name"],
+        operator=arguments["op_name"],
         dtypes=tuple(DTYPES.get(dtype, dtype) for dtype, _ in outputs),
         shapes=tuple(tuple(shape) for _, shape in outputs),
         times_ms=tuple(run["dur"] / 1000 for run in runs[SETTLING_RUNS:]),
@@ -96,7 +99,7 @@ def _options(num_threads: int, lowered: bool) -> Any:
 
 
 def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
-    """A session of a file, or of these bytes of it."""
+    """Load a file, or the bytes of one."""
     import onnxruntime
 
     try:
@@ -110,28 +113,30 @@ def _load(path: Path, options: Any, data: bytes | None = None) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """The engine's own words: the part that says what is wrong, on one line."""
+    """Return the part of the engine's message that says what is wrong, on one line."""
     said = str(error).strip().partition("\n Please fix")[0].removeprefix("Error in execution: ")
     said = re.sub(r"^Non-zero status code returned while running (\S+) node\. .*?Status Message: ", r"in \1: ", said)
-    said = re.sub(r"^.*\) -> \(.*\) , Error ", "", said, flags=re.DOTALL)  # names and types of a node's values
+    said = re.sub(
+        r"^.*\) -> \(.*\) , Error ", "", said, flags=re.DOTALL
+    )  # leave out names and types of a node's values
     said = re.sub(r"(\S*/)?\w+\.(cc|h):\d+ (.*?\) )?", "", said)
     return " ".join(said.rpartition(" : ")[2].split()).rstrip(".")
 
 
 class OnnxRuntimeSession:
-    """One inference session whose input stays bound to one buffer, so that `invoke` copies nothing.
+    """An inference session whose input stays bound to one buffer, so that `invoke` copies nothing.
 
     The output stays bound too if its sizes are those that the file declares, or those of the input by their names.
-    ONNX Runtime refuses to write into one that is kept if a size depends on what is shown, or is declared wrong, which
-    it forgives in a new one.
+    ONNX Runtime refuses to write into a bound output if a size depends on the input's values, or is declared wrong,
+    which it accepts in a new one.
     """
 
     def __init__(self, session: Any, path: Path, output: str | None = None) -> None:
         self._session = session
         self._path = path
         self._binding = session.io_binding()
-        self._input, self._taken = session.get_inputs()[0].name, session.get_inputs()[0].shape
-        outputs = {one.name: one for one in session.get_outputs()}
+        self._input, self._input_shape = session.get_inputs()[0].name, session.get_inputs()[0].shape
+        outputs = {node.name: node for node in session.get_outputs()}
         self._output = output if output in outputs else next(iter(outputs))
         self._declared = outputs[self._output].shape
         self._expected: list[Any] = []
@@ -153,11 +158,13 @@ class OnnxRuntimeSession:
             import onnxruntime
 
             self._buffer = np.array(x, order="C")
-            # On the CPU an OrtValue is a view of the array: what is written there later is what runs.
+            # On the CPU an OrtValue is a view of the array, so what is written there later is what runs.
             self._binding.bind_ortvalue_input(self._input, onnxruntime.OrtValue.ortvalue_from_numpy(self._buffer))
-            sizes = {name: size for name, size in zip(self._taken, x.shape, strict=False) if isinstance(name, str)}
-            self._expected = [sizes.get(size, size) for size in self._declared]  # a batch has one name in and out
-            self._is_kept = False  # the last shape's output cannot hold this one's
+            sizes = {
+                name: size for name, size in zip(self._input_shape, x.shape, strict=False) if isinstance(name, str)
+            }
+            self._expected = [sizes.get(size, size) for size in self._declared]  # a batch has the same name in both
+            self._is_kept = False  # an output of the last shape cannot hold this one's
         else:
             np.copyto(self._buffer, x)
 

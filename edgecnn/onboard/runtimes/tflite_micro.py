@@ -1,12 +1,11 @@
 """TensorFlow Lite for Microcontrollers on this machine, with its reference kernels: C arrays.
 
-It answers as a microcontroller does, bit for bit where that runs the reference kernels too. It stands in for one:
-how long it takes here says nothing.
+It answers as a microcontroller does, bit for bit if that runs the reference kernels too. How long it takes here says
+nothing.
 """
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
 from edgecnn.onboard import c_array
 from edgecnn.onboard.opening import opening
-from edgecnn.onboard.runtimes import Kernel
+from edgecnn.onboard.runtimes import KernelProfile
 from edgecnn.onboard.runtimes._stderr import notes_apart
 
 FORMATS = ("c",)
@@ -29,14 +29,15 @@ LARGEST_ARENA_BYTES = 1 << 26
 
 
 def import_engine() -> None:
+    """Import the engine. Raises MissingPackage."""
     try:
         from tflite_micro import runtime  # noqa: F401
     except ImportError as error:
         raise MissingPackage(PACKAGE, None, "Running C arrays as a microcontroller does") from error
 
 
-def open(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> MicroSession:
-    """In the very arena the header states; there is one thread and one output, whatever else is asked for."""
+def open_session(path: Path, num_threads: int, lowered: bool = False, output: str | None = None) -> MicroSession:
+    """Load a C array in an arena of the size that its header states; it has one thread and one output only."""
     import_engine()
     try:
         with opening(path):
@@ -50,27 +51,32 @@ def open(path: Path, num_threads: int, lowered: bool = False, output: str | None
 
 
 def lower(path: Path, target: Path) -> None:
-    """The file itself: there is nothing it optimises."""
+    """Copy the file, for the engine optimises nothing."""
     target.write_bytes(path.read_bytes())
 
 
-def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[Kernel, ...]:
-    """None: its times would say nothing."""
+def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int) -> tuple[KernelProfile, ...]:
+    """Return no profile, for its times would say nothing."""
     return ()
 
 
 def arena_bytes(data: bytes) -> int:
-    """The least tensor arena a TFLite model runs in here, a multiple of c_array.ALIGNMENT; found by bisection.
+    """Find the smallest tensor arena in which a TFLite model runs here, by bisection.
 
-    What the engine records of its allocations is not enough: planning takes room for a moment that it then gives
+    What the engine records of its allocations is not enough, for planning needs memory for a moment that it then gives
     back. A pointer takes 8 bytes here and 4 on a microcontroller, which therefore needs less, while kernels with
-    scratch buffers of their own (CMSIS-NN, ESP-NN) may need more. Raises ModelFileError if the model does not run
-    in 64 MiB either, or brings the engine down: the search is a process of its own.
+    scratch buffers of their own (CMSIS-NN, ESP-NN) may need more. The search runs in a process of its own, because a
+    model may crash the engine.
+
+    Returns:
+        The arena in bytes, a multiple of `c_array.ALIGNMENT`.
+
+    Raises:
+        ModelFileError: The model does not run in 64 MiB, or it crashes the engine.
     """
     import_engine()
     done = subprocess.run([sys.executable, "-P", "-m", __name__], input=data, capture_output=True, check=False)
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    if name := ending_signal(done.returncode):
         raise ModelFileError(f"TensorFlow Lite for Microcontrollers ended with {name} over the model.")
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
@@ -79,7 +85,7 @@ def arena_bytes(data: bytes) -> int:
 
 
 def _least_arena_bytes(data: bytes) -> int:
-    """`arena_bytes`, in this process."""
+    """Find what `arena_bytes` returns, in this process."""
     step = c_array.ALIGNMENT
     too_small, enough = 0, 1024
     while not _runs(data, enough * step):
@@ -93,7 +99,7 @@ def _least_arena_bytes(data: bytes) -> int:
 
 
 class MicroSession:
-    """One interpreter in one arena."""
+    """An interpreter in its arena."""
 
     def __init__(self, interpreter: Any, data: bytes, path: Path) -> None:
         self._interpreter = interpreter
@@ -131,6 +137,7 @@ class MicroSession:
 
 
 def _start(data: bytes, arena: int, path: Path = Path("the model")) -> MicroSession:
+    """Start an interpreter in an arena of so many bytes."""
     from tflite_micro import runtime
 
     with notes_apart():
@@ -138,6 +145,7 @@ def _start(data: bytes, arena: int, path: Path = Path("the model")) -> MicroSess
 
 
 def _runs(data: bytes, arena: int) -> bool:
+    """Whether a model runs in an arena of so many bytes."""
     try:
         session = _start(data, arena)
         with notes_apart():
@@ -148,7 +156,7 @@ def _runs(data: bytes, arena: int) -> bool:
 
 
 def _refusal(data: bytes) -> str:
-    """Why a model does not run, however large the arena: the engine's own first words."""
+    """Return the engine's first words about a model that does not run in the largest arena."""
     from tflite_micro import runtime
 
     with notes_apart() as notes:

@@ -1,4 +1,4 @@
-"""The verb: every file, on every runtime that reads it, in fresh processes that take turns."""
+"""`edgecnn bench`: measures every file on every runtime that reads it, in fresh processes that take turns."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from edgecnn.common import config, console, scratch, stats
 from edgecnn.common.units import duration, interval
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, LinkError, MissingPackage, UsageError
 from edgecnn.formats.onnx import saturation
-from edgecnn.onboard.measure import Counting, Job, Outcome, Timing
+from edgecnn.onboard.job import Counting, Job, Outcome, Timing
 from edgecnn.onboard.runner import selftest
-from edgecnn.pipeline.bench import benches, candidates, report_warnings, show
+from edgecnn.pipeline.bench import candidates, report_warnings, show
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
 from edgecnn.pipeline.bench.test_inputs import GoldenVectors, Shelf, Stimuli, golden_vectors
 from edgecnn.records import gates, report, settling
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.gates import Gate
+from edgecnn.records.measurement import Golden, Measurement
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
-from edgecnn.records.report import Failure, Golden, Measurement, Report
+from edgecnn.records.report import Failure, Report
 from edgecnn.records.run import reads_exports
 from edgecnn.records.summary import medians_ms
 
 COUNTING = Counting(num_counts=10, least_instructions=1_000_000)
-"""Counts of one process lie within a thousandth of each other, so a few are enough."""
+"""Repeated counts differ by less than a thousandth, so a few are enough."""
 
 
 @reads_exports
@@ -43,52 +44,59 @@ def bench(
     output: Path | None = None,
     pictures: PictureOptions | None = None,
 ) -> tuple[Report, Path | None]:
-    """Measure all targets and write the Report; returns it with the path of its JSON.
+    """Measure all targets and write the report.
 
-    A target is a run folder, whose files are all measured, on its recipe's pictures unless `data`
-    names others, or a model file of any make, which is scored only with `data`; `pictures` says how they are fed,
-    against what the file says. The report goes to
-    `output`, or into the run's (or the runs' parent's) bench/ folder; for loose files without
-    `output` it is not written. Gates are `judge`'s.
+    Args:
+        targets: Run folders, of which all files are measured, or model files of any make.
+        suite: What is measured, on which board, and how often.
+        data: The data set to score on; None takes each run's own, and loose files are then not scored.
+        pictures: How images are fed, where it differs from what a file says of itself.
+        output: File or folder for the report; None takes bench/ in the run or in the runs' parent, and writes
+            nothing for loose files.
 
-    Raises UsageError for a target that cannot be measured, before anything is; OutputError for an
-    unwritable output; when no file at all could be measured, what the first one raised.
+    Returns:
+        The report, and the path of its JSON or None. The gates are held by `judge`.
+
+    Raises:
+        UsageError: If a target cannot be measured; nothing is measured then.
+        OutputError: If the output cannot be written.
+        EdgecnnError: The first candidate's error, if no candidate could be measured.
     """
-    found = candidates.find(targets, suite, data, pictures)
-    path = benches.destination(targets, suite, output)
-    with benches.alone(path, output), boards.open(suite.board) as board, scratch.folder() as work:
+    ready = candidates.find(targets, suite, data, pictures)
+    path = candidates.destination(targets, suite, output)
+    with candidates.alone(path, output), boards.open_board(suite.board) as board, scratch.folder() as work:
         machine = board.facts()
-        found = candidates.installed(found, machine, suite)
+        ready = candidates.installed(ready, machine, suite)
         shelf = Shelf(work, suite.limit, suite.only_unseen)
-        shown = [shelf.take(one.data, one.artifact, one.runs) if one.data else None for one in found]
-        golden = [golden_vectors(one.artifact, work) for one in found]
-        rounds = suite.rounds if board.keeps_time else 0  # the rest repeats, so a second process says nothing new
-        with console.progress("measuring", (rounds + 2) * len(found)) as advance:
+        all_stimuli = [shelf.take(c.data, c.artifact, c.runs) if c.data else None for c in ready]
+        all_vectors = [golden_vectors(c.artifact, work) for c in ready]
+        rounds = suite.rounds if board.keeps_time else 0  # instruction counts repeat, so more rounds add nothing
+        with console.progress("measuring", (rounds + 2) * len(ready)) as advance:
             for round_ in range(rounds):
-                for one in benches.turns(found, round_):
-                    _time(board, one, suite)
+                for candidate in boards.in_turns(ready, round_):
+                    _time(board, candidate, suite)
                     advance(1)
-            for one, stimuli, vectors in zip(found, shown, golden, strict=True):
-                score(board, one, suite, stimuli, vectors)
+            for candidate, stimuli, vectors in zip(ready, all_stimuli, all_vectors, strict=True):
+                score(board, candidate, suite, stimuli, vectors)
                 if stimuli and board.keeps_time:
-                    _time_whole(board, one, suite, stimuli)
+                    _time_whole(board, candidate, suite, stimuli)
                 advance(2)
-    # A link that was lost says nothing against a file: what was measured of it before stands, with its failure.
-    done = [one for one in found if one.error is None or (isinstance(one.error, LinkError) and one.has_begun)]
+    # A lost link is not the fault of the file: keep what was measured before, beside the failure.
+    done = [c for c in ready if c.error is None or (isinstance(c.error, LinkError) and c.has_begun)]
     if not done:
-        raise next(one.error for one in found if one.error)
-    measurements = tuple(candidates.measurement(one, suite, machine) for one in done)
+        raise next(c.error for c in ready if c.error)
+    measurements = tuple(candidates.measurement(c, suite, machine) for c in done)
     result = Report(
         board=board.name,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=benches.command(targets, suite, data, *(pictures.words() if pictures else ())),
+        command=candidates.command(targets, suite, data, *(pictures.words() if pictures else ())),
         environment=machine,
         suite=config.table_of(suite),
         measurements=measurements,
         failures=tuple(
-            Failure(file=one.name, runtime=one.runtime, sentence=one.error.sentence, hint=one.error.hint)
-            for one in found
-            if one.error
+            Failure(file=c.name, runtime=c.runtime, sentence=c.error.sentence, hint=c.error.hint)
+            for c in ready
+            if c.error
         ),
         warnings=report_warnings.warnings(measurements, machine.arch, _causes(done, machine)),
         gates=hold(measurements, suite),
@@ -100,14 +108,15 @@ def bench(
 
 
 def judge(result: Report, suite: Suite, strict: bool = False) -> None:
-    """The gates, once the report is written and shown.
+    """Hold the gates of the suite, after the report was written and shown.
 
-    Raises EnvironmentUnfit when a measurement is INVALID, for no gate can be held against it; GateFailed
-    that names every measurement over `max_ms` or under `min_acc` beyond doubt, or one without an accuracy while
-    `min_acc` asks for it; EnvironmentUnfit when a file could not be measured at all; with `strict` Undecided for what
-    may be beyond a gate or not, which is a warning otherwise.
+    Raises:
+        EnvironmentUnfit: If a measurement is INVALID, so that no gate can be held, or a file could not be measured.
+        GateFailed: If measurements are beyond doubt over `max_ms` or under `min_acc`, or lack what a gate is about;
+            it names all of them.
+        Undecided: If `strict` and an interval contains the limit; without `strict` that is a warning.
     """
-    invalid = [one for one in result.measurements if one.validity.verdict == "INVALID"]
+    invalid = [m for m in result.measurements if m.validity.verdict == "INVALID"]
     if invalid:
         doubted = invalid[0]
         raise EnvironmentUnfit(
@@ -128,15 +137,15 @@ def judge(result: Report, suite: Suite, strict: bool = False) -> None:
 
 
 def hold(measurements: Sequence[Measurement], suite: Suite) -> tuple[Gate, ...]:
-    """The gates of the suite on every measurement that is not INVALID: the interval decides, not the estimate."""
-    valid = [one for one in measurements if one.validity.verdict != "INVALID"]
-    of_latency = [_hold_latency(one, suite.max_ms) for one in valid if suite.max_ms is not None]
-    of_accuracy = [_hold_accuracy(one, suite.min_acc) for one in valid if suite.min_acc is not None]
+    """Return the outcome of each gate for each measurement that is not INVALID, decided by its interval."""
+    valid = [m for m in measurements if m.validity.verdict != "INVALID"]
+    of_latency = [_hold_latency(m, suite.max_ms) for m in valid if suite.max_ms is not None]
+    of_accuracy = [_hold_accuracy(m, suite.min_acc) for m in valid if suite.min_acc is not None]
     return (*of_latency, *of_accuracy)
 
 
-def _hold_latency(one: Measurement, max_ms: float) -> Gate:
-    name, medians = f"{one.file} on {one.runtime}", medians_ms(one.windows)
+def _hold_latency(measurement: Measurement, max_ms: float) -> Gate:
+    name, medians = f"{measurement.file} on {measurement.runtime}", medians_ms(measurement.windows)
     if not medians:
         sentence = f"{name} has no latency to hold against {duration(max_ms)}"
         return Gate(limit="max-ms", subject=name, outcome="fail", sentence=sentence)
@@ -150,8 +159,8 @@ def _hold_latency(one: Measurement, max_ms: float) -> Gate:
     return Gate(limit="max-ms", subject=name, outcome=outcome, sentence=sentence)
 
 
-def _hold_accuracy(one: Measurement, min_acc: float) -> Gate:
-    name, scored = f"{one.file} on {one.runtime}", one.accuracy
+def _hold_accuracy(measurement: Measurement, min_acc: float) -> Gate:
+    name, scored = f"{measurement.file} on {measurement.runtime}", measurement.accuracy
     if scored is None:
         sentence = f"{name} has no accuracy to hold against {min_acc} %"
         return Gate(limit="min-acc", subject=name, outcome="fail", sentence=sentence)
@@ -165,70 +174,81 @@ def _hold_accuracy(one: Measurement, min_acc: float) -> Gate:
     return Gate(limit="min-acc", subject=name, outcome=outcome, sentence=sentence)
 
 
-def _time(board: Board, one: Candidate, suite: Suite) -> None:
-    """One more window; a candidate that failed is left out from then on."""
+def _time(board: Board, candidate: Candidate, suite: Suite) -> None:
+    """Time one more window of a candidate, unless it has failed before."""
     timing = Timing(
         warmup_runs=suite.warmup_runs,
         num_runs=-(-suite.num_runs // suite.rounds),
         min_secs=suite.min_secs / suite.rounds,
     )
-    with _noting_failure(one):
-        window = _run(board, one, dataclasses.replace(job_of(one, suite), window=timing)).window
+    with _noting_failure(candidate):
+        window = _run(board, candidate, dataclasses.replace(job_of(candidate, suite), window=timing)).window
         if window:
-            one.windows.append(window)
+            candidate.windows.append(window)
 
 
-def score(board: Board, one: Candidate, suite: Suite, stimuli: Stimuli | None, vectors: GoldenVectors | None) -> None:
-    """What does not depend on time, outside the timing windows: instructions where they count, outputs, accuracy.
+def score(
+    board: Board, candidate: Candidate, suite: Suite, stimuli: Stimuli | None, vectors: GoldenVectors | None
+) -> None:
+    """Measure what needs no clock: instructions where the board counts them, golden outputs, accuracy.
 
-    Counting has a process of its own: what else a process was given moves its memory, which a small net's
-    count shows in its last digits.
+    Instructions are counted in a process of their own: other parts of a job move its memory, which shows in the last
+    digits of a small net's count.
+
+    Args:
+        board: Where it runs.
+        candidate: What is measured; it takes up the results, or the error.
+        suite: The suite of the bench.
+        stimuli: Test images to score on; None measures no accuracy.
+        vectors: Golden vectors to replay; None compares no outputs.
     """
-    job = job_of(one, suite)
-    with _noting_failure(one):
+    job = job_of(candidate, suite)
+    with _noting_failure(candidate):
         if board.counts_instructions:
-            count = _run(board, one, dataclasses.replace(job, count=COUNTING)).count
-            one.counts += [count] if count else []
+            count = _run(board, candidate, dataclasses.replace(job, count=COUNTING)).count
+            candidate.counts += [count] if count else []
         elif not board.keeps_time and not stimuli and not vectors:
-            raise UsageError(f"{board.name} can only answer pictures, and {one.name} has none.", "--data names some")
+            raise UsageError(
+                f"{board.name} can only answer pictures, and {candidate.name} has none.", "--data names some"
+            )
         if not stimuli and not vectors:
             return
         test, images = stimuli.test if stimuli else None, str(vectors.images) if vectors else None
-        outcome = _run(board, one, dataclasses.replace(job, accuracy=test, replay=images))
-        one.accuracy = outcome.accuracy
-        one.golden = _compared(outcome, vectors) if vectors and outcome.replay else None
+        outcome = _run(board, candidate, dataclasses.replace(job, accuracy=test, replay=images))
+        candidate.accuracy = outcome.accuracy
+        candidate.golden = _compared(outcome, vectors) if vectors and outcome.replay else None
 
 
-def _time_whole(board: Board, one: Candidate, suite: Suite, stimuli: Stimuli) -> None:
-    """An application's whole way, which needs Pillow there."""
+def _time_whole(board: Board, candidate: Candidate, suite: Suite, stimuli: Stimuli) -> None:
+    """Time an application's whole way from file to class, which needs Pillow on the board."""
     try:
-        job = dataclasses.replace(job_of(one, suite), end_to_end=stimuli.pictures(suite))
-        one.end_to_end = _run(board, one, job).end_to_end
+        job = dataclasses.replace(job_of(candidate, suite), end_to_end=stimuli.pictures(suite))
+        candidate.end_to_end = _run(board, candidate, job).end_to_end
     except MissingPackage as error:
-        console.warn(f"No end-to-end time for {one.name}: {error.sentence}")
+        console.warn(f"No end-to-end time for {candidate.name}: {error.sentence}")
 
 
 def _compared(outcome: Outcome, vectors: GoldenVectors) -> Golden:
-    here = np.array(outcome.replay, dtype=vectors.outputs.dtype)
-    found = dataclasses.asdict(selftest.compare(here, vectors.outputs.reshape(len(here), -1)))
-    del found["sentence"]
-    return Golden(**found)
+    outputs = np.array(outcome.replay, dtype=vectors.outputs.dtype)
+    comparison = dataclasses.asdict(selftest.compare(outputs, vectors.outputs.reshape(len(outputs), -1)))
+    del comparison["sentence"]
+    return Golden(**comparison)
 
 
 def _causes(done: Sequence[Candidate], machine: Environment) -> dict[tuple[str, str], str]:
-    """By file and runtime, why outputs differ from the golden ones, where weights and instruction set tell."""
-    differing = [one for one in done if one.golden and one.golden.verdict != "identical"]
-    known = {(one.name, one.runtime): saturation.cause(one.artifact.path, one.runtime, machine) for one in differing}
+    """Return why outputs differ from the golden ones, by (file, runtime), as far as weights and CPU tell it."""
+    differing = [c for c in done if c.golden and c.golden.verdict != "identical"]
+    known = {(c.name, c.runtime): saturation.cause(c.artifact.path, c.runtime, machine) for c in differing}
     return {key: cause for key, cause in known.items() if cause}
 
 
-def _run(board: Board, one: Candidate, job: Job) -> Outcome:
-    return Outcome() if one.error else board.run(job)
+def _run(board: Board, candidate: Candidate, job: Job) -> Outcome:
+    return Outcome() if candidate.error else board.run(job)
 
 
 @contextlib.contextmanager
-def _noting_failure(one: Candidate) -> Iterator[None]:
+def _noting_failure(candidate: Candidate) -> Iterator[None]:
     try:
         yield
     except EdgecnnError as error:
-        one.error = error
+        candidate.error = error

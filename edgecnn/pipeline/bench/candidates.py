@@ -1,26 +1,29 @@
-"""What a bench measures: each file of each target, on each runtime that reads it."""
+"""The candidates of a bench: each file of each target, on each runtime that reads it."""
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn import formats
-from edgecnn.common import console
+from edgecnn.common import config, console, files, locks
 from edgecnn.errors import EdgecnnError, MissingPackage, RunError, UsageError
-from edgecnn.onboard import measure, runtimes
-from edgecnn.onboard.measure import Job
+from edgecnn.onboard import runtimes
+from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench import validity
 from edgecnn.pipeline.train import seen
-from edgecnn.records import artifact, foreign
+from edgecnn.records import artifact, foreign, plans
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import Known, PictureOptions
+from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Golden, Measurement, Window
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
-from edgecnn.records.report import Accuracy, Count, EndToEnd, Golden, Measurement, Window
-from edgecnn.records.run import Run, is_run, open_run
+from edgecnn.records.run import BENCH_LOCK, Run, is_run, open_run
 from edgecnn.records.summary import summarise
 
 
@@ -32,11 +35,12 @@ class Candidate:
     artifact: Artifact
     runtime: str
     carded: bool
+    """Whether a card lies beside the file."""
     data: DataPlan | None
     runs: tuple[Run, ...] = ()
-    """The run in whose folder it lies; none for a file that lies elsewhere."""
+    """The run in whose folder the file lies; empty for a file elsewhere."""
     assumed: bool = False
-    """Nobody said what stands for a pixel."""
+    """Whether the preprocessing is a guess, because nothing states it."""
     windows: list[Window] = field(default_factory=list)
     accuracy: Accuracy | None = None
     end_to_end: EndToEnd | None = None
@@ -52,65 +56,76 @@ class Candidate:
 def find(
     targets: Sequence[Path], suite: Suite, data: DataPlan | None, pictures: PictureOptions | None = None
 ) -> list[Candidate]:
-    """All of the targets' files, to be fed as `pictures` says.
+    """Return a candidate for every file of the targets and every runtime of the suite that reads it.
 
-    Raises UsageError, RunError, ModelFileError or DataError for one that cannot be measured.
+    Args:
+        targets: Run folders or model files.
+        suite: The runtimes, and the input size of files that leave it open.
+        data: The data set to score on; None takes each run's own.
+        pictures: How images are fed, where it differs from what a file says of itself.
+
+    Raises:
+        UsageError, RunError, ModelFileError, DataError: If a target cannot be measured.
     """
     if not targets:
         raise UsageError("There is nothing to measure.", "name a run folder or model files")
     for name in suite.runtime:
         runtimes.get(name)
-    wanted = pictures or PictureOptions()
-    found = [item for target in targets for item in _files(target, data, suite.input_shape, wanted)]
-    names = [file.artifact.name for file, *_ in found]
+    options = pictures or PictureOptions()
+    known_files = [item for target in targets for item in _files(target, data, suite.input_shape, options)]
+    names = [known.artifact.name for known, *_ in known_files]
     candidates = []
-    for file, carded, plan, runs in found:
-        file = foreign.with_options(file, pictures or PictureOptions())
-        one = file.artifact
+    for known, carded, plan, runs in known_files:
+        known = foreign.with_options(known, pictures or PictureOptions())
+        model = known.artifact
         if data is not None or pictures:
-            console.note(f"{file.sentence}.")
-        readers = [name for name in runtimes.for_format(one.description.format) if name in (suite.runtime or (name,))]
+            console.note(f"{known.sentence}.")
+        readers = [name for name in runtimes.for_format(model.description.format) if name in (suite.runtime or (name,))]
         if not readers:
             raise UsageError(
-                f"None of the runtimes asked for ({', '.join(suite.runtime)}) reads {one.path}.",
-                f"these do: {', '.join(runtimes.for_format(one.description.format))}",
+                f"None of the runtimes asked for ({', '.join(suite.runtime)}) reads {model.path}.",
+                f"these do: {', '.join(runtimes.for_format(model.description.format))}",
             )
-        # Two files of one name from two folders are told apart by their paths.
-        name = one.name if names.count(one.name) == 1 else str(one.path)
-        candidates += [Candidate(name, one, reader, carded, plan, runs, file.whose is None) for reader in readers]
+        # The path tells files of the same name in different folders apart.
+        name = model.name if names.count(model.name) == 1 else str(model.path)
+        candidates += [Candidate(name, model, reader, carded, plan, runs, known.whose is None) for reader in readers]
     return candidates
 
 
 def installed(candidates: list[Candidate], machine: Environment, suite: Suite) -> list[Candidate]:
-    """The candidates whose runtime the board has; one that was asked for by name must be there."""
-    kept = []
+    """Return the candidates whose runtime the board has.
+
+    Raises:
+        MissingPackage: If a runtime that was asked for by name is not there, or none at all is.
+    """
+    ready = []
     missing: dict[str, str] = {}
-    for one in candidates:
-        package = runtimes.get(one.runtime).PACKAGE
+    for candidate in candidates:
+        package = runtimes.get(candidate.runtime).PACKAGE
         if package in machine.packages:
-            kept.append(one)
+            ready.append(candidate)
         else:
-            missing[one.runtime] = package
+            missing[candidate.runtime] = package
     for runtime, package in missing.items():
-        if runtime in suite.runtime or not kept:
+        if runtime in suite.runtime or not ready:
             raise MissingPackage(package, None, f"The runtime {runtime!r}")
         console.warn(f"The board has no {package}: files for {runtime} are passed over.")
-    return kept
+    return ready
 
 
-def job_of(one: Candidate, suite: Suite) -> Job:
-    """A job without its parts."""
-    return measure.job_of(one.artifact, one.runtime, suite.num_threads)
+def job_of(candidate: Candidate, suite: Suite) -> Job:
+    """Return a job for a candidate that asks for nothing yet."""
+    return Job.for_artifact(candidate.artifact, candidate.runtime, suite.num_threads)
 
 
-def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measurement:
-    """All that was measured of it."""
-    description = one.artifact.description
+def measurement(candidate: Candidate, suite: Suite, machine: Environment) -> Measurement:
+    """Return the record of all that was measured of a candidate."""
+    description = candidate.artifact.description
     peak_bytes = description.planned_activation_peak_bytes
     assert peak_bytes is not None  # a file that leaves sizes open is not measured
     return Measurement(
-        file=one.name,
-        run=one.artifact.run,
+        file=candidate.name,
+        run=candidate.artifact.run,
         sha256=description.sha256,
         format=description.format,
         precision=description.precision,
@@ -119,32 +134,32 @@ def measurement(one: Candidate, suite: Suite, machine: Environment) -> Measureme
         parameters=description.parameters,
         macs=description.macs,
         input_shape=description.input.shape,
-        runtime=one.runtime,
-        runtime_version=machine.packages[runtimes.get(one.runtime).PACKAGE],
+        runtime=candidate.runtime,
+        runtime_version=machine.packages[runtimes.get(candidate.runtime).PACKAGE],
         num_threads=suite.num_threads,
-        preprocessing_assumed=one.assumed,
-        verdict=one.artifact.verdict,
-        summary=summarise(one.windows, one.accuracy, one.end_to_end, one.counts),
-        accuracy=one.accuracy,
-        end_to_end=one.end_to_end,
-        windows=tuple(one.windows),
-        validity=validity.judge(one.windows),
-        counts=tuple(one.counts),
-        target=one.artifact.target,
-        golden=one.golden,
+        preprocessing_assumed=candidate.assumed,
+        verdict=candidate.artifact.verdict,
+        summary=summarise(candidate.windows, candidate.accuracy, candidate.end_to_end, candidate.counts),
+        accuracy=candidate.accuracy,
+        end_to_end=candidate.end_to_end,
+        windows=tuple(candidate.windows),
+        validity=validity.judge(candidate.windows),
+        counts=tuple(candidate.counts),
+        target=candidate.artifact.target,
+        golden=candidate.golden,
     )
 
 
 def _files(
     target: Path, data: DataPlan | None, input_shape: Sequence[int], pictures: PictureOptions
 ) -> Iterator[tuple[Known, bool, DataPlan | None, tuple[Run, ...]]]:
-    """(file, whether it has a card, the pictures to score it on, its run) of a run folder or a file."""
+    """Yield (file, whether it has a card, the data to score it on, its run) for a run folder or a model file."""
     if not target.is_dir():
         card = artifact.read_card(target) if target.is_file() else None
-        yield _known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
+        yield formats.known(target, card, input_shape, pictures), card is not None, data, _run_around(target)
         return
     run = open_run(target)
-    on_boards = set(runtimes.on_boards())  # a C array runs in no board's runtime: it is measured when it is named
+    on_boards = set(runtimes.on_boards())  # leaves out C arrays, which only run when they are named
     suffixes = {
         plugin.SUFFIX
         for name, plugin in formats.KIND.usable().items()
@@ -156,24 +171,62 @@ def _files(
     plan = data or seen.data_of(run)
     for path in paths:
         card = artifact.read_card(path)
-        yield _known(path, card, input_shape, pictures), card is not None, plan, (run,)
+        yield formats.known(path, card, input_shape, pictures), card is not None, plan, (run,)
 
 
 def _run_around(path: Path) -> tuple[Run, ...]:
-    """The run in whose artifacts/ the file lies, if it lies in one."""
+    """Return the run in whose artifacts/ folder the file lies, if any."""
     folder = path.resolve().parent.parent
     return (open_run(folder),) if is_run(folder) and (folder / "run.json").is_file() else ()
 
 
-def _known(path: Path, card: Artifact | None, input_shape: Sequence[int], pictures: PictureOptions) -> Known:
-    """By its card, or of a file made elsewhere; sizes that it leaves open are `input_shape`'s, or the pictures'.
+def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark: str = "") -> Path | None:
+    """Return the path of the JSON, after making its folder, so that an unwritable one fails before the work.
 
-    Raises UsageError for a file that leaves a size of its input open, or that `input_shape` contradicts.
+    Args:
+        targets: The run folders and model files of the bench.
+        suite: Names the board, which is part of the file's name.
+        output: File or folder; None takes bench/ in the run or in the runs' parent.
+        mark: The end of a generated file name.
+
+    Returns:
+        The path; None for loose files without `output`.
     """
-    if card is not None and not input_shape:
-        return foreign.carded(card)
-    description = formats.describe(path, input_shape)
-    if description.input.open and pictures.size:
-        description = formats.describe(path, pictures.size)
-    formats.require_sizes(path, description)
-    return foreign.carded(card) if card is not None else foreign.known(path, description)
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    name = f"{suite.board.replace('/', '').replace(':', '-')}-{stamp}{mark}.json"
+    folders = [target for target in targets if is_run(target)]
+    if output is not None:
+        path = output if output.suffix == ".json" else output / name
+    elif len(folders) < len(targets):
+        return None
+    elif len(folders) == 1:
+        path = open_run(folders[0]).benches / name
+    else:
+        path = folders[0].parent / "bench" / name
+    files.make_folder(path.parent)
+    return path
+
+
+@contextlib.contextmanager
+def alone(path: Path | None, output: Path | None) -> Iterator[None]:
+    """Lock the bench/ folder that `path` lies in, unless the user named the `output`.
+
+    Raises:
+        RunError: If another bench is at work there: two at a time would slow each other down.
+    """
+    with locks.held(path.parent / BENCH_LOCK, "bench") if path and output is None else contextlib.nullcontext():
+        yield
+
+
+def command(targets: Sequence[Path], suite: Suite, data: DataPlan | None, *options: str) -> str:
+    """Return the command line that repeats the bench: targets, options, and all keys that are not the default."""
+    defaults = {**config.table_of(plans.load(Suite, "default")), "name": suite.name}
+    changed = {key: value for key, value in config.table_of(suite).items() if value != defaults.get(key)}
+    words = ["edgecnn", "bench", *(str(target) for target in targets), *options]
+    if suite.input:
+        words += ["--input", changed.pop("input")]  # -s would read "16000" as a number
+    for key, value in changed.items():
+        words += ["-s", f"{key}={','.join(value) if isinstance(value, list) else value}"]
+    if data:
+        words += ["--data", str(data.options.get("path", data.name))]
+    return shlex.join(words)

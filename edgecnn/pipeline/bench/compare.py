@@ -1,39 +1,35 @@
-"""The verb: two reports side by side, and whether the second is worse by more than they can tell apart."""
+"""`edgecnn compare`: two reports side by side, and whether the second is worse beyond the detectable difference."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from edgecnn.common import console, documents, stats
-from edgecnn.common.escapes import say
-from edgecnn.common.units import duration
+from edgecnn.common import stats
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.records import environment, gates, isa, report, settling
+from edgecnn.records import environment, gates, isa, settling
 from edgecnn.records.environment import Environment
 from edgecnn.records.gates import Gate, Outcome
-from edgecnn.records.report import Measurement, Report
+from edgecnn.records.measurement import Measurement
+from edgecnn.records.report import Report
 from edgecnn.records.summary import medians_ms
 
 BETWEEN_BENCHES_PERCENT = 3.0
-"""Two benches of one file on one quiet machine differ by up to this; the rounds of each cannot show it."""
+"""How far two benches of one file on one quiet machine may differ; the rounds of one bench cannot show it."""
 
 HELD_PERCENT = 95.0
-"""An interval that holds the ratio with less, as that of a single round does, finds no difference."""
+"""The least confidence of an interval that may find a difference; a single round has less."""
 
 BETWEEN_BOOTS_PERCENT = 0.1
-"""Counts of one file's instructions on two boots of one emulated board differ by less than this."""
+"""How far the instruction counts of one file on two boots of one emulated board may differ."""
 
 Answer = Literal["worse", "better", "no difference found"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """p50 of the second report over that of the first."""
+    """The p50 latency of the second report (b) over that of the first (a), with its 95 % interval."""
 
     a_ms: float
     b_ms: float
@@ -41,29 +37,29 @@ class Latency:
     low: float
     high: float
     held_percent: float
-    """What the interval holds the ratio with, drift between benches apart."""
+    """Confidence of the interval, not counting the drift between benches."""
     detectable_percent: float
-    """The smallest slowdown that these rounds would have been told from none."""
+    """The smallest slowdown that these rounds can tell from none."""
     rounds: int
-    """Of the report that has fewer."""
+    """Number of rounds of the report that has fewer."""
     answer: Answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instructions:
-    """Median instructions of one inference, the second report's over the first's."""
+    """Median instructions of one inference: those of the second report (b) over those of the first (a)."""
 
     a: float
     b: float
     ratio: float
     detectable_percent: float
-    """How far the counts of either lie apart, and two boots may."""
+    """The larger spread of the counts within a report, plus what two boots may add."""
     answer: Answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """Top-1 of the first report less that of the second."""
+    """Top-1 accuracy of the first report (a) less that of the second (b), with its 95 % interval."""
 
     a_percent: float
     b_percent: float
@@ -71,14 +67,14 @@ class Drop:
     low_pp: float
     high_pp: float
     identical: bool
-    """Whether every output was equal to the last bit."""
+    """Whether all outputs are equal bit by bit."""
     n: int
-    """Pictures of the report that has fewer."""
+    """Number of images of the report that has fewer."""
     answer: Answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class MeasurementPair:
     """One file on one runtime in both reports; a part that either report lacks is None."""
 
     file: str
@@ -90,26 +86,31 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All pairs, and what only one report has."""
+    """Two reports, a before b: the pairs, and what only one report has."""
 
     a: str
     b: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[MeasurementPair, ...]
     unpaired: tuple[str, ...]
     differences: tuple[str, ...]
-    """The facts latency depends on in which the machines differ."""
+    """Facts in which the machines differ and on which latency depends."""
     machines: tuple[str, str]
-    """What the two are called, with their instruction sets."""
+    """Names of both machines, with their instruction sets."""
     same_kind: bool
-    """Whether the instruction sets are called alike."""
+    """Whether both machines have the same instruction set by name."""
 
 
 def compare(a: Report, b: Report, across: bool = False) -> Comparison:
-    """Pair the measurements by file and runtime; a is before, b after.
+    """Pair the measurements of two reports by file and runtime.
 
-    Raises EnvironmentUnfit when the two cannot be compared: other machines or versions (unless
-    `across`, or nothing but outputs is compared and all are equal), an INVALID measurement, other
-    numbers of threads, or no common file.
+    Args:
+        a: The report before a change.
+        b: The report after it.
+        across: Compare them even if their machines or versions differ.
+
+    Raises:
+        EnvironmentUnfit: If they have no file in common, a measurement is INVALID, the numbers of threads differ,
+            or the machines or versions differ without `across` (outputs that are all equal need no `across`).
     """
     before, after = _by_key(a), _by_key(b)
     common = [key for key in before if key in after]
@@ -121,7 +122,7 @@ def compare(a: Report, b: Report, across: bool = False) -> Comparison:
     same_kind = _instruction_set(a.environment) == _instruction_set(b.environment)
     if differences and not across and not all(_compares_equal_outputs_alone(pair) for pair in pairs):
         raise EnvironmentUnfit(
-            f"The two were not measured alike ({'; '.join(differences)})." if same_kind else _two_kinds(machines),
+            f"The two were not measured alike ({'; '.join(differences)})." if same_kind else two_kinds(machines),
             "--across compares them all the same; a difference is then the machines' as well",
         )
     for key in common:
@@ -137,18 +138,20 @@ def compare(a: Report, b: Report, across: bool = False) -> Comparison:
     )
 
 
-def judge(found: Comparison, strict: bool = False) -> None:
-    """Raises GateFailed that names every pair that is worse beyond the detectable difference.
+def judge(comparison: Comparison, strict: bool = False) -> None:
+    """Hold the gates: no pair may be worse beyond the detectable difference.
 
-    With `strict` Undecided for a pair that may be worse or not; the table says "no difference found" of it.
+    Raises:
+        GateFailed: If some pair is; it names all of them.
+        Undecided: If `strict` and a pair may be worse or not, where the table says "no difference found".
     """
-    held = [gate for pair in found.pairs for gate in _gates(pair)]
-    if not strict:  # the table has said of each what could have been told
-        held = [gate for gate in held if gate.outcome == "fail"]
-    settling.settle(held, strict, None, "more --rounds tell latencies apart, more test pictures accuracies")
+    held_gates = [gate for pair in comparison.pairs for gate in _gates(pair)]
+    if not strict:  # the table says already which differences could be detected
+        held_gates = [gate for gate in held_gates if gate.outcome == "fail"]
+    settling.settle(held_gates, strict, None, "more --rounds tell latencies apart, more test pictures accuracies")
 
 
-def _gates(pair: Pair) -> Iterator[Gate]:
+def _gates(pair: MeasurementPair) -> Iterator[Gate]:
     name, latency, counts, drop = f"{pair.file} on {pair.runtime}", pair.latency, pair.instructions, pair.drop
     if latency:
         slower, most = 100 * (latency.ratio - 1), 1 + BETWEEN_BENCHES_PERCENT / 100
@@ -174,59 +177,37 @@ def _gates(pair: Pair) -> Iterator[Gate]:
         yield Gate(limit="accuracy", subject=name, outcome=outcome, sentence=sentence)
 
 
-def show(found: Comparison) -> None:
-    """Print the table on stdout, and what limits it on stderr."""
-    say(f"{found.a}  ->  {found.b}")
-    for name in dict.fromkeys(found.machines):
-        say(f"on {name}")
-    head = ["file", "runtime", "p50", "ratio [95 %]", "detectable", "cost", "top-1 %", "drop pp [95 %]", "accuracy"]
-    console.table(head, [_row(pair) for pair in found.pairs])
-    if not found.same_kind:
-        console.warn(_two_kinds(found.machines))
-    if found.differences:
-        console.warn(f"The machines differ: {'; '.join(found.differences)}.")
-    if found.unpaired:
-        console.warn(f"Only in one of the reports: {', '.join(sorted(found.unpaired))}.")
-
-
-def main(a: Path, b: Path, across: bool = False, as_json: bool = False, strict: bool = False) -> None:
-    """Read, compare, print and judge: what `edgecnn compare` does."""
-    found = compare(report.read(a), report.read(b), across)
-    if as_json:
-        say(documents.to_json(dataclasses.asdict(found)))
-    else:
-        show(found)
-    judge(found, strict)
+def two_kinds(machines: tuple[str, str]) -> str:
+    """Say that two machines have different instruction sets."""
+    return f"The two were measured on different kinds of CPU: {machines[0]}, and {machines[1]}."
 
 
 def _instruction_set(machine: Environment) -> str:
     return isa.name(machine.arch, machine.features)
 
 
-def _two_kinds(machines: tuple[str, str]) -> str:
-    return f"The two were measured on different kinds of CPU: {machines[0]}, and {machines[1]}."
-
-
-def _compares_equal_outputs_alone(pair: Pair) -> bool:
-    """Whether nothing was timed or counted in both, and the outputs are the same: then no machine matters."""
+def _compares_equal_outputs_alone(pair: MeasurementPair) -> bool:
+    """Return whether only outputs are compared and all are equal, so that the machines do not matter."""
     return pair.drop is not None and pair.drop.identical and pair.latency is None and pair.instructions is None
 
 
-def _by_key(one: Report) -> dict[tuple[str, str], Measurement]:
-    return {(each.file, each.runtime): each for each in one.measurements}
+def _by_key(bench_report: Report) -> dict[tuple[str, str], Measurement]:
+    return {(measurement.file, measurement.runtime): measurement for measurement in bench_report.measurements}
 
 
 def _check_fit(a: Measurement, b: Measurement) -> None:
-    for one in (a, b):
-        if one.validity.verdict == "INVALID":
-            reasons = ", ".join(one.validity.reasons)
-            raise EnvironmentUnfit(f"{one.file} on {one.runtime} is INVALID: {reasons}.", "measure it again")
+    for measurement in (a, b):
+        if measurement.validity.verdict == "INVALID":
+            reasons = ", ".join(measurement.validity.reasons)
+            raise EnvironmentUnfit(
+                f"{measurement.file} on {measurement.runtime} is INVALID: {reasons}.", "measure it again"
+            )
     if a.num_threads != b.num_threads:
         raise EnvironmentUnfit(f"{a.file} was measured with {a.num_threads} threads and with {b.num_threads}.")
 
 
-def _pair(a: Measurement, b: Measurement) -> Pair:
-    return Pair(
+def _pair(a: Measurement, b: Measurement) -> MeasurementPair:
+    return MeasurementPair(
         file=a.file, runtime=a.runtime, latency=_latency(a, b), instructions=_instructions(a, b), drop=_drop(a, b)
     )
 
@@ -235,16 +216,16 @@ def _latency(a: Measurement, b: Measurement) -> Latency | None:
     before, after = medians_ms(a.windows), medians_ms(b.windows)
     if not before or not after:
         return None
-    ratio, low, high, held = stats.typical_ratio_interval(before, after)
+    ratio, low, high, held_percent = stats.typical_ratio_interval(before, after)
     drift = 1 + BETWEEN_BENCHES_PERCENT / 100
-    answer = _answer(low, high, 1 / drift, drift) if held >= HELD_PERCENT else "no difference found"
+    answer = _answer(low, high, 1 / drift, drift) if held_percent >= HELD_PERCENT else "no difference found"
     return Latency(
         a_ms=stats.quantile(before, 0.5),
         b_ms=stats.quantile(after, 0.5),
         ratio=ratio,
         low=low,
         high=high,
-        held_percent=held,
+        held_percent=held_percent,
         detectable_percent=100 * (drift * ratio / low - 1),
         answer=answer,
         rounds=min(len(before), len(after)),
@@ -266,8 +247,8 @@ def _instructions(a: Measurement, b: Measurement) -> Instructions | None:
     )
 
 
-def _spread_percent(one: Measurement) -> float:
-    s = one.summary
+def _spread_percent(measurement: Measurement) -> float:
+    s = measurement.summary
     if s.instructions_p50 is None or s.instructions_min is None or s.instructions_max is None:
         return 0.0
     return 100 * (s.instructions_max - s.instructions_min) / s.instructions_p50
@@ -293,32 +274,5 @@ def _drop(a: Measurement, b: Measurement) -> Drop | None:
 
 
 def _answer(low: float, high: float, least: float, most: float) -> Answer:
-    """What an interval of a cost or a loss says, when nothing between `least` and `most` is a difference."""
+    """Return what the interval of a cost says if anything between `least` and `most` is no difference."""
     return "worse" if low > most else "better" if high < least else "no difference found"
-
-
-def _row(pair: Pair) -> Sequence[str]:
-    latency, counts, drop = pair.latency, pair.instructions, pair.drop
-    times: list[str] = ["-"] * 4
-    if counts and not latency:
-        times = [
-            f"{counts.a:,.0f} -> {counts.b:,.0f} instructions",
-            f"{counts.ratio:.4f}",
-            f"{counts.detectable_percent:.2f} %",
-            counts.answer,
-        ]
-    if latency:
-        times = [
-            f"{duration(latency.a_ms)} -> {duration(latency.b_ms)}",
-            f"{latency.ratio:.3f} [{latency.low:.3f}, {latency.high:.3f}]",
-            f"{math.ceil(latency.detectable_percent * 10) / 10:.1f} %",
-            latency.answer,
-        ]
-    right: list[str] = ["-"] * 3
-    if drop:
-        right = [
-            f"{drop.a_percent:.2f} -> {drop.b_percent:.2f}",
-            "identical outputs" if drop.identical else f"{drop.pp:+.2f} [{drop.low_pp:+.2f}, {drop.high_pp:+.2f}]",
-            drop.answer,
-        ]
-    return [pair.file, pair.runtime, *times, *right]

@@ -1,6 +1,6 @@
-"""What follows from instructions counted on several cores, in plain sentences computed from the numbers.
+"""Sentences about instruction counts: int8 against fp32, S8S8 against U8S8, runtime against runtime, core against core.
 
-Instructions are no time: caches, pipelines and memory are not in them.
+Instructions are not time: caches, pipelines and memory do not show in them.
 """
 
 from __future__ import annotations
@@ -11,61 +11,66 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgecnn.records.environment import core_name
-from edgecnn.records.report import Measurement, Report
+from edgecnn.records.measurement import Measurement
+from edgecnn.records.report import Report
 
 ALIKE_PERCENT = 5.0
-"""Nearer than this two costs are called equal."""
+"""Two costs that differ by no more than this are called equal."""
 SIGNEDNESS = {"any": "U8S8", "dotprod": "S8S8"}
-"""Activations and weights of ONNX int8, by the target a file was exported for."""
+"""Types of the activations and weights of an int8 ONNX file, by the target it was exported for."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Instructions of one kind of file over those of another, over several nets."""
+    """Instructions of one kind of file divided by those of another kind, over several nets."""
 
     values: tuple[float, ...]
-    """One a net."""
+    """One ratio per net."""
 
     @property
     def mean(self) -> float:
-        """Geometric: the mean of ratios that does not depend on which is above."""
+        """The geometric mean, which does not depend on which kind is the numerator."""
         return math.exp(sum(map(math.log, self.values)) / len(self.values))
 
     def spread(self) -> str:
-        """The range and n, as in "mean of 0.44 to 0.52, n = 4"."""
+        """Return the range and n in words, such as "mean of 0.44 to 0.52, n = 4"."""
         low, high = min(self.values), max(self.values)
         return f"mean of {low:.2f} to {high:.2f}, n = {len(self.values)}" if len(self.values) > 1 else "n = 1"
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Which files: of a runtime, a precision (as it begins) and a target; None is any."""
+class CountKind:
+    """A filter of files by runtime, precision (its prefix) and target; None stands for any."""
 
     precision: str = ""
     runtime: str | None = None
     target: str | None = None
 
-    def fits(self, one: Measurement) -> bool:
-        """Whether a file is one of them."""
+    def fits(self, measurement: Measurement) -> bool:
+        """Return whether a file is of this kind."""
         return (
-            one.precision.startswith(self.precision)
-            and self.runtime in (None, one.runtime)
-            and self.target in (None, one.target)
+            measurement.precision.startswith(self.precision)
+            and self.runtime in (None, measurement.runtime)
+            and self.target in (None, measurement.target)
         )
 
 
 def sentences(reports: Sequence[Report]) -> list[str]:
-    """One sentence for each comparison the reports' files allow; empty when nothing was counted."""
-    found: list[str] = []
+    """Return a sentence for each comparison that the files of the reports allow, none if nothing was counted.
+
+    Args:
+        reports: Each on another core; consecutive ones are compared with each other.
+    """
+    all_sentences: list[str] = []
     for report in reports:
-        found += [*_precision(report), *_signedness(report), *_runtimes(report)]
-    return found + [sentence for pair in itertools.pairwise(reports) for sentence in _cores(*pair)]
+        all_sentences += [*_precision(report), *_signedness(report), *_runtimes(report)]
+    return all_sentences + [sentence for pair in itertools.pairwise(reports) for sentence in _cores(*pair)]
 
 
 def _precision(report: Report) -> Iterator[str]:
-    int8 = sorted({(one.runtime, one.target or "") for one in _counted(report) if one.precision.startswith("int8")})
-    for runtime, target in int8:
-        ratio = _ratio(report, Kind("int8", runtime, target or None), Kind("fp32", runtime))
+    int8_kinds = sorted({(m.runtime, m.target or "") for m in _counted(report) if m.precision.startswith("int8")})
+    for runtime, target in int8_kinds:
+        ratio = _ratio(report, CountKind("int8", runtime, target or None), CountKind("fp32", runtime))
         if ratio:
             name = f"int8 {SIGNEDNESS[target]}" if target else "int8"
             yield (
@@ -74,7 +79,7 @@ def _precision(report: Report) -> Iterator[str]:
 
 
 def _signedness(report: Report) -> Iterator[str]:
-    ratio = _ratio(report, Kind(target="dotprod"), Kind(target="any"))
+    ratio = _ratio(report, CountKind(target="dotprod"), CountKind(target="any"))
     if not ratio:
         return
     core = core_name(report.environment)
@@ -91,20 +96,20 @@ def _signedness(report: Report) -> Iterator[str]:
 
 def _runtimes(report: Report) -> Iterator[str]:
     for precision in ("fp32", "int8"):
-        ratio = _ratio(report, Kind(precision, "litert"), Kind(precision, "onnxruntime"))
+        ratio = _ratio(report, CountKind(precision, "litert"), CountKind(precision, "onnxruntime"))
         if ratio:
             words = _against(ratio, "in onnxruntime")
             yield f"On {core_name(report.environment)}, {precision} in litert {words} ({ratio.spread()})."
 
 
 def _cores(before: Report, after: Report) -> Iterator[str]:
-    """From one core to the next: what its instructions are worth."""
-    there = {(one.file, one.runtime): _cost(one) for one in _counted(after)}
+    """Compare the same files on two cores."""
+    costs_after = {(m.file, m.runtime): _cost(m) for m in _counted(after)}
     for precision in ("fp32", "int8"):
         values = tuple(
-            there[one.file, one.runtime] / _cost(one)
-            for one in _counted(before)
-            if (one.file, one.runtime) in there and one.precision.startswith(precision)
+            costs_after[m.file, m.runtime] / _cost(m)
+            for m in _counted(before)
+            if (m.file, m.runtime) in costs_after and m.precision.startswith(precision)
         )
         if values:
             yield (
@@ -113,19 +118,19 @@ def _cores(before: Report, after: Report) -> Iterator[str]:
             )
 
 
-def _ratio(report: Report, above: Kind, below: Kind) -> Ratio | None:
-    """The cheapest file of each net that is `above` over the cheapest that is `below`."""
+def _ratio(report: Report, above: CountKind, below: CountKind) -> Ratio | None:
+    """Return the cheapest `above` file of each net over its cheapest `below` file; None if no net has both."""
     values = []
-    for net in dict.fromkeys(one.run for one in _counted(report)):
-        files = [one for one in _counted(report) if one.run == net]
-        over, under = ([_cost(one) for one in files if kind.fits(one)] for kind in (above, below))
-        if over and under:
-            values.append(min(over) / min(under))
+    for net in dict.fromkeys(m.run for m in _counted(report)):
+        files = [m for m in _counted(report) if m.run == net]
+        above_costs, below_costs = ([_cost(m) for m in files if kind.fits(m)] for kind in (above, below))
+        if above_costs and below_costs:
+            values.append(min(above_costs) / min(below_costs))
     return Ratio(tuple(values)) if values else None
 
 
 def _against(ratio: Ratio, other: str) -> str:
-    """A ratio in words: "needs 2.1 times fewer instructions than fp32"."""
+    """Return a ratio in words, such as "needs 2.1 times fewer instructions than fp32"."""
     percent = 100 * (ratio.mean - 1)
     if abs(percent) <= ALIKE_PERCENT:
         return f"needs as many instructions as {other} ({percent:+.1f} %)"
@@ -135,9 +140,9 @@ def _against(ratio: Ratio, other: str) -> str:
 
 
 def _counted(report: Report) -> list[Measurement]:
-    return [one for one in report.measurements if one.run and one.summary.instructions_p50]
+    return [m for m in report.measurements if m.run and m.summary.instructions_p50]
 
 
-def _cost(one: Measurement) -> float:
-    assert one.summary.instructions_p50 is not None
-    return one.summary.instructions_p50
+def _cost(measurement: Measurement) -> float:
+    assert measurement.summary.instructions_p50 is not None
+    return measurement.summary.instructions_p50

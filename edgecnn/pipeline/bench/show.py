@@ -1,4 +1,4 @@
-"""A Report for people: the table on stdout and the Markdown file."""
+"""Shows a report to people: the table on stdout and the Markdown file."""
 
 from __future__ import annotations
 
@@ -13,84 +13,86 @@ from edgecnn.common.escapes import say
 from edgecnn.common.units import digits, duration, interval
 from edgecnn.pipeline.bench import instruction_counts
 from edgecnn.records import environment, gates
-from edgecnn.records.report import Measurement, Report, p50
+from edgecnn.records.measurement import Measurement, p50
+from edgecnn.records.notebook import HtmlTable
+from edgecnn.records.report import Report
 
 NARROW = ("kB", "top-1 % [95 %]", "p50 [95 %]", "p99", "peak MB")
-"""Columns that fit 80 characters for the files of one run."""
+"""Columns for the files of one run, in 80 characters."""
 CHECKED = ("kB", "top-1 % [95 %]", "drop", "agree", "p50", "p99", "MB")
-"""With the outcome of the check against the run: as wide, for files of several runs one below the other."""
+"""Columns for the files of several runs, in 80 characters, with the check of each file against its run."""
 CHECKED_MEAN = "drop: accuracy lost against the run, pp; agree: same answer as the run, %; MB: peak memory"
 COUNTED = ("kB", "top-1 % [95 %]", "p50 [95 %]", "instructions", "peak MB")
-"""Of a board that keeps no time."""
+"""Columns for a board that keeps no time but counts instructions."""
 ANSWERED = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "golden")
-"""Of a board that counts no instructions either."""
+"""Columns for a board that neither keeps time nor counts instructions."""
 
 
-def _top1(one: Measurement) -> str:
-    s = one.summary
+def _top1(measurement: Measurement) -> str:
+    s = measurement.summary
     if s.top1_percent is None or s.top1_low_percent is None or s.top1_high_percent is None:
         return "-"
     return f"{s.top1_percent:.2f} [{s.top1_low_percent:.1f}, {s.top1_high_percent:.1f}]"
 
 
-def _end_to_end(one: Measurement) -> str:
-    total, decode = one.summary.end_to_end_p50_ms, one.summary.end_to_end_decode_p50_ms
+def _end_to_end(measurement: Measurement) -> str:
+    total, decode = measurement.summary.end_to_end_p50_ms, measurement.summary.end_to_end_decode_p50_ms
     return f"{duration(total)} (decode {duration(decode)})" if total is not None and decode is not None else "-"
 
 
-def _latency(one: Measurement) -> str:
-    return interval(*p50(one)) if one.is_timed else "emulated"
+def _latency(measurement: Measurement) -> str:
+    return interval(*p50(measurement)) if measurement.is_timed else "emulated"
 
 
-def _instructions(one: Measurement) -> str:
-    """The median, and how far the counts lie from it at most."""
-    s = one.summary
+def _instructions(measurement: Measurement) -> str:
+    """Return the median and the largest distance of a count from it."""
+    s = measurement.summary
     if s.instructions_p50 is None or s.instructions_min is None or s.instructions_max is None:
         return "-"
     spread = max(s.instructions_max - s.instructions_p50, s.instructions_p50 - s.instructions_min)
     return f"{digits(s.instructions_p50 / 1000)} k ±{100 * spread / s.instructions_p50:.2f} %"
 
 
-def _golden(one: Measurement) -> str:
-    if one.golden is None:
+def _golden(measurement: Measurement) -> str:
+    if measurement.golden is None:
         return "-"
-    if one.golden.max_lsb:
-        return f"{one.golden.max_lsb} LSB"
-    return f"{one.golden.max_relative:.0e}" if one.golden.max_relative else one.golden.verdict
+    if measurement.golden.max_lsb:
+        return f"{measurement.golden.max_lsb} LSB"
+    return f"{measurement.golden.max_relative:.0e}" if measurement.golden.max_relative else measurement.golden.verdict
 
 
 COLUMNS: dict[str, Callable[[Measurement], str]] = {
-    "runtime": lambda one: one.runtime,
-    "precision": lambda one: one.precision,
-    "kB": lambda one: digits(one.bytes / 1000),
+    "runtime": lambda m: m.runtime,
+    "precision": lambda m: m.precision,
+    "kB": lambda m: digits(m.bytes / 1000),
     "top-1 % [95 %]": _top1,
-    "drop pp": lambda one: f"{one.verdict.drop_pp:+.2f}" if one.verdict else "-",
-    "agree %": lambda one: f"{one.verdict.agreement_percent:.2f}" if one.verdict else "-",
+    "drop pp": lambda m: f"{m.verdict.drop_pp:+.2f}" if m.verdict else "-",
+    "agree %": lambda m: f"{m.verdict.agreement_percent:.2f}" if m.verdict else "-",
     "p50 [95 %]": _latency,
-    "p90": lambda one: duration(one.summary.p90_ms),
-    "p99": lambda one: duration(one.summary.p99_ms),
-    "init": lambda one: duration(one.summary.init_ms),
-    "first": lambda one: duration(one.summary.first_ms),
+    "p90": lambda m: duration(m.summary.p90_ms),
+    "p99": lambda m: duration(m.summary.p99_ms),
+    "init": lambda m: duration(m.summary.init_ms),
+    "first": lambda m: duration(m.summary.first_ms),
     "end-to-end p50": _end_to_end,
-    "planned kB": lambda one: digits(one.planned_activation_peak_bytes / 1000),
-    "peak MB": lambda one: "-" if one.summary.peak_rss_bytes is None else digits(one.summary.peak_rss_bytes / 1e6),
-    "samples": lambda one: f"{one.summary.samples:,}",
+    "planned kB": lambda m: digits(m.planned_activation_peak_bytes / 1000),
+    "peak MB": lambda m: "-" if m.summary.peak_rss_bytes is None else digits(m.summary.peak_rss_bytes / 1e6),
+    "samples": lambda m: f"{m.summary.samples:,}",
     "instructions": _instructions,
     "golden": _golden,
-    "verdict": lambda one: one.validity.verdict,
+    "verdict": lambda m: m.validity.verdict,
 }
 
 SHORT: dict[str, Callable[[Measurement], str]] = {
     "drop": COLUMNS["drop pp"],
-    "agree": lambda one: f"{one.verdict.agreement_percent:.1f}" if one.verdict else "-",
-    "p50": lambda one: duration(one.summary.p50_ms) if one.is_timed else "emulated",
+    "agree": lambda m: f"{m.verdict.agreement_percent:.1f}" if m.verdict else "-",
+    "p50": lambda m: duration(m.summary.p50_ms) if m.is_timed else "emulated",
     "MB": COLUMNS["peak MB"],
 }
-"""For CHECKED, where width is short; CHECKED_MEAN explains them."""
+"""Narrower forms of columns, used by CHECKED and explained by CHECKED_MEAN."""
 
 
 TIMED = ("p90", "p99", "init", "first", "end-to-end p50", "samples", "verdict")
-"""Columns that say nothing where time is not kept."""
+"""Columns left out for a board that keeps no time."""
 TIMES_MEAN = (
     "p50 is the median over the rounds of each round's median, with the interval the rounds give; p90 and p99 are",
     "of all samples. Timed is the graph alone; end-to-end also decodes, resizes and converts. init is from file to",
@@ -111,20 +113,23 @@ NUMBERS_MEAN = (
 def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | None = None) -> None:
     """Print the report's head and table on stdout (or `stream`), its failures and warnings on stderr.
 
-    Without `columns`, files of one run get NARROW, and files of several, side by side, CHECKED; a board
-    without a clock of its own gets COUNTED, or ANSWERED where nothing could be counted.
+    Args:
+        report: The report to show.
+        columns: Names from COLUMNS; None takes NARROW for the files of one run and CHECKED for several runs, or
+            COUNTED or ANSWERED for a board that keeps no time.
+        stream: Where to print instead of stdout.
     """
-    runs = {one.run for one in report.measurements}
-    shared = _shared_prefix([one.file for one in report.measurements])
+    runs = {m.run for m in report.measurements}
+    shared = _shared_prefix([m.file for m in report.measurements])
     say(_headline(report, shared), file=stream or sys.stdout)
-    several = len(runs) > 1 and None not in runs and columns is None and _is_timed(report)
-    if several:
+    by_run = len(runs) > 1 and None not in runs and columns is None and _is_timed(report)
+    if by_run:
         console.table(*_by_run(report), stream)
         say(CHECKED_MEAN, file=stream or sys.stdout)
     else:
-        usual = NARROW if _is_timed(report) else COUNTED if _is_counted(report) else ANSWERED
-        console.table(*cells(report, columns or usual, shared), stream)
-        if usual is ANSWERED:
+        default = NARROW if _is_timed(report) else COUNTED if _is_counted(report) else ANSWERED
+        console.table(*cells(report, columns or default, shared), stream)
+        if default is ANSWERED:
             say(ANSWERS_MEAN, file=stream or sys.stdout)
     for failure in report.failures:
         console.error(f"{failure.file} on {failure.runtime}: {failure.sentence}", failure.hint)
@@ -134,32 +139,48 @@ def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | 
         console.warn(sentence)
 
 
-def cells(report: Report, columns: Sequence[str], shared: str = "") -> tuple[list[str], list[list[str]]]:
-    """(head, rows) of the columns named, after the file's name less `shared`.
+def tables(report: Report) -> list[HtmlTable]:
+    """The measurements, then failures and warnings, for a notebook."""
+    usual = NARROW if _is_timed(report) else COUNTED if _is_counted(report) else ANSWERED
+    head, rows = cells(report, usual)
+    shown = [HtmlTable(" ".join(_headline(report, "").splitlines()), head, rows)]
+    said = [("failure", f"{failure.file} on {failure.runtime}: {failure.sentence}") for failure in report.failures]
+    said += [("warning", warning.sentence) for warning in report.warnings]
+    said += [(gates.word(gate.outcome), gate.sentence) for gate in report.gates]
+    return [*shown, HtmlTable("what limits the numbers", (), said)] if said else shown
 
-    The runtime gets a column when a file ran on several; otherwise the file's ending tells it.
+
+def cells(report: Report, columns: Sequence[str], shared: str = "") -> tuple[list[str], list[list[str]]]:
+    """Return (head, rows) of the table.
+
+    The runtime gets a column if a file ran on several; otherwise the file's ending tells it.
+
+    Args:
+        report: The report to show.
+        columns: Names from COLUMNS or SHORT.
+        shared: A prefix of the file names that is left out.
     """
-    names = [one.file for one in report.measurements]
+    names = [m.file for m in report.measurements]
     if len(set(names)) < len(names) and "runtime" not in columns:
         columns = ("runtime", *columns)
-    rows = [[_marked(one, shared), *((COLUMNS | SHORT)[name](one) for name in columns)] for one in report.measurements]
+    rows = [[_marked(m, shared), *((COLUMNS | SHORT)[name](m) for name in columns)] for m in report.measurements]
     return ["file", *columns], rows
 
 
 def _by_run(report: Report) -> tuple[list[str], list[list[str]]]:
-    """(head, rows): each run's name on a line of its own, its files below without it."""
+    """Return (head, rows) with each run's name on a line of its own, above its files."""
     rows: list[list[str]] = []
-    names = [one.file for one in report.measurements]
+    names = [m.file for m in report.measurements]
     columns = CHECKED if len(set(names)) == len(names) else ("runtime", *CHECKED)
-    for run in dict.fromkeys(one.run for one in report.measurements):
-        own = tuple(one for one in report.measurements if one.run == run)
+    for run in dict.fromkeys(m.run for m in report.measurements):
+        own = tuple(m for m in report.measurements if m.run == run)
         _, below = cells(dataclasses.replace(report, measurements=own), columns, f"{run}-")
         rows += [[str(run), *[""] * len(columns)], *below]
     return ["file", *columns], rows
 
 
 def markdown(report: Report) -> str:
-    """The report as a Markdown page: what was measured where, the whole table, the warnings."""
+    """Return the report as a Markdown page: what was measured where, the whole table, the warnings."""
     machine = report.environment
     timed = _is_timed(report)
     head, rows = cells(report, tuple(name for name in COLUMNS if timed or name not in TIMED))
@@ -181,57 +202,61 @@ def markdown(report: Report) -> str:
         *(TIMES_MEAN if timed else COUNTS_MEAN if _is_counted(report) else (ANSWERS_MEAN,)),
         *NUMBERS_MEAN,
     ]
-    follows = instruction_counts.sentences([report]) if not timed else []
-    lines += ["", *(f"- {sentence}" for sentence in follows)] if follows else []
-    pictures = {one.end_to_end.picture for one in report.measurements if one.end_to_end}
+    conclusions = instruction_counts.sentences([report]) if not timed else []
+    lines += ["", *(f"- {sentence}" for sentence in conclusions)] if conclusions else []
+    pictures = {m.end_to_end.picture for m in report.measurements if m.end_to_end}
     lines += [f"End-to-end pictures: {escapes.markdown('; '.join(sorted(pictures)))}."] if pictures else []
     notes = [f"{failure.file} on {failure.runtime} failed: {failure.sentence}" for failure in report.failures]
     notes += [f"{warning.kind}: {warning.sentence}" for warning in report.warnings]
     notes = [f"- {escapes.markdown(note)}" for note in (*notes, *_doubts(report))]
-    held = [f"- {gates.word(gate.outcome)}: {escapes.markdown(gate.sentence)}" for gate in report.gates]
-    lines += ["", "## Gates", "", *held] if held else []
+    gate_lines = [f"- {gates.word(gate.outcome)}: {escapes.markdown(gate.sentence)}" for gate in report.gates]
+    lines += ["", "## Gates", "", *gate_lines] if gate_lines else []
     return "\n".join([*lines, *(["", "## Warnings", "", *notes] if notes else [])]) + "\n"
 
 
 def write_markdown(report: Report, path: Path) -> None:
-    """Write the page, atomically. Raises OutputError."""
+    """Write the report as a Markdown page, atomically.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     files.write_text(path, markdown(report))
 
 
 def _is_timed(report: Report) -> bool:
-    return any(one.is_timed for one in report.measurements) or not report.measurements
+    return any(m.is_timed for m in report.measurements) or not report.measurements
 
 
 def _is_counted(report: Report) -> bool:
-    return any(one.summary.instructions_n for one in report.measurements)
+    return any(m.summary.instructions_n for m in report.measurements)
 
 
-def _marked(one: Measurement, shared: str) -> str:
-    """The file's name as it stands in a table; an INVALID measurement is never seen without that word."""
-    name = one.file.removeprefix(shared)
-    return f"{name} (INVALID)" if one.validity.verdict == "INVALID" else name
+def _marked(measurement: Measurement, shared: str) -> str:
+    """Return the file's name less `shared`, marked if the measurement is INVALID."""
+    name = measurement.file.removeprefix(shared)
+    return f"{name} (INVALID)" if measurement.validity.verdict == "INVALID" else name
 
 
 def _doubts(report: Report) -> list[str]:
-    """One sentence for every verdict that is not VALID."""
+    """Return a sentence for each measurement that is not VALID."""
     return [
-        f"{one.file} on {one.runtime} is {one.validity.verdict}: {'; '.join(one.validity.reasons)}."
-        for one in report.measurements
-        if one.validity.verdict != "VALID"
+        f"{m.file} on {m.runtime} is {m.validity.verdict}: {'; '.join(m.validity.reasons)}."
+        for m in report.measurements
+        if m.validity.verdict != "VALID"
     ]
 
 
 def _headline(report: Report, shared: str) -> str:
-    """What, where and how, a line each."""
-    what = f"{shared}*" if shared else f"{len({one.file for one in report.measurements})} files"
-    used = sorted({f"{one.runtime} {one.runtime_version}" for one in report.measurements})
-    where = environment.machine_name(report.environment)
-    return f"{', '.join([what, *used])}\non {where}\n{how(report)}"
+    """Return three lines: what was measured, where, and how."""
+    what = f"{shared}*" if shared else f"{len({m.file for m in report.measurements})} files"
+    runtimes = sorted({f"{m.runtime} {m.runtime_version}" for m in report.measurements})
+    machine = environment.machine_name(report.environment)
+    return f"{', '.join([what, *runtimes])}\non {machine}\n{how(report)}"
 
 
 def how(report: Report) -> str:
-    """Threads, rounds, samples and pictures behind the numbers."""
-    summaries = [one.summary for one in report.measurements]
+    """Return the threads, rounds, samples and test images behind the numbers, in words."""
+    summaries = [m.summary for m in report.measurements]
     if not summaries:
         return "nothing was measured"
     threads = report.measurements[0].num_threads
@@ -239,7 +264,7 @@ def how(report: Report) -> str:
     scored = f", top-1 on {' or '.join(f'{n:,}' for n in pictures)} test pictures" if pictures else ""
     runs = [s.samples if s.samples else s.instructions_n or 0 for s in summaries]
     samples = f"{min(runs):,}" if min(runs) == max(runs) else f"{min(runs):,} to {max(runs):,}"
-    how = (
+    effort = (
         f"{summaries[0].rounds} rounds, {samples} timed runs"
         if _is_timed(report)
         else f"{samples} counts of instructions"
@@ -247,14 +272,14 @@ def how(report: Report) -> str:
         else "answers alone"
     )
     size = f"input {report.suite['input']}" if report.suite.get("input") else "batch 1"
-    return f"{threads} thread{'s' if threads > 1 else ''}, {size}, {how}{scored}"
+    return f"{threads} thread{'s' if threads > 1 else ''}, {size}, {effort}{scored}"
 
 
 def _shared_prefix(names: Sequence[str]) -> str:
-    """The dash-separated words all names begin with: the run's name, said once above the table."""
+    """Return the dash-separated words that all file names begin with, mostly the run's name."""
     words = [name.split("-") for name in names]
     shared = []
-    for column in zip(*(one[:-1] for one in words), strict=False):
+    for column in zip(*(name_words[:-1] for name_words in words), strict=False):
         if len(set(column)) > 1:
             break
         shared.append(column[0] + "-")

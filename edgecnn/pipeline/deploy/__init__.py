@@ -1,1 +1,1 @@
-"""`edgecnn deploy`: a model, its labels and its runner on a board."""
+"""`edgecnn deploy`: a model, its labels and its runner are put on a board."""

@@ -1,4 +1,4 @@
-"""A bundle: everything a device needs to run one model, in a handful of files. `runner.contents` names them.
+"""A bundle is everything that a device needs to run one model, in a handful of files (`runner.contents`).
 
 The same model and the same sources give the same bytes, so a device can keep a bundle by its digest.
 """
@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +20,16 @@ from edgecnn.common import documents, escapes, files
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
 from edgecnn.formats.onnx import saturation
-from edgecnn.onboard import archive as ship
-from edgecnn.onboard import golden, runtimes
+from edgecnn.onboard import archive, golden, runtimes
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.contents import Manifest
-from edgecnn.records import artifact, model_files, settling, verdicts
+from edgecnn.records import artifact as artifacts
+from edgecnn.records import model_files, settling, verdicts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.run import Run, is_run, open_run
 
 LONGEST_NAME = 100
-"""A file's may have 255 bytes, which a unit's and a temporary one's add to."""
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The longest name of a bundle; a file's may have 255 bytes, and units and temporary files have longer ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +37,25 @@ class Bundle:
     """A bundle in memory."""
 
     name: str
-    """Of its folder: the run's, or the model file's without its ending."""
+    """The name of its folder: the run's, or the model file's without its suffix."""
     artifact: Artifact
     runtime: str
     files: Mapping[str, bytes]
-    """By name, the manifest among them."""
+    """The content of each file by its name; the manifest is among them."""
 
     packages: tuple[str, ...]
-    """The distributions a device needs."""
+    """The distributions that a device needs."""
 
     def archive(self) -> bytes:
-        """All files as one zip; what is large in it is packed already."""
+        """Pack all files into one zip archive, uncompressed, for what is large is compressed already."""
         stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w") as packed:
-            for name, data in sorted(self.files.items()):
-                packed.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+        files.reproducible_zip(stream, sorted(self.files.items()), compressed=False)
         return stream.getvalue()
 
     def write(self, folder: Path) -> None:
-        """Write all files into `folder`, the manifest last: without it a folder is no bundle.
+        """Write all files into a folder, the manifest last, for without it a folder is not a bundle.
 
-        Raises OutputError if the folder holds other things than a bundle.
+        Raises OutputError if the folder holds something else than a bundle.
         """
         files.make_folder(folder)
         strange = sorted({path.name for path in folder.iterdir()} - {name.partition("/")[0] for name in self.files})
@@ -74,58 +70,70 @@ class Bundle:
             files.write_bytes(folder / name, self.files[name])
 
 
-def make(one: Artifact, strict: bool = False) -> Bundle:
-    """The bundle of an exported file, with the golden vectors that stand beside it.
+def make(artifact: Artifact, strict: bool = False) -> Bundle:
+    """Make the bundle of an exported file, with the golden vectors beside it.
 
-    Raises GateFailed for a file that failed its check, RunError if its golden vectors are missing; with `strict`
-    Undecided for one whose check cannot tell, which is a warning otherwise.
+    Args:
+        artifact: The exported file.
+        strict: Whether a file whose check cannot tell is refused; otherwise it is a warning.
+
+    Raises:
+        GateFailed: The file failed its check.
+        Undecided: The file's check cannot tell, and `strict` is set.
+        RunError: The golden vectors are missing.
+        ModelFileError: No runtime of a board reads the file's format.
     """
-    if one.verdict is not None:
-        checked = [verdicts.gate(one.name, one.verdict)]
+    if artifact.verdict is not None:
+        checked = [verdicts.gate(artifact.name, artifact.verdict)]
         settling.settle(checked, strict, "export it again", "more test pictures would tell: export it again with them")
-    readers = runtimes.for_format(one.description.format)
+    readers = runtimes.for_format(artifact.description.format)
     runtime = next((name for name in readers if runtimes.get(name).ON_BOARDS), None)
     if runtime is None:
-        raise ModelFileError(f"No runtime of a board reads the format {one.description.format!r}.")
-    name = _name_of(one)
+        raise ModelFileError(f"No runtime of a board reads the format {artifact.description.format!r}.")
+    name = _name_of(artifact)
     packages = ("numpy", "pillow", runtimes.get(runtime).PACKAGE)
-    card = artifact.card_path(one.path)
+    card = artifacts.card_path(artifact.path)
     held = {
-        one.name: one.path.read_bytes(),
-        **{place: (one.path.parent / place).read_bytes() for place in model_files.beside(one.path)},
+        artifact.name: artifact.path.read_bytes(),
+        **{place: (artifact.path.parent / place).read_bytes() for place in model_files.beside(artifact.path)},
         card.name: card.read_bytes(),
-        contents.LABELS: "".join(f"{escapes.line(label)}\n" for label in one.labels).encode(),
-        contents.GOLDEN: _golden(one),
-        contents.PROGRAM: ship.runner(),
-        contents.README: _readme(one, name, runtime, packages).encode(),
+        contents.LABELS: "".join(f"{escapes.line(label)}\n" for label in artifact.labels).encode(),
+        contents.GOLDEN: _golden(artifact),
+        contents.PROGRAM: archive.runner(),
+        contents.README: _readme(artifact, name, runtime, packages).encode(),
     }
     manifest = Manifest(
         bundle_version=contents.BUNDLE_VERSION,
         name=name,
-        model=one.name,
+        model=artifact.name,
         runtime=runtime,
         files={key: hashlib.sha256(data).hexdigest() for key, data in sorted(held.items())},
-        saturating_layers=len(saturation.exposure(one.path).layers) if runtime == "onnxruntime" else 0,
+        saturating_layers=len(saturation.exposure(artifact.path).layers) if runtime == "onnxruntime" else 0,
     )
     held[contents.MANIFEST] = documents.to_file(dataclasses.asdict(manifest), Path(contents.MANIFEST)).encode()
-    return Bundle(name=name, artifact=one, runtime=runtime, packages=packages, files=held)
+    return Bundle(name=name, artifact=artifact, runtime=runtime, packages=packages, files=held)
 
 
 def choose(target: Path, format_name: str, precision: str) -> Artifact:
-    """The exported file to deploy: `target` itself, or the run's file of that format and precision.
+    """Choose the exported file to deploy: `target` itself, or the run's file of that format and precision.
 
-    A run without a pure int8 file gives its `int8-mixed` one.
+    A run without a pure int8 file gives its `int8-mixed` file.
+
+    Raises:
+        UsageError: There is no such target, or the run has no such file or several.
+        RunError: The target is a folder but not a run.
+        ModelFileError: The file has no card, or is not a model.
     """
     if not is_run(target):
         if target.is_dir():
             raise RunError(f"{target} is not a run folder: it holds no recipe.toml.", "name a run or a model file")
         if not target.is_file():
             raise UsageError(f"There is neither a run nor a file {target}.", "`edgecnn train` makes runs under runs/")
-        found = artifact.read_card(target)
-        if found is None:
-            formats.describe(target)  # what is no model is named as what it is
+        card = artifacts.read_card(target)
+        if card is None:
+            formats.describe(target)  # this raises for a file that is not a model
             raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "deploy an exported file")
-        return found
+        return card
     run = open_run(target)
     cards = _cards(run)
     known = sorted({f"{card.description.format} {card.description.precision}" for card in cards})
@@ -141,10 +149,10 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
 
 
 def name_of(target: str) -> str:
-    """What a run, a model file, or a bundle by its name is called on a board.
+    """Return the name on a board of a run, of a model file, or of a bundle that is named itself.
 
-    A run goes by the name its files were exported under, also in a folder that was renamed since. Raises UsageError
-    where they have several.
+    A run has the name under which its files were exported, also if its folder was renamed since. Raises UsageError if
+    its files have several.
     """
     path = Path(target)
     if is_run(path):
@@ -156,54 +164,57 @@ def name_of(target: str) -> str:
             )
         return names[0]
     if path.is_file():
-        card = artifact.read_card(path)
+        card = artifacts.read_card(path)
         return _name_of(card) if card else _safe(path.stem)
     return _safe(target)
 
 
-def _name_of(one: Artifact) -> str:
-    return _safe(one.run or one.path.stem)
+def _name_of(artifact: Artifact) -> str:
+    """Return the name of an exported file's bundle."""
+    return _safe(artifact.run or artifact.path.stem)
 
 
 def _cards(run: Run) -> list[Artifact]:
+    """Read the cards of all exported files of a run."""
     return [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
 
 
 def _card(path: Path) -> Artifact | None:
-    """The artifact of a card in a run's folder; None for another .json."""
+    """Read a card in a run's folder; None for another .json file."""
     model = path.with_suffix("")
-    return artifact.read_card(model) if model.is_file() else None
+    return artifacts.read_card(model) if model.is_file() else None
 
 
-def _golden(one: Artifact) -> bytes:
-    source = one.path.with_name(contents.GOLDEN)
+def _golden(artifact: Artifact) -> bytes:
+    """Read the golden vectors of a file, and write them as the bundle's. Raises RunError if there are none."""
+    source = artifact.path.with_name(contents.GOLDEN)
     try:
-        images, outputs = golden.read(source, one.name, one)
+        images, outputs = golden.read(source, artifact.name, artifact)
     except Unreadable as error:
-        raise RunError(f"{source} has no golden vectors of {one.name}: {error}.", "export it again") from error
+        raise RunError(f"{source} has no golden vectors of {artifact.name}: {error}.", "export it again") from error
     stream = io.BytesIO()
     np.savez(stream, images=images, outputs=outputs)
     return stream.getvalue()
 
 
 def _safe(name: str) -> str:
-    """A name that is safe as a folder's and as a systemd unit's."""
+    """Make a name that is safe for a folder and for a systemd unit."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:LONGEST_NAME] or "model"
 
 
-def _readme(one: Artifact, name: str, runtime: str, packages: tuple[str, ...]) -> str:
-    card, size = one.description, one.preprocessing
+def _readme(artifact: Artifact, name: str, runtime: str, packages: tuple[str, ...]) -> str:
+    card, size = artifact.description, artifact.preprocessing
     checked = ""
-    if one.verdict is not None:
-        v = one.verdict
+    if artifact.verdict is not None:
+        v = artifact.verdict
         checked = (
             f"It answers {v.top1_percent:.2f} % [{v.top1_low_percent:.2f}, {v.top1_high_percent:.2f}] of {v.n:,} test"
             f" pictures\nright (95 % Wilson interval).\n"
         )
-    return f"""{name}: {one.name}
+    return f"""{name}: {artifact.name}
 
 Precision {card.precision}, {card.bytes:,} bytes, for pictures of {size.width} x {size.height} ({size.colour_order}), \
-{len(one.labels)} classes.
+{len(artifact.labels)} classes.
 {checked}
 It needs Python 3.11 or newer on a 64-bit system, and three packages:
 
@@ -217,6 +228,6 @@ It needs Python 3.11 or newer on a 64-bit system, and three packages:
     python3 edgecnn.pyz bench                     how fast is it here?
     python3 edgecnn.pyz serve                     http://127.0.0.1:8080: POST /classify, GET /healthz, GET /metrics
 
-{one.name}.json says how a picture becomes the input tensor; {contents.MANIFEST} has the sha256 of every file.
+{artifact.name}.json says how a picture becomes the input tensor; {contents.MANIFEST} has the sha256 of every file.
 Runtime: {runtime}. Made by edgecnn {__version__}.
 """

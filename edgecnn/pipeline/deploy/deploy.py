@@ -1,62 +1,47 @@
 """The verb: put a model on a board so that one command classifies a picture there, or go back to the one before.
 
-A release is sent whole, tested there against its golden vectors, and only then becomes the current
-one (`edgecnn.onboard.releases`): whatever fails on the way, the model that worked goes on working.
+A release is sent whole, tested there with its golden vectors, and only then becomes the current one
+(`edgecnn.onboard.releases`). Whatever fails on the way, the model that worked goes on working.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import hashlib
-import io
-import re
-import shlex
-import signal
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from edgecnn import boards
-from edgecnn.boards import _named
-from edgecnn.boards.ssh import preflight, provision, remote
-from edgecnn.boards.ssh.link import Answer, Link
-from edgecnn.boards.ssh.preflight import BoardFacts
-from edgecnn.common import console, documents, files, replies
-from edgecnn.common.escapes import say
-from edgecnn.common.replies import NotAReply, last_line
-from edgecnn.errors import BoardUnfit, EnvironmentUnfit, GateFailed, UsageError
-from edgecnn.onboard import golden
-from edgecnn.onboard.runner import contents
-from edgecnn.pipeline.deploy import bundle, installed, service
-from edgecnn.pipeline.deploy.bundle import Bundle
-from edgecnn.pipeline.deploy.installed import Installed, Model, Told
-from edgecnn.records import artifact as artifacts
+from edgecnn.boards.ssh.link import Link
+from edgecnn.common import console
+from edgecnn.errors import UsageError
+from edgecnn.pipeline.deploy import bundle, delivery, service
+from edgecnn.pipeline.deploy.delivery import Deployment
+from edgecnn.pipeline.deploy.installed import Installed, ReleasedModel, Status
 from edgecnn.records.run import reads_exports
-
-ID_DIGITS = 12
-"""Of sha256, to tell a board's few releases apart; the manifest has the whole digests."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """What is on a board now."""
+class Rollback:
+    """The release that is current again."""
 
     name: str
     board: str
-    release: str
-    before: str | None
-    """The release that was current; None if this is the first, or the same."""
-    selftest: dict[str, Any]
-    """The runner's own words, with the runtime and the versions there."""
-    command: str
-    """What to type to classify a picture there."""
-    service: bool
-    """Whether `serve` runs there as a systemd unit."""
+    before: str
+    """The release that was current."""
+    current: str
+    model: ReleasedModel
+    """What the current release holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What is on a board under one name."""
+
+    name: str
+    board: str
+    status: Status
+    service: str | None
+    """What systemd says of the unit; None without systemd or without a unit."""
 
 
 @reads_exports
@@ -71,15 +56,31 @@ def deploy(
     max_lsb: int = 0,
     strict: bool = False,
     across_runs: bool = False,
-    as_json: bool = False,
 ) -> Deployment | None:
-    """Write the bundle of a run's file (or of a model file) into `output`, put it on `board`, or both.
+    """Write the bundle of a model file into a folder, put it on a board, or both.
 
-    max_lsb: largest difference from the golden vectors that is let through, in steps of an integer
-    output; 0 wants every bit. strict: a file whose check cannot tell is refused. across_runs: it may take the place of
-    another run's model. Raises UsageError where that is not said, or when there is no such file, GateFailed when it
-    failed its check or answers differently there, Undecided with `strict`, LinkError and BoardUnfit for the board; none
-    of them touches what works.
+    Args:
+        target: A run, or an exported model file.
+        board: The board's name; None writes to `output` only.
+        format: Which of a run's files to take.
+        precision: Which of a run's files to take; a run without a pure int8 file gives its `int8-mixed` one.
+        output: The folder to write the bundle into.
+        service: Whether to run `serve` on the board as a systemd unit.
+        max_lsb: The largest difference from the golden vectors that is accepted, in steps of an integer output.
+        strict: Whether a file whose check cannot tell is refused.
+        across_runs: Whether the release may take the place of another run's model.
+
+    Returns:
+        What is on the board now; None without a board.
+
+    Raises:
+        UsageError: There is no such file, nowhere to deploy to, or another run's model in its place.
+        GateFailed: The file failed its check, or answers differently on the board.
+        Undecided: The file's check cannot tell, and `strict` is set.
+        LinkError: The board cannot be reached, or the link was cut.
+        BoardUnfit: The board cannot run the model.
+
+    None of these errors touches the release that works.
     """
     if board is None and output is None:
         raise UsageError("There is nowhere to deploy to.", "--board ssh://user@host, or --output FOLDER")
@@ -90,89 +91,25 @@ def deploy(
     if board is None:
         return None
     with reach(board) as link:
-        done = put(link, made, board, max_lsb=max_lsb, with_service=service, across_runs=across_runs)
-    if as_json:
-        say(documents.to_json(dataclasses.asdict(done), None))
-    else:
-        say(f"{done.name} {done.release} on {board}: {done.selftest['verdict']}, {done.selftest['sentence']}")
-        say(done.command)
-    if done.before:
-        words = shlex.join(["edgecnn", "deploy", str(target), "--board", board, "--rollback"])
-        console.note(f"Before it was {done.before}; `{words}` goes back.")
-    return done
+        return delivery.deliver(link, made, board, max_lsb=max_lsb, with_service=service, across_runs=across_runs)
 
 
-def put(
-    link: Link,
-    made: Bundle,
-    board: str,
-    *,
-    max_lsb: int = 0,
-    with_service: bool = False,
-    across_runs: bool = False,
-) -> Deployment:
-    """Send a bundle through a link, test it there, make it current, and tell the servers there."""
-    facts = preflight.inspect(link, _preferred_python(board))
-    preflight.require(facts, made.packages)
-    if with_service:
-        service.check(link, made.name)
-    there = Installed(link, facts, made.name)
-    status = there.status()
-    _ask_across(status.model(status.current), installed.model_of(made.artifact), made.name, board, across_runs)
-    packages = _packages(link, facts, made)
-    archive = made.archive()
-    release = hashlib.sha256(archive + Path(packages).name.encode()).hexdigest()[:ID_DIGITS]
-    tested = there.test(release) if release in status.releases else None
-    if tested is None or tested.returncode:
-        incoming = f"{there.path}/{release}.zip"
-        link.push(archive, incoming)
-        there.unpack(release, incoming, packages)
-        tested = there.test(release)
-    try:
-        selftest = _passed(tested, made, board, max_lsb)
-        _same_answer(there, release, made, board)
-    except (EnvironmentUnfit, GateFailed):
-        with contextlib.suppress(EnvironmentUnfit):  # the link may be cut; the next deployment clears up
-            there.drop(release)
-        raise
-    before = there.switch(release)
-    if with_service:
-        with (
-            _undone_after_failure(there, release, status.current),
-            service.undone_after_failure(link, facts, made.name),
-        ):
-            lingers = service.start(link, facts, made.name)
-        if not lingers:
-            console.warn(
-                "The service ends with your last session there; "
-                f"`sudo loginctl enable-linger {facts.user}` on the board keeps it."
-            )
-        runs = True
-    else:
-        runs = service.restart(link, facts, made.name)
-    _report(there.tell(), release, made.name, board)
-    return Deployment(
-        name=made.name,
-        board=board,
-        release=release,
-        before=before,
-        selftest=selftest,
-        command=f"{typed(link.destination)} edgecnn/{made.name}/run classify picture.jpg",
-        service=runs,
-    )
-
-
-def rollback(target: str, board: str, as_json: bool = False, across_runs: bool = False) -> None:
+def rollback(target: str, board: str, across_runs: bool = False) -> Rollback:
     """Go back to the release before the current one.
 
-    Raises UsageError when there is none, and for one of another run unless `across_runs`.
+    Args:
+        target: A run, a model file, or the name of a bundle.
+        board: The board's name.
+        across_runs: Whether the earlier release may be another run's.
+
+    Raises:
+        UsageError: There is no earlier release, or it is another run's and nobody has said that it may be.
     """
     name = bundle.name_of(target)
     with reach(board) as link:
-        facts = preflight.inspect(link, _preferred_python(board))
-        preflight.require(facts)
-        there = Installed(link, facts, name)
-        status = there.status() if link.run(["test", "-d", there.path], timeout_s=60).returncode == 0 else None
+        facts = delivery.require_fit(link, board)
+        releases = Installed(link, facts, name)
+        status = releases.status() if _exists(link, releases) else None
         if status is None or status.before is None:
             raise UsageError(f"There is no earlier release of {name} on {board}.", "`--status` says what is there")
         now, earlier = status.model(status.current), status.model(status.before)
@@ -181,169 +118,38 @@ def rollback(target: str, board: str, as_json: bool = False, across_runs: bool =
                 f"{name} on {board} is {now}; the release before is {earlier}: another run's.",
                 "--across-runs goes back to it all the same; `edgecnn deploy` puts any model there",
             )
-        current, before = there.rollback(status.before)
+        current, before = releases.rollback(status.before)
         service.restart(link, facts, name)
-        _report(there.tell(), current, name, board)
-    if as_json:
-        table = {"name": name, "board": board, "before": before, "current": current, "model": earlier.model}
-        say(documents.to_json(table | {"run": earlier.run, "run_sha256": earlier.run_sha256}, None))
-    else:
-        say(f"{name} on {board}: back to {current} from {before}")
-        say(f"{current} is {earlier}")
+        delivery.report(releases.tell(), current, name, board)
+    return Rollback(name=name, board=board, before=before, current=current, model=earlier)
 
 
-def status(target: str, board: str, as_json: bool = False) -> None:
-    """Print which release is current, which ones could be, and whether the service runs."""
+def status(target: str, board: str) -> Installation:
+    """Say which release is current, which ones could be, and whether the service runs.
+
+    Args:
+        target: A run, a model file, or the name of a bundle.
+        board: The board's name.
+
+    Raises:
+        UsageError: Nothing of that name is on the board.
+    """
     name = bundle.name_of(target)
     with reach(board) as link:
-        facts = preflight.inspect(link, _preferred_python(board))
-        preflight.require(facts)
-        there = Installed(link, facts, name)
-        if link.run(["test", "-d", there.path], timeout_s=60).returncode:
+        releases = Installed(link, delivery.require_fit(link, board), name)
+        if not _exists(link, releases):
             raise UsageError(f"There is no {name!r} on {board}.", "`edgecnn deploy` puts it there")
-        answer = there.status()
-        runs = service.state(link, name)
-    model = answer.model(answer.current)
-    if as_json:
-        table = {"name": name, "board": board, **dataclasses.asdict(answer), "model": model.model, "service": runs}
-        say(documents.to_json(table, None))
-        return
-    say(f"{name} on {board}: {answer.current or 'no release'}{f' ({model})' if answer.current else ''}")
-    say(f"before: {', '.join(reversed(answer.history[:-1])) or 'none'}")
-    say(f"service: {runs or 'none'}")
-    for pid, release in answer.serving.items():
-        say(f"serving: process {pid} with {release}")
-
-
-def typed(destination: str) -> str:
-    """The ssh command a user types to get to "user@host[:port]"."""
-    match = re.fullmatch(r"(?P<user>[^@]+@)?(\[(?P<v6>.+)\]|(?P<host>[^:]+))(:(?P<port>\d+))?", destination)
-    if match is None:
-        return shlex.join(["ssh", destination])
-    port = ["-p", match["port"]] if match["port"] else []
-    return shlex.join(["ssh", *port, f"{match['user'] or ''}{match['v6'] or match['host']}"])
+        return Installation(name=name, board=board, status=releases.status(), service=service.state(link, name))
 
 
 def reach(board: str) -> AbstractContextManager[Link]:
-    """A link to a board by its name. Raises UsageError for a kind of board that has none."""
-    link = boards.link(board)
+    """Open a link to a board by its name. Raises UsageError for a kind of board that has none."""
+    link = boards.connect(board)
     if link is None:
         raise UsageError(f"Nothing can be deployed to {board!r}.", "--board ssh://user@host, or --output FOLDER")
     return link
 
 
-def _ask_across(now: Model, new: Model, name: str, board: str, across_runs: bool) -> None:
-    """Raises UsageError where the model that is there is another run's and nobody has said that it may go.
-
-    That of another training of the same run makes way, and is named.
-    """
-    if new.is_of_another_run(now) and not across_runs:
-        raise UsageError(
-            f"{name} on {board} is {now}; this is {new}: another run's.",
-            "--across-runs puts it in that one's place; under a name of its own it stands beside it",
-        )
-    if new.has_other_weights(now):
-        console.note(f"It takes the place of {now}.")
-
-
-@contextlib.contextmanager
-def _undone_after_failure(there: Installed, release: str, before: str | None) -> Iterator[None]:
-    """Have the release `before` as the current one again if what is done inside raises."""
-    try:
-        yield
-    except BaseException:
-        if release != before:
-            with contextlib.suppress(EnvironmentUnfit):  # the link may be cut: the new release stays, which was tested
-                there.undo(before)
-        raise
-
-
-def _report(told: Told, release: str, name: str, board: str) -> None:
-    """Say what the servers there made of the release that is current now."""
-    for server in told.told:
-        console.note(f"The server there (process {server.pid}) answers with {release} now.")
-    for server in told.ended:
-        console.warn(f"The server on {board} (process {server.pid}) ended when it was told of {release}.")
-    for server in told.refused:
-        console.warn(
-            f"The server on {board} (process {server.pid}) stays with {server.release}: {release} {server.reason}."
-        )
-    for server in told.deaf:
-        console.warn(
-            f"A server on {board} (process {server.pid}) still answers with {server.release}, and cannot be told: "
-            f"end it and start `edgecnn/{name}/run serve` again."
-        )
-
-
-def _packages(link: Link, facts: BoardFacts, made: Bundle) -> str:
-    """The folder of packages there: what a bench has sent already, for it holds more, or else what the bundle needs."""
-    archive = provision.archive_path(facts, remote.packages())
-    if archive.is_file():
-        folder = f"{facts.cache}/folders/{files.sha256(archive)}"
-        if link.run(["test", "-d", folder]).returncode == 0:
-            return folder
-    return provision.provision(link, facts, made.packages)
-
-
-def _passed(answer: Answer, made: Bundle, board: str, max_lsb: int) -> dict[str, Any]:
-    """The selftest's JSON if it lets the release through."""
-    try:
-        table = replies.table(answer.stdout)
-    except NotAReply as error:
-        raise _broken(answer, "selftest", board) from error
-    verdict, sentence, steps = table.get("verdict"), table.get("sentence"), table.get("max_lsb")
-    if not (isinstance(verdict, str) and isinstance(sentence, str) and (steps is None or type(steps) is int)):
-        raise _broken(answer, "selftest", board)
-    if answer.returncode == 0 or (verdict == "within" and steps is not None and steps <= max_lsb):
-        return table
-    hint = "what was there before is untouched"
-    if verdict == "within":
-        hint += f"; --max-lsb {steps} lets it through"
-    if table.get("cause"):  # an earlier release has an earlier runner
-        hint += f". {replies.plain(str(table['cause']))}"
-    raise GateFailed(f"{made.artifact.name} answers differently on {board}: {replies.plain(sentence)}.", hint)
-
-
-def _same_answer(there: Installed, release: str, made: Bundle, board: str) -> None:
-    """One golden picture as a file through the whole way; it also leaves Python's bytecode for the first user."""
-    from PIL import Image
-
-    images, outputs = golden.read(made.files[contents.GOLDEN], contents.OUTPUTS, made.artifact)
-    pixels, expected = images[0], outputs[:1]  # (H, W, C), (1, ...)
-    stream = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "png")
-    answer = there.run(release, ["classify", "-"], stream.getvalue())
-    logits = artifacts.decode(expected, made.artifact.description.output)[0]  # (K,)
-    best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
-    try:
-        label = replies.table(answer.stdout, raw=True)["label"]
-    except (NotAReply, KeyError) as error:
-        raise _broken(answer, "classify", board) from error
-    if label not in best:
-        called = replies.plain(repr(label))
-        raise GateFailed(f"{made.artifact.name} calls a golden picture {called} on {board}, not {sorted(best)[0]!r}.")
-
-
-def _broken(answer: Answer, command: str, board: str) -> EnvironmentUnfit:
-    known = {member.value: member.name for member in signal.Signals}
-    if name := known.get(answer.returncode - 128):
-        return EnvironmentUnfit(
-            f"`{command}` of the new release was ended by {name} on {board}.", "what was there before is untouched"
-        )
-    lines = [line for line in answer.stderr.splitlines() if line.startswith("error: ")]
-    reason = (lines[0].removeprefix("error: ") if lines else last_line(answer.stderr)).rstrip(".")
-    reason = reason or f"exit code {answer.returncode}"
-    return EnvironmentUnfit(
-        f"`{command}` of the new release failed on {board}: {reason}.", "what was there before is untouched"
-    )
-
-
-def _model(link: Link, folder: str) -> str | None:
-    with contextlib.suppress(BoardUnfit, ValueError, KeyError):
-        return str(documents.table(link.fetch(f"{folder}/{contents.MANIFEST}"))["model"])
-    return None
-
-
-def _preferred_python(board: str) -> str | None:
-    """The interpreter that a named board's file asks for."""
-    return _named.read(board).python if board in _named.names() else None
+def _exists(link: Link, releases: Installed) -> bool:
+    """Whether anything of that name has been deployed to the board."""
+    return link.run(["test", "-d", releases.path], timeout_s=60).returncode == 0

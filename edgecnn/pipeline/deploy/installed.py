@@ -1,19 +1,18 @@
-"""What is installed of a model on a board: ~/edgecnn/<name> through a link (`edgecnn.onboard.releases` works there)."""
+"""The releases of a model on a board: ~/edgecnn/<name> through a link, where `edgecnn.onboard.releases` runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from edgecnn.boards.ssh import preflight
-from edgecnn.boards.ssh.link import Answer, Link
-from edgecnn.boards.ssh.preflight import BoardFacts
+from edgecnn.boards.ssh.board_facts import BoardFacts
+from edgecnn.boards.ssh.link import CommandResult, Link
 from edgecnn.common import config, replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import BoardUnfit, EdgecnnError, PlanError, UsageError
-from edgecnn.onboard import releases
+from edgecnn.onboard import archive, releases
 from edgecnn.records.artifact import Artifact
 
 TEST_TIMEOUT_S = 600.0
@@ -23,24 +22,24 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """What a release holds, by its own card; None for what that does not say."""
+class ReleasedModel:
+    """What a release holds by its own card; None for what the card does not say."""
 
     model: str | None = None
     run: str | None = None
     run_sha256: str | None = None
-    """Of the run's weights: the run by content, whatever it is called."""
+    """The digest of the run's weights, which tells runs apart whatever they are called."""
     classes_sha256: str | None = None
-    """Of its class names, in their order."""
+    """The digest of its class names in their order."""
 
-    def has_other_weights(self, other: Model) -> bool:
-        """Whether the `other` one is known to come from another training; nobody can tell of what has no run."""
+    def has_other_weights(self, other: ReleasedModel) -> bool:
+        """Whether the other model is known to come from another training; without a run it is not known."""
         return other.run_sha256 is not None and other.run_sha256 != self.run_sha256
 
-    def is_of_another_run(self, other: Model) -> bool:
-        """Whether the `other` one is known to be another run's, and no earlier or later training of the same one.
+    def is_of_another_run(self, other: ReleasedModel) -> bool:
+        """Whether the other model is known to be another run's, not another training of the same run.
 
-        Trained anew, a run keeps its name and its classes.
+        A run that is trained anew keeps its name and its classes.
         """
         is_same = (self.run, self.classes_sha256) == (other.run, other.classes_sha256) and self.run is not None
         return self.has_other_weights(other) and not is_same
@@ -52,33 +51,33 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The releases there."""
+    """The releases on a board."""
 
     current: str | None
     history: tuple[str, ...]
-    """From the oldest to the current one."""
+    """The releases that were current, from the oldest to the current one."""
     releases: tuple[str, ...]
-    models: Mapping[str, Model]
-    """By release."""
+    models: Mapping[str, ReleasedModel]
+    """What each release holds."""
     serving: Mapping[str, str]
-    """The release each server answers with, by its process."""
+    """The release that each server answers with, by its process id."""
 
     @property
     def before(self) -> str | None:
         """The release a rollback goes to."""
         return self.history[-2] if len(self.history) > 1 else None
 
-    def model(self, release: str | None) -> Model:
-        return self.models.get(release or "", Model())
+    def model(self, release: str | None) -> ReleasedModel:
+        return self.models.get(release or "", ReleasedModel())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
-    """A process there that answers HTTP."""
+class ServerProcess:
+    """A process on a board that answers HTTP."""
 
     pid: int
     release: str
-    """It answered with this one when it was told of another."""
+    """The release that it answered with when it was told of another."""
     reason: str = ""
 
 
@@ -86,13 +85,14 @@ class Server:
 class Told:
     """What the servers made of a release that became the current one."""
 
-    told: tuple[Server, ...] = ()
-    """They answer with it now."""
-    ended: tuple[Server, ...] = ()
-    refused: tuple[Server, ...] = ()
-    """They tried it and stay with what they have."""
-    deaf: tuple[Server, ...] = ()
-    """They were not heard of, or cannot be told."""
+    told: tuple[ServerProcess, ...] = ()
+    """Servers that answer with it now."""
+    ended: tuple[ServerProcess, ...] = ()
+    """Servers that ended when they were told."""
+    refused: tuple[ServerProcess, ...] = ()
+    """Servers that tried it and stay with the release that they have."""
+    deaf: tuple[ServerProcess, ...] = ()
+    """Servers that did not react, or cannot be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,53 +108,57 @@ class _RolledBack:
 
 @dataclass(frozen=True, kw_only=True)
 class _Done:
-    """It answers nothing more."""
+    """An answer without content."""
 
 
 class Installed:
-    """~/edgecnn/<name> of a board."""
+    """The folder ~/edgecnn/<name> of a board."""
 
     def __init__(self, link: Link, facts: BoardFacts, name: str) -> None:
         self.path = f"{facts.home}/edgecnn/{name}"
         self._link = link
         self._python = preflight.interpreter(facts)
-        self._program = Path(releases.__file__).read_bytes()
+        self._program = archive.program(releases.__name__)
 
     def status(self) -> Status:
+        """List the releases and the servers there."""
         return self._ask(Status, "status")
 
-    def unpack(self, release: str, archive: str, packages: str) -> None:
-        self._ask(_Done, "unpack", release, archive, packages, self._python)
+    def unpack(self, release: str, incoming: str, packages: str) -> None:
+        """Make a release of a bundle's archive and a folder of packages, both paths there."""
+        self._ask(_Done, "unpack", release, incoming, packages, self._python)
 
     def switch(self, release: str) -> str | None:
-        """Make a release the current one; the one before, None if it was the first or the same."""
+        """Make a release current; returns the one before, None if this is the first or the same."""
         return self._ask(_Switched, "switch", release).before
 
     def rollback(self, expected: str) -> tuple[str, str]:
-        """(the release it went back to, the one before that). Raises UsageError if `expected` is not the one."""
+        """Go back a release: (current now, current before). Raises UsageError if the release is not `expected`."""
         answer = self._ask(_RolledBack, "rollback", expected, kind=UsageError)
         return answer.current, answer.before
 
     def undo(self, before: str | None) -> None:
-        """Take the last switch back, to the release `before` or to none."""
+        """Take back the last switch, to the release `before` or to none."""
         self._ask(_Done, "undo", *filter(None, [before]))
 
     def drop(self, release: str) -> None:
+        """Remove a release that is not current and does not run."""
         self._ask(_Done, "drop", release)
 
     def tell(self) -> Told:
         """Tell the servers there of the current release, and wait for them."""
         return self._ask(Told, "tell")
 
-    def test(self, release: str) -> Answer:
-        """The runner's selftest in a release, as JSON."""
+    def test(self, release: str) -> CommandResult:
+        """Run the selftest of a release; it prints JSON."""
         return self.run(release, ["selftest", "--json"])
 
-    def run(self, release: str, arguments: list[str], stdin: bytes = b"") -> Answer:
+    def run(self, release: str, arguments: list[str], stdin: bytes = b"") -> CommandResult:
+        """Run a release's program."""
         return self._link.run([f"{self.path}/releases/{release}/run", *arguments], stdin, TEST_TIMEOUT_S)
 
     def _ask(self, cls: type[T], command: str, *arguments: str, kind: type[EdgecnnError] = BoardUnfit) -> T:
-        """One command of `edgecnn.onboard.releases`. Raises BoardUnfit, or `kind` with the error that it answers."""
+        """Run a command of `edgecnn.onboard.releases`. Raises BoardUnfit, or `kind` for an error that it answers."""
         argv = [self._python, *preflight.STANDARD_LIBRARY_ONLY, "-", command, self.path, *arguments]
         answer = self._link.run(argv, self._program, TEST_TIMEOUT_S)
         failed = f"{command} of {self.path} on {self._link.destination} failed"
@@ -170,9 +174,9 @@ class Installed:
             raise BoardUnfit(f"{failed}: {replies.plain(error.sentence).rstrip('.')}.") from error
 
 
-def model_of(artifact: Artifact) -> Model:
-    """As a release of it will say."""
-    return Model(
+def model_of(artifact: Artifact) -> ReleasedModel:
+    """Return what a release of a model file will say of itself."""
+    return ReleasedModel(
         model=artifact.name,
         run=artifact.run,
         run_sha256=artifact.run_sha256,

@@ -1,6 +1,6 @@
-"""A systemd unit for the runner's `serve`: the user's own, so that nothing here needs root.
+"""A systemd unit for the runner's `serve`, of the user's own manager, so that nothing needs root.
 
-`DynamicUser=` is for the system's manager alone; a unit of the user's manager runs as that user.
+`DynamicUser=` works with the system's manager only; a unit of the user's manager runs as that user.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.failures import unwritten
-from edgecnn.boards.ssh.link import Answer, Link
-from edgecnn.boards.ssh.preflight import BoardFacts
+from edgecnn.boards.ssh.link import CommandResult, Link
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit
 
 MEMORY_MAX = "384M"
-"""Sixteen transparent PNGs of 12.3 megapixels in 8 MB each, sent at once, took the runner to 285 MB (x86-64)."""
+"""The memory of the unit: 16 transparent PNGs of 12.3 megapixels and 8 MB, sent at once, took 285 MB (x86-64)."""
 
 UNIT = """[Unit]
 Description=edgecnn: {name}
@@ -45,7 +45,7 @@ TasksMax=128
 WantedBy=default.target
 """
 
-# An ssh session without PAM does not know where the user's manager listens.
+# An ssh session without PAM does not say where the user's manager listens.
 SYSTEMCTL = """
 set -u
 : "${XDG_RUNTIME_DIR:=/run/user/$(id -u)}"
@@ -66,7 +66,7 @@ systemctl --user is-active --quiet "$1" || { systemctl --user --no-pager status 
 loginctl enable-linger >/dev/null 2>&1 || echo 'no linger'
 """
 )
-# $1 is the unit, $2 its file.
+# $1 is the unit, and $2 is its file.
 KEEP = 'rm -f -- "$2.before"; [ ! -f "$2" ] || cp -p -- "$2" "$2.before"'
 UNDO = """
 : "${XDG_RUNTIME_DIR:=/run/user/$(id -u)}"
@@ -88,17 +88,18 @@ STATE = SYSTEMCTL + 'systemctl --user is-active "$1" || true\n'
 
 
 def unit_name(name: str) -> str:
+    """Return the name of the unit of a bundle."""
     return f"edgecnn-{name}.service"
 
 
 def unit(name: str) -> str:
-    """The unit's text; no letter of `name` means anything to systemd there."""
+    """Return the text of the unit, in which no letter of `name` has a meaning to systemd."""
     described = "".join(letter if letter.isprintable() and letter != "\\" else " " for letter in name)
     return UNIT.format(name=described.replace("%", "%%"), path=_word(name), memory_max=MEMORY_MAX)
 
 
 def check(link: Link, name: str) -> None:
-    """Raises BoardUnfit where no systemd would run a unit of this user."""
+    """Raise BoardUnfit if no systemd there would run a unit of this user."""
     answer = link.script(SYSTEMCTL, timeout_s=60)
     if answer.returncode:
         raise BoardUnfit(
@@ -109,8 +110,8 @@ def check(link: Link, name: str) -> None:
 
 @contextlib.contextmanager
 def undone_after_failure(link: Link, facts: BoardFacts, name: str) -> Iterator[None]:
-    """Have the unit as it was before, or none, if what is done inside raises."""
-    words = [unit_name(name), _place(facts, name)]
+    """Restore the unit as it was, or remove it, if the block raises."""
+    words = [unit_name(name), _path(facts, name)]
     answer = link.script(KEEP, words, timeout_s=60)
     if answer.returncode:
         raise unwritten(link.destination, f"{words[1]}.before", answer.returncode, answer.stderr)
@@ -124,11 +125,11 @@ def undone_after_failure(link: Link, facts: BoardFacts, name: str) -> Iterator[N
 
 
 def start(link: Link, facts: BoardFacts, name: str) -> bool:
-    """Install the unit, enable and start it; False when it will end with the user's last session.
+    """Install the unit, enable and start it; returns False if it will end with the user's last session.
 
-    Raises BoardUnfit where that cannot be.
+    Raises BoardUnfit if it does not run.
     """
-    link.push(unit(name).encode(), _place(facts, name))
+    link.push(unit(name).encode(), _path(facts, name))
     answer = link.script(START, [unit_name(name)], timeout_s=120)
     if answer.returncode:
         raise BoardUnfit(
@@ -139,11 +140,11 @@ def start(link: Link, facts: BoardFacts, name: str) -> bool:
 
 
 def restart(link: Link, facts: BoardFacts, name: str) -> bool:
-    """Restart the service if there is one; True if there is. Raises BoardUnfit if it does not come up again.
+    """Restart the service, and return whether there is one. Raises BoardUnfit if it does not come up again.
 
-    A unit that no manager could run is no service, and is left as it is.
+    A unit that no manager can run is not a service, and is left as it is.
     """
-    if link.run(["test", "-f", _place(facts, name)], timeout_s=60).returncode:
+    if link.run(["test", "-f", _path(facts, name)], timeout_s=60).returncode:
         return False
     answer = link.script(RESTART, [unit_name(name)], timeout_s=120)
     if answer.returncode == NO_MANAGER:
@@ -154,21 +155,22 @@ def restart(link: Link, facts: BoardFacts, name: str) -> bool:
 
 
 def state(link: Link, name: str) -> str | None:
-    """What systemd says: "active", "inactive", "failed" …; None without systemd or without such a unit."""
+    """Return what systemd says, as in "active" or "failed"; None without systemd or without the unit."""
     answer = link.script(STATE, [unit_name(name)], timeout_s=60)
     return last_line(answer.stdout.decode(errors="replace")) or None
 
 
-def _place(facts: BoardFacts, name: str) -> str:
+def _path(facts: BoardFacts, name: str) -> str:
+    """Return the path of the unit's file there."""
     return f"{facts.home}/.config/systemd/user/{unit_name(name)}"
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: CommandResult) -> str:
     return last_line(answer.stderr) or "systemd gave no reason"
 
 
 def _word(text: str) -> str:
-    """The text as a part of one word of ExecStart, in which no letter is anything but itself (systemd.syntax(7))."""
+    """Escape a text as a part of one word of ExecStart (systemd.syntax(7))."""
 
     def escaped(letter: str) -> str:
         if letter.isalnum() or letter in "._-":

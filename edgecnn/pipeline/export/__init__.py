@@ -1,1 +1,1 @@
-"""`edgecnn export`: from a run to model files, each held against the run it came from."""
+"""`edgecnn export`: model files made from a run, each checked against it."""

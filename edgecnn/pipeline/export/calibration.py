@@ -1,7 +1,7 @@
-"""The pictures an int8 file takes its ranges from: training pictures only, listed so that anyone can check.
+"""The pictures from which an int8 file takes its ranges: only training pictures, listed so that anyone can check.
 
-Real data sets hold the same picture in training and test; such a picture is passed over, because a file
-calibrated on a test picture has seen the test.
+Real data sets contain some pictures in both training and test. Such pictures are skipped, because a file calibrated on
+a test picture has seen the test.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class Calibration:
     images: npt.NDArray[np.uint8]
     """(n, H, W, C)"""
     indices: npt.NDArray[np.int64]
-    """(n,) in the data set's whole training set."""
+    """(n,) positions in the data set's whole training set."""
     seed: int
     passed_over: int
-    """Training pictures that could not be drawn because the test split holds them too."""
+    """How many training pictures were not available because the test split contains them."""
     rungs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Rungs of the rescue ladder the int8 net has taken, with their options."""
+    """Rungs of the rescue ladder that the int8 net has taken, with their options."""
 
     def manifest(self) -> dict[str, Any]:
-        """What calibration.json says."""
+        """Return the content of calibration.json."""
         return {
             **self.summary(),
             "indices": self.indices.tolist(),
@@ -40,7 +40,7 @@ class Calibration:
         }
 
     def summary(self) -> Mapping[str, Any]:
-        """What a card says."""
+        """Return what a card says."""
         return {
             "split": "train",
             "count": len(self.indices),
@@ -51,18 +51,24 @@ class Calibration:
 
 
 def draw(splits: Splits, samples: int, seed: int) -> Calibration:
-    """`samples` training pictures, classes taking turns, none of them in the test split by its sha256.
+    """Draw training pictures that are not in the test split (by sha256), with the classes taking turns.
 
-    With fewer pictures than asked for all are taken. Raises DataError if none is left.
+    Args:
+        splits: The data set's splits.
+        samples: How many to draw; if there are fewer, all are taken.
+        seed: Seed of the draw.
+
+    Raises:
+        DataError: No picture is left.
     """
-    in_test = set(digests(splits.test.pictures))
-    apart = np.array([one not in in_test for one in digests(splits.train.pictures)], dtype=bool)
+    in_test = set(digests(splits.test.images))
+    apart = np.array([image_digest not in in_test for image_digest in digests(splits.train.images)], dtype=bool)
     candidates = np.flatnonzero(apart)
     if len(candidates) == 0:
         raise DataError("Every training picture is in the test split too: none is left to calibrate with.")
     rng = np.random.default_rng(seed)
     candidates = rng.permutation(candidates)
-    turn = np.empty(len(candidates), dtype=np.int64)  # how many of its class come before a candidate
+    turn = np.empty(len(candidates), dtype=np.int64)  # how many candidates of the same class come before it
     for label in range(len(splits.train.classes)):
         members = splits.train.labels[candidates] == label
         turn[members] = np.arange(members.sum())
@@ -71,15 +77,23 @@ def draw(splits: Splits, samples: int, seed: int) -> Calibration:
 
 
 def of(splits: Splits, chosen: npt.NDArray[np.intp], seed: int, passed_over: int = 0) -> Calibration:
-    """The calibration on pictures `chosen` from splits.train; DataError if one of them is in the test split."""
-    images, indices = splits.train.pictures[chosen], splits.train_indices[chosen]
+    """Return the calibration on the pictures `chosen` from splits.train.
+
+    Raises:
+        DataError: One of them is in the test split.
+    """
+    images, indices = splits.train.images[chosen], splits.train_indices[chosen]
     refuse_overlap(images, indices, splits.test)
     return Calibration(images, indices, seed, passed_over)
 
 
 def refuse_overlap(images: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64], test: Split) -> None:
-    """Raise a DataError if a calibration picture is also a test picture."""
-    in_test = set(digests(test.pictures))
+    """Check that no calibration picture is also a test picture.
+
+    Raises:
+        DataError: One is.
+    """
+    in_test = set(digests(test.images))
     shared = [int(index) for image, index in zip(images, indices, strict=True) if digest(image) in in_test]
     if shared:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Is a file still the net it came from? Every file is run on the whole test split, as a device would run it."""
+"""The check that a file is still the net it came from: it is run on the whole test split as a device would run it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ import numpy.typing as npt
 
 from edgecnn import nets
 from edgecnn.common import stats
-from edgecnn.data import Pictures, Split
+from edgecnn.data import Images, Split
 from edgecnn.errors import RunError
 from edgecnn.nets import inference
-from edgecnn.onboard import runtimes
-from edgecnn.records import artifact as artifacts
+from edgecnn.onboard import runtimes, tensors
 from edgecnn.records import verdicts
 from edgecnn.records.artifact import Artifact, Verdict
 from edgecnn.records.run import Run
 
 BATCH = 256
-"""Pictures that are encoded at a time."""
+"""How many pictures are encoded at a time."""
 
 
-def reference_logits(run: Run, pictures: Pictures) -> npt.NDArray[np.float32]:
-    """The run's own float32 logits (N, K) of uint8 pictures (N, H, W, C)."""
+def reference_logits(run: Run, pictures: Images) -> npt.NDArray[np.float32]:
+    """Compute the run's own float32 logits (N, K) for uint8 pictures (N, H, W, C)."""
     logits: npt.NDArray[np.float32] = inference.logits(nets.restore(run), pictures, run.mean, run.std).numpy()
     return logits
 
 
 def require_as_trained(run: Run, validation: Split) -> None:
-    """Raise RunError if the run's net is right far less often than when it was trained.
+    """Check that the run's net is about as accurate on its validation pictures as when it was trained.
 
-    Its weights have a digest, but those of a run from before have none; and pictures can change too. The two
-    accuracies are told apart by their 95 % Wilson intervals, though of the same pictures they should be equal.
+    Early runs have no digest of their weights, and pictures can change too. The 95 % Wilson intervals of the two
+    accuracies are compared, although on the same pictures they should be equal.
+
+    Raises:
+        RunError: The net is far less accurate now.
     """
     if not len(validation) or not run.validation_n:
         return
-    correct = int((reference_logits(run, validation.pictures).argmax(1) == validation.labels).sum())
+    correct = int((reference_logits(run, validation.images).argmax(1) == validation.labels).sum())
     now = stats.wilson(correct, len(validation))
     then = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
     if now.high_percent < then.low_percent:
@@ -49,22 +51,24 @@ def require_as_trained(run: Run, validation: Split) -> None:
         )
 
 
-def outputs(artifact: Artifact, pictures: Pictures) -> npt.NDArray[Any]:
-    """The file's output tensors (N, K), in its own type, of uint8 pictures (N, H, W, C), one picture a call.
+def outputs(artifact: Artifact, pictures: Images) -> npt.NDArray[Any]:
+    """Run a file on uint8 pictures (N, H, W, C), one per call, and return its output tensors (N, K) in their own type.
 
-    Two halves run at once where there are two cores: each has its own session, and a runtime holds no GIL.
-    Raises ModelFileError if the runtime refuses the file.
+    Where there are two cores, two halves run at once; each has its own session, and runtimes release the GIL.
+
+    Raises:
+        ModelFileError: The runtime refuses the file.
     """
     description = artifact.description
     runtime = runtimes.get(runtimes.for_format(description.format)[0])
 
     def run_share(first: int, end: int) -> list[npt.NDArray[Any]]:
-        session = runtime.open(artifact.path, num_threads=1)
-        results = []
+        session = runtime.open_session(artifact.path, num_threads=1)
+        results: list[npt.NDArray[Any]] = []
         for start in range(first, end, BATCH):
             shown = pictures[start : min(start + BATCH, end)]
-            encoded = artifacts.encode(shown, description.input, artifact.preprocessing)
-            results += [session(encoded[i : i + 1]) for i in range(len(encoded))]
+            encoded = tensors.encode(shown, description.input, artifact.preprocessing)
+            results += runtimes.run_each(session, encoded)
         return results
 
     bounds = np.linspace(0, len(pictures), min(2, os.cpu_count() or 1, len(pictures)) + 1).astype(int).tolist()
@@ -73,6 +77,6 @@ def outputs(artifact: Artifact, pictures: Pictures) -> npt.NDArray[Any]:
 
 
 def check(artifact: Artifact, test: Split, reference: npt.NDArray[np.float32], max_drop_pp: float) -> Verdict:
-    """Run the file on the test split and judge it against the run's reference logits (N, K)."""
-    logits = artifacts.decode(outputs(artifact, test.pictures), artifact.description.output)
+    """Run the file on the test split and compare it with the run's reference logits (N, K)."""
+    logits = tensors.decode(outputs(artifact, test.images), artifact.description.output)
     return verdicts.judge(logits, reference, test.labels, max_drop_pp)

@@ -1,15 +1,15 @@
-"""`edgecnn export`: a Run in, Artifacts out, each described as it is and checked against the run.
+"""`edgecnn export`: turn a Run into Artifacts, each described and checked against the run.
 
 runs/<name>/artifacts/
     <name>-<precision>.<onnx|tflite>    the files; what is not the default is named: `-full`, `-dotprod`, `-uint8io`
     <file>.json                         the card of each, with the verdict of its check
-    labels.txt                          one class a line
+    labels.txt                          one class per line
     calibration.json                    which training pictures the int8 ranges come from
     golden.npz                          test pictures and the exact output tensor of every file
-    rescue.json, .md, .png              with --rescue: what each rung of the ladder bought, and what it costs
+    rescue.json, .md, .png              with --rescue: what each rung of the ladder gained, and what it costs
 
-All is written to a hidden folder first, which takes the place of artifacts/ in one step when it is whole and checked:
-a failure, or a kill at any moment, changes nothing.
+Everything is written to a hidden folder first, which replaces artifacts/ in one step once it is complete and checked. A
+failure, or a kill at any moment, changes nothing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import formats, nets
-from edgecnn.common import arrays, console, escapes, files, locks, scratch
+from edgecnn.common import arrays, escapes, files, locks, scratch
 from edgecnn.common.documents import Unreadable
-from edgecnn.common.escapes import say
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError
 from edgecnn.nets import code
-from edgecnn.pipeline.export import check, float_layers, switch, written
+from edgecnn.onboard import tensors
+from edgecnn.pipeline.export import check, float_layers, switch
 from edgecnn.pipeline.export import exportable as quantize
 from edgecnn.pipeline.export.exportable import Exportable
 from edgecnn.pipeline.export.rescue import ladder, price_list
@@ -38,19 +38,21 @@ from edgecnn.pipeline.export.rescue import show as present
 from edgecnn.pipeline.export.rescue.price_list import PriceList
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact as artifacts
-from edgecnn.records import gates, labels, settling, verdicts
+from edgecnn.records import labels, settling, verdicts
 from edgecnn.records.artifact import Artifact, Description
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import EXPORT_LOCK, Run
 
 GOLDEN = 32
-"""Test pictures whose outputs travel with the files."""
+"""How many test pictures and their outputs accompany the files."""
 
 
 def export(run: Run, plan: ExportPlan) -> list[Artifact]:
-    """Write, describe and check every file of the plan; with `rescue` int8 is what the ladder's climb has chosen.
+    """Write, describe and check every file of the plan; with `rescue`, int8 is what the ladder chooses.
 
-    Raises EnvironmentUnfit before any work if a format cannot be written here.
+    Raises:
+        EnvironmentUnfit: A format cannot be written here; it is raised before any work.
+        RunError: The data set is not the run's, or the run's weights have changed.
     """
     for name in plan.format:
         formats.get(name).check()
@@ -68,77 +70,42 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         exportable, prices = _prepared(run, splits, plan)
         if exportable.observed is not None and code.is_code(run.recipe.net.name):
             float_layers.say(float_layers.layers(exportable.observed))
-        reference = check.reference_logits(run, splits.test.pictures)
-        made: list[Artifact] = []
+        reference = check.reference_logits(run, splits.test.images)
+        made_files: list[Artifact] = []
         values: dict[str, npt.NDArray[Any]] = {}
         for precision in plan.precision:
             for name in plan.format:
-                made.append(_named(written.write(exportable, name, precision, plan, folder, "draft"), run, plan))
-                values[made[-1].name] = check.outputs(made[-1], splits.test.pictures)
-        made = [_checked(one, made, values, splits.test, reference, plan) for one in made]
-        for one in made:
-            artifacts.write_card(one)
-        _write_companions(exportable, made, values, splits.test, folder)
+                made_files.append(_named(quantize.write(exportable, name, precision, plan, folder, "draft"), run, plan))
+                values[made_files[-1].name] = check.outputs(made_files[-1], splits.test.images)
+        made_files = [_checked(artifact, made_files, values, splits.test, reference, plan) for artifact in made_files]
+        for artifact in made_files:
+            artifacts.write_card(artifact)
+        _write_companions(exportable, made_files, values, splits.test, folder)
         if prices is not None:
-            _write_prices(prices, made, folder)
-    return [dataclasses.replace(one, path=run.artifacts / one.name) for one in made]
+            _write_prices(prices, made_files, folder)
+    return [dataclasses.replace(artifact, path=run.artifacts / artifact.name) for artifact in made_files]
 
 
 def _with_last_epochs(plan: ExportPlan, run: Run) -> ExportPlan:
-    """The plan with the rung that the run's recipe asks for, unless it names rungs itself or looks for some."""
+    """Add the rung that the run's recipe asks for, unless the plan names rungs or looks for some."""
     if not run.recipe.qat_epochs or plan.rungs or plan.rescue != "off" or "int8" not in plan.precision:
         return plan
     return dataclasses.replace(plan, rungs={"qat": {"epochs": run.recipe.qat_epochs}})
 
 
 def judge(made: Sequence[Artifact], strict: bool = False) -> None:
-    """The gate, once the files are written and shown.
+    """Apply the gate, once the files are written and shown.
 
-    Raises GateFailed that names every file that failed its check; with `strict` Undecided for one whose check cannot
-    tell, which is a warning otherwise.
+    Raises:
+        GateFailed: Files failed their check; the sentence names them all.
+        Undecided: With `strict`, a check cannot tell; otherwise that is a warning.
     """
     settling.settle(
-        [verdicts.gate(one.name, one.verdict) for one in made if one.verdict is not None],
+        [verdicts.gate(artifact.name, artifact.verdict) for artifact in made if artifact.verdict is not None],
         strict,
         "--rescue looks for what mends int8; a larger --max-drop accepts it",
         "more pictures would tell: a larger test split",
     )
-
-
-def show(made: Sequence[Artifact]) -> None:
-    """Print what each file is and how its check came out: a table, then how far the two int8 files are apart."""
-    shared = run_prefix(made)
-    rows = []
-    for one in made:
-        description, verdict = one.description, one.verdict
-        row = [one.name.removeprefix(shared), f"{description.bytes / 1000:.1f}"]
-        row += [f"{description.float_operators} of {sum(description.operators.values())}"]
-        if verdict is not None:
-            row += [
-                f"{verdict.top1_percent:.2f} [{verdict.top1_low_percent:.1f}, {verdict.top1_high_percent:.1f}]",
-                f"{verdict.drop_pp:+.2f} [{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}]",
-                gates.word(verdict.check),
-            ]
-        rows.append(row)
-    verdicts = [one.verdict for one in made if one.verdict is not None]
-    if verdicts:
-        first = verdicts[0]
-        say(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
-    console.table(("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check"), rows)
-    for one in made:
-        if one.parity is not None:
-            say(
-                f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
-                f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
-                f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
-            )
-            break
-    for one in made:
-        if one.description.micro_arena_bytes is not None:
-            say(
-                f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
-                "in tflite-micro"
-            )
 
 
 def show_prices(run: Run) -> None:
@@ -146,13 +113,8 @@ def show_prices(run: Run) -> None:
     present.show(price_list.read(run.artifacts / price_list.FILE))
 
 
-def run_prefix(made: Sequence[Artifact]) -> str:
-    """What all file names of one run begin with."""
-    return f"{made[0].run}-" if made and made[0].run else ""
-
-
 def file_name(run: Run, description: Description, plan: ExportPlan) -> str:
-    """Named by the precision the file has, not the one that was asked for."""
+    """Return the name of a file, by the precision that it has, which may not be the one requested."""
     marks = [run.name, description.precision]
     of_onnx = description.format == "onnx"
     if description.precision.startswith("int8"):
@@ -181,19 +143,19 @@ def _named(draft: Artifact, run: Run, plan: ExportPlan) -> Artifact:
 
 
 def _checked(
-    one: Artifact,
-    all_made: list[Artifact],
+    artifact: Artifact,
+    all_files: list[Artifact],
     values: dict[str, npt.NDArray[Any]],
     test: Split,
     reference: npt.NDArray[np.float32],
     plan: ExportPlan,
 ) -> Artifact:
-    """With its verdict and, for an int8 file, its parity with the other format's."""
-    logits = artifacts.decode(values[one.name], one.description.output)
+    """Return the artifact with its verdict and, for an int8 file, its parity with the other format's file."""
+    logits = tensors.decode(values[artifact.name], artifact.description.output)
     verdict = verdicts.judge(logits, reference, test.labels, plan.max_drop)
-    others = (other for other in all_made if other.description.format != one.description.format)
-    parities = (verdicts.parity(one, other, values[one.name], values[other.name]) for other in others)
-    return dataclasses.replace(one, verdict=verdict, parity=next((p for p in parities if p is not None), None))
+    others = (other for other in all_files if other.description.format != artifact.description.format)
+    parities = (verdicts.parity(artifact, other, values[artifact.name], values[other.name]) for other in others)
+    return dataclasses.replace(artifact, verdict=verdict, parity=next((p for p in parities if p is not None), None))
 
 
 def _write_companions(
@@ -203,24 +165,26 @@ def _write_companions(
     if model.calibration is not None:
         files.write_json(folder / "calibration.json", model.calibration.manifest())
     chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))
-    golden = {"images": test.pictures[chosen], "labels": test.labels[chosen]}
+    golden = {"images": test.images[chosen], "labels": test.labels[chosen]}
     golden |= _kept_golden(model.run.artifacts, golden["images"])
-    golden |= {one.name: values[one.name][chosen] for one in made}
+    golden |= {artifact.name: values[artifact.name][chosen] for artifact in made}
     stream = io.BytesIO()
     np.savez(stream, **golden)
     files.write_bytes(folder / "golden.npz", stream.getvalue())
 
 
 def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None:
-    rescued = [one for one in made if one.description.precision.startswith("int8")]
-    whole = dataclasses.replace(prices, verdicts={one.name: one.verdict for one in rescued if one.verdict is not None})
-    price_list.write(whole, folder / price_list.FILE)
-    files.write_text(folder / price_list.PAGE, present.markdown(whole))
-    present.draw(whole, folder / price_list.PICTURE)
+    rescued = [artifact for artifact in made if artifact.description.precision.startswith("int8")]
+    checked = dataclasses.replace(
+        prices, verdicts={artifact.name: artifact.verdict for artifact in rescued if artifact.verdict is not None}
+    )
+    price_list.write(checked, folder / price_list.FILE)
+    files.write_text(folder / price_list.PAGE, present.markdown(checked))
+    present.draw(checked, folder / price_list.PICTURE)
 
 
 def _kept_golden(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
-    """The outputs of files of an earlier export that are still there."""
+    """Return the outputs of files from earlier exports that still exist."""
     try:
         old = arrays.read(folder / "golden.npz")
     except Unreadable:

@@ -1,10 +1,10 @@
-"""Quantisation-aware training: a trained net learns to do with int8 rounding what it did without.
+"""Quantisation-aware training (QAT): a trained net adapts to int8 rounding.
 
-While it trains, every tensor that becomes int8 is rounded in the forward pass, and gradients pass the rounding as if it
-were not there (Jacob et al., 2018, CVPR, arXiv:1712.05877, section 3). Batch norms are folded before the first step, so
-their statistics are frozen from the start: for a net that has converged this does as well as folding at every step
-(Nagel et al., 2021, arXiv:2106.08295, section 5.2), and what is trained is what is exported. The net learns from the
-float net's own answers (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531), because to stay what it was is the aim.
+During training, every tensor that becomes int8 is rounded in the forward pass, and gradients pass the rounding
+unchanged (Jacob et al., 2018, CVPR, arXiv:1712.05877, section 3). Batch norms are folded before the first step, which
+freezes their statistics; for a converged net this does as well as folding at every step (Nagel et al., 2021,
+arXiv:2106.08295, section 5.2), and what is trained is what is exported. The net learns from the float net's answers
+(Hinton, Vinyals and Dean, 2015, arXiv:1503.02531), because the aim is to remain equal to it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,25 @@ from edgecnn.errors import GateFailed
 from edgecnn.nets.layers import Normalise
 from edgecnn.pipeline.export.scheme import BATCH, Scheme, normalised, prepared
 from edgecnn.pipeline.train import augment, resources
-from edgecnn.pipeline.train.schedule import learning_rate
+from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.records.recipe import OptimPlan
 
 OPTIM = OptimPlan(name="adamw", lr=0.001, weight_decay=0.0, schedule="cosine", warmup=0.1)
 
 FROZEN = 0.5
-"""Share of the steps, at the end, in which the ranges of the activations stay where they are."""
+"""Share of the steps, at the end, during which the activations' ranges are fixed."""
 
 
 def train(scheme: Scheme, epochs: int) -> GraphModule:
-    """`epochs` over the training pictures, augmented as the recipe does; the graph with its weights and ranges.
+    """Train for `epochs` over the training pictures, augmented as in the recipe.
 
-    The same scheme gives the same graph: all that is drawn comes from the recipe's seed. Raises GateFailed if the loss
-    stops being a number.
+    The result is deterministic: all randomness comes from the recipe's seed.
+
+    Returns:
+        The graph with its weights and ranges.
+
+    Raises:
+        GateFailed: The loss became NaN or infinite.
     """
     run, recipe, training = scheme.run, scheme.run.recipe, scheme.splits.train
     graph = prepared(scheme, trained=True)
@@ -57,7 +62,7 @@ def train(scheme: Scheme, epochs: int) -> GraphModule:
                     order = torch.randperm(len(training), generator=generator).numpy()
                 chosen, order = order[:batch], order[batch:]
                 pixels = augment.augment(
-                    torch.from_numpy(training.pictures[chosen]), recipe.augment, run.mean, generator
+                    torch.from_numpy(training.images[chosen]), recipe.augment, run.mean, generator
                 )  # (N, H, W, C)
                 inputs = normalise(pixels.permute(0, 3, 1, 2))  # channels-last in memory as it is
                 if step == steps - int(FROZEN * steps):
@@ -78,14 +83,14 @@ def train(scheme: Scheme, epochs: int) -> GraphModule:
                 advance(1)
         _arrange(weights, torch.contiguous_format)
         with torch.no_grad():
-            graph(inputs)  # the ranges of the weights are those of the last step's
+            graph(inputs)  # observes the ranges of the weights after the last step
     finally:
         torch.set_num_threads(threads)
     return graph
 
 
 def _set_ranges(graph: GraphModule, scheme: Scheme) -> None:
-    """Let the activations' ranges start from the calibration pictures, nothing rounded yet."""
+    """Initialise the activations' ranges from the calibration pictures, without rounding."""
     from torchao.quantization.pt2e import disable_fake_quant, enable_fake_quant
 
     graph.apply(disable_fake_quant)
@@ -96,7 +101,7 @@ def _set_ranges(graph: GraphModule, scheme: Scheme) -> None:
 
 
 def _freeze_ranges(graph: GraphModule) -> None:
-    """Stop the averages of the activations; the ranges of the weights still follow the weights."""
+    """Stop averaging the activations' ranges; the weights' ranges still follow the weights."""
     from torchao.quantization.pt2e import FakeQuantize
 
     for module in graph.modules():
@@ -105,7 +110,7 @@ def _freeze_ranges(graph: GraphModule) -> None:
 
 
 def _arrange(weights: list[torch.nn.Parameter], memory_format: torch.memory_format) -> None:
-    """Lay the filters out in memory: they train faster channels-last, and are written as they lie."""
+    """Set the filters' memory format: channels-last trains faster, but files need contiguous ones."""
     for weight in weights:
         if weight.ndim == 4:
             moved: Tensor = weight.data.contiguous(memory_format=memory_format)

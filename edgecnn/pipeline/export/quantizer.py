@@ -1,9 +1,9 @@
-"""Where int8 goes: the quantiser that marks a PyTorch graph for PT2E.
+"""The PT2E quantiser, which marks where int8 goes in a PyTorch graph.
 
-Weights int8, symmetric, one scale a channel; activations int8, affine, one scale a tensor (Jacob et al., 2018, CVPR,
-arXiv:1712.05877). An operator and the activation after it are one int8 operator and quantised once; pools and
-reshapes keep the scale of their input, as the int8 kernels of both runtimes want it. The rest stays float, and so
-does a layer that is named.
+Weights are int8, symmetric, with one scale per channel; activations are int8, affine, with one scale per tensor (Jacob
+et al., 2018, CVPR, arXiv:1712.05877). An operator and the activation function after it are one int8 operator, quantised
+once. Pools and reshapes keep the scale of their input, as the int8 kernels of both runtimes require. All else stays
+float, and so do the layers in `in_float`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from edgecnn.nets.graph import WEIGHTED, layer_of
 from edgecnn.pipeline.export import weight_range
 
 EPS = 2**-12
-"""Least scale of an observed tensor: a dead channel does not divide by zero."""
+"""The least scale of an observed tensor, so that a dead channel does not divide by zero."""
 
 MOVING = 0.01
-"""Share of a batch in the moving average of a range while the net trains (Jacob et al., 2018, section 3.1)."""
+"""Weight of a batch in the moving average of a range during training (Jacob et al., 2018, section 3.1)."""
 
 _aten = torch.ops.aten
 ACTIVATIONS = {
@@ -62,7 +62,7 @@ SAME_SCALE = {
 
 
 class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prepare_pt2e asks for
-    """Marks what becomes int8; the graph's input takes a scale and zero point that are given, not observed."""
+    """Marks what becomes int8; the graph's input has a fixed scale and zero point that are not observed."""
 
     def __init__(
         self,
@@ -75,12 +75,16 @@ class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prep
         in_float: Collection[str] = (),
         trained: bool = False,
     ) -> None:
-        """histograms: keep a histogram of each activation, not just its least and largest value.
+        """Configure what is observed.
 
-        per_channel: one scale for each output channel of a weight, not one for all of it.
-        safe: weights keep to the range of `edgecnn.pipeline.export.weight_range`.
-        in_float: layers (`dataflow.layer_of`) that are left alone.
-        trained: tensors are rounded as int8 would while the net trains, and its ranges follow.
+        Args:
+            input_scale: Scale of the graph's input.
+            input_zero_point: Zero point of the graph's input.
+            histograms: Keep a histogram of each activation, not only its least and largest value.
+            per_channel: One scale per output channel of a weight instead of one per tensor.
+            safe: Keep weights within the range of `edgecnn.pipeline.export.weight_range`.
+            in_float: Layers (`dataflow.layer_of`) that stay float.
+            trained: Round tensors to int8 while the net trains, with ranges that follow.
         """
         super().__init__()
         self.in_float = frozenset(in_float)
@@ -127,13 +131,13 @@ class EdgeQuantizer(Quantizer):  # type: ignore[misc]  # the interface that prep
         return model
 
     def validate(self, model: GraphModule) -> None:
-        """Every annotation above is supported by construction."""
+        """Accept every graph, as all annotations above are supported."""
 
     def _spec(self, source: Node) -> QuantizationSpec:
         return self.input if source.op == "placeholder" else self.activation
 
     def _mark_fused(self, node: Node, inputs: dict[Node, QuantizationSpecBase], marked: set[Node]) -> None:
-        """Quantise `node`'s inputs, and its output behind the activation that follows, if one does."""
+        """Quantise the inputs of `node`, and its output after the activation function that follows, if any."""
         users = list(node.users)
         if len(users) == 1 and users[0].target in ACTIVATIONS:
             _mark(node, inputs, None)
@@ -150,7 +154,7 @@ def _of_activations(histograms: bool, trained: bool) -> Any:
 
 
 def _of_weights(per_channel: bool, trained: bool, safe: bool) -> Any:
-    """The range of the weights as they are now: an average that keeps nothing of the past."""
+    """Return what observes a weight: its current range, as an average without memory."""
     if safe:
         observer = weight_range.PerChannel if per_channel else weight_range.PerTensor
     else:
@@ -160,7 +164,7 @@ def _of_weights(per_channel: bool, trained: bool, safe: bool) -> Any:
 
 
 def _is_depthwise(node: Node) -> bool:
-    """Whether a convolution has one input channel a filter: its kernels widen products before they add them."""
+    """Return whether a convolution has one input channel per filter; its kernels widen products before adding."""
     weight, groups = node.args[1], node.args[6] if len(node.args) > 6 else 1
     assert isinstance(weight, Node)
     filters, channels, *_ = weight.meta["val"].shape  # (K, C / groups, ...)

@@ -1,4 +1,4 @@
-"""A Scheme: a float net, and all that decides the int8 net made of it. The rungs of the rescue ladder change it."""
+"""A Scheme: a float net and everything that decides how its int8 net is made; rungs of the rescue ladder change it."""
 
 from __future__ import annotations
 
@@ -24,42 +24,47 @@ from edgecnn.records.run import Run
 Observer = Literal["min-max", "percentile", "mse"]
 
 BATCH = 64
-"""Calibration pictures shown to the graph at a time."""
+"""How many calibration pictures the graph sees at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """What int8 is made of, and how."""
+    """What an int8 net is made from, and how."""
 
     run: Run
     splits: Splits
     plan: ExportPlan
     net: nn.Module
-    """float32 (N, C, H, W), normalised -> logits (N, K), in eval mode; as good as the run's own."""
+    """float32 (N, C, H, W), normalised -> logits (N, K), in eval mode; equivalent to the run's own net."""
     calibration: Calibration
     taken: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The rungs taken so far, with their options; what follows is their doing."""
+    """The rungs taken so far, with their options; they set the fields below."""
     observer: Observer = "min-max"
     percent: float = 100.0
     """Share of an activation's values that "percentile" keeps inside the range, at either end."""
     in_float: tuple[str, ...] = ()
     """Layers that stay float, by their path in the net."""
     bias_shifts: Mapping[str, Tensor] = field(default_factory=dict)
-    """Layer -> what its bias (C,) is to lose in the int8 net."""
+    """What to subtract from biases (C,) in the int8 net, by layer."""
     trained: GraphModule | None = None
     """The graph with its ranges, if training has set them; nothing is observed then."""
 
 
 def plain(run: Run, splits: Splits, plan: ExportPlan, net: nn.Module) -> Scheme:
-    """Post-training int8 as the plan has it, no rung taken. Raises DataError if no picture can calibrate."""
+    """Return post-training int8 according to the plan, without any rung.
+
+    Raises:
+        DataError: No picture can be used to calibrate.
+    """
     drawn = calibration.draw(splits, plan.calib_samples, plan.calib_seed)
     return Scheme(run=run, splits=splits, plan=plan, net=net, calibration=drawn)
 
 
 def observe(scheme: Scheme) -> GraphModule:
-    """The net as a graph with the range of every tensor that becomes int8; any number of pictures a call.
+    """Return the net as a graph with the ranges of all tensors that become int8, for any number of pictures per call.
 
-    Raises RunError if the run's mean is no pixel value.
+    Raises:
+        RunError: The run's mean is not a pixel value.
     """
     if scheme.trained is not None:
         return scheme.trained
@@ -77,7 +82,7 @@ def observe(scheme: Scheme) -> GraphModule:
 
 
 def prepared(scheme: Scheme, *, trained: bool) -> GraphModule:
-    """The graph, batch norms folded, with what watches its tensors: observers, or rounding to train under."""
+    """Return the graph with batch norms folded and tensors watched: by observers, or by rounding if it is `trained`."""
     run = scheme.run
     zero_point = int(run.mean) - 128
     if zero_point != run.mean - 128 or not -128 <= zero_point <= 127:
@@ -102,19 +107,19 @@ def prepared(scheme: Scheme, *, trained: bool) -> GraphModule:
 
 
 def normalised(images: npt.NDArray[np.uint8], run: Run) -> Tensor:
-    """uint8 (N, H, W, C) -> the float32 (N, C, H, W) a net sees."""
+    """Convert uint8 pictures (N, H, W, C) to the float32 (N, C, H, W) that a net sees."""
     pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return (pixels.float() - run.mean) / run.std
 
 
 def clip_to_percentile(graph: nn.Module, percent: float) -> None:
-    """Put in the place of each histogram the range that `percent` of its values do not pass, at either end.
+    """Replace each histogram by the range that `percent` of its values do not exceed, at either end.
 
-    torchao looks for the least squared error in a histogram itself, and has no percentile.
+    torchao itself only finds the range of least squared error in a histogram.
     """
     from torchao.quantization.pt2e.observer import HistogramObserver, MinMaxObserver
 
-    clipped: dict[int, nn.Module] = {}  # several names may share one observer, and then one range
+    clipped: dict[int, nn.Module] = {}  # by identity, as several names may share an observer and so a range
     for name, module in list(graph.named_modules(remove_duplicate=False)):
         if not isinstance(module, HistogramObserver):
             continue

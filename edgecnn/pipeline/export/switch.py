@@ -1,4 +1,4 @@
-"""A folder that changes as one: whoever looks sees all of the old content or all of the new, also after a kill."""
+"""Atomic replacement of a folder: readers see all of the old content or all of the new, even after a kill."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from edgecnn.errors import OutputError
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
-"""renameat2(2), Linux 3.15."""
+"""Flag of renameat2(2), Linux 3.15."""
 RENAME_SWAP = 2
-"""renamex_np(2) of macOS."""
+"""Flag of macOS's renamex_np(2)."""
 LEFT_BEHIND = re.compile(r"\.staging|\..+(\.\w+)\.[a-z0-9_]{8}\1")
-"""What a process that was killed while it wrote has left in a folder: never carried on."""
+"""Temporary files of killed processes, which are not carried over."""
 
 
 @contextlib.contextmanager
 def renewed(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder; what is written there joins the content of `folder`, or replaces it, all at once.
+    """Yield an empty folder whose content joins that of `folder` in one step, replacing files of equal name.
 
-    Nothing changes if the block raises. The caller sees to it that nobody else renews `folder` at the same time.
+    Nothing changes if the block raises. The caller must ensure that nobody else renews `folder` at the same time.
 
     Raises:
-        OutputError: the new content cannot be written.
+        OutputError: The new content cannot be written.
     """
-    folder = folder.resolve()  # of a link, what it leads to
+    folder = folder.resolve()  # a link stays, and its target is replaced
     staging, aside = _beside(folder, "new"), _beside(folder, "old")
-    shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
     if aside.is_dir() and not folder.exists():
         aside.rename(folder)
     files.make_folder(folder)
@@ -49,7 +49,7 @@ def renewed(folder: Path) -> Iterator[Path]:
                 f"Cannot write {folder}: {error.strerror or error}.", "is there room, and is it yours to write?"
             ) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)  # now the old content
+        shutil.rmtree(staging, ignore_errors=True)  # holds the old content by now
 
 
 def _put_in_place(staging: Path, folder: Path) -> None:
@@ -74,7 +74,7 @@ def _beside(folder: Path, what: str) -> Path:
 
 
 def _carry(path: Path, target: Path) -> None:
-    """What is not replaced comes along: as the same files where the file system can link, else as copies."""
+    """Carry over what is not replaced: as hard links where the file system allows, otherwise as copies."""
     if path.is_dir() and not path.is_symlink():
         shutil.copytree(path, target, symlinks=True, copy_function=_link)
     else:
@@ -89,7 +89,7 @@ def _link(source: str, target: str) -> None:
 
 
 def _swapped(a: Path, b: Path) -> bool:
-    """Swap two folders' names in one step; False where the system cannot."""
+    """Swap the names of two folders in one step; return False if the system cannot."""
     library = ctypes.CDLL(None)
     names = os.fsencode(a), os.fsencode(b)
     with contextlib.suppress(AttributeError):  # a C library without the call

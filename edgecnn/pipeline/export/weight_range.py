@@ -1,9 +1,9 @@
-"""The range of an int8 weight tensor, wide enough that no CPU cuts a sum of its products off.
+"""A range for int8 weights within which no CPU saturates a sum of products.
 
-ONNX Runtime on x86-64 with AVX2 and no VNNI multiplies uint8 activations by int8 weights with `vpmaddubsw`: two
-neighbouring products are added in 16 bits, and what passes them is cut off without a word. 255 x 128 still fits. So
-where no two neighbouring weights of one sign add up to more than 128, every CPU computes the same. A scale that is at
-most twice as coarse sees to it; where a channel's large weights do not stand side by side, no coarser one.
+On x86-64 with AVX2 and no VNNI, ONNX Runtime multiplies uint8 activations by int8 weights with `vpmaddubsw`: two
+neighbouring products are added in 16 bits, and larger sums are silently saturated. 255 x 128 still fits. So if no two
+neighbouring weights of the same sign add up to more than 128, every CPU computes the same. A scale at most twice as
+coarse ensures that; if a channel's large weights are not neighbours, the scale need not be coarser at all.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from torchao.quantization.pt2e.observer import (
 )
 
 LARGEST = 127
-"""Magnitude of an int8 weight."""
+"""The largest magnitude of an int8 weight."""
 LARGEST_PAIR = 128
-"""Magnitude of what two neighbouring weights of one sign may add up to: 255 x 128 < 2**15 <= 255 x 129."""
+"""The largest magnitude of two neighbouring weights of the same sign together: 255 x 128 < 2**15 <= 255 x 129."""
 
 
 def least_range(weight: Tensor) -> Tensor:
-    """The least magnitudes r (K,) for which round(127 w / r) has no pair above LARGEST_PAIR, one per output channel.
+    """Compute for each output channel the least r (K,) for which round(127 w / r) has no pair above LARGEST_PAIR.
 
     Args:
-        weight: float (K, C, kh, kw) of a convolution or (K, C) of a dense layer; all inputs of one output channel.
+        weight: float (K, C, kh, kw) of a convolution or (K, C) of a dense layer.
     """
     rows = _rows(weight.detach())
     magnitude = rows[0].abs().amax(1)  # (K,)
-    pairs = torch.stack([_largest_pair(each) for each in rows]).amax(0)  # (K,)
+    pairs = torch.stack([_largest_pair(order) for order in rows]).amax(0)  # (K,)
     reach = torch.maximum(magnitude, pairs * (LARGEST / LARGEST_PAIR))
-    while True:  # rounding may lift a pair by one step, at most
+    while True:  # rounding may raise a pair by at most one step
         scale = torch.where(reach > 0, reach / LARGEST, torch.ones(()))[:, None]
-        high = torch.stack([_largest_pair(torch.round(each / scale)) for each in rows]).amax(0) > LARGEST_PAIR
+        high = torch.stack([_largest_pair(torch.round(order / scale)) for order in rows]).amax(0) > LARGEST_PAIR
         if not high.any():
             return reach
         reach = torch.where(high, reach * (1 + 1 / LARGEST_PAIR), reach)
@@ -59,9 +59,9 @@ class PerTensor(MovingAverageMinMaxObserver):  # type: ignore[misc]
 
 
 def _rows(weight: Tensor) -> list[Tensor]:
-    """Each output channel's weights (K, n), in every order in which a kernel of ONNX Runtime multiplies them.
+    """Return each output channel's weights (K, n) in every order in which kernels of ONNX Runtime multiply them.
 
-    Channels come last, as one row of kh x kw x C or as kh x kw rows of their own, or first, in old versions.
+    Channels come last, as one row of kh x kw x C or as kh x kw separate rows; in old versions they come first.
     """
     if weight.ndim < 4:
         return [weight.flatten(1)]
@@ -73,7 +73,7 @@ def _rows(weight: Tensor) -> list[Tensor]:
 
 
 def _largest_pair(rows: Tensor) -> Tensor:
-    """The largest magnitude (K,) that two neighbours of one sign add up to, of the pairs (0, 1), (2, 3), ..."""
+    """Return the largest magnitude (K,) of neighbours of the same sign together, for pairs (0, 1), (2, 3), ..."""
     if rows.shape[1] % 2:
         rows = F.pad(rows, (0, 1))
     pairs = rows.reshape(len(rows), -1, 2)

@@ -1,4 +1,4 @@
-"""What changes while training, and its way to disk and back after an epoch."""
+"""The state of a training, and its checkpoint on disk after every epoch."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from edgecnn.records.run import Taken
 
 FILE = "checkpoint.pt"
 MAGIC = b"edgecnn checkpoint 1\n"
-"""How the file begins; 32 bytes follow that are the sha256 of all the rest, which is torch's own format."""
+"""The file begins with it; then come the sha256 of the rest, 32 bytes, and the rest, which is in torch's own format."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of metrics.csv. Training figures are of augmented pictures, as the net saw them."""
+    """A line of metrics.csv. The training figures are of the augmented images, as the net saw them."""
 
     epoch: int
     lr: float
@@ -41,30 +41,31 @@ class Epoch:
 
 @dataclass
 class State:
-    """What changes while training; all of it stands in the checkpoint."""
+    """Everything that changes in a training. All of it is in the checkpoint."""
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
     averaged: nn.Module | None
-    """The exponential moving average of the weights, if the recipe asks for one."""
+    """The exponential moving average (EMA) of the weights, if the recipe asks for one."""
     history: list[Epoch]
 
     @property
-    def best_guess(self) -> nn.Module:
-        """The net to evaluate and keep."""
+    def eval_net(self) -> nn.Module:
+        """The net that is evaluated and kept."""
         return self.averaged if self.averaged is not None else self.net
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a training did before it was resumed."""
+    """The part of a training before it was resumed."""
 
     seconds: float = 0.0
     taken: Taken | None = None
-    """None if there was nothing, or it was begun before this was written down."""
+    """None if there was no checkpoint, or it was written before this was recorded."""
 
 
 def write_metrics(history: Sequence[Epoch], folder: Path) -> None:
+    """Write the history as metrics.csv, a line an epoch, with six significant digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(Epoch)], lineterminator="\n")
     writer.writeheader()
@@ -72,13 +73,22 @@ def write_metrics(history: Sequence[Epoch], folder: Path) -> None:
     files.write_text(folder / "metrics.csv", text.getvalue())
 
 
-def save(folder: Path, state: State, digest: str, seconds: float, taken: Taken) -> None:
+def save(folder: Path, state: State, data_sha256: str, seconds: float, taken: Taken) -> None:
+    """Write the checkpoint, atomically.
+
+    Args:
+        folder: the run folder.
+        state: of the training after an epoch.
+        data_sha256: the `digest` of the training split.
+        seconds: spent on training so far.
+        taken: what the training takes of its machine.
+    """
     table = {
         "net": state.net.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "averaged": state.averaged.state_dict() if state.averaged is not None else None,
         "history": [dataclasses.asdict(row) for row in state.history],
-        "data_sha256": digest,
+        "data_sha256": data_sha256,
         "seconds": seconds,
         "taken": dataclasses.asdict(taken),
     }
@@ -88,40 +98,55 @@ def save(folder: Path, state: State, digest: str, seconds: float, taken: Taken) 
     files.write_bytes(folder / FILE, MAGIC + hashlib.sha256(content).digest() + content)
 
 
-def load(folder: Path, state: State, digest: str) -> Earlier:
-    """Fill `state`, if there is a checkpoint, and return what was before it."""
+def load(folder: Path, state: State, data_sha256: str) -> Earlier:
+    """Load the checkpoint into `state`, if there is one: a training may end before its first epoch does.
+
+    Args:
+        folder: the run folder.
+        state: of a net and an optimizer that the same recipe made.
+        data_sha256: the `digest` of the training split as it is now.
+
+    Returns:
+        What is known of the training so far.
+
+    Raises:
+        RunError: the file is damaged or another recipe's, or the training images have changed.
+    """
     path = folder / FILE
     if not path.is_file():
-        return Earlier()  # killed before the first epoch ended
+        return Earlier()
     try:
-        content = _sound(path.read_bytes())
-        table = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # wherever it was trained
+        content = _verified(path.read_bytes())
+        table = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # it may be from another device
         state.net.load_state_dict(table["net"])
+        for group in table["optimizer"]["param_groups"]:
+            if "times" in group:  # checkpoints written before the key was renamed
+                group["lr_scale"] = group.pop("times")
         state.optimizer.load_state_dict(table["optimizer"])
         if state.averaged is not None:
             state.averaged.load_state_dict(table["averaged"])
         state.history[:] = [Epoch(**row) for row in table["history"]]
         earlier = Earlier(float(table["seconds"]), Taken(**table["taken"]) if "taken" in table else None)
         trained_on = table["data_sha256"]
-    except Exception as error:  # a broken file raises anything: zip, pickle, key and shape errors
+    except Exception as error:  # a damaged file can raise anything: zip, pickle, key and shape errors
         raise RunError(
             f"{path} is not a checkpoint of this run: {' '.join(str(error).split())[:300].rstrip('.')}.",
             "train again under another --name",
         ) from error
-    if trained_on != digest:
+    if trained_on != data_sha256:
         raise RunError(f"The pictures have changed since {path} was written.", "train again under another --name")
     return earlier
 
 
-def _sound(content: bytes) -> bytes:
-    """What torch wrote, once its digest has been checked. Raises ValueError if it is damaged."""
+def _verified(content: bytes) -> bytes:
+    """Return the part of the file that torch wrote. Raises ValueError if it is damaged."""
     if content.startswith(MAGIC):
         digest, content = content[len(MAGIC) : len(MAGIC) + 32], content[len(MAGIC) + 32 :]
         if hashlib.sha256(content).digest() != digest:
             raise ValueError("it is damaged, its sha256 differs")
     elif not content.startswith(b"PK"):
         raise ValueError("it is damaged")
-    else:  # from before there was a digest: torch's file is a zip archive, which has a checksum for each member
+    else:  # written before the digest was: a zip archive, as torch writes it, with a checksum for each member
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if damaged := archive.testzip():
                 raise ValueError(f"it is damaged, the checksum of {damaged} differs")
@@ -129,13 +154,14 @@ def _sound(content: bytes) -> bytes:
 
 
 def remove(folder: Path) -> None:
+    """Remove the checkpoint, if there is one."""
     (folder / FILE).unlink(missing_ok=True)
 
 
 def digest(split: Split) -> str:
-    """sha256 of a split's pictures and labels."""
-    hashed = hashlib.sha256(repr(split.pictures.shape).encode())
-    for block in blocks(split.pictures):
+    """Return the sha256 of a split's images and labels."""
+    hashed = hashlib.sha256(repr(split.images.shape).encode())
+    for block in blocks(split.images):
         hashed.update(np.ascontiguousarray(block).data)
     hashed.update(np.ascontiguousarray(split.labels).data)
     return hashed.hexdigest()

@@ -1,4 +1,4 @@
-"""Loss and accuracy against epoch, as a picture."""
+"""Learning curves: loss and accuracy against epoch, as a PNG."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def draw(history: Sequence[Epoch], title: str, path: Path) -> None:
-    """Write a PNG of two panels: cross-entropy, and top-1 in percent, of train and validation."""
+    """Plot cross-entropy and top-1 of training and validation side by side, and write the PNG to `path`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    loss_axes, top1_axes = figure.subplots(1, 2)
     epochs = [row.epoch for row in history]
-    # Okabe and Ito's blue and vermilion, told apart by every kind of colour vision.
-    for axes, measure, unit in ((left, "loss", "cross-entropy, nats"), (right, "top1_percent", "top-1, %")):
+    # Okabe and Ito's blue and vermilion, which people with every kind of colour vision can tell apart.
+    for axes, measure, unit in ((loss_axes, "loss", "cross-entropy, nats"), (top1_axes, "top1_percent", "top-1, %")):
         for split, colour, style in (("train", "#0072B2", "--"), ("validation", "#D55E00", "-")):
             values = [getattr(row, f"{split}_{measure}") for row in history]
             axes.plot(epochs, values, style, color=colour, label=split, marker="." if len(epochs) < 30 else None)
@@ -28,7 +28,7 @@ def draw(history: Sequence[Epoch], title: str, path: Path) -> None:
         axes.set_ylabel(unit)
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    left.set_yscale("log")
-    left.legend(frameon=False)
+    loss_axes.set_yscale("log")
+    loss_axes.legend(frameon=False)
     figure.suptitle(title)
     plotting.save(figure, path)

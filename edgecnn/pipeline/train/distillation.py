@@ -1,4 +1,4 @@
-"""Trained nets whose logits another learns from."""
+"""Knowledge distillation: a net learns from the logits of trained nets beside the labels."""
 
 from __future__ import annotations
 
@@ -10,23 +10,33 @@ from torch import Tensor, nn
 
 from edgecnn import nets
 from edgecnn.errors import RunError
-from edgecnn.nets import device, layers
+from edgecnn.nets import device as devices
+from edgecnn.nets import layers
 from edgecnn.records import labels
 from edgecnn.records.recipe import DistillPlan
 from edgecnn.records.run import open_run
 
 
 class Teacher:
-    """The nets of finished runs; each sees the very pictures its student sees, normalised in its own way."""
+    """The nets of finished runs. Each sees its student's images, normalized with its own mean and deviation.
+
+    Args:
+        plan: the runs, and how much they count.
+        input_shape: (C, H, W) of the student's images.
+        classes: of the student.
+        device: the nets are moved to it.
+
+    Raises:
+        RunError: a run is not there, or was trained on other images or classes.
+    """
 
     def __init__(
         self,
         plan: DistillPlan,
         input_shape: tuple[int, int, int],
         classes: tuple[str, ...],
-        where: torch.device = device.CPU,
+        device: torch.device = devices.CPU,
     ) -> None:
-        """Raises RunError if a run is not there or was trained on other pictures or classes."""
         self._plan = plan
         self._nets: list[tuple[nn.Module, float, float]] = []  # with the mean and deviation of its own pixels
         for folder in plan.teacher:
@@ -38,24 +48,35 @@ class Teacher:
                 )
             net = layers.fold_batch_norms(nets.restore(run))
             net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._nets.append((device.put(net, where), run.mean, run.std))
+            self._nets.append((devices.move(net, device), run.mean, run.std))
 
     def logits(self, inputs: Tensor, mean: float, std: float) -> Tensor:
-        """float32 (N, K) of a student's inputs (N, C, H, W), whose pixels are inputs * std + mean.
+        """Return the mean of the teachers' logits, which is the geometric mean of their probabilities.
 
-        Of several teachers it is the mean, which is the geometric mean of what they hold likely.
+        Args:
+            inputs: of the student, float32 (N, C, H, W).
+            mean: the student's; its pixels are inputs * std + mean.
+            std: the student's.
+
+        Returns:
+            float32 (N, K).
         """
-        taught = []
+        each = []
         with torch.inference_mode():
             for net, own_mean, own_std in self._nets:
-                taught.append(net(inputs * (std / own_std) + (mean - own_mean) / own_std))
-        return torch.stack(taught).float().mean(0)
+                each.append(net(inputs * (std / own_std) + (mean - own_mean) / own_std))
+        return torch.stack(each).float().mean(0)
 
     def loss(self, logits: Tensor, taught: Tensor, labels_loss: Tensor) -> Tensor:
-        """The labels' loss and the teacher's, by their weight.
+        """Return the weighted mean of the labels' loss and the distillation loss.
 
-        The teacher's is the Kullback-Leibler divergence at its temperature T, times T^2, which keeps its gradient's
-        size (Hinton, Vinyals and Dean, 2015, section 2.1).
+        The distillation loss is the Kullback-Leibler divergence at temperature T, times T^2 to keep the size of its
+        gradients (Hinton, Vinyals and Dean, 2015, section 2.1).
+
+        Args:
+            logits: of the student, float32 (N, K).
+            taught: the `logits` of the teachers, float32 (N, K).
+            labels_loss: a scalar.
         """
         t = self._plan.temperature
         log_student, log_teacher = F.log_softmax(logits / t, 1), F.log_softmax(taught / t, 1)

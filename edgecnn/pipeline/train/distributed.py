@@ -1,9 +1,9 @@
-"""One training shared by several processes, as torchrun starts them:
+"""Data-parallel training in several processes, as torchrun starts them.
 
     torchrun --nproc-per-node 2 -m edgecnn train RECIPE
 
-All run the same command and hold the same weights; each learns from its rows of every batch. The first alone writes
-and speaks, into a run folder that all can read. If one dies all end, and one of them says so.
+All processes run the same command and hold the same weights, and each computes its rows of every batch. Only the first
+one writes, into a run folder that all can read, and prints. If one process dies, all end, and one of them says why.
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ _joins = itertools.count()
 
 @dataclass(frozen=True)
 class Team:
-    """This process among those of its training."""
+    """The processes of a training, as one of them sees them."""
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
-    """Among the processes of this machine."""
+    """Rank among the processes on this machine."""
     local_count: int = 1
+    """Processes on this machine."""
 
     @property
-    def leads(self) -> bool:
-        """Whether it is the one that writes and speaks."""
+    def is_leader(self) -> bool:
+        """Whether this is the process that writes and prints."""
         return self.rank == 0
 
     def check(self, batch: int) -> None:
-        """Raise UsageError if a batch of so many pictures cannot be dealt out evenly."""
+        """Raise UsageError if a batch of so many images cannot be divided evenly among the processes."""
         if batch % self.count:
             raise UsageError(
                 f"A batch of {batch} pictures cannot be shared evenly by {self.count} processes.",
@@ -51,39 +52,39 @@ class Team:
             )
 
     def rows(self, batch: int) -> slice:
-        """Of a batch of so many pictures, those of this process; `check` says if there is a remainder."""
-        each = batch // self.count
-        return slice(self.rank * each, (self.rank + 1) * each)
+        """Return which rows of a batch of so many images are this process's; `check` has refused a remainder."""
+        share = batch // self.count
+        return slice(self.rank * share, (self.rank + 1) * share)
 
-    def total(self, *numbers: float) -> list[float]:
-        """The sums of each number over all processes, the same in all of them; they wait for each other."""
+    def all_reduce_sum(self, *values: float) -> list[float]:
+        """Return the sum of each value over all processes, to all of them. They wait for each other."""
         if self.count == 1:
-            return list(numbers)
+            return list(values)
         import torch
 
-        sums = torch.tensor(numbers, dtype=torch.float64)
+        sums = torch.tensor(values, dtype=torch.float64)
         torch.distributed.all_reduce(sums)
-        return [float(value) for value in sums]
+        return [float(total) for total in sums]
 
-    def wait(self) -> None:
-        """Until every process is here."""
-        self.total(0.0)
+    def barrier(self) -> None:
+        """Wait until every process has come here."""
+        self.all_reduce_sum(0.0)
 
     @contextlib.contextmanager
     def leader_first(self) -> Iterator[None]:
-        """The leader does it before the others: they find what it has fetched, and it goes on when they may begin."""
-        if not self.leads:
-            self.wait()
+        """Run the body in the leader first, then in the others, which find what it has downloaded or cached."""
+        if not self.is_leader:
+            self.barrier()
         yield
-        if self.leads:
-            self.wait()
+        if self.is_leader:
+            self.barrier()
 
 
 ALONE = Team()
 
 
 def here() -> Team:
-    """This process as torchrun's environment names it; alone without one."""
+    """Return the team as torchrun's environment variables describe it, or a team of one without them."""
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     if any(name not in os.environ for name in names):
         return ALONE
@@ -92,10 +93,16 @@ def here() -> Team:
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[Team]:
-    """All processes of this training, ready to exchange tensors of that kind of device ("cpu", "cuda") while inside.
+    """Connect all processes of this training while inside, with gloo on the CPU and nccl between CUDA devices.
 
-    By gloo on the CPU, by nccl between CUDA devices. Raises PeerLost, here or out of what runs inside, if another
-    process has ended or torchrun ends this one.
+    Args:
+        device: the type of device whose tensors are exchanged, "cpu" or "cuda".
+
+    Yields:
+        The team.
+
+    Raises:
+        PeerLost: another process has ended, or torchrun ends this one. It may also be raised by what runs inside.
     """
     team = here()
     if team.count == 1:
@@ -103,73 +110,73 @@ def joined(device: str) -> Iterator[Team]:
         return
     import torch.distributed as dist
 
-    before = heed_torchrun()
+    former_handler = heed_torchrun()
     try:
-        _meet(team, "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
+        _init_process_group(team, "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
         yield team
     except BaseException as error:
-        # torchrun will now tell this process to end, which should not cut off its last words.
+        # torchrun now sends SIGTERM, which should not cut off the error message.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if _is_of_a_peer(error):
-            raise _lost() from error
+        if _is_failed_exchange(error):
+            raise _peer_lost() from error
         raise
     else:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, former_handler)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
 def heed_torchrun() -> Any:
-    """From now on being told to end, as torchrun does if another process failed, is a PeerLost; what was before."""
-    return signal.signal(signal.SIGTERM, _told_to_end)
+    """Turn SIGTERM, which torchrun sends if another process failed, into PeerLost; return the former handler."""
+    return signal.signal(signal.SIGTERM, _on_sigterm)
 
 
 def first_to_tell() -> bool:
-    """Whether no other process of this training has told the user of an error yet; alone, always."""
+    """Return whether no other process of this training has printed an error yet; always true for a team of one."""
     if here().count == 1:
         return True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         return bool(_store().add("edgecnn/told", 1) == 1)
-    except Exception:  # whoever kept the count is gone, or torch was being imported; better told twice than never
+    except Exception:  # the store is gone, or torch was being imported: better printed twice than never
         return True
 
 
 @functools.cache
 def _store() -> Store:
-    """What all processes can read and write: torchrun keeps it, so it outlives each of them."""
+    """Return the key-value store that all processes share; torchrun holds it, so it outlives each of them."""
     from torch.distributed.rendezvous import rendezvous
 
     store: Store = next(rendezvous("env://"))[0]
     return store
 
 
-def _meet(team: Team, backend: str) -> None:
+def _init_process_group(team: Team, backend: str) -> None:
     import torch.distributed as dist
     from torch.distributed.distributed_c10d import PrefixStore
 
     store = PrefixStore(f"edgecnn/{next(_joins)}", _store())
     store.set(f"here/{team.rank}", "")
-    # In Python, since no signal is heard inside torch's own waiting.
+    # Waiting in Python, since torch's own waiting lets no signal handler run.
     while not store.check([f"here/{rank}" for rank in range(team.count)]):
         time.sleep(0.02)
     dist.init_process_group(backend, store=store, rank=team.rank, world_size=team.count)
 
 
-def _is_of_a_peer(error: BaseException) -> bool:
-    """Whether torch says that an exchange failed: nccl and the store by type, gloo by its source file alone."""
+def _is_failed_exchange(error: BaseException) -> bool:
+    """Return whether it is torch's error for a failed exchange, which gloo only shows by its source file."""
     import torch.distributed as dist
 
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 
 
-def _told_to_end(_number: int, _frame: Any) -> None:
+def _on_sigterm(_number: int, _frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _lost()
+    raise _peer_lost()
 
 
-def _lost() -> PeerLost:
+def _peer_lost() -> PeerLost:
     return PeerLost(
         f"The training has ended: one of its {here().count} processes failed, or torchrun was told to stop.",
         "`edgecnn train RUN --resume` continues from the last whole epoch, with as many processes or others",

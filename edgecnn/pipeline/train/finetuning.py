@@ -1,4 +1,4 @@
-"""Weights to start from: a finished run's, of the same classes or of others (fine-tuning)."""
+"""Fine-tuning: start a training from the weights of a finished run, for the same classes or for others."""
 
 from __future__ import annotations
 
@@ -15,28 +15,36 @@ from edgecnn.records.run import open_run
 
 
 def weights(recipe: Recipe, net: nn.Module, splits: Splits) -> dict[str, Tensor]:
-    """What `net`, just built from `recipe` for the pictures and classes of `splits`, begins with, by name.
+    """Return the weights that a net starts from: those of the run that `recipe.start` names.
 
-    They are the weights of the run that `recipe.start` names, but for the layer of the logits if that run told other
-    classes apart: it keeps what it was built with.
+    If that run was trained for other classes, the layer of the logits keeps the weights it has in `net`.
 
-    Raises RunError if there is no such run, or if its net is another.
+    Args:
+        recipe: of the new training.
+        net: as it was just built from the recipe.
+        splits: their classes and image shape are those `net` was built for.
+
+    Returns:
+        A state dict for `net`.
+
+    Raises:
+        RunError: there is no such run, or its net is another.
     """
     run = open_run(Path(recipe.start))
-    own, taken = net.state_dict(), nets.restore(run).state_dict()
-    drawn = set() if labels.same(run.labels, splits.train.classes) else _of_classes(recipe.net, splits)
-    own_shapes, taken_shapes = _shapes(own), _shapes(taken)
-    for name in own_shapes | taken_shapes:
-        if name not in drawn and own_shapes.get(name) != taken_shapes.get(name):
+    own, trained = net.state_dict(), nets.restore(run).state_dict()
+    kept = set() if labels.same(run.labels, splits.train.classes) else _names_of_class_weights(recipe.net, splits)
+    own_shapes, trained_shapes = _shapes(own), _shapes(trained)
+    for name in own_shapes | trained_shapes:
+        if name not in kept and own_shapes.get(name) != trained_shapes.get(name):
             raise RunError(
                 f"The net of {recipe.start} is another than {recipe.name}'s: they differ in {name}.",
                 f"give [net] what {run.folder / 'recipe.toml'} says there",
             )
-    return taken | {name: own[name] for name in drawn}
+    return trained | {name: own[name] for name in kept}
 
 
-def _of_classes(plan: NetPlan, splits: Splits) -> set[str]:
-    """The weights whose shape the number of classes decides."""
+def _names_of_class_weights(plan: NetPlan, splits: Splits) -> set[str]:
+    """Return the names of the weights whose shape depends on the number of classes."""
     count, shape = len(splits.train.classes), splits.train.input_shape
     fewer, more = (_shapes(nets.build(plan, shape, classes).state_dict()) for classes in (count, count + 1))
     return {name for name in fewer if fewer[name] != more[name]}

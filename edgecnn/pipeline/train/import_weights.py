@@ -30,7 +30,7 @@ ZERO_TO_ONE = (0.0, 255.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedWeights:
     """What is to be known of weights beside themselves."""
 
     weights: Path
@@ -41,7 +41,7 @@ class Trained:
     """The names of the net's outputs in their order; empty for the data set's order."""
 
 
-def import_weights(recipe: Recipe, trained: Trained, folder: Path) -> Run:
+def import_weights(recipe: Recipe, trained: TrainedWeights, folder: Path) -> Run:
     """Make a run in `folder` of the recipe's net with somebody's weights, its accuracy measured on the recipe's data.
 
     Nothing in the file of weights is executed. The outputs are put into the order of the data set's classes.
@@ -95,7 +95,7 @@ def show(run: Run) -> None:
     say(f"{run.folder}  " + "  ".join(f"{name} top-1 {told}  n {parts[name][1]}" for name, told in intervals.items()))
 
 
-def _normalisation(trained: Trained, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _normalisation(trained: TrainedWeights, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, std), each one number or one a channel."""
     if trained.mean is None and trained.std is None:
         console.note(
@@ -157,7 +157,7 @@ def _measured(recipe: Recipe, net: nn.Module, splits: Splits, imported: Imported
     shape = splits.train.input_shape
     mean, std = renormalised.shared(imported.mean, imported.std)
     whole = renormalised.wrap(net, imported, mean, std, shape[0])
-    params, macs = counts.parameters_and_macs(whole, shape)
+    size = counts.size(whole, shape)
     validation, test = (_top1(whole, part, mean, std) for part in (splits.validation, splits.test))
     return Run(
         folder=folder,
@@ -166,8 +166,8 @@ def _measured(recipe: Recipe, net: nn.Module, splits: Splits, imported: Imported
         labels=splits.train.classes,
         mean=mean,
         std=std,
-        params=params,
-        macs=macs,
+        params=size.params,
+        macs=size.macs,
         validation_top1_percent=validation,
         validation_n=len(splits.validation),
         train_seconds=0.0,
@@ -176,7 +176,7 @@ def _measured(recipe: Recipe, net: nn.Module, splits: Splits, imported: Imported
 
 
 def _top1(net: nn.Module, part: Split, mean: float, std: float) -> float:
-    logits = inference.logits(net, part.pictures, mean, std)
+    logits = inference.logits(net, part.images, mean, std)
     if not logits.isfinite().all():
         raise ModelFileError(
             "With these weights the net gives logits that are not finite.", "--mean, --std: what was it fed?"

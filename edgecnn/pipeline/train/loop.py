@@ -1,10 +1,12 @@
-"""All epochs of a training: each learnt, and then validated, written down and told."""
+"""The training loop: epochs of steps, each epoch followed by validation, a checkpoint and a line to the user."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,82 +15,168 @@ from torch import nn
 
 from edgecnn.common import console
 from edgecnn.data import Split
+from edgecnn.errors import GateFailed
 from edgecnn.nets import device, inference
-from edgecnn.pipeline.train import checkpoint, learning, parallel, precise_batch_norm
+from edgecnn.pipeline.train import checkpoint, optimizer, precise_batch_norm, sync_batch_norm, train_step
 from edgecnn.pipeline.train.checkpoint import Epoch, State
-from edgecnn.pipeline.train.learning import Task
-from edgecnn.pipeline.train.schedule import learning_rate
+from edgecnn.pipeline.train.optimizer import learning_rate
+from edgecnn.pipeline.train.train_step import TrainContext
+from edgecnn.records.recipe import Recipe
 from edgecnn.records.run import Taken
 
 RISING_EPOCHS = 3
-"""Validation loss rising for so many epochs while training loss falls is called overfitting."""
+"""Number of consecutive epochs with rising validation loss and falling training loss that is called overfitting."""
 
 Watch = Callable[[int, nn.Module], None]
-"""Called after each epoch, with its number from 1 and the net that would be kept, in eval mode and on the CPU; 0 is the
-fresh net."""
+"""A callback that gets the number of finished epochs and the net that would be kept, in eval mode and on the CPU.
+
+It is called once before the first epoch, with 0 and the fresh net, and after every epoch.
+"""
 
 
-def fit(
-    state: State,
-    given: Task,
-    validation: Split,
-    folder: Path,
-    digest: str,
-    earlier_s: float,
-    taken: Taken,
-    watch: Watch | None,
-) -> None:
-    """The epochs that `state` has not seen, each ended by a checkpoint in `folder`.
+@dataclass(frozen=True)
+class TrainedEpoch:
+    """One pass over the training split. Loss and accuracy are means over the augmented images the net saw."""
 
-    digest: of the training pictures. earlier_s: seconds spent before. taken: of this machine. Of several processes the
-    leader alone validates, writes, speaks and keeps the history, while the others wait in their next step. Raises
-    GateFailed if the loss stops being a number.
+    epoch: int
+    """Counted from 1."""
+    lr: float
+    """The learning rate of the first step."""
+    loss: float
+    top1_percent: float
+    seconds: float
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The record of a training: after every epoch it is written to the run folder, printed, and shown to `watch`."""
+
+    folder: Path
+    """The run folder, which gets metrics.csv and the checkpoint."""
+    epochs: int
+    """Epochs of the whole training."""
+    data_sha256: str
+    """`checkpoint.digest` of the training split."""
+    taken: Taken
+    """What the training took of its machine."""
+    earlier_s: float
+    """Seconds spent before the training was resumed."""
+    watch: Watch | None = None
+
+    def write(self, state: State, seconds: float) -> None:
+        """Write the metrics and a checkpoint, print the last epoch's line, and call `watch`.
+
+        Args:
+            state: after the epoch, which is the last row of its history.
+            seconds: since the training was begun or resumed.
+        """
+        checkpoint.write_metrics(state.history, self.folder)
+        checkpoint.save(self.folder, state, self.data_sha256, self.earlier_s + seconds, self.taken)
+        row = state.history[-1]
+        console.note(
+            f"epoch {row.epoch}/{self.epochs}  train loss {row.train_loss:.4f}  "
+            f"validation loss {row.validation_loss:.4f}  top-1 {row.validation_top1_percent:.2f} %  "
+            f"{row.pictures_per_s:,.0f} pictures/s"
+        )
+        if self.watch is not None:
+            self.watch(row.epoch, device.cpu_version(state.eval_net))
+
+
+def fit(state: State, ctx: TrainContext, validation: Split, journal: Journal) -> None:
+    """Train the epochs that `state` has not seen, each ended by a validation and a checkpoint.
+
+    If several processes train, only the leader validates, writes, prints and keeps the history; the others wait for it
+    in their next step.
+
+    Raises:
+        GateFailed: the training loss is not finite.
     """
-    recipe, training = given.recipe, given.training
-    net = parallel.shared(state.net, given.team)
+    net = sync_batch_norm.distribute(state.net, ctx.team)
     warned = any(overfits(state.history[:end]) for end in range(len(state.history) + 1))
     started = time.perf_counter()
-    with console.progress(recipe.name, given.all_steps) as advance:
-        advance(len(state.history) * given.steps)
-        for epoch in range(len(state.history), recipe.epochs):
-            epoch_started = time.perf_counter()
-            loss, top1 = learning.one_epoch(state, net, given, epoch, advance)
-            seconds = time.perf_counter() - epoch_started
-            if not given.team.leads:
+    with console.progress(ctx.recipe.name, ctx.all_steps) as advance:
+        advance(len(state.history) * ctx.steps)
+        for epoch in range(len(state.history), ctx.recipe.epochs):
+            trained = train_epoch(state, net, ctx, epoch, advance)
+            if not ctx.team.is_leader:
                 continue
-            precise_batch_norm.settle(state.best_guess, training, given.mean, given.std, recipe.seed)
-            validated = inference.logits(state.best_guess, validation.pictures, given.mean, given.std)
-            labels = torch.from_numpy(validation.labels)
-            row = Epoch(
-                epoch=epoch + 1,
-                lr=learning_rate(recipe.optim, epoch * given.steps, given.all_steps),
-                train_loss=loss,
-                train_top1_percent=top1,
-                validation_loss=F.cross_entropy(validated, labels).item(),
-                validation_top1_percent=100 * (validated.argmax(1) == labels).float().mean().item(),
-                seconds=seconds,
-                pictures_per_s=given.steps * min(recipe.batch_size, len(training)) / seconds,
-            )
-            state.history.append(row)
-            checkpoint.write_metrics(state.history, folder)
-            checkpoint.save(folder, state, digest, earlier_s + time.perf_counter() - started, taken)
-            console.note(
-                f"epoch {row.epoch}/{recipe.epochs}  train loss {row.train_loss:.4f}  "
-                f"validation loss {row.validation_loss:.4f}  top-1 {row.validation_top1_percent:.2f} %  "
-                f"{row.pictures_per_s:,.0f} pictures/s"
-            )
-            if watch is not None:
-                watch(row.epoch, device.on_cpu(state.best_guess))
+            state.history.append(validate(state.eval_net, ctx, validation, trained))
+            journal.write(state, time.perf_counter() - started)
             if not warned and overfits(state.history):
                 warned = True
                 console.warn(
-                    f"overfitting since epoch {row.epoch - RISING_EPOCHS}: validation loss rises while training "
+                    f"overfitting since epoch {epoch + 1 - RISING_EPOCHS}: validation loss rises while training "
                     "loss falls; more augmentation, more weight decay or fewer epochs would help"
                 )
 
 
+def train_epoch(
+    state: State, net: nn.Module, ctx: TrainContext, epoch: int, advance: Callable[[int], None]
+) -> TrainedEpoch:
+    """Train for one epoch.
+
+    Args:
+        state: what the steps change.
+        net: `state.net`, or its distributed form (`sync_batch_norm.distribute`). All processes then draw the same
+            batches and each takes its own rows; only dropout is drawn by each process for itself.
+        ctx: the training.
+        epoch: counted from 0.
+        advance: called with 1 after every step.
+
+    Raises:
+        GateFailed: the training loss is not finite.
+    """
+    started, recipe = time.perf_counter(), ctx.recipe
+    seed = train_step.seed_of(recipe.seed, epoch)
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed + ctx.team.rank)  # dropout draws from the global generator
+    order = torch.randperm(len(ctx.training), generator=generator).numpy()
+    mirrored = train_step.flip_mask(ctx, epoch) if recipe.augment.alternate else None
+    total_loss, correct = 0.0, 0.0
+    net.train()
+    for i in range(ctx.steps):
+        step = epoch * ctx.steps + i
+        indices = order[i * ctx.batch_size : (i + 1) * ctx.batch_size]
+        inputs, targets = train_step.load_batch(ctx, indices, mirrored, generator)
+        optimizer.set_learning_rate(state.optimizer, learning_rate(recipe.optim, step, ctx.all_steps))
+        loss, logits = train_step.forward(net, ctx, inputs, targets, step)
+        train_step.backward(state, loss)
+        optimizer.step(state, recipe.optim, step)
+        total_loss += _finite(loss.item(), recipe, f"epoch {epoch + 1}, step {i + 1}")
+        correct += int((logits.argmax(1) == targets.argmax(1)).sum())
+        advance(1)
+    total_loss, correct = ctx.team.all_reduce_sum(total_loss, correct)
+    images, seconds = ctx.steps * ctx.batch_size, time.perf_counter() - started
+    return TrainedEpoch(
+        epoch=epoch + 1,
+        lr=learning_rate(recipe.optim, epoch * ctx.steps, ctx.all_steps),
+        loss=total_loss / (ctx.steps * ctx.team.count),
+        top1_percent=100 * correct / images,
+        seconds=seconds,
+        images_per_s=images / seconds,
+    )
+
+
+def validate(net: nn.Module, ctx: TrainContext, validation: Split, trained: TrainedEpoch) -> Epoch:
+    """Recompute the net's batch-norm statistics, evaluate it, and return the epoch's row of the history."""
+    precise_batch_norm.recompute_batch_norm(net, ctx.training, ctx.mean, ctx.std, ctx.recipe.seed)
+    logits = inference.logits(net, validation.images, ctx.mean, ctx.std)  # (N, K)
+    labels = torch.from_numpy(validation.labels)  # (N,)
+    return Epoch(
+        epoch=trained.epoch,
+        lr=trained.lr,
+        train_loss=trained.loss,
+        train_top1_percent=trained.top1_percent,
+        validation_loss=F.cross_entropy(logits, labels).item(),
+        validation_top1_percent=100 * (logits.argmax(1) == labels).float().mean().item(),
+        seconds=trained.seconds,
+        pictures_per_s=trained.images_per_s,
+    )
+
+
 def overfits(history: Sequence[Epoch]) -> bool:
-    """Whether validation loss rose and training loss fell in each of the last RISING_EPOCHS epochs."""
+    """Return whether validation loss rose and training loss fell in each of the last RISING_EPOCHS epochs."""
     last = history[-RISING_EPOCHS - 1 :]
     if len(last) <= RISING_EPOCHS:
         return False
@@ -96,3 +184,13 @@ def overfits(history: Sequence[Epoch]) -> bool:
         after.validation_loss > before.validation_loss and after.train_loss < before.train_loss
         for before, after in itertools.pairwise(last)
     )
+
+
+def _finite(loss: float, recipe: Recipe, moment: str) -> float:
+    """Return the loss, or raise GateFailed if it is not finite."""
+    if not math.isfinite(loss):
+        raise GateFailed(
+            f"The training loss became {loss} in {moment}.",
+            f"lower the learning rate: -s optim.lr={recipe.optim.lr / 3:.2g}",
+        )
+    return loss

@@ -1,7 +1,7 @@
-"""Memory that is freed and wanted again in every step of a training stays with the process.
+"""Keep the memory that every training step frees and allocates again in the process.
 
-By default glibc gives large blocks back to the kernel when they are freed, and every step then has its pages mapped and
-zeroed anew, one fault for each 4 KiB (mallopt(3); `bench/train_speed.py` measures what that costs).
+By default glibc returns large freed blocks to the kernel, so every step has its pages mapped and zeroed again, with a
+page fault for each 4 KiB (mallopt(3); `bench/train_speed.py` measures what that costs).
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
-"""Blocks up to this size, and as much at the end of the heap, are kept."""
+"""Largest block that is kept when it is freed, and most free memory that is kept at the end of the heap."""
 USUAL_MMAP_BYTES, USUAL_TRIM_BYTES = 1 << 25, 1 << 26
-"""As far as glibc goes by itself when a program frees large blocks."""
+"""The largest thresholds that glibc sets by itself when a program frees large blocks."""
 
 
 @contextlib.contextmanager
-def kept_pages() -> Iterator[bool]:
-    """Freed memory stays, in the whole process, until the end, when it is given back; whether the C library can.
+def keep_freed_pages() -> Iterator[bool]:
+    """Keep freed memory in the process while inside, and return it to the kernel at the end.
 
-    glibc alone can; with another nothing changes.
+    Yields:
+        Whether the C library can: only glibc can, and with another nothing changes.
     """
     if platform.libc_ver()[0] != "glibc":
         yield False
         return
     library = ctypes.CDLL(None)
-    kept = [library.mallopt(parameter, KEPT_BYTES) for parameter in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)]
+    accepted = [library.mallopt(parameter, KEPT_BYTES) for parameter in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)]
     try:
-        yield all(kept)
+        yield all(accepted)
     finally:
         library.mallopt(M_MMAP_THRESHOLD, USUAL_MMAP_BYTES)
         library.mallopt(M_TRIM_THRESHOLD, USUAL_TRIM_BYTES)

@@ -1,7 +1,8 @@
-"""Smaller pictures in the first steps of a training: most of what a net learns early it learns from fewer pixels.
+"""Progressive resizing: smaller images in the first steps of a training.
 
-The first steps then cost as much less as they have fewer pixels, and the last see whole pictures, so that the net ends
-where it will be used (progressive learning: M. Tan and Q. V. Le, 2021, ICML, arXiv:2104.00298, section 4).
+Most of what a net learns early it can learn from fewer pixels, at a cost that falls with their number. The last steps
+see full-size images, so the net is trained at the size it is used at (progressive learning: M. Tan and Q. V. Le, 2021,
+ICML, arXiv:2104.00298, section 4).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from edgecnn.records.recipe import NetPlan, SmallPlan
 
 
 def check(plan: SmallPlan, net: NetPlan) -> None:
-    """Raise PlanError if the net's weights are for pictures of one size alone."""
+    """Raise PlanError if the net takes images of one size only."""
     if not nets.get(net.name).ANY_SIZE:
         raise PlanError(
             f"The net {net.name!r} takes pictures of one size alone, and [small] asks for side = {plan.side}.",
@@ -23,13 +24,19 @@ def check(plan: SmallPlan, net: NetPlan) -> None:
         )
 
 
-def at(plan: SmallPlan | None, inputs: Tensor, step: int, steps: int) -> Tensor:
-    """What `step` of `steps` shows the net of float32 (N, C, H, W): the same, or its smaller form (N, C, h, w)."""
+def resize_for_step(plan: SmallPlan | None, inputs: Tensor, step: int, steps: int) -> Tensor:
+    """Return the images that a step shows the net: resized in the first steps, unchanged in the others.
+
+    Args:
+        plan: how small the images are and for how long; None never resizes.
+        inputs: float32 (N, C, H, W).
+        step: counted from 0 over the whole training.
+        steps: of the whole training.
+
+    Returns:
+        float32 (N, C, h, w), or `inputs` itself.
+    """
     if plan is None or step >= plan.share * steps:
         return inputs
-    height, width = inputs.shape[2:]
-    return F.interpolate(inputs, size=_size(plan, height, width), mode="bilinear")
-
-
-def _size(plan: SmallPlan, height: int, width: int) -> tuple[int, int]:
-    return max(1, round(plan.side * height)), max(1, round(plan.side * width))
+    height, width = (max(1, round(plan.side * length)) for length in inputs.shape[2:])
+    return F.interpolate(inputs, size=(height, width), mode="bilinear")

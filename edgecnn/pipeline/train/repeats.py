@@ -1,4 +1,4 @@
-"""`edgecnn train --repeats N`: one recipe with N seeds, and what chance alone does to its accuracy."""
+"""`edgecnn train --repeats N`: one recipe trained with N seeds, and how much its accuracy varies by chance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUMMARY = "repeats.json"
 
 @dataclass(frozen=True)
 class Repeats:
-    """Validation top-1 of n runs that differ in their seed alone."""
+    """The validation top-1 of runs that differ in their seed only."""
 
     recipe: str
     seeds: tuple[int, ...]
@@ -29,11 +29,12 @@ class Repeats:
     deviation_pp: float
     """Standard deviation over the seeds (n - 1)."""
     low_percent: float
+    """Lower end of the mean's 95 % interval, by Student's t."""
     high_percent: float
-    """95 % of the mean, by Student's t."""
+    """Its upper end."""
     validation_n: int
     train_seconds: float
-    """Of all of them."""
+    """Sum over all runs."""
 
     def __str__(self) -> str:
         return (
@@ -43,15 +44,26 @@ class Repeats:
 
 
 def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tuple[list[Run], Repeats]:
-    """Train `recipe` with its seed and the next ones, each into folder/seed-N, and write their summary beside them.
+    """Train a recipe with its seed and the ones that follow, and write a summary of the runs.
 
-    With `resume` a run that is finished is taken as it is and one that was begun goes on, so that repeats which were
-    ended continue, and more can be added. The validation pictures stay the same. Raises what `train` raises, before
-    anything is trained if the folder holds runs already and `resume` is not set.
+    All runs are validated on the same images.
+
+    Args:
+        recipe: its seed is the first.
+        folder: each run goes into folder/seed-N, the summary beside them.
+        count: of runs.
+        resume: keep finished runs and continue those that were begun; a larger count adds runs.
+
+    Returns:
+        The runs, and their summary.
+
+    Raises:
+        RunError: the folder holds a run, or runs already and `resume` is not set. Nothing has been trained then. And
+            everything else that `train` raises.
     """
     folders = {seed: folder / f"seed-{seed}" for seed in range(recipe.seed, recipe.seed + count)}
-    # Looked at before any is trained: of several processes none may find what another has just begun.
-    begun = {seed for seed, one in folders.items() if not is_free(one)}
+    # Before any is trained, so that none of several processes finds what another has just begun.
+    begun = {seed for seed, path in folders.items() if not is_free(path)}
     if is_run(folder):
         raise RunError(f"{folder} holds a run already.", "choose another --name or --output")
     if begun and not resume:
@@ -59,15 +71,15 @@ def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tu
             f"{folders[min(begun)]} holds a run already.",
             "continue them with --resume, or choose another --name or --output",
         )
-    runs = [train(dataclasses.replace(recipe, seed=seed), one, resume=seed in begun) for seed, one in folders.items()]
-    found = summarise(runs)
-    if distributed.here().leads:
-        files.write_json(folder / SUMMARY, dataclasses.asdict(found))
-    return runs, found
+    runs = [train(dataclasses.replace(recipe, seed=seed), path, resume=seed in begun) for seed, path in folders.items()]
+    summary = summarise(runs)
+    if distributed.here().is_leader:
+        files.write_json(folder / SUMMARY, dataclasses.asdict(summary))
+    return runs, summary
 
 
 def summarise(runs: list[Run]) -> Repeats:
-    """What at least two runs of one recipe have in common."""
+    """Summarise at least two runs of one recipe."""
     tops = [run.validation_top1_percent for run in runs]
     mean, low, high = mean_interval(tops)
     return Repeats(

@@ -1,7 +1,7 @@
-"""What a training takes of its machine where the recipe says "auto": its precision and its threads.
+"""Precision and number of threads of a training, where the recipe leaves them to the machine ("auto").
 
-bf16 is quicker on a CPU that has instructions for it; one that has none emulates every product, slower by far. Threads
-of one physical core share its arithmetic units.
+bf16 is faster than fp32 on a CPU with bf16 instructions, and much slower on one that has to emulate them. There is one
+thread for each physical core, since the threads of a core share its arithmetic units.
 """
 
 from __future__ import annotations
@@ -22,50 +22,51 @@ ASKED = "asked for"
 X86_BF16 = ("avx512_bf16", "amx_bf16")
 
 EMULATED = "on an AMD Zen 1 it was 8 to 14 times slower than fp32 (n = 2 nets)"
-"""What bf16 costs on a CPU without it, pictures/s with one thread: dscnn-colour 261 -> 18, resnet8 338 -> 41."""
+"""The cost of bf16 on a CPU without it. In images/s with one thread: dscnn-colour 261 -> 18, resnet8 338 -> 41."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """A machine as this process may use it."""
+    """The facts of a machine, as far as this process may use it, that `take` decides by."""
 
     arch: str
     features: tuple[str, ...]
-    """Those of `environment.FEATURES` its CPU has; empty where the system does not tell."""
+    """Those of `environment.FEATURES` that its CPU has; empty if the system does not tell."""
     capabilities: Mapping[str, Any]
     """`torch.cpu.get_capabilities()`."""
     cuda_bf16: bool
     cpus: tuple[int, ...]
     """Logical CPUs this process may run on."""
     siblings: Mapping[int, str]
-    """Logical CPU -> all those of its core, as Linux lists them; without an entry it is a core of its own."""
+    """The logical CPUs of each logical CPU's core, as Linux lists them; one without an entry is a core of its own."""
     omp_num_threads: int | None = None
-    """What the user lets every process have, by the environment variable OpenMP knows."""
+    """The limit that the user sets for every process with the environment variable of that name."""
 
     @property
     def isa(self) -> str:
+        """Name of the instruction set (`edgecnn.records.isa`)."""
         return isa.name(self.arch, self.features)
 
     @property
     def cores(self) -> int:
-        """Physical cores this process may run on."""
+        """Number of physical cores that this process may run on."""
         return len({self.siblings.get(cpu, str(cpu)) for cpu in self.cpus})
 
     @property
     def cpu_bf16(self) -> bool:
-        """Whether the CPU has instructions for it.
+        """Whether the CPU has bf16 instructions.
 
-        torch asks the CPU itself; on x86 the features have to agree, so that `environment.CPUINFO` stands for an
-        older one.
+        torch asks the CPU itself. On x86 `features` must agree, so that a test can stand for an older CPU with
+        `environment.CPUINFO`.
         """
         if self.arch not in isa.X86:
             return bool(self.capabilities.get("bf16"))
-        told = not self.features or any(f == "avx512_bf16" or f.startswith("amx") for f in self.features)
-        return told and any(self.capabilities.get(name) for name in X86_BF16)
+        listed = not self.features or any(f == "avx512_bf16" or f.startswith("amx") for f in self.features)
+        return listed and any(self.capabilities.get(name) for name in X86_BF16)
 
 
 def here() -> Facts:
-    """The Facts of this process."""
+    """Return the facts of this machine and process."""
     import torch
 
     machine = environment.here()
@@ -82,7 +83,15 @@ def here() -> Facts:
 
 
 def take(recipe: Recipe, device: str, why_device: str, facts: Facts, team: Team = ALONE) -> Taken:
-    """What a training of `recipe` takes on that kind of device, in each process of its team."""
+    """Decide precision and threads of a training, and record why.
+
+    Args:
+        recipe: says which, or "auto".
+        device: the type of device that was chosen, "cpu", "cuda" or "mps".
+        why_device: why it was chosen, to be recorded.
+        facts: of the machine.
+        team: the processes that share the machine; the threads are those of each of them.
+    """
     precision, why_precision = recipe.precision, ASKED
     if precision == "auto":
         precision, why_precision = _precision(device, facts)
@@ -99,7 +108,7 @@ def take(recipe: Recipe, device: str, why_device: str, facts: Facts, team: Team 
 
 
 def num_threads(recipe: Recipe, facts: Facts, team: Team = ALONE) -> tuple[int, str]:
-    """The threads of each process, and why they are so many; those of one machine share what the recipe says."""
+    """Return the threads of each process and why they are so many; the processes of a machine share the recipe's."""
     if recipe.num_threads != "auto":
         return max(1, recipe.num_threads // team.local_count), ASKED
     share = max(1, facts.cores // team.local_count)
@@ -109,22 +118,22 @@ def num_threads(recipe: Recipe, facts: Facts, team: Team = ALONE) -> tuple[int, 
 
 
 def resumed(recipe: Recipe, now: Taken, before: Taken) -> Taken:
-    """What a training goes on with that had taken `before`: a precision nobody asks for stays as it was."""
+    """Return what a resumed training takes: as `now`, but with the precision of `before` if the recipe says "auto"."""
     if recipe.precision != "auto" or now.precision == before.precision:
         return now
     return dataclasses.replace(now, precision=before.precision, why_precision="as before it was resumed")
 
 
 def moved(now: Taken, before: Taken) -> str | None:
-    """A sentence, if a resumed training goes on with something else than before."""
-    facts = ("precision", "num_threads", "device", "isa")
-    if all(getattr(now, name) == getattr(before, name) for name in facts):
+    """Return a sentence if a resumed training continues with something else than before."""
+    decisive = ("precision", "num_threads", "device", "isa")
+    if all(getattr(now, name) == getattr(before, name) for name in decisive):
         return None
     return f"trained so far in {before} ({before.isa}), it goes on in {now} ({now.isa}): bits may differ"
 
 
 def warning(taken: Taken, facts: Facts) -> str | None:
-    """A sentence, if bf16 was taken on a CPU that has to emulate it."""
+    """Return a sentence if bf16 was taken on a CPU that has to emulate it."""
     if taken.precision == "fp32" or taken.device != "cpu" or facts.cpu_bf16:
         return None
     return f"this CPU ({taken.isa}) has no bf16 and emulates it: {EMULATED}; --precision fp32 would be quicker"
@@ -133,8 +142,8 @@ def warning(taken: Taken, facts: Facts) -> str | None:
 def _precision(device: str, facts: Facts) -> tuple[Literal["fp32", "bf16"], str]:
     if device == "mps":
         return "fp32", "bf16 on MPS was not measured"
-    has, name = (facts.cuda_bf16, "GPU") if device == "cuda" else (facts.cpu_bf16, "CPU")
-    return ("bf16", f"this {name} multiplies it") if has else ("fp32", f"this {name} has no bf16")
+    supported, name = (facts.cuda_bf16, "GPU") if device == "cuda" else (facts.cpu_bf16, "CPU")
+    return ("bf16", f"this {name} multiplies it") if supported else ("fp32", f"this {name} has no bf16")
 
 
 def _cpus() -> tuple[int, ...]:
@@ -146,7 +155,7 @@ def _cpus() -> tuple[int, ...]:
 
 
 def _omp_num_threads() -> int | None:
-    """Of a list, one number for each level of nesting, the first counts."""
+    """Return the first number of the variable, which may be a list with one for each level of nesting."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) or None if first.isdecimal() else None
 

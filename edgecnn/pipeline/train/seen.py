@@ -1,9 +1,9 @@
-"""What a run has seen of its pictures, so that it is tested on nothing that it learnt.
+"""The images that a run has seen, recorded so that it is never tested on an image it was trained on.
 
-`pictures.npz` in a run's folder holds the digests of what it learnt and of what it was chosen by (validation,
-calibration); a run that began with another's weights, or learnt from its logits, has seen what that one saw. Published
-data sets hold some pictures twice, in training and in test; those that a run's own held-out splits held when it was
-trained are left out, for nobody can help it.
+`pictures.npz` in a run folder holds the digests of the images that the run was trained on, and of those it was chosen
+by (validation, calibration). A run that started from another's weights, or was distilled from it, has also seen what
+that one has. Published data sets have some images both in training and in test: images that were in a run's own
+held-out splits when it was trained do not count as seen, since nobody can change that.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from edgecnn.records.run import Run, open_run
 
 FILE = "pictures.npz"
 DIGEST_BYTES = 16
-"""Of a sha256, which is enough to tell pictures apart."""
+"""Bytes of a sha256 that are kept, enough to tell images apart."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Digests of pictures, DIGEST_BYTES as hex each."""
+    """Digests of images, each DIGEST_BYTES in hexadecimal."""
 
     learnt: frozenset[str]
     chosen_by: frozenset[str]
-    """Validation and calibration pictures: they decided what was kept, and not its weights."""
+    """Validation and calibration images, which decided what was kept but are not in its weights."""
 
     @property
     def all(self) -> frozenset[str]:
+        """Both together."""
         return self.learnt | self.chosen_by
 
     def __or__(self, other: Seen) -> Seen:
@@ -47,51 +48,59 @@ class Seen:
 NOTHING = Seen(frozenset(), frozenset())
 
 
-def of(run: Run) -> Seen | None:
-    """What the run has seen; None for one that was trained before this was written down.
+def read(run: Run) -> Seen | None:
+    """Read which images a run has seen.
 
-    Raises RunError if its record cannot be read.
+    Returns:
+        Their digests, or None if the run was trained before they were recorded.
+
+    Raises:
+        RunError: the record is damaged.
     """
     path = run.folder / FILE
     if not path.is_file():
         return None
     try:
-        held = arrays.read(path, ("learnt", "chosen_by"))
-        return Seen(_texts(held["learnt"]), _texts(held["chosen_by"]))
+        table = arrays.read(path, ("learnt", "chosen_by"))
+        return Seen(_texts(table["learnt"]), _texts(table["chosen_by"]))
     except ValueError as error:
         raise RunError(f"{path} is damaged: which pictures the run has learnt is lost.", "train it again") from error
 
 
 def record(folder: Path, splits: Splits, before: Seen = NOTHING) -> None:
-    """Write what a run has seen: its own splits, and what the runs that it comes from had seen `before`."""
-    _write(folder, _of_splits(splits) | before)
+    """Write which images a new run has seen: those of its splits, and what its ancestors had seen `before`."""
+    _write(folder, _seen_in_training(splits) | before)
 
 
 def add(run: Run, splits: Splits, learns: bool) -> None:
-    """Add what an export is about to see: to calibrate and choose by, or, if it `learns`, to train on.
+    """Record that an export is about to see the splits' images. A run without a record stays without one.
 
-    Nothing for a run without a record, and nothing new where the pictures are what they were.
+    Args:
+        run: that is exported.
+        splits: of the export.
+        learns: whether the export trains on them (QAT); without it they only count as chosen by.
     """
-    known = of(run)
+    known = read(run)
     if known is None:
         return
-    new = _of_splits(splits)
+    new = _seen_in_training(splits)
     more = known | (new if learns else Seen(frozenset(), new.all - known.learnt))
     if more != known:
         _write(run.folder, more)
 
 
 def splits_of(run: Run, only_unseen: bool = False) -> Splits:
-    """The splits of the run's recipe as its pictures are now, tested on nothing that the run has seen.
+    """Load the splits of the run's recipe, with a test split that the run has not seen.
 
-    Raises DataError as `unseen` does.
+    Raises:
+        DataError: as in `unseen`.
     """
     loaded = data.load(data_of(run))
     return dataclasses.replace(loaded, test=unseen(run, loaded.test, only_unseen))
 
 
 def data_of(run: Run) -> DataPlan:
-    """The pictures of the run's recipe, cut as they were cut for it: by a draw before there was a record."""
+    """Return the data plan that splits a folder as it was split for the run: by a draw, before there was a record."""
     plan = run.recipe.data
     if (run.folder / FILE).is_file() or plan.name != "folder" or "split" in plan.options:
         return plan
@@ -103,11 +112,17 @@ def data_of(run: Run) -> DataPlan:
 
 
 def unseen(run: Run, test: Split, only_unseen: bool = False) -> Split:
-    """The test pictures, of which the run must have seen none; with `only_unseen`, those that it has not.
+    """Return the part of a test split that the run has not seen.
 
-    Raises DataError if it has seen some, or with `only_unseen` all.
+    Args:
+        run: to be tested.
+        test: uint8 images of any origin.
+        only_unseen: leave out the images that the run has seen; without it there may be none.
+
+    Raises:
+        DataError: the run has seen some of the images, or, with `only_unseen`, all of them.
     """
-    seen = of(run)
+    seen = read(run)
     if seen is None:
         return test
     known = _known(test, seen.all)
@@ -127,14 +142,24 @@ def unseen(run: Run, test: Split, only_unseen: bool = False) -> Split:
 
 
 def held_out(recipe: Recipe, splits: Splits) -> tuple[Splits, Seen]:
-    """(the splits of a new training, what the runs that it comes from have seen): it must not test or validate on that.
+    """Make sure that a new training does not validate or test on what its ancestors have seen.
 
-    With recipe.data.only_unseen such pictures are left out, and it is said how many; without it a RunError is raised.
-    Of a run that has no record and whose pictures are not here any more a note says that nobody knows.
+    With `recipe.data.only_unseen` such images are left out, with a warning. For an ancestor without a record whose
+    images are not here any more, a note says that nobody knows.
+
+    Args:
+        recipe: its `start` and teachers are the ancestors.
+        splits: as they were loaded.
+
+    Returns:
+        The splits, and what the ancestors have seen.
+
+    Raises:
+        RunError: an ancestor has seen some of the images, and they are not to be left out, or nothing would be left.
     """
     before = NOTHING
     for folder, role in _ancestors(recipe).items():
-        seen = _told(folder)
+        seen = _seen_by(folder)
         if seen is None:
             continue
         before |= seen
@@ -157,46 +182,49 @@ def held_out(recipe: Recipe, splits: Splits) -> tuple[Splits, Seen]:
 
 
 def _ancestors(recipe: Recipe) -> dict[str, str]:
-    """The folders of the runs whose weights or logits a training takes, and what they are to it."""
+    """Return the folders of the runs whose weights or logits a training uses, each with its role."""
     teachers = dict.fromkeys(recipe.distill.teacher if recipe.distill else (), "its teacher")
     return teachers | ({recipe.start: "which it starts from"} if recipe.start else {})
 
 
-def _of_splits(splits: Splits) -> Seen:
-    learnt, validated, tested = (_digests(split) for split in (splits.train, splits.validation, splits.test))
+def _seen_in_training(splits: Splits) -> Seen:
+    """Return what a run that is trained on the splits has seen."""
+    parts = splits.train, splits.validation, splits.test
+    learnt, validated, tested = (frozenset(_short_digests(split)) for split in parts)
     return Seen(learnt - validated - tested, validated - tested)
 
 
-def _told(folder: str, known: frozenset[str] = frozenset()) -> Seen | None:
-    """What the run in `folder` has seen, derived from its recipe where it has no record; None if nobody knows.
+def _seen_by(folder: str, visited: frozenset[str] = frozenset()) -> Seen | None:
+    """Return what the run in `folder` has seen; without a record it is derived from the recipe.
 
-    known: the folders asked before, for a run may name itself as its start.
+    Args:
+        folder: of an ancestor.
+        visited: folders on the way here, since a run may name itself as its start.
+
+    Returns:
+        The digests, or None if nobody knows.
     """
     try:
         run = open_run(Path(folder))
-        recorded = of(run)
+        recorded = read(run)
         if recorded is not None:
             return recorded
         loaded = data.load(data_of(run))
-        start, known = run.recipe.start, known | {str(Path(folder).resolve())}
-        earlier = _told(start, known) if start and str(Path(start).resolve()) not in known else NOTHING
+        start, visited = run.recipe.start, visited | {str(Path(folder).resolve())}
+        earlier = _seen_by(start, visited) if start and str(Path(start).resolve()) not in visited else NOTHING
     except EdgecnnError as error:
         console.note(f"Whether {folder} was trained on pictures of these splits cannot be told: {error}")
         return None
-    return _of_splits(loaded) | (earlier or NOTHING)
+    return _seen_in_training(loaded) | (earlier or NOTHING)
 
 
 def _known(split: Split, digests: frozenset[str]) -> npt.NDArray[np.bool_]:
-    """(N,) which of the split's pictures are among them."""
-    return np.array([digest in digests for digest in _each(split)], dtype=bool)
+    """Return which of the split's images are among the digests, (N,)."""
+    return np.array([digest in digests for digest in _short_digests(split)], dtype=bool)
 
 
-def _each(split: Split) -> list[str]:
+def _short_digests(split: Split) -> list[str]:
     return [digest[: 2 * DIGEST_BYTES] for digest in split.digests()]
-
-
-def _digests(split: Split) -> frozenset[str]:
-    return frozenset(_each(split))
 
 
 def _texts(digests: npt.NDArray[np.uint8]) -> frozenset[str]:

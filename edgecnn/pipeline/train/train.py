@@ -1,27 +1,27 @@
-"""`edgecnn train`: a Recipe in, a Run out.
+"""`edgecnn train`: trains a Recipe into a Run.
 
-Every random draw of epoch e comes from generators seeded by (recipe.seed, e), and the learning rate is
-a function of the step alone, so an epoch depends on nothing but the checkpoint before it: a run that
-was killed and resumed ends with the very weights of a run that was not.
+Training can be resumed bit for bit. All random draws of epoch e come from generators seeded by (recipe.seed, e), and
+the learning rate is a function of the step, so an epoch depends on nothing but the checkpoint before it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
-import shlex
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import nn
 
 from edgecnn import data, nets
 from edgecnn.common import console, files, locks
-from edgecnn.data import Pictures
-from edgecnn.errors import EnvironmentUnfit, GateFailed, RunError
+from edgecnn.data import Splits
+from edgecnn.errors import EnvironmentUnfit, GateFailed
 from edgecnn.nets import budget, code, counts, culprit, device
+from edgecnn.nets.anatomy import Size
 from edgecnn.pipeline.train import (
     augment,
     checkpoint,
@@ -33,240 +33,255 @@ from edgecnn.pipeline.train import (
     optimizer,
     progressive_resizing,
     resources,
+    run_folder,
     seen,
 )
+from edgecnn.pipeline.train.checkpoint import Earlier, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
-from edgecnn.pipeline.train.learning import Task
-from edgecnn.pipeline.train.loop import Watch
-from edgecnn.records import environment, plans
-from edgecnn.records.recipe import OF_THE_MACHINE, Recipe
+from edgecnn.pipeline.train.loop import Journal, Watch
+from edgecnn.pipeline.train.seen import Seen
+from edgecnn.pipeline.train.train_step import TrainContext
+from edgecnn.records import plans
+from edgecnn.records.recipe import Recipe
 from edgecnn.records.run import (
     CODE,
     DIVERGED,
-    OF_AN_EPOCH,
     TRAINING_LOCK,
     WEIGHTS,
     Run,
     Taken,
-    is_free,
     is_run,
     open_run,
     write_facts,
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A training that is about to begin; the same in all its processes."""
+
+    recipe: Recipe
+    """Its budget is resolved. On a resume it is the recipe in the folder."""
+    asked: Recipe
+    """The recipe as it was asked for now: on a resume it may name another precision, other threads or a device."""
+    folder: Path
+    resume: bool
+    splits: Splits
+    seen_before: Seen
+    """Images that the runs which this training builds on have seen."""
+    team: Team
+    device: torch.device
+    locks: contextlib.ExitStack
+    """Holds the lock of the folder until the training has ended."""
+
+
 def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None) -> Run:
-    """Train `recipe` into `folder` and return the finished Run; `watch` sees the net grow.
+    """Train a recipe into a run folder.
 
-    With `resume` a checkpoint in the folder is continued. Under torchrun its processes share every batch, and the first
-    one writes (`train.distributed`). The recipe's "auto" is what this machine has (`edgecnn.nets.device`,
-    `train.resources`); on a resume precision, threads and device may be others than the recipe said at first.
+    Under torchrun its processes share every batch, and the first one writes (`train.distributed`). Where the recipe
+    says "auto", this machine decides (`edgecnn.nets.device`, `train.resources`).
 
-    Raises RunError if the folder holds a run already, or the checkpoint is another recipe's, or another training is at
-    work in it; GateFailed if the loss stops being a number; EnvironmentUnfit if the device is not here or the processes
-    take different precisions; UsageError if they cannot share a batch evenly, PeerLost if one of them ends.
+    Args:
+        recipe: what to train.
+        folder: the run folder, which is made if it is not there.
+        resume: continue from the checkpoint in the folder. Precision, threads and device may differ from those the
+            training was begun with; everything else must be the same.
+        watch: called with the fresh net, and after every epoch.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RunError: the folder holds a run already, its checkpoint is of another recipe, or another training is at work
+            in it.
+        GateFailed: the training loss is not finite.
+        EnvironmentUnfit: the device is not here, or the processes would take different precisions.
+        UsageError: the processes cannot share a batch evenly.
+        PeerLost: another process of this training has ended.
     """
-    if resume and is_run(folder):
-        recipe = _as_begun(recipe, folder)
-    here = distributed.here()
-    where = device.choose(
-        recipe.device, processes=here.count, local_processes=here.local_count, local_rank=here.local_rank
+    begun = plans.load(Recipe, str(folder / "recipe.toml")) if resume and is_run(folder) else None
+    if begun is not None:
+        recipe = run_folder.with_machine_keys(recipe, begun)
+    process = distributed.here()
+    chosen = device.choose(
+        recipe.device, processes=process.count, local_processes=process.local_count, local_rank=process.local_rank
     )
-    with distributed.joined(where.type) as team, malloc.kept_pages(), contextlib.ExitStack() as held:
-        return _train(recipe, folder, resume, watch, team, where, held)
+    with distributed.joined(chosen.type) as team, malloc.keep_freed_pages(), contextlib.ExitStack() as locks:
+        if not resume:
+            run_folder.refuse_a_run(folder)
+            code.allow(recipe.net.name)
+        splits, seen_before = _load_splits(recipe, team)
+        asked = budget.resolve(recipe, splits.train.input_shape, len(splits.train.classes))
+        if resume:
+            recipe = run_folder.same_recipe(asked, begun, folder)
+            if (folder / "run.json").is_file():
+                console.note(f"{folder} is complete already.")
+                return open_run(folder)
+        job = _Job(
+            recipe=recipe if resume else asked,
+            asked=asked,
+            folder=folder,
+            resume=resume,
+            splits=splits,
+            seen_before=seen_before,
+            team=team,
+            device=chosen,
+            locks=locks,
+        )
+        return _train(job, watch)
 
 
-def _train(
-    recipe: Recipe,
-    folder: Path,
-    resume: bool,
-    watch: Watch | None,
-    team: Team,
-    where: torch.device,
-    held: contextlib.ExitStack,
-) -> Run:
-    """The training; until `held` is closed the folder is its own."""
-    if not resume:
-        _refuse_a_run(folder)
-        code.allow(recipe.net.name)
+def _train(job: _Job, watch: Watch | None) -> Run:
+    """Train the job's net and return the finished run, which the leader writes."""
+    recipe, training, team = job.recipe, job.splits.train, job.team
+    mean, std = data.pixel_statistics(training.images)
+    teacher = Teacher(recipe.distill, training.input_shape, training.classes, job.device) if recipe.distill else None
+    facts = resources.here()
+    taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
+    started = time.perf_counter()
+    with _reproducible(recipe.seed, taken.num_threads):
+        net = _build_net(job)
+        size = counts.size(net, training.input_shape)
+        state = optimizer.fresh_state(device.move(net, job.device), recipe.optim)
+        data_sha256 = checkpoint.digest(training)
+        earlier, taken = _take_folder(job, state, data_sha256, taken)
+        _announce(job, size, taken, earlier.taken)
+        if slow := resources.warning(taken, facts):
+            console.warn(slow)
+        if watch is not None and not state.history and team.is_leader:
+            watch(0, device.cpu_version(net.eval()))
+        ctx = TrainContext(recipe, training, mean, std, teacher, team, device=job.device, precision=taken.precision)
+        _fit(job, ctx, state, Journal(job.folder, recipe.epochs, data_sha256, taken, earlier.seconds, watch))
+    if team.is_leader:
+        seconds = earlier.seconds + time.perf_counter() - started
+        _write_run(job, ctx, state, size, taken, seconds)
+    team.barrier()
+    return open_run(job.folder)
+
+
+def _load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
+    """Load the splits, the leader first, and check that the recipe can be trained on them.
+
+    Returns:
+        The splits without what the runs that this training builds on have seen, and what those have seen.
+    """
     data_set = data.get(recipe.data.name)
     if recipe.small is not None:
         progressive_resizing.check(recipe.small, recipe.net)
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
-    with team.leader_first():  # all have looked into the folder before the leader makes it its own
+    with team.leader_first():  # all processes have looked into the folder before the leader claims it
         splits, seen_before = seen.held_out(recipe, data.load(recipe.data))
     team.check(min(recipe.batch_size, len(splits.train)))
-    shape, classes = splits.train.input_shape, splits.train.classes
-    recipe = budget.resolve(recipe, shape, len(classes))
-    facts = resources.here()
-    taken = resources.take(recipe, where.type, device.why(recipe.device), facts, team)
-    wanted = recipe
-    if resume:
-        recipe = _same(recipe, folder)
-        if (folder / "run.json").is_file():
-            console.note(f"{folder} is complete already.")
-            return open_run(folder)
-    mean, std = pixel_statistics(splits.train.pictures)
-    teacher = Teacher(recipe.distill, shape, classes, where) if recipe.distill else None
+    return splits, seen_before
+
+
+def _build_net(job: _Job) -> nn.Module:
+    """Build the net on the CPU, with the weights it starts from."""
+    recipe, training = job.recipe, job.splits.train
+    if job.resume:
+        recipe = dataclasses.replace(recipe, net=code.kept(recipe.net, job.folder))
+    net = nets.build(recipe.net, training.input_shape, len(training.classes))
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
+    if recipe.start:
+        net.load_state_dict(finetuning.weights(recipe, net, job.splits))
+    if code.is_code(recipe.net.name) and not job.resume:
+        culprit.require_exportable(net, training.input_shape)
+    return net
+
+
+def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tuple[Earlier, Taken]:
+    """Lock the folder, claim it for a new training or load its checkpoint into `state`.
+
+    Returns:
+        What the training did before, and what it takes of the machine from here on.
+
+    Raises:
+        RunError: another training is at work in the folder, or the checkpoint does not fit.
+        EnvironmentUnfit: the processes would take different precisions.
+    """
+    if job.resume and job.team.is_leader:
+        job.locks.enter_context(locks.held(job.folder / TRAINING_LOCK, "training"))
+    earlier = checkpoint.load(job.folder, state, data_sha256) if job.resume else Earlier()
+    if earlier.taken:
+        taken = resources.resumed(job.asked, taken, earlier.taken)
+    _agree_on_precision(job.team, taken)
+    if not job.resume and job.team.is_leader:
+        job.locks.enter_context(locks.held(files.make_folder(job.folder) / TRAINING_LOCK, "training"))
+        run_folder.refuse_a_run(job.folder)  # another training may have come and gone since the first look
+        run_folder.claim(job.recipe, job.folder)
+    return earlier, taken
+
+
+def _announce(job: _Job, size: Size, taken: Taken, taken_before: Taken | None) -> None:
+    """Print the class counts, what is trained on what, and what changed since the training was begun."""
+    recipe, splits = job.recipe, job.splits
+    console.note_table(*data.class_counts(splits))
+    console.note(
+        f"{recipe.name}: {recipe.net.name} with {size.params:,} parameters and {size.macs:,} MACs, "
+        f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
+        + (f", from the weights of {recipe.start}" if recipe.start else "")
+        + f", {taken}"
+        + (f", {job.team.count} processes" if job.team.count > 1 else "")
+    )
+    if taken_before and (moved := resources.moved(taken, taken_before)):
+        console.note(moved)
+
+
+def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
+    """Train all epochs; a loss that is not finite is noted in the folder if there is a checkpoint."""
+    try:
+        loop.fit(state, ctx, job.splits.validation, journal)
+    except GateFailed as diverged:
+        if job.team.is_leader and state.history:
+            files.write_text(job.folder / DIVERGED, f"{diverged.sentence}\n")
+        raise
+    (job.folder / DIVERGED).unlink(missing_ok=True)  # a resume in another precision may not diverge again
+
+
+def _write_run(job: _Job, ctx: TrainContext, state: State, size: Size, taken: Taken, seconds: float) -> None:
+    """Write the weights, the curves and the facts of a finished training, and remove its checkpoint."""
+    run = Run(
+        folder=job.folder,
+        recipe=job.recipe,
+        input_shape=ctx.training.input_shape,
+        labels=ctx.training.classes,
+        mean=ctx.mean,
+        std=ctx.std,
+        params=size.params,
+        macs=size.macs,
+        validation_top1_percent=state.history[-1].validation_top1_percent,
+        validation_n=len(job.splits.validation),
+        train_seconds=seconds,
+        processes=job.team.count,
+        weights_sha256=nets.store(device.cpu_version(state.eval_net), job.folder / WEIGHTS),
+        training=taken,
+        code_sha256=files.sha256(job.folder / CODE) if (job.folder / CODE).is_file() else None,
+    )
+    curves.draw(state.history, run.recipe.name, run.folder / "curves.png")
+    seen.record(run.folder, job.splits, job.seen_before)
+    write_facts(run)
+    checkpoint.remove(run.folder)
+
+
+@contextlib.contextmanager
+def _reproducible(seed: int, num_threads: int) -> Iterator[None]:
+    """Seed torch's global generator and set its threads inside; afterwards both are what they were."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(taken.num_threads)
-    started = time.perf_counter()
+    torch.set_num_threads(num_threads)
     try:
         with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            built = dataclasses.replace(recipe, net=code.kept(recipe.net, folder)) if resume else recipe
-            net = nets.build(built.net, shape, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if recipe.start:
-                net.load_state_dict(finetuning.weights(built, net, splits))
-            if code.is_code(recipe.net.name) and not resume:
-                culprit.require_exportable(net, shape)
-            params, macs = counts.parameters_and_macs(net, shape)
-            state = optimizer.fresh_state(device.put(net, where), recipe.optim)
-            digest = checkpoint.digest(splits.train)
-            if resume and team.leads:
-                held.enter_context(locks.held(folder / TRAINING_LOCK, "training"))
-            earlier = checkpoint.load(folder, state, digest) if resume else checkpoint.Earlier()
-            if earlier.taken:
-                taken = resources.resumed(wanted, taken, earlier.taken)
-            _agree(team, taken)
-            if not resume and team.leads:
-                held.enter_context(locks.held(files.make_folder(folder) / TRAINING_LOCK, "training"))
-                _refuse_a_run(folder)  # another may have come and gone since we looked
-                _claim(recipe, folder)
-            console.note_table(*data.class_counts(splits))
-            console.note(
-                f"{recipe.name}: {recipe.net.name} with {params:,} parameters and {macs:,} MACs, "
-                f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
-                + (f", from the weights of {recipe.start}" if recipe.start else "")
-                + f", {taken}"
-                + (f", {team.count} processes" if team.count > 1 else "")
-            )
-            if earlier.taken and (moved := resources.moved(taken, earlier.taken)):
-                console.note(moved)
-            if slow := resources.warning(taken, facts):
-                console.warn(slow)
-            if watch is not None and not state.history and team.leads:
-                watch(0, device.on_cpu(net.eval()))
-            given = Task(recipe, splits.train, mean, std, teacher, team, where, taken.precision)
-            try:
-                loop.fit(state, given, splits.validation, folder, digest, earlier.seconds, taken, watch)
-            except GateFailed as diverged:
-                if team.leads and state.history:
-                    files.write_text(folder / DIVERGED, f"{diverged.sentence}\n")
-                raise
-            (folder / DIVERGED).unlink(missing_ok=True)  # resumed in another precision, it did not
+            torch.manual_seed(seed)
+            yield
     finally:
         torch.set_num_threads(threads)
 
-    if not team.leads:
-        team.wait()
-        return open_run(folder)
-    weights_sha256 = nets.store(device.on_cpu(state.best_guess), folder / WEIGHTS)
-    curves.draw(state.history, recipe.name, folder / "curves.png")
-    run = Run(
-        folder=folder,
-        recipe=recipe,
-        input_shape=shape,
-        labels=classes,
-        mean=mean,
-        std=std,
-        params=params,
-        macs=macs,
-        validation_top1_percent=state.history[-1].validation_top1_percent,
-        validation_n=len(splits.validation),
-        train_seconds=earlier.seconds + time.perf_counter() - started,
-        processes=team.count,
-        weights_sha256=weights_sha256,
-        training=taken,
-        code_sha256=files.sha256(folder / CODE) if (folder / CODE).is_file() else None,
-    )
-    seen.record(folder, splits, seen_before)
-    write_facts(run)
-    checkpoint.remove(folder)
-    team.wait()
-    return run
 
-
-def pixel_statistics(pictures: Pictures) -> tuple[float, float]:
-    """(mean rounded to an integer, standard deviation) over all pixels of uint8 (N, H, W, C).
-
-    One mean and one deviation for all channels, and the mean an integer: an int8 input tensor with
-    scale 1 / std and zero point mean - 128 then holds every normalised pixel without rounding.
-    """
-    counts = np.zeros(256, dtype=np.int64)
-    for block in data.blocks(pictures):
-        counts += torch.bincount(torch.from_numpy(block.ravel()), minlength=256).numpy()
-    values, total = np.arange(256), counts.sum()
-    mean = float(counts @ values / total)
-    variance = float(counts @ (values - mean) ** 2 / total)
-    return float(round(mean)), round(max(1.0, math.sqrt(variance)), 4)
-
-
-def _as_begun(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with what `folder` was begun with where it leaves that to the machine."""
-    written = plans.load(Recipe, str(folder / "recipe.toml"))
-    left = {name: getattr(written, name) for name in OF_THE_MACHINE if getattr(recipe, name) == "auto"}
-    return dataclasses.replace(recipe, **left)
-
-
-def _same(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe that `folder` was begun with; it may differ in OF_THE_MACHINE: what was learnt so far was.
-
-    Raises RunError if there is nothing to resume, or another recipe's checkpoint or run.
-    """
-    if not is_run(folder):
-        raise RunError(f"There is nothing to resume in {folder}.", "train without --resume")
-    written = plans.load(Recipe, str(folder / "recipe.toml"))
-    decisive = (f.name for f in dataclasses.fields(Recipe) if f.name not in OF_THE_MACHINE)
-    changed = [name for name in decisive if getattr(written, name) != getattr(recipe, name)]
-    if changed:
-        raise RunError(
-            f"What was trained in {folder} is of another recipe: {', '.join(changed)} differ.",
-            _way_on(folder, recipe, changed),
-        )
-    return written
-
-
-def _way_on(folder: Path, recipe: Recipe, changed: list[str]) -> str:
-    """What to do about a folder that was begun with another recipe."""
-    if is_free(folder):
-        return "nothing has been learnt there yet: train without --resume"
-    hint = "resume it with its own recipe, or train under another --name"
-    if changed != ["epochs"]:
-        return hint
-    words = ["edgecnn", "train", folder / "recipe.toml", "--epochs", recipe.epochs, "-s", f"start={folder}"]
-    words += ["--output", folder.parent, "--name", f"{folder.name}-{recipe.epochs}"]
-    command = f"`{shlex.join(map(str, words))}`"
-    if (folder / "run.json").is_file():
-        return f"{command} goes on from its weights"
-    return f"{hint}; once it is finished, {command} goes on from its weights"
-
-
-def _refuse_a_run(folder: Path) -> None:
-    """Raise RunError if a new training in `folder` would lose what another has learnt."""
-    if not is_free(folder):
-        raise RunError(
-            f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
-        )
-
-
-def _agree(team: Team, taken: Taken) -> None:
-    """Raise EnvironmentUnfit, in every process, if some of them take bf16 and others fp32."""
-    (in_bf16,) = team.total(float(taken.precision == "bf16"))
+def _agree_on_precision(team: Team, taken: Taken) -> None:
+    """Raise EnvironmentUnfit in every process if some would take bf16 and others fp32."""
+    (in_bf16,) = team.all_reduce_sum(float(taken.precision == "bf16"))
     if in_bf16 not in (0, team.count):
         raise EnvironmentUnfit(
             f"Of the {team.count} processes of this training {in_bf16:.0f} would take bf16, and the others fp32.",
             "name one precision for all: --precision fp32",
         )
-
-
-def _claim(recipe: Recipe, folder: Path) -> None:
-    """Make `folder` this recipe's, and rid it of what a diverged training left."""
-    files.make_folder(folder)
-    for name in (*OF_AN_EPOCH, DIVERGED):
-        (folder / name).unlink(missing_ok=True)
-    (folder / CODE).unlink(missing_ok=True)
-    code.keep(recipe.net.name, folder)
-    files.write_text(folder / "recipe.toml", plans.dump(recipe))
-    files.write_json(folder / "environment.json", environment.to_table(environment.here()))

@@ -1,4 +1,4 @@
-"""Weights that somebody else trained: read without running anything, and held against a net key by key."""
+"""LoadedWeights that somebody else trained: read without running anything, and held against a net key by key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Weights:
+class LoadedWeights:
     """Tensors by their name, and what was done to the file's to get them."""
 
     tensors: Mapping[str, Tensor]
@@ -35,7 +35,7 @@ class Weights:
     """Each as a sentence without a full stop."""
 
 
-def read(path: Path) -> Weights:
+def read(path: Path) -> LoadedWeights:
     """The weights in a .safetensors file, or in one that torch.save wrote, opened with weights_only=True.
 
     Raises:
@@ -46,7 +46,7 @@ def read(path: Path) -> Weights:
     except Unreadable as error:
         raise ModelFileError(f"Cannot read the weights {path}: {error}.") from error
     if path.suffix == ".safetensors":
-        weights = Weights(_safetensors(content, path))
+        weights = LoadedWeights(_safetensors(content, path))
     else:
         weights = _unwrapped(_torch(content, path), path)
     for name, value in weights.tensors.items():
@@ -55,7 +55,7 @@ def read(path: Path) -> Weights:
     return weights
 
 
-def fitted(weights: Weights, own: Mapping[str, Tensor], path: Path) -> Weights:
+def fitted(weights: LoadedWeights, own: Mapping[str, Tensor], path: Path) -> LoadedWeights:
     """The weights under the names and in the types of a net's own state_dict `own`.
 
     A prefix that all names share (`module.`, `model.`) is taken off or put in front where that makes them agree.
@@ -82,7 +82,7 @@ def fitted(weights: Weights, own: Mapping[str, Tensor], path: Path) -> Weights:
         kinds = sorted({str(tensors[name].dtype).removeprefix("torch.") for name in shared})
         said.append(f"{', '.join(kinds)} became what the net has")
     result = {name: tensors.get(name, value).to(value.dtype) for name, value in own.items()}
-    return Weights(result, (*weights.said, *said))
+    return LoadedWeights(result, (*weights.said, *said))
 
 
 def _safetensors(content: bytes, path: Path) -> dict[str, Tensor]:
@@ -110,7 +110,7 @@ def _torch(content: bytes, path: Path) -> object:
         ) from error
 
 
-def _unwrapped(value: object, path: Path) -> Weights:
+def _unwrapped(value: object, path: Path) -> LoadedWeights:
     """The dictionary of tensors in what torch.save wrote, and under which key it was."""
     said: list[str] = []
     while isinstance(value, Mapping) and not _is_flat(value):
@@ -125,7 +125,7 @@ def _unwrapped(value: object, path: Path) -> Weights:
             f"{path} holds no dictionary of tensors by their names.",
             "torch.save(net.state_dict(), 'weights.pt') writes one",
         )
-    return Weights(dict(value), tuple(said))
+    return LoadedWeights(dict(value), tuple(said))
 
 
 def _is_flat(value: Mapping[Any, Any]) -> bool:

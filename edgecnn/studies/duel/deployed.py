@@ -1,4 +1,4 @@
-"""The contenders as files: exported as int8, checked on the whole test split, and measured on the boards in turns."""
+"""The contenders' int8 files: exported, checked on the whole test split, and measured on the boards in turns."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from edgecnn.studies.findings import Contender
 FORMAT = "tflite"
 RUNTIME = "litert"
 REPLAYED = 500
-"""Test pictures a board answers; the check at export has answered all of them already."""
+"""Test pictures that each board classifies; the check at export has already classified all of them."""
 
 
 def check(plan: DuelPlan) -> None:
-    """Raise before any training what would end the duel after all of them."""
+    """Fail before any training if files cannot be written or a board is unknown."""
     formats.get(FORMAT).check()
     for name in plan.board:
         boards.find(name)
 
 
 def measure(plan: DuelPlan, tuned: Sequence[Tuned], runs: Mapping[str, Run], folder: Path) -> list[Contender]:
-    """The contenders; their files stand beside the runs, the boards' reports in `folder`.
+    """Export and measure the first run of each family.
 
-    Files and reports that are there already are taken as they are.
+    Files are written into the run folders, one report per board into `folder`; those that exist are kept as they are.
     """
-    made = {family: _exported(run) for family, run in runs.items()}
+    artifacts = {family: _exported(run) for family, run in runs.items()}
     reports = [_benched(name, list(runs.values()), folder) for name in plan.board]
-    return [_contender(one, made[one.family], runs[one.family], reports) for one in tuned]
+    return [_contender(contender, artifacts[contender.family], runs[contender.family], reports) for contender in tuned]
 
 
 def _exported(run: Run) -> Artifact:
@@ -65,37 +65,37 @@ def _benched(board: str, runs: Sequence[Run], folder: Path) -> Report:
     return result
 
 
-def _contender(one: Tuned, made: Artifact, run: Run, reports: Sequence[Report]) -> Contender:
-    seen = [next(m for m in result.measurements if m.run == run.name) for result in reports]
-    first = seen[0].summary
-    assert made.verdict is not None
+def _contender(tuned: Tuned, exported: Artifact, run: Run, reports: Sequence[Report]) -> Contender:
+    measurements = [next(m for m in result.measurements if m.run == run.name) for result in reports]
+    first = measurements[0].summary
+    assert exported.verdict is not None
     return Contender(
-        family=one.family,
-        net=config.table_of(one.scaled.net),
-        optim=config.table_of(one.setting.optim),
-        augment=config.table_of(one.setting.augment),
+        family=tuned.family,
+        net=config.table_of(tuned.scaled.net),
+        optim=config.table_of(tuned.setting.optim),
+        augment=config.table_of(tuned.setting.augment),
         params=run.params,
         macs=run.macs,
-        budget_ratio=one.scaled.ratio,
-        budget_ratio_low=one.scaled.ratio_low,
-        budget_ratio_high=one.scaled.ratio_high,
-        trials=one.trials,
-        file=made.name,
-        precision=made.description.precision,
-        float_operators=made.description.float_operators,
-        bytes=made.description.bytes,
-        int8_top1_percent=made.verdict.top1_percent,
-        int8_top1_low_percent=made.verdict.top1_low_percent,
-        int8_top1_high_percent=made.verdict.top1_high_percent,
-        test_n=made.verdict.n,
+        budget_ratio=tuned.scaled.ratio,
+        budget_ratio_low=tuned.scaled.ratio_low,
+        budget_ratio_high=tuned.scaled.ratio_high,
+        trials=tuned.trials,
+        file=exported.name,
+        precision=exported.description.precision,
+        float_operators=exported.description.float_operators,
+        bytes=exported.description.bytes,
+        int8_top1_percent=exported.verdict.top1_percent,
+        int8_top1_low_percent=exported.verdict.top1_low_percent,
+        int8_top1_high_percent=exported.verdict.top1_high_percent,
+        test_n=exported.verdict.n,
         p50_ms=first.p50_ms,
         p50_low_ms=first.p50_low_ms,
         p50_high_ms=first.p50_high_ms,
         peak_rss_bytes=first.peak_rss_bytes,
-        planned_activation_peak_bytes=seen[0].planned_activation_peak_bytes,
+        planned_activation_peak_bytes=measurements[0].planned_activation_peak_bytes,
         instructions={
             result.board: round(m.summary.instructions_p50)
-            for result, m in zip(reports, seen, strict=True)
+            for result, m in zip(reports, measurements, strict=True)
             if m.summary.instructions_p50 is not None
         },
     )

@@ -3,11 +3,11 @@
 <output>/
     duel.json       every number, its interval and its n (`edgecnn.studies.findings.Duel`)
     duel.png        accuracy against training pictures, bytes and latency
-    runs/           one run a training: <family>-trial-<number>, <family>-<fraction>-<repeat>
-    bench/          one report a board, every sample in it
-    latency.json    the nets a search for equal latency ended at
+    runs/           one run per training: <family>-trial-<number>, <family>-<fraction>-<repeat>
+    bench/          one report per board, with every sample
+    latency.json    the nets that a search for equal latency chose
 
-A duel that was killed goes on where it stood when the same command is given again.
+A duel that was killed continues when the same command is given again.
 """
 
 from __future__ import annotations
@@ -34,12 +34,19 @@ PICTURE = "duel.png"
 
 
 def run(plan: DuelPlan, output: Path, command: str, jobs: int = 1) -> Duel:
-    """Do what is left of the duel in `output`, write its result there and return it.
+    """Run a duel, or what is left of it in `output`, and write its result there.
 
-    command: what to type to have it again. jobs: trainings at a time, each on one thread.
+    Args:
+        plan: what is compared.
+        output: folder of the duel.
+        command: the command line that repeats it, for the record.
+        jobs: trainings at a time, each on one thread.
 
-    Raises PlanError for families or a budget that do not fit, RunError if `output` holds another duel, EnvironmentUnfit
-    where the files cannot be written or measured, GateFailed for a training that diverged.
+    Raises:
+        PlanError: the families or the budget do not fit.
+        RunError: `output` holds another duel.
+        EnvironmentUnfit: the files cannot be written or measured.
+        GateFailed: a training diverged.
     """
     if jobs < 1:
         raise UsageError(f"A duel cannot train {jobs} nets at a time.", "--jobs 1")
@@ -72,7 +79,7 @@ def run(plan: DuelPlan, output: Path, command: str, jobs: int = 1) -> Duel:
             cells=tuple(cells),
             crossovers=crossovers,
             sentences=conclusions.all_of(by_family, crossovers, contenders, plan.budget, value),
-            elapsed_s=sum(one.trials_s for one in tuned) + sum(one.train_seconds for one in cells),
+            elapsed_s=sum(family.trials_s for family in tuned) + sum(cell.train_seconds for cell in cells),
             settings=config.table_of(plan),
         )
         findings.write(duel, output / RESULT)

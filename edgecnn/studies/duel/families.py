@@ -1,7 +1,7 @@
-"""What each family brings: the net its scaling starts from, and the few settings its trials choose among.
+"""The net that a family's scaling starts from, and the few settings that its trials choose among.
 
-All families share the recipe's schedule, label smoothing, weight averaging and batch size. A family's own are the
-optimiser, the learning rate and the weight decay; whether the recipe's augmentation helps is tried for each.
+All families share the recipe's schedule, label smoothing, weight averaging and batch size. Each family has its own
+optimizer, learning rate and weight decay; whether the recipe's augmentation helps is tried for each.
 """
 
 from __future__ import annotations
@@ -19,27 +19,36 @@ LR_FACTORS = (1.0, 1 / 3, 3.0)
 DECAY_FACTORS = (1.0, 10.0)
 
 ADAMW = {"mlp": (0.003, 0.01), "vit": (0.002, 0.05)}
-"""Family -> the learning rate and the weight decay its trials begin with."""
+"""Family -> (learning rate, weight decay) of its first trial."""
 ADAMW_OTHERS = (0.003, 0.01)
 
 MOST_TOKENS = 64
 LEAST_PATCH = 2
 SLIM = 32
-"""Fewest features of a ViT's token before it gives up half of its blocks and heads."""
+"""Features per token below which a ViT gets half as many blocks and heads instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What a trial tries."""
+class FamilySetting:
+    """The optimizer and the augmentation of one trial."""
 
     optim: OptimPlan
     augment: AugmentPlan
 
 
 def fit(family: str, recipe: Recipe, shape: tuple[int, int, int], classes: int, target: int, by: str) -> NetPlan:
-    """The family's net at `target` parameters or MACs, within 5 %; the recipe's own as it is if it costs just that.
+    """Find the family's net that costs `target`, within 5 %; the recipe's own net unchanged if it costs just that.
 
-    Raises PlanError if none is found.
+    Args:
+        family: name of the net plug-in.
+        recipe: the duel's recipe.
+        shape: (C, H, W) of the input.
+        classes: number of classes.
+        target: cost to reach.
+        by: unit of the cost, "params" or "macs".
+
+    Raises:
+        PlanError: no such net is found.
     """
     if family == recipe.net.name and budget.cost(recipe.net, shape, classes, by) == target:
         return recipe.net
@@ -47,12 +56,13 @@ def fit(family: str, recipe: Recipe, shape: tuple[int, int, int], classes: int, 
 
 
 def start(family: str, recipe: Recipe, shape: tuple[int, int, int], classes: int, target: int, by: str) -> NetPlan:
-    """The net of `family` that scaling to `target` parameters or MACs starts from, for shape = (C, H, W).
+    """Return the net that scaling starts from; arguments as in `fit`.
 
-    A ViT cuts the picture into at most 64 patches, the smallest of at least 2 pixels that do, and has 4 blocks of
-    4 heads, or 2 of 2 where 4 would leave a token less than 32 features.
+    A ViT has the smallest patch of at least 2 x 2 pixels that yields at most 64 tokens, and 4 blocks of 4 heads, or
+    2 blocks of 2 heads if 4 would leave a token fewer than 32 features.
 
-    Raises PlanError where no patch fits the picture.
+    Raises:
+        PlanError: no patch fits the picture.
     """
     if family == recipe.net.name:
         return recipe.net
@@ -71,14 +81,18 @@ def start(family: str, recipe: Recipe, shape: tuple[int, int, int], classes: int
 
 
 def precision(family: str, recipe: Recipe) -> Literal["auto", "fp32", "bf16"]:
-    """The recipe's own for its net; bf16 speeds up convolutions on a CPU and slows attention's small products down."""
+    """Return the training precision: the recipe's for its own net, else fp32.
+
+    On CPUs bf16 speeds up convolutions but slows down the small matrix products of attention.
+    """
     return recipe.precision if family == recipe.net.name else "fp32"
 
 
-def settings(family: str, recipe: Recipe, count: int) -> Sequence[Setting]:
-    """The first `count` settings of the family's grid: learning rates first, then augmentation, then weight decay.
+def settings(family: str, recipe: Recipe, count: int) -> Sequence[FamilySetting]:
+    """Return the first `count` settings of the family's grid, learning rates varying fastest, weight decay slowest.
 
-    More trials begin with the same ones. Raises PlanError if the grid has fewer.
+    Raises:
+        PlanError: the grid has fewer settings.
     """
     base = recipe.optim
     if family != recipe.net.name:
@@ -86,7 +100,7 @@ def settings(family: str, recipe: Recipe, count: int) -> Sequence[Setting]:
         base = replace(base, name="adamw", lr=lr, weight_decay=decay)
     augments = (recipe.augment, AugmentPlan()) if recipe.augment.used() else (recipe.augment,)
     grid = [
-        Setting(
+        FamilySetting(
             optim=replace(base, lr=float(f"{base.lr * lr:.3g}"), weight_decay=base.weight_decay * decay),
             augment=augment,
         )

@@ -1,8 +1,8 @@
-"""Nets that take as long as the recipe's net on a board: each size that is tried is exported and timed there.
+"""A search for nets that take as long as the recipe's net on a board; each size tried is exported and timed there.
 
-The nets are not trained: an operator's time does not depend on its weights. MACs are the handle. A net's time grows
-nearly as a power of them, so the secant of two tries, in logarithms, points at the next. Each try is timed in turns
-with the recipe's net, and what is searched for is their ratio, which a machine that drifts does not move.
+The nets are not trained, since an operator's time does not depend on its weights. The search varies MACs: time grows
+nearly as a power of them, so the secant through two tries, in logarithms, gives the next. Each try is timed in turns
+with the recipe's net, and their ratio is compared with 1, because a machine's drift cancels in the ratio.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgecnn import boards, formats, nets
+from edgecnn import boards, data, formats, nets
 from edgecnn.boards import Board
 from edgecnn.common import config, console, documents, files, scratch, stats
 from edgecnn.data import Split, Splits
 from edgecnn.errors import PlanError, RunError, UsageError
 from edgecnn.nets import budget
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.measure import Job, Timing, job_of
+from edgecnn.onboard.job import Job, Timing
 from edgecnn.pipeline.export import exportable
-from edgecnn.pipeline.train.train import pixel_statistics
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.recipe import NetPlan
@@ -38,13 +37,12 @@ FORMAT = "tflite"
 TOLERANCE = 0.05
 MOST_TRIES = 6
 ROUNDS = 4
-"""Fresh processes a side in one comparison: the fewest whose ranks hold a ratio with 95 %."""
+"""Fresh processes per net in one comparison: the fewest that give a rank-based 95 % interval of the ratio."""
 TIMING = Timing(warmup_runs=20, num_runs=50, min_secs=0.2)
 CALIBRATION = 16
 EXPONENTS = (0.3, 1.5)
-"""What a power of MACs can be; a secant through two noisy times is kept within."""
+"""Bounds for the exponent of MACs, since a secant through two noisy times can be anything."""
 FILE = "latency.json"
-
 
 KIND = documents.Kind(
     name="search", words="what a search found", error=RunError, hint="remove it, and the nets are searched for anew"
@@ -53,7 +51,7 @@ KIND = documents.Kind(
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """One family's net and its time over the recipe's net's, with its 95 % interval."""
+    """One family's net, and its time divided by that of the recipe's net, with its 95 % interval."""
 
     family: str
     net: NetPlan
@@ -65,7 +63,7 @@ class Timed:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """latency.json"""
+    """The contents of latency.json."""
 
     asked: Mapping[str, Any]
     target_ms: float
@@ -73,66 +71,80 @@ class Search:
 
 
 def search(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[Timed]]:
-    """(p50 of the recipe's net in ms, the contenders in the plan's order), searched for or read from `folder`.
+    """Search for each family's net, or read the result of an earlier search from `folder`.
 
-    Of at most six tries the nearest is taken, the first within 5 % ends the search.
+    The search takes the nearest of at most six tries and ends at the first within 5 %.
 
-    Raises UsageError for a board that keeps no time, EnvironmentUnfit where int8 files cannot be written.
+    Returns:
+        (p50 of the recipe's net in ms, the contenders in the plan's order).
+
+    Raises:
+        UsageError: the board keeps no time.
+        EnvironmentUnfit: int8 files cannot be written.
     """
-    path, asked = folder / FILE, question(plan)
+    path, inputs = folder / FILE, question(plan)
     if path.is_file():
-        return _read(path, asked)
+        return _read(path, inputs)
     formats.get(FORMAT).check()
     recipe, shape, classes = plan.recipe, training.input_shape, len(training.classes)
     macs = budget.cost(recipe.net, shape, classes, "macs")
-    with boards.open(plan.board[0]) as board, scratch.folder() as work:
+    with boards.open_board(plan.board[0]) as board, scratch.folder() as work:
         if not board.keeps_time:
             raise UsageError(
                 f"The board {plan.board[0]!r} keeps no time, so no net can be scaled to a latency there.",
                 "--budget macs, or a real board",
             )
         reference = _untrained(recipe.net, plan, training, work / "reference")
-        found, medians_ms = [], []
+        contenders, medians_ms = [], []
         for family in plan.families:
             if family == recipe.net.name:
-                found.append(Timed(family=family, net=recipe.net, ratio=1.0, ratio_low=1.0, ratio_high=1.0, tries=0))
+                contenders.append(
+                    Timed(family=family, net=recipe.net, ratio=1.0, ratio_low=1.0, ratio_high=1.0, tries=0)
+                )
                 continue
-            one, times_ms = _nearest(family, plan, training, macs, reference, board, work)
-            found.append(one)
+            contender, times_ms = _nearest(family, plan, training, macs, reference, board, work)
+            contenders.append(contender)
             medians_ms += times_ms
     target_ms = stats.quantile(sorted(medians_ms), 0.5)
-    files.write_json(path, {"asked": asked, "target_ms": target_ms, "found": [config.table_of(one) for one in found]})
-    return target_ms, found
+    files.write_json(
+        path,
+        {"asked": inputs, "target_ms": target_ms, "found": [config.table_of(contender) for contender in contenders]},
+    )
+    return target_ms, contenders
 
 
 def _nearest(
     family: str, plan: DuelPlan, training: Split, macs: int, reference: Artifact, board: Board, work: Path
 ) -> tuple[Timed, list[float]]:
-    """The family's net whose time is nearest to the reference's, and the reference's medians in ms."""
+    """Find the family's net whose time is nearest to the reference's.
+
+    Returns:
+        (the net and its ratio, medians of the reference's processes in ms).
+    """
     shape, classes = training.input_shape, len(training.classes)
-    tried: list[tuple[float, Timed]] = []  # (log of MACs, what came out)
+    tried: list[tuple[float, Timed]] = []  # (log of MACs, result)
     medians_ms: list[float] = []
     goal = macs
-    for number in range(1, MOST_TRIES + 1):
+    for attempt in range(1, MOST_TRIES + 1):
         try:
             net = families.fit(family, plan.recipe, shape, classes, goal, "macs")
         except PlanError:
             if not tried:
                 raise
-            break  # between two sizes that exist: the nearer one is taken
-        if any(one.net == net for _, one in tried):
+            break  # no size in between exists: take the nearer of the two
+        if any(timed.net == net for _, timed in tried):
             break
-        made = _untrained(net, plan, training, work / f"{family}-{number}")
-        against_ms, own_ms = _in_turns(board, reference, made)
-        ratio, low, high, _ = stats.ratio_interval(against_ms, own_ms)
-        medians_ms += against_ms
-        one = Timed(family=family, net=net, ratio=ratio, ratio_low=low, ratio_high=high, tries=number)
-        tried.append((math.log(budget.cost(net, shape, classes, "macs")), one))
+        candidate = _untrained(net, plan, training, work / f"{family}-{attempt}")
+        reference_ms, candidate_ms = _in_turns(board, reference, candidate)
+        ratio, low, high, _ = stats.ratio_interval(reference_ms, candidate_ms)
+        medians_ms += reference_ms
+        timed = Timed(family=family, net=net, ratio=ratio, ratio_low=low, ratio_high=high, tries=attempt)
+        tried.append((math.log(budget.cost(net, shape, classes, "macs")), timed))
         console.note(f"{family} with {budget.cost(net, shape, classes, 'macs'):,} MACs takes {ratio:.2f} of the budget")
         if abs(ratio - 1) <= TOLERANCE:
             break
-        goal = next_goal([(size, math.log(seen.ratio)) for size, seen in tried])
-    best = min((one for _, one in tried), key=lambda one: abs(math.log(one.ratio)))
+        goal = next_goal([(log_macs, math.log(timed.ratio)) for log_macs, timed in tried])
+    best = min((timed for _, timed in tried), key=lambda timed: abs(math.log(timed.ratio)))
     if abs(best.ratio - 1) > TOLERANCE:
         console.warn(
             f"{family} comes no nearer to the latency budget than {best.ratio:.2f} of it in {len(tried)} tries."
@@ -141,9 +153,13 @@ def _nearest(
 
 
 def next_goal(points: Sequence[tuple[float, float]]) -> int:
-    """MACs at which the time should be the budget, from (log MACs, log ratio) of the tries so far.
+    """Estimate the MACs at which the time equals the budget.
 
-    Between the nearest below and the nearest above the budget; with one side only, along the secant of the two nearest.
+    Interpolates between the nearest tries below and above the budget; if all lie on one side, follows the secant
+    through the two nearest.
+
+    Args:
+        points: (log MACs, log ratio) of the tries so far.
     """
     below = max((point for point in points if point[1] < 0), key=lambda point: point[1], default=None)
     above = min((point for point in points if point[1] >= 0), key=lambda point: point[1], default=None)
@@ -158,8 +174,8 @@ def next_goal(points: Sequence[tuple[float, float]]) -> int:
 
 
 def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> Artifact:
-    """The int8 file of a net with fresh weights, its ranges observed on a few training pictures."""
-    shape, (mean, std) = training.input_shape, pixel_statistics(training.pictures)
+    """Write the int8 file of a net with fresh weights, calibrated on a few training pictures."""
+    shape, (mean, std) = training.input_shape, data.pixel_statistics(training.images)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nets.build(net, shape, len(training.classes))
@@ -189,22 +205,22 @@ def _untrained(net: NetPlan, plan: DuelPlan, training: Split, folder: Path) -> A
 
 
 def _in_turns(board: Board, a: Artifact, b: Artifact) -> tuple[list[float], list[float]]:
-    """The p50 in ms of each process of a and of b, which take turns, each first in every second round."""
+    """Time two files in turns, each first in every second round; return the p50 in ms of each one's processes."""
     medians_ms: dict[Path, list[float]] = {a.path: [], b.path: []}
     for round_ in range(ROUNDS):
-        for one in (a, b) if round_ % 2 == 0 else (b, a):
-            window = board.run(_job(one)).window
+        for artifact in boards.in_turns((a, b), round_):
+            window = board.run(_job(artifact)).window
             assert window is not None
-            medians_ms[one.path].append(stats.quantile(sorted(window.times_ms), 0.5))
+            medians_ms[artifact.path].append(stats.quantile(sorted(window.times_ms), 0.5))
     return medians_ms[a.path], medians_ms[b.path]
 
 
-def _job(one: Artifact) -> Job:
-    return dataclasses.replace(job_of(one, runtimes.for_format(FORMAT)[0]), window=TIMING)
+def _job(artifact: Artifact) -> Job:
+    return Job.for_artifact(artifact, runtimes.for_format(FORMAT)[0], window=TIMING)
 
 
 def question(plan: DuelPlan) -> dict[str, Any]:
-    """What the search depends on."""
+    """Return what the search depends on, as a table that JSON can hold."""
     return documents.table(
         documents.to_json(
             {
@@ -217,9 +233,9 @@ def question(plan: DuelPlan) -> dict[str, Any]:
     )
 
 
-def _read(path: Path, asked: dict[str, Any]) -> tuple[float, list[Timed]]:
+def _read(path: Path, inputs: dict[str, Any]) -> tuple[float, list[Timed]]:
     with KIND.expected(path):
-        held = config.build(Search, documents.table(path), path.name)
-        if dict(held.asked) != asked:
+        saved = config.build(Search, documents.table(path), path.name)
+        if dict(saved.asked) != inputs:
             raise RunError(f"{path.parent} holds another duel's nets.", "choose another --name or --output")
-        return held.target_ms, list(held.found)
+        return saved.target_ms, list(saved.found)

@@ -1,4 +1,4 @@
-"""What a duel is asked to do, and how many epochs each of its trainings gets."""
+"""The plan of a duel, and the number of epochs of each of its trainings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgecnn.pipeline.train import augment
 from edgecnn.records.recipe import Recipe
 
 FAMILIES = ("mlp", "vit")
-"""What a recipe's net is held against when nothing else is asked for."""
+"""Families that a recipe's net is compared with by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,23 +21,23 @@ class DuelPlan:
 
     recipe: Recipe
     families: tuple[str, ...] = ()
-    """Net plug-ins; the recipe's own, "mlp" and "vit" if none are named."""
+    """Names of net plug-ins; the recipe's own, "mlp" and "vit" by default."""
     budget: Literal["params", "macs", "latency"] = "params"
-    """What all nets have as much of as the recipe's net."""
+    """What is equal for all nets: each is scaled until it costs as much of it as the recipe's net."""
     fractions: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
-    """Shares of the training pictures to learn from, each a part of the next larger one."""
+    """Shares of the training pictures; each share is a subset of the next larger one."""
     repeats: int = 3
-    """Trainings of one family on one share; repeat r has the seed r and the r-th draw of the pictures."""
+    """Trainings of one family on one share; repeat r has seed r and the r-th draw of the pictures."""
     trials: int = 4
-    """Settings of each family that are tried on validation."""
+    """Settings of each family that are compared on validation."""
     trial_fraction: float = 0.1
-    """Share of the training pictures a trial learns from."""
+    """Share of the training pictures that a trial learns from."""
     min_steps: int = 1000
-    """Every training takes at least so many steps: on few pictures it gets more epochs than the recipe has."""
+    """Fewest optimizer steps of a training; on few pictures this means more epochs than the recipe has."""
     watch_pictures: int = 500
-    """Held out of a training to watch it by; nothing is chosen by them. Trials have the recipe's validation."""
+    """Pictures held out to monitor a training, not to choose by; trials use the recipe's validation split."""
     board: tuple[str, ...] = ("local",)
-    """The first times the files; each counts their instructions where it can."""
+    """Boards to measure on: the first one times the files, all count instructions if they can."""
 
     def __post_init__(self) -> None:
         if not self.families:
@@ -57,13 +57,18 @@ class DuelPlan:
 
 
 def epochs(recipe: Recipe, pictures: int, min_steps: int) -> int:
-    """Passes over `pictures` training pictures: the recipe's, or as many as make `min_steps` steps."""
+    """Return the recipe's epochs, or as many as `min_steps` steps on `pictures` training pictures need."""
     steps_per_epoch = max(1, pictures // recipe.batch_size)
     return max(recipe.epochs, math.ceil(min_steps / steps_per_epoch))
 
 
 def check(plan: DuelPlan) -> None:
-    """Raise PlanError for what a duel decides by itself, UsageError for nets and augmentations that cannot be."""
+    """Check that a plan can be run.
+
+    Raises:
+        PlanError: the recipe sets what a duel decides by itself.
+        UsageError: a net is unknown, or the data forbids an augmentation.
+    """
     if plan.recipe.budget is not None:
         raise PlanError(
             f"The recipe {plan.recipe.name!r} is itself scaled to {plan.recipe.budget.like!r}.",

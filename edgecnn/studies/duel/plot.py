@@ -1,4 +1,4 @@
-"""A duel as a picture: accuracy against training pictures, against the file's bytes, and against its latency."""
+"""The figure of a duel: accuracy against training pictures, file size and latency."""
 
 from __future__ import annotations
 
@@ -14,33 +14,40 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 BUDGETS = {"params": "parameter count", "macs": "MAC count", "latency": "latency"}
 
 
-class Look(NamedTuple):
-    """How a family is drawn."""
+class FamilyLook(NamedTuple):
+    """Colour and marker of a family."""
 
     colour: str
     marker: str
 
 
 def draw(duel: Duel, path: Path) -> None:
-    """Write the PNG; without times there is no panel of them. Raises OutputError."""
+    """Write the figure as PNG, with a latency panel if all contenders were timed.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
     from matplotlib.figure import Figure
 
-    timed = all(one.p50_ms is not None for one in duel.contenders)
+    timed = all(contender.p50_ms is not None for contender in duel.contenders)
     figure = Figure(figsize=(12.5, 4.2), layout="constrained")
     curves, *costs = figure.subplots(1, 3 if timed else 2, width_ratios=[1.6, 1, 1] if timed else [1.6, 1])
-    looks = {one.family: Look(_colour(one.family, i), MARKERS[i % 6]) for i, one in enumerate(duel.contenders)}
+    looks = {
+        contender.family: FamilyLook(_colour(contender.family, i), MARKERS[i % 6])
+        for i, contender in enumerate(duel.contenders)
+    }
     _learning(curves, duel, looks)
-    _costs(costs[0], duel.contenders, [one.bytes / 1000 for one in duel.contenders], looks)
+    _costs(costs[0], duel.contenders, [contender.bytes / 1000 for contender in duel.contenders], looks)
     costs[0].set_xlabel("file, kB")
     if timed:
-        _costs(costs[1], duel.contenders, [1000 * (one.p50_ms or 0.0) for one in duel.contenders], looks)
+        _costs(costs[1], duel.contenders, [1000 * (contender.p50_ms or 0.0) for contender in duel.contenders], looks)
         costs[1].set_xlabel(f"p50 of one picture, µs ({duel.board})")
     costs[0].set_ylabel(f"top-1 of the file, % (n {duel.contenders[0].test_n:,}, 95 %)")
     figure.suptitle(f"{duel.data}: {', '.join(looks)} of equal {BUDGETS[duel.budget]}")
     plotting.save(figure, path)
 
 
-def _learning(axes: Any, duel: Duel, looks: Mapping[str, Look]) -> None:
+def _learning(axes: Any, duel: Duel, looks: Mapping[str, FamilyLook]) -> None:
     from matplotlib.ticker import NullLocator
 
     for family, look in looks.items():
@@ -70,14 +77,14 @@ def _learning(axes: Any, duel: Duel, looks: Mapping[str, Look]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _costs(axes: Any, contenders: Sequence[Contender], costs: Sequence[float], looks: Mapping[str, Look]) -> None:
+def _costs(axes: Any, contenders: Sequence[Contender], costs: Sequence[float], looks: Mapping[str, FamilyLook]) -> None:
     from matplotlib.ticker import NullLocator
 
-    for one, cost in zip(contenders, costs, strict=True):
-        look, top1 = looks[one.family], one.int8_top1_percent
-        error = [[top1 - one.int8_top1_low_percent], [one.int8_top1_high_percent - top1]]
+    for contender, cost in zip(contenders, costs, strict=True):
+        look, top1 = looks[contender.family], contender.int8_top1_percent
+        error = [[top1 - contender.int8_top1_low_percent], [contender.int8_top1_high_percent - top1]]
         axes.errorbar([cost], [top1], error, fmt=look.marker, color=look.colour, capsize=3)
-        text = f"{one.family}\n{one.precision}\n{digits(cost)}"
+        text = f"{contender.family}\n{contender.precision}\n{digits(cost)}"
         axes.annotate(
             text, (cost, top1), xytext=(6, 6), textcoords="offset points", fontsize=8, color=look.colour, va="bottom"
         )
@@ -93,7 +100,7 @@ def _costs(axes: Any, contenders: Sequence[Contender], costs: Sequence[float], l
 
 
 def _span(cells: Sequence[Cell]) -> tuple[float, float]:
-    """From a little below the lowest mean to a little above the highest; a wide interval of few repeats runs out."""
+    """Return y limits a little beyond the means; a wide interval of few repeats may be clipped."""
     low, high = min(cell.mean_percent for cell in cells), max(cell.mean_percent for cell in cells)
     room = max(2.0, 0.12 * (high - low))
     return max(0.0, low - room), min(100.0, high + room)

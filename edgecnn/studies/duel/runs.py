@@ -1,4 +1,4 @@
-"""The trainings of a duel: ordinary runs, one folder each, so that a duel that was killed goes on where it stood."""
+"""The trainings of a duel: ordinary run folders, so that a duel that was killed can continue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgecnn.records.recipe import Recipe
 from edgecnn.records.run import Run, is_free, open_run
 
 SCORE = "test.json"
-"""Beside a run's other files: how many pictures of the test split it gets right."""
+"""File in a run folder with the number of test pictures the net classifies correctly."""
 
 KIND = documents.Kind(name="score", words="a score", error=RunError, hint="remove it, and it is counted again")
 
@@ -44,36 +44,56 @@ class Score:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[int]:
-    """Hold `folder` for one duel and its trainings, which get the lock; RunError if another is at work there."""
+    """Lock `folder` for one duel.
+
+    Yields:
+        The lock's file descriptor, for trainings in processes of their own to inherit.
+
+    Raises:
+        RunError: another duel, or a training it left behind, is at work there.
+    """
     with locks.held(files.make_folder(folder) / ".lock", "duel, or a training it left behind,") as lock:
         yield lock
 
 
 def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, what: str, lock: int) -> list[Run | None]:
-    """The finished runs of all recipes, each in runs/<its name>; None for one whose loss stopped being a number.
+    """Train all recipes, each into runs/<its name>.
 
-    A finished run is taken as it is, a begun one goes on from its checkpoint. With several jobs each training
-    is a process of its own.
+    A finished run is kept as it is, an unfinished one continues from its checkpoint.
 
-    Raises RunError if a folder holds another recipe's run, and what a training raises.
+    Args:
+        recipes: what to train.
+        runs: folder of the run folders.
+        jobs: trainings at a time; if several, each is a process of its own.
+        what: the word for a training in progress notes: "trial".
+        lock: descriptor of the duel's lock, inherited by processes.
+
+    Returns:
+        The runs in the order of the recipes, None for each whose loss stopped being a number.
+
+    Raises:
+        RunError: a folder holds another recipe's run.
+        EnvironmentUnfit: a training in a process of its own failed.
     """
     files.make_folder(runs)
     done = 0
 
-    def one(recipe: Recipe) -> Run | None:
+    def finish_one(recipe: Recipe) -> Run | None:
         nonlocal done
-        fresh = not (runs / recipe.name / "run.json").is_file()
+        is_new = not (runs / recipe.name / "run.json").is_file()
         run = _finished(recipe, runs, None if jobs == 1 else lock)
         done += 1
-        if fresh:
-            says = f"validation {run.validation_top1_percent:.1f} %, {run.train_seconds:.0f} s" if run else "diverged"
-            console.note(f"{recipe.name}: {says}  ({what} {done} of {len(recipes)})")
+        if is_new:
+            outcome = (
+                f"validation {run.validation_top1_percent:.1f} %, {run.train_seconds:.0f} s" if run else "diverged"
+            )
+            console.note(f"{recipe.name}: {outcome}  ({what} {done} of {len(recipes)})")
         return run
 
     if jobs == 1:
-        return [one(recipe) for recipe in recipes]
+        return [finish_one(recipe) for recipe in recipes]
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(one, recipe) for recipe in recipes]
+        futures = [pool.submit(finish_one, recipe) for recipe in recipes]
         try:
             return [future.result() for future in futures]
         except BaseException:
@@ -82,12 +102,12 @@ def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, what: str, lock: in
 
 
 def score(run: Run) -> Score:
-    """The run on its whole test split, counted once and kept in its folder."""
+    """Return the run's score on its whole test split, which is computed once and kept in its folder."""
     path = run.folder / SCORE
     if not path.is_file():
         test = seen.splits_of(run).test
-        right = check.reference_logits(run, test.pictures).argmax(1) == test.labels
-        files.write_json(path, {"correct": int(right.sum()), "n": len(test)})
+        correct = check.reference_logits(run, test.images).argmax(1) == test.labels
+        files.write_json(path, {"correct": int(correct.sum()), "n": len(test)})
     with KIND.expected(path):
         return config.build(Score, documents.table(path), path.name)
 
@@ -103,35 +123,43 @@ def _finished(recipe: Recipe, runs: Path, lock: int | None) -> Run | None:
         if lock is not None:
             _in_a_process(recipe, folder, lock)
             return open_run(folder)
-        with contextlib.redirect_stderr(io.StringIO()):  # hundreds of epochs, of which nobody reads any
+        with contextlib.redirect_stderr(io.StringIO()):  # nobody reads the progress of hundreds of epochs
             return train(recipe, folder, resume=not is_free(folder))
     except GateFailed:
         return None
 
 
 def _in_a_process(recipe: Recipe, folder: Path, lock: int) -> None:
-    """`edgecnn train`, as anyone would type it. Raises GateFailed as it does, EnvironmentUnfit with its error."""
+    """Train in a process of its own: `edgecnn train`.
+
+    Raises:
+        GateFailed: the training diverged.
+        RunError: `folder` holds another recipe's run.
+        EnvironmentUnfit: the process ended with another error.
+    """
     if not is_free(folder):
-        written = plans.load(Recipe, str(folder / "recipe.toml"))
-        if written != recipe:
+        saved = plans.load(Recipe, str(folder / "recipe.toml"))
+        if saved != recipe:
             raise RunError(f"{folder} holds a run of another duel.", "choose another --name or --output")
-        words, text = [str(folder), "--resume"], ""
+        arguments, plan_text = [str(folder), "--resume"], ""
     else:
-        words, text = ["--output", str(folder.parent), "--name", folder.name], plans.dump(recipe)
+        arguments, plan_text = ["--output", str(folder.parent), "--name", folder.name], plans.dump(recipe)
     with scratch.folder() as work:
-        if text:
+        if plan_text:
             plan = work / f"{recipe.name}.toml"
-            plan.write_text(text, encoding="utf-8")
-            words = [str(plan), *words]
-        done = subprocess.run(
-            [sys.executable, "-m", "edgecnn", "--quiet", "train", *words],
+            plan.write_text(plan_text, encoding="utf-8")
+            arguments = [str(plan), *arguments]
+        process = subprocess.run(
+            [sys.executable, "-m", "edgecnn", "--quiet", "train", *arguments],
             capture_output=True,
             encoding="utf-8",
             errors="replace",
             check=False,
-            pass_fds=(lock,),  # an orphan of a duel that was killed keeps the folder until it ends
+            pass_fds=(lock,),  # a training that outlives its duel keeps the folder locked
         )
-    if done.returncode == GateFailed.exit_code:
-        raise GateFailed(done.stderr.strip())
-    if done.returncode:
-        raise EnvironmentUnfit(f"The training {recipe.name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    if process.returncode == GateFailed.exit_code:
+        raise GateFailed(process.stderr.strip())
+    if process.returncode:
+        raise EnvironmentUnfit(
+            f"The training {recipe.name} ended with {process.returncode}: {process.stderr.strip()[-300:]}"
+        )

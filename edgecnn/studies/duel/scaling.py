@@ -1,4 +1,4 @@
-"""The contenders' nets: each family scaled until it costs what the recipe's net costs."""
+"""Scaling of each family's net until it costs what the recipe's net costs."""
 
 from __future__ import annotations
 
@@ -16,32 +16,37 @@ UNITS = {"params": "parameters", "macs": "MACs", "latency": "ms"}
 
 @dataclass(frozen=True, kw_only=True)
 class Scaled:
-    """One family's net, and how near to the budget it came."""
+    """One family's net, scaled to the budget, and how close it came."""
 
     family: str
     net: NetPlan
     params: int
     macs: int
     ratio: float
-    """Its cost over the recipe's net's, in the budget's unit."""
+    """Cost of the net divided by that of the recipe's net, in the budget's unit."""
     ratio_low: float | None = None
     ratio_high: float | None = None
-    """95 % of a measured ratio; None for one that was counted."""
+    """95 % interval of a measured ratio; None for a ratio of counts."""
 
 
 def scale(plan: DuelPlan, training: Split, folder: Path) -> tuple[float, list[Scaled]]:
-    """(the budget in its unit, the contenders in the plan's order).
+    """Scale the plan's families to the budget.
 
-    Parameters and MACs are counted and come within 5 %. Latency is searched for on the board (`latency.search`),
-    kept in `folder` so that a duel that was stopped goes on with the same nets, and as near as it came.
+    Parameters and MACs are counted and met within 5 %. Latency is searched for on the board (`latency.search`) and met
+    as nearly as the search came; its result is kept in `folder`, so that a resumed duel has the same nets.
 
-    Raises PlanError for a family that cannot be scaled to the budget.
+    Returns:
+        (the budget in its unit, the contenders in the plan's order).
+
+    Raises:
+        PlanError: a family cannot be scaled to the budget.
     """
     shape, classes = training.input_shape, len(training.classes)
     if plan.budget == "latency":
-        target_ms, found = latency.search(plan, training, folder)
+        target_ms, timed_nets = latency.search(plan, training, folder)
         return target_ms, [
-            _scaled(one.family, one.net, shape, classes, one.ratio, one.ratio_low, one.ratio_high) for one in found
+            _scaled(timed.family, timed.net, shape, classes, timed.ratio, timed.ratio_low, timed.ratio_high)
+            for timed in timed_nets
         ]
     target, scaled = budget.cost(plan.recipe.net, shape, classes, plan.budget), []
     for family in plan.families:

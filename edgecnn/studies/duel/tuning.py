@@ -1,4 +1,4 @@
-"""Each family's settings, chosen on validation by the same number of trials on the same pictures."""
+"""The choice of each family's settings on validation, by the same number of trials on the same pictures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.common import config
-from edgecnn.data._cut import stratified
+from edgecnn.data import stratified
 from edgecnn.errors import GateFailed
 from edgecnn.records.recipe import Recipe
 from edgecnn.studies.duel import families
 from edgecnn.studies.duel import runs as trainings
-from edgecnn.studies.duel.families import Setting
+from edgecnn.studies.duel.families import FamilySetting
 from edgecnn.studies.duel.plan import DuelPlan, epochs
 from edgecnn.studies.duel.scaling import Scaled
 from edgecnn.studies.findings import Trial
@@ -24,13 +24,13 @@ from edgecnn.studies.findings import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """One family, ready to train: its net, the setting the trials chose, and all of them."""
+    """A family ready to train: its net, the setting that was chosen, and all trials."""
 
     scaled: Scaled
-    setting: Setting
+    setting: FamilySetting
     trials: tuple[Trial, ...]
     trials_s: float
-    """Seconds of all of them."""
+    """Training time of all trials together."""
 
     @property
     def family(self) -> str:
@@ -40,20 +40,29 @@ class Tuned:
 def tune(
     plan: DuelPlan, scaled: Sequence[Scaled], labels: npt.NDArray[np.int64], runs: Path, jobs: int, lock: int
 ) -> list[Tuned]:
-    """Every family with the setting that does best on validation; of equals the first.
+    """Choose for every family the setting that does best on validation, the first of equals.
 
-    labels: (N,) of the training pictures the trials draw from. Raises GateFailed if no setting of a family learns.
+    Args:
+        plan: what is compared.
+        scaled: the families' nets.
+        labels: classes of the training pictures that trials draw from, (N,).
+        runs: folder of the run folders.
+        jobs: trainings at a time.
+        lock: descriptor of the duel's lock.
+
+    Raises:
+        GateFailed: every trial of a family diverged.
     """
-    grids = {one.family: families.settings(one.family, plan.recipe, plan.trials) for one in scaled}
+    grids = {contender.family: families.settings(contender.family, plan.recipe, plan.trials) for contender in scaled}
     recipes = [
-        recipe(plan, one, setting, f"{one.family}-trial-{number}", labels, plan.trial_fraction, 0)
-        for one in scaled
-        for number, setting in enumerate(grids[one.family], 1)
+        recipe(plan, contender, setting, f"{contender.family}-trial-{trial}", labels, plan.trial_fraction, 0)
+        for contender in scaled
+        for trial, setting in enumerate(grids[contender.family], 1)
     ]
-    done = iter(trainings.finish(recipes, runs, jobs, "trial", lock))
+    finished_runs = iter(trainings.finish(recipes, runs, jobs, "trial", lock))
     tuned = []
-    for one in scaled:
-        finished = [(setting, next(done)) for setting in grids[one.family]]
+    for contender in scaled:
+        finished = [(setting, next(finished_runs)) for setting in grids[contender.family]]
         trials = tuple(
             Trial(
                 settings=config.table_of(setting), validation_top1_percent=run.validation_top1_percent if run else 0.0
@@ -61,23 +70,23 @@ def tune(
             for setting, run in finished
         )
         seconds = sum(run.train_seconds for _, run in finished if run)
-        best = max(range(len(trials)), key=lambda i: trials[i].validation_top1_percent)
+        best = max(range(len(trials)), key=lambda index: trials[index].validation_top1_percent)
         if finished[best][1] is None:
-            raise GateFailed(f"The loss of {one.family} stopped being a number in every trial.", "more --trials")
-        tuned.append(Tuned(scaled=one, setting=finished[best][0], trials=trials, trials_s=seconds))
+            raise GateFailed(f"The loss of {contender.family} stopped being a number in every trial.", "more --trials")
+        tuned.append(Tuned(scaled=contender, setting=finished[best][0], trials=trials, trials_s=seconds))
     return tuned
 
 
 def recipe(
     plan: DuelPlan,
     one: Scaled,
-    setting: Setting,
+    setting: FamilySetting,
     name: str,
     labels: npt.NDArray[np.int64],
     fraction: float,
     seed: int,
 ) -> Recipe:
-    """The plan's recipe for another net and setting, on the seed's draw of a share of the labelled pictures."""
+    """Return the plan's recipe with another net and setting, to train on a share of the pictures drawn by `seed`."""
     return dataclasses.replace(
         plan.recipe,
         name=name,
@@ -93,5 +102,5 @@ def recipe(
 
 
 def drawn(labels: npt.NDArray[np.int64], fraction: float) -> int:
-    """Training pictures in a share of the labelled ones, (N,); every draw of it has as many."""
+    """Count the training pictures in a share of those with `labels` (N,); the count is the same for every draw."""
     return int(stratified(labels, fraction, 0).sum()) if fraction < 1 else len(labels)

@@ -13,42 +13,50 @@ from edgecnn.studies.findings import Claim, Number
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How large a lesson is measured, and where."""
+    """The size of a lesson, and its folders."""
 
     folder: Path
-    """Pictures are written into it."""
+    """Folder that figures are written into."""
     runs: Path
-    """Finished trainings are kept here, so that a lesson that was stopped goes on."""
+    """Folder of the trainings, kept so that a lesson that was stopped can continue."""
     quick: bool
-    """Small form: under a minute on one core, its numbers coarse."""
+    """Whether to measure the small form: under a minute on one core, with coarse numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a lesson hands back."""
+    """The results of a lesson."""
 
     numbers: tuple[Number, ...]
     claims: tuple[Claim, ...]
     pictures: Mapping[str, str]
-    """File name in the setting's folder -> caption."""
+    """File name of a figure in the setting's folder -> its caption."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Data, nets, epochs, seeds: all that decides the numbers."""
+    """Everything that determines the numbers: data, nets, epochs, seeds."""
 
 
 class Teachable(Protocol):
-    """What a file of this folder provides."""
+    """The contract of a module in `topics`."""
 
     TITLE: str
-    """What it is about, one sentence."""
+    """One sentence that says what the lesson is about."""
 
     def measure(self, setting: Setting) -> Found:
-        """Train and measure. Raises EdgecnnError when data or a package is missing."""
+        """Train and measure.
+
+        Raises:
+            EdgecnnError: data or a package is missing.
+        """
         ...
 
 
-KIND = plugins.Kind("edgecnn.studies.lessons.topics", "lesson", Teachable)
+KIND = plugins.PluginKind("edgecnn.studies.lessons.topics", "lesson", Teachable)
 
 
 def get(name: str) -> Teachable:
-    """The lesson of that name; a UsageError lists the known ones."""
+    """Return the lesson of that name.
+
+    Raises:
+        UsageError: there is none; the hint lists the known names.
+    """
     return cast(Teachable, KIND.load(name))

@@ -1,4 +1,4 @@
-"""What metrics.csv says of runs that differ by their seed alone, as lines against the epoch."""
+"""Curves over epochs, from the metrics.csv files of runs that differ only by their seed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from edgecnn.records.run import Run
 
 
 def curve(run: Run, column: str) -> list[float]:
-    """One column of the run's metrics.csv, a value an epoch."""
+    """Return one column of the run's metrics.csv, one value per epoch."""
     return list(history.columns(run.folder / history.FILE)[column])
 
 
 def mean(runs: Sequence[Run], column: str) -> list[float]:
-    """The mean over runs of as many epochs, a value an epoch."""
+    """Average a column over runs with equal numbers of epochs; return one value per epoch."""
     curves = [curve(run, column) for run in runs]
     return [sum(values) / len(values) for values in zip(*curves, strict=True)]
 
 
 def draw(axes: Any, runs: Sequence[Run], column: str, label: str, style: str = "-", **more: Any) -> None:
-    """The mean curve, and each run's as a fine line beneath it."""
+    """Draw the mean curve, and the curve of each run as a thin line."""
     (line,) = axes.plot(range(1, runs[0].recipe.epochs + 1), mean(runs, column), style, label=label, **more)
     for run in runs if len(runs) > 1 else ():
         values = curve(run, column)
@@ -29,7 +29,7 @@ def draw(axes: Any, runs: Sequence[Run], column: str, label: str, style: str = "
 
 
 def dress(axes: Any, unit: str, is_log: bool = False) -> None:
-    """Epochs along x, `unit` along y."""
+    """Label the axes: epochs along x, `unit` along y."""
     axes.set(xlabel="epoch", ylabel=unit)
     axes.xaxis.get_major_locator().set_params(integer=True)
     if is_log:

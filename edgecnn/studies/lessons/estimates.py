@@ -1,25 +1,28 @@
-"""What several seeds say together: the mean with its Student-t interval, and right or wrong pictures as numbers."""
+"""Estimates over several seeds, as numbers with intervals, and their form in the sentences of a lesson."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.common import stats
+from edgecnn.common import config, stats
+from edgecnn.common.units import digits
+from edgecnn.records.recipe import Recipe
 from edgecnn.studies.findings import Number
 
 Hits = Sequence[npt.NDArray[np.bool_]]
-"""Of one net: which of the same N pictures it got right, (N,), once a seed."""
+"""For each seed of a net, whether it classifies each of the same N pictures correctly, (N,)."""
 
 ONE_SEED = "pictures, 1 seed"
-"""What n counts where a net was trained once: the interval is of that net, and says nothing of another seed's."""
+"""Unit of n for a net that was trained once: its interval does not cover other seeds."""
 
 
 def number(name: str, values: Sequence[float], unit: str, n_of: str = "seeds") -> Number:
-    """The mean of one value a seed; a single value has no interval."""
+    """Average one value per seed; a single value has no interval."""
     if len(values) == 1:
         return Number(name=name, value=values[0], unit=unit, n=1, n_of=n_of.removesuffix("s"))
     mean, low, high = stats.mean_interval(values)
@@ -27,31 +30,31 @@ def number(name: str, values: Sequence[float], unit: str, n_of: str = "seeds") -
 
 
 def share(name: str, hits: Hits) -> Number:
-    """How many of the pictures are right, in percent: over seeds, or the Wilson interval of one seed's pictures.
+    """Compute the accuracy in percent: Student's interval over seeds, or Wilson's over the pictures of a single seed.
 
-    Student's interval of few seeds can leave 0 to 100 %, where no share is; it is cut there.
+    Student's interval over few seeds can exceed 0 to 100 % and is clipped to it.
     """
     if len(hits) > 1:
-        over = number(name, [100 * float(one.mean()) for one in hits], "%")
-        assert over.low is not None
-        assert over.high is not None
-        return replace(over, low=max(0.0, over.low), high=min(100.0, over.high))
-    found = stats.wilson(int(hits[0].sum()), len(hits[0]))
+        accuracy = number(name, [100 * float(correct.mean()) for correct in hits], "%")
+        assert accuracy.low is not None
+        assert accuracy.high is not None
+        return replace(accuracy, low=max(0.0, accuracy.low), high=min(100.0, accuracy.high))
+    proportion = stats.wilson(int(hits[0].sum()), len(hits[0]))
     return Number(
         name=name,
-        value=found.percent,
+        value=proportion.percent,
         unit="%",
-        low=found.low_percent,
-        high=found.high_percent,
-        n=found.n,
+        low=proportion.low_percent,
+        high=proportion.high_percent,
+        n=proportion.n,
         n_of=ONE_SEED,
     )
 
 
 def lead(name: str, first: Hits, second: Hits) -> Number:
-    """How much more the first gets right than the second, in pp, paired: by seed, or by picture where one seed is all.
+    """Compute how much more accurate the first net is than the second, in pp.
 
-    Both are of the same seeds and the same pictures.
+    Both have the same seeds and pictures; the interval is paired by seed, or by picture if there is a single seed.
     """
     if len(first) > 1:
         pairs = zip(first, second, strict=True)
@@ -62,32 +65,38 @@ def lead(name: str, first: Hits, second: Hits) -> Number:
 
 
 def contrast(name: str, terms: Sequence[tuple[int, Hits]]) -> Number:
-    """The signed sum of accuracies in pp: a difference of differences. Paired as `lead` is, of same seeds and pictures;
-    for one seed the interval is Student's over pictures.
+    """Compute a signed sum of accuracies in pp, such as a difference of differences.
+
+    All nets have the same seeds and pictures; the interval is Student's, paired by seed, or by picture if there is a
+    single seed.
+
+    Args:
+        name: name of the number.
+        terms: (sign, hits) of each net.
     """
     signs = [sign for sign, _ in terms]
     of_seeds = zip(*(hits for _, hits in terms), strict=True)
     sums = [np.tensordot(signs, np.array(of_seed, dtype=np.float64), 1) for of_seed in of_seeds]  # each (N,)
     if len(sums) > 1:
-        return number(name, [100 * float(np.mean(one)) for one in sums], "pp")
+        return number(name, [100 * float(np.mean(of_picture)) for of_picture in sums], "pp")
     return number(name, (100 * sums[0]).tolist(), "pp", ONE_SEED)
 
 
 def less(found: Number, amount: float) -> Number:
-    """The number and its interval, less a constant."""
+    """Subtract a constant from a number and its interval."""
     low, high = (None if bound is None else bound - amount for bound in (found.low, found.high))
     return replace(found, value=found.value - amount, low=low, high=high)
 
 
 def is_above(found: Number, bound: float = 0.0) -> bool | None:
-    """Whether its interval lies above the bound; None if the bound is inside, or no interval is there."""
+    """Whether the number's interval lies above `bound`; None if it contains the bound, or there is no interval."""
     if found.low is None or found.high is None or found.low <= bound <= found.high:
         return None
     return found.low > bound
 
 
 def is_within(found: Number, bound: float) -> bool | None:
-    """Whether its interval lies within -bound to bound; None if it lies partly there, or no interval is there."""
+    """Whether the number's interval lies within -bound to bound; None if only partly, or there is no interval."""
     if found.low is None or found.high is None:
         return None
     if -bound <= found.low and found.high <= bound:
@@ -96,5 +105,32 @@ def is_within(found: Number, bound: float) -> bool | None:
 
 
 def all_of(verdicts: Sequence[bool | None]) -> bool | None:
-    """One verdict of several: False if one is, else None if one is."""
+    """Combine verdicts: False if any is False, else None if any is None, else True."""
     return False if False in verdicts else None if None in verdicts else True
+
+
+def text(found: Number, signed: bool = True) -> str:
+    """Format a number with its unit, and its interval and n if it has them: "+1.24 pp [0.31, 2.17], n 3 seeds"."""
+    value = f"{'+' if signed and found.value > 0 else ''}{_figure(found.value)}"
+    parts = [f"{value} {found.unit}".rstrip()]
+    if found.low is not None and found.high is not None:
+        parts[0] += f" [{_figure(found.low)}, {_figure(found.high)}]"
+    if found.n is not None:
+        parts.append(f"n {found.n:,} {found.n_of}".rstrip())
+    return ", ".join(parts)
+
+
+def opposite(verdict: bool | None) -> bool | None:
+    """Negate a verdict; None stays None."""
+    return None if verdict is None else not verdict
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as a table without its name and seed, which a lesson varies."""
+    table = config.table_of(recipe)
+    return {key: value for key, value in table.items() if key not in ("name", "seed")}
+
+
+def _figure(value: float) -> str:
+    """Format with at least two significant digits, so that a value near 0 keeps its sign."""
+    return f"{value:.2g}" if 0 < abs(value) < 0.1 else digits(value)

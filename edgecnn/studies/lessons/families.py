@@ -1,4 +1,4 @@
-"""A CNN, an MLP and a ViT of as many parameters each, trained alike: what several lessons compare."""
+"""A CNN, an MLP and a ViT with equal parameter counts, trained alike, which several lessons compare."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ NAMES = {"dscnn": "CNN", "mlp": "MLP", "vit": "ViT"}
 
 
 def recipe(family: str, quick: bool, seed: int = 0) -> Recipe:
-    """The family's recipe, its budget spent, without augmentation: what a net does was not taught to it by copies.
+    """Return the recipe of a family, scaled to the CNN's parameter count.
 
-    Quick: digits. Full: a tenth of Fashion-MNIST.
+    The data is digits in the quick form, else a tenth of Fashion-MNIST. There is no augmentation, so that an
+    invariance that is measured comes from the net.
     """
     if quick:
         data, shape = DataPlan(name="digits"), (1, 8, 8)
@@ -43,10 +44,10 @@ def recipe(family: str, quick: bool, seed: int = 0) -> Recipe:
 
 
 def with_net(recipe: Recipe, net: NetPlan, name: str) -> Recipe:
-    """The same recipe of another net, under another name."""
+    """Return the recipe with another net and name."""
     return replace(recipe, name=name, net=net)
 
 
 def on(recipe: Recipe, data: DataPlan, name: str) -> Recipe:
-    """The same recipe on other pictures, under another name."""
+    """Return the recipe with other data and another name."""
     return replace(recipe, name=name, data=data)

@@ -1,4 +1,4 @@
-"""Receptive fields, theoretical by arithmetic and effective by the gradient."""
+"""Receptive fields: the theoretical one by arithmetic, the effective one from the gradient."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from edgecnn.nets import anatomy, layers
 
 ABOVE = 1 - 0.9545
-"""Share of the largest gradient from which a pixel counts as seen: two standard deviations of a Gaussian (Luo et al.,
-2016, NeurIPS, arXiv:1701.04128, section 3)."""
+"""Share of the largest gradient from which on a pixel counts as seen: two standard deviations of a Gaussian (Luo et
+al., 2016, NeurIPS, arXiv:1701.04128, section 3)."""
 
 PROBE = 8
-"""Channels of the random stacks."""
+"""Channels of the random stacks of convolutions."""
 
 
 class Step(NamedTuple):
@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 def theoretical(steps: Sequence[Step]) -> int:
-    """Side in pixels, by `anatomy.Field`; a dilated kernel reaches over dilation (kernel - 1) + 1 pixels."""
+    """Compute the field's side in pixels; a dilated kernel spans dilation * (kernel - 1) + 1 pixels."""
     field = anatomy.PIXEL
     for step in steps:
         field = field.through(step.dilation * (step.kernel - 1) + 1, step.stride)
@@ -37,22 +37,27 @@ def theoretical(steps: Sequence[Step]) -> int:
 
 
 def stack(steps: Sequence[Step], channels: int = 1) -> nn.Sequential:
-    """(N, channels, H, W) -> (N, channels, h, w); a pool takes the maximum."""
+    """Build the layers, (N, channels, H, W) -> (N, channels, h, w); pools are max pools."""
     parts: list[nn.Module] = []
     for step in steps:
         if step.is_pool:
             parts.append(nn.MaxPool2d(step.kernel, step.stride))
         else:
-            around = step.dilation * (step.kernel // 2)
-            parts.append(nn.Conv2d(channels, channels, step.kernel, step.stride, around, step.dilation, bias=False))
+            padding = step.dilation * (step.kernel // 2)
+            parts.append(nn.Conv2d(channels, channels, step.kernel, step.stride, padding, step.dilation, bias=False))
     return nn.Sequential(*parts)
 
 
 def measured(features: nn.Module, channels: int, side: int) -> int:
-    """Side in pixels of the support of the centre unit's gradient, in a picture of side x side pixels.
+    """Measure the side in pixels of the support of the centre unit's gradient.
 
-    All weights become positive and equal, so that no paths cancel, and each column is lit alone, so that a max pool
-    passes it on. `features` is changed by it.
+    All weights of `features` are overwritten by equal positive values, so that no paths cancel; one column of the
+    image is lit at a time, so that max pools pass its gradient on.
+
+    Args:
+        features: layers, (N, channels, side, side) -> (N, K, h, w); modified.
+        channels: input channels.
+        side: side of the image in pixels.
     """
     features = features.double().eval()
     with torch.no_grad():
@@ -61,16 +66,16 @@ def measured(features: nn.Module, channels: int, side: int) -> int:
         for module in features.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.fill_(1.0)
-    x = torch.zeros(side, channels, side, side, dtype=torch.float64)  # a picture for each column
-    place = torch.arange(side)
-    x[place, :, :, place] = 1.0
+    x = torch.zeros(side, channels, side, side, dtype=torch.float64)  # one image per column
+    column = torch.arange(side)
+    x[column, :, :, column] = 1.0
     gradient = _centre_gradient(features, x.requires_grad_())
-    seen = torch.nonzero(gradient[place, :, :, place].abs().sum((1, 2))).flatten()
+    seen = torch.nonzero(gradient[column, :, :, column].abs().sum((1, 2))).flatten()
     return int(seen[-1] - seen[0]) + 1
 
 
 def effective(features: nn.Module, x: Tensor, seed: int = 0) -> Tensor:
-    """Mean absolute gradient (H, W) of the centre unit, over pictures x (N, C, H, W) and a random mix of channels."""
+    """Average the absolute gradient of a random mix of the centre unit's channels: x (N, C, H, W) -> (H, W)."""
     with torch.no_grad():
         channels = features(x[:1]).shape[1]
     mix = torch.randn(channels, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
@@ -78,12 +83,12 @@ def effective(features: nn.Module, x: Tensor, seed: int = 0) -> Tensor:
 
 
 def effective_side(gradient: Tensor) -> float:
-    """Side in pixels of a square as large as what is seen: the pixels from ABOVE of the largest gradient (H, W)."""
+    """Return the side in pixels of a square with as many pixels as are seen in a gradient (H, W), see `ABOVE`."""
     return math.sqrt(int((gradient >= ABOVE * gradient.max()).sum()))
 
 
 def random_share(depth: int, seed: int) -> float:
-    """Effective by theoretical side of `depth` random 3x3 convolutions with ReLU, on noise."""
+    """Divide the effective by the theoretical side of `depth` random 3x3 convolutions with ReLU, on noise."""
     side = 2 * depth + 1
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -1,9 +1,9 @@
-"""What a filter looks like, in three numbers: how well a Gabor function fits it, how oriented and how coloured it is.
+"""Three measures of a filter: how well a Gabor function fits it, how oriented it is, and how coloured.
 
 A Gabor function is a wave under a Gaussian window, the shape of simple cells' receptive fields (J. P. Jones and L. A.
 Palmer, 1987, Journal of Neurophysiology 58:1233) and of what first layers of CNNs grow (Krizhevsky, Sutskever and
-Hinton, 2012, NeurIPS, figure 3). Nine weights are fitted by something whatever they are, so each number means
-something only beside that of random filters, `random_filters`.
+Hinton, 2012, NeurIPS, figure 3). Any nine weights are fitted to some degree, so each measure
+is meaningful only in comparison with that of random filters, `random_filters`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 Filters = npt.NDArray[np.float64]
-"""(F, C, k, k)."""
+"""Weights of F filters, (F, C, k, k)."""
 PerFilter = npt.NDArray[np.float64]
-"""(F,), from 0 to 1."""
+"""One value from 0 to 1 per filter, (F,)."""
 
 ORIENTATIONS = 16
 WAVELENGTHS = (2.0, 2.5, 3.0, 4.0, 6.0)
-"""Pixels: from the shortest a grid holds to twice a 3x3 filter's side."""
+"""Wavelengths in pixels, from the shortest that a pixel grid can hold to twice the side of a 3x3 filter."""
 WINDOWS = (0.5, 0.7, 1.0, 1.5)
-"""Standard deviations of the window, in halves of the filter's side."""
+"""Standard deviations of the window, in units of half the filter's side."""
 
 
 def gabor_fit(filters: Filters) -> PerFilter:
-    """The share of a filter's energy that the best centred Gabor function explains, R^2 of least squares.
+    """Compute the share of a filter's energy that the best centred Gabor function explains: R^2 of least squares.
 
     Orientation, wavelength and window are searched on a grid; amplitude and phase, which enter linearly, are solved
     for (variable projection: Golub and Pereyra, 1973, SIAM Journal on Numerical Analysis 10:413). A coloured filter is
@@ -45,10 +45,11 @@ def gabor_fit(filters: Filters) -> PerFilter:
 
 
 def orientation(filters: Filters) -> PerFilter:
-    """How much of a filter's spectrum lies along one direction: |sum E exp(2 i angle)| / sum E, 1 for a single one.
+    """Compute how much of a filter's spectrum lies along one direction: |sum E exp(2 i angle)| / sum E.
 
-    The resultant length of the spectral energy's angles, doubled since a direction has no sign (K. V. Mardia, 1972,
-    Statistics of Directional Data); the mean and the corners beyond the grid's frequency are left out.
+    This is the resultant length of the angles, weighted by spectral energy E and doubled since a direction has no sign
+    (K. V. Mardia, 1972, Statistics of Directional Data). It is 1 for a single direction. Frequency 0 and the corners
+    beyond the grid's frequency are left out.
     """
     size = 16
     spectrum = (np.abs(np.fft.fft2(filters, (size, size))) ** 2).sum(1)  # (F, 16, 16)
@@ -62,7 +63,7 @@ def orientation(filters: Filters) -> PerFilter:
 
 
 def chroma(filters: Filters) -> PerFilter:
-    """The share of a filter's energy that sees no grey: what is left once the mean over channels is taken away."""
+    """Compute the share of a filter's energy that is left once the mean over channels is subtracted."""
     grey = filters.mean(1, keepdims=True)
     coloured: PerFilter = ((filters - grey) ** 2).sum((1, 2, 3)) / _energy(filters)
     return coloured
@@ -70,7 +71,7 @@ def chroma(filters: Filters) -> PerFilter:
 
 @functools.cache
 def random_filters(channels: int, side: int, count: int = 4000) -> Filters:
-    """Weights from N(0, 1), as nets start with up to a factor: (count, channels, side, side)."""
+    """Draw weights from N(0, 1), up to a factor a net's initial ones: (count, channels, side, side)."""
     return np.random.default_rng(0).standard_normal((count, channels, side, side))
 
 
@@ -81,10 +82,10 @@ def _energy(filters: Filters) -> npt.NDArray[np.float64]:
 
 @functools.cache
 def _bases(side: int) -> npt.NDArray[np.float64]:
-    """Orthonormal pairs (G, 2, k k): a Gabor function's even and odd phase, for every point of the grid."""
-    place = np.arange(side) - (side - 1) / 2
-    y, x = np.meshgrid(place, place, indexing="ij")
-    found = []
+    """Return the even and odd phase of a Gabor function for every grid point, as orthonormal pairs (G, 2, k k)."""
+    position = np.arange(side) - (side - 1) / 2
+    y, x = np.meshgrid(position, position, indexing="ij")
+    bases = []
     for angle in np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS:
         along = x * np.cos(angle) + y * np.sin(angle)
         for wavelength in WAVELENGTHS:
@@ -92,7 +93,7 @@ def _bases(side: int) -> npt.NDArray[np.float64]:
                 weight = np.exp(-(x**2 + y**2) / (2 * (window * side / 2) ** 2))
                 phase = 2 * np.pi * along / wavelength
                 pair = np.stack([weight * np.cos(phase), weight * np.sin(phase)]).reshape(2, -1)
-                # Even and odd are orthogonal; the odd one vanishes where its wave's zeros fall on the grid.
+                # The phases are orthogonal; the odd one vanishes if the zeros of its wave fall on the grid.
                 lengths = np.linalg.norm(pair, axis=1, keepdims=True)
-                found.append(np.where(lengths > 1e-9, pair / np.maximum(lengths, 1e-9), 0))
-    return np.stack(found)
+                bases.append(np.where(lengths > 1e-9, pair / np.maximum(lengths, 1e-9), 0))
+    return np.stack(bases)

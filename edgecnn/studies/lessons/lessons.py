@@ -1,9 +1,9 @@
-"""The study: what the textbook says of CNNs, measured on real nets and held against what came out.
+"""The lessons: what the textbook says of CNNs, compared with measurements of real nets.
 
 OUTPUT/
-    <lesson>.json       the numbers, the claims and where they come from (`edgecnn.studies.findings`)
-    <lesson>*.png       its pictures
-    runs/<lesson>/      its trainings, kept so that a lesson that was stopped goes on
+    <lesson>.json       numbers, claims and their provenance (`edgecnn.studies.findings`)
+    <lesson>*.png       figures
+    runs/<lesson>/      trainings, kept so that a lesson that was stopped can continue
 """
 
 from __future__ import annotations
@@ -26,19 +26,29 @@ from edgecnn.studies.lessons import Setting
 
 ALL = "all"
 WIDTH = 80
-"""Columns of what is printed."""
+"""Columns of the printed text."""
 
 VERDICTS = {True: "holds", False: "does not hold", None: "cannot tell"}
 
 
 def lesson(
-    names: Sequence[str], quick: bool, output: Path, tell: Callable[[Lesson], None] = lambda one: None
+    names: Sequence[str], quick: bool, output: Path, tell: Callable[[Lesson], None] = lambda measured: None
 ) -> list[Lesson]:
-    """Measure the named lessons, "all" being every one, and write each into `output`.
+    """Measure lessons, and write each into `output`.
 
-    `tell` gets each as soon as it is written. A claim that does not hold is a finding, not a failure. A lesson that
-    cannot be measured stops no other: the first error is raised once the rest is done. Raises UsageError for an
-    unknown name before anything is measured, OutputError if `output` cannot be written.
+    A claim that does not hold is a finding, not a failure. A lesson that cannot be measured stops no other: the first
+    error is raised once the rest is done.
+
+    Args:
+        names: names of lessons, or "all".
+        quick: whether to measure the small form.
+        output: folder of results.
+        tell: called with each lesson as soon as it is written.
+
+    Raises:
+        UsageError: a name is unknown; raised before anything is measured.
+        OutputError: `output` cannot be written.
+        EdgecnnError: the error of the first lesson that could not be measured.
     """
     chosen = lessons.KIND.names() if ALL in names else tuple(dict.fromkeys(names))
     for name in chosen:
@@ -60,16 +70,16 @@ def lesson(
 
 
 def main(names: Sequence[str], quick: bool, output: Path, as_json: bool) -> None:
-    """Measure and print; without a name, say what lessons there are."""
+    """Measure and print the named lessons; without a name, list the lessons."""
     if not names:
         _show_all(as_json)
         return
     measured: list[Lesson] = []
     try:
-        lesson(names, quick, output, measured.append if as_json else lambda one: show(one, output))
+        lesson(names, quick, output, measured.append if as_json else lambda finished: show(finished, output))
     finally:
         if as_json:
-            written = [documents.table(output / f"{one.name}.json") for one in measured]
+            written = [documents.table(output / f"{finished.name}.json") for finished in measured]
             say(documents.to_json(written))
 
 
@@ -88,10 +98,10 @@ def show(one: Lesson, output: Path) -> None:
 
 
 def numbers_table(numbers: Sequence[Number]) -> list[str]:
-    """The numbers as lines: name, value with its unit, 95 % interval, n. A long name takes lines of its own."""
-    rows = [(one.name, value_text(one), interval_text(one), n_text(one)) for one in numbers]
+    """Format numbers as lines with name, value and unit, 95 % interval, and n; a long name is wrapped."""
+    rows = [(number.name, value_text(number), interval_text(number), n_text(number)) for number in numbers]
     rows = [("", "value", "95 % interval", "n"), *rows]
-    values, intervals, ns = (max(len(row[i]) for row in rows) for i in (1, 2, 3))
+    values, intervals, ns = (max(len(row[column]) for row in rows) for column in (1, 2, 3))
     room = max(20, WIDTH - values - intervals - ns - 6)
     lines = []
     for name, value, interval, n in rows:
@@ -102,7 +112,7 @@ def numbers_table(numbers: Sequence[Number]) -> list[str]:
 
 
 def claim_lines(claim: Claim) -> list[str]:
-    """What was expected, what was measured, and the verdict, wrapped."""
+    """Format a claim as wrapped lines: expected, measured, verdict."""
     lines = []
     for word, sentence in (("expected", claim.expected), ("measured", claim.measured)):
         lines += textwrap.wrap(sentence, WIDTH, initial_indent=f"{word:<10}", subsequent_indent=" " * 10)
@@ -110,7 +120,7 @@ def claim_lines(claim: Claim) -> list[str]:
 
 
 def value_text(one: Number) -> str:
-    """A value with its unit; a count is whole."""
+    """Format a value with its unit; a count without decimals."""
     text = f"{one.value:,.0f}" if one.low is None and float(one.value).is_integer() else _figure(one.value)
     return f"{text} {one.unit}".rstrip()
 
@@ -124,7 +134,7 @@ def n_text(one: Number) -> str:
 
 
 def _figure(value: float) -> str:
-    """Three digits that mean something; an exponent only for what is next to nothing."""
+    """Format with three significant digits, with an exponent only near 0."""
     return f"{value:.1e}" if 0 < abs(value) < 0.005 else digits(value)
 
 
@@ -134,10 +144,10 @@ def _measure(name: str, quick: bool, output: Path) -> Lesson:
     console.note(f"{name}: {teachable.TITLE}")
     started = time.perf_counter()
     try:
-        found = teachable.measure(Setting(folder=output, runs=runs, quick=quick))
+        result = teachable.measure(Setting(folder=output, runs=runs, quick=quick))
     except ModuleNotFoundError as error:
         raise MissingPackage(str(error.name), "train", f"The lesson {name}") from error
-    one = Lesson(
+    finished = Lesson(
         name=name,
         title=teachable.TITLE,
         command=shlex.join(["edgecnn", "lesson", name, *(["--quick"] if quick else [])]),
@@ -145,14 +155,14 @@ def _measure(name: str, quick: bool, output: Path) -> Lesson:
         quick=quick,
         environment=environment.here(),
         elapsed_s=time.perf_counter() - started,
-        numbers=found.numbers,
-        claims=found.claims,
-        pictures=tuple(found.pictures),
-        captions=tuple(found.pictures.values()),
-        settings=found.settings,
+        numbers=result.numbers,
+        claims=result.claims,
+        pictures=tuple(result.pictures),
+        captions=tuple(result.pictures.values()),
+        settings=result.settings,
     )
-    findings.write(one, output / f"{name}.json")
-    return one
+    findings.write(finished, output / f"{name}.json")
+    return finished
 
 
 def _known(name: str) -> lessons.Teachable:

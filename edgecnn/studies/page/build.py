@@ -1,4 +1,4 @@
-"""The verb: gather, draw, and write one HTML file that needs nothing else."""
+"""`edgecnn report`: gather, draw, and write one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.pipeline.bench import show
 from edgecnn.records import gates
 from edgecnn.records.environment import Environment, fingerprint, machine_name
 from edgecnn.studies.page import charts, duel, lesson, summary, tables
-from edgecnn.studies.page.charts import Look
+from edgecnn.studies.page.charts import SeriesLook
 from edgecnn.studies.page.fronts import Group, groups, named
 from edgecnn.studies.page.gather import Benched, Gathered, Trained, gather
 from edgecnn.studies.page.svg import Picture, series
@@ -26,7 +26,7 @@ MARKERS = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond"}
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One group of candidates: its fronts as figures, and its table."""
+    """A group of candidates, with a figure per front and a table."""
 
     pictures: tuple[Picture, ...]
     table: Table
@@ -34,7 +34,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One report as the page shows it."""
+    """A bench report as the page shows it."""
 
     key: str
     title: str
@@ -48,14 +48,14 @@ class Bench:
 
 
 class Machines:
-    """The machines in the order they come up, and what was done on each."""
+    """The machines of a page, in order of first use, and what was done on each."""
 
     def __init__(self) -> None:
         self.environments: list[Environment] = []
         self.used: list[list[str]] = []
 
     def number(self, environment: Environment, use: str) -> int:
-        """Its number, from 1."""
+        """Return the machine's number, from 1, and record what it was used for."""
         if environment not in self.environments:
             self.environments.append(environment)
             self.used.append([])
@@ -71,24 +71,32 @@ def build(
     lessons: Path | None = None,
     benches: Sequence[Path] = (),
 ) -> Path:
-    """Write the page of these runs to `output` and return its path.
+    """Write the page to `output` and return its path; the same input gives the same bytes.
 
-    Shown are the runs, their exported files, the benches found beside them and those named, the duel of
-    a folder or JSON file and the lessons of a folder. The same input gives the same bytes.
-    Raises RunError, ModelFileError or UsageError for what cannot be read, MissingPackage, OutputError.
+    Args:
+        runs: run folders; their exported files, and bench reports beside them, are shown too.
+        output: path of the HTML file.
+        duel: a duel's folder or JSON file.
+        lessons: folder of lessons' JSON files.
+        benches: further bench reports.
+
+    Raises:
+        RunError, ModelFileError, UsageError: an input cannot be read.
+        MissingPackage: a package that draws the page is missing.
+        OutputError: `output` cannot be written.
     """
-    found = gather(runs, duel, lessons, benches)
+    gathered = gather(runs, duel, lessons, benches)
     files.make_folder(output.parent)
-    words = ["edgecnn", "report", *map(str, runs)]
-    words += ["--duel", str(duel)] if duel else []
-    words += ["--lessons", str(lessons)] if lessons else []
-    words += [word for path in benches for word in ("--bench", str(path))]
-    files.write_text(output, html(found, shlex.join([*words, "-o", str(output)])))
+    command_words = ["edgecnn", "report", *map(str, runs)]
+    command_words += ["--duel", str(duel)] if duel else []
+    command_words += ["--lessons", str(lessons)] if lessons else []
+    command_words += [word for path in benches for word in ("--bench", str(path))]
+    files.write_text(output, html(gathered, shlex.join([*command_words, "-o", str(output)])))
     return output
 
 
 def html(found: Gathered, command: str) -> str:
-    """The page as text; `command` is what makes it again."""
+    """Render the page as text; `command` is the command line that repeats it."""
     try:
         import jinja2
         from markupsafe import Markup
@@ -107,109 +115,117 @@ def html(found: Gathered, command: str) -> str:
     return escapes.text(template.render(style=style, command=command, **_view(found)))
 
 
-def _view(found: Gathered) -> dict[str, Any]:
-    """What the template names."""
+def _view(gathered: Gathered) -> dict[str, Any]:
+    """Return the variables of the template."""
     machines = Machines()
     trained_on = {
-        one.run.name: machines.number(one.environment, f"training {one.run.name}")
-        for one in found.runs
-        if one.environment
+        trained.run.name: machines.number(trained.environment, f"training {trained.run.name}")
+        for trained in gathered.runs
+        if trained.environment
     }
-    benches = list(_benches(found, machines))
-    taught = [
-        lesson.shown(f"lesson-{number}", one, machines.number(one.lesson.environment, f"lesson {one.lesson.name}"))
-        for number, one in enumerate(found.lessons, 1)
+    benches = list(_benches(gathered, machines))
+    lessons = [
+        lesson.shown(
+            f"lesson-{index}", taught, machines.number(taught.lesson.environment, f"lesson {taught.lesson.name}")
+        )
+        for index, taught in enumerate(gathered.lessons, 1)
     ]
     view: dict[str, Any] = {
-        "runs": found.runs,
-        "names": ", ".join(one.run.name for one in found.runs),
-        "overview": tables.overview(found.runs, trained_on),
-        "recipes": tables.recipes(found.runs),
-        "curves": _curves(found.runs),
-        "files": tables.files(found.runs) if any(one.artifacts for one in found.runs) else None,
-        "parities": tables.parities(found.runs),
+        "runs": gathered.runs,
+        "names": ", ".join(trained.run.name for trained in gathered.runs),
+        "overview": tables.overview(gathered.runs, trained_on),
+        "recipes": tables.recipes(gathered.runs),
+        "curves": _curves(gathered.runs),
+        "files": tables.files(gathered.runs) if any(trained.artifacts for trained in gathered.runs) else None,
+        "parities": tables.parities(gathered.runs),
         "benches": benches,
-        "unbenched": [one for one in found.runs if one.artifacts and not _is_benched(one, found.benches)],
-        "duel": found.duel,
-        "lessons": taught,
-        "in_short": summary.sentences(found),
+        "unbenched": [
+            trained for trained in gathered.runs if trained.artifacts and not _is_benched(trained, gathered.benches)
+        ],
+        "duel": gathered.duel,
+        "lessons": lessons,
+        "in_short": summary.sentences(gathered),
     }
-    if found.duel:
-        number = machines.number(found.duel.environment, f"the duel {found.duel.name}")
-        told = (*found.duel.sentences, *(crossover.sentence for crossover in found.duel.crossovers))
+    if gathered.duel:
+        machine = machines.number(gathered.duel.environment, f"the duel {gathered.duel.name}")
+        sentences = (*gathered.duel.sentences, *(crossover.sentence for crossover in gathered.duel.crossovers))
         view |= {
-            "duel_machine": number,
-            "duel_told": tuple(dict.fromkeys(told)),
-            "duel_pictures": (duel.learning(found.duel), duel.costs(found.duel)),
-            "duel_tables": (duel.shares(found.duel), duel.contenders(found.duel, f"machine {number}")),
-            "duel_trials": duel.trials(found.duel),
+            "duel_machine": machine,
+            "duel_told": tuple(dict.fromkeys(sentences)),
+            "duel_pictures": (duel.learning(gathered.duel), duel.costs(gathered.duel)),
+            "duel_tables": (duel.shares(gathered.duel), duel.contenders(gathered.duel, f"machine {machine}")),
+            "duel_trials": duel.trials(gathered.duel),
         }
     return {**view, "machines": tables.machines(machines.environments, machines.used)}
 
 
 def _curves(runs: Sequence[Trained]) -> list[Picture]:
     return [
-        charts.curves(f"curves-{number}", one.run.name, one.history)
-        for number, one in enumerate(runs, 1)
-        if one.history
+        charts.curves(f"curves-{index}", trained.run.name, trained.history)
+        for index, trained in enumerate(runs, 1)
+        if trained.history
     ]
 
 
-def _is_benched(one: Trained, benches: Sequence[Benched]) -> bool:
-    return any(measured.run == one.run.name for bench in benches for measured in bench.report.measurements)
+def _is_benched(trained: Trained, benches: Sequence[Benched]) -> bool:
+    return any(measurement.run == trained.run.name for bench in benches for measurement in bench.report.measurements)
 
 
-def _benches(found: Gathered, machines: Machines) -> Iterator[Bench]:
-    data = {one.run.name: one.run.recipe.data.name for one in found.runs}
-    for number, one in enumerate(found.benches, 1):
-        key, report = f"bench-{number}", one.report
-        machine = machines.number(report.environment, f"bench {number}")
-        where = f"{_machine(report.environment)}, machine {machine}"
-        timed = [(name, measured) for name, measured in named(report) if measured.is_timed]
+def _benches(gathered: Gathered, machines: Machines) -> Iterator[Bench]:
+    data = {trained.run.name: trained.run.recipe.data.name for trained in gathered.runs}
+    for index, benched in enumerate(gathered.benches, 1):
+        key, report = f"bench-{index}", benched.report
+        machine = machines.number(report.environment, f"bench {index}")
+        machine_text = f"{_machine(report.environment)}, machine {machine}"
+        timed = [(name, measurement) for name, measurement in named(report) if measurement.is_timed]
         yield Bench(
             key=key,
-            title=f"Bench {number}: {_runs_of(one)} on {report.board}",
-            found=one,
+            title=f"Bench {index}: {_runs_of(benched)} on {report.board}",
+            found=benched,
             machine=machine,
             how=show.how(report),
-            tables=tables.measured(key, report, f"{where}; {show.how(report)}."),
-            notes=tuple(_notes(found, one)),
+            tables=tables.measured(key, report, f"{machine_text}; {show.how(report)}."),
+            notes=tuple(_notes(gathered, benched)),
             picture=charts.latencies(f"{key}-latency", *zip(*timed, strict=True)) if timed else None,
             compared=tuple(
-                _compared(f"{key}-front-{place}", group, where) for place, group in enumerate(groups(report, data), 1)
+                _compared(f"{key}-front-{position}", group, machine_text)
+                for position, group in enumerate(groups(report, data), 1)
             ),
         )
 
 
-def _compared(key: str, group: Group, where: str) -> Compared:
+def _compared(key: str, group: Group, machine_text: str) -> Compared:
     numbers = {name: number for number, name in enumerate(group.names, 1)}
-    runs = list(dict.fromkeys(one.run for one in group.measurements))
-    formats = sorted({one.format for one in group.measurements})
+    runs = list(dict.fromkeys(measurement.run for measurement in group.measurements))
+    formats = sorted({measurement.format for measurement in group.measurements})
     looks = {
-        name: Look(
+        name: SeriesLook(
             number=numbers[name],
-            colour=series(runs.index(one.run)),
-            marker=list(MARKERS)[formats.index(one.format) % len(MARKERS)],
-            filled=one.precision.startswith("int8"),
+            colour=series(runs.index(measurement.run)),
+            marker=list(MARKERS)[formats.index(measurement.format) % len(MARKERS)],
+            filled=measurement.precision.startswith("int8"),
         )
-        for name, one in zip(group.names, group.measurements, strict=True)
+        for name, measurement in zip(group.names, group.measurements, strict=True)
     }
     shapes = (f"{shape}: {name}" for shape, name in zip(MARKERS.values(), formats, strict=False))
     legend = f"Filled: int8; {'; '.join(shapes)}."
     pictures = tuple(charts.front(f"{key}-{front.cost.key}", front, looks, legend) for front in group.fronts)
-    return Compared(pictures=pictures, table=tables.fronts(key, group, numbers, where))
+    return Compared(pictures=pictures, table=tables.fronts(key, group, numbers, machine_text))
 
 
-def _notes(found: Gathered, bench: Benched) -> Iterator[str]:
-    """Everything that limits what the numbers say."""
-    now = {artifact.name: artifact.description.sha256 for one in found.runs for artifact in one.artifacts}
+def _notes(gathered: Gathered, bench: Benched) -> Iterator[str]:
+    """Yield a sentence for everything that limits what the numbers say."""
+    digests = {
+        artifact.name: artifact.description.sha256 for trained in gathered.runs for artifact in trained.artifacts
+    }
     report = bench.report
-    changed = sorted({one.file for one in report.measurements if now.get(one.file, one.sha256) != one.sha256})
+    changed = sorted({m.file for m in report.measurements if digests.get(m.file, m.sha256) != m.sha256})
     if changed:
         yield f"Measured before it was exported again, so that the file is another now: {', '.join(changed)}."
-    for one in report.measurements:
-        if one.validity.verdict != "VALID":
-            yield f"{one.file} on {one.runtime} is {one.validity.verdict}: {'; '.join(one.validity.reasons)}."
+    for measurement in report.measurements:
+        validity = measurement.validity
+        if validity.verdict != "VALID":
+            yield f"{measurement.file} on {measurement.runtime} is {validity.verdict}: {'; '.join(validity.reasons)}."
     for gate in report.gates:
         yield f"Gate --{gate.limit}, {gates.word(gate.outcome)}: {gate.sentence}."
     for failure in report.failures:
@@ -225,5 +241,5 @@ def _machine(environment: Environment) -> str:
 
 
 def _runs_of(bench: Benched) -> str:
-    names = list(dict.fromkeys(one.run or one.file for one in bench.report.measurements))
+    names = list(dict.fromkeys(measurement.run or measurement.file for measurement in bench.report.measurements))
     return ", ".join(names) if 0 < len(names) < 5 else f"{len(names)} nets"

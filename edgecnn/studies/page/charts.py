@@ -1,4 +1,4 @@
-"""The figures of the page, each with the sentence that says in figures what it shows."""
+"""The figures of the page, each with a description of its values in words."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecnn.common import units
-from edgecnn.records.report import Measurement, p50
+from edgecnn.records.measurement import Measurement, p50
 from edgecnn.studies.page import pareto, svg
-from edgecnn.studies.page.axes import WIDTH, cost_axis, name_points, plain_log
 from edgecnn.studies.page.fronts import Front, leading, unsure, written
-from edgecnn.studies.page.svg import INK, PAPER, RULE, Picture
+from edgecnn.studies.page.svg import INK, PAPER, RULE, WIDTH, Picture, cost_axis, name_points, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a candidate is drawn: the same in every figure of its group."""
+class SeriesLook:
+    """Number, colour and marker of a candidate, the same in every figure of its group."""
 
     number: int
     colour: str
@@ -30,7 +29,7 @@ class Look:
 
 
 def curves(key: str, name: str, history: Mapping[str, Sequence[float]]) -> Picture:
-    """Cross-entropy and top-1 against epoch, of training and validation; half the page wide."""
+    """Draw training and validation cross-entropy and top-1 against epochs, half the page wide."""
     epochs = history["epoch"]
     loss, top1 = history["validation_loss"], history["validation_top1_percent"]
     best = int(np.argmax(top1))
@@ -39,10 +38,10 @@ def curves(key: str, name: str, history: Mapping[str, Sequence[float]]) -> Pictu
         panels = figure.subplots(1, 2)
         measures = (("loss", "cross-entropy, nats"), ("top1_percent", "top-1, %"))
         for axes, (measure, unit) in zip(panels, measures, strict=True):
-            for split, number, style in (("train", 0, (0, (4, 2))), ("validation", 1, "-")):
+            for split, series, style in (("train", 0, (0, (4, 2))), ("validation", 1, "-")):
                 values = history[f"{split}_{measure}"]
                 mark = "." if len(epochs) < 10 else ""
-                axes.plot(epochs, values, color=svg.series(number), linestyle=style, marker=mark, label=split)
+                axes.plot(epochs, values, color=svg.series(series), linestyle=style, marker=mark, label=split)
             axes.set_title(unit)
             axes.set_xlabel("epoch")
             axes.grid(axis="y")
@@ -64,12 +63,12 @@ def curves(key: str, name: str, history: Mapping[str, Sequence[float]]) -> Pictu
 
 
 def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement]) -> Picture:
-    """Every timed run: a histogram a file, with the rounds' medians and p99."""
-    scale, unit = units.scale(min(p50(one)[0] for one in measurements))
-    samples = [scale * np.array([t for window in one.windows for t in window.times_ms]) for one in measurements]
-    rounds = [[scale * float(np.median(window.times_ms)) for window in one.windows] for one in measurements]
-    tails = [scale * (one.summary.p99_ms or 0.0) for one in measurements]
-    # One disturbed run in ten thousand would leave the histograms a quarter of the width: the caption has it.
+    """Draw a histogram of every timed run per file, with the rounds' medians and p99."""
+    scale, unit = units.scale(min(p50(m)[0] for m in measurements))
+    samples = [scale * np.array([t for window in m.windows for t in window.times_ms]) for m in measurements]
+    rounds = [[scale * float(np.median(window.times_ms)) for window in m.windows] for m in measurements]
+    tails = [scale * (m.summary.p99_ms or 0.0) for m in measurements]
+    # Cut off outliers, which would squeeze the histograms; the caption gives the largest.
     first, last = 0.97 * min(times.min() for times in samples), 1.5 * max(tails)
     edges = np.geomspace(first, last, 201)
     beyond = sum(int((times > last).sum()) for times in samples)
@@ -87,20 +86,20 @@ def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement
             axes.plot([p99, p99], [height, height + 0.45], color=INK, linewidth=1)
         axes.set_xlim(first, last)
         axes.set_ylim(-0.3, len(names) - 0.05)
-        axes.set_yticks(heights, [f"{n}{_doubt(one)}" for n, one in zip(names, measurements, strict=True)])
+        axes.set_yticks(heights, [f"{n}{_doubt(m)}" for n, m in zip(names, measurements, strict=True)])
         axes.tick_params(axis="y", length=0)
         axes.spines.left.set_visible(False)
         axes.set_xlabel(f"one inference, {unit}")
         plain_log(axes.xaxis)
         beside = axes.secondary_yaxis("right")
-        beside.set_yticks(heights, [units.interval(*p50(one)) for one in measurements])
+        beside.set_yticks(heights, [units.interval(*p50(m)) for m in measurements])
         beside.tick_params(length=0)
         beside.spines.right.set_visible(False)
 
     each = "; ".join(
-        f"{name}{_doubt(one)}: p50 {units.interval(*p50(one))}, p99 {units.duration(one.summary.p99_ms)}, largest "
+        f"{name}{_doubt(m)}: p50 {units.interval(*p50(m))}, p99 {units.duration(m.summary.p99_ms)}, largest "
         f"{units.duration(float(times.max()) / scale)} of {len(times):,}"
-        for name, one, times in zip(names, measurements, samples, strict=True)
+        for name, m, times in zip(names, measurements, samples, strict=True)
     )
     return svg.drawn(
         key,
@@ -114,8 +113,15 @@ def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement
     )
 
 
-def front(key: str, found: Front, looks: Mapping[str, Look], legend: str) -> Picture:
-    """Accuracy against a cost, every candidate named; `looks` is by name, and `legend` explains them."""
+def front(key: str, found: Front, looks: Mapping[str, SeriesLook], legend: str) -> Picture:
+    """Draw accuracy against a cost, with every candidate named.
+
+    Args:
+        key: prefix of ids on the page.
+        found: the front.
+        looks: each candidate's look, by name.
+        legend: sentence that explains the looks.
+    """
     cost, first = found.cost, pareto.front(found.points)
 
     def spot(point: pareto.Point) -> tuple[float, float]:
@@ -161,16 +167,16 @@ def front(key: str, found: Front, looks: Mapping[str, Look], legend: str) -> Pic
     )
 
 
-def _standing(place: pareto.Place) -> str:
+def _standing(place: pareto.FrontPlace) -> str:
     if place.standing == "behind":
         return f"behind {place.other}"
     return ("on" if place.by_value else "off") + " the front" + unsure(place)
 
 
-def _doubt(one: Measurement) -> str:
-    return "" if one.validity.verdict == "VALID" else f", {one.validity.verdict}"
+def _doubt(measurement: Measurement) -> str:
+    return "" if measurement.validity.verdict == "VALID" else f", {measurement.validity.verdict}"
 
 
-def _reach(one: pareto.Estimate, unit: float = 1.0) -> list[list[float]]:
-    """How far the interval reaches down and up, as error bars take it."""
-    return [[(one.value - one.low) / unit], [(one.high - one.value) / unit]]
+def _reach(estimate: pareto.PointEstimate, unit: float = 1.0) -> list[list[float]]:
+    """Return the interval's distances below and above the value, in the form of matplotlib's error bars."""
+    return [[(estimate.value - estimate.low) / unit], [(estimate.high - estimate.value) / unit]]

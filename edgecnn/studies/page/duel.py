@@ -1,15 +1,14 @@
-"""A duel on the page: accuracy against data, accuracy against what each contender costs, and the numbers behind."""
+"""A duel on the page: figures of accuracy against data and against costs, and tables of the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.common.units import digits, interval
 from edgecnn.studies.findings import Contender, Duel
 from edgecnn.studies.page import svg
-from edgecnn.studies.page.axes import WIDTH, cost_axis, name_points, plain_log
-from edgecnn.studies.page.svg import Picture
+from edgecnn.studies.page.svg import WIDTH, Picture, cost_axis, name_points, plain_log
 from edgecnn.studies.page.tables import NONE, Table, estimate, figure, flat
 
 if TYPE_CHECKING:
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def learning(duel: Duel) -> Picture:
-    """Test top-1 of the float nets against the number of training pictures."""
-    families = [one.family for one in duel.contenders]
-    own = {name: sorted((c for c in duel.cells if c.family == name), key=lambda c: c.pictures) for name in families}
+    """Draw test top-1 of the float nets against the number of training pictures."""
+    families = [contender.family for contender in duel.contenders]
+    curves = {name: sorted((c for c in duel.cells if c.family == name), key=lambda c: c.pictures) for name in families}
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for number, name in enumerate(families):
-            colour, cells = svg.series(number), own[name]
+        for index, name in enumerate(families):
+            colour, cells = svg.series(index), curves[name]
             pictures = [cell.pictures for cell in cells]
             lows, highs = [cell.low_percent for cell in cells], [cell.high_percent for cell in cells]
             axes.fill_between(pictures, lows, highs, color=colour, alpha=0.18, linewidth=0)
@@ -34,13 +33,13 @@ def learning(duel: Duel) -> Picture:
         axes.set_xlabel("training pictures")
         axes.set_ylabel("test top-1, %")
         axes.grid(axis="y")
-        ends = [(number, name, own[name][-1]) for number, name in enumerate(families) if own[name]]
-        name_points(axes, [(name, svg.series(number), c.pictures, c.mean_percent) for number, name, c in ends])
+        ends = [(index, name, curves[name][-1]) for index, name in enumerate(families) if curves[name]]
+        name_points(axes, [(name, svg.series(index), c.pictures, c.mean_percent) for index, name, c in ends])
 
     each = "; ".join(
         f"{name} from {cells[0].mean_percent:.2f} % with {cells[0].pictures:,} pictures to "
         f"{cells[-1].mean_percent:.2f} % with {cells[-1].pictures:,}"
-        for name, cells in own.items()
+        for name, cells in curves.items()
         if cells
     )
     return svg.drawn(
@@ -55,7 +54,7 @@ def learning(duel: Duel) -> Picture:
 
 
 def costs(duel: Duel) -> Picture:
-    """Top-1 of the int8 files against each thing they cost that was measured of all of them."""
+    """Draw top-1 of the int8 files against each cost that was measured for all of them."""
     panels = [panel for panel in _panels(duel) if None not in panel[1]]
 
     def draw(figure: Figure) -> None:
@@ -63,21 +62,21 @@ def costs(duel: Duel) -> Picture:
         for axes, (label, values) in zip(row, panels, strict=True):
             known = [value for value in values if value is not None]
             cost_axis(axes, known, steps=(1.0, 3.0))
-            for number, (one, value) in enumerate(zip(duel.contenders, known, strict=True)):
-                top1 = one.int8_top1_percent
-                reach = [[top1 - one.int8_top1_low_percent], [one.int8_top1_high_percent - top1]]
-                axes.errorbar([value], [top1], yerr=reach, fmt="os^Dvp"[number % 6], color=svg.series(number),
-                              markersize=6, elinewidth=0.8, label=one.family)  # fmt: skip
+            for index, (contender, value) in enumerate(zip(duel.contenders, known, strict=True)):
+                top1 = contender.int8_top1_percent
+                reach = [[top1 - contender.int8_top1_low_percent], [contender.int8_top1_high_percent - top1]]
+                axes.errorbar([value], [top1], yerr=reach, fmt="os^Dvp"[index % 6], color=svg.series(index),
+                              markersize=6, elinewidth=0.8, label=contender.family)  # fmt: skip
             axes.set_xlabel(label)
             axes.grid(axis="y")
         row[0].set_ylabel("top-1 of the file, %")
         figure.legend(*row[0].get_legend_handles_labels(), loc="outside upper left", ncols=6, frameon=False)
 
-    kinds = ", ".join(f"{one.family}: {one.precision}" for one in duel.contenders)
+    kinds = ", ".join(f"{contender.family}: {contender.precision}" for contender in duel.contenders)
     each = "; ".join(
-        f"{one.family} {one.int8_top1_percent:.2f} % at "
-        + ", ".join(f"{label} {values[number]:,.3g}" for label, values in panels)
-        for number, one in enumerate(duel.contenders)
+        f"{contender.family} {contender.int8_top1_percent:.2f} % at "
+        + ", ".join(f"{label} {values[index]:,.3g}" for label, values in panels)
+        for index, contender in enumerate(duel.contenders)
     )
     return svg.drawn(
         "duel-costs",
@@ -90,20 +89,9 @@ def costs(duel: Duel) -> Picture:
 
 
 def contenders(duel: Duel, where: str) -> Table:
-    """What each family's file costs and reaches."""
-    boards = sorted({board for one in duel.contenders for board in one.instructions})
-    rows = [
-        (
-            one.family, f"{one.params:,}", f"{one.macs:,}", one.precision, digits(one.bytes / 1000),
-            estimate(one.int8_top1_percent, one.int8_top1_low_percent, one.int8_top1_high_percent), f"{one.test_n:,}",
-            NONE if one.p50_ms is None or one.p50_low_ms is None or one.p50_high_ms is None
-            else interval(one.p50_ms, one.p50_low_ms, one.p50_high_ms),
-            NONE if one.peak_rss_bytes is None else digits(one.peak_rss_bytes / 1e6),
-            digits(one.planned_activation_peak_bytes / 1000),
-            *(f"{one.instructions[board] / 1000:,.0f}" if board in one.instructions else NONE for board in boards),
-        )
-        for one in duel.contenders
-    ]  # fmt: skip
+    """Tabulate the costs and the accuracy of each family's file."""
+    boards = sorted({board for contender in duel.contenders for board in contender.instructions})
+    rows = [_contender_row(contender, boards) for contender in duel.contenders]
     return Table(
         key="duel-contenders",
         caption=f"The contenders, scaled to {duel.budget} = {figure(duel.budget_value)} {duel.budget_unit}; files and "
@@ -117,20 +105,39 @@ def contenders(duel: Duel, where: str) -> Table:
     )  # fmt: skip
 
 
+def _contender_row(contender: Contender, boards: Sequence[str]) -> tuple[str, ...]:
+    top1 = contender.int8_top1_percent, contender.int8_top1_low_percent, contender.int8_top1_high_percent
+    p50_ms, low_ms, high_ms = contender.p50_ms, contender.p50_low_ms, contender.p50_high_ms
+    counts = contender.instructions
+    return (
+        contender.family,
+        f"{contender.params:,}",
+        f"{contender.macs:,}",
+        contender.precision,
+        digits(contender.bytes / 1000),
+        estimate(*top1),
+        f"{contender.test_n:,}",
+        NONE if p50_ms is None or low_ms is None or high_ms is None else interval(p50_ms, low_ms, high_ms),
+        NONE if contender.peak_rss_bytes is None else digits(contender.peak_rss_bytes / 1e6),
+        digits(contender.planned_activation_peak_bytes / 1000),
+        *(f"{counts[board] / 1000:,.0f}" if board in counts else NONE for board in boards),
+    )
+
+
 def shares(duel: Duel) -> Table:
-    """The learning curves as figures, a share of the data a row and a family a column."""
-    families = [one.family for one in duel.contenders]
+    """Tabulate the learning curves, with a row per share of the data and a column per family."""
+    families = [contender.family for contender in duel.contenders]
     cells = {(cell.family, cell.pictures): cell for cell in duel.cells}
     rows = []
     for pictures in sorted({cell.pictures for cell in duel.cells}):
-        own = [cells.get((family, pictures)) for family in families]
-        share = next(cell.fraction for cell in own if cell)
+        row_cells = [cells.get((family, pictures)) for family in families]
+        share = next(cell.fraction for cell in row_cells if cell)
         rows.append(
             (
                 f"{pictures:,}",
                 f"{100 * share:g} %",
-                *(estimate(c.mean_percent, c.low_percent, c.high_percent) if c else NONE for c in own),
-                " / ".join(str(len(c.top1_percents)) if c else NONE for c in own),
+                *(estimate(c.mean_percent, c.low_percent, c.high_percent) if c else NONE for c in row_cells),
+                " / ".join(str(len(c.top1_percents)) if c else NONE for c in row_cells),
             )
         )
     return Table(
@@ -143,15 +150,15 @@ def shares(duel: Duel) -> Table:
 
 
 def trials(duel: Duel) -> Table:
-    """The small search that chose each family's training."""
+    """Tabulate the trials that chose each family's settings."""
     return Table(
         key="duel-trials",
         caption="How each family was tuned: every trial, judged on validation; the best of each family was taken.",
         head=("family", "validation top-1 %", "settings"),
         rows=[
-            (one.family, f"{trial.validation_top1_percent:.2f}", _settings(trial.settings))
-            for one in duel.contenders
-            for trial in one.trials
+            (contender.family, f"{trial.validation_top1_percent:.2f}", _settings(trial.settings))
+            for contender in duel.contenders
+            for trial in contender.trials
         ],
         prose=("settings",),
     )
@@ -159,13 +166,13 @@ def trials(duel: Duel) -> Table:
 
 def _panels(duel: Duel) -> Iterator[tuple[str, list[float | None]]]:
     measures: list[tuple[str, Callable[[Contender], float | None]]] = [
-        ("kB", lambda one: one.bytes / 1000),
-        ("p50, µs", lambda one: None if one.p50_ms is None else 1000 * one.p50_ms),
-        ("peak MB", lambda one: None if one.peak_rss_bytes is None else one.peak_rss_bytes / 1e6),
-        ("thousand MACs", lambda one: one.macs / 1e3),
+        ("kB", lambda contender: contender.bytes / 1000),
+        ("p50, µs", lambda contender: None if contender.p50_ms is None else 1000 * contender.p50_ms),
+        ("peak MB", lambda contender: None if contender.peak_rss_bytes is None else contender.peak_rss_bytes / 1e6),
+        ("thousand MACs", lambda contender: contender.macs / 1e3),
     ]
-    for label, of in measures:
-        yield label, [of(one) for one in duel.contenders]
+    for label, measure in measures:
+        yield label, [measure(contender) for contender in duel.contenders]
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What there is to show: the runs, and what was exported, measured and found beside them."""
+"""The input of the page: runs, their exported files, bench reports beside them, a duel, and lessons."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from edgecnn.studies.findings import Duel, Lesson
 
 MACHINE = documents.Kind(name="machine", words="a machine that was described", error=RunError, hint="train it again")
 LARGEST_PICTURE = 16 << 20
-"""Bytes of a lesson's picture, which goes into the page."""
+"""Largest size in bytes of a lesson's picture, since it is embedded in the page."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A run and what was exported from it."""
+    """A run and its exported files."""
 
     run: Run
     history: Mapping[str, tuple[float, ...]]
-    """The columns of metrics.csv, one value an epoch; empty where there is none."""
+    """Columns of metrics.csv, one value per epoch; empty if there is no such file."""
     environment: Environment | None
     artifacts: tuple[Artifact, ...]
     uncarded: tuple[Path, ...]
-    """Model files without a card: nothing is known of them."""
+    """Model files without a card, of which nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benched:
-    """One report of `edgecnn bench`."""
+    """A report of `edgecnn bench`."""
 
     path: Path
     report: Report
@@ -49,7 +49,7 @@ class Benched:
 
 @dataclass(frozen=True, kw_only=True)
 class Taught:
-    """A lesson and its pictures, PNG."""
+    """A lesson and the bytes of its PNG pictures."""
 
     lesson: Lesson
     pictures: tuple[bytes, ...]
@@ -57,7 +57,7 @@ class Taught:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """All that goes onto one page."""
+    """Everything that one page shows."""
 
     runs: tuple[Trained, ...]
     benches: tuple[Benched, ...]
@@ -66,18 +66,24 @@ class Gathered:
 
 
 def gather(runs: Sequence[Path], duel: Path | None, lessons: Path | None, benches: Sequence[Path]) -> Gathered:
-    """Read everything; `benches` are shown besides the reports found beside the runs.
+    """Read everything that the page shows.
 
-    `duel` is a folder with a duel.json or that file, `lessons` a folder of lessons' JSON files.
-    Raises RunError, ModelFileError or UsageError for what cannot be read.
+    Args:
+        runs: run folders.
+        duel: a folder with a duel.json, or that file.
+        lessons: folder of lessons' JSON files.
+        benches: reports to show in addition to those found beside the runs.
+
+    Raises:
+        RunError, ModelFileError, UsageError: an input cannot be read.
     """
     opened = tuple(_trained(open_run(folder)) for folder in runs)
-    names = [one.run.name for one in opened]
+    names = [trained.run.name for trained in opened]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"Two runs are called {repeated[0]!r}.", "a page tells runs apart by their folders' names")
     return Gathered(
         runs=opened,
-        benches=_benches([one.run for one in opened], benches),
+        benches=_benches([trained.run for trained in opened], benches),
         duel=findings.read(Duel, duel / "duel.json" if duel.is_dir() else duel) if duel else None,
         lessons=tuple(_lessons(lessons)) if lessons else (),
     )
@@ -110,44 +116,48 @@ def _environment(path: Path) -> Environment | None:
 
 
 def _benches(runs: Sequence[Run], named: Sequence[Path]) -> tuple[Benched, ...]:
-    """The reports named, in that order, and before them the newest of each kind found beside the runs."""
-    wanted = [(path, report.read(path)) for path in named]
-    found: list[tuple[Path, Report]] = []
-    for path, one in _beside(runs):
-        if all(one != other for _, other in (*wanted, *found)):
-            found.append((path, one))
-    found.sort(key=lambda pair: (pair[1].date, str(pair[0])))
-    newest = {_kind(one): path for path, one in found}
+    """Read reports: the newest of each kind found beside the runs, then the named ones in their order."""
+    explicit = [(path, report.read(path)) for path in named]
+    beside: list[tuple[Path, Report]] = []
+    for path, candidate in _beside(runs):
+        if all(candidate != other for _, other in (*explicit, *beside)):
+            beside.append((path, candidate))
+    beside.sort(key=lambda pair: (pair[1].date, str(pair[0])))
+    newest = {_kind(result): path for path, result in beside}
     shown = [
-        Benched(path=path, report=one, older=tuple(p for p, o in found if _kind(o) == _kind(one) and p != path))
-        for path, one in found
-        if newest[_kind(one)] == path
+        Benched(
+            path=path,
+            report=result,
+            older=tuple(other for other, older in beside if _kind(older) == _kind(result) and other != path),
+        )
+        for path, result in beside
+        if newest[_kind(result)] == path
     ]
-    return (*shown, *(Benched(path=path, report=one) for path, one in wanted))
+    return (*shown, *(Benched(path=path, report=result) for path, result in explicit))
 
 
 def _beside(runs: Sequence[Run]) -> Iterator[tuple[Path, Report]]:
-    """Reports in the runs' own bench/ folders, and those of several runs in the one beside them."""
+    """Yield the reports in the runs' bench/ folders, and those of these runs in the bench/ folder beside them."""
     names = {run.name for run in runs}
     own = [path for run in runs for path in sorted(run.benches.glob("*.json"))]
     shared = dict.fromkeys(run.folder.parent / "bench" for run in runs)
     common = [path for folder in shared for path in sorted(folder.glob("*.json"))]
     for path in (*own, *common):
-        if path.stem.endswith("-profile"):  # time per operator is no report
+        if path.stem.endswith("-profile"):  # a profile is not a report
             continue
         try:
-            one = report.read(path)
+            result = report.read(path)
         except UsageError as error:
             console.warn(f"{error.sentence} It is left out.")
             continue
-        if path in own or names & {measured.run for measured in one.measurements}:
-            yield path, one
+        if path in own or names & {measurement.run for measurement in result.measurements}:
+            yield path, result
 
 
-def _kind(one: Report) -> tuple[object, ...]:
-    """What two reports have in common when the later one takes the place of the earlier."""
-    files = frozenset((measured.file, measured.runtime, measured.num_threads) for measured in one.measurements)
-    return one.board, environment.fingerprint(one.environment), files
+def _kind(result: Report) -> tuple[object, ...]:
+    """Return a key that is equal for two reports if the later one replaces the earlier."""
+    files = frozenset((m.file, m.runtime, m.num_threads) for m in result.measurements)
+    return result.board, environment.fingerprint(result.environment), files
 
 
 def _lessons(folder: Path) -> Iterator[Taught]:

@@ -1,4 +1,4 @@
-"""A lesson on the page: its claims and what came of them, its pictures, its numbers."""
+"""A lesson on the page: its claims with their outcomes, its pictures, and its numbers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from edgecnn.studies.page.tables import NONE, Table, figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One lesson as the page shows it."""
+class ShownLesson:
+    """A lesson as the page shows it."""
 
     key: str
     lesson: Lesson
@@ -20,20 +20,20 @@ class Shown:
     claims: Table
     numbers: Table
     pictures: tuple[tuple[str, str, str], ...]
-    """(data: address, caption, what it says in figures)."""
+    """(data URL, caption, description of the values) of each picture."""
 
 
-def shown(key: str, one: Taught, machine: int) -> Shown:
-    """The lesson under that key, measured on the machine of that number."""
-    told = " ".join(claim.measured for claim in one.lesson.claims)
-    return Shown(
+def shown(key: str, one: Taught, machine: int) -> ShownLesson:
+    """Build the page's form of a lesson, with ids that begin with `key`, measured on machine number `machine`."""
+    description = " ".join(claim.measured for claim in one.lesson.claims)
+    return ShownLesson(
         key=key,
         lesson=one.lesson,
         machine=machine,
         claims=_claims(key, one.lesson),
         numbers=_numbers(key, one.lesson, f"machine {machine}"),
         pictures=tuple(
-            (f"data:image/png;base64,{base64.b64encode(data).decode()}", caption, f"{caption} {told}")
+            (f"data:image/png;base64,{base64.b64encode(data).decode()}", caption, f"{caption} {description}")
             for data, caption in zip(one.pictures, one.lesson.captions, strict=True)
         ),
     )
@@ -51,25 +51,25 @@ def _claims(key: str, lesson: Lesson) -> Table:
     )
 
 
-def _numbers(key: str, lesson: Lesson, where: str) -> Table:
+def _numbers(key: str, lesson: Lesson, machine: str) -> Table:
     return Table(
         key=f"{key}-numbers",
-        caption=f"The numbers, {where}. Without an interval: exact.",
+        caption=f"The numbers, {machine}. Without an interval: exact.",
         head=("number", "value", "95 % interval", "unit", "n"),
         rows=[
             (
-                one.name,
-                figure(one.value),
-                NONE if one.low is None or one.high is None else f"[{figure(one.low)}, {figure(one.high)}]",
-                one.unit or NONE,
-                _n(one),
+                number.name,
+                figure(number.value),
+                NONE if number.low is None or number.high is None else f"[{figure(number.low)}, {figure(number.high)}]",
+                number.unit or NONE,
+                _n(number),
             )
-            for one in lesson.numbers
+            for number in lesson.numbers
         ],
         words=("unit", "n"),
         prose=("number",),
     )
 
 
-def _n(one: Number) -> str:
-    return NONE if one.n is None else f"{one.n:,} {one.n_of}".rstrip()
+def _n(number: Number) -> str:
+    return NONE if number.n is None else f"{number.n:,} {number.n_of}".rstrip()

@@ -1,4 +1,4 @@
-"""What the page says first: a few sentences made of the numbers below."""
+"""The summary at the top of the page: a few sentences generated from the numbers below."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from edgecnn.studies.page.gather import Gathered
 
 
 def sentences(found: Gathered) -> list[tuple[str, str]]:
-    """(sentence, id of the section that holds its numbers)."""
+    """Return (sentence, id of the section with its numbers) pairs."""
     return [*_files(found), *_benches(found), *_duel(found), *_lessons(found)]
 
 
-def _files(found: Gathered) -> Iterator[tuple[str, str]]:
-    checked = [(one.name, one.verdict) for run in found.runs for one in run.artifacts if one.verdict]
+def _files(gathered: Gathered) -> Iterator[tuple[str, str]]:
+    checked = [(file.name, file.verdict) for run in gathered.runs for file in run.artifacts if file.verdict]
     failed, doubted = ([name for name, v in checked if v.check == word] for word in ("fail", "cannot tell"))
     if not checked:
         return
@@ -32,36 +32,36 @@ def _files(found: Gathered) -> Iterator[tuple[str, str]]:
     yield text, "files"
 
 
-def _benches(found: Gathered) -> Iterator[tuple[str, str]]:
-    data = {one.run.name: one.run.recipe.data.name for one in found.runs}
-    for number, bench in enumerate(found.benches, 1):
+def _benches(gathered: Gathered) -> Iterator[tuple[str, str]]:
+    data = {trained.run.name: trained.run.recipe.data.name for trained in gathered.runs}
+    for index, bench in enumerate(gathered.benches, 1):
         for group in groups(bench.report, data):
             front, machine = group.fronts[0], bench.report.environment
             yield (
                 f"{group.pictures}, {len(front.points)} candidates on {machine_name(machine)}: the front of "
                 f"accuracy against {front.cost.name} is {'; '.join(leading(front))}.",
-                f"bench-{number}-fronts",
+                f"bench-{index}-fronts",
             )
-        verdicts = [one.validity.verdict for one in bench.report.measurements]
+        verdicts = [measurement.validity.verdict for measurement in bench.report.measurements]
         for word in ("DEGRADED", "INVALID"):
             if word in verdicts:
                 yield (
-                    f"{verdicts.count(word)} of the {len(verdicts)} measurements of bench {number} are {word}.",
-                    f"bench-{number}",
+                    f"{verdicts.count(word)} of the {len(verdicts)} measurements of bench {index} are {word}.",
+                    f"bench-{index}",
                 )
 
 
-def _duel(found: Gathered) -> Iterator[tuple[str, str]]:
-    if found.duel:
-        for crossover in found.duel.crossovers:
+def _duel(gathered: Gathered) -> Iterator[tuple[str, str]]:
+    if gathered.duel:
+        for crossover in gathered.duel.crossovers:
             yield crossover.sentence, "duel"
 
 
-def _lessons(found: Gathered) -> Iterator[tuple[str, str]]:
-    claims = [claim.holds for one in found.lessons for claim in one.lesson.claims]
+def _lessons(gathered: Gathered) -> Iterator[tuple[str, str]]:
+    claims = [claim.holds for taught in gathered.lessons for claim in taught.lesson.claims]
     if claims:
         yield (
-            f"Of {len(claims)} claims of the textbook in {len(found.lessons)} lessons {claims.count(True)} hold here, "
-            f"{claims.count(False)} do not, and {claims.count(None)} cannot be told.",
+            f"Of {len(claims)} claims of the textbook in {len(gathered.lessons)} lessons "
+            f"{claims.count(True)} hold here, {claims.count(False)} do not, and {claims.count(None)} cannot be told.",
             "lessons",
         )

@@ -1,13 +1,15 @@
-"""A matplotlib figure as SVG inside a page: its colours are the page's, its bytes the same each time."""
+"""Matplotlib figures as inline SVG: colours follow the page's style sheet, and the bytes are reproducible."""
 
 from __future__ import annotations
 
 import io
 import warnings
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from edgecnn.common import plotting
 from edgecnn.errors import MissingPackage
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-# Colours nothing else has: each becomes a variable of the style sheet, so that a figure follows the scheme.
+# Colours that occur nowhere else: each is replaced by a variable of the style sheet, so that a figure follows the
+# light or dark scheme.
 INK = "#010101"
 RULE = "#020202"
 PAPER = "#030303"
@@ -59,23 +62,31 @@ class Picture:
     """A figure of the page."""
 
     key: str
-    """Unlike any other picture's on the page."""
+    """Prefix of the figure's ids, unique on the page."""
     svg: Markup
     caption: str
 
 
 def series(number: int) -> str:
-    """The colour of the series of that number, from 0; after the last the first comes again."""
+    """Return the colour of a series, numbered from 0; colours repeat after the last."""
     return SERIES[number % len(SERIES)]
 
 
 def drawn(
     key: str, title: str, described: str, caption: str, size_inches: tuple[float, float], draw: Callable[[Figure], None]
 ) -> Picture:
-    """What `draw` puts on a Figure of that size, as an <svg> with a title and a description.
+    """Render a figure as an <svg> element with a title and a description.
 
-    `described` says in figures what the picture shows, for those who do not see it.
-    Raises MissingPackage.
+    Args:
+        key: prefix of ids, unique on the page.
+        title: title of the figure.
+        described: the figure's values in words, for screen readers.
+        caption: text below the figure.
+        size_inches: (width, height).
+        draw: called with the empty Figure.
+
+    Raises:
+        MissingPackage: matplotlib or markupsafe is not installed.
     """
     try:
         import matplotlib
@@ -86,7 +97,7 @@ def drawn(
 
     stream = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": key}), warnings.catch_warnings():
-        # The browser has its own fonts; that ours lacks a letter of a name does not matter.
+        # The browser uses its own fonts, so a glyph that is missing here does not matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=size_inches, layout="constrained")
         draw(figure)
@@ -108,18 +119,18 @@ def drawn(
 
 
 def _body(svg: str, key: str) -> str:
-    """What stands inside the root, its ids and colours made the page's."""
+    """Return the content of the root element, with ids made unique and colours replaced by variables."""
     root = ElementTree.fromstring(svg)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.tail = "\n"
         attributes = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
         if element.tag == "g":
-            attributes.pop("id", None)  # names of matplotlib's parts, which nothing refers to
+            attributes.pop("id", None)  # matplotlib's names of parts, which nothing refers to
         element.attrib.clear()
         element.attrib.update({name: _rewritten(name, value, key) for name, value in attributes.items()})
         if element.tag not in ("text", "tspan"):
-            element.text = None  # white space; and a rule of style for the whole page, which the sheet has for figures
+            element.text = None  # white space, or a style rule that would apply to the whole page
     return "".join(ElementTree.tostring(child, encoding="unicode") for child in root)
 
 
@@ -132,3 +143,49 @@ def _rewritten(name: str, value: str, key: str) -> str:
     for colour, variable in _VARIABLES.items():
         value = value.replace(colour, variable)
     return " ".join(value.split())
+
+
+WIDTH = 9.6
+"""Width of the page's text in inches."""
+
+
+def name_points(axes: Any, labelled: Sequence[tuple[str, str, float, float]]) -> None:
+    """Write the names of points into the right margin, without overlap, with a line to each.
+
+    Args:
+        axes: the axes.
+        labelled: (name, colour, x, y) of each point.
+    """
+    ordered = sorted(labelled, key=lambda item: (-item[3], item[2], item[0]))
+    heights = np.linspace(0.97, 0.03, len(ordered)) if len(ordered) > 1 else [0.5]
+    for (text, colour, x, y), height in zip(ordered, heights, strict=True):
+        line = {"arrowstyle": "-", "linewidth": 0.6, "color": colour, "alpha": 0.5, "relpos": (0, 0.5)}
+        axes.annotate(
+            text,
+            xy=(x, y),
+            xytext=(1.04, float(height)),
+            textcoords="axes fraction",
+            va="center",
+            annotation_clip=False,
+            arrowprops={**line, "shrinkA": 1, "shrinkB": 4},
+            zorder=1,
+        )
+
+
+def cost_axis(axes: Any, values: Sequence[float], steps: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Scale the x axis: logarithmic if the values lie far apart, else linear from 0."""
+    if min(values) > 0 and max(values) / min(values) > 4:
+        axes.set_xscale("log")
+        plain_log(axes.xaxis, steps)
+        axes.margins(x=0.08)
+    else:
+        axes.set_xlim(0, 1.08 * max(values))
+
+
+def plain_log(axis: Any, steps: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Label a logarithmic axis at `steps` of each decade, with numbers written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+    axis.set_minor_formatter(NullFormatter())

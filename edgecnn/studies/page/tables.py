@@ -1,4 +1,4 @@
-"""The tables of the page: every cell as it is read, with its interval and its n."""
+"""The tables of the page, with every cell formatted as text."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ NONE = "–"
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under a head, the first cell of each naming it."""
+    """A table; the first cell of each row names it."""
 
     key: str
-    """Unlike any other table's on the page."""
+    """Id of the table, unique on the page."""
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: Sequence[str] = ()
-    """Columns that hold words, which begin at the left."""
+    """Columns of words, which are aligned to the left."""
     prose: Sequence[str] = ()
-    """Columns that hold whole sentences, which are broken into lines."""
+    """Columns of whole sentences, which are wrapped."""
 
 
 ACCURACY = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "planned kB", "peak MB", "golden")
@@ -41,13 +41,13 @@ COUNTS = ("p50 [95 %]", "instructions")
 
 def overview(runs: Sequence[Trained], machines: Mapping[str, int]) -> Table:
     rows = []
-    for one in runs:
-        run, recipe = one.run, one.run.recipe
-        right = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
+    for trained in runs:
+        run, recipe = trained.run, trained.run.recipe
+        accuracy = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
         rows.append(
             (
                 run.name, recipe.net.name, recipe.data.name, " × ".join(map(str, run.input_shape)), f"{run.params:,}",
-                f"{run.macs:,}", f"{recipe.epochs}", _proportion(right), f"{run.validation_n:,}",
+                f"{run.macs:,}", f"{recipe.epochs}", _proportion(accuracy), f"{run.validation_n:,}",
                 f"{run.train_seconds:,.0f} s", f"machine {machines[run.name]}" if run.name in machines else NONE,
             )
         )  # fmt: skip
@@ -66,38 +66,38 @@ def overview(runs: Sequence[Trained], machines: Mapping[str, int]) -> Table:
 
 
 def recipes(runs: Sequence[Trained]) -> Table:
-    """Every key of every recipe, the keys down and the runs across."""
-    used = [dict(flat(config.table_of(one.run.recipe))) for one in runs]
-    seen = list(dict.fromkeys(key for one in used for key in one if key != "name"))
-    sections = list(dict.fromkeys(key.rpartition(".")[0] for key in seen))
-    keys = sorted(seen, key=lambda key: sections.index(key.rpartition(".")[0]))
+    """Tabulate every key of every recipe, with a row per key and a column per run."""
+    used = [dict(flat(config.table_of(trained.run.recipe))) for trained in runs]
+    all_keys = list(dict.fromkeys(key for recipe in used for key in recipe if key != "name"))
+    sections = list(dict.fromkeys(key.rpartition(".")[0] for key in all_keys))
+    keys = sorted(all_keys, key=lambda key: sections.index(key.rpartition(".")[0]))
     return Table(
         key="recipes-table",
         caption="The recipes, every key as it was used.",
-        head=("key", *(one.run.name for one in runs)),
-        rows=[(key, *(one.get(key, NONE) for one in used)) for key in keys],
+        head=("key", *(trained.run.name for trained in runs)),
+        rows=[(key, *(recipe.get(key, NONE) for recipe in used)) for key in keys],
     )
 
 
 def files(runs: Sequence[Trained]) -> Table:
-    """Every exported file, what it is and how its check came out."""
+    """Tabulate every exported file and the result of its check."""
     rows = []
-    for artifact in (artifact for one in runs for artifact in one.artifacts):
-        what, check = artifact.description, artifact.verdict
+    for artifact in (artifact for trained in runs for artifact in trained.artifacts):
+        description, verdict = artifact.description, artifact.verdict
         checked = (
             (
-                f"{check.top1_percent:.2f} [{check.top1_low_percent:.1f}, {check.top1_high_percent:.1f}]",
-                f"{check.drop_pp:+.2f} [{check.drop_low_pp:+.2f}, {check.drop_high_pp:+.2f}]",
-                f"{check.agreement_percent:.2f}", f"+{check.gained} −{check.lost}", f"{check.p_value:.2g}",
-                f"{check.n:,}", gates.word(check.check),
+                f"{verdict.top1_percent:.2f} [{verdict.top1_low_percent:.1f}, {verdict.top1_high_percent:.1f}]",
+                f"{verdict.drop_pp:+.2f} [{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}]",
+                f"{verdict.agreement_percent:.2f}", f"+{verdict.gained} −{verdict.lost}", f"{verdict.p_value:.2g}",
+                f"{verdict.n:,}", gates.word(verdict.check),
             )
-            if check
+            if verdict
             else (NONE,) * 6 + ("not checked",)
         )  # fmt: skip
         rows.append(
             (
-                artifact.name, what.precision, digits(what.bytes / 1000),
-                f"{what.float_operators} / {what.transposes}", *checked,
+                artifact.name, description.precision, digits(description.bytes / 1000),
+                f"{description.float_operators} / {description.transposes}", *checked,
             )
         )  # fmt: skip
     return Table(
@@ -114,19 +114,19 @@ def files(runs: Sequence[Trained]) -> Table:
 
 
 def parities(runs: Sequence[Trained]) -> Table | None:
-    """How far the two int8 files of a run are apart, each pair once; None where there is no pair."""
+    """Tabulate how far the two int8 files of each run differ; None if no run has two."""
     pairs = {
         tuple(sorted((artifact.name, artifact.parity.against))): artifact.parity
-        for one in runs
-        for artifact in one.artifacts
+        for trained in runs
+        for artifact in trained.artifacts
         if artifact.parity
     }
     rows = [
         (
-            " and ".join(names), f"{apart.differing_percent:.2f}", str(apart.max_lsb),
-            f"{apart.agreement_percent:.2f}", f"{apart.n:,}",
+            " and ".join(names), f"{parity.differing_percent:.2f}", str(parity.max_lsb),
+            f"{parity.agreement_percent:.2f}", f"{parity.n:,}",
         )
-        for names, apart in pairs.items()
+        for names, parity in pairs.items()
     ]  # fmt: skip
     if not rows:
         return None
@@ -140,25 +140,25 @@ def parities(runs: Sequence[Trained]) -> Table | None:
 
 
 def measured(key: str, report: Report, caption: str) -> tuple[Table, ...]:
-    """What a bench found: first what does not depend on time, then what does."""
-    timed = any(one.is_timed for one in report.measurements)
-    counted = any(one.summary.instructions_n for one in report.measurements)
+    """Tabulate a bench report: size, accuracy and memory first, then latency or instructions."""
+    timed = any(measurement.is_timed for measurement in report.measurements)
+    counted = any(measurement.summary.instructions_n for measurement in report.measurements)
     times = (*TIMES, "instructions") if counted else TIMES
     parts: list[tuple[str, Sequence[str], str]] = [("answers", ACCURACY, "Size, accuracy and memory")]
     if timed:
         parts.append(("times", times, "Latency"))
     elif counted:
         parts.append(("times", COUNTS, "Instructions; an emulated board has no latency"))
-    made = []
+    tables = []
     for part, columns, title in parts:
         head, rows = show.cells(report, columns)
         words = ("runtime", "verdict")
-        made.append(Table(key=f"{key}-{part}", caption=f"{title}: {caption}", head=head, rows=rows, words=words))
-    return tuple(made)
+        tables.append(Table(key=f"{key}-{part}", caption=f"{title}: {caption}", head=head, rows=rows, words=words))
+    return tuple(tables)
 
 
 def fronts(key: str, group: Group, numbers: Mapping[str, int], where: str) -> Table:
-    """Every candidate of a group: its accuracy, and each cost with its place in the front against it."""
+    """Tabulate every candidate of a group: accuracy, and each cost with the place on its front."""
     columns = []
     for front in group.fronts:
         rows = {}
@@ -185,35 +185,38 @@ def fronts(key: str, group: Group, numbers: Mapping[str, int], where: str) -> Ta
         rows=[
             (
                 f"{numbers[name]}  {name}",
-                estimate(top1(one).value, top1(one).low, top1(one).high),
+                estimate(top1(measurement).value, top1(measurement).low, top1(measurement).high),
                 *(cell for rows in columns for cell in rows.get(name, (NONE, NONE))),
             )
-            for name, one in zip(group.names, group.measurements, strict=True)
+            for name, measurement in zip(group.names, group.measurements, strict=True)
         ],
         words=tuple(f"place by {front.cost.name}" for front in group.fronts),
     )
 
 
 def machines(environments: Sequence[Environment], used: Sequence[Sequence[str]]) -> Table:
-    """The facts down, the machines across; `used` says for each what was done on it."""
-    packages = dict.fromkeys(name for one in environments for name in sorted(one.packages))
+    """Tabulate the machines, with a row per fact and a column per machine; `used` lists what each was used for."""
+    packages = dict.fromkeys(name for machine in environments for name in sorted(machine.packages))
     facts: list[tuple[str, list[Any]]] = [
         ("used for", ["; ".join(words) for words in used]),
-        ("processor", [one.cpu for one in environments]),
-        ("board", [one.model for one in environments]),
-        ("architecture", [one.arch for one in environments]),
-        ("instruction set", [isa.name(one.arch, one.features) for one in environments]),
-        ("cores", [one.cores for one in environments]),
-        ("features", [", ".join(one.features) for one in environments]),
-        ("memory", [f"{one.memory_bytes / 1e9:.1f} GB" if one.memory_bytes else None for one in environments]),
-        ("clock governor", [one.governor for one in environments]),
-        ("system", [f"{one.os}, {one.kernel}, {one.libc}" for one in environments]),
-        ("Python", [one.python for one in environments]),
-        ("edgecnn", [one.edgecnn for one in environments]),
-        *((name, [one.packages.get(name) for one in environments]) for name in packages),
-        ("fingerprint", [fingerprint(one) for one in environments]),
+        ("processor", [machine.cpu for machine in environments]),
+        ("board", [machine.model for machine in environments]),
+        ("architecture", [machine.arch for machine in environments]),
+        ("instruction set", [isa.name(machine.arch, machine.features) for machine in environments]),
+        ("cores", [machine.cores for machine in environments]),
+        ("features", [", ".join(machine.features) for machine in environments]),
+        (
+            "memory",
+            [f"{machine.memory_bytes / 1e9:.1f} GB" if machine.memory_bytes else None for machine in environments],
+        ),
+        ("clock governor", [machine.governor for machine in environments]),
+        ("system", [f"{machine.os}, {machine.kernel}, {machine.libc}" for machine in environments]),
+        ("Python", [machine.python for machine in environments]),
+        ("edgecnn", [machine.edgecnn for machine in environments]),
+        *((name, [machine.packages.get(name) for machine in environments]) for name in packages),
+        ("fingerprint", [fingerprint(machine) for machine in environments]),
     ]
-    head = ("fact", *(f"machine {number}" for number in range(1, len(environments) + 1)))
+    head = ("fact", *(f"machine {index}" for index in range(1, len(environments) + 1)))
     return Table(
         key="machines-table",
         caption="The machines. Two with the same fingerprint are alike in all that latency depends on.",
@@ -224,7 +227,7 @@ def machines(environments: Sequence[Environment], used: Sequence[Sequence[str]])
 
 
 def figure(value: float) -> str:
-    """A number of any size: whole ones in full, others with three digits that mean something."""
+    """Format a number of any size: an integer in full, any other with a few significant digits."""
     if not math.isfinite(value):
         return str(value)
     if value == int(value):
@@ -236,12 +239,12 @@ def estimate(value: float, low: float, high: float) -> str:
     return f"{value:.2f} [{low:.1f}, {high:.1f}]"
 
 
-def _proportion(one: stats.Proportion) -> str:
-    return estimate(one.percent, one.low_percent, one.high_percent)
+def _proportion(proportion: stats.Proportion) -> str:
+    return estimate(proportion.percent, proportion.low_percent, proportion.high_percent)
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """("optim.lr", "0.2") and so on."""
+    """Flatten nested tables to pairs such as ("optim.lr", "0.2")."""
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from edgecnn.errors import PlanError
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
 
 TITLE = "Ranges of activations that leave one value in a thousand out."
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
     yield {"percent": 99.9}
 
 

@@ -1,14 +1,14 @@
-"""Which layers of an ONNX file have sums of two products that pass 16 bits: on some CPUs they are cut off.
+"""Layers of an ONNX file whose sums of two products exceed 16 bits, and so saturate on some CPUs.
 
-ONNX Runtime on x86-64 with AVX2 or AVX-512 and no VNNI (`isa.saturates`) multiplies uint8 activations by int8
-weights with `vpmaddubsw`, which adds the products of two neighbouring inputs in 16 bits and saturates. Every
-other pairing of types and every other CPU widens each product first.
+On x86-64 with AVX2 or AVX-512 and no VNNI (`isa.saturates`), ONNX Runtime multiplies uint8 activations by int8 weights
+with `vpmaddubsw`, which adds the products of two neighbouring inputs in 16 bits and saturates. All other pairs of types
+and all other CPUs widen each product first.
 
-fused.py      what ONNX Runtime makes of a file
-kernels.py    its int8 operators, which of them add products so, and the same graph without those
-operands.py   what such an operator multiplies, row by row
-pairs.py      the rule: the neighbours, and the channels in which some input passes 16 bits
-rates.py      how often that happens with pictures
+    fused.py      the graph that ONNX Runtime makes of a file
+    kernels.py    its int8 operators, which of them add products in pairs, and the same graph without those
+    operands.py   the rows that such an operator multiplies
+    pairs.py      neighbouring weights, and the channels in which some input exceeds 16 bits
+    rates.py      how often that happens with pictures
 """
 
 from __future__ import annotations
@@ -25,53 +25,55 @@ from edgecnn.records.environment import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class IntegerLayer:
     """One layer whose products are added in 16 bits."""
 
     name: str
     operator: str
-    """As ONNX Runtime runs it, such as QLinearConv."""
+    """ONNX Runtime's name for it, such as QLinearConv."""
     channels: tuple[int, ...]
-    """Output channels in which some input passes 16 bits."""
+    """Output channels in which some input exceeds 16 bits."""
     of: int
-    """All its output channels."""
+    """How many output channels it has."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """What the weights of a file say."""
+    """Which layers of a file could saturate, judging by the weights."""
 
-    layers: tuple[Layer, ...]
-    """Those in which some input passes 16 bits."""
+    layers: tuple[IntegerLayer, ...]
+    """Layers in which some input exceeds 16 bits."""
     of: int
-    """All layers that multiply 8-bit integers."""
+    """How many layers multiply 8-bit integers."""
     unsigned_by_signed: int
-    """Those of them that multiply uint8 by int8 and add two products at a time."""
+    """How many of them multiply uint8 by int8 and add two products at a time."""
 
 
 def exposure(path: Path) -> Exposure:
-    """Look at every layer of an ONNX file as ONNX Runtime runs it on x86-64, whatever machine this is.
+    """Examine every layer of an ONNX file as ONNX Runtime runs it on x86-64, whatever this machine is.
 
-    Raises ModelFileError if ONNX Runtime refuses the file, MissingPackage without it.
+    Raises:
+        ModelFileError: ONNX Runtime refuses the file.
+        MissingPackage: ONNX Runtime is not installed.
     """
     with reading(path):
-        held = kernels.read(fused.read(path))
-    paired = [kernel for kernel in held if kernel.adds_pairs]
+        multiplying = kernels.read(fused.read(path))
+    paired = [kernel for kernel in multiplying if kernel.adds_pairs]
     layers = [_layer(kernel) for kernel in paired]
     return Exposure(
         layers=tuple(layer for layer in layers if layer.channels),
-        of=len(held),
+        of=len(multiplying),
         unsigned_by_signed=len(paired),
     )
 
 
 def cause(path: Path, runtime: str, machine: Environment) -> str | None:
-    """Why a file may answer otherwise on a machine, in one sentence; None if nothing is cut off there."""
+    """Say in one sentence why a file may answer differently on a machine; None if nothing saturates there."""
     if runtime != "onnxruntime" or not isa.saturates(machine.arch, machine.features):
         return None
     try:
         layers = len(exposure(path).layers)
-    except EdgecnnError:  # a machine without ONNX Runtime, or with one that refuses the file, can still ask a board
+    except EdgecnnError:  # without an ONNX Runtime that reads the file, a board can still be asked
         return None
     if not layers:
         return None
@@ -79,9 +81,9 @@ def cause(path: Path, runtime: str, machine: Environment) -> str | None:
     return f"{path.name} multiplies uint8 by int8, and {clause}: export it again, or `edgecnn doctor {path}`."
 
 
-def _layer(kernel: Kernel) -> Layer:
+def _layer(kernel: Kernel) -> IntegerLayer:
     channels = pairs.passing(kernel.rows)
-    return Layer(
+    return IntegerLayer(
         name=kernel.name,
         operator=kernel.operator,
         channels=tuple(channel for channel, passes in enumerate(channels.tolist()) if passes),

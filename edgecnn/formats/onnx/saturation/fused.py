@@ -1,4 +1,4 @@
-"""The graph that ONNX Runtime makes of a file before it runs it on x86-64, asked of ONNX Runtime on any machine."""
+"""The graph into which ONNX Runtime turns a file before running it on x86-64, obtained on any machine."""
 
 from __future__ import annotations
 
@@ -14,29 +14,35 @@ from edgecnn.onboard.opening import opening
 from edgecnn.records import model_files
 
 FATAL_ONLY = 4
-"""Severity of its log: it prints what it raises."""
+"""Log severity; it would otherwise also print the errors that it raises."""
 
 
 def read(path: Path) -> Any:
-    """The ModelProto of a file, its operators fused and in ONNX's own layouts.
+    """Return the ModelProto of a file with fused operators, in ONNX's own layouts.
 
-    Raises ModelFileError if ONNX Runtime refuses the file, MissingPackage without it.
+    Raises:
+        ModelFileError: ONNX Runtime refuses the file.
+        MissingPackage: ONNX Runtime is not installed.
     """
     import onnx
 
     with scratch.folder() as folder:
-        plain, whole = folder / "plain.onnx", folder / "fused.onnx"
-        # Whole: ONNX Runtime writes the places of weights that lie in other files, and `plain` lies elsewhere.
+        plain, fused = folder / "plain.onnx", folder / "fused.onnx"
+        # One whole file: weights in other files are named relative to the model's folder, which `plain` is not in.
         _write(model_files.whole(path), plain, "ORT_ENABLE_BASIC")
         model = onnx.load(plain)
         _as_on_x86(model)
         onnx.save(model, plain)
-        _write(plain, whole, "ORT_ENABLE_EXTENDED")
-        return onnx.load(whole)
+        _write(plain, fused, "ORT_ENABLE_EXTENDED")
+        return onnx.load(fused)
 
 
 def takes(path: Path, key: str, value: str) -> bool:
-    """Whether ONNX Runtime loads a file with that entry in the session's configuration. Raises MissingPackage."""
+    """Return whether ONNX Runtime loads a file with this entry in the session's configuration.
+
+    Raises:
+        MissingPackage: ONNX Runtime is not installed.
+    """
     try:
         with opening(path):
             session(path, entries={key: value})
@@ -46,9 +52,16 @@ def takes(path: Path, key: str, value: str) -> bool:
 
 
 def session(model: Path | bytes, entries: Mapping[str, str] | None = None, **options: Any) -> Any:
-    """An InferenceSession on one thread, with other entries and attributes of its SessionOptions.
+    """Open an InferenceSession on one thread.
 
-    Raises as `read` does.
+    Args:
+        model: The file, or its bytes.
+        entries: Configuration entries of the session.
+        options: Attributes of its SessionOptions.
+
+    Raises:
+        ModelFileError: ONNX Runtime refuses the file.
+        MissingPackage: ONNX Runtime is not installed.
     """
     runtimes.get("onnxruntime").import_engine()
     import onnxruntime
@@ -65,7 +78,7 @@ def session(model: Path | bytes, entries: Mapping[str, str] | None = None, **opt
         return onnxruntime.InferenceSession(source, chosen, providers=["CPUExecutionProvider"])
     except MemoryError:
         raise
-    except Exception as error:  # its errors share no class of their own
+    except Exception as error:  # its errors have no common base class
         reason = str(error).strip().partition("\n")[0].rpartition(" : ")[2].rstrip(".")
         raise ModelFileError(f"ONNX Runtime refuses the file: {reason}.") from error
 
@@ -78,9 +91,9 @@ def _write(source: Path | bytes, target: Path, level: str) -> None:
 
 
 def _as_on_x86(model: Any) -> None:
-    """What ONNX Runtime does on x86-64 alone: an int8 value that is quantised for one reader becomes uint8.
+    """Do what ONNX Runtime does only on x86-64: change an int8 value that is quantised for one reader to uint8.
 
-    Its pass QDQS8ToU8Transformer; on ARM such a value stays int8, so that the graph would hide what x86 runs.
+    This is its pass QDQS8ToU8Transformer. On ARM such a value stays int8, so the graph would not be what x86 runs.
     """
     from onnx import TensorProto, numpy_helper
 
@@ -98,10 +111,10 @@ def _as_on_x86(model: Any) -> None:
         coders = (node, behind[0])
         if behind[0].op_type != "DequantizeLinear" or any(len(coder.input) < 3 for coder in coders):
             continue
-        held = [constants.get(coder.input[2]) for coder in coders]
-        if any(zero_point is None or zero_point.data_type != TensorProto.INT8 for zero_point in held):
+        zero_points = [constants.get(coder.input[2]) for coder in coders]
+        if any(zero_point is None or zero_point.data_type != TensorProto.INT8 for zero_point in zero_points):
             continue
-        values = [numpy_helper.to_array(zero_point) for zero_point in held]
+        values = [numpy_helper.to_array(zero_point) for zero_point in zero_points]
         if any(value.size != 1 for value in values) or values[0] != values[1]:
             continue
         name = f"{node.input[2]}_of_uint8"

@@ -1,10 +1,10 @@
-"""The int8 operators that ONNX Runtime makes of a file, and which of them add two products in 16 bits.
+"""The int8 operators into which ONNX Runtime turns a file, and which of them add two products in 16 bits.
 
-A QDQ file says little of what runs: some layers stay float, and on x86-64 activations that are int8 in the file
-become uint8. So the runtime is asked for its own graph. Which operators add products in pairs, and in which
-order, was measured layer by layer on an emulated Haswell (ONNX Runtime 1.31), every value as computed by hand:
-neighbours are (0, 1), (2, 3), ... along (kh, kw, C / groups) of a convolution and along the inner dimension of a
-matrix product. Depthwise convolutions and ConvInteger widen first.
+A QDQ file does not tell what runs: some layers stay float, and on x86-64 int8 activations become uint8. So the
+runtime's own graph is examined. Which operators add products in pairs, and in which order, was measured layer by layer
+on an emulated Haswell (ONNX Runtime 1.31); every value agreed with one computed by hand. Neighbours are (0, 1), (2, 3),
+... along (kh, kw, C / groups) of a convolution and along the inner dimension of a matrix product. Depthwise
+convolutions and ConvInteger widen first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Places:
-    """Where an operator has its operands among its inputs."""
+    """Indices of an operator's operands among its inputs."""
 
     x: int
     x_zero_point: int
@@ -35,19 +35,19 @@ OPERATORS = {
     "DynamicQuantizeMatMul": Places(0, -1, 1, 3),
     "ConvInteger": Places(0, 2, 1, 3),
 }
-"""Of ONNX, and of ONNX Runtime's own domain. DynamicQuantizeMatMul makes its input uint8 itself."""
+"""Operators from ONNX and from ONNX Runtime's domain; DynamicQuantizeMatMul makes its input uint8 itself."""
 WIDENING = ("ConvInteger",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
-    """One operator that multiplies 8-bit integers by 8-bit weights."""
+    """An operator that multiplies 8-bit integers by 8-bit weights."""
 
     node: Any
-    """Its NodeProto, in the fused graph."""
+    """Its NodeProto in the fused graph."""
     weight: npt.NDArray[Any]
     is_unsigned: bool
-    """Its input is uint8."""
+    """Whether its input is uint8."""
 
     @property
     def name(self) -> str:
@@ -67,7 +67,7 @@ class Kernel:
 
     @property
     def adds_pairs(self) -> bool:
-        """Whether it multiplies uint8 by int8 and adds two products before it widens them."""
+        """Whether it multiplies uint8 by int8 and adds two products before widening them."""
         depthwise = self.is_convolution and self.weight.shape[1] == 1 and groups(self.node) == len(self.weight)
         signed = self.weight.dtype == np.int8
         return self.is_unsigned and signed and not depthwise and self.operator not in WIDENING
@@ -84,14 +84,14 @@ class Kernel:
 
 
 def read(model: Any) -> tuple[Kernel, ...]:
-    """The operators of a fused graph whose weights it holds, in execution order."""
+    """List the operators of a fused graph whose weights it holds, in execution order."""
     from onnx import TensorProto, numpy_helper, shape_inference
 
     constants = {constant.name: constant for constant in model.graph.initializer}
     inferred = shape_inference.infer_shapes(model).graph
     types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.input)}
     types |= {name: constant.data_type for name, constant in constants.items()}
-    held = []
+    found_kernels = []
     for node in model.graph.node:
         places = OPERATORS.get(node.op_type)
         if places is None or node.input[places.weight] not in constants:
@@ -100,12 +100,12 @@ def read(model: Any) -> tuple[Kernel, ...]:
         elem_type = types.get(zero_point or node.input[places.x])
         unsigned = node.op_type == "DynamicQuantizeMatMul" or elem_type == TensorProto.UINT8
         weight = numpy_helper.to_array(constants[node.input[places.weight]])
-        held.append(Kernel(node=node, weight=weight, is_unsigned=unsigned))
-    return tuple(held)
+        found_kernels.append(Kernel(node=node, weight=weight, is_unsigned=unsigned))
+    return tuple(found_kernels)
 
 
 def unsign(model: Any) -> None:
-    """Make the fused graph exact on every CPU: int8 weights w that are added in pairs become uint8 w + 128.
+    """Make the fused graph exact on every CPU by changing int8 weights w that are added in pairs to uint8 w + 128.
 
     With a zero point 128 higher they are the same real numbers.
     """
@@ -131,13 +131,13 @@ def unsign(model: Any) -> None:
         node.input[places.weight] = add(f"{node.input[places.weight]}_unsigned", raised(kernel.weight))
         node.input[places.weight_zero_point] = add(f"{old or 'no_zero_point'}_unsigned", raised(zero_point))
     used = {name for node in graph.node for name in node.input}
-    kept = [constant for constant in graph.initializer if constant.name in used]
+    used_constants = [constant for constant in graph.initializer if constant.name in used]
     del graph.initializer[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(used_constants)
 
 
 def attribute(node: Any, name: str, default: int) -> int:
-    return next((int(held.i) for held in node.attribute if held.name == name), default)
+    return next((int(entry.i) for entry in node.attribute if entry.name == name), default)
 
 
 def groups(node: Any) -> int:
@@ -145,5 +145,5 @@ def groups(node: Any) -> int:
 
 
 def raised(value: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """int8 as the uint8 that is 128 higher."""
+    """Return int8 values as uint8, 128 higher."""
     return (value.astype(np.int16) + 128).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How often the sums of two products pass 16 bits with pictures: counted in the file that cuts none of them off."""
+"""How often sums of two products exceed 16 bits with pictures, counted in an equivalent file that never saturates."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from edgecnn.formats.onnx.saturation import fused, kernels, operands, pairs
 from edgecnn.formats.onnx.saturation.kernels import Kernel
 
 CHUNK = 1 << 22
-"""Sums that are computed at once."""
+"""How many sums are computed at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """One layer's sums of two products, over all pictures."""
+    """The sums of two products of one layer over all pictures."""
 
     name: str
     passed: int
-    """Of them, those that int16 does not hold."""
+    """How many of the sums int16 does not hold."""
     sums: int
 
 
 def write_exact(path: Path, target: Path) -> None:
-    """Write a file that computes on every CPU what `path` computes where no sum is cut off.
+    """Write a file that computes on every CPU what `path` computes where no sum saturates.
 
-    It is ONNX Runtime's own graph of that file, its weights uint8. Raises ModelFileError or MissingPackage.
+    It is ONNX Runtime's own graph of that file with uint8 weights.
+
+    Raises:
+        ModelFileError: ONNX Runtime refuses the file.
+        MissingPackage: ONNX Runtime is not installed.
     """
     import onnx
 
@@ -40,9 +44,15 @@ def write_exact(path: Path, target: Path) -> None:
 
 
 def count(path: Path, inputs: Sequence[npt.NDArray[Any]]) -> tuple[Rate, ...]:
-    """The rate of every layer in which some input passes 16 bits, over input tensors as the file takes them.
+    """Count the sums of every layer in which some input exceeds 16 bits.
 
-    Raises ModelFileError or MissingPackage.
+    Args:
+        path: The ONNX file.
+        inputs: Input tensors, as the file takes them.
+
+    Raises:
+        ModelFileError: ONNX Runtime refuses the file.
+        MissingPackage: ONNX Runtime is not installed.
     """
     model = fused.read(path)
     exposed = [kernel for kernel in kernels.read(model) if kernel.adds_pairs and pairs.passing(kernel.rows).any()]
@@ -56,7 +66,7 @@ def count(path: Path, inputs: Sequence[npt.NDArray[Any]]) -> tuple[Rate, ...]:
 def _activations(
     model: Any, exposed: Sequence[Kernel], inputs: Sequence[npt.NDArray[Any]]
 ) -> Iterator[list[npt.NDArray[Any]]]:
-    """What each of the layers reads, for one input after the other, in the exact version of a fused graph."""
+    """Yield what each layer reads, input by input, computed in the exact version of the graph."""
     import onnx
 
     if not exposed:
@@ -67,7 +77,7 @@ def _activations(
     names = [kernel.node.input[kernel.places.x] for kernel in exposed]
     entries = {value.name for value in exact.graph.input}
     outcome = onnx.ValueInfoProto()
-    outcome.CopyFrom(exact.graph.output[0])  # a graph puts something out, though the only layer read the input
+    outcome.CopyFrom(exact.graph.output[0])  # a graph needs an output even if the only layer reads the input
     del exact.graph.output[:]
     inner = [name for name in dict.fromkeys(names) if name not in entries]
     exact.graph.output.extend([*(onnx.ValueInfoProto(name=name) for name in inner), outcome])
@@ -79,24 +89,24 @@ def _activations(
 
 
 def _count(kernel: Kernel, x: npt.NDArray[Any], model: Any) -> npt.NDArray[np.int64]:
-    """(sums that pass 16 bits, all sums) of one layer and one input."""
+    """Return (sums that exceed 16 bits, all sums) of one layer and one input."""
     if kernel.operator == "DynamicQuantizeMatMul":
         x = _dynamically_quantised(x)
     weights = pairs.of(kernel.rows)  # (K, pairs, 2)
     total = np.zeros(2, np.int64)
     for rows, channels in operands.of(kernel, x, model):
-        held = pairs.of(rows)  # (M, pairs, 2)
-        total[1] += len(held) * len(channels) * held.shape[1]
+        inputs = pairs.of(rows)  # (M, pairs, 2)
+        total[1] += len(inputs) * len(channels) * inputs.shape[1]
         channel, place = np.nonzero(pairs.can_pass(weights[channels]))
         step = max(1, CHUNK // max(1, len(channel)))
-        for start in range(0, len(held), step):
-            sums = (held[start : start + step, place] * weights[channels][channel, place]).sum(-1)  # (M, candidates)
+        for start in range(0, len(inputs), step):
+            sums = (inputs[start : start + step, place] * weights[channels][channel, place]).sum(-1)  # (M, candidates)
             total[0] += int(((sums > pairs.INT16.max) | (sums < pairs.INT16.min)).sum())
     return total
 
 
 def _dynamically_quantised(x: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """As ONNX defines DynamicQuantizeLinear."""
+    """Quantise as ONNX defines DynamicQuantizeLinear."""
     low, high = min(0.0, float(x.min())), max(0.0, float(x.max()))
     scale = np.float32((high - low) / 255) or np.float32(1)
     zero_point = np.clip(np.rint(-low / scale), 0, 255)

@@ -1,7 +1,7 @@
-"""What to change and what it would save, in plain sentences computed from a profile's numbers.
+"""Advice computed from a profile: what to change in a net, and what that would save.
 
-A saving is arithmetic on what was measured, such as an operator's MACs at the rate of the best of its
-family; whether a changed net reaches it, its own profile tells.
+A saving is arithmetic on measured numbers, such as an operator's MACs at the best rate of its family. Whether a changed
+net reaches it, only a profile of that net can tell.
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.formats import CODERS, MOVES
 from edgecnn.pipeline.bench.profiling import rows as r
-from edgecnn.pipeline.bench.profiling.results import Advice, Cost, Profile, Row
+from edgecnn.pipeline.bench.profiling.results import Advice, OperatorCost, Profile, ProfileRow
 from edgecnn.pipeline.bench.profiling.words import amount, count, percent, rate
 
 LEAST_SHARE_PERCENT = 5.0
-"""What takes less than this is not worth a sentence."""
+"""Operators below this share of the cost get no advice."""
 BEHIND_PERCENT = 50.0
-"""An operator below this share of the best rate of its family is slow for its work."""
+"""Operators below this share of the best rate of their family are slow for their MACs."""
 MOST_BEHIND = 3
-"""As many of them get a sentence."""
+"""How many slow operators get advice at most."""
 OUT_OF_PROPORTION = 1.5
-"""Share of the time over share of the MACs, from which on a sort of operators is called dear."""
+"""The ratio of cost share to MAC share above which a kind of operators is too expensive."""
 FEW_CHANNELS = 4
+"""Up to so many input channels fill only a part of a vector; up to so many pixels hardly reuse a weight."""
 CALL_SHARE_PERCENT = 15.0
-"""Of the call alone: from here on the net is as small as it pays to make it."""
+"""Share of the call of an empty graph, above which a smaller net gains little."""
 STRIDE_2_LEAVES = 0.25
-"""Of an operator's pixels, at half the width and height."""
+"""Share of an operator's pixels that remain at half the width and height."""
 
 
 def advice(profile: Profile) -> tuple[Advice, ...]:
-    """All that the numbers support, what saves most first; one sentence that nothing stands out if there is none."""
-    found = [
-        *sorted(_behind(profile), key=lambda one: -(one.saves or 0.0))[:MOST_BEHIND],
+    """Return all advice the numbers support, the largest saving first; if there is none, that nothing stands out."""
+    items = [
+        *sorted(_behind(profile), key=lambda item: -(item.saves or 0.0))[:MOST_BEHIND],
         *_stem(profile),
         *_depthwise(profile),
         *_float_operators(profile),
@@ -41,15 +42,15 @@ def advice(profile: Profile) -> tuple[Advice, ...]:
         *_between(profile),
         *_call(profile),
     ]
-    found.sort(key=lambda one: -(one.saves or 0.0))
-    if not found and profile.rows:
+    items.sort(key=lambda item: -(item.saves or 0.0))
+    if not items and profile.rows:
         words = "The time follows the MACs: no operator is slow for its work, so fewer MACs is what saves time."
-        found.append(Advice(kind="nothing", sentence=words.replace("time", "cost") if profile.unit != "ms" else words))
-    return (*found, *_threads(profile))
+        items.append(Advice(kind="nothing", sentence=words.replace("time", "cost") if profile.unit != "ms" else words))
+    return (*items, *_threads(profile))
 
 
 def _behind(profile: Profile) -> Iterator[Advice]:
-    """Operators that are slow for their MACs against the best of their family."""
+    """Find operators that are slow for their MACs, compared with the best of their family."""
     for row in profile.rows:
         top = r.best(row, profile.rows)
         if top is None or top.macs_per_unit is None or row.macs_per_unit is None or top == row:
@@ -68,14 +69,18 @@ def _behind(profile: Profile) -> Iterator[Advice]:
 
 
 def _stem(profile: Profile) -> Iterator[Advice]:
-    """A first convolution at full size: halving its picture is the change that costs least accuracy a microsecond."""
+    """Find a first convolution at full size; stride 2 there costs the least accuracy per microsecond saved."""
     stem = next((row for row in profile.rows if row.macs), None)
     if stem is None or stem.kind != "conv" or stem.stride > 1 or stem.share_percent < 2 * LEAST_SHARE_PERCENT:
         return
-    same = [row for row in profile.rows if row.place > stem.place and _pixels(row) == _pixels(stem)]
+    same_size = [row for row in profile.rows if row.place > stem.place and _pixels(row) == _pixels(stem)]
     stem_saves = (1 - STRIDE_2_LEAVES) * stem.cost.p50
-    rest_saves = (1 - STRIDE_2_LEAVES) * sum(row.cost.p50 for row in same)
-    behind = f", and up to {amount(rest_saves, profile.unit)} in the {len(same)} behind it at that size" if same else ""
+    rest_saves = (1 - STRIDE_2_LEAVES) * sum(row.cost.p50 for row in same_size)
+    behind = (
+        f", and up to {amount(rest_saves, profile.unit)} in the {len(same_size)} behind it at that size"
+        if same_size
+        else ""
+    )
     yield Advice(
         kind="stem",
         saves=stem_saves + rest_saves,
@@ -85,21 +90,21 @@ def _stem(profile: Profile) -> Iterator[Advice]:
 
 
 def _depthwise(profile: Profile) -> Iterator[Advice]:
-    """Depthwise convolutions have few MACs for the bytes they move."""
-    chosen = [row for row in profile.rows if row.kind == "depthwise"]
+    """Find depthwise convolutions that cost too much: they have few MACs for the bytes they move."""
+    depthwise = [row for row in profile.rows if row.kind == "depthwise"]
     others = [row for row in profile.rows if row.macs and row.kind != "depthwise"]
-    share, macs = sum(row.share_percent for row in chosen), sum(row.macs_percent for row in chosen)
-    if not chosen or not others or share < 2 * LEAST_SHARE_PERCENT or share < OUT_OF_PROPORTION * macs:
+    share, macs = sum(row.share_percent for row in depthwise), sum(row.macs_percent for row in depthwise)
+    if not depthwise or not others or share < 2 * LEAST_SHARE_PERCENT or share < OUT_OF_PROPORTION * macs:
         return
-    slow, quick = _rate(chosen), _rate(others)
-    each = _spent(chosen) / len(chosen)
+    own_rate, other_rate = _rate(depthwise), _rate(others)
+    mean_cost = _spent(depthwise) / len(depthwise)
     yield Advice(
         kind="depthwise",
-        saves=each,
-        sentence=f"{count(len(chosen), 'depthwise convolution')} take {percent(share)} of the {_cost(profile)} for "
-        f"{percent(macs)} of the MACs ({rate(slow, profile.unit)} against {rate(quick, profile.unit)} of the other "
-        f"layers): they move more than they compute, so fewer and wider blocks are quicker at equal MACs; one block "
-        f"less saves its depthwise part, about {amount(each, profile.unit)}.",
+        saves=mean_cost,
+        sentence=f"{count(len(depthwise), 'depthwise convolution')} take {percent(share)} of the {_cost(profile)} for "
+        f"{percent(macs)} of the MACs ({rate(own_rate, profile.unit)} against {rate(other_rate, profile.unit)} of "
+        f"the other layers): they move more than they compute, so fewer and wider blocks are quicker at equal MACs; "
+        f"one block less saves its depthwise part, about {amount(mean_cost, profile.unit)}.",
     )
 
 
@@ -133,32 +138,32 @@ def _coders(profile: Profile) -> Iterator[Advice]:
 
 
 def _float_operators(profile: Profile) -> Iterator[Advice]:
-    """What computes in float in a file that has integer operators as well."""
-    stayed = [row for row in profile.rows if row.is_float]
-    if not profile.precision.startswith("int8") or not stayed:
+    """Find operators of an int8 file that compute in float."""
+    float_rows = [row for row in profile.rows if row.is_float]
+    if not profile.precision.startswith("int8") or not float_rows:
         return
-    kinds = sorted({row.kind for row in stayed})
-    spent = r.together(stayed)
+    kinds = sorted({row.kind for row in float_rows})
+    spent = r.together(float_rows)
     yield Advice(
         kind="float-operators",
         saves=None,
-        sentence=f"{len(stayed)} of {count(len(profile.rows), 'operator')} compute in float ({', '.join(kinds)}) and "
-        f"{_take(len(stayed))} {_share(profile, spent)}.",
+        sentence=f"{len(float_rows)} of {count(len(profile.rows), 'operator')} compute in float ({', '.join(kinds)}) "
+        f"and {_take(len(float_rows))} {_share(profile, spent)}.",
     )
 
 
 def _between(profile: Profile) -> Iterator[Advice]:
-    """What stands between the layers and multiplies nothing: additions, pools, arithmetic on the input."""
-    known = ("reshape", *MOVES, *CODERS)
-    chosen = [row for row in profile.rows if not row.macs and row.kind not in known]
+    """Find operators without MACs between the layers: additions, pools, arithmetic on the input."""
+    other_kinds = ("reshape", *MOVES, *CODERS)
+    chosen = [row for row in profile.rows if not row.macs and row.kind not in other_kinds]
     share = sum(row.share_percent for row in chosen)
     if share < 2 * LEAST_SHARE_PERCENT:
         return
     first = next((row.place for row in profile.rows if row.macs), 0)
     front = [row for row in chosen if row.place < first]
     kinds = {kind: [row for row in chosen if row.kind == kind] for kind in {row.kind for row in chosen}}
-    by_cost = sorted(kinds.items(), key=lambda one: -sum(row.cost.p50 for row in one[1]))
-    words = ", ".join(f"{len(those)} {kind} {amount(_spent(those), profile.unit)}" for kind, those in by_cost[:3])
+    by_cost = sorted(kinds.items(), key=lambda item: -sum(row.cost.p50 for row in item[1]))
+    words = ", ".join(f"{len(group)} {kind} {amount(_spent(group), profile.unit)}" for kind, group in by_cost[:3])
     in_front = f"; {amount(_spent(front), profile.unit)} of it before the first layer, where bytes as input need none"
     yield Advice(
         kind="between-layers",
@@ -183,20 +188,21 @@ def _call(profile: Profile) -> Iterator[Advice]:
 def _threads(profile: Profile) -> Iterator[Advice]:
     if len(profile.threads) < 2 or profile.knee is None:
         return
-    at = next(one for one in profile.threads if one.num_threads == profile.knee)
-    one, most = profile.threads[0], profile.threads[-1]
-    if at.num_threads == one.num_threads:
-        others = ", ".join(f"{other.num_threads} take {amount(other.p50_ms, 'ms')}" for other in profile.threads[1:])
-        words = f"One thread is as good as any: {amount(one.p50_ms, 'ms')}, {others}."
-    elif at == most:
-        words = f"{at.num_threads} threads are {one.p50_ms / at.p50_ms:.1f} times quicker than one, all cores taken."
+    knee = next(t for t in profile.threads if t.num_threads == profile.knee)
+    single, most = profile.threads[0], profile.threads[-1]
+    gain = single.p50_ms / knee.p50_ms
+    if knee.num_threads == single.num_threads:
+        others = ", ".join(f"{t.num_threads} take {amount(t.p50_ms, 'ms')}" for t in profile.threads[1:])
+        words = f"One thread is as good as any: {amount(single.p50_ms, 'ms')}, {others}."
+    elif knee == most:
+        words = f"{knee.num_threads} threads are {gain:.1f} times quicker than one, all cores taken."
     else:
-        words = f"{at.num_threads} threads are {one.p50_ms / at.p50_ms:.1f} times quicker than one; more win nothing."
+        words = f"{knee.num_threads} threads are {gain:.1f} times quicker than one; more win nothing."
     yield Advice(kind="threads", sentence=words)
 
 
-def _reason(row: Row, top: Row) -> str:
-    """What makes an operator slow for its MACs against the best, where its type or shape tells."""
+def _reason(row: ProfileRow, top: ProfileRow) -> str:
+    """Return why an operator is slower for its MACs than `top`, where its type or shape tells it, or ""."""
     if row.is_float and not top.is_float:
         return ", because it stayed float"
     channels = row.channels or (0, 0)
@@ -212,26 +218,26 @@ def _reason(row: Row, top: Row) -> str:
 
 
 def _islands(profile: Profile) -> int:
-    """Runs of operators in float, coders left out."""
+    """Return the number of runs of consecutive float operators; quantize and dequantize operators do not count."""
     marks = [row.is_float for row in profile.rows if row.kind not in (*CODERS, *MOVES, "reshape")]
     return sum(here and not before for before, here in zip([False, *marks], marks, strict=False))
 
 
-def _pixels(row: Row) -> int:
-    """Of the output: what is left of its values without the channels."""
+def _pixels(row: ProfileRow) -> int:
+    """Return the number of output values per channel."""
     return max(1, math.prod(row.output_shape) // max(1, row.channels[1] if row.channels else row.output_shape[-1]))
 
 
-def _rate(those: Sequence[Row]) -> float:
-    return sum(row.macs for row in those) / max(_spent(those), 1e-12)
+def _rate(rows: Sequence[ProfileRow]) -> float:
+    return sum(row.macs for row in rows) / max(_spent(rows), 1e-12)
 
 
-def _spent(those: Sequence[Row]) -> float:
-    return sum(row.cost.p50 for row in those)
+def _spent(rows: Sequence[ProfileRow]) -> float:
+    return sum(row.cost.p50 for row in rows)
 
 
-def _share(profile: Profile, cost: Cost) -> str:
-    """As in "3.2 µs (3 %)"."""
+def _share(profile: Profile, cost: OperatorCost) -> str:
+    """Return a cost in words, such as "3.2 µs (3 %)"."""
     if not profile.rows:
         return "what is not available"
     if not cost.is_told:
@@ -239,7 +245,7 @@ def _share(profile: Profile, cost: Cost) -> str:
     return f"{amount(cost.p50, profile.unit)} ({percent(100 * cost.p50 / profile.sum.p50)})"
 
 
-def _is_worth(profile: Profile, cost: Cost) -> bool:
+def _is_worth(profile: Profile, cost: OperatorCost) -> bool:
     return cost.is_told and 100 * cost.p50 / profile.sum.p50 >= 1
 
 
@@ -247,9 +253,9 @@ def _cost(profile: Profile) -> str:
     return "time" if profile.unit == "ms" else "instructions"
 
 
-def _take(number: int) -> str:
-    return "takes" if number == 1 else "take"
+def _take(operators: int) -> str:
+    return "takes" if operators == 1 else "take"
 
 
-def _name(row: Row) -> str:
+def _name(row: ProfileRow) -> str:
     return f"{row.place} {row.label}"

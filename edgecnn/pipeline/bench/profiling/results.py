@@ -1,4 +1,4 @@
-"""What a profile holds: each operator's cost, threads, and what follows; described by bench/profile.schema.json."""
+"""The record of a profile: the cost of each operator, threads, advice; bench/profile.schema.json is its schema."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from edgecnn.common import config, documents, files
 from edgecnn.errors import UsageError
-from edgecnn.onboard.operator_cost import Unit
+from edgecnn.onboard.job import Unit
 from edgecnn.records import environment
 from edgecnn.records.environment import Environment
-from edgecnn.records.report import Failure, Validity
+from edgecnn.records.measurement import Validity
+from edgecnn.records.report import Failure
 
 SCHEMA_VERSION = 1
 KIND = documents.Kind(
@@ -24,7 +25,7 @@ KIND = documents.Kind(
 )
 
 Method = Literal["prefixes", "own profile", "not available"]
-"""How operators were told apart: prefixes of the executed graph, the runtime's own profiler, or not."""
+"""How operators are told apart: by prefixes of the executed graph, by the runtime's own profiler, or not at all."""
 
 AdviceKind = Literal[
     "behind-its-macs",
@@ -42,8 +43,8 @@ AdviceKind = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
-    """A median over rounds and its interval, in the unit of the profile it stands in."""
+class OperatorCost:
+    """The median over rounds and its interval, in the unit of the profile."""
 
     p50: float
     low: float
@@ -51,78 +52,79 @@ class Cost:
 
     @property
     def is_told(self) -> bool:
-        """False when the interval contains 0: the cost is below what these rounds can tell."""
+        """Whether the interval is above 0; otherwise the cost is too small for these rounds to tell."""
         return self.low > 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One operator as it is executed; several where the runtime runs them as one, so that only their sum has a cost."""
+class ProfileRow:
+    """One operator as it is executed, or several that the runtime runs as one, so that only their sum has a cost."""
 
     place: int
-    """Of the first, in execution order, from 1."""
+    """Position of the first operator in execution order, from 1."""
     names: tuple[str, ...]
     operators: tuple[str, ...]
-    """As the runtime calls them."""
+    """The operators' types, as the runtime names them."""
     kinds: tuple[str, ...]
     kind: str
-    """Of the one with most MACs, or else bytes."""
+    """Kind of the operator with the most MACs, or else bytes."""
     label: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     channels: tuple[int, int] | None
-    """(in, out) where there are weights."""
+    """Channels (in, out); None without weights."""
     stride: int
     is_float: bool
     macs: int
     bytes: int
-    """Moved once each: activations in and out, and constants."""
-    cost: Cost
+    """Bytes of the activations in and out and of the constants, each counted once."""
+    cost: OperatorCost
     share_percent: float
-    """Of the sum of all operators and the call."""
+    """Share of the sum of all operators and the call."""
     macs_percent: float
+    """Share of the file's MACs."""
     macs_per_unit: float | None
-    """MACs for each unit of cost; None without MACs, or where the cost cannot be told."""
+    """MACs per ms or per instruction; None without MACs, or where the cost cannot be told."""
     of_best_percent: float | None
-    """Of the file's best operator of its family (`edgecnn.pipeline.bench.profiling.rows.FAMILIES`)."""
+    """Rate in percent of the best in the family (`edgecnn.pipeline.bench.profiling.rows.FAMILIES`)."""
     samples: tuple[float, ...]
-    """One a round."""
+    """One cost per round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """All operators of one sort in the file."""
+    """All operators of some kinds in a file."""
 
     operators: int
-    cost: Cost
-    """Of those that have a row of their own, summed round by round."""
+    cost: OperatorCost
+    """Cost of the rows that hold no other kinds, summed round by round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Threads:
-    """The whole file on so many threads, in ms."""
+    """Latency of the whole file on a number of threads."""
 
     num_threads: int
     p50_ms: float
     low_ms: float
     high_ms: float
     medians_ms: tuple[float, ...]
-    """One a round."""
+    """One median per round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """One sentence computed from the numbers."""
+    """One sentence of advice, computed from the numbers."""
 
     kind: AdviceKind
     sentence: str
     saves: float | None = None
-    """What it would save, in the profile's unit, where that can be said."""
+    """The saving in the profile's unit; None if it cannot be computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """One file on one runtime."""
+    """The profile of one file on one runtime."""
 
     file: str
     run: str | None
@@ -136,27 +138,27 @@ class Profile:
     num_threads: int
     method: Method
     reason: str
-    """Why this method, or why none."""
+    """Why this method was chosen, or why there is none."""
     unit: Unit
     rounds: int
-    """Fresh processes behind each cost."""
+    """Number of fresh processes behind each cost."""
     runs: int
-    """Turns in each of them, or runs under the runtime's own profiler."""
-    whole: Cost
-    """The file as it is."""
-    sum: Cost
-    """The call and all operators, summed round by round."""
-    off_percent: Cost
-    """By how much the sum is off the whole, in percent of it, round by round."""
+    """Turns in each process, or runs under the runtime's own profiler."""
+    whole: OperatorCost
+    """Cost of the whole file, measured uncut."""
+    sum: OperatorCost
+    """Cost of the call and all operators, summed round by round."""
+    off_percent: OperatorCost
+    """How far the sum is off the whole, in percent of the whole, by round."""
     own_sum: float | None
-    """What the runtime's own profiler makes of the same runs, in ms."""
-    call: Cost | None
-    """Of an empty graph."""
-    rows: tuple[Row, ...]
+    """Sum of the operators' times by the runtime's own profiler, in ms."""
+    call: OperatorCost | None
+    """Cost of calling an empty graph; None if it was not measured."""
+    rows: tuple[ProfileRow, ...]
     moves: Total
-    """Transposes and reorders."""
+    """All transposes and reorders."""
     coders: Total
-    """Quantise and dequantise operators that run as operators of their own."""
+    """All quantize and dequantize operators that run by themselves."""
     threads: tuple[Threads, ...]
     knee: int | None
     """The number of threads beyond which no more is won."""
@@ -170,9 +172,9 @@ class ProfileReport:
 
     board: str
     date: str
-    """UTC, ISO 8601."""
+    """UTC, in ISO 8601."""
     command: str
-    """What to type to have it again."""
+    """The command line that repeats it."""
     environment: Environment
     suite: Mapping[str, Any]
     profiles: tuple[Profile, ...]
@@ -180,7 +182,7 @@ class ProfileReport:
 
 
 def to_table(report: ProfileReport) -> dict[str, Any]:
-    """The report as JSON takes it."""
+    """Return the report as a table for JSON."""
     table = dataclasses.asdict(report)
     table["environment"] = environment.to_table(report.environment)
     return {"schema_version": SCHEMA_VERSION, **table}
@@ -191,12 +193,20 @@ def to_json(report: ProfileReport) -> str:
 
 
 def write(report: ProfileReport, path: Path) -> None:
-    """Write the report as JSON, atomically. Raises OutputError."""
+    """Write the report as JSON, atomically.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     files.write_text(path, to_json(report))
 
 
 def read(path: Path) -> ProfileReport:
-    """The report `write` wrote. Raises UsageError if the file is something else."""
+    """Read a report that `write` wrote.
+
+    Raises:
+        UsageError: If the file is something else.
+    """
     with KIND.expected(path):
         table = documents.versioned(path, SCHEMA_VERSION)
         machine = environment.from_table(table.get("environment"))

@@ -1,1 +1,1 @@
-"""The rescue ladder: when int8 misses its gate, what mends it, what that buys, and what it costs."""
+"""The rescue ladder: when int8 fails its gate, what helps, how much it gains, and what it costs."""

@@ -1,16 +1,16 @@
-"""Climb: try the rungs on validation pictures, and stop at the first that passes.
+"""The climb: try the rungs on validation pictures, and stop at the first that passes.
 
-Plain int8 is rescued if it fails its gate beyond doubt; where the validation pictures cannot tell, nothing is known to
-be broken, and more pictures are the answer. A rung then passes if its drop is at most the limit: that is a choice among
-tries, and what it is worth is told by the test pictures, with an interval.
+Plain int8 is rescued only if it fails its gate beyond doubt. If the validation pictures cannot tell, nothing is known
+to be broken, and the remedy is more pictures. A rung passes if its drop is at most the limit: this is a choice among
+tries, and the test pictures tell its worth, with an interval.
 
-A rung is tried on top of those that helped before it, and its best try is taken if it is right more often than what it
-stands on beyond doubt. One that passes is then tried alone: what it does not need is left out again. With `rescue =
-"all"` the rungs above the first that passes are priced too, on the same ground as that one: they are its alternatives.
-Every try is a file like the one that would be deployed, run as a device would.
+A rung is tried on top of those that helped before it. Its best try is taken if it is more accurate, beyond doubt, than
+what it builds on. A rung that passes is then tried alone, and what it does not need is left out. With `rescue = "all"`
+the rungs above the first that passes are priced too, on the same basis, as its alternatives. Each try is a file like
+the one that would be deployed, run as a device would run it.
 
-All choices are made on validation pictures. The test pictures are touched once, by the export that follows, and
-whatever it finds, nothing is climbed again.
+All choices are made on validation pictures. The test pictures are used once, by the export that follows, and its result
+never leads to another climb.
 """
 
 from __future__ import annotations
@@ -32,13 +32,12 @@ from edgecnn import nets
 from edgecnn.common import config, console, documents, stats
 from edgecnn.data import Splits
 from edgecnn.errors import PlanError
-from edgecnn.onboard import runtimes
-from edgecnn.pipeline.export import check, exportable, rungs, scheme, written
+from edgecnn.onboard import runtimes, tensors
+from edgecnn.pipeline.export import check, exportable, rungs, scheme
 from edgecnn.pipeline.export.rescue import pricing
-from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, Row
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.rescue.price_list import PLAIN, PriceList, PriceRow
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
-from edgecnn.records import artifact as artifacts
 from edgecnn.records import plans, verdicts
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.plans import ExportPlan
@@ -49,61 +48,71 @@ Taken = Mapping[str, Options]
 
 @dataclass
 class Climb:
-    """What a climb knows while it goes on."""
+    """The state of a climb."""
 
     run: Run
     splits: Splits
     plan: ExportPlan
     folder: Path
-    """Takes the tries' files."""
+    """Where the tries' files are written."""
     format: str
-    """Of those files; one format prices all, for every format holds the same scales."""
+    """Format of the tries' files; one is enough, as all formats have the same scales."""
     net: nn.Module
     reference: npt.NDArray[np.float32]
-    """The float net's logits (N, K) of the validation pictures."""
-    outcomes: list[Outcome] = field(default_factory=list)
-    """Of all tries, plain int8 first."""
-    rows: list[Row] = field(default_factory=list)
+    """The float net's logits (N, K) on the validation pictures."""
+    outcomes: list[RungTrial] = field(default_factory=list)
+    """Outcomes of all tries, beginning with plain int8."""
+    rows: list[PriceRow] = field(default_factory=list)
     files: list[Artifact] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
 
 
 def climb(run: Run, splits: Splits, plan: ExportPlan, folder: Path) -> tuple[Scheme, PriceList]:
-    """The scheme that was chosen, and what every try bought and costs; files go into `folder`.
+    """Find the scheme to export, and price every try.
 
-    If no rung passes, those are chosen that helped beyond doubt. Raises PlanError if no format of the plan can be
-    timed, EnvironmentUnfit or a LinkError, before any work, if the board cannot measure.
+    Args:
+        run: The run.
+        splits: Its splits.
+        plan: The export plan.
+        folder: Where to write the tries' files.
+
+    Returns:
+        The chosen scheme, or, if no rung passes, the one with the rungs that helped beyond doubt; and the price list.
+
+    Raises:
+        PlanError: No format of the plan can be timed.
+        EnvironmentUnfit: The board cannot measure. Like a LinkError, it is raised before any work.
     """
     format_name, runtime = _priced(plan)
     machine = pricing.require(plan.board, runtime)
-    reference = check.reference_logits(run, splits.validation.pictures)
-    here = Climb(run, splits, plan, folder, format_name, nets.restore(run), reference)
-    chosen = _choose(here)
-    prices = pricing.price(here.files, plan.board, runtime)
+    reference = check.reference_logits(run, splits.validation.images)
+    state = Climb(run, splits, plan, folder, format_name, nets.restore(run), reference)
+    chosen = _choose(state)
+    prices = pricing.price(state.files, plan.board, runtime)
     rows = [
         dataclasses.replace(row, price=price, taken=_is_taken(row, chosen.taken))
-        for row, price in zip(here.rows, prices, strict=True)
+        for row, price in zip(state.rows, prices, strict=True)
     ]
-    right = here.reference.argmax(1) == splits.validation.labels
+    correct = state.reference.argmax(1) == splits.validation.labels
     return chosen, PriceList(
         run=run.name,
         command=command(run, plan),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         board=plan.board,
         environment=machine,
-        format=here.format,
+        format=state.format,
         runtime=runtime,
         max_drop_pp=plan.max_drop,
-        float_top1_percent=100 * float(right.mean()),
+        float_top1_percent=100 * float(correct.mean()),
         rows=tuple(rows),
-        passed_over=tuple(here.passed_over),
+        passed_over=tuple(state.passed_over),
         chosen=chosen.taken,
         chosen_command=command(run, dataclasses.replace(plan, rescue="off", rungs=chosen.taken)),
     )
 
 
 def command(run: Run, plan: ExportPlan) -> str:
-    """The command line of an export: the run and every key that is not the default."""
+    """Return the command line of an export: the run and every key that is not the default."""
     usual = {**config.table_of(plans.load(ExportPlan, "default")), "name": plan.name}
     words = ["edgecnn", "export", str(run.folder)]
     for key, value in config.table_of(plan).items():
@@ -116,7 +125,7 @@ def command(run: Run, plan: ExportPlan) -> str:
 
 
 def _priced(plan: ExportPlan) -> tuple[str, str]:
-    """(format, runtime) of the tries' files: the plan's last format that a board runs."""
+    """Return (format, runtime) of the tries' files: the plan's last format that boards run."""
     for name in reversed(plan.format):
         for runtime in runtimes.for_format(name):
             if runtimes.get(runtime).ON_BOARDS:
@@ -124,71 +133,71 @@ def _priced(plan: ExportPlan) -> tuple[str, str]:
     raise PlanError(f"A rescue times its files, and no board runs {', '.join(plan.format)}.", "--format onnx,tflite")
 
 
-def _choose(here: Climb) -> Scheme:
+def _choose(state: Climb) -> Scheme:
     """Climb from plain int8 to the scheme to export."""
-    plain, standing = _try(here, lambda: scheme.plain(here.run, here.splits, here.plan, here.net))
+    plain, standing = _try(state, lambda: scheme.plain(state.run, state.splits, state.plan, state.net))
     ground = plain
-    answer: Scheme | None = ground if here.rows[0].outcome != "fail" else None
+    answer: Scheme | None = ground if state.rows[0].outcome != "fail" else None
     for name in rungs.in_order():
-        if answer is not None and here.plan.rescue == "first":
+        if answer is not None and state.plan.rescue == "first":
             break
         outcomes, tried = [standing], [ground]
         for options in rungs.get(name).tries(ground, outcomes):
             step = functools.partial(rungs.take, ground, name, options)
-            one, outcome = _try(here, step)
-            tried.append(one)
+            candidate, outcome = _try(state, step)
+            tried.append(candidate)
             outcomes.append(outcome)
         if len(outcomes) == 1:
-            here.passed_over.append(name)
+            state.passed_over.append(name)
             continue
         best = max(range(1, len(outcomes)), key=lambda i: (outcomes[i].passed, outcomes[i].rank))
         if answer is None and outcomes[best].passed:
-            answer = _without_the_rest(here, plain, tried[best], outcomes[best])
+            answer = _without_the_rest(state, plain, tried[best], outcomes[best])
         elif answer is None and outcomes[best].beats(standing):
             ground, standing = tried[best], outcomes[best]
     return ground if answer is None else answer
 
 
-def _without_the_rest(here: Climb, plain: Scheme, passed: Scheme, outcome: Outcome) -> Scheme:
-    """The last rung alone, if it passes and what helped before it adds nothing beyond doubt."""
+def _without_the_rest(state: Climb, plain: Scheme, passed: Scheme, outcome: RungTrial) -> Scheme:
+    """Return the last rung alone if it passes, and what helped before it adds nothing beyond doubt."""
     *before, name = passed.taken
     if not before:
         return passed
-    alone, found = _try(here, functools.partial(rungs.take, plain, name, passed.taken[name]))
-    return alone if found.passed and not outcome.beats(found) else passed
+    alone, alone_outcome = _try(state, functools.partial(rungs.take, plain, name, passed.taken[name]))
+    return alone if alone_outcome.passed and not outcome.beats(alone_outcome) else passed
 
 
-def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
+def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, RungTrial]:
     """Take the step, write the file, run it on the validation pictures, and add its row."""
-    validation, plan = here.splits.validation, here.plan
+    validation, plan = state.splits.validation, state.plan
     started = time.perf_counter()
     tried = step()
-    model = exportable.exportable(tried, here.net)
-    one = written.write(model, here.format, "int8", plan, here.folder, f"try-{len(here.rows)}")
+    model = exportable.exportable(tried, state.net)
+    artifact = exportable.write(model, state.format, "int8", plan, state.folder, f"try-{len(state.rows)}")
     made_s = time.perf_counter() - started
-    logits = artifacts.decode(check.outputs(one, validation.pictures), one.description.output)
-    verdict = verdicts.judge(logits, here.reference, validation.labels, plan.max_drop)
+    logits = tensors.decode(check.outputs(artifact, validation.images), artifact.description.output)
+    verdict = verdicts.judge(logits, state.reference, validation.labels, plan.max_drop)
     passed = verdict.check != "fail" and verdict.drop_pp <= plan.max_drop
     *on, rung = tried.taken or [PLAIN]
     options = tried.taken.get(rung, {})
-    outcome = Outcome(
+    outcome = RungTrial(
         options=options,
         right=logits.argmax(1) == validation.labels,
-        squared_error=float(np.mean((logits - here.reference) ** 2)),
+        squared_error=float(np.mean((logits - state.reference) ** 2)),
         passed=passed,
     )
-    here.outcomes.append(outcome)
-    plain = here.outcomes[0]
+    state.outcomes.append(outcome)
+    plain = state.outcomes[0]
     bought, bought_low, bought_high = rungs.gain_pp(outcome.right, plain.right)
-    row = Row(
+    row = PriceRow(
         rung=rung,
         label=rungs.get(rung).label(options) if tried.taken else PLAIN,
         options=options,
         on={name: tried.taken[name] for name in on},
-        command=command(here.run, dataclasses.replace(plan, rescue="off", rungs=tried.taken)),
-        precision=one.description.precision,
-        bytes=one.description.bytes,
-        float_operators=one.description.float_operators,
+        command=command(state.run, dataclasses.replace(plan, rescue="off", rungs=tried.taken)),
+        precision=artifact.description.precision,
+        bytes=artifact.description.bytes,
+        float_operators=artifact.description.float_operators,
         n=verdict.n,
         top1_percent=verdict.top1_percent,
         top1_low_percent=verdict.top1_low_percent,
@@ -206,14 +215,14 @@ def _try(here: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, Outcome]:
         outcome=verdict.check,
         made_s=made_s,
     )
-    here.rows.append(row)
-    here.files.append(one)
+    state.rows.append(row)
+    state.files.append(artifact)
     console.note(f"{row.label}: drop {verdict.drop_pp:.2f} pp on {verdict.n:,} validation pictures")
     return tried, outcome
 
 
-def _is_taken(row: Row, chosen: Taken) -> bool:
-    """Whether the row is a step of what was chosen."""
+def _is_taken(row: PriceRow, chosen: Taken) -> bool:
+    """Return whether the row is a step towards what was chosen."""
     if row.rung == PLAIN:
         return not chosen
     steps = list(chosen.items())[: len(row.on) + 1]

@@ -1,4 +1,4 @@
-"""What the ladder found, as rescue.json holds it: a row for each try, with what it bought and what it costs."""
+"""The price list, rescue.json: a row per try, with what it gained and what it costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.records import environment
 from edgecnn.records.artifact import Verdict
 from edgecnn.records.environment import Environment
 from edgecnn.records.gates import Outcome
-from edgecnn.records.report import Summary
+from edgecnn.records.measurement import Summary
 
 FILE = "rescue.json"
 KIND = documents.Kind(
@@ -26,12 +26,12 @@ KIND = documents.Kind(
 PAGE = "rescue.md"
 PICTURE = "rescue.png"
 PLAIN = "post-training int8"
-"""The row all others are compared with: the plan as it is, no rung taken."""
+"""The row that all others are compared with: the plan without any rung."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One int8 file: a rung with its options, on top of the rungs that had helped before it."""
+class PriceRow:
+    """One int8 file: a rung with its options, on top of the rungs that helped before it."""
 
     rung: str
     """PLAIN, or the name of a rung."""
@@ -39,75 +39,83 @@ class Row:
     """The try in a few words."""
     options: Mapping[str, Any]
     on: Mapping[str, Mapping[str, Any]]
-    """Rungs taken beneath it, each with its options."""
+    """Rungs beneath it, with their options."""
     command: str
-    """What to type to export this file."""
+    """The command that exports this file."""
     precision: str
     bytes: int
     float_operators: int
     n: int
-    """Validation pictures, the same for every figure below."""
+    """How many validation pictures all figures below are from."""
     top1_percent: float
     top1_low_percent: float
     top1_high_percent: float
     drop_pp: float
     drop_low_pp: float
     drop_high_pp: float
-    """Against the float net, paired."""
+    """The drop is against the float net, paired."""
     bought_pp: float
     bought_low_pp: float
     bought_high_pp: float
     bought_p_value: float
-    """Against PLAIN, paired; exact McNemar."""
+    """The gain is against PLAIN, paired; the p-value is McNemar's exact one."""
     passed: bool
-    """Whether its drop on these pictures is at most the gate's: what the ladder chooses by."""
+    """Whether its drop on these pictures is at most the gate's limit, by which the ladder chooses."""
     outcome: Outcome | None = None
-    """Of the gate, by the drop's interval; None in a list from before a gate could not tell."""
+    """The gate's outcome by the drop's interval; None in an early list."""
     taken: bool = False
-    """Part of what was exported."""
+    """Whether it is part of what was exported."""
     made_s: float
-    """From the float net to the file; training included."""
+    """Seconds from the float net to the file, training included."""
     price: Summary | None = None
-    """Latency, or instructions where the board keeps no time."""
+    """Latency, or instructions if the board keeps no time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriceList:
-    """All rows of one climb, and how the export that followed came out."""
+    """All rows of one climb, and the outcome of the export that followed."""
 
     run: str
     command: str
-    """What to type to have it again."""
+    """The command that repeats it."""
     date: str
-    """UTC, ISO 8601."""
+    """UTC, in ISO 8601."""
     board: str
     environment: Environment
-    """Of the board."""
+    """The board's environment."""
     format: str
-    """Of the rows' files."""
+    """Format of the rows' files."""
     runtime: str
     max_drop_pp: float
     float_top1_percent: float
-    """Of the float net on the validation pictures."""
-    rows: tuple[Row, ...]
+    """Accuracy of the float net on the validation pictures."""
+    rows: tuple[PriceRow, ...]
     passed_over: tuple[str, ...]
     """Rungs that do not apply to this net."""
     chosen: Mapping[str, Mapping[str, Any]]
-    """The rungs of the export, each with its options."""
+    """The exported rungs, with their options."""
     chosen_command: str
-    """What to type to export it without climbing."""
+    """The command that exports them without climbing."""
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    """File -> the outcome of its check on the test pictures, which no choice has seen."""
+    """Outcomes of the checks on the test pictures, which no choice has seen, by file."""
 
 
 def write(prices: PriceList, path: Path) -> None:
-    """Write it as JSON, atomically. Raises OutputError."""
+    """Write the price list as JSON, atomically.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     table = dataclasses.asdict(prices)
     files.write_json(path, {**table, "environment": environment.to_table(prices.environment)})
 
 
 def read(path: Path) -> PriceList:
-    """What `write` wrote. Raises UsageError if the file is something else."""
+    """Read a price list that `write` wrote.
+
+    Raises:
+        UsageError: The file is something else.
+    """
     with KIND.expected(path):
         table = documents.table(path)
         machine = environment.from_table(table.get("environment"))

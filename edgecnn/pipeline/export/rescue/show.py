@@ -1,4 +1,4 @@
-"""The price list for people: a table on stdout, the same in Markdown, and a picture."""
+"""The price list for people: a table on stdout, the same in Markdown, and a figure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from edgecnn.common import console, escapes, plotting, stats, units
 from edgecnn.common.escapes import say
 from edgecnn.pipeline.export import rungs
-from edgecnn.pipeline.export.rescue.price_list import PriceList, Row
+from edgecnn.pipeline.export.rescue.price_list import PriceList, PriceRow
 from edgecnn.records import environment, gates
-from edgecnn.records.report import Summary
+from edgecnn.records.measurement import Summary
 
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 
 COUNTED = "k instructions"
-"""The unit of a board that keeps no time."""
+"""The unit for a board that keeps no time."""
 
 Cost = tuple[float, float, float]
-"""A figure and its interval, or its least and largest reading."""
+"""A value and its interval, or its least and largest reading."""
 
 
 def show(prices: PriceList) -> None:
-    """Print the price list: at most 80 columns wide for nets whose layers have short names."""
+    """Print the price list, at most 80 columns wide for nets whose layers have short names."""
     plain = prices.rows[0]
     say(
         f"Rescue: drop on {plain.n:,} validation pictures, float {prices.float_top1_percent:.2f} %, "
@@ -34,10 +34,10 @@ def show(prices: PriceList) -> None:
 
 
 def markdown(prices: PriceList) -> str:
-    """The table with all its columns, and the commands."""
+    """Return the table with all columns, and the commands, in Markdown."""
     head, rows = _cells(prices)
     head = [*head, "p", "file", "made in"]
-    whole = [
+    full_rows = [
         [*cells, "-" if row is prices.rows[0] else _p(row.bought_p_value), row.precision, f"{row.made_s:.0f} s"]
         for cells, row in zip(rows, prices.rows, strict=True)
     ]
@@ -51,7 +51,7 @@ def markdown(prices: PriceList) -> str:
         f"{machine.cores} cores, {prices.runtime}, one thread; accuracy on {prices.rows[0].n:,} validation "
         f"pictures, float {prices.float_top1_percent:.2f} %; intervals hold 95 %.",
         "",
-        console.markdown_table(head, escapes.markdown_cells(whole)),
+        console.markdown_table(head, escapes.markdown_cells(full_rows)),
         *(f"- {escapes.markdown(sentence)}" for sentence in [*sentences(prices), *verdicts(prices)]),
         "",
         "Each row's own command stands in rescue.json; the one that exports what was chosen:",
@@ -62,7 +62,7 @@ def markdown(prices: PriceList) -> str:
 
 
 def sentences(prices: PriceList) -> list[str]:
-    """What the table means and what was chosen, a line each."""
+    """Return what the table means and what was chosen, a line each."""
     lines = ["bought: right more often than row 1, paired; *: exported"]
     for ground in sorted({_ground(row) for row in prices.rows if row.on}):
         lines.append(f"{'+' * len(ground)}: on top of {' and '.join(ground)}")
@@ -82,16 +82,16 @@ def sentences(prices: PriceList) -> list[str]:
 
 
 def verdicts(prices: PriceList) -> list[str]:
-    """How what was exported came out on the test pictures, a line each."""
+    """Return how the exported files did on the test pictures, a line each."""
     return [
-        f"{name}, on {one.n:,} test pictures that no choice has seen: drop {one.drop_pp:+.2f} "
-        f"[{one.drop_low_pp:+.2f}, {one.drop_high_pp:+.2f}] pp, {gates.word(one.check)}"
-        for name, one in prices.verdicts.items()
+        f"{name}, on {verdict.n:,} test pictures that no choice has seen: drop {verdict.drop_pp:+.2f} "
+        f"[{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}] pp, {gates.word(verdict.check)}"
+        for name, verdict in prices.verdicts.items()
     ]
 
 
 def draw(prices: PriceList, path: Path) -> None:
-    """Write a PNG of three panels, a line for each row: drop with its interval and the gate, latency, bytes."""
+    """Write a PNG with three panels and a line per row: the drop with its interval and the gate, latency, bytes."""
     from matplotlib.figure import Figure
 
     rows = prices.rows
@@ -100,15 +100,15 @@ def draw(prices: PriceList, path: Path) -> None:
     places = range(len(rows))
     colours = [GREEN if row.passed else VERMILION for row in rows]
     unit, priced = _costs(rows)
-    for place, row, colour, one in zip(places, rows, colours, priced, strict=True):
+    for place, row, colour, row_cost in zip(places, rows, colours, priced, strict=True):
         drop.plot([row.drop_low_pp, row.drop_high_pp], [place, place], color=colour, lw=1.5)
         drop.plot(row.drop_pp, place, "o", color=colour, ms=5)
-        if one is not None:
-            cost.plot(one[1:], [place, place], color=BLUE, lw=1.5)
-            cost.plot(one[0], place, "o", color=BLUE, ms=5)
+        if row_cost is not None:
+            cost.plot(row_cost[1:], [place, place], color=BLUE, lw=1.5)
+            cost.plot(row_cost[0], place, "o", color=BLUE, ms=5)
         size.barh(place, row.bytes / 1000, height=0.6, color=BLUE)
     drop.axvline(prices.max_drop_pp, color=GREY, ls="--", lw=1)
-    drop.set_xscale("symlog", linthresh=1.0)  # a tenth of a point matters as much as ten
+    drop.set_xscale("symlog", linthresh=1.0)  # drops range from tenths of a point to tens of points
     drop.set_xticks(ticks := [t for t in (-1, 0, 1, 3, 10, 30, 100) if t <= max(r.drop_high_pp for r in rows) * 1.5])
     drop.set_xticklabels([str(tick) for tick in ticks])
     drop.minorticks_off()
@@ -140,26 +140,26 @@ def _cells(prices: PriceList) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def _bought(row: Row) -> str:
+def _bought(row: PriceRow) -> str:
     return f"{row.bought_pp:+.2f} [{row.bought_low_pp:.1f}, {row.bought_high_pp:.1f}]"
 
 
 def _p(value: float) -> str:
-    """Two digits would claim more than a p-value says; below what a float holds it is no zero."""
+    """Format a p-value with one digit, as more would claim too much; an underflow is not shown as zero."""
     return f"{value:.1g}" if value > 0 else "< 1e-300"
 
 
-def _name(row: Row) -> str:
+def _name(row: PriceRow) -> str:
     return f"{'+' * len(row.on)}{' ' if row.on else ''}{row.label}{' *' if row.taken else ''}"
 
 
-def _ground(row: Row) -> tuple[str, ...]:
-    """The labels of what a row stands on."""
+def _ground(row: PriceRow) -> tuple[str, ...]:
+    """Return the labels of the rungs that a row builds on."""
     return tuple(rungs.get(name).label(options) for name, options in row.on.items())
 
 
-def _costs(rows: Sequence[Row]) -> tuple[str, list[Cost | None]]:
-    """(unit, a cost for each row): latency in one unit for all, or thousand instructions on a board without a clock."""
+def _costs(rows: Sequence[PriceRow]) -> tuple[str, list[Cost | None]]:
+    """Return (unit, a cost per row): latency in one unit for all, or thousands of instructions without a clock."""
     prices = [row.price or Summary(peak_rss_bytes=0) for row in rows]
     times = [price.p50_ms for price in prices if price.p50_ms is not None]
     if not times:

@@ -1,4 +1,4 @@
-"""Rungs: a file here is one way to make an int8 net better. Contract: `Rung`. The ladder climbs them in ORDER."""
+"""Rungs: plug-ins that each improve an int8 net in one way (`Rung`); the ladder climbs them in ORDER."""
 
 from __future__ import annotations
 
@@ -16,91 +16,100 @@ if TYPE_CHECKING:
     from edgecnn.pipeline.export.scheme import Scheme
 
 ORDER = ("calibration-set", "equalisation", "bias-correction", "mixed", "qat")
-"""From what costs nothing on the device to what costs latency, and last what costs training."""
+"""From rungs that cost nothing on the device to those that cost latency, and last training."""
 
 Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How one try of a rung came out on the validation pictures."""
+class RungTrial:
+    """How a try of a rung did on the validation pictures."""
 
     options: Options
     right: npt.NDArray[np.bool_]
-    """(N,) which pictures it gets right."""
+    """(N,), whether each picture is classified correctly."""
     squared_error: float
-    """Mean squared difference of its logits from the float net's: ranks tries of equal accuracy."""
+    """Mean squared difference between its logits and the float net's; ranks tries of equal accuracy."""
     passed: bool
-    """Whether its drop is at most the gate's."""
+    """Whether its drop is at most the gate's limit."""
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The larger, the better."""
+        """Sort key; larger is better."""
         return int(self.right.sum()), -self.squared_error
 
-    def beats(self, other: Outcome) -> bool:
-        """Whether it is right more often beyond doubt: the paired 95 % interval of the gain lies above 0."""
+    def beats(self, other: RungTrial) -> bool:
+        """Return whether it is more accurate beyond doubt: the paired 95 % interval of the gain lies above 0."""
         _, low, _ = gain_pp(self.right, other.right)
         return low > 0
 
 
 class Rung(Protocol):
-    """What a file of this folder provides."""
+    """What a rung plug-in provides."""
 
     TITLE: str
     """What it does, in one sentence."""
 
-    def tries(self, scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
-        """The options of `apply` to try on top of `scheme`, the cheapest first; none where the rung does not apply.
+    def tries(self, scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
+        """Yield the options of `apply` to try on top of `scheme`, cheapest first; nothing if the rung does not apply.
 
         `outcomes` begins with that of `scheme` itself and grows by one after each try.
         """
         ...
 
     def label(self, options: Options) -> str:
-        """A try in a few words, as in "percentile 99.9"."""
+        """Describe a try in a few words, such as "percentile 99.9"."""
         ...
 
     def apply(self, scheme: Scheme) -> Scheme:
-        """The scheme with the rung taken; keyword arguments with defaults are its options.
+        """Return the scheme with the rung taken; keyword arguments with defaults are its options.
 
-        Raises PlanError for options that do not fit the net.
+        Raises:
+            PlanError: The options do not fit the net.
         """
         ...
 
 
 def gain_pp(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
-    """(gain, low, high) in percentage points of two nets on the same pictures, each (N,): which it gets right."""
+    """Return (gain, low, high) in percentage points from `before` to `right`: correctness (N,) on the same pictures."""
     gained, lost = int((right & ~before).sum()), int((~right & before).sum())
     return stats.paired_drop_pp(lost, gained, len(right))
 
 
-KIND = plugins.Kind("edgecnn.pipeline.export.rungs", "rung", Rung, "edgecnn.rungs")
+KIND = plugins.PluginKind("edgecnn.pipeline.export.rungs", "rung", Rung, "edgecnn.rungs")
 
 
 def get(name: str) -> Rung:
-    """The rung of that name; a UsageError lists the known ones."""
+    """Return the rung `name`.
+
+    Raises:
+        UsageError: There is no such rung; the hint lists the known ones.
+    """
     return cast(Rung, KIND.load(name))
 
 
 def in_order() -> tuple[str, ...]:
-    """All rungs as the ladder climbs them: ours in ORDER, and behind them those of other packages."""
+    """Return all rungs as the ladder climbs them: ours in ORDER, and behind them those of other packages."""
     return (*ORDER, *(name for name in KIND.names() if name not in ORDER))
 
 
 def climbed(scheme: Scheme, taken: Mapping[str, Options]) -> Scheme:
-    """The scheme with the rungs of an export plan taken, in ORDER."""
+    """Return the scheme with the rungs of an export plan taken, in ORDER."""
     for name in sorted(taken, key=_place):
         scheme = take(scheme, name, taken[name])
     return scheme
 
 
 def take(scheme: Scheme, name: str, options: Options) -> Scheme:
-    """The scheme with one more rung taken. Raises PlanError for options that do not fit."""
+    """Return the scheme with one more rung taken.
+
+    Raises:
+        PlanError: The options do not fit.
+    """
     applied = plugins.call(get(name).apply, options, f"[rungs.{name}]", scheme=scheme)
     return dataclasses.replace(applied, taken={**scheme.taken, name: options})
 
 
 def _place(name: str) -> int:
-    get(name)  # an unknown one is refused by its name
+    get(name)  # raises for an unknown name
     return ORDER.index(name) if name in ORDER else len(ORDER)

@@ -1,9 +1,9 @@
-"""bias-correction: what rounding moves a layer's mean output by is taken off its bias.
+"""bias-correction: subtract from each layer's bias the shift of its mean output that rounding causes.
 
 Rounded weights and inputs shift the mean of each output channel, and the shifts add up from layer to layer (Nagel et
-al., 2019, ICCV, arXiv:1906.04721, section 4.2). The shift is measured, not derived: the float net and the int8 net
-see the calibration pictures, and each layer is corrected with those before it corrected already (the paper's
-appendix D). It costs nothing on the device.
+al., 2019, ICCV, arXiv:1906.04721, section 4.2). The shift is measured, not derived: the float net and the int8 net see
+the calibration pictures, and each layer is corrected after those before it (the paper's appendix D). It costs nothing
+on the device.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from edgecnn.common.silence import quietly
 from edgecnn.nets import graph as dataflow
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme, normalised, observe
 
 TITLE = "The mean error of each layer's output is taken off its bias."
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
     yield {}
 
 
@@ -39,7 +39,7 @@ def apply(scheme: Scheme) -> Scheme:
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
         int8: GraphModule = convert_pt2e(copy.deepcopy(graph), fold_quantize=False)
-    pictures = normalised(scheme.calibration.images, scheme.run)  # all at once: a mean over them is exact
+    pictures = normalised(scheme.calibration.images, scheme.run)  # all at once, so that means are exact
     with torch.no_grad():
         float_net = _Means(graph, {})
         float_net.run(pictures)
@@ -50,9 +50,9 @@ def apply(scheme: Scheme) -> Scheme:
 
 
 class _Means(Interpreter):
-    """Runs a graph and keeps the mean of each output channel, (C,), of every layer that has a bias.
+    """Runs a graph and records the mean (C,) of each output channel of every layer that has a bias.
 
-    A layer with a mean it is to have gives its output moved to that mean, so that the next one sees it corrected.
+    The output of a layer in `wanted` is shifted to that mean, so that the next layer sees it corrected.
     """
 
     def __init__(self, graph: GraphModule, wanted: Mapping[str, Tensor]) -> None:

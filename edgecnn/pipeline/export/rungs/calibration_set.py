@@ -1,6 +1,6 @@
-"""calibration-set: other ranges for the activations, from more pictures or by another observer.
+"""calibration-set: take the activations' ranges from more pictures or by another observer.
 
-"min-max" takes the least and the largest value seen, "percentile" leaves out the rarest ones at either end, "mse"
+"min-max" takes the least and the largest value, "percentile" leaves out the rarest values at either end, and "mse"
 takes the range of least squared error that torchao finds in a histogram. It costs nothing on the device.
 """
 
@@ -12,21 +12,21 @@ from typing import cast, get_args
 
 from edgecnn.errors import PlanError, nearest
 from edgecnn.pipeline.export import calibration
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Observer, Scheme
 
 TITLE = "Other pictures to calibrate on, or another observer of the activations."
 
 MORE = 4
-"""Times as many pictures as the plan has, for the observer that came out best."""
+"""Factor on the plan's number of pictures, for the observer that did best."""
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
-    """Each other observer on the plan's pictures, then the best of all on more pictures."""
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
+    """Try each other observer on the plan's pictures, then the best of all on more pictures."""
     for percent in (99.99, 99.9):
         yield {"observer": "percentile", "percent": percent}
     yield {"observer": "mse"}
-    if len(scheme.calibration.images) == scheme.plan.calib_samples:  # otherwise there are no more
+    if len(scheme.calibration.images) == scheme.plan.calib_samples:  # otherwise no more pictures exist
         best = max(outcomes, key=lambda outcome: outcome.rank)
         yield {**best.options, "samples": MORE * scheme.plan.calib_samples}
 
@@ -38,9 +38,13 @@ def label(options: Options) -> str:
 
 
 def apply(scheme: Scheme, *, observer: str = "min-max", percent: float = 99.99, samples: int = 0) -> Scheme:
-    """observer: "min-max", "percentile" or "mse". percent: of values kept inside, for "percentile".
+    """Change how the activations are observed.
 
-    samples: training pictures to observe; 0 takes as many as the plan has.
+    Args:
+        scheme: The scheme to change.
+        observer: "min-max", "percentile" or "mse".
+        percent: Share of values that "percentile" keeps inside the range.
+        samples: How many training pictures to observe; 0 takes the plan's number.
     """
     if observer not in get_args(Observer):
         raise PlanError(f"There is no observer named {observer!r}.", nearest(observer, get_args(Observer)))

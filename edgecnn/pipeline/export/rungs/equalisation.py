@@ -1,10 +1,10 @@
-"""equalisation: channels are scaled up in one layer and down in the next until both use their int8 steps alike.
+"""equalisation: scale channels up in one layer and down in the next, so that both use their int8 steps evenly.
 
-Cross-layer equalisation (Nagel et al., 2019, ICCV, arXiv:1906.04721, section 4.1). Where only steps f with
-f(s x) = s f(x) lie between two layers, channel i may be multiplied by s_i > 0 behind the first and divided by it in the
-second: the net is the same. With r1_i and r2_i the largest magnitude of what channel i has of either layer's weights,
-batch norm folded, s_i = sqrt(r2_i / r1_i) makes both sqrt(r1_i r2_i) (equation 11). ReLU6 is no such step, so its
-pairs are left as they are. It costs nothing on the device.
+Cross-layer equalisation (Nagel et al., 2019, ICCV, arXiv:1906.04721, section 4.1). If only functions f with f(s x) = s
+f(x) lie between two layers, channel i may be multiplied by s_i > 0 behind the first layer and divided by it in the
+second, without changing the net. Let r1_i and r2_i be the largest magnitudes of channel i's weights in the two layers,
+batch norm folded; then s_i = sqrt(r2_i / r1_i) makes both sqrt(r1_i r2_i) (equation 11). ReLU6 is no such function, so
+its pairs are left alone. It costs nothing on the device.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from torch import Tensor, nn
 
 from edgecnn.errors import PlanError
 from edgecnn.nets import graph
-from edgecnn.nets.graph import Link
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.nets.graph import Edge
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
 
 TITLE = "Neighbouring layers share their channels' ranges out between them."
 
 MOST_SWEEPS = 100
 NEGLIGIBLE = 1e-3
-"""Sweeps over all pairs end when no channel is scaled by a larger share than this."""
+"""Sweeps over all pairs end when no channel's scale changes by a larger share."""
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
-    """Once, if there is a pair to equalise."""
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
+    """Try it once, if there is a pair to equalise."""
     if pairs(scheme.net, scheme.run.input_shape):
         yield {}
 
@@ -41,21 +41,21 @@ def label(options: Options) -> str:
 
 def apply(scheme: Scheme) -> Scheme:
     net = copy.deepcopy(scheme.net)
-    found = pairs(net, scheme.run.input_shape)
-    if not found:
+    links = pairs(net, scheme.run.input_shape)
+    if not links:
         raise PlanError(
             f"{scheme.run.name} has no pair of layers to equalise.",
             "a pair needs ReLU or nothing between its layers, and no branch",
         )
     with torch.no_grad():
         for _ in range(MOST_SWEEPS):
-            if max(_equalise(net, pair) for pair in found) < NEGLIGIBLE:
+            if max(_equalise(net, pair) for pair in links) < NEGLIGIBLE:
                 break
     return dataclasses.replace(scheme, net=net)
 
 
-def pairs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Link]:
-    """The linked layers whose channels can be told apart: one channel out of the first is one into the second."""
+def pairs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Edge]:
+    """List linked layers with a one-to-one match of output channels to input channels."""
     links = graph.links(graph.export(net, input_shape))
     return [
         link
@@ -64,8 +64,8 @@ def pairs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Link]:
     ]
 
 
-def rescale(net: nn.Module, link: Link, scale: Tensor) -> None:
-    """Multiply the channels between a pair by scale (C,), positive, and divide by it in the second layer, in place."""
+def rescale(net: nn.Module, link: Edge, scale: Tensor) -> None:
+    """Multiply the channels between a pair by a positive scale (C,), and divide by it in the second layer."""
     behind = net.get_submodule(link.norm or link.source)
     for parameter in (behind.weight, behind.bias):
         if isinstance(parameter, Tensor):
@@ -75,18 +75,18 @@ def rescale(net: nn.Module, link: Link, scale: Tensor) -> None:
     target /= scale.reshape([-1 if axis == along else 1 for axis in range(target.ndim)])
 
 
-def _equalise(net: nn.Module, link: Link) -> float:
-    """Equalise the channels of one pair; the largest relative change of a scale."""
+def _equalise(net: nn.Module, link: Edge) -> float:
+    """Equalise the channels of one pair; return the largest relative change of a scale."""
     first = _weight(net, link.source).flatten(1).abs().amax(1) * _gain(net, link)  # (C,)
     target = _weight(net, link.target)
     second = (target if _is_depthwise(net, link.target) else target.transpose(0, 1)).flatten(1).abs().amax(1)  # (C,)
-    scale = torch.where((first > 0) & (second > 0), (second / first).sqrt(), torch.ones(()))  # a dead channel stays
+    scale = torch.where((first > 0) & (second > 0), (second / first).sqrt(), torch.ones(()))  # skips dead channels
     rescale(net, link, scale)
     return float((scale - 1).abs().max())
 
 
-def _gain(net: nn.Module, link: Link) -> Tensor:
-    """What the batch norm of a pair multiplies each channel by, in magnitude: (C,), or 1 where there is none."""
+def _gain(net: nn.Module, link: Edge) -> Tensor:
+    """Return the magnitude (C,) by which a pair's batch norm multiplies each channel; 1 without one."""
     if link.norm is None:
         return torch.ones(())
     norm = net.get_submodule(link.norm)
@@ -95,15 +95,15 @@ def _gain(net: nn.Module, link: Link) -> Tensor:
     return norm.weight.abs() / (norm.running_var + link.norm_eps).sqrt()
 
 
-def _scalable(net: nn.Module, link: Link) -> bool:
-    """A batch norm without weights cannot carry a scale, and a grouped target that is not depthwise mixes channels."""
+def _scalable(net: nn.Module, link: Edge) -> bool:
+    """Return whether a scale can be applied: batch norm has weights, and the target is not grouped unless depthwise."""
     affine = link.norm is None or isinstance(net.get_submodule(link.norm).weight, Tensor)
     ungrouped = getattr(net.get_submodule(link.target), "groups", 1) == 1
     return affine and (ungrouped or _is_depthwise(net, link.target))
 
 
 def _is_depthwise(net: nn.Module, layer: str) -> bool:
-    """One filter for each channel: weights (C, 1, k, k)."""
+    """Return whether the layer has one filter per channel, weights (C, 1, k, k)."""
     module = net.get_submodule(layer)
     return isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels == module.out_channels
 

@@ -1,7 +1,7 @@
-"""mixed: the most sensitive layers stay float, and the file is int8-mixed.
+"""mixed: keep the most sensitive layers in float, which makes the file int8-mixed.
 
-Each layer is first left float alone, which measures what its rounding costs; then the k layers that brought most are
-left float together, k doubling. It costs latency and bytes, which the price list states.
+Each layer is first kept float alone, which measures the cost of its rounding; then the k layers that gained most are
+kept float together, for doubling k. It costs latency and bytes, which the price list states.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.errors import PlanError, nearest
 from edgecnn.nets import graph
-from edgecnn.pipeline.export.rungs import Options, Outcome
+from edgecnn.pipeline.export.rungs import Options, RungTrial
 from edgecnn.pipeline.export.scheme import Scheme
 
 TITLE = "The most sensitive layers stay float."
 
 
-def tries(scheme: Scheme, outcomes: Sequence[Outcome]) -> Iterator[Options]:
-    """Every layer alone; then, until one passes, the best 2, 4, 8 ... up to half of the layers."""
+def tries(scheme: Scheme, outcomes: Sequence[RungTrial]) -> Iterator[Options]:
+    """Try every layer alone; then, until one passes, the best 2, 4, 8 ... up to half of the layers."""
     names = list(graph.layers(graph.export(scheme.net, scheme.run.input_shape)))
     for name in names:
         yield {"layers": [name]}
@@ -36,7 +36,12 @@ def label(options: Options) -> str:
 
 
 def apply(scheme: Scheme, *, layers: Sequence[str] = ()) -> Scheme:
-    """layers: paths of layers with weights, as in "blocks.0.pointwise.conv"."""
+    """Keep layers in float.
+
+    Args:
+        scheme: The scheme to change.
+        layers: Paths of layers with weights, such as "blocks.0.pointwise.conv".
+    """
     known = graph.layers(graph.export(scheme.net, scheme.run.input_shape))
     for name in layers:
         if name not in known:

@@ -1,8 +1,8 @@
-"""Augmentation: what each change of the training pictures brings, and the guard that finds what it must not touch.
+"""Augmentation: what each change of the training pictures gains, and a guard that finds harmful ones.
 
-A change that leaves the label as it is adds pictures for nothing (Simard, Steinkraus and Platt, 2003, ICDAR); one that
-turns a 6 into a 9 teaches a lie. Which is which depends on the classes: a mirror leaves a coat a coat and turns a left
-arrow into a right one. It is found by measuring (`_guard`): nets trained without any change are shown changed
+A change that preserves the label adds training pictures for free (Simard, Steinkraus and Platt, 2003, ICDAR); one that
+turns a 6 into a 9 teaches wrong labels. Which changes are harmful depends on the classes: a mirrored coat is a coat,
+but a mirrored left arrow is a right one. It is measured (`guard`): nets trained without any change classify changed
 validation pictures.
 """
 
@@ -23,8 +23,7 @@ from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
 from edgecnn.studies.lessons import Found, Setting, estimates, guard, predictions
 from edgecnn.studies.lessons import curves as _curves
-from edgecnn.studies.lessons import words as _words
-from edgecnn.studies.lessons.guard import CHANGES, Shown, Swap
+from edgecnn.studies.lessons.guard import CHANGES, ShownSwap, Swap
 from edgecnn.studies.lessons.training import trained
 
 TITLE = "Validation accuracy with and without each augmentation, and which classes a change turns into others"
@@ -32,7 +31,7 @@ TITLE = "Validation accuracy with and without each augmentation, and which class
 HARMLESS = ("shift by 1", "a tenth brighter")
 SIDEWAYS = ("left", "right")
 ASKED = (("digits", "half turn", "6", "9"), ("digits", "mirror", "2", "5"), ("arrows", "mirror", "left", "right"))
-"""Pairs that are reported whether or not the guard finds them."""
+"""(data, change, two classes) that are always reported, whether or not the guard finds them."""
 
 
 def measure(setting: Setting) -> Found:
@@ -44,24 +43,24 @@ def measure(setting: Setting) -> Found:
     }
     validation = seen.splits_of(runs["none"][0]).validation
     hits = {name: [_hits(run, validation) for run in ran] for name, ran in runs.items()}
-    top1 = {name: estimates.share(f"validation top-1, {name}", found) for name, found in hits.items()}
+    top1 = {name: estimates.share(f"validation top-1, {name}", correct) for name, correct in hits.items()}
     ahead = {
         name: estimates.lead(f"{name} ahead of none", hits[name], hits["none"]) for name in plans if name != "none"
     }
 
-    guarded = {name: trained(one, setting.runs) for name, one in guarded_recipes(setting.quick).items()}
-    shown = {name: Shown(run) for name, run in guarded.items()}
-    found = {name: {change: one.swaps(change) for change in CHANGES} for name, one in shown.items()}
-    asked = [(name, change, *pair) for name, change, *both in ASKED for pair in (both, both[::-1])]
-    gone = {key: shown[key[0]].called(*key[1:]) for key in asked}
+    guarded = {name: trained(plan, setting.runs) for name, plan in guarded_recipes(setting.quick).items()}
+    shown = {name: ShownSwap(run) for name, run in guarded.items()}
+    swaps = {name: {change: net.swaps(change) for change in CHANGES} for name, net in shown.items()}
+    directions = [(name, change, *pair) for name, change, *both in ASKED for pair in (both, both[::-1])]
+    confusions = {key: shown[key[0]].called(*key[1:]) for key in directions}
 
-    lie = trained(
+    mirrored = trained(
         replace(guarded["arrows"].recipe, name="arrows-mirrored", augment=AugmentPlan(flip=True)), setting.runs
     )
     arrows = shown["arrows"].split
     sideways = arrows.take(np.flatnonzero(np.isin(arrows.labels, [arrows.classes.index(name) for name in SIDEWAYS])))
-    honest_hits, lie_hits = ([_hits(run, sideways)] for run in (guarded["arrows"], lie))
-    harm = estimates.lead("left and right arrows, trained with mirrors, ahead of without", lie_hits, honest_hits)
+    plain_hits, mirrored_hits = ([_hits(run, sideways)] for run in (guarded["arrows"], mirrored))
+    harm = estimates.lead("left and right arrows, trained with mirrors, ahead of without", mirrored_hits, plain_hits)
 
     curves, tables = "augmentation.png", "augmentation-guard.png"
     _draw_curves(runs, top1, setting.folder / curves)
@@ -70,26 +69,26 @@ def measure(setting: Setting) -> Found:
         numbers=(
             *top1.values(),
             *ahead.values(),
-            *gone.values(),
-            *_counts(found),
-            estimates.share("left and right arrows right, trained without mirrors", honest_hits),
-            estimates.share("left and right arrows right, trained with mirrors", lie_hits),
+            *confusions.values(),
+            *_counts(swaps),
+            estimates.share("left and right arrows right, trained without mirrors", plain_hits),
+            estimates.share("left and right arrows right, trained with mirrors", mirrored_hits),
             harm,
         ),
         claims=(
             *(
                 Claim(
                     expected=f"{name.capitalize()} raises validation accuracy.",
-                    measured=f"Ahead of no augmentation by {_words.text(one)}.",
-                    holds=estimates.is_above(one),
+                    measured=f"Ahead of no augmentation by {estimates.text(gain)}.",
+                    holds=estimates.is_above(gain),
                 )
-                for name, one in ahead.items()
+                for name, gain in ahead.items()
             ),
-            *_guard_claims(found, gone),
+            *_guard_claims(swaps, confusions),
             Claim(
                 expected="Trained with the change the guard warns of, the net can no longer tell those classes.",
-                measured=f"Left and right arrows, trained with mirrors, ahead of without: {_words.text(harm)}.",
-                holds=_words.opposite(estimates.is_above(harm)),
+                measured=f"Left and right arrows, trained with mirrors, ahead of without: {estimates.text(harm)}.",
+                holds=estimates.opposite(estimates.is_above(harm)),
             ),
         ),
         pictures={
@@ -97,16 +96,16 @@ def measure(setting: Setting) -> Found:
             tables: "What a net trained without the change calls the classes once the pictures are changed",
         },
         settings={
-            "recipe": _words.settings(runs["none"][0].recipe),
+            "recipe": estimates.settings(runs["none"][0].recipe),
             "augmentations": {name: {key: getattr(plan, key) for key in plan.used()} for name, plan in plans.items()},
-            "guarded": {name: _words.settings(run.recipe) for name, run in guarded.items()},
+            "guarded": {name: estimates.settings(run.recipe) for name, run in guarded.items()},
             "seeds": len(seeds),
         },
     )
 
 
 def augmentations(quick: bool) -> dict[str, AugmentPlan]:
-    """Each alone, in the strength that fits the pictures; digits refuse to be mirrored."""
+    """Return each augmentation alone, in a strength that fits the pictures; the digits data set forbids mirroring."""
     if quick:
         return {
             "none": AugmentPlan(),
@@ -124,7 +123,7 @@ def augmentations(quick: bool) -> dict[str, AugmentPlan]:
 
 
 def recipe(name: str, plan: AugmentPlan, quick: bool, seed: int) -> Recipe:
-    """Few pictures, so that there is something to gain: 4 % of Fashion-MNIST, 300 digits in the quick form."""
+    """Return a recipe with few pictures, to leave room for gains: 4 % of Fashion-MNIST, or 300 digits if quick."""
     net = {"width": 16, "stages": 2, "depth": 1} if quick else {"width": 32, "stages": 2, "depth": 2, "stem_stride": 2}
     few = DataPlan(name="digits", validation=0.3, fraction=0.3)
     return Recipe(
@@ -142,7 +141,7 @@ def recipe(name: str, plan: AugmentPlan, quick: bool, seed: int) -> Recipe:
 
 
 def guarded_recipes(quick: bool) -> dict[str, Recipe]:
-    """The nets the guard asks, trained without any change: digits, and arrows that point four ways."""
+    """Return the recipes of the guard's nets, without augmentation: digits, and arrows in four directions."""
     arrows = {
         "count": 1600 if quick else 6000, "test": 10, "task": "direction", "size": 16, "smallest": 8, "largest": 14,
         "clutter": 0.2,
@@ -169,33 +168,32 @@ def guarded_recipes(quick: bool) -> dict[str, Recipe]:
 
 
 def _hits(run: Run, split: Split) -> npt.NDArray[np.bool_]:
-    right: npt.NDArray[np.bool_] = predictions.float_classes(run, split.images) == split.labels
-    return right
+    correct: npt.NDArray[np.bool_] = predictions.float_classes(run, split.load_all()) == split.labels
+    return correct
 
 
-def _counts(found: Mapping[str, Mapping[str, Sequence[Swap]]]) -> list[Number]:
+def _counts(swaps_by_data: Mapping[str, Mapping[str, Sequence[Swap]]]) -> list[Number]:
     return [
-        Number(name=f"{name}, {change}: pairs of classes that go over to each other", value=len(swaps), unit="")
-        for name, by_change in found.items()
-        for change, swaps in by_change.items()
+        Number(name=f"{name}, {change}: pairs of classes that go over to each other", value=len(pairs), unit="")
+        for name, by_change in swaps_by_data.items()
+        for change, pairs in by_change.items()
     ]
 
 
 def _guard_claims(
-    found: Mapping[str, Mapping[str, Sequence[Swap]]], gone: Mapping[tuple[str, ...], Number]
+    swaps: Mapping[str, Mapping[str, Sequence[Swap]]], confusions: Mapping[tuple[str, ...], Number]
 ) -> tuple[Claim, ...]:
     def pairs(data_name: str, change: str) -> list[set[str]]:
-        return [{swap.first, swap.second} for swap in found[data_name][change]]
+        return [{swap.first, swap.second} for swap in swaps[data_name][change]]
 
     def ways(data_name: str, change: str, first: str, second: str) -> str:
-        there, back = gone[data_name, change, first, second], gone[data_name, change, second, first]
-        return (
-            f"{first} called {second} {_words.text(there, False)}; {second} called {first} {_words.text(back, False)}"
-        )
+        forth, back = confusions[data_name, change, first, second], confusions[data_name, change, second, first]
+        shares = [estimates.text(share, False) for share in (forth, back)]
+        return f"{first} called {second} {shares[0]}; {second} called {first} {shares[1]}"
 
     def words(data_name: str, changes: Sequence[str]) -> str:
         parts = [
-            f"{change}: {', '.join(f'{swap.first} and {swap.second}' for swap in found[data_name][change]) or 'none'}"
+            f"{change}: {', '.join(f'{swap.first} and {swap.second}' for swap in swaps[data_name][change]) or 'none'}"
             for change in changes
         ]
         return "; ".join(parts)
@@ -220,8 +218,8 @@ def _guard_claims(
         ),
         Claim(
             expected="It warns of no change that leaves the label as it is.",
-            measured="; ".join(f"{name}, {words(name, HARMLESS)}" for name in found) + ".",
-            holds=not any(found[name][change] for name in found for change in HARMLESS),
+            measured="; ".join(f"{name}, {words(name, HARMLESS)}" for name in swaps) + ".",
+            holds=not any(swaps[name][change] for name in swaps for change in HARMLESS),
         ),
     )
 
@@ -229,11 +227,11 @@ def _guard_claims(
 def _draw_curves(runs: Mapping[str, Sequence[Run]], top1: Mapping[str, Number], path: Path) -> None:
     figure, (left, right) = plotting.panels(2)
     colours = ("black", *plotting.COLOURS)
-    for place, ((name, ran), colour) in enumerate(zip(runs.items(), colours, strict=False)):
+    for position, ((name, ran), colour) in enumerate(zip(runs.items(), colours, strict=False)):
         _curves.draw(left, ran, "validation_top1_percent", name, color=colour)
-        plotting.with_intervals(right, [place], [top1[name]], name, color=colour, marker="o")
+        plotting.with_intervals(right, [position], [top1[name]], name, color=colour, marker="o")
     _curves.dress(left, "validation top-1, %")
-    best = max(one.value for one in top1.values())
+    best = max(accuracy.value for accuracy in top1.values())
     left.set_ylim(best - 25, best + 3)
     left.legend(frameon=False, fontsize="small")
     right.set_xticks(range(len(top1)), list(top1))
@@ -242,12 +240,12 @@ def _draw_curves(runs: Mapping[str, Sequence[Run]], top1: Mapping[str, Number], 
     plotting.save(figure, path)
 
 
-def _draw_guard(shown: Mapping[str, Shown], path: Path) -> None:
+def _draw_guard(shown: Mapping[str, ShownSwap], path: Path) -> None:
     figure, rows = plotting.panels(4, len(shown), width=12, height=3.2)
-    for (name, one), row in zip(shown.items(), rows, strict=True):
-        classes = one.split.classes
+    for (name, net), row in zip(shown.items(), rows, strict=True):
+        classes = net.split.classes
         for axes, change in zip(row, ("as they are", "mirror", "upside down", "half turn"), strict=True):
-            table = guard.shares(one.split.labels, one.after.get(change, one.before), len(classes))
+            table = guard.shares(net.split.labels, net.after.get(change, net.before), len(classes))
             axes.imshow(table, cmap="Blues", vmin=0, vmax=100)
             axes.set_xticks(range(len(classes)), classes)
             axes.set_yticks(range(len(classes)), classes)

@@ -1,9 +1,9 @@
-"""Dense layers explode: a weight for every pixel and unit, where a filter's few are shared by all places.
+"""Dense layers explode: they have a weight for every pixel and unit, a filter shares a few among all places.
 
 A dense layer of 1,000 units on 224 x 224 x 3 pixels has 150,528,000 weights; a 3x3 filter has 27, whatever the
 picture's size (LeCun, Bottou, Bengio and Haffner, 1998, Proceedings of the IEEE 86:2278, section II.A; Goodfellow,
-Bengio and Courville, 2016, Deep Learning, section 9.2). So at equal parameters the CNN should be the better net; what
-it pays with is arithmetic, for it uses each weight at every place.
+Bengio and Courville, 2016, Deep Learning, section 9.2). So at equal parameters the CNN should be the better net; it
+pays with arithmetic, since it uses each weight at every place.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from edgecnn.nets import budget
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 TITLE = "The weights of a dense first layer against a convolution's, and both nets at equal parameters"
 
@@ -31,7 +31,7 @@ def measure(setting: Setting) -> Found:
     seeds = range(1 if setting.quick else 3)
     dense, filters = (
         {side: count(side, is_dense) for side in SIDES} for is_dense in (True, False)
-    )  # side -> weights of the layer
+    )  # side -> number of weights
     runs: dict[tuple[str, int], list[Run]] = {
         (family, target): [trained(_recipe(family, target, setting.quick, seed), setting.runs) for seed in seeds]
         for target in budgets
@@ -39,8 +39,8 @@ def measure(setting: Setting) -> Found:
     }
     hits = {key: [predictions.hits(run) for run in ran] for key, ran in runs.items()}
     top1 = {
-        (family, target): estimates.share(f"top-1 of the {families.NAMES[family]}, {target:,} parameters", found)
-        for (family, target), found in hits.items()
+        (family, target): estimates.share(f"top-1 of the {families.NAMES[family]}, {target:,} parameters", correct)
+        for (family, target), correct in hits.items()
     }
     leads = {
         target: estimates.lead(f"CNN ahead of MLP, {target:,} parameters", hits["dscnn", target], hits["mlp", target])
@@ -80,8 +80,8 @@ def measure(setting: Setting) -> Found:
         ),
         Claim(
             expected="At equal parameters the CNN is the more accurate net.",
-            measured="; ".join(f"{target:,} parameters: {text(one)}" for target, one in leads.items()) + ".",
-            holds=estimates.all_of([estimates.is_above(one) for one in leads.values()]),
+            measured="; ".join(f"{target:,} parameters: {text(lead)}" for target, lead in leads.items()) + ".",
+            holds=estimates.all_of([estimates.is_above(lead) for lead in leads.values()]),
         ),
         Claim(
             expected="It pays with arithmetic: a shared weight is used at every place, a dense one once.",
@@ -101,14 +101,16 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures={picture: "Weights of a first layer against the picture's side, and top-1 against parameters"},
         settings={
-            "recipes": {f"{family}-{target}": words.settings(run.recipe) for (family, target), run in spent.items()},
+            "recipes": {
+                f"{family}-{target}": estimates.settings(run.recipe) for (family, target), run in spent.items()
+            },
             "seeds": len(seeds),
         },
     )
 
 
 def count(side: int, is_dense: bool) -> int:
-    """Weights of a first layer on side x side x 3 pixels with 1,000 units or 3x3 filters, biases aside."""
+    """Count the weights, without biases, of a first layer with 1,000 units or 3x3 filters on side x side x 3 pixels."""
     import torch
     from torch import nn
 
@@ -141,12 +143,12 @@ def _draw(
     left.annotate(f"{dense[224]:,}", (224, dense[224]), (-6, 4), textcoords="offset points", ha="right")
     left.legend(frameon=False)
     for family, marker in (("dscnn", "s"), ("mlp", "o")):
-        found = {target: one for (of, target), one in top1.items() if of == family}
-        places = [place + (0.05 if family == "mlp" else -0.05) for place in range(len(found))]
+        by_target = {target: accuracy for (name, target), accuracy in top1.items() if name == family}
+        places = [place + (0.05 if family == "mlp" else -0.05) for place in range(len(by_target))]
         style = {"color": plotting.FAMILIES[family], "marker": marker}
-        plotting.with_intervals(right, places, list(found.values()), families.NAMES[family], **style)
-        right.set_xticks(range(len(found)), [f"{target:,}" for target in found])
-    right.set(xlabel="parameters", ylabel="test top-1, %", xlim=(-0.5, len(found) - 0.5))
+        plotting.with_intervals(right, places, list(by_target.values()), families.NAMES[family], **style)
+        right.set_xticks(range(len(by_target)), [f"{target:,}" for target in by_target])
+    right.set(xlabel="parameters", ylabel="test top-1, %", xlim=(-0.5, len(by_target) - 0.5))
     right.legend(frameon=False)
     for axes in (left, right):
         axes.grid(alpha=0.3)

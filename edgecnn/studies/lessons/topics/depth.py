@@ -1,8 +1,8 @@
 """Depth: plain stacks of more layers train worse, residual ones do not (He, Zhang, Ren and Sun, 2016, CVPR).
 
-Nets of 8, 20 and 56 layers and equal width, with shortcuts and without (section 4.2 of the paper), trained alike and
-without augmentation. Shown are the loss on what they were trained on, so that overfitting has no say in it, and the
-norm of the loss's gradient in every 3x3 convolution, fresh and trained.
+Nets of 8, 20 and 56 layers and equal width, with shortcuts and without (section 4.2 of the paper), are trained alike
+and without augmentation. Measured are the training loss, which overfitting does not affect, and the norm of the loss's
+gradient in every 3x3 convolution, before and after training.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates
 from edgecnn.studies.lessons.training import trained
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ TITLE = "Plain and residual stacks of 8, 20 and 56 layers: training loss, and th
 DEPTHS = (8, 20, 56)
 KINDS = {True: "residual", False: "plain"}
 FRESH = 5
-"""Fresh nets whose gradients are measured; none is trained for it."""
+"""Number of untrained nets whose gradients are measured."""
 BATCH = 256
-"""Training pictures one gradient is taken over."""
+"""Training pictures per gradient."""
 
 Kind = tuple[bool, int]
-"""(residual, depth)"""
+"""(residual, depth) of a net."""
 
 
 def measure(setting: Setting) -> Found:
@@ -55,7 +55,7 @@ def measure(setting: Setting) -> Found:
     after = {kind: [gradient_norms(nets.restore(run), run, batch) for run in ran] for kind, ran in runs.items()}
 
     mean_loss = {
-        kind: estimates.number(f"training loss, {_name(kind)}", found, "nats") for kind, found in losses.items()
+        kind: estimates.number(f"training loss, {_name(kind)}", values, "nats") for kind, values in losses.items()
     }
     more = {
         residual: estimates.number(
@@ -105,7 +105,7 @@ def measure(setting: Setting) -> Found:
             picture: "Training loss against epoch, and the gradient norm of every 3x3 convolution, fresh and trained"
         },
         settings={
-            "recipe": words.settings(runs[True, 56][0].recipe),
+            "recipe": estimates.settings(runs[True, 56][0].recipe),
             "depths": DEPTHS,
             "seeds": len(seeds),
             "fresh nets": FRESH,
@@ -115,7 +115,7 @@ def measure(setting: Setting) -> Found:
 
 
 def recipe(residual: bool, depth: int, quick: bool, seed: int) -> Recipe:
-    """Digits in the quick form; shapes of 16 x 16, told by their outline, in the full one."""
+    """Return the recipe of a net: on digits if quick, else on shapes of 16 x 16 pixels, classified by outline."""
     shapes = {"count": 2500, "test": 500, "task": "shape", "size": 16, "smallest": 8, "largest": 14, "clutter": 0.2}
     plan = DataPlan(name="digits", fraction=0.5) if quick else DataPlan(name="shapes", validation=0.2, options=shapes)
     return Recipe(
@@ -132,9 +132,9 @@ def recipe(residual: bool, depth: int, quick: bool, seed: int) -> Recipe:
 
 
 def gradient_norms(net: nn.Module, run: Run, batch: Split) -> list[float]:
-    """|dL/dW| of every 3x3 convolution, from the input on, for a batch of pictures normalised as in `run`.
+    """Compute |dL/dW| of every 3x3 convolution, from the input on, for a batch of pictures normalised as in `run`.
 
-    Batch norm uses the batch's own statistics, as in training.
+    Batch norm uses the batch's statistics, as in training.
     """
     import torch
     import torch.nn.functional as F
@@ -142,11 +142,11 @@ def gradient_norms(net: nn.Module, run: Run, batch: Split) -> list[float]:
 
     from edgecnn.pipeline.export import exportable
 
-    inputs = exportable.normalised(batch.images, run)
+    inputs = exportable.normalised(batch.load_all(), run)
     net.train().zero_grad()
     loss = F.cross_entropy(net(inputs), torch.from_numpy(batch.labels))
     loss.backward()  # type: ignore[no-untyped-call]
-    # A shortcut's convolution is 1x1: off the path whose length is the depth.
+    # Convolutions of shortcuts are 1x1 and do not count towards the depth.
     path = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)]
     return [float(layer.weight.grad.norm()) for layer in path if layer.weight.grad is not None]
 
@@ -170,17 +170,17 @@ def _claims(
     return (
         Claim(
             expected="Without shortcuts 56 layers end with a higher training loss than 8.",
-            measured=f"56 layers less 8: {words.text(more[False])}.",
+            measured=f"56 layers less 8: {estimates.text(more[False])}.",
             holds=estimates.is_above(more[False]),
         ),
         Claim(
             expected="With shortcuts 56 layers train at least as well as 8.",
-            measured=f"56 layers less 8: {words.text(more[True])}.",
-            holds=words.opposite(estimates.is_above(more[True])),
+            measured=f"56 layers less 8: {estimates.text(more[True])}.",
+            holds=estimates.opposite(estimates.is_above(more[True])),
         ),
         Claim(
             expected="At 56 layers shortcuts lower the training loss.",
-            measured=f"Plain less residual: {words.text(saved)}.",
+            measured=f"Plain less residual: {estimates.text(saved)}.",
             holds=estimates.is_above(saved),
         ),
         Claim(
@@ -191,7 +191,7 @@ def _claims(
                 f"{word} {10 ** ratios[residual, 8].value:.2g} and {10 ** ratios[residual, 56].value:.2g} times"
                 for residual, word in KINDS.items()
             )
-            + f"; apart at 56 layers, plain less residual: {words.text(parted)}.",
+            + f"; apart at 56 layers, plain less residual: {estimates.text(parted)}.",
             holds=estimates.is_above(parted),
         ),
     )
@@ -208,12 +208,13 @@ def _draw(
     for (residual, depth), ran in runs.items():
         style = "-" if residual else ":"
         curves.draw(panels[0], ran, "train_loss", _name((residual, depth)), style, color=colours[depth])
-        for axes, found in ((panels[1], fresh), (panels[2], after)):
+        for axes, gradients in ((panels[1], fresh), (panels[2], after)):
             norms = [
-                math.exp(sum(map(math.log, layer)) / len(layer)) for layer in zip(*found[residual, depth], strict=True)
+                math.exp(sum(map(math.log, layer)) / len(layer))
+                for layer in zip(*gradients[residual, depth], strict=True)
             ]
-            place = [(index + 0.5) / len(norms) for index in range(len(norms))]
-            axes.plot(place, norms, style, color=colours[depth])
+            position = [(index + 0.5) / len(norms) for index in range(len(norms))]
+            axes.plot(position, norms, style, color=colours[depth])
     curves.dress(panels[0], "training loss, nats", is_log=True)
     panels[0].set_title("training")
     panels[0].legend(frameon=False, fontsize="small")

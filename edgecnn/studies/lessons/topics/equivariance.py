@@ -1,10 +1,10 @@
-"""Shift the input: does the output shift along? And does the answer stay?
+"""Equivariance: whether the feature maps shift along with the input, and whether the prediction stays.
 
-A convolution of stride 1 commutes with shifts, conv(shift(x)) = shift(conv(x)), but for what its padding adds at the
-borders (Goodfellow, Bengio and Courville, 2016, Deep Learning, section 9.2). With stride t it commutes with multiples
-of t alone, and so does a pool; a blur before the stride lessens the rest (Zhang, 2019, ICML, arXiv:1904.11486). A CNN
-that ends in a global mean should therefore keep its answer under a shift more often than an MLP or a ViT; int8 should
-change nothing in that.
+A convolution of stride 1 commutes with shifts, conv(shift(x)) = shift(conv(x)), except at the borders, because of its
+padding (Goodfellow, Bengio and Courville, 2016, Deep Learning, section 9.2). With stride t it commutes only with
+multiples of t, and so does a pool; a blur before the stride reduces the error at other shifts (Zhang, 2019, ICML,
+arXiv:1904.11486). A CNN that ends in a global mean should therefore keep its prediction under a shift more often than
+an MLP or a ViT, and int8 should not change that.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
 from edgecnn.studies.lessons import shifts as _operators
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 TITLE = "Shift the input: how far feature maps fail to shift along, and how often the answer stays"
 
 SHIFTS = (1, 2, 3, 4)
-"""Pixels, of the layers and of the trained CNN's last feature map."""
+"""Shifts in pixels of the input of single layers and of the trained CNN."""
 
 PICTURES = 64
-"""Pictures of the layers' test and of the feature maps'."""
+"""Number of pictures whose equivariance error is measured."""
 
 SHOWN = 2_000
-"""Test pictures that are shifted and classified, at most."""
+"""Largest number of test pictures that are shifted and classified."""
 
 ROUNDING = 1e-9
-"""float64 sums in another order, relative to the largest value."""
+"""Bound for the rounding error of float64 sums, relative to the largest value."""
 
 NO_LOSS_PP = 2.0
-"""A difference whose whole interval is smaller is called none."""
+"""Bound in pp below which the whole interval of a difference must lie to count as no difference."""
 
 _plain = partial(text, signed=False)
 
@@ -66,7 +66,7 @@ def measure(setting: Setting) -> Found:
     deep, total_stride = map_errors(cnn)
     test = seen.splits_of(cnn).test.images[:SHOWN]
     moves = (1, 2) if setting.quick else (1, 2, 3)
-    kept = {
+    same_class = {
         (family, precision, pixels): [_kept(run, precision, test, pixels) for run in ran]
         for family, ran in runs.items()
         for precision in ("fp32", "int8")
@@ -75,23 +75,29 @@ def measure(setting: Setting) -> Found:
     far = moves[-1]
     shares = {
         key: estimates.share(f"{families.NAMES[key[0]]} {key[1]} keeps its class at {key[2]} px", hits)
-        for key, hits in kept.items()
+        for key, hits in same_class.items()
     }
     leads = {
         family: estimates.lead(
-            f"CNN keeps more than {name} at {far} px", kept["dscnn", "fp32", far], kept[family, "fp32", far]
+            f"CNN keeps more than {name} at {far} px",
+            same_class["dscnn", "fp32", far],
+            same_class[family, "fp32", far],
         )
         for family, name in families.NAMES.items()
         if family != "dscnn"
     }
-    cost = estimates.lead(f"CNN loses by int8 at {far} px", kept["dscnn", "fp32", far], kept["dscnn", "int8", far])
+    cost = estimates.lead(
+        f"CNN loses by int8 at {far} px",
+        same_class["dscnn", "fp32", far],
+        same_class["dscnn", "int8", far],
+    )
     saved = estimates.number(
         "max pool errs more than blur pool at 1 px",
         (100 * (alone["max pool"][1] - alone["blur pool"][1])).tolist(),
         "pp",
         "pictures",
     )
-    whole = {name: errors for name, errors in alone.items() if name != "stride 1"}
+    halving = {name: errors for name, errors in alone.items() if name != "stride 1"}
     claims = (
         Claim(
             expected="A stride-1 convolution commutes with every shift, but for its borders.",
@@ -102,9 +108,12 @@ def measure(setting: Setting) -> Found:
         ),
         Claim(
             expected="What halves the picture commutes with even shifts and with no odd one.",
-            measured=f"Largest error at 2 and 4 pixels {max(max(_worst(one, (2, 4))) for one in whole.values()):.1e}; "
-            "at 1 pixel " + ", ".join(f"{name} {_percent(one[1])}" for name, one in whole.items()) + ".",
-            holds=all(max(_worst(one, (2, 4))) < ROUNDING < min(_worst(one, (1, 3))) for one in whole.values()),
+            measured="Largest error at 2 and 4 pixels "
+            f"{max(max(_worst(errors, (2, 4))) for errors in halving.values()):.1e}; "
+            "at 1 pixel " + ", ".join(f"{name} {_percent(errors[1])}" for name, errors in halving.items()) + ".",
+            holds=all(
+                max(_worst(errors, (2, 4))) < ROUNDING < min(_worst(errors, (1, 3))) for errors in halving.values()
+            ),
             exact=True,
         ),
         Claim(
@@ -123,10 +132,10 @@ def measure(setting: Setting) -> Found:
             Claim(
                 expected=f"The CNN keeps its answer under a shift more often than the {families.NAMES[family]}.",
                 measured=f"Share that keeps its class at {far} pixels: CNN {_plain(shares['dscnn', 'fp32', far])}; "
-                f"{families.NAMES[family]} {_plain(shares[family, 'fp32', far])}; ahead by {text(one)}.",
-                holds=estimates.is_above(one),
+                f"{families.NAMES[family]} {_plain(shares[family, 'fp32', far])}; ahead by {text(lead)}.",
+                holds=estimates.is_above(lead),
             )
-            for family, one in leads.items()
+            for family, lead in leads.items()
         ),
         Claim(
             expected="int8 changes nothing in that.",
@@ -160,7 +169,7 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures=pictures,
         settings={
-            "recipes": {family: words.settings(ran[0].recipe) for family, ran in runs.items()},
+            "recipes": {family: estimates.settings(ran[0].recipe) for family, ran in runs.items()},
             "seeds": len(seeds),
             "shift": "up, down, left or right, drawn for each picture; black moves in",
         },
@@ -168,11 +177,15 @@ def measure(setting: Setting) -> Found:
 
 
 def layer_errors() -> tuple[dict[str, Errors], Errors]:
-    """(errors inside of each layer, those of the stride-1 convolution with its borders); all draws are seeded."""
+    """Measure the errors of single layers; all random numbers are seeded.
+
+    Returns:
+        (each layer's errors inside the borders, the errors of the stride-1 convolution including its borders).
+    """
     import torch
     from torch import nn
 
-    test = data.load(DataPlan(name="shapes", options={"count": 100, "test": PICTURES})).test.images
+    test = data.load(DataPlan(name="shapes", options={"count": 100, "test": PICTURES})).test.load_all()
     x = torch.from_numpy(test).permute(0, 3, 1, 2).double() / 255  # (N, 3, 32, 32)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -186,7 +199,11 @@ def layer_errors() -> tuple[dict[str, Errors], Errors]:
 
 
 def map_errors(run: Run) -> tuple[Errors, int]:
-    """(errors inside of the trained CNN's last feature map, its total stride); the picture on a large black canvas."""
+    """Measure the errors of the trained CNN's last feature map, with each picture on a large black canvas.
+
+    Returns:
+        (errors inside the borders, total stride).
+    """
     import torch
     from torch import nn
 
@@ -196,13 +213,13 @@ def map_errors(run: Run) -> tuple[Errors, int]:
     shape = (run.input_shape[0], run.input_shape[1], run.input_shape[2])
     last = [layer for layer in anatomy.layers(net, shape) if layer.receptive_field is not None][-1]
     field, stride = last.receptive_field or 1, last.stride or 1
-    # So wide that what is left inside it lies a field and a shift away from the border.
-    around = stride * (1 + -(-(field + 2 * SHIFTS[-1]) // (2 * stride)))
+    # Wide enough that the units that are compared see nothing beyond the canvas.
+    padding = stride * (1 + -(-(field + 2 * SHIFTS[-1]) // (2 * stride)))
     images = seen.splits_of(run).test.images[:PICTURES]
-    canvas = np.pad(images, ((0, 0), (around, around), (around, around), (0, 0)))
+    canvas = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     x = torch.from_numpy(canvas).permute(0, 3, 1, 2).double()
     features = nn.Sequential(Normalise(run.mean, run.std), net.get_submodule("stem"), net.get_submodule("blocks"))
-    return _errors(features, x, stride, around // stride), stride
+    return _errors(features, x, stride, padding // stride), stride
 
 
 def _errors(layer: nn.Module, x: Tensor, stride: int, margin: int) -> Errors:
@@ -222,16 +239,16 @@ def _worst(errors: Errors, shifts: Sequence[int]) -> list[float]:
 
 
 def _percent(errors: npt.NDArray[np.float64]) -> str:
-    """The mean over pictures."""
+    """Format the mean over pictures."""
     return f"{100 * errors.mean():.1f} %"
 
 
 def _draw_layers(errors: Mapping[str, Errors], path: Path) -> None:
     figure, axes = plotting.panels(1, width=7)
     markers = ("o", "s", "^", "v", "D", "P")
-    for (name, one), colour, marker in zip(errors.items(), plotting.COLOURS, markers, strict=True):
+    for (name, by_shift), colour, marker in zip(errors.items(), plotting.COLOURS, markers, strict=True):
         style = "--" if name == "trained CNN" else "-"
-        means = [100 * one[s].mean() for s in SHIFTS]
+        means = [100 * by_shift[s].mean() for s in SHIFTS]
         axes.plot(SHIFTS, means, style, marker=marker, color=colour, label=name)
     axes.set(xlabel="shift, pixels", ylabel="error inside, % of the largest value", xticks=SHIFTS)
     axes.grid(alpha=0.3)
@@ -243,10 +260,10 @@ def _draw_answers(shares: Mapping[tuple[str, str, int], Number], moves: Sequence
     figure, axes = plotting.panels(1, width=7)
     for place, (family, name) in enumerate(families.NAMES.items()):
         for precision, style, marker in (("fp32", "-", "o"), ("int8", "--", "s")):
-            beside = 0.03 * (place - 1) + (0.015 if precision == "int8" else 0)
-            found = [shares[family, precision, pixels] for pixels in moves]
+            offset = 0.03 * (place - 1) + (0.015 if precision == "int8" else 0)
+            numbers = [shares[family, precision, pixels] for pixels in moves]
             plotting.with_intervals(
-                axes, [pixels + beside for pixels in moves], found, f"{name} {precision}",
+                axes, [pixels + offset for pixels in moves], numbers, f"{name} {precision}",
                 color=plotting.FAMILIES[family], linestyle=style, marker=marker,
             )  # fmt: skip
     axes.set(xlabel="shift, pixels", ylabel="same class as before, %", xticks=moves)

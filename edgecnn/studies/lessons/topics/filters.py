@@ -1,9 +1,9 @@
-"""Filters: what the first layer of a net that ships becomes, epoch by epoch, and what its feature maps show.
+"""Filters: how the first layer of a net that ships develops over epochs, and what its feature maps show.
 
-First layers of CNNs are said to grow oriented and coloured Gabor functions (Krizhevsky, Sutskever and Hinton, 2012,
-NeurIPS, figure 3). Measured are fit, orientation and colour of the filters (`_gabor`), beside random ones and against
-the same filters fresh; for the net that ships, and for one net on two tasks of colour pictures, where texture or where
-colour decides.
+First layers of CNNs are said to develop oriented and coloured Gabor functions (Krizhevsky, Sutskever and Hinton, 2012,
+NeurIPS, figure 3). Gabor fit, orientation and colour of the filters (`gabor`) are compared with those of random filters
+and of the same filters before training, for the net that ships, and for a net on two tasks of colour pictures: one is
+decided by texture, one by colour.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, gabor, growth, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates, gabor, training
 from edgecnn.studies.lessons.gabor import Filters, PerFilter
 
 if TYPE_CHECKING:
@@ -38,27 +38,32 @@ MEASURES: Mapping[str, Callable[[Filters], PerFilter]] = {
 }
 FIT, ORIENTATION, CHROMA = MEASURES
 SETTLED = 0.95
-"""Mean cosine between a filter and its final form from which on it is called settled."""
+"""Mean cosine between filters and their final form from which on they count as settled."""
 
 
 def measure(setting: Setting) -> Found:
     seeds = range(1 if setting.quick else 3)
     runs = {
-        name: [growth.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
+        name: [training.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
         for name in (SHIPS, TEXTURE, COLOUR)
     }
     grown = {name: [epochs_of(run) for run in ran] for name, ran in runs.items()}
     null = {name: _null(ran[0][-1]) for name, ran in grown.items()}
     last = {name: [epochs[-1] for epochs in ran] for name, ran in grown.items()}
-    asked = [(name, what) for name in runs for what in MEASURES if what != CHROMA or last[name][0].shape[1] > 1]
-    values = {key: _mean(f"{key[1]}, {key[0]}, trained", key[1], last[key[0]]) for key in asked}
+    keys = [
+        (name, measure_name)
+        for name in runs
+        for measure_name in MEASURES
+        if measure_name != CHROMA or last[name][0].shape[1] > 1
+    ]
+    values = {key: _mean(f"{key[1]}, {key[0]}, trained", key[1], last[key[0]]) for key in keys}
     fresh = {name: [epochs[0] for epochs in ran] for name, ran in grown.items()}
     gain = {
         key: _mean(f"{key[1]}, {key[0]}, trained less the same filters fresh", key[1], last[key[0]], fresh[key[0]])
-        for key in asked
+        for key in keys
     }
     settled = [settled_epoch(epochs) for epochs in grown[SHIPS]]
-    kept = {name: [cosine(epochs[0], epochs[-1]) for epochs in ran] for name, ran in grown.items()}
+    cosines = {name: [cosine(epochs[0], epochs[-1]) for epochs in ran] for name, ran in grown.items()}
 
     pictures = {
         "filters.png": "First-layer filters, fresh and trained; a row a net",
@@ -72,7 +77,7 @@ def measure(setting: Setting) -> Found:
         numbers=(
             *(
                 number
-                for key in asked
+                for key in keys
                 for number in (
                     values[key],
                     Number(name=f"{key[1]}, {key[0]}, random filters", value=null[key[0]][key[1]], unit="",
@@ -80,7 +85,10 @@ def measure(setting: Setting) -> Found:
                     gain[key],
                 )
             ),
-            *(estimates.number(f"cosine of fresh and trained filters, {name}", one, "") for name, one in kept.items()),
+            *(
+                estimates.number(f"cosine of fresh and trained filters, {name}", per_seed, "")
+                for name, per_seed in cosines.items()
+            ),
             estimates.number(f"epoch from which on filters are settled, {SHIPS}", settled, ""),
             *(
                 estimates.number(f"validation top-1, {name}", [run.validation_top1_percent for run in ran], "%")
@@ -90,35 +98,35 @@ def measure(setting: Setting) -> Found:
         claims=(
             Claim(
                 expected="The first layer of the net that ships grows filters that are more Gabor-like than random.",
-                measured=f"R^2 {words.text(values[SHIPS, FIT], False)}; random {null[SHIPS][FIT]:.2f}; "
-                f"more than fresh by {words.text(gain[SHIPS, FIT])}.",
+                measured=f"R^2 {estimates.text(values[SHIPS, FIT], False)}; random {null[SHIPS][FIT]:.2f}; "
+                f"more than fresh by {estimates.text(gain[SHIPS, FIT])}.",
                 holds=estimates.is_above(gain[SHIPS, FIT]),
             ),
             Claim(
                 expected="They are more oriented than random.",
-                measured=f"Orientation {words.text(values[SHIPS, ORIENTATION], False)}; random "
-                f"{null[SHIPS][ORIENTATION]:.2f}; more than fresh by {words.text(gain[SHIPS, ORIENTATION])}.",
+                measured=f"Orientation {estimates.text(values[SHIPS, ORIENTATION], False)}; random "
+                f"{null[SHIPS][ORIENTATION]:.2f}; more than fresh by {estimates.text(gain[SHIPS, ORIENTATION])}.",
                 holds=estimates.is_above(gain[SHIPS, ORIENTATION]),
             ),
             Claim(
                 expected="Filters follow the task: less colour than random where texture decides, else more.",
-                measured=f"More than fresh, which is random: {TEXTURE} {words.text(gain[TEXTURE, CHROMA])}; "
-                f"{COLOUR} {words.text(gain[COLOUR, CHROMA])}.",
+                measured=f"More than fresh, which is random: {TEXTURE} {estimates.text(gain[TEXTURE, CHROMA])}; "
+                f"{COLOUR} {estimates.text(gain[COLOUR, CHROMA])}.",
                 holds=estimates.all_of(
                     [
                         estimates.is_above(gain[COLOUR, CHROMA]),
-                        words.opposite(estimates.is_above(gain[TEXTURE, CHROMA])),
+                        estimates.opposite(estimates.is_above(gain[TEXTURE, CHROMA])),
                     ]
                 ),
             ),
         ),
         pictures=pictures,
-        settings={name: words.settings(ran[0].recipe) for name, ran in runs.items()} | {"seeds": len(seeds)},
+        settings={name: estimates.settings(ran[0].recipe) for name, ran in runs.items()} | {"seeds": len(seeds)},
     )  # fmt: skip
 
 
 def recipe(name: str, quick: bool, seed: int) -> Recipe:
-    """The recipe that ships, on a twentieth of its data (quick: the digits' one); or a net on a task of shapes."""
+    """Return the recipe of the net that ships, with less data or for digits if quick, or of a net on shapes."""
     if name == SHIPS:
         changes = ("epochs=12", "num_threads=1") if quick else ("epochs=8", "data.fraction=0.05", "num_threads=1")
         ships = plans.load_recipe("dscnn-digits" if quick else "dscnn-fashion", changes)
@@ -141,7 +149,7 @@ def recipe(name: str, quick: bool, seed: int) -> Recipe:
 
 
 def first_filters(net: nn.Module) -> Filters:
-    """The weights (F, C, k, k) of the first convolution; batch norm, folded in, only scales each."""
+    """Return the weights (F, C, k, k) of the first convolution; folding batch norm would only scale each filter."""
     from torch import nn
 
     first = next(layer for layer in net.modules() if isinstance(layer, nn.Conv2d))
@@ -149,20 +157,20 @@ def first_filters(net: nn.Module) -> Filters:
 
 
 def epochs_of(run: Run) -> list[Filters]:
-    """The first layer's filters of the fresh net and after every epoch."""
-    return [first_filters(growth.at_epoch(run, epoch)) for epoch in range(run.recipe.epochs + 1)]
+    """Return the first layer's filters of the initial net and after every epoch."""
+    return [first_filters(training.at_epoch(run, epoch)) for epoch in range(run.recipe.epochs + 1)]
 
 
 def settled_epoch(epochs: Sequence[Filters]) -> int:
-    """The epoch from which on the filters' mean cosine with their final form stays at SETTLED or above."""
-    cosines = [cosine(one, epochs[-1]) for one in epochs]
+    """Return the epoch from which on the filters' mean cosine with their final form stays at SETTLED or above."""
+    cosines = [cosine(filters, epochs[-1]) for filters in epochs]
     below = [epoch for epoch, cosine in enumerate(cosines) if cosine < SETTLED]
     return max(below, default=-1) + 1
 
 
 def cosine(filters: Filters, others: Filters) -> float:
-    """The mean over filters of the cosine between each and its counterpart."""
-    a, b = (one.reshape(len(one), -1) for one in (filters, others))
+    """Average over filters the cosine between each and its counterpart."""
+    a, b = (weights.reshape(len(weights), -1) for weights in (filters, others))
     return float(((a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))).mean())
 
 
@@ -172,13 +180,20 @@ def _null(like: Filters) -> dict[str, float]:
 
 
 def _mean(name: str, what: str, filters: Sequence[Filters], less: Sequence[Filters] = ()) -> Number:
-    """The mean of a measure over filters, less that of others: over seeds, or with one seed's filters as n."""
-    found = [MEASURES[what](one) for one in filters]
+    """Average a measure, optionally minus that of other filters: over seeds, or over the filters of a single seed.
+
+    Args:
+        name: name of the number.
+        what: key of `MEASURES`.
+        filters: filters of each seed.
+        less: filters of each seed to subtract, in the same order; none by default.
+    """
+    values = [MEASURES[what](weights) for weights in filters]
     if less:
-        found = [after - MEASURES[what](one) for after, one in zip(found, less, strict=True)]
-    if len(found) > 1:
-        return estimates.number(name, [float(one.mean()) for one in found], "")
-    return estimates.number(name, found[0].tolist(), "", "filters, 1 seed")
+        values = [after - MEASURES[what](weights) for after, weights in zip(values, less, strict=True)]
+    if len(values) > 1:
+        return estimates.number(name, [float(of_seed.mean()) for of_seed in values], "")
+    return estimates.number(name, values[0].tolist(), "", "filters, 1 seed")
 
 
 def _draw_filters(grown: Mapping[str, Sequence[Sequence[Filters]]], path: Path) -> None:
@@ -193,7 +208,7 @@ def _draw_filters(grown: Mapping[str, Sequence[Sequence[Filters]]], path: Path) 
 
 
 def _tiled(filters: Filters) -> npt.NDArray[np.float64]:
-    """(H, W) or (H, W, 3): two rows of filters, each stretched about a grey that stands for 0."""
+    """Tile filters in two rows, each scaled around a grey for 0; return an image (H, W) or (H, W, 3)."""
     scale = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
     tiles = np.pad(0.45 * filters / np.maximum(scale, 1e-30) + 0.5, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
     half = len(tiles) // 2
@@ -220,7 +235,7 @@ def _draw_epochs(
 
 
 def _draw_maps(run: Run, path: Path) -> None:
-    """Three test pictures of different classes, and what the first layer with its activation makes of them."""
+    """Draw three test pictures of different classes, and the outputs of the first layer with its activation."""
     import torch
 
     from edgecnn import nets
@@ -229,10 +244,10 @@ def _draw_maps(run: Run, path: Path) -> None:
     test, net = seen.splits_of(run).test, nets.restore(run)
     chosen = [int(np.argmax(test.labels == label)) for label in range(3)]
     with torch.inference_mode():
-        maps = net.get_submodule("stem")(exportable.normalised(test.images[chosen], run)).numpy()  # (3, F, H, W)
+        maps = net.get_submodule("stem")(exportable.normalised(test.load_all()[chosen], run)).numpy()  # (3, F, H, W)
     strongest = np.argsort(-maps.std(axis=(2, 3)).mean(0))[:8]
     figure, panels = plotting.panels(1 + len(strongest), len(chosen), width=11, height=1.35)
-    for row, image, shown in zip(panels, test.images[chosen], maps, strict=True):
+    for row, image, shown in zip(panels, test.load_all()[chosen], maps, strict=True):
         row[0].imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray")
         for axes, channel in zip(row[1:], strongest, strict=True):
             axes.imshow(shown[channel], cmap="gray")

@@ -1,8 +1,8 @@
-"""Without a nonlinearity a deep net is one linear layer: composed, compared, and trained against logistic regression.
+"""Without a nonlinearity a deep net is one linear layer, and no better than logistic regression.
 
 A chain of linear maps W3 (W2 (W1 x + b1) + b2) + b3 is the single map (W3 W2 W1) x + b (Goodfellow, Bengio and
-Courville, 2016, Deep Learning, section 6.1). So the layers' product is formed and held against the net, and the
-net's accuracy against logistic regression on the same pixels, its penalty chosen on validation.
+Courville, 2016, Deep Learning, section 6.1). So the net's logits are compared with those of the layers' product, and
+its accuracy with that of logistic regression on the same pixels, the penalty chosen on validation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, predictions, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates, predictions
 from edgecnn.studies.lessons.training import trained
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 TITLE = "A deep net without activations is one linear layer, and trains no better than one"
 
 DEPTHS = (1, 2, 4)
-"""Hidden layers before the last one of an MLP: 3, 4 and 6 weight matrices."""
+"""Hidden layers of an MLP before the last one; it has 2 weight matrices more: 3, 4 and 6."""
 ACTIVATIONS = {"none": "linear", "relu": "ReLU"}
 PENALTIES = (0.001, 0.01, 0.1, 1.0)
 """Inverse strengths of logistic regression's L2 penalty, scikit-learn's C."""
 MARGIN_PP = 1.0
-"""What counts as no better: an interval that ends below this lead."""
+"""Lead in pp below which the interval must end for a net to count as no better."""
 
 Values = npt.NDArray[np.float64]
 
@@ -49,14 +49,14 @@ def measure(setting: Setting) -> Found:
     }
     hits = {key: [predictions.hits(run) for run in ran] for key, ran in runs.items()}
     logistic, penalty = logistic_hits(runs["none", 1][0])
-    baseline = [logistic] * len(seeds)  # it has no seed
+    baseline = [logistic] * len(seeds)  # it does not depend on a seed
     errors = {depth: max(composition_error(run) for run in runs["none", depth]) for depth in DEPTHS}
-    kept = {
+    sizes = {
         depth: f"{runs['none', depth][0].params:,} to {sum(part.size for part in weights(runs['none', depth][0])):,}"
         for depth in DEPTHS
     }
 
-    top1 = {key: estimates.share(f"top-1, {_name(key)}", found) for key, found in hits.items()}
+    top1 = {key: estimates.share(f"top-1, {_name(key)}", correct) for key, correct in hits.items()}
     single = estimates.share("top-1, logistic regression", baseline[:1])
     deepest = DEPTHS[-1]
     over_logistic = {
@@ -87,24 +87,25 @@ def measure(setting: Setting) -> Found:
                 expected="Without activations the net gives the logits of one matrix, the product of its own.",
                 measured="Largest difference over the test pictures, in double precision: "
                 + "; ".join(f"{error:.1e} with {depth + 2} matrices" for depth, error in errors.items())
-                + f"; numbers needed: {', '.join(kept.values())}.",
+                + f"; numbers needed: {', '.join(sizes.values())}.",
                 holds=max(errors.values()) < 1e-9,
                 exact=True,
             ),
             Claim(
                 expected=f"With {deepest + 2} matrices and no activation it is no better than logistic regression.",
-                measured=f"Ahead by {words.text(ahead)}.",
+                measured=f"Ahead by {estimates.text(ahead)}.",
                 holds=False if is_better else True if high is not None and high < MARGIN_PP else None,
             ),
             Claim(
                 expected="With ReLU between the same matrices it is better.",
-                measured="; ".join(f"{depth + 2} matrices {words.text(one)}" for depth, one in gained.items()) + ".",
+                measured="; ".join(f"{depth + 2} matrices {estimates.text(lead)}" for depth, lead in gained.items())
+                + ".",
                 holds=estimates.is_above(gained[deepest]),
             ),
         ),
         pictures={picture: "Top-1 against the number of weight matrices, and the loss while training"},
         settings={
-            "recipe": words.settings(runs["none", 1][0].recipe),
+            "recipe": estimates.settings(runs["none", 1][0].recipe),
             "depths": DEPTHS,
             "seeds": len(seeds),
             "logistic regression's C": penalty,
@@ -113,7 +114,7 @@ def measure(setting: Setting) -> Found:
 
 
 def recipe(activation: str, depth: int, quick: bool, seed: int) -> Recipe:
-    """Digits in the quick form, a tenth of Fashion-MNIST in the full one."""
+    """Return the recipe of an MLP: on digits if quick, else on a tenth of Fashion-MNIST."""
     width = 32 if quick else 64
     return Recipe(
         name=f"{activation}-{depth}-{seed}",
@@ -129,7 +130,11 @@ def recipe(activation: str, depth: int, quick: bool, seed: int) -> Recipe:
 
 
 def weights(run: Run) -> tuple[Values, Values]:
-    """(A, b), (K, pixels) and (K,): the one linear layer a trained net without activations amounts to."""
+    """Multiply out the layers of a trained net without activations.
+
+    Returns:
+        The single layer's (weights, bias), (K, pixels) and (K,).
+    """
     product, offset = None, None
     for layer in _linear_layers(nets.restore(run)):
         matrix = layer.weight.detach().double().numpy()
@@ -142,36 +147,40 @@ def weights(run: Run) -> tuple[Values, Values]:
 
 
 def composition_error(run: Run) -> float:
-    """Largest |difference| between the net's logits and its product's on the test pictures, in double precision."""
+    """Return the largest |difference| between the logits of a net and of `weights`, on the test pictures in float64."""
     import torch
 
     product, offset = weights(run)
-    pixels = _pixels(seen.splits_of(run).test.images, run)
+    pixels = _pixels(seen.splits_of(run).test.load_all(), run)
     net = nets.restore(run).double()
     with torch.inference_mode():
-        shown = torch.from_numpy(pixels.reshape(-1, *run.input_shape))
-        deep = net(shown).numpy()
+        images = torch.from_numpy(pixels.reshape(-1, *run.input_shape))
+        deep = net(images).numpy()
     return float(np.abs(deep - (pixels @ product.T + offset)).max())
 
 
 def logistic_hits(run: Run) -> tuple[npt.NDArray[np.bool_], float]:
-    """(hits (N,), C): which test pictures of the run's data logistic regression gets right, C chosen on validation."""
+    """Fit logistic regression to the run's data, with scikit-learn's C chosen on validation.
+
+    Returns:
+        (whether each test picture is classified correctly, (N,); C).
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     splits = seen.splits_of(run)
     training, validation, test = (
-        _pixels(split.images, run) for split in (splits.train, splits.validation, splits.test)
+        _pixels(split.load_all(), run) for split in (splits.train, splits.validation, splits.test)
     )
     fitted = {}
     with warnings.catch_warnings():
-        # A weak penalty is not fitted to the last digit; validation judges what came of it.
+        # With a weak penalty the fit may not converge; validation judges the result all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for penalty in PENALTIES:
             fitted[penalty] = LogisticRegression(C=penalty, max_iter=200).fit(training, splits.train.labels)
     best = max(PENALTIES, key=lambda penalty: fitted[penalty].score(validation, splits.validation.labels))
-    right: npt.NDArray[np.bool_] = np.asarray(fitted[best].predict(test) == splits.test.labels)
-    return right, best
+    correct: npt.NDArray[np.bool_] = np.asarray(fitted[best].predict(test) == splits.test.labels)
+    return correct, best
 
 
 def _linear_layers(net: nn.Module) -> list[nn.Linear]:
@@ -181,7 +190,7 @@ def _linear_layers(net: nn.Module) -> list[nn.Linear]:
 
 
 def _pixels(images: npt.NDArray[np.uint8], run: Run) -> Values:
-    """(N, pixels) of uint8 (N, H, W, C): normalised, in the order a net flattens them."""
+    """Normalise uint8 (N, H, W, C) to (N, pixels), in the order in which a net flattens them."""
     values = (images.astype(np.float64) - run.mean) / run.std
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2)).reshape(len(images), -1)
 
@@ -196,10 +205,10 @@ def _draw(
     figure, (left, right) = plotting.panels(2)
     colours = {"none": plotting.VERMILION, "relu": plotting.BLUE}
     matrices = [depth + 2 for depth in DEPTHS]
-    for (activation, word), aside in zip(ACTIVATIONS.items(), (-0.04, 0.04), strict=True):
-        places = [count + aside for count in matrices]
+    for (activation, word), offset in zip(ACTIVATIONS.items(), (-0.04, 0.04), strict=True):
+        positions = [count + offset for count in matrices]
         plotting.with_intervals(
-            left, places, [top1[activation, depth] for depth in DEPTHS], word, color=colours[activation], marker="o"
+            left, positions, [top1[activation, depth] for depth in DEPTHS], word, color=colours[activation], marker="o"
         )
         for depth, style in zip(DEPTHS, (":", "--", "-"), strict=True):
             label = f"{word}, {depth + 2} matrices"

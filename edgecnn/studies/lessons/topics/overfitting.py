@@ -1,9 +1,9 @@
-"""Overfitting: few pictures and no augmentation, where validation turns, and what each remedy does to it.
+"""Overfitting: when validation loss begins to rise with few pictures, and what each remedy does about it.
 
-A net with more weights than it has pictures goes on lowering its training loss after the loss on pictures it has
-not seen has begun to rise (Goodfellow, Bengio and Courville, 2016, Deep Learning, section 5.2). Each remedy changes one
-thing of the same training: more pictures, changed pictures, decayed weights, dropped features (Srivastava et al., 2014,
-JMLR 15:1929), fewer weights, or stopping where validation was best (Prechelt, 1998, "Early Stopping - But When?").
+If a net has more weights than pictures, its training loss goes on falling after the loss on unseen pictures has begun
+to rise (Goodfellow, Bengio and Courville, 2016, Deep Learning, section 5.2). Each remedy changes one thing of the same
+training: more pictures, augmentation, weight decay, dropout (Srivastava et al., 2014, JMLR 15:1929), fewer weights, or
+stopping where validation was best (Prechelt, 1998, "Early Stopping - But When?").
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, growth, words
+from edgecnn.studies.lessons import Found, Setting, curves, estimates, training
 
 TITLE = "Few pictures and no augmentation: where validation turns, and what each remedy does to it"
 
@@ -36,7 +36,7 @@ Hits = npt.NDArray[np.bool_]
 def measure(setting: Setting) -> Found:
     seeds = range(SEEDS)
     runs = {
-        name: [growth.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
+        name: [training.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
         for name in (NOTHING, *REMEDIES)
     }
     test = seen.splits_of(runs[NOTHING][0]).test
@@ -62,7 +62,7 @@ def measure(setting: Setting) -> Found:
         )
         for name in runs
     }
-    top1 = {name: estimates.share(f"test top-1, {name}", found) for name, found in hits.items()}
+    top1 = {name: estimates.share(f"test top-1, {name}", correct) for name, correct in hits.items()}
     ahead = {
         name: estimates.lead(f"test top-1, {name} ahead of no remedy", hits[name], hits[NOTHING])
         for name in (*REMEDIES, STOPPED)
@@ -82,15 +82,15 @@ def measure(setting: Setting) -> Found:
         claims=(
             Claim(
                 expected="Validation loss turns and rises while training loss still falls.",
-                measured=f"Lowest in epoch {words.text(turn, signed=False)}, of {epochs}; "
-                f"from there to the end {words.text(rise)}.",
+                measured=f"Lowest in epoch {estimates.text(turn, signed=False)}, of {epochs}; "
+                f"from there to the end {estimates.text(rise)}.",
                 holds=estimates.all_of([estimates.is_above(left), estimates.is_above(rise)]),
             ),
             *(
                 Claim(
                     expected=f"{remedy.capitalize()} lowers the validation loss and raises the accuracy.",
-                    measured=f"Validation loss lower by {words.text(lower[remedy], signed=False)}; "
-                    f"test top-1 {words.text(ahead[remedy])}.",
+                    measured=f"Validation loss lower by {estimates.text(lower[remedy], signed=False)}; "
+                    f"test top-1 {estimates.text(ahead[remedy])}.",
                     holds=estimates.all_of([estimates.is_above(lower[remedy]), estimates.is_above(ahead[remedy])]),
                 )
                 for remedy in (*REMEDIES, STOPPED)
@@ -98,7 +98,7 @@ def measure(setting: Setting) -> Found:
         ),
         pictures={picture: "Training and validation loss against epoch without and with each remedy, and test top-1"},
         settings={
-            "recipe": words.settings(runs[NOTHING][0].recipe),
+            "recipe": estimates.settings(runs[NOTHING][0].recipe),
             "remedies": {name: _changed(runs[name][0].recipe, runs[NOTHING][0].recipe) for name in REMEDIES},
             "pictures": {name: round(len(seen.splits_of(ran[0]).train)) for name, ran in runs.items()},
             "seeds": len(seeds),
@@ -107,7 +107,7 @@ def measure(setting: Setting) -> Found:
 
 
 def recipe(remedy: str, quick: bool, seed: int) -> Recipe:
-    """A fiftieth of Fashion-MNIST, or 200 shapes of 16 x 16 in the quick form; a remedy changes one thing."""
+    """Return the recipe of a remedy: on a fiftieth of Fashion-MNIST, or on 200 shapes of 16 x 16 pixels if quick."""
     if quick:
         shapes = {"count": 1000, "test": 500, "size": 16, "smallest": 8, "largest": 14, "clutter": 0.2}
         plan, width, small = DataPlan(name="shapes", validation=0.2, fraction=0.25, options=shapes), 24, 8
@@ -129,7 +129,7 @@ def recipe(remedy: str, quick: bool, seed: int) -> Recipe:
     more = replace(plain.data, fraction=4 * plan.fraction)
     changes = {
         NOTHING: {},
-        "more data": {"data": more, "epochs": plain.epochs // 4},  # fewer passes over more pictures: as many steps
+        "more data": {"data": more, "epochs": plain.epochs // 4},  # the number of steps stays equal
         "augmentation": {"augment": AugmentPlan(flip=True, shift=2, cutout=4 if quick else 8)},
         "weight decay": {"optim": replace(plain.optim, weight_decay=0.5)},
         "dropout": {"net": NetPlan(name="dscnn", options={**net, "dropout": 0.5})},
@@ -139,32 +139,32 @@ def recipe(remedy: str, quick: bool, seed: int) -> Recipe:
 
 
 def turning_epoch(run: Run) -> int:
-    """The epoch, from 1, after which validation loss was lowest."""
+    """Return the epoch, from 1, after which validation loss was lowest."""
     return 1 + int(np.argmin(curves.curve(run, "validation_loss")))
 
 
 def hits_at(run: Run, epoch: int, test: Split) -> Hits:
-    """Which test pictures the net of that epoch gets right, (N,)."""
+    """Return whether the net after `epoch` classifies each test picture correctly, (N,)."""
     from edgecnn.nets.inference import logits
 
-    answers = logits(growth.at_epoch(run, epoch), test.images, run.mean, run.std).argmax(1).numpy()
-    right: Hits = answers == test.labels
-    return right
+    answers = logits(training.at_epoch(run, epoch), test.load_all(), run.mean, run.std).argmax(1).numpy()
+    correct: Hits = answers == test.labels
+    return correct
 
 
-def _changed(one: Recipe, plain: Recipe) -> dict[str, object]:
-    before = words.settings(plain)
-    return {key: value for key, value in words.settings(one).items() if value != before[key]}
+def _changed(remedy: Recipe, plain: Recipe) -> dict[str, object]:
+    before = estimates.settings(plain)
+    return {key: value for key, value in estimates.settings(remedy).items() if value != before[key]}
 
 
 def _draw(runs: Mapping[str, Sequence[Run]], top1: Mapping[str, Number], turn: Number, path: Path) -> None:
     figure, grid = plotting.panels(4, 2, width=13, height=3.0)
     panels = grid.ravel()
-    bare = runs[NOTHING]
+    untreated = runs[NOTHING]
     for axes, (name, ran) in zip(panels, runs.items(), strict=False):
         if name != NOTHING:
             axes.sharey(panels[0])
-            axes.plot(range(1, bare[0].recipe.epochs + 1), curves.mean(bare, "validation_loss"), color="0.7")
+            axes.plot(range(1, untreated[0].recipe.epochs + 1), curves.mean(untreated, "validation_loss"), color="0.7")
         curves.draw(axes, ran, "train_loss", "training", "--", color=plotting.BLUE)
         curves.draw(axes, ran, "validation_loss", "validation", color=plotting.VERMILION)
         axes.set_title(name)
@@ -174,8 +174,8 @@ def _draw(runs: Mapping[str, Sequence[Run]], top1: Mapping[str, Number], turn: N
     for axes in panels[len(runs) :]:
         axes.remove()
     last = figure.add_subplot(grid[1, 2].get_gridspec()[1, 2:])
-    for place, (name, one) in enumerate(top1.items()):
-        plotting.with_intervals(last, [place], [one], name, color=plotting.BLUE, marker="o")
+    for position, (name, accuracy) in enumerate(top1.items()):
+        plotting.with_intervals(last, [position], [accuracy], name, color=plotting.BLUE, marker="o")
     last.set_xticks(range(len(top1)), [name.replace(" ", "\n") for name in top1], fontsize="small")
     last.set(ylabel="test top-1, %")
     last.grid(alpha=0.3)

@@ -1,9 +1,9 @@
-"""Locality as a number: what a net loses when all pixels are shuffled by one fixed permutation.
+"""Locality: how much accuracy a net loses when all pixels are shuffled by one fixed permutation.
 
-An MLP has no order among its inputs, so the shuffle is a renaming of its first weights and nothing is lost. A CNN
-takes neighbours for related and finds them unrelated. A ViT sees its patches as bags it learns to read, and learns
-where they stand, so it should lose less than the CNN (Goodfellow, Bengio and Courville, 2016, Deep Learning, section
-9.2; Dosovitskiy et al., 2021, ICLR, arXiv:2010.11929, section 3.1, "inductive bias").
+An MLP has no order among its inputs, so the shuffle only permutes its first weights and nothing is lost. A CNN
+assumes that neighbours are related, which no longer holds. A ViT learns to read the pixels of a patch in any order, and
+learns the positions of the patches, so it should lose less than the CNN (Goodfellow, Bengio and Courville, 2016, Deep
+Learning, section 9.2; Dosovitskiy et al., 2021, ICLR, arXiv:2010.11929, section 3.1, "inductive bias").
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from edgecnn import data, nets
 from edgecnn.common import plotting
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 TITLE = "All pixels shuffled by one fixed permutation: what CNN, MLP and ViT lose with the neighbours"
 
 NO_LOSS_PP = 2.0
-"""A difference whose whole interval is smaller is called none."""
+"""Bound in pp below which the whole interval of a difference must lie to count as no difference."""
 
 ROUNDING = 1e-5
-"""float32 sums in another order, relative to the largest logit."""
+"""Bound for the rounding error of float32 sums, relative to the largest logit."""
 
 
 def measure(setting: Setting) -> Found:
@@ -47,9 +47,9 @@ def measure(setting: Setting) -> Found:
     hits = {key: [predictions.hits(run) for run in ran] for key, ran in runs.items()}
     top1 = {
         (family, is_shuffled): estimates.share(
-            f"top-1 of the {families.NAMES[family]}, {'shuffled' if is_shuffled else 'plain'}", found
+            f"top-1 of the {families.NAMES[family]}, {'shuffled' if is_shuffled else 'plain'}", correct
         )
-        for (family, is_shuffled), found in hits.items()
+        for (family, is_shuffled), correct in hits.items()
     }
     loss = {
         family: estimates.lead(f"the {name} loses", hits[family, False], hits[family, True])
@@ -63,14 +63,15 @@ def measure(setting: Setting) -> Found:
         for more, less in (("dscnn", "vit"), ("vit", "mlp"))
     }
     plans = {is_shuffled: runs["mlp", is_shuffled][0].recipe.data for is_shuffled in (False, True)}
-    tests = {is_shuffled: data.load(plan).test.images for is_shuffled, plan in plans.items()}
+    tests = {is_shuffled: data.load(plan).test.load_all() for is_shuffled, plan in plans.items()}
     alike = {is_shuffled: neighbours_alike(images) for is_shuffled, images in tests.items()}
-    gap = renamed_difference(runs["mlp", False][0], tests[False], tests[True])
+    error = renamed_difference(runs["mlp", False][0], tests[False], tests[True])
     claims = (
         Claim(
             expected="Shuffling an MLP's first weights as the pixels were shuffled gives the same logits.",
-            measured=f"The largest difference is {gap:.1e} of the largest logit, over {len(tests[False]):,} pictures.",
-            holds=gap < ROUNDING,
+            measured=f"The largest difference is {error:.1e} of the largest logit, "
+            f"over {len(tests[False]):,} pictures.",
+            holds=error < ROUNDING,
             exact=True,
         ),
         Claim(
@@ -87,7 +88,7 @@ def measure(setting: Setting) -> Found:
             expected="A ViT, local only within its patches, lies in between.",
             measured=f"It loses {text(loss['vit'])}; the CNN loses more than the ViT by {text(gaps['dscnn', 'vit'])}; "
             f"the ViT more than the MLP by {text(gaps['vit', 'mlp'])}.",
-            holds=estimates.all_of([estimates.is_above(one) for one in gaps.values()]),
+            holds=estimates.all_of([estimates.is_above(gap) for gap in gaps.values()]),
         ),
     )
     picture = "permutation.png"
@@ -111,7 +112,7 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures={picture: "Pictures before and after the shuffle, and the test top-1 of nets that learnt from each"},
         settings={
-            "recipes": {family: words.settings(runs[family, False][0].recipe) for family in families.NAMES},
+            "recipes": {family: estimates.settings(runs[family, False][0].recipe) for family in families.NAMES},
             "permutation_seed": 0,
             "seeds": len(seeds),
         },
@@ -119,14 +120,21 @@ def measure(setting: Setting) -> Found:
 
 
 def neighbours_alike(images: npt.NDArray[np.uint8]) -> float:
-    """Correlation of pixels that stand side by side, over pictures (N, H, W, C)."""
+    """Return the correlation of horizontally neighbouring pixels, over pictures (N, H, W, C)."""
     pixels = images.astype(np.float64)
     return float(np.corrcoef(pixels[:, :, :-1].ravel(), pixels[:, :, 1:].ravel())[0, 1])
 
 
 def renamed_difference(run: Run, plain: npt.NDArray[np.uint8], shuffled: npt.NDArray[np.uint8]) -> float:
-    """Largest difference, by the largest logit, of an MLP on `plain` and of one with its first weights shuffled as
-    the pixels (N, H, W, C) were, on `shuffled`.
+    """Compare an MLP on plain pictures with the one whose first weights are permuted like the pixels, on shuffled ones.
+
+    Args:
+        run: a run of an MLP on plain pictures.
+        plain: pictures, (N, H, W, C).
+        shuffled: the same pictures with their pixels shuffled, (N, H, W, C).
+
+    Returns:
+        The largest difference of logits, relative to the largest logit.
     """
     import torch
 
@@ -150,16 +158,16 @@ def _draw(tests: Mapping[bool, npt.NDArray[np.uint8]], top1: Mapping[tuple[str, 
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subfigures(1, 2, squeeze=False)[0]
-    shown: Any = left.subplots(2, 4)
-    for row, is_shuffled in zip(shown, (False, True), strict=True):
+    panels: Any = left.subplots(2, 4)
+    for row, is_shuffled in zip(panels, (False, True), strict=True):
         for axes, image in zip(row, tests[is_shuffled], strict=False):
             axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=(), yticks=())
         row[0].set_ylabel("shuffled" if is_shuffled else "plain")
     axes = right.subplots()
-    for place, (family, name) in enumerate(families.NAMES.items()):
+    for position, (family, name) in enumerate(families.NAMES.items()):
         pair = [top1[family, is_shuffled] for is_shuffled in (False, True)]
-        xs = (place - 0.12, place + 0.12)
+        xs = (position - 0.12, position + 0.12)
         plotting.with_intervals(axes, xs, pair, name, color=plotting.FAMILIES[family], marker="o")
     axes.set_xticks(range(3), [f"{name}\nplain | shuffled" for name in families.NAMES.values()])
     axes.set(ylabel="test top-1, %", xlim=(-0.5, 2.5))

@@ -1,9 +1,9 @@
-"""What one unit can see, what it does see, and what it cannot answer because it does not.
+"""Receptive field: what a unit can see, what it does see, and what a net cannot learn because its field is too small.
 
 Three 3x3 convolutions see 7 x 7 pixels; strides, pools and dilation widen the field (Araujo, Norris and Sim, 2019,
 Distill, "Computing Receptive Fields of Convolutional Neural Networks"; Yu and Koltun, 2016, ICLR, arXiv:1511.07122).
-Within it the influence falls off like a Gaussian, so that the effective field is a share of it that shrinks like one
-over the square root of the depth, and grows by training (Luo, Li, Urtasun and Zemel, 2016, NeurIPS,
+Within it the influence falls off like a Gaussian, so that the effective field is only a share of it, which shrinks like
+one over the square root of the depth, and grows in training (Luo, Li, Urtasun and Zemel, 2016, NeurIPS,
 arXiv:1701.04128). A net whose evidence lies further apart than its field is wide cannot do better than guess.
 """
 
@@ -21,9 +21,9 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, predictions, words
+from edgecnn.studies.lessons import Found, Setting, estimates, predictions
+from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
-from edgecnn.studies.lessons.words import text
 
 if TYPE_CHECKING:
     import torch
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 TITLE = "The field of a unit: theoretical, effective, and a task whose evidence lies further apart than it"
 
 CHANCE = 50.0
-"""Percent, of two classes."""
+"""Top-1 in percent of guessing between two classes."""
 BLIND, SEEING = 55.0, 75.0
-"""Percent a net that cannot see stays below, and one that can goes beyond: between the two the lesson cannot tell."""
+"""Top-1 in percent that a net that cannot see must stay below, and that one that can see must exceed."""
 
 HALF, NEAR = -0.5, 0.1
-"""The exponent of depth that was derived for many layers, and how near to it counts."""
+"""The exponent of depth derived for many layers, and the largest deviation that counts as agreement."""
 
 
 def measure(setting: Setting) -> Found:
@@ -77,8 +77,8 @@ def measure(setting: Setting) -> Found:
         for side in fields
         for distance in distances
     }
-    blind = [one for (side, distance), one in grid.items() if side < distance]
-    seeing = [one for (side, distance), one in grid.items() if side >= distance]
+    blind = [accuracy for (side, distance), accuracy in grid.items() if side < distance]
+    seeing = [accuracy for (side, distance), accuracy in grid.items() if side >= distance]
     claims = (
         Claim(
             expected="Three 3x3 convolutions see 7 x 7 pixels.",
@@ -94,7 +94,10 @@ def measure(setting: Setting) -> Found:
         ),
         Claim(
             expected="The effective field is a share of the theoretical one that falls with depth.",
-            measured=", ".join(f"{sum(one) / len(one):.0f} % at {depth} layers" for depth, one in shares.items()) + ".",
+            measured=", ".join(
+                f"{sum(values) / len(values):.0f} % at {depth} layers" for depth, values in shares.items()
+            )
+            + ".",
             holds=estimates.is_above(fallen),
         ),
         Claim(
@@ -130,8 +133,8 @@ def measure(setting: Setting) -> Found:
                 for kind, value in zip(("arithmetic", "gradient"), pair, strict=True)
             ),
             *(
-                estimates.number(f"effective share of the field, {depth} random layers", one, "%")
-                for depth, one in shares.items()
+                estimates.number(f"effective share of the field, {depth} random layers", values, "%")
+                for depth, values in shares.items()
             ),
             fallen,
             exponent,
@@ -143,9 +146,9 @@ def measure(setting: Setting) -> Found:
         claims=claims,
         pictures=pictures,
         settings={
-            "effective": {**words.settings(looked[0].recipe), "seeds": len(seeds)},
+            "effective": {**estimates.settings(looked[0].recipe), "seeds": len(seeds)},
             "task": {
-                f"field{side}-distance{distance}": words.settings(_relating(side, distance, setting.quick))
+                f"field{side}-distance{distance}": estimates.settings(_relating(side, distance, setting.quick))
                 for side, distance in grid
             },
         },
@@ -153,7 +156,7 @@ def measure(setting: Setting) -> Found:
 
 
 def _looking(quick: bool, seed: int) -> Recipe:
-    """A CNN whose last field is smaller than its pictures."""
+    """Return the recipe of a CNN whose last field is smaller than its pictures."""
     size, count = (16, 1_000) if quick else (32, 5_000)
     sides = {"smallest": size // 3, "largest": size - 4}
     return Recipe(
@@ -170,7 +173,7 @@ def _looking(quick: bool, seed: int) -> Recipe:
 
 
 def _relating(field: int, distance: int, quick: bool) -> Recipe:
-    """A CNN of stride 1 with that field, for marks whose smallest common square has a side of `distance` pixels."""
+    """Return the recipe of a CNN of stride 1 with a given field, for marks that a square of `distance` pixels holds."""
     depth, kernel = max(1, (field - 3) // 2), 1 if field == 3 else 3
     size, count = (12, 1_500) if quick else (21, 4_000)
     options = {"task": "relation", "distance": distance, "size": size, "count": count, "test": 2_000}
@@ -197,7 +200,7 @@ def _shape(run: Run) -> tuple[int, int, int]:
 
 
 def _sides_of(run: Run) -> tuple[int, int]:
-    """(by anatomy, by the gradient) of a CNN's last feature map."""
+    """Return the field's side for a CNN's last feature map: (by anatomy, by the gradient)."""
     from edgecnn.studies.lessons import fields as _fields
 
     net = nets.restore(run)
@@ -206,7 +209,7 @@ def _sides_of(run: Run) -> tuple[int, int]:
 
 
 def _effective(run: Run, fresh: bool) -> torch.Tensor:
-    """The gradient (H, W) of the centre unit of the last feature map, over test pictures; fresh: as it was drawn."""
+    """Return the gradient (H, W) of the last feature map's centre unit on test pictures, before or after training."""
     import torch
 
     from edgecnn.pipeline.export import exportable
@@ -225,18 +228,18 @@ def _differences(after: Sequence[float], before: Sequence[float]) -> list[float]
 
 
 def collapses(blind: Sequence[Number], seeing: Sequence[Number]) -> bool | None:
-    """Every net that cannot see guesses and every one that can does not."""
-    verdicts = [estimates.is_above(one, BLIND) is False for one in blind]
-    verdicts += [estimates.is_above(one, SEEING) is True for one in seeing]
-    contradicted = any(estimates.is_above(one, BLIND) for one in blind)
-    contradicted |= any(estimates.is_above(one, SEEING) is False for one in seeing)
+    """Whether every net that cannot see guesses and every net that can does not; None if that cannot be told."""
+    verdicts = [estimates.is_above(accuracy, BLIND) is False for accuracy in blind]
+    verdicts += [estimates.is_above(accuracy, SEEING) is True for accuracy in seeing]
+    contradicted = any(estimates.is_above(accuracy, BLIND) for accuracy in blind)
+    contradicted |= any(estimates.is_above(accuracy, SEEING) is False for accuracy in seeing)
     return True if all(verdicts) else False if contradicted else None
 
 
 def _range(numbers: Sequence[Number]) -> str:
-    values = sorted(one.value for one in numbers)
-    of = f"(n {numbers[0].n:,} {numbers[0].n_of})"
-    return f"{values[0]:.1f} % {of}" if len(values) == 1 else f"{values[0]:.1f} to {values[-1]:.1f} % {of} each"
+    values = sorted(accuracy.value for accuracy in numbers)
+    n = f"(n {numbers[0].n:,} {numbers[0].n_of})"
+    return f"{values[0]:.1f} % {n}" if len(values) == 1 else f"{values[0]:.1f} to {values[-1]:.1f} % {n} each"
 
 
 def _draw_fields(
@@ -249,7 +252,7 @@ def _draw_fields(
     from matplotlib.patches import Rectangle
 
     figure, axes = plotting.panels(3, width=10, height=3.3)
-    test = seen.splits_of(run).test.images
+    test = seen.splits_of(run).test.load_all()
     side = test.shape[1]
     stride = next(layer.stride for layer in reversed(anatomy.layers(nets.restore(run), _shape(run))) if layer.stride)
     centre = stride * (side // stride // 2) + (stride - 1) / 2
@@ -260,9 +263,9 @@ def _draw_fields(
         panel.add_patch(Rectangle((corner, corner), field, field, fill=False, edgecolor=plotting.SKY, linewidth=2))
         panel.set(xticks=(), yticks=(), title=when, xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))
     depths = list(shares)
-    found = [estimates.number("", one, "%") for one in shares.values()]
-    plotting.with_intervals(axes[2], depths, found, "random stacks", color=plotting.BLUE, marker="o")
-    first = found[0].value * math.sqrt(depths[0])
+    means = [estimates.number("", values, "%") for values in shares.values()]
+    plotting.with_intervals(axes[2], depths, means, "random stacks", color=plotting.BLUE, marker="o")
+    first = means[0].value * math.sqrt(depths[0])
     axes[2].plot(depths, [first / math.sqrt(depth) for depth in depths], "--", color="0.4", label="depth^-0.5")
     axes[2].set(xscale="log", yscale="log", xlabel="3x3 layers", ylabel="effective field, % of theoretical")
     axes[2].set_xticks(depths, [str(depth) for depth in depths])
@@ -279,8 +282,8 @@ def _draw_task(
 ) -> None:
     figure, axes = plotting.panels(1, width=6)
     for side, colour, marker in zip(fields, plotting.COLOURS, ("o", "s", "^"), strict=False):
-        found = [grid[side, distance] for distance in distances]
-        plotting.with_intervals(axes, distances, found, f"field {side} pixels", color=colour, marker=marker)
+        numbers = [grid[side, distance] for distance in distances]
+        plotting.with_intervals(axes, distances, numbers, f"field {side} pixels", color=colour, marker=marker)
         axes.axvline(side + 0.5, color=colour, linestyle=":", alpha=0.7)
     axes.axhline(CHANCE, color="0.5", linewidth=1)
     axes.set(xlabel="side of the smallest square with two marks, pixels", ylabel="test top-1, %", xticks=distances)

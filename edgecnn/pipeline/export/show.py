@@ -1,0 +1,68 @@
+"""Exported files for people: what each is, and how its check against the run came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.common import console
+from edgecnn.common.escapes import say
+from edgecnn.records import gates
+from edgecnn.records.artifact import Artifact
+from edgecnn.records.notebook import HtmlTable
+
+HEAD = ("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check")
+
+
+def show(made: Sequence[Artifact]) -> None:
+    """Print what each file is and how its check came out: a table, then how far the two int8 files are apart."""
+    shared = run_prefix(made)
+    verdicts = [one.verdict for one in made if one.verdict is not None]
+    if verdicts:
+        first = verdicts[0]
+        say(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
+    console.table(HEAD, [_row(one, shared) for one in made])
+    for one in made:
+        if one.parity is not None:
+            say(
+                f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
+                f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
+                f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
+            )
+            break
+    for one in made:
+        if one.description.micro_arena_bytes is not None:
+            say(
+                f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
+                "in tflite-micro"
+            )
+
+
+def tables(file: Artifact) -> list[HtmlTable]:
+    """The file and how its check came out, for a notebook."""
+    description = file.description
+    sizes = " x ".join(map(str, description.input.shape))
+    facts = [
+        ("format", f"{description.format} {description.precision}"),
+        ("input", f"{description.input.dtype} {sizes} {description.input.layout}".rstrip()),
+        ("classes", ", ".join(file.labels)),
+    ]
+    return [HtmlTable(file.name, HEAD, [_row(file)]), HtmlTable("its card", (), facts)]
+
+
+def _row(file: Artifact, shared: str = "") -> list[str]:
+    """The cells under HEAD, those of the check only if there was file; the name less `shared`."""
+    description, verdict = file.description, file.verdict
+    row = [file.name.removeprefix(shared), f"{description.bytes / 1000:.1f}"]
+    row += [f"{description.float_operators} of {sum(description.operators.values())}"]
+    if verdict is not None:
+        row += [
+            f"{verdict.top1_percent:.2f} [{verdict.top1_low_percent:.1f}, {verdict.top1_high_percent:.1f}]",
+            f"{verdict.drop_pp:+.2f} [{verdict.drop_low_pp:+.2f}, {verdict.drop_high_pp:+.2f}]",
+            gates.word(verdict.check),
+        ]
+    return row
+
+
+def run_prefix(made: Sequence[Artifact]) -> str:
+    """What all file names of one run begin with."""
+    return f"{made[0].run}-" if made and made[0].run else ""

@@ -1,0 +1,62 @@
+"""`edgecnn.train`: the verb, for whoever names a recipe in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.pipeline.train.train import train as verb
+from edgecnn.records import names, resolve
+from edgecnn.records.recipe import Recipe
+from edgecnn.records.resolve import Data, FilePath
+from edgecnn.records.run import Run, is_run
+
+if TYPE_CHECKING:
+    from edgecnn.pipeline.train.loop import Watch
+
+
+def train(
+    recipe: Recipe | FilePath,
+    folder: FilePath | None = None,
+    *,
+    data: Data | None = None,
+    resume: bool = False,
+    watch: Watch | None = None,
+    settings: Iterable[str] = (),
+    **changes: Any,
+) -> Run:
+    """Train a recipe into a run folder.
+
+    Args:
+        recipe: The name of a shipped recipe, the path of a .toml file, a Recipe, or a run folder whose recipe is meant.
+        folder: Where the run is put; runs/NAME without it, where NAME is the recipe's. With `resume` and a run folder
+            as the recipe it is that folder.
+        data: The name of a data set, or a folder of pictures, in place of the recipe's own data set; a mapping
+            changes keys of its own, as in {"fraction": 0.1}.
+        resume: Continue from the folder's checkpoint; a run that is complete is returned as it is.
+        watch: Called after each epoch with its number from 1 and the net that would be kept, in eval mode and on the
+            CPU; first with 0 and the fresh net.
+        settings: Changes of the recipe as `-s` takes them on the command line, such as "optim.lr=0.2".
+        **changes: Keys of the recipe and their values, such as `epochs=2`, `seed=1` or `optim={"lr": 0.2}`.
+
+    Returns:
+        The finished run, as its folder tells it.
+
+    Raises:
+        PlanError: There is no such recipe, or a key or a value of it is wrong; the hint names the nearest.
+        DataError: Pictures are missing, broken or unfit to learn from.
+        RunError: The folder holds a run already, or the checkpoint is another recipe's.
+        GateFailed: The loss has stopped being a number.
+
+    Example:
+        >>> run = edgecnn.train("dscnn-digits", "runs/tiny", epochs=1)
+        >>> run.input_shape, len(run.labels)
+        ((1, 8, 8), 10)
+    """
+    place, plan = resolve.find_training(recipe, resolve.overrides(settings, changes), data)
+    if folder is not None:
+        place = Path(folder)
+    if not is_run(place):
+        names.require(place.absolute().name, "the folder's name")
+    return verb(plan, place, resume, watch)

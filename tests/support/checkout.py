@@ -1,0 +1,6 @@
+"""Where this checkout is."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SUPPORT = Path(__file__).parent

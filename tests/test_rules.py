@@ -1,0 +1,61 @@
+"""The rules of the house that no linter knows."""
+
+import ast
+import builtins
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from checkout import ROOT
+
+FILES = sorted((ROOT / "edgecnn").rglob("*.py"))
+LINES = 300
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def room(path: Path) -> tuple[str, ...]:
+    """The dotted name of a module, in parts."""
+    return path.relative_to(ROOT).with_suffix("").parts
+
+
+def private_imports(path: Path) -> Iterator[str]:
+    """What a module imports of another package's own: a name with one underscore in front, outside of its package."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "edgecnn":
+            for alias in node.names:
+                parts = (*str(node.module).split("."), alias.name)
+                owners = [parts[:place] for place, part in enumerate(parts) if part[0] == "_" and part[:2] != "__"]
+                if any(room(path)[: len(owner)] != owner for owner in owners):
+                    yield f"{path.relative_to(ROOT)} imports {'.'.join(parts)}"
+
+
+def test_no_private_name_is_imported_from_another_package() -> None:
+    assert [found for path in FILES for found in private_imports(path)] == []
+
+
+def test_no_class_has_a_name_that_another_has() -> None:
+    places = defaultdict(list)
+    for path in FILES:
+        for node in parsed(path).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_no_name_of_a_module_hides_a_builtin() -> None:
+    names = {name for name in dir(builtins) if name[:2] != "__"}
+    hidden = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in FILES
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in names
+    ]
+    assert hidden == []
+
+
+def test_no_file_is_long() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {path: length for path, length in lengths.items() if length > LINES} == {}
