@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn import formats
 from edgecnn.checks import inspect, selftest
 from edgecnn.checks.doctor import doctor
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.common import sizes
 from edgecnn.errors import ModelFileError, UsageError
 from edgecnn.formats.tflite import flatbuffer
@@ -251,7 +251,7 @@ def test_an_input_without_a_batch_is_looked_at_too(tmp_path: Path) -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 48])],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    model = TestedModel(path, formats.describe(path))
+    model = ExaminedModel(path, formats.describe(path))
     assert model.answers(np.zeros((2, 3, 4, 4), np.float32)).shape == (2, 48)
     doctor.judge(doctor.doctor(path))
 

@@ -24,7 +24,7 @@ from edgecnn.checks.doctor import on_board as there
 from edgecnn.checks.doctor.examination import Examination
 from edgecnn.checks.doctor.finding import Finding, wrong
 from edgecnn.checks.doctor.images import Album, Labelled
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.checks.doctor.preprocessing import Diagnosis
 from edgecnn.checks.doctor.trial import Target
 from edgecnn.common import console, sizes
@@ -142,7 +142,7 @@ def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> 
         paths, target = said.paths[:limit], Target(classes=said.called[:limit])
         if said.scores is not None:
             target = dataclasses.replace(target, scores=said.scores[:limit])
-    where = preprocessing.laboratory(TestedModel(one.path, one.description), paths, one.preprocessing)
+    where = preprocessing.laboratory(ExaminedModel(one.path, one.description), paths, one.preprocessing)
     diagnosis = preprocessing.diagnose(where, target, names, of_device=log is not None)
     return diagnosis, list(conclusions.of(diagnosis, known.whose))
 

@@ -12,7 +12,7 @@ from edgecnn import formats
 from edgecnn.checks.doctor import model as answers
 from edgecnn.checks.doctor import operators, promises
 from edgecnn.checks.doctor.finding import Finding, Level, listed, named
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.common import magic, scratch
 from edgecnn.errors import EdgecnnError, MissingPackage, ModelFileError
 from edgecnn.formats import Outline
@@ -74,7 +74,7 @@ def findings(path: Path, description: Description, board: Mapping[str, str] | No
         return  # several inputs are reported above, and cannot be fed here
     yield from _reading(description.output)
     try:
-        model = TestedModel(path, description)
+        model = ExaminedModel(path, description)
     except MissingPackage as error:
         yield Finding(level="warn", subject="answers", evidence=error.sentence, mend=error.hint)
         return

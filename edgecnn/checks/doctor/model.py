@@ -28,7 +28,7 @@ MOST_SATURATED_PERCENT = 20.0
 Tensor = npt.NDArray[Any]
 
 
-class TestedModel:
+class ExaminedModel:
     """A model file in the first runtime for its format, run on one image per call.
 
     Raises:
@@ -83,7 +83,7 @@ def inputs(stored: Tensor, description: Description) -> Tensor:
     return np.ascontiguousarray(stored).reshape(len(stored), *spec.shape)
 
 
-def findings(model: TestedModel, outputs: int = 1, is_stand_in: bool = False) -> Iterator[Finding]:
+def findings(model: ExaminedModel, outputs: int = 1, is_stand_in: bool = False) -> Iterator[Finding]:
     """Examine the answers to noise, to a black and to a white image.
 
     Args:
@@ -172,7 +172,7 @@ def _is_cut_off(values: Tensor) -> bool:
     return bool(np.isin(values, (span.min, span.max)).all())
 
 
-def _noise(model: TestedModel, largest: float) -> Tensor:
+def _noise(model: ExaminedModel, largest: float) -> Tensor:
     """Return random images, a black and a white one, as input tensors (N, *shape)."""
     rng = np.random.default_rng(0)
     spec = model.description.input
@@ -194,7 +194,7 @@ def _noise(model: TestedModel, largest: float) -> Tensor:
     return (np.rint(drawn) if high == 1.0 and dtype.kind in "iub" else drawn).astype(dtype)
 
 
-def _ranges(model: TestedModel) -> tuple[float, ...]:
+def _ranges(model: ExaminedModel) -> tuple[float, ...]:
     """Return the largest values to try: a float input takes pixels or pixels / 255 and may saturate on the other."""
     return (255.0, 1.0) if model.description.input.dtype.startswith("float") else (255.0,)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgecnn import boards
 from edgecnn.checks.doctor.finding import Finding
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.common import scratch
 from edgecnn.errors import EdgecnnError
 from edgecnn.onboard import tensors
@@ -56,7 +56,7 @@ def _run(artifact: Artifact, there: boards.Board, packages: Mapping[str, str]) -
             yield Finding(level="wrong", subject=there.name, evidence=error.sentence, mend=mend)
             return
     spec = artifacts.TensorSpec(**{**vars(artifact.description.input), "layout": "NHWC"})
-    here = TestedModel(artifact.path, artifact.description).outputs(tensors.encode(images, spec, size))
+    here = ExaminedModel(artifact.path, artifact.description).outputs(tensors.encode(images, spec, size))
     comparison = selftest.compare(answers.astype(here.dtype), here)
     level = {"identical": "ok", "within": "note", "different": "wrong"}[comparison.verdict]
     evidence = f"loads in {package} {packages[package]} and answers {comparison.verdict} to here: {comparison.sentence}"

@@ -18,7 +18,7 @@ import numpy as np
 from edgecnn.checks.doctor import class_order as order
 from edgecnn.checks.doctor.images import Album
 from edgecnn.checks.doctor.mistakes import MISTAKES, Mistake
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.checks.doctor.trial import Hypothesis, Laboratory, Target, TrialAnswers, with_one, words
 from edgecnn.common import console, stats
 from edgecnn.records.artifact import Preprocessing
@@ -96,7 +96,7 @@ class Diagnosis:
         return not self.above_chance and self.best.high_percent < halfway and self.chance_percent < 100
 
 
-def laboratory(model: TestedModel, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
+def laboratory(model: ExaminedModel, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
     """Return a laboratory to try every mistake on the images; it reads none yet."""
     ahead = [
         (mistake.apply if mistake.stage == "read" else None, mistake.apply if mistake.stage == "size" else None)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edgecnn import boards
 from edgecnn.checks.doctor import model as answers
 from edgecnn.checks.doctor.finding import Finding, Level
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.common import console, scratch, stats
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.formats.onnx import saturation
@@ -120,12 +120,12 @@ def price(
     with scratch.folder() as folder:
         exact = folder / "exact.onnx"
         rates.write_exact(model.path, exact)
-        exact_logits = TestedModel(exact, model.description).logits(stored)
+        exact_logits = ExaminedModel(exact, model.description).logits(stored)
         cutting = next((machine for machine in on if machine.saturates), None)
         board = (cutting.board or "this machine") if cutting else EMULATED
         try:
             if cutting is not None and cutting.board is None:
-                cut_logits = TestedModel(model.path, model.description).logits(stored)
+                cut_logits = ExaminedModel(model.path, model.description).logits(stored)
             else:
                 cut_logits = _ask(model, board, pixels, folder / "images.npy")
         except EnvironmentUnfit as error:

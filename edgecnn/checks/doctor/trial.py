@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgecnn.checks.doctor.images import Album
 from edgecnn.checks.doctor.mistakes import STAGES, Mistake
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.common import stats
 from edgecnn.onboard import tensors
 from edgecnn.records.artifact import Preprocessing
@@ -39,7 +39,7 @@ class TrialAnswers:
 class Laboratory:
     """Tries hypotheses on one model and one set of images, each once."""
 
-    model: TestedModel
+    model: ExaminedModel
     album: Album
     preprocessing: Preprocessing
     _done: dict[Hypothesis, TrialAnswers] = field(default_factory=dict)

@@ -26,7 +26,7 @@ from edgecnn.checks.doctor import (
     show,
 )
 from edgecnn.checks.doctor.mistakes import MISTAKES, STAGES, Mistake
-from edgecnn.checks.doctor.model import TestedModel
+from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.checks.doctor.preprocessing import Diagnosis
 from edgecnn.checks.doctor.trial import Laboratory, Target
 from edgecnn.checks.doctor.ways import arranging, encoding, resizing
@@ -95,7 +95,7 @@ def laboratory(kind: str, channels: int) -> Laboratory:
     """Where a file made for raw pixels is shown the test pictures; what is tried there once is kept."""
     path = model_file(kind, channels)
     description = formats.describe(path)
-    model = TestedModel(path, description)
+    model = ExaminedModel(path, description)
     return preprocessing.laboratory(model, shown(channels, "test").paths, assumed_preprocessing(description.input))
 
 
@@ -223,7 +223,9 @@ def test_a_file_without_a_card_tells_what_it_was_trained_with(name: str, kind: s
     path = model_file(kind, 3, name)
     description = formats.describe(path)
     of = shown(3, "test")
-    where = preprocessing.laboratory(TestedModel(path, description), of.paths, assumed_preprocessing(description.input))
+    where = preprocessing.laboratory(
+        ExaminedModel(path, description), of.paths, assumed_preprocessing(description.input)
+    )
     where.album = laboratory(kind, 3).album  # the same pictures, decoded already
     diagnosis = preprocessing.diagnose(where, Target(classes=of.labels), CLASSES, of_device=False)
     assert diagnosis.named == (name,) or BY_NAME[name].words in diagnosis.tied
@@ -237,7 +239,9 @@ def test_so_does_an_int8_file_whose_scale_was_made_for_it(name: str) -> None:
     path = model_file("tflite int8", 3, name)
     description = formats.describe(path)
     of = shown(3, "test")
-    where = preprocessing.laboratory(TestedModel(path, description), of.paths, assumed_preprocessing(description.input))
+    where = preprocessing.laboratory(
+        ExaminedModel(path, description), of.paths, assumed_preprocessing(description.input)
+    )
     where.album = laboratory("tflite int8", 3).album
     diagnosis = preprocessing.diagnose(where, Target(classes=of.labels), CLASSES, of_device=False)
     # Bytes through this scale are the very numbers, or a step from them: then there is nothing to mend.
