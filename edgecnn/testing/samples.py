@@ -61,7 +61,7 @@ def run(net: str, folder: Path) -> Run:
             module((seen - mean) / std)
     recipe = Recipe(name=net, data=DataPlan(name="digits"), net=plan)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.toml").write_text(plans.dump(recipe))
+    (folder / "recipe.toml").write_text(plans.dump(recipe), encoding="utf-8")
     save_file(module.state_dict(), folder / "model.safetensors")
     made = Run(
         folder=folder,
