@@ -109,6 +109,11 @@ class Bug(EdgecnnError):
     exit_code = EXIT_BUG
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what any exception says, without its full stop; its class's name if it says nothing."""
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The hint for a word nobody knows: the closest known one, or all of them."""
     known = sorted(known)

@@ -8,15 +8,14 @@ from typing import Any
 
 import fuzz
 import torch
-from safetensors.torch import save_file
 
 from edgecnn import data, formats, nets
 from edgecnn.pipeline.export import exportable as quantize
 from edgecnn.pipeline.export.exportable import Exportable
-from edgecnn.records import plans
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
-from edgecnn.records.run import Run, write_facts
+from edgecnn.records.run import Run
+from edgecnn.testing import samples
 
 NET: dict[str, Any] = {"width": 8, "stages": 2, "depth": 1}
 
@@ -28,25 +27,10 @@ def run(folder: Path) -> Run:
     plan = NetPlan(name="dscnn", options=NET)
     torch.manual_seed(0)
     module = nets.build(plan, shape, len(labels))
-    folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(name="attacked", data=DataPlan(name="digits"), net=plan)
-    (folder / "recipe.toml").write_text(plans.dump(recipe), encoding="utf-8")
-    save_file(module.state_dict(), folder / "model.safetensors")
-    made = Run(
-        folder=folder,
-        recipe=recipe,
-        input_shape=shape,
-        labels=labels,
-        mean=128.0,
-        std=64.0,
-        params=1,
-        macs=1,
-        validation_top1_percent=10.0,
-        validation_n=100,
-        train_seconds=1.0,
-    )
-    write_facts(made)
-    return made
+    facts = {"mean": 128.0, "std": 64.0, "params": 1, "macs": 1, "train_seconds": 1.0}
+    facts |= {"validation_top1_percent": 10.0, "validation_n": 100}
+    return samples.write_run(folder, recipe, module, input_shape=shape, labels=labels, **facts)
 
 
 @functools.cache

@@ -36,7 +36,7 @@ def table(text: bytes | str, *, raw: bool = False) -> dict[str, Any]:
 
 def plain(text: str) -> str:
     """Return the text in one line of printable characters, short enough to quote in a sentence."""
-    short = "".join(letter for letter in text[: 4 * LONGEST_WORDS] if letter.isprintable()).strip()
+    short = _printable_text(text[: 4 * LONGEST_WORDS]).strip()
     return short if len(short) <= LONGEST_WORDS else f"{short[:LONGEST_WORDS]} …"
 
 
@@ -46,9 +46,13 @@ def last_line(text: str) -> str:
     return next((line.rstrip(".") for line in lines if line), "")
 
 
+def _printable_text(text: str) -> str:
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
+
+
 def _printable(value: Any) -> Any:
     if isinstance(value, str):
-        return value if value.isprintable() else "".join(letter for letter in value if letter.isprintable())
+        return _printable_text(value)
     if isinstance(value, list):
         return [_printable(item) for item in value]
     if isinstance(value, dict):

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors import EnvironmentUnfit
+from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError, first_line
+from edgecnn.onboard.opening import opening
 
 EIGHT_BIT = frozenset({"int8", "uint8"})
 WIDTHS = {f"{sign}int{width}": width for sign in ("", "u") for width in (2, 4, 8, 16)}
 """Bits of the types that values are quantised to; int32 and int64 hold sums, indices and sizes."""
 FLOATS = {"float16": "fp16", "bfloat16": "bf16", "float64": "fp64", "float32": "fp32"}
+
+
+@contextlib.contextmanager
+def describing(path: Path, format_name: str) -> Iterator[None]:
+    """Open a model file within bounds, and name it in whatever the block raises.
+
+    Args:
+        path: The model file.
+        format_name: What messages call its format, such as "ONNX".
+
+    Raises:
+        EnvironmentUnfit: A package is missing, or the file takes too much memory.
+        ModelFileError: The file is not of its format.
+        UsageError: The sizes asked for contradict it.
+    """
+    try:
+        with opening(path):
+            yield
+    except EnvironmentUnfit:
+        raise
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
+    except UsageError as error:
+        raise UsageError(f"{path} {error.sentence}", error.hint) from error
+    except Exception as error:  # a broken file makes a parser raise anything
+        message = f"{path} is not a readable {format_name} file: {first_line(error)}."
+        raise ModelFileError(message, "export it again") from error
 
 
 def word(

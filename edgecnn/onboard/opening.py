@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.errors import EdgecnnError, EnvironmentUnfit, ModelFileError, UsageError
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, ModelFileError, UsageError, first_line
 from edgecnn.records import model_files
 
 LEAST_BYTES = 700_000_000
@@ -73,8 +73,7 @@ def reading(path: Path) -> Iterator[None]:
     except EdgecnnError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise ModelFileError(f"{path} cannot be read: {reason}.", "export it again") from error
+        raise ModelFileError(f"{path} cannot be read: {first_line(error)}.", "export it again") from error
 
 
 def be_watched(seen: mmap.mmap) -> None:

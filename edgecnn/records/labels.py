@@ -124,7 +124,7 @@ def places(names: Sequence[str], known: Sequence[str], whose: str, owner: str) -
     return positions
 
 
-def listed(names: Sequence[str]) -> str:
-    """Join names for a sentence; only the first of many are named."""
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + rest
+def listed(names: Sequence[str], most: int = SHOWN) -> str:
+    """Join names for a sentence; of more than `most` only the first are named, and the rest are counted."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

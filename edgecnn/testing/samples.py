@@ -10,9 +10,11 @@ import numpy as np
 from edgecnn.data import Split, Splits
 from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
-from edgecnn.records.run import Run, write_facts
+from edgecnn.records.run import WEIGHTS, Run, write_facts
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from edgecnn.pipeline.export.scheme import Scheme
 
 CLASSES = ("dark", "dim", "grey", "bright")
@@ -42,7 +44,6 @@ def splits(shape: tuple[int, int, int], count: int = 64) -> Splits:
 def run(net: str, folder: Path) -> Run:
     """A finished run of `net` with random weights, its batch norms fitted to the pictures."""
     import torch
-    from safetensors.torch import save_file
 
     from edgecnn import nets
 
@@ -60,24 +61,39 @@ def run(net: str, folder: Path) -> Run:
         for _ in range(20):
             module((seen - mean) / std)
     recipe = Recipe(name=net, data=DataPlan(name="digits"), net=plan)
+    return write_run(folder, recipe, module, input_shape=shape, labels=CLASSES, mean=mean, std=std, validation_n=8)
+
+
+def write_run(
+    folder: Path,
+    recipe: Recipe,
+    module: nn.Module | None = None,
+    *,
+    input_shape: tuple[int, int, int],
+    labels: tuple[str, ...],
+    **facts: Any,
+) -> Run:
+    """Write the folder of a finished run as a training leaves it, without the training.
+
+    Args:
+        folder: The run folder, which may be there already.
+        recipe: What the run is said to have trained.
+        module: The net whose weights are written; None writes none.
+        input_shape: (C, H, W)
+        labels: The classes, in the order of the logits.
+        **facts: Further fields of the Run; without them its numbers are of no training.
+    """
+    numbers: dict[str, Any] = {"mean": 0.0, "std": 1.0, "params": 0, "macs": 0}
+    numbers |= {"validation_top1_percent": 100.0, "validation_n": 1, "train_seconds": 0.0}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.toml").write_text(plans.dump(recipe), encoding="utf-8")
-    save_file(module.state_dict(), folder / "model.safetensors")
-    made = Run(
-        folder=folder,
-        recipe=recipe,
-        input_shape=shape,
-        labels=CLASSES,
-        mean=mean,
-        std=std,
-        params=0,
-        macs=0,
-        validation_top1_percent=100.0,
-        validation_n=8,
-        train_seconds=0.0,
-    )
-    write_facts(made)
-    return made
+    if module is not None:
+        from safetensors.torch import save_file
+
+        save_file(module.state_dict(), folder / WEIGHTS)
+    finished = Run(folder=folder, recipe=recipe, input_shape=input_shape, labels=labels, **numbers | facts)
+    write_facts(finished)
+    return finished
 
 
 def scheme(folder: Path, net: str = "mlp", **plan: Any) -> Scheme:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import bench_samples as samples
 import numpy as np
@@ -12,15 +13,15 @@ from PIL import Image
 
 from edgecnn import formats
 from edgecnn.common import files
-from edgecnn.records import artifact, environment, plans, report
+from edgecnn.records import artifact, environment, report
 from edgecnn.records.artifact import Artifact, Parity, Preprocessing, Verdict
 from edgecnn.records.gates import Outcome
 from edgecnn.records.measurement import Count, Measurement, Validity
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
 from edgecnn.records.report import Report
-from edgecnn.records.run import Run, write_facts
 from edgecnn.studies import findings
 from edgecnn.studies.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial
+from edgecnn.testing.samples import write_run
 
 METRICS = """epoch,lr,train_loss,train_top1_percent,validation_loss,validation_top1_percent,seconds,pictures_per_s
 1,0.001,1.5,40,1.2,55.5,1.0,1000
@@ -31,26 +32,17 @@ METRICS = """epoch,lr,train_loss,train_top1_percent,validation_loss,validation_t
 
 def run(folder: Path) -> Path:
     """A finished run that was not exported."""
-    folder.mkdir(parents=True)
     recipe = Recipe(name=folder.name, data=DataPlan(name="digits"), net=NetPlan(name="dscnn", options={"width": 8}))
-    (folder / "recipe.toml").write_text(plans.dump(recipe))
+    facts: dict[str, Any] = {
+        "params": 3434,
+        "macs": 92_224,
+        "validation_top1_percent": 71.5,
+        "validation_n": 200,
+        "train_seconds": 3.0,
+    }
+    write_run(folder, recipe, input_shape=(1, 8, 8), labels=("0", "1"), **facts)
     (folder / "metrics.csv").write_text(METRICS)
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))
-    write_facts(
-        Run(
-            folder=folder,
-            recipe=recipe,
-            input_shape=(1, 8, 8),
-            labels=("0", "1"),
-            mean=0.0,
-            std=1.0,
-            params=3434,
-            macs=92_224,
-            validation_top1_percent=71.5,
-            validation_n=200,
-            train_seconds=3.0,
-        )
-    )
     return folder
 
 

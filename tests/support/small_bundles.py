@@ -17,10 +17,10 @@ from edgecnn import formats
 from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.pipeline.deploy.bundle import Bundle
-from edgecnn.records import artifact, plans
+from edgecnn.records import artifact
 from edgecnn.records.artifact import RESIZE_RULE, Artifact, Preprocessing
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
-from edgecnn.records.run import Run, write_facts
+from edgecnn.testing import samples
 
 SIZE, CHANNELS = 8, 3
 LABELS = ("cat", "dog", "owl")
@@ -80,23 +80,8 @@ def unpacked(folder: Path, kind: str = "int8", seed: int = 0) -> Path:
 
 def run_folder(folder: Path, kinds: Sequence[str] = ("int8", "fp32", "onnx")) -> Path:
     """A finished run named like its folder, its files exported."""
-    folder.mkdir(parents=True)
     recipe = Recipe(name="animals", data=DataPlan(name="digits"), net=NetPlan(name="dscnn"))
-    (folder / "recipe.toml").write_text(plans.dump(recipe))
-    finished = Run(
-        folder=folder,
-        recipe=recipe,
-        input_shape=(CHANNELS, SIZE, SIZE),
-        labels=LABELS,
-        mean=0.0,
-        std=1.0,
-        params=0,
-        macs=0,
-        validation_top1_percent=100.0,
-        validation_n=1,
-        train_seconds=0.0,
-    )
-    write_facts(finished)
+    finished = samples.write_run(folder, recipe, input_shape=(CHANNELS, SIZE, SIZE), labels=LABELS)
     for kind in kinds:
         exported(finished.artifacts, kind, run=folder.name)
     return folder

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgecnn.formats import OutlineOperator
+from edgecnn.records import labels
 
 SHOWN = 4
 """How many names a sentence lists before it counts the rest."""
@@ -40,5 +41,4 @@ def named(operators: Sequence[OutlineOperator]) -> str:
 
 def listed(words: Sequence[str]) -> str:
     """Join the first few words, and count the rest."""
-    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + rest
+    return labels.listed(words, SHOWN)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import formats
-from edgecnn.errors import EdgecnnError, ModelFileError, UsageError, nearest
+from edgecnn.errors import EdgecnnError, ModelFileError, UsageError, first_line, nearest
 from edgecnn.formats import Cutter, Inner
 from edgecnn.onboard.opening import opening
 from edgecnn.records import model_files
@@ -89,5 +89,4 @@ def _read(path: Path) -> tuple[Cutter, bytes]:
 def _unreadable(path: Path, error: Exception) -> ModelFileError:
     if isinstance(error, EdgecnnError):
         return ModelFileError(f"{path} cannot be read: {error.sentence}", error.hint)
-    reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-    return ModelFileError(f"{path} cannot be read: {reason}.", "export it again")
+    return ModelFileError(f"{path} cannot be read: {first_line(error)}.", "export it again")

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from edgecnn.common import sizes
-from edgecnn.errors import EdgecnnError, EnvironmentUnfit, ModelFileError, UsageError
+from edgecnn.errors import EdgecnnError, ModelFileError
 from edgecnn.formats import _describing
 from edgecnn.formats.onnx import notes as _onnx_notes
 from edgecnn.formats.onnx.absorbed import Absorbed
 from edgecnn.formats.onnx.cost import WEIGHTED, attribute, macs, operands, peak_bytes
 from edgecnn.formats.onnx.graph import CODERS, NATIVE, Graph, entry, read, stated
 from edgecnn.onboard import runtimes
-from edgecnn.onboard.opening import opening
 from edgecnn.records import model_files
 from edgecnn.records.artifact import Description, TensorSpec, values_per_picture
 
@@ -39,19 +38,9 @@ def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
         ModelFileError: It is not ONNX.
         UsageError: `input_shape` contradicts it.
     """
-    try:
-        with opening(path):
-            description = _describe(path, model_files.whole(path), input_shape)
-            return description if all(description.output.shape) else _asked(path, description)
-    except EnvironmentUnfit:  # it takes too much memory
-        raise
-    except ModelFileError as error:
-        raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
-    except UsageError as error:  # about `input_shape`
-        raise UsageError(f"{path} {error.sentence}", error.hint) from error
-    except Exception as error:  # a broken file makes the parser raise anything
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise ModelFileError(f"{path} is not a readable ONNX file: {reason}.", "export it again") from error
+    with _describing.describing(path, "ONNX"):
+        description = _describe(path, model_files.whole(path), input_shape)
+        return description if all(description.output.shape) else _asked(path, description)
 
 
 def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:

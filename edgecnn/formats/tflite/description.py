@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from edgecnn.common import sizes
-from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
+from edgecnn.errors import ModelFileError
 from edgecnn.formats import _describing
 from edgecnn.formats.tflite import notes
 from edgecnn.formats.tflite import sizes as _tflite_sizes
 from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, load, operator_name, text, values
 from edgecnn.formats.tflite.flatbuffer import shape as sizes_of
-from edgecnn.onboard.opening import opening
 from edgecnn.records.artifact import Description, TensorSpec, values_per_picture
 
 CODERS = {"QUANTIZE", "DEQUANTIZE"}
@@ -36,18 +35,8 @@ def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
         ModelFileError: It is not TFLite.
         UsageError: `input_shape` contradicts it.
     """
-    try:
-        with opening(path):
-            return _describe(path.read_bytes(), input_shape)
-    except EnvironmentUnfit:  # no LiteRT, or too much memory
-        raise
-    except ModelFileError as error:
-        raise ModelFileError(f"{path} cannot be used: {error.sentence}", error.hint) from error
-    except UsageError as error:  # about `input_shape`
-        raise UsageError(f"{path} {error.sentence}", error.hint) from error
-    except Exception as error:  # a broken file makes the parser raise anything
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise ModelFileError(f"{path} is not a readable TFLite file: {reason}.", "export it again") from error
+    with _describing.describing(path, "TFLite"):
+        return _describe(path.read_bytes(), input_shape)
 
 
 def _describe(data: bytes, wanted: Sequence[int]) -> Description:

@@ -21,7 +21,7 @@ from edgecnn import formats, nets
 from edgecnn.common import files
 from edgecnn.common.silence import quietly
 from edgecnn.data import Splits
-from edgecnn.errors import EdgecnnError, EnvironmentUnfit, OutputError
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit, OutputError, first_line
 from edgecnn.nets.layers import Normalise
 from edgecnn.pipeline.export import rungs, scheme
 from edgecnn.pipeline.export.calibration import Calibration
@@ -148,9 +148,8 @@ def write(model: Exportable, format_name: str, precision: str, plan: ExportPlan,
     except OSError as error:
         raise OutputError(f"Cannot write {path.name} into {folder.parent}: {error.strerror or error}.") from error
     except Exception as error:  # each converter has its own errors for a net that it cannot convert
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise EnvironmentUnfit(
-            f"The {format_name} converter cannot write {model.run.name} as {precision}: {reason}.",
+            f"The {format_name} converter cannot write {model.run.name} as {precision}: {first_line(error)}.",
             "which operator of the net does it not know?",
         ) from error
     description = writer.describe(path)

@@ -1,4 +1,4 @@
-"""LoadedWeights that somebody else trained: read without running anything, and held against a net key by key."""
+"""Weights that somebody else trained: read without running anything, and held against a net key by key."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from edgecnn.common import documents, plugins
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import ModelFileError
+from edgecnn.records import labels
 
 LARGEST_BYTES = 4 << 30
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "module", "params")
@@ -156,7 +157,4 @@ def _prefix(names: Mapping[str, Tensor]) -> str:
 
 
 def _listed(what: str, names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} {', '.join(names[:SHOWN])}{rest}".strip()
+    return f"{what} {labels.listed(names, SHOWN)}".strip() if names else ""
