@@ -1,4 +1,4 @@
-# make setup | demo | test | avx2-test | board-test | attack | lint | readme | clean. Needs Python 3.11 or newer and nothing as root.
+# make setup | demo | test | avx2-test | board-test | attack | lint | readme | dist | clean. Needs Python 3.11 or newer and nothing as root.
 #
 #   PYTHON=python3.12       the interpreter to build .venv from
 #   PIP_ARGS='...'          further arguments of every `pip install`
@@ -13,7 +13,7 @@ AVX2_TESTS := $(foreach name,formats/c_array formats/formats nets/layers nets/ne
 	pipeline/train/train,tests/$(dir $(name))test_$(notdir $(name)).py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test avx2-test board-test attack lint readme clean
+.PHONY: help setup demo test avx2-test board-test attack lint readme dist clean
 
 help:
 	@sed -n '1,4p' Makefile
@@ -63,5 +63,17 @@ attack: $(STAMP)
 readme: $(STAMP)
 	$(BIN)/python bench/readme.py
 
+# Both wheels, and the demo from them in a clean environment, away from the checkout.
+dist:
+	rm -rf dist
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip wheel -q $(PIP_ARGS) --no-deps -w dist . ./models/zoo
+	dist/venv/bin/python -m pip install -q $(PIP_ARGS) "$$(grep '^torch==' constraints.txt)"
+	dist/venv/bin/python -m pip install -q $(PIP_ARGS) -c constraints.txt \
+		"$$(echo dist/edgecnn-*.whl)[train]" dist/edgecnn_zoo-*.whl
+	cd dist && venv/bin/edgecnn selftest zoo:fashion-10k
+	cd dist && OMP_NUM_THREADS=1 venv/bin/edgecnn run dscnn-digits mlp-digits vit-digits --output demo
+	@ls -l dist/*.whl
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -78,7 +78,7 @@ def get(name: str) -> BoardKind:
 
 
 def find(name: str) -> tuple[BoardKind, str]:
-    """Find a board by its name: "local", "ssh://pi@raspberrypi", or a file of bench/boards/.
+    """Find a board by its name: "local", "ssh://pi@raspberrypi", or one that a file names.
 
     Returns:
         Its kind, and the address that the kind is to reach.
@@ -121,5 +121,5 @@ def preferred_python(name: str) -> str | None:
 
 
 def named_boards() -> dict[str, NamedBoard]:
-    """The boards of bench/boards/ by their names. Raises PlanError for a file that is not right."""
+    """The boards that files name. Raises PlanError for a file that is not right."""
     return {name: _named.read(name) for name in _named.names()}

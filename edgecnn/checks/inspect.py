@@ -6,7 +6,6 @@ import dataclasses
 import os
 import textwrap
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn import formats, nets
@@ -279,7 +278,7 @@ def _kind(target: Recipe | Target) -> Literal["file", "run", "recipe"]:
     """What a name means: a folder is a run, another ending than .toml a model file, the rest a recipe."""
     if not isinstance(target, (str, os.PathLike)):
         return "recipe" if isinstance(target, Recipe) else "run" if isinstance(target, Run) else "file"
-    path = Path(target)
+    path = resolve.path(target)
     if path.suffix == ".toml" or (os.fspath(target) in plans.names(Recipe) and not is_run(path)):
         return "recipe"
     if path.is_dir():

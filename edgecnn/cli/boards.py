@@ -12,12 +12,12 @@ from edgecnn.errors import UsageError
 
 board = typer.Typer(no_args_is_help=True, help="See, check and clean the boards that can be reached.")
 
-NAME = Annotated[str, typer.Argument(help="ssh://user@host, emulated:pi4, or a name from bench/boards/.")]
+NAME = Annotated[str, typer.Argument(help="ssh://user@host, emulated:pi4, or a name that `edgecnn board list` shows.")]
 
 
 def deploy(
-    target: Annotated[Path, typer.Argument(help="A run folder, or a model file with its card.")],
-    board: Annotated[str | None, typer.Option("--board", help="ssh://user@host, or a name of bench/boards/.")] = None,
+    target: o.DEPLOYED,
+    board: Annotated[str | None, typer.Option("--board", help="ssh://user@host, or a board's name.")] = None,
     format: Annotated[str, typer.Option("--format", help="tflite or onnx")] = "tflite",
     precision: Annotated[str, typer.Option("--precision", help="int8 or fp32")] = "int8",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the bundle into this folder.")] = None,
@@ -34,6 +34,7 @@ def deploy(
     """Put a model on a board, tested there, so that one command classifies a picture."""
     from edgecnn.pipeline.deploy import deploy as verb
     from edgecnn.pipeline.deploy import show
+    from edgecnn.records import zoo
 
     if rollback or status:
         if board is None or (rollback and status):
@@ -55,7 +56,7 @@ def deploy(
         across_runs=across_runs,
     )
     if done:
-        show.show_deployment(done, str(target), as_json)
+        show.show_deployment(done, zoo.named(target), as_json)
 
 
 @board.command(name="list")

@@ -14,7 +14,7 @@ from edgecnn.errors import UsageError
 
 
 def verify(
-    targets: Annotated[list[Path], typer.Argument(help="Run folders, or .onnx and .tflite files of any make.")],
+    targets: o.TARGETS,
     board: Annotated[list[str] | None, typer.Option("--board", help="Ask on this board too; may be repeated.")] = None,
     data: o.DATA = None,
     size: o.SIZE = None,
@@ -51,7 +51,7 @@ def verify(
 
 
 def selftest(
-    target: Annotated[Path, typer.Argument(help="A run folder, a bundle, or a model file.")],
+    target: o.BUNDLED,
     board: o.BOARD = None,
     golden: Annotated[Path | None, typer.Option("--golden", help="Vectors; golden.npz beside the file.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Make vectors of a file here, into this.")] = None,

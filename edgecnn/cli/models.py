@@ -70,7 +70,7 @@ def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool)
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: o.RUN,
     plan: Annotated[str, typer.Option("--plan", help="An export plan by name (export/) or a .toml file.")] = "default",
     format: o.FORMAT = None,
     precision: o.PRECISION = None,
@@ -103,7 +103,7 @@ def export(
 
 
 def bench(
-    targets: Annotated[list[Path], typer.Argument(help="Run folders, or .onnx and .tflite files of any make.")],
+    targets: o.TARGETS,
     suite: Annotated[str, typer.Option("--suite", help="A suite by name (bench/) or a .toml file.")] = "default",
     data: o.DATA = None,
     size: o.SIZE = None,
@@ -190,7 +190,7 @@ def run(
 
 
 def inspect(
-    target: Annotated[str, typer.Argument(help="A recipe, a run folder, or an .onnx or .tflite file.")],
+    target: Annotated[str, typer.Argument(help="A recipe, a run folder, zoo:NAME, or an .onnx or .tflite file.")],
     input: Annotated[
         str | None,
         typer.Option("--input", help="Sizes a file leaves open; of a net, height x width x channels priced dense."),

@@ -14,6 +14,26 @@ if TYPE_CHECKING:
     from edgecnn.records.foreign import PictureOptions
     from edgecnn.records.recipe import DataPlan
 
+
+def _located(text: str) -> Path:
+    """Return the path that a target stands for, such as "zoo:fashion-10k"."""
+    if ":" not in text:
+        return Path(text)
+    from edgecnn.records import zoo
+
+    return zoo.located(text)
+
+
+TARGETS = Annotated[
+    list[Path],
+    typer.Argument(help="Run folders, zoo:NAME, or .onnx and .tflite files of any make.", parser=_located),
+]
+RUN = Annotated[Path, typer.Argument(help="A run folder.", parser=_located)]
+RUNS = Annotated[list[Path], typer.Argument(help="Run folders, or zoo:NAME.", parser=_located)]
+BUNDLED = Annotated[Path, typer.Argument(help="A run folder, zoo:NAME, a bundle, or a model file.", parser=_located)]
+DEPLOYED = Annotated[
+    Path, typer.Argument(help="A run folder, zoo:NAME, or a model file with its card.", parser=_located)
+]
 RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
 DATA = Annotated[str | None, typer.Option("--data", help="A data set's name, or a folder of class folders.")]

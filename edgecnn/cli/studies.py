@@ -73,7 +73,7 @@ def lesson(
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: o.RUNS,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
     duel: Annotated[Path | None, typer.Option("--duel", help="A duel's folder, or its duel.json.")] = None,
     lessons: Annotated[Path | None, typer.Option("--lessons", help="The folder `edgecnn lesson` wrote into.")] = None,

@@ -15,7 +15,7 @@ import tomli_w
 
 from edgecnn.common import config
 from edgecnn.errors import PlanError
-from edgecnn.records import names, plans
+from edgecnn.records import names, plans, zoo
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.recipe import DataPlan, Recipe
 from edgecnn.records.run import Run, is_run, open_run
@@ -75,7 +75,7 @@ def find_plan(kind: type[P], chosen: P | FilePath, said: Sequence[str] = ()) -> 
 
 
 def find_recipe(chosen: Recipe | FilePath, said: Sequence[str] = (), data: Data | None = None) -> Recipe:
-    """A recipe: itself, the name of a shipped one, the path of a .toml file, or that of a run folder that holds one.
+    """A recipe: itself, the name of a shipped one, the path of a .toml file, or a run folder that holds one.
 
     Args:
         chosen: Which recipe.
@@ -84,13 +84,14 @@ def find_recipe(chosen: Recipe | FilePath, said: Sequence[str] = (), data: Data 
 
     Raises:
         PlanError: There is no such recipe, or a key or a value is wrong.
+        UsageError: The zoo has no such model.
     """
     if isinstance(data, Mapping):
         data, said = None, [*overrides((), {"data": data}), *said]
     pictures = data_plan(data)
     if isinstance(chosen, Recipe):
         return plans.build_recipe(config.table_of(chosen), chosen.name, said, pictures)
-    path = Path(chosen)
+    path = zoo.located(chosen)
     return plans.load_recipe(str(path / "recipe.toml") if is_run(path) else os.fspath(chosen), said, pictures)
 
 
@@ -160,10 +161,10 @@ def paths(targets: Target | Iterable[Target]) -> list[Path]:
 
 
 def path(target: Target) -> Path:
-    """The folder of a run, or the path of a model file."""
+    """The folder of a run, of a model of the zoo too, or the path of a model file."""
     if isinstance(target, Run):
         return target.folder
-    return target.path if isinstance(target, Artifact) else Path(target)
+    return target.path if isinstance(target, Artifact) else zoo.located(target)
 
 
 def data_plan(data: DataPlan | FilePath | None) -> DataPlan | None:

@@ -26,7 +26,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from edgecnn.common import config, documents, files, locks
 from edgecnn.errors import RunError
-from edgecnn.records import plans
+from edgecnn.records import plans, zoo
 from edgecnn.records.recipe import Recipe
 
 Arguments = ParamSpec("Arguments")
@@ -191,12 +191,13 @@ def open_run(folder: Path | str) -> Run:
     """Read a finished run from its folder.
 
     Args:
-        folder: Where `edgecnn train` put it, such as runs/dscnn-digits.
+        folder: Where `edgecnn train` put it, such as runs/dscnn-digits; or a model of the zoo, as "zoo:fashion-10k".
 
     Raises:
         RunError: There is none, its training did not finish, or one of its files is damaged.
+        UsageError: The zoo has no model of that name, or its files are not installed.
     """
-    folder = Path(folder)
+    folder = zoo.located(folder)
     if not folder.is_dir():
         raise RunError(f"There is no run folder {folder}.", "`edgecnn train` makes one under runs/")
     if not is_run(folder):

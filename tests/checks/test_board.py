@@ -21,6 +21,15 @@ __all__ = ["board", "lending"]
 NAME = "ssh://board"
 
 
+@pytest.fixture(autouse=True)
+def own_boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the user's own boards, empty."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    folder = tmp_path / "config" / "edgecnn" / "boards"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def test_every_kind_and_every_named_board_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     show.show_list(verb.list_boards())
     lines = capsys.readouterr().out.splitlines()
@@ -45,21 +54,22 @@ def test_a_name_nobody_knows_gets_the_known_ones() -> None:
     assert "did you mean 'example'" in (caught.value.hint or "")
 
 
-def test_a_named_board_with_a_wrong_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "boards").mkdir()
-    (tmp_path / "boards" / "mine.toml").write_text('adress = "pi"\n')
-    monkeypatch.setattr(plans, "folder", lambda cls: tmp_path)
+def test_a_named_board_with_a_wrong_key_is_refused(own_boards: Path) -> None:
+    (own_boards / "mine.toml").write_text('adress = "pi"\n')
     with pytest.raises(PlanError, match=r"mine\.toml has an unknown key 'adress'"):
         show.show_info(verb.info("mine"))
 
 
-def test_a_named_board_may_ask_for_a_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "boards").mkdir()
-    (tmp_path / "boards" / "mine.toml").write_text('address = "pi"\npython = "/opt/python/bin/python3"\n')
-    monkeypatch.setattr(plans, "folder", lambda cls: tmp_path)
+def test_a_named_board_may_ask_for_a_python(own_boards: Path) -> None:
+    (own_boards / "mine.toml").write_text('address = "pi"\npython = "/opt/python/bin/python3"\n')
     assert boards.preferred_python("mine") == "/opt/python/bin/python3"
     assert boards.preferred_python("ssh://pi") is None
-    assert list(boards.named_boards()) == ["mine"]
+    assert list(boards.named_boards()) == ["example", "mine"]
+
+
+def test_a_board_of_the_users_hides_the_shipped_one_of_its_name(own_boards: Path) -> None:
+    (own_boards / "example.toml").write_text('address = "pi@mine"\n')
+    assert boards.named_boards()["example"].address == "pi@mine"
 
 
 @sshd.needed

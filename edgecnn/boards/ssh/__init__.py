@@ -1,4 +1,4 @@
-"""A machine behind ssh: `ssh://user@host:port`, `ssh://alias` of ~/.ssh/config, or a name from bench/boards/."""
+"""A machine behind ssh: `ssh://user@host:port`, `ssh://alias` of ~/.ssh/config, or a board that a file names."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from edgecnn.pipeline.bench import candidates
 from edgecnn.pipeline.bench.candidates import Candidate
 from edgecnn.pipeline.bench.test_inputs import Shelf, same_order
 from edgecnn.pipeline.train import seen
-from edgecnn.records import environment, labels, settling, verdicts
+from edgecnn.records import environment, labels, settling, verdicts, zoo
 from edgecnn.records.artifact import class_count
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import PictureOptions
@@ -67,7 +67,8 @@ def verify(
         data: The data set whose test split is taken; None takes the first run's.
         limit: How many images to take at random; None takes all.
         tolerance: How far two values may be apart; None takes the default.
-        output: Folder for the matrix; None takes the run's parity/ folder, and writes nothing for loose files.
+        output: Folder for the matrix; None takes the run's parity/ folder, and writes nothing for loose
+            files and models of the installed zoo.
         pictures: How images are fed, where it differs from what a file says of itself.
         only_unseen: Leave out images that a run has seen, instead of failing.
         input_size: Size of an input that a file leaves open.
@@ -91,7 +92,7 @@ def verify(
     plan = data or (seen.data_of(runs[0]) if runs else None)
     if plan is None:
         raise UsageError("Nobody knows which pictures these files are for.", "name --data, a data set or a folder")
-    folder = output or (runs[0].folder / "parity" if runs else None)
+    folder = output or (runs[0].folder / "parity" if runs and not zoo.is_installed(runs[0].folder) else None)
     if folder:
         files.make_folder(folder)
     with scratch.folder() as work, contextlib.ExitStack() as opened:
@@ -277,7 +278,7 @@ def _command(
     only_unseen: bool,
 ) -> str:
     """Return the command line that repeats the verification."""
-    words = ["edgecnn", "verify", *map(str, targets)]
+    words = ["edgecnn", "verify", *map(zoo.named, targets)]
     for name in on:
         words += ["--board", name]
     if data:

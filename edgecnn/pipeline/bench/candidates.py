@@ -16,7 +16,7 @@ from edgecnn.onboard import runtimes
 from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench import validity
 from edgecnn.pipeline.train import seen
-from edgecnn.records import artifact, foreign, plans
+from edgecnn.records import artifact, foreign, plans, zoo
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import Known, PictureOptions
@@ -190,11 +190,11 @@ def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark
         mark: The end of a generated file name.
 
     Returns:
-        The path; None for loose files without `output`.
+        The path; None for loose files and models of the installed zoo without `output`.
     """
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     name = f"{suite.board.replace('/', '').replace(':', '-')}-{stamp}{mark}.json"
-    folders = [target for target in targets if is_run(target)]
+    folders = [target for target in targets if is_run(target) and not zoo.is_installed(target)]
     if output is not None:
         path = output if output.suffix == ".json" else output / name
     elif len(folders) < len(targets):
@@ -222,7 +222,7 @@ def command(targets: Sequence[Path], suite: Suite, data: DataPlan | None, *optio
     """Return the command line that repeats the bench: targets, options, and all keys that are not the default."""
     defaults = {**config.table_of(plans.load(Suite, "default")), "name": suite.name}
     changed = {key: value for key, value in config.table_of(suite).items() if value != defaults.get(key)}
-    words = ["edgecnn", "bench", *(str(target) for target in targets), *options]
+    words = ["edgecnn", "bench", *map(zoo.named, targets), *options]
     if suite.input:
         words += ["--input", changed.pop("input")]  # -s would read "16000" as a number
     for key, value in changed.items():

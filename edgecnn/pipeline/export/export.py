@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from edgecnn import formats, nets
 from edgecnn.common import arrays, escapes, files, locks, scratch
 from edgecnn.common.documents import Unreadable
 from edgecnn.data import Split, Splits
-from edgecnn.errors import RunError
+from edgecnn.errors import RunError, UsageError
 from edgecnn.nets import code
 from edgecnn.onboard import tensors
 from edgecnn.pipeline.export import check, float_layers, switch
@@ -38,7 +39,7 @@ from edgecnn.pipeline.export.rescue import show as present
 from edgecnn.pipeline.export.rescue.price_list import PriceList
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact as artifacts
-from edgecnn.records import labels, settling, verdicts
+from edgecnn.records import labels, settling, verdicts, zoo
 from edgecnn.records.artifact import Artifact, Description
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import EXPORT_LOCK, Run
@@ -52,8 +53,14 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
 
     Raises:
         EnvironmentUnfit: A format cannot be written here; it is raised before any work.
+        UsageError: The run is one of the installed zoo.
         RunError: The data set is not the run's, or the run's weights have changed.
     """
+    if zoo.is_installed(run.folder):
+        raise UsageError(
+            f"{zoo.named(run.folder)} is part of an installed package, where nothing is written.",
+            f"mkdir -p runs && cp -r {shlex.quote(str(run.folder))} runs && edgecnn export runs/{run.name}",
+        )
     for name in plan.format:
         formats.get(name).check()
     plan = _with_last_epochs(plan, run)
