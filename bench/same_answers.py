@@ -70,7 +70,7 @@ def measure(run: Run, boards: Sequence[str], limit: int) -> Part:
     paths = [path for path in paths if path.is_file()]
     if len(paths) < 2:
         raise RunError(f"{run.folder} does not hold an int8 file of both formats.", f"edgecnn export {run.folder}")
-    matrix, _ = verify.verify(paths, boards, run.recipe.data, limit)
+    matrix = verify.verify(paths, boards, run.recipe.data, limit)
     return list(_rows(matrix)), dict(matrix.environments)
 
 

@@ -68,7 +68,7 @@ def _options(
 
 
 for command in (
-    *(models.train, imports.import_weights, models.export, models.bench, models.run, models.inspect, models.compare),
+    *(models.train, imports.import_weights, models.export, models.bench, models.run, checks.inspect, models.compare),
     *(checks.verify, checks.selftest, checks.doctor, boards.deploy, studies.duel, studies.lesson, studies.report),
 ):
     app.command("import" if command is imports.import_weights else None)(command)

@@ -1,4 +1,4 @@
-"""The commands that check: verify, selftest, doctor."""
+"""The commands that check: inspect, verify, selftest, doctor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,25 @@ from edgecnn.cli import options as o
 from edgecnn.common import console, documents
 from edgecnn.common.escapes import say
 from edgecnn.errors import UsageError
+
+
+def inspect(
+    target: Annotated[str, typer.Argument(help="A recipe, a run folder, zoo:NAME, or an .onnx or .tflite file.")],
+    input: Annotated[
+        str | None,
+        typer.Option("--input", help="Sizes a file leaves open; of a net, height x width x channels priced dense."),
+    ] = None,
+    settings: o.SET = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Show a net layer by layer, or what a model file says of itself."""
+    from edgecnn.checks import inspect as verb
+
+    result = verb.inspect(target, input_size=input if input is not None else (), settings=settings or ())
+    if as_json:
+        say(verb.to_json(result))
+    else:
+        verb.show(result)
 
 
 def verify(
@@ -40,13 +59,13 @@ def verify(
 
     plan = o.data_plan(data)
     allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
-    result, folder = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen, input)
+    result = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen, input)
     if as_json:
         say(documents.to_json(matrix.to_table(result)))
     else:
         show.show(result)
-    if folder:
-        console.note(f"{folder / matrix.FILE} holds all of it, the flips lie beside it")
+    if result.folder:
+        console.note(f"{result.folder / matrix.FILE} holds all of it, the flips lie beside it")
     parity.judge(result, max_drop, max_lsb, strict)
 
 

@@ -1,4 +1,4 @@
-"""The commands that make and measure models: train, export, bench, run, inspect, compare."""
+"""The commands that make and measure models: train, export, bench, run, compare."""
 
 from __future__ import annotations
 
@@ -141,8 +141,17 @@ def bench(
     pictures = o.pictures(size, channels, mean, std, logits)
     if profile:
         from edgecnn.pipeline.bench.profiling import profile as profiling
+        from edgecnn.pipeline.bench.profiling import results
+        from edgecnn.pipeline.bench.profiling import show as present
 
-        profiling.main(targets, plan, o.data_plan(data), output, as_json, pictures)
+        profiled = profiling.profile(targets, plan, o.data_plan(data), output, pictures)
+        if as_json:
+            say(results.to_json(profiled), end="")
+        else:
+            present.show(profiled)
+        if profiled.path:
+            console.note(f"{profiled.path} holds every operator and round")
+        profiling.judge(profiled)
         return
     _bench(targets, plan, o.data_plan(data), output, as_json, strict, pictures)
 
@@ -187,25 +196,6 @@ def run(
         failed = failed or gate
     if failed:
         raise failed
-
-
-def inspect(
-    target: Annotated[str, typer.Argument(help="A recipe, a run folder, zoo:NAME, or an .onnx or .tflite file.")],
-    input: Annotated[
-        str | None,
-        typer.Option("--input", help="Sizes a file leaves open; of a net, height x width x channels priced dense."),
-    ] = None,
-    settings: o.SET = None,
-    as_json: o.JSON = False,
-) -> None:
-    """Show a net layer by layer, or what a model file says of itself."""
-    from edgecnn.checks import inspect as verb
-
-    result = verb.inspect(target, input_size=input if input is not None else (), settings=settings or ())
-    if as_json:
-        say(verb.to_json(result))
-    else:
-        verb.show(result)
 
 
 def compare(
@@ -289,11 +279,11 @@ def _bench(
     from edgecnn.pipeline.bench import show as present
     from edgecnn.records import report
 
-    result, path = verb.bench(targets, suite, data, output, pictures)
+    result = verb.bench(targets, suite, data, output, pictures)
     if as_json:
         say(report.to_json(result), end="")
     else:
         present.show(result)
-    if path:
-        console.note(f"{path} holds every sample, {path.with_suffix('.md')} the whole table")
+    if result.path:
+        console.note(f"{result.path} holds every sample, {result.path.with_suffix('.md')} the whole table")
     verb.judge(result, suite, strict)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
+
+if TYPE_CHECKING:
+    from edgecnn.studies.findings import Lesson
 
 
 def duel(
@@ -68,8 +71,17 @@ def lesson(
 ) -> None:
     """Measure what the textbook says of CNNs, with pictures."""
     from edgecnn.studies.lessons import lessons as verb
+    from edgecnn.studies.lessons import show
 
-    verb.main(names or [], quick, output, as_json)
+    if not names:
+        show.show_titles(verb.titles(), as_json)
+        return
+    measured: list[Lesson] = []
+    try:
+        verb.lesson(names, quick, output, measured.append if as_json else lambda done: show.show(done, output))
+    finally:
+        if as_json:
+            show.show_json(measured, output)
 
 
 def report(

@@ -83,6 +83,8 @@ class Report:
     warnings: tuple[ReportWarning, ...]
     gates: tuple[Gate, ...] = ()
     """Outcomes of the suite's gates, one for each file and runtime that a gate applies to."""
+    path: Path | None = None
+    """The JSON file that holds it, None if there is none; it is not part of the JSON."""
 
     def _repr_html_(self) -> str:
         """The measurements as a table, for a notebook: by name, so that no board is sent what writes it."""
@@ -92,6 +94,7 @@ class Report:
 def to_table(report: Report) -> dict[str, Any]:
     """Return the report as JSON tables."""
     table = dataclasses.asdict(report)
+    del table["path"]
     table["environment"] = environment.to_table(report.environment)
     table["measurements"] = [
         row if measurement.is_timed else _without_times(row)
@@ -116,12 +119,12 @@ def read(path: Path) -> Report:
     """Read a report that `write` wrote; raise UsageError for anything else."""
     with KIND.expected(path):
         table = documents.versioned(path, SCHEMA_VERSION)
-        return from_table(table, path.name)
+        return dataclasses.replace(from_table(table, path.name), path=path)
 
 
 def from_table(table: Mapping[str, Any], where: str = "a report") -> Report:
     """Build a report from what `to_table` returned."""
-    fields = {key: value for key, value in table.items() if key != "schema_version"}
+    fields = {key: value for key, value in table.items() if key not in ("schema_version", "path")}
     return config.build(Report, {**fields, "environment": environment.from_table(table.get("environment"))}, where)
 
 

@@ -178,7 +178,8 @@ def test_a_bench_tells_answers_and_nothing_else(job: Job, tmp_path: Path, capsys
     from edgecnn.pipeline.bench import show
 
     suite = plans.load(Suite, "default", ["board=emulated:x86-64-v3", "limit=20"])
-    found, path = bench([Path(job.model)], suite, DataPlan(name="digits"), tmp_path / "out.json")
+    found = bench([Path(job.model)], suite, DataPlan(name="digits"), tmp_path / "out.json")
+    path = found.path
     (one,) = found.measurements
     assert path is not None
     assert one.accuracy is not None

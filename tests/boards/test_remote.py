@@ -246,7 +246,8 @@ def model(folder: Path, name: str) -> Path:
 
 def test_bench_measures_a_board_by_its_address(lending: Sshd, tmp_path: Path) -> None:
     lending.put_program("date", "exec /bin/date -d '3 days ago' \"$@\"")
-    found, path = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
+    found = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
+    path = found.path
     assert found.board == "ssh://board"
     assert path == tmp_path / "out.json"
     assert report.read(path) == found
@@ -282,7 +283,8 @@ def test_what_was_measured_before_a_link_was_lost_is_kept(
 
     monkeypatch.setattr(boards, "open_board", unplugged)
     targets = [model(tmp_path, "a.tflite"), model(tmp_path, "b.tflite")]
-    found, path = bench.bench(targets, SUITE, output=tmp_path / "out.json")
+    found = bench.bench(targets, SUITE, output=tmp_path / "out.json")
+    path = found.path
     assert path is not None
     assert report.read(path) == found
     assert sorted((one.file, len(one.windows)) for one in found.measurements) == [("a.tflite", 1), ("b.tflite", 2)]
@@ -306,7 +308,7 @@ def test_under_voltage_while_timing_makes_the_measurement_invalid(
         f'[ "$1" = measure_clock ] && echo "frequency(48)=1500000000" && exit; echo x >> {count}; '
         f"[ $(wc -l < {count}) -gt 4 ] && echo throttled=0x50005 || echo throttled=0x0",
     )
-    found, _ = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
+    found = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
     one = found.measurements[0]
     assert [(w.before.throttled, w.after.throttled) for w in one.windows] == [(0, 0), (0, 0x50005)]
     assert {w.after.frequency_mhz for w in one.windows} == {1500.0}

@@ -100,8 +100,9 @@ def test_the_debian_before_it_is_a_board_of_its_own(board: EmulatedBoard, job: J
 
 def test_a_bench_tells_accuracy_memory_and_instructions_and_no_time(name: str, run: Run, tmp_path: Path) -> None:
     suite = plans.load(Suite, "default", [f"board=emulated:{name}", "limit=100"])
-    there, path = bench([run.folder], suite, output=tmp_path / "there.json")
-    here, _ = bench([run.folder], plans.load(Suite, "default", ["limit=100", "rounds=1", "min_secs=0.0"]))
+    there = bench([run.folder], suite, output=tmp_path / "there.json")
+    path = there.path
+    here = bench([run.folder], plans.load(Suite, "default", ["limit=100", "rounds=1", "min_secs=0.0"]))
     assert path is not None
     table = json.loads(path.read_text())
     jsonschema.validate(table, SCHEMA, cls=jsonschema.Draft202012Validator)

@@ -54,7 +54,7 @@ def verify(
         >>> [answer.name for answer in matrix.answers]
         ['PyTorch', 'tiny-fp32.onnx', 'tiny-int8.onnx']
     """
-    matrix, _ = verb(
+    return verb(
         resolve.paths(targets),
         (board,) if isinstance(board, str) else tuple(board),
         resolve.data_plan(data),
@@ -65,4 +65,3 @@ def verify(
         only_unseen=only_unseen,
         input_size=input_size,
     )
-    return matrix

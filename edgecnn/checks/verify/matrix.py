@@ -84,6 +84,8 @@ class Matrix:
     tolerance: Tolerance
     answers: tuple[Answer, ...]
     differences: tuple[Difference, ...]
+    folder: Path | None = None
+    """Where parity.json and the contact sheets lie, None if nothing was written; it is not part of the JSON."""
 
     def _repr_html_(self) -> str:
         return notebook.html(self)
@@ -92,7 +94,9 @@ class Matrix:
 def to_table(matrix: Matrix) -> dict[str, Any]:
     """Return the matrix as a table for JSON."""
     machines = {name: environment.to_table(machine) for name, machine in matrix.environments.items()}
-    return {**dataclasses.asdict(matrix), "environments": machines}
+    table = dataclasses.asdict(matrix)
+    del table["folder"]
+    return {**table, "environments": machines}
 
 
 def write(matrix: Matrix, folder: Path) -> None:
@@ -115,4 +119,4 @@ def read(path: Path) -> Matrix:
         machines = {
             name: environment.from_table(machine) for name, machine in documents.part(table, "environments").items()
         }
-        return config.build(Matrix, {**table, "environments": machines}, path.name)
+        return config.build(Matrix, {**table, "environments": machines, "folder": path.parent}, path.name)

@@ -55,7 +55,7 @@ def verify(
     pictures: PictureOptions | None = None,
     only_unseen: bool = False,
     input_size: str | None = None,
-) -> tuple[Matrix, Path | None]:
+) -> Matrix:
     """Run all targets on the same test images, here and on boards, and compare their answers.
 
     The answers are compared with those of the first run's net, or of the first file if there is no run. Classes are
@@ -74,7 +74,7 @@ def verify(
         input_size: Size of an input that a file leaves open.
 
     Returns:
-        The matrix, and the folder it was written to or None. The gates are held by `judge`.
+        The matrix, whose `folder` is where it was written. The gates are held by `judge`.
 
     Raises:
         UsageError, RunError, ModelFileError, DataError: If a target cannot be run; nothing is run then.
@@ -139,11 +139,12 @@ def verify(
         tolerance=tolerance,
         answers=tuple(a.answer for a in answered),
         differences=tuple(differences),
+        folder=folder,
     )
     if folder:
         _clear(folder, matrix)
         write(matrix, folder)
-    return matrix, folder
+    return matrix
 
 
 def judge(matrix: Matrix, max_drop: float | None = None, max_lsb: int | None = None, strict: bool = False) -> None:

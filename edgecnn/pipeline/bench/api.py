@@ -57,5 +57,4 @@ def bench(
     """
     chosen = resolve.find_plan(Suite, suite, resolve.overrides(settings, changes))
     path = None if output is None else Path(output)
-    report, _ = verb(resolve.paths(targets), chosen, resolve.data_plan(data), path, pictures)
-    return report
+    return verb(resolve.paths(targets), chosen, resolve.data_plan(data), path, pictures)

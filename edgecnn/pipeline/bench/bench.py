@@ -43,7 +43,7 @@ def bench(
     data: DataPlan | None = None,
     output: Path | None = None,
     pictures: PictureOptions | None = None,
-) -> tuple[Report, Path | None]:
+) -> Report:
     """Measure all targets and write the report.
 
     Args:
@@ -55,7 +55,7 @@ def bench(
             nothing for loose files.
 
     Returns:
-        The report, and the path of its JSON or None. The gates are held by `judge`.
+        The report, whose `path` is that of its JSON. The gates are held by `judge`.
 
     Raises:
         UsageError: If a target cannot be measured; nothing is measured then.
@@ -100,11 +100,12 @@ def bench(
         ),
         warnings=report_warnings.warnings(measurements, machine.arch, _causes(done, machine)),
         gates=hold(measurements, suite),
+        path=path,
     )
     if path:
         report.write(result, path)
         show.write_markdown(result, path.with_suffix(".md"))
-    return result, path
+    return result
 
 
 def judge(result: Report, suite: Suite, strict: bool = False) -> None:

@@ -57,7 +57,7 @@ def _benched(board: str, runs: Sequence[Run], folder: Path) -> Report:
         return report.read(path)
     console.note(f"measuring on {board}")
     settings = (f'board="{board}"', f"runtime={RUNTIME}", f"limit={REPLAYED}")
-    result, _ = bench.bench([run.folder for run in runs], plans.load(Suite, "default", settings), output=path)
+    result = bench.bench([run.folder for run in runs], plans.load(Suite, "default", settings), output=path)
     if result.failures:
         path.unlink()
         first = result.failures[0]

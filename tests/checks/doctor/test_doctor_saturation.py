@@ -282,7 +282,7 @@ def test_verify_names_the_cause_behind_the_first_layer_that_differs(
 ) -> None:
     plan = DataPlan(name="folder", options={"path": str(pictures), "size": u8s8_files.SIZE})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    matrix, _ = verify.verify([made], on=["emulated:x86-64-v3"], data=plan)
+    matrix = verify.verify([made], on=["emulated:x86-64-v3"], data=plan)
     show.show(matrix)
     said = " ".join(capsys.readouterr().out.split())
     assert "first layer that differs:" in said

@@ -55,8 +55,8 @@ def test_two_formats_of_one_net_give_one_answer(tmp_path: Path) -> None:
         tiny_models.linear_onnx(tmp_path / "net.onnx", KERNEL),
         tiny_models.linear_tflite(tmp_path / "net.tflite", KERNEL),
     ]
-    result, folder = verify.verify(paths, data=DIGITS)
-    assert folder is None
+    result = verify.verify(paths, data=DIGITS)
+    assert result.folder is None
     test = data.load(DIGITS).test
     right = int((tiny_models.logits(KERNEL, test.load_all()).argmax(1) == test.labels).sum())
     assert [(one.correct, one.board, one.degenerate) for one in result.answers] == [(right, "local", None)] * 2
@@ -70,7 +70,8 @@ def test_two_formats_of_one_net_give_one_answer(tmp_path: Path) -> None:
 def test_a_changed_weight_is_found_and_the_flips_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tiny_models.linear_tflite(tmp_path / "before.tflite", KERNEL)
     after = altered.change_weight(before, 0, 8 * 3 + 4, tmp_path / "after.tflite")
-    result, folder = verify.verify([before, after], data=DIGITS, output=tmp_path / "out")
+    result = verify.verify([before, after], data=DIGITS, output=tmp_path / "out")
+    folder = result.folder
     assert folder == tmp_path / "out"
     (difference,) = result.differences
     layer = difference.layer
@@ -94,7 +95,8 @@ def test_a_changed_weight_is_found_and_the_flips_are_drawn(tmp_path: Path, capsy
 
 
 def test_a_run_is_held_against_its_own_net(exported_run: Path) -> None:
-    result, folder = verify.verify([exported_run])
+    result = verify.verify([exported_run])
+    folder = result.folder
     assert folder == exported_run / "parity"
     net, file = result.answers
     assert (net.name, net.runtime, file.name) == ("PyTorch", "torch", "digits-fp32.onnx")
@@ -116,7 +118,7 @@ def test_swapped_labels_show_as_a_drop_of_all_that_was_right(exported_run: Path,
     model.graph.initializer.append(numpy_helper.from_array(np.roll(np.arange(10), 1), "order"))
     model.graph.node.append(helper.make_node("Gather", ["in order", "order"], ["logits"], axis=1))
     onnx.save(model, tmp_path / "swapped.onnx")
-    result, _ = verify.verify([exported_run, tmp_path / "swapped.onnx"], output=tmp_path / "out")
+    result = verify.verify([exported_run, tmp_path / "swapped.onnx"], output=tmp_path / "out")
     swapped = next(one for one in result.differences if one.after == "swapped.onnx" and one.before == "PyTorch")
     assert swapped.verdict.agreement_percent == 0.0
     assert swapped.verdict.lost == result.answers[0].correct
@@ -136,7 +138,8 @@ def test_a_degenerate_file_fails_without_being_asked(tmp_path: Path) -> None:
     nothing = KERNEL.copy()
     nothing[0, 0, 0, 0] = np.nan
     no_numbers = tiny_models.linear_onnx(tmp_path / "nan.onnx", nothing)
-    result, folder = verify.verify([good, one_class, no_numbers], data=DIGITS, output=tmp_path / "out")
+    result = verify.verify([good, one_class, no_numbers], data=DIGITS, output=tmp_path / "out")
+    folder = result.folder
     assert folder is not None
     json.dumps(matrix.to_table(result), allow_nan=False)
     with pytest.raises(GateFailed) as caught:
@@ -148,7 +151,7 @@ def test_a_degenerate_file_fails_without_being_asked(tmp_path: Path) -> None:
 def test_the_steps_of_two_int8_files_are_gated(tmp_path: Path) -> None:
     before = tiny_models.linear_tflite(tmp_path / "before.tflite", KERNEL, int8=True)
     after = altered.change_weight(before, 0, 100, tmp_path / "after.tflite")
-    result, _ = verify.verify([before, after], data=DIGITS)
+    result = verify.verify([before, after], data=DIGITS)
     (difference,) = result.differences
     assert difference.parity is not None
     steps = difference.parity.max_lsb
@@ -161,7 +164,7 @@ def test_the_steps_of_two_int8_files_are_gated(tmp_path: Path) -> None:
 def test_another_output_scale_is_named_and_has_no_steps(tmp_path: Path) -> None:
     before = tiny_models.linear_tflite(tmp_path / "before.tflite", KERNEL, int8=True)
     altered.change_scale(before, 0, 2.0, tmp_path / "after.tflite")
-    result, _ = verify.verify([before, tmp_path / "after.tflite"], data=DIGITS)
+    result = verify.verify([before, tmp_path / "after.tflite"], data=DIGITS)
     (difference,) = result.differences
     assert difference.parity is None
     assert difference.layer is not None
@@ -174,7 +177,7 @@ def test_another_output_scale_is_named_and_has_no_steps(tmp_path: Path) -> None:
 
 def test_a_limit_asks_fewer_pictures_and_stands_in_the_command(tmp_path: Path) -> None:
     path = tiny_models.linear_onnx(tmp_path / "net.onnx", KERNEL)
-    result, _ = verify.verify([path], data=DIGITS, limit=20)
+    result = verify.verify([path], data=DIGITS, limit=20)
     assert (result.n, result.differences) == (20, ())
     assert result.command == f"edgecnn verify {path} --data digits --limit 20"
 
@@ -221,7 +224,7 @@ def test_two_files_with_their_classes_in_another_order_give_one_answer(tmp_path:
         ),
     ]
     for targets in (files, files[::-1]):
-        result, _ = verify.verify(targets, data=DIGITS, limit=50)
+        result = verify.verify(targets, data=DIGITS, limit=50)
         (difference,) = result.differences
         assert difference.verdict.agreement_percent == 100.0
         assert difference.identical
@@ -231,7 +234,7 @@ def test_a_file_that_puts_out_the_class_itself_is_held_against_one_that_puts_out
     tail = [("ArgMax", {"axis": 1, "keepdims": 0})]
     scores = tiny_models.linear_onnx(tmp_path / "scores.onnx", KERNEL)
     number = tiny_models.linear_onnx(tmp_path / "number.onnx", KERNEL, tail, [1])
-    result, _ = verify.verify([scores, number], data=DIGITS, limit=50)
+    result = verify.verify([scores, number], data=DIGITS, limit=50)
     (difference,) = result.differences
     assert difference.verdict.agreement_percent == 100.0
     assert not difference.searched

@@ -44,8 +44,8 @@ def from_the_future(path: Path) -> Path:
 
 
 def test_loose_files_are_timed_on_random_bytes_and_not_scored(files: list[Path]) -> None:
-    result, path = bench.bench(files, QUICK)
-    assert path is None
+    result = bench.bench(files, QUICK)
+    assert result.path is None
     assert [(one.file, one.runtime) for one in result.measurements] == [
         ("net-fp32.onnx", "onnxruntime"), ("net-fp32.tflite", "litert"), ("net-int8.tflite", "litert"),
     ]  # fmt: skip
@@ -59,7 +59,7 @@ def test_loose_files_are_timed_on_random_bytes_and_not_scored(files: list[Path])
 
 def test_with_data_they_are_scored_and_timed_end_to_end(files: list[Path]) -> None:
     whole = dataclasses.replace(QUICK, limit=None)
-    result, _ = bench.bench(files[:2], whole, DIGITS)
+    result = bench.bench(files[:2], whole, DIGITS)
     test = data.load(DIGITS).test
     right = int((tiny_models.logits(KERNEL, test.load_all()).argmax(axis=1) == test.labels).sum())
     for one in result.measurements:
@@ -75,7 +75,8 @@ def test_with_data_they_are_scored_and_timed_end_to_end(files: list[Path]) -> No
 
 @pytest.mark.parametrize("given", ["report.json", "folder"])
 def test_the_report_goes_where_output_says_with_a_page_beside_it(given: str, files: list[Path], tmp_path: Path) -> None:
-    result, path = bench.bench(files[:1], QUICK, output=tmp_path / "out" / given)
+    result = bench.bench(files[:1], QUICK, output=tmp_path / "out" / given)
+    path = result.path
     assert path is not None
     assert (path == tmp_path / "out" / given) == (given == "report.json")
     assert report.read(path) == result
@@ -103,7 +104,8 @@ def run_folder(digits_run: Run, tmp_path: Path) -> Path:
 
 
 def test_a_run_is_scored_on_its_recipes_pictures_and_keeps_its_report(run_folder: Path) -> None:
-    result, path = bench.bench([run_folder], QUICK)
+    result = bench.bench([run_folder], QUICK)
+    path = result.path
     (one,) = result.measurements
     assert one.run == "dscnn-digits"
     assert one.accuracy is not None
@@ -117,7 +119,8 @@ def test_a_run_is_scored_on_its_recipes_pictures_and_keeps_its_report(run_folder
 def test_several_runs_share_one_report_beside_them(run_folder: Path) -> None:
     second = run_folder.with_name("second")
     shutil.copytree(run_folder, second)
-    result, path = bench.bench([run_folder, second], QUICK)
+    result = bench.bench([run_folder, second], QUICK)
+    path = result.path
     assert path is not None
     assert path.parent == run_folder.parent / "bench"
     names = [one.file for one in result.measurements]
@@ -167,7 +170,7 @@ def test_an_unwritable_output_is_found_before_the_work(files: list[Path], tmp_pa
 
 def test_runtimes_can_be_chosen_and_must_fit(files: list[Path]) -> None:
     only = dataclasses.replace(QUICK, runtime=("litert",))
-    result, _ = bench.bench(files[1:], only)
+    result = bench.bench(files[1:], only)
     assert {one.runtime for one in result.measurements} == {"litert"}
     with pytest.raises(UsageError, match=r"litert.*reads .*net-fp32\.onnx"):
         bench.bench(files, only)
@@ -182,7 +185,8 @@ def test_nothing_to_measure_is_an_error() -> None:
 
 def test_a_file_that_fails_does_not_cost_the_others_their_numbers(files: list[Path], tmp_path: Path) -> None:
     future = from_the_future(tmp_path / "future.onnx")
-    result, path = bench.bench([future, files[1]], QUICK, output=tmp_path / "out")
+    result = bench.bench([future, files[1]], QUICK, output=tmp_path / "out")
+    path = result.path
     assert [one.file for one in result.measurements] == ["net-fp32.tflite"]
     (failure,) = result.failures
     assert (failure.file, failure.runtime) == ("future.onnx", "onnxruntime")
@@ -201,7 +205,7 @@ def test_when_all_fail_the_reason_is_raised_and_nothing_written(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Report:
     path = tiny_models.linear_tflite(tmp_path_factory.mktemp("scored") / "net.tflite", KERNEL)
-    return bench.bench([path], QUICK, DIGITS)[0]
+    return bench.bench([path], QUICK, DIGITS)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +228,7 @@ def test_gates_that_are_met_say_nothing(scored: Report) -> None:
 
 
 def test_an_accuracy_gate_is_not_passed_by_not_being_scored(files: list[Path]) -> None:
-    result, _ = bench.bench(files[1:2], QUICK)
+    result = bench.bench(files[1:2], QUICK)
     with pytest.raises(GateFailed, match="has no accuracy"):
         bench.judge(result, dataclasses.replace(QUICK, min_acc=0.0))
 
@@ -246,7 +250,7 @@ def test_over_each_pair_of_rounds_all_candidates_stand_at_the_same_mean_place(n:
 
 def test_the_command_in_the_report_asks_for_the_same_suite(files: list[Path]) -> None:
     suite = dataclasses.replace(QUICK, runtime=("litert",), max_ms=5.0)
-    result, _ = bench.bench(files[1:2], suite, DIGITS)
+    result = bench.bench(files[1:2], suite, DIGITS)
     words = shlex.split(result.command)
     assert words[:3] == ["edgecnn", "bench", str(files[1])]
     assert words[-2:] == ["--data", "digits"]

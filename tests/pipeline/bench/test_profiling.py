@@ -14,6 +14,7 @@ from checkout import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.cli import models
 from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
@@ -308,9 +309,9 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[ProfileReport, P
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "MOST_OFF_PERCENT", 1e9)
         patch.setattr(take, "OWN_MOST_OFF_PERCENT", -1.0)
-        report, path = take.profile(files, QUICK, output=folder / "out" / "profile.json")
-    assert path is not None
-    return report, path
+        report = take.profile(files, QUICK, output=folder / "out" / "profile.json")
+    assert report.path is not None
+    return report, report.path
 
 
 def test_every_file_is_taken_apart_and_its_parts_add_up(profiled: tuple[ProfileReport, Path]) -> None:
@@ -375,7 +376,7 @@ def test_parts_that_may_fit_or_not_are_shown_with_a_doubt(
 def test_the_engines_own_profile_fills_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(take, "OWN_MOST_OFF_PERCENT", 1e9)
     monkeypatch.setattr(rows, "MOST_OFF_PERCENT", 1e9)
-    report, _ = take.profile([island_models.heavy_onnx(tmp_path / "heavy.onnx")], QUICK)
+    report = take.profile([island_models.heavy_onnx(tmp_path / "heavy.onnx")], QUICK)
     (one,) = report.profiles
     assert one.method == "own profile"
     assert one.call is None
@@ -385,29 +386,42 @@ def test_the_engines_own_profile_fills_the_same_rows(tmp_path: Path, monkeypatch
     assert "own profiler" in stream.getvalue()
 
 
-def test_a_file_the_runtime_refuses_is_a_failure_beside_the_others(tmp_path: Path) -> None:
+def refused(path: Path) -> Path:
+    """An ONNX file of a version that no runtime reads yet."""
     import onnx
 
-    kernel = tiny_models.weights(4, 4, 1, 3)
-    good = tiny_models.linear_tflite(tmp_path / "good.tflite", kernel)
-    bad = tiny_models.linear_onnx(tmp_path / "bad.onnx", kernel)
-    model = onnx.load(bad)
+    model = onnx.load(tiny_models.linear_onnx(path, tiny_models.weights(4, 4, 1, 3)))
     model.opset_import[0].version = 99
-    onnx.save(model, bad)
-    report, path = take.profile([good, bad], QUICK)
-    assert path is None
+    onnx.save(model, path)
+    return path
+
+
+def test_a_file_the_runtime_refuses_is_a_failure_beside_the_others(tmp_path: Path) -> None:
+    good = tiny_models.linear_tflite(tmp_path / "good.tflite", tiny_models.weights(4, 4, 1, 3))
+    bad = refused(tmp_path / "bad.onnx")
+    report = take.profile([good, bad], QUICK)
+    assert report.path is None
     assert [one.file for one in report.profiles] == ["good.tflite"]
     assert [(one.file, "refuses" in one.sentence) for one in report.failures] == [("bad.onnx", True)]
     with pytest.raises(ModelFileError):
         take.profile([bad], QUICK)
 
 
-def test_main_prints_data_on_stdout_and_fails_with_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kernel = tiny_models.weights(4, 4, 1, 3)
-    take.main([tiny_models.linear_tflite(tmp_path / "a.tflite", kernel)], QUICK, as_json=True)
+def test_profiles_as_json_are_all_of_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tiny_models.linear_tflite(tmp_path / "a.tflite", tiny_models.weights(4, 4, 1, 3))
+    models.bench([file], rounds=1, num_runs=2, min_secs=0.0, profile=True, as_json=True)
     jsonschema.validate(json.loads(capsys.readouterr().out), SCHEMA)
-    with pytest.raises(UsageError):
-        take.main([tmp_path / "none.tflite"], QUICK)
+
+
+def test_a_file_that_is_not_measured_fails_the_command_after_the_others_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel = tiny_models.weights(4, 4, 1, 3)
+    good = tiny_models.linear_tflite(tmp_path / "good.tflite", kernel)
+    bad = refused(tmp_path / "bad.onnx")
+    with pytest.raises(EnvironmentUnfit, match=r"^bad\.onnx on onnxruntime: "):
+        models.bench([good, bad], rounds=1, num_runs=2, min_secs=0.0, profile=True)
+    assert "good.tflite" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"schema_version": 99}', '{"schema_version": 1}'])
@@ -420,7 +434,9 @@ def test_what_is_no_profile_is_refused(content: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("cls", [ProfileReport, Profile, ProfileRow, OperatorCost, Total, Threads, Advice])
 def test_the_schema_names_every_field_and_no_other(cls: type) -> None:
     part = SCHEMA if cls is ProfileReport else SCHEMA["$defs"][cls.__name__]
-    fields = {field.name for field in dataclasses.fields(cls)} | ({"schema_version"} if cls is ProfileReport else set())
+    fields = {field.name for field in dataclasses.fields(cls)}
+    if cls is ProfileReport:
+        fields = fields - {"path"} | {"schema_version"}
     assert set(part["properties"]) == set(part["required"]) == fields
     assert part["additionalProperties"] is False
 

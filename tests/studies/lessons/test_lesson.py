@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.cli import studies
 from edgecnn.common import config, plugins
 from edgecnn.errors import EnvironmentUnfit, OutputError, UsageError
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
 from edgecnn.studies import findings
 from edgecnn.studies.findings import Claim, Lesson, Number
-from edgecnn.studies.lessons import lessons, topics
+from edgecnn.studies.lessons import lessons, show, topics
 from edgecnn.studies.lessons.training import trained
 
 PLUGINS = {
@@ -113,20 +114,20 @@ class TestMeasuring:
 @pytest.mark.usefixtures("own_lessons")
 class TestPrinting:
     def test_without_a_name_the_lessons_are_listed_with_their_titles(self, capsys: pytest.CaptureFixture[str]) -> None:
-        lessons.main([], quick=False, output=Path("unused"), as_json=False)
+        studies.lesson()
         out = capsys.readouterr().out
         assert "How many sides a square has" in out
         assert all(f"\n{name} " in f"\n{out}" for name in plugins.own_names("edgecnn.studies.lessons.topics"))
-        assert max(map(len, out.splitlines())) <= lessons.WIDTH
+        assert max(map(len, out.splitlines())) <= show.WIDTH
 
     def test_the_list_as_json_maps_names_to_titles(self, capsys: pytest.CaptureFixture[str]) -> None:
-        lessons.main([], quick=False, output=Path("unused"), as_json=True)
+        studies.lesson(as_json=True)
         titles = json.loads(capsys.readouterr().out)
         assert titles["counting"] == "How many sides a square has"
         assert sorted(titles) == sorted(plugins.own_names("edgecnn.studies.lessons.topics"))
 
     def test_a_lesson_is_told_in_numbers_and_verdicts(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        lessons.main(["counting"], quick=True, output=tmp_path, as_json=False)
+        studies.lesson(["counting"], quick=True, output=tmp_path, as_json=False)
         out = capsys.readouterr().out
         (share,) = (line.split() for line in out.splitlines() if line.startswith("sides drawn"))
         assert share == ["sides", "drawn", "straight", "98.0", "%", "[96.5,", "99.0]", "1,200", "sides"]
@@ -136,7 +137,7 @@ class TestPrinting:
         assert str(tmp_path / "counting.png") in out
 
     def test_as_json_stdout_is_the_files_alone(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        lessons.main(["counting"], quick=True, output=tmp_path, as_json=True)
+        studies.lesson(["counting"], quick=True, output=tmp_path, as_json=True)
         (table,) = json.loads(capsys.readouterr().out)
         assert table == json.loads((tmp_path / "counting.json").read_text())
 
@@ -144,15 +145,15 @@ class TestPrinting:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(EnvironmentUnfit):
-            lessons.main(["failing", "counting"], quick=True, output=tmp_path, as_json=True)
+            studies.lesson(["failing", "counting"], quick=True, output=tmp_path, as_json=True)
         assert [table["name"] for table in json.loads(capsys.readouterr().out)] == ["counting"]
 
 
 class TestTheTable:
     def test_a_long_name_takes_lines_of_its_own_and_the_table_stays_narrow(self) -> None:
         long = Number(name="how often it keeps its class " * 3, value=81.25, unit="%", low=77.3, high=85.3, n=10_000)
-        lines = lessons.numbers_table([long, Number(name="weights", value=150_528_000, unit="")])
-        assert max(map(len, lines)) <= lessons.WIDTH
+        lines = show.numbers_table([long, Number(name="weights", value=150_528_000, unit="")])
+        assert max(map(len, lines)) <= show.WIDTH
         assert " ".join(line[:30].strip() for line in lines[1:-1]).split("  ")[0].startswith("how often it keeps")
         assert lines[-1].split() == ["weights", "150,528,000"]
 
@@ -169,12 +170,12 @@ class TestTheTable:
     def test_a_value_has_three_digits_and_a_count_is_whole(
         self, value: float, low: float | None, unit: str, text: str
     ) -> None:
-        assert lessons.value_text(Number(name="x", value=value, unit=unit, low=low, high=low)) == text
+        assert show.value_text(Number(name="x", value=value, unit=unit, low=low, high=low)) == text
 
     def test_claims_are_wrapped_under_their_words(self) -> None:
         claim = Claim(expected="It is so, " * 20, measured="It was so, " * 20, holds=None)
-        lines = lessons.claim_lines(claim)
-        assert max(map(len, lines)) <= lessons.WIDTH
+        lines = show.claim_lines(claim)
+        assert max(map(len, lines)) <= show.WIDTH
         assert lines[0].startswith("expected  It is so")
         assert lines[-1].strip() == "-> cannot tell"
 

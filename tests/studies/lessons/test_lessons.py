@@ -27,7 +27,7 @@ from edgecnn.records import artifact
 from edgecnn.records.run import open_run
 from edgecnn.studies import findings, lessons
 from edgecnn.studies.findings import Lesson, Number
-from edgecnn.studies.lessons import estimates, fields, predictions, shifts
+from edgecnn.studies.lessons import estimates, fields, predictions, shifts, show
 from edgecnn.studies.lessons import lessons as lesson
 from edgecnn.studies.lessons.topics import dense_explosion, permutation, receptive_field
 
@@ -98,9 +98,9 @@ class TestEveryLesson:
         assert measured(name).settings
 
     def test_reads_well_in_80_columns(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-        lesson.show(measured(name), Path("lessons"))
+        show.show(measured(name), Path("lessons"))
         *printed, paths, _ = capsys.readouterr().out.splitlines()
-        assert max(map(len, printed)) <= lesson.WIDTH
+        assert max(map(len, printed)) <= show.WIDTH
         assert f"{name}.json" in paths
 
 

@@ -14,14 +14,13 @@ from pathlib import Path
 from edgecnn import boards, formats
 from edgecnn.boards import Board
 from edgecnn.common import config, console, scratch
-from edgecnn.common.escapes import say
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, UsageError
 from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.onboard import runtimes
 from edgecnn.onboard.job import Job, Lowering, Outcome, Prefixes, Timing, Unit
 from edgecnn.pipeline.bench import candidates, validity
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
-from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
+from edgecnn.pipeline.bench.profiling import advice, results, rows, slower_int8, threads
 from edgecnn.pipeline.bench.profiling.results import Method, Profile, ProfileReport, ProfileRow, Total
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import PictureOptions
@@ -74,13 +73,13 @@ def profile(
     data: DataPlan | None = None,
     output: Path | None = None,
     pictures: PictureOptions | None = None,
-) -> tuple[ProfileReport, Path | None]:
+) -> ProfileReport:
     """Profile all files of the targets; a board that keeps no time counts instructions instead.
 
     The arguments and the errors raised are those of `bench`; a default file name ends in -profile.
 
     Returns:
-        The report, and the path of its JSON or None. A file whose parts do not add up has a reason instead of rows.
+        The report, whose `path` is that of its JSON. A file whose parts do not add up has a reason instead of rows.
     """
     readable = _readable(candidates.find(targets, suite, data, pictures))
     path = candidates.destination(targets, suite, output, "-profile")
@@ -121,28 +120,15 @@ def profile(
             for p in all_profiled
             if (error := p.candidate.error)
         ),
+        path=path,
     )
     if path:
         results.write(report, path)
-    return report, path
+    return report
 
 
-def main(
-    targets: Sequence[Path],
-    suite: Suite,
-    data: DataPlan | None = None,
-    output: Path | None = None,
-    as_json: bool = False,
-    pictures: PictureOptions | None = None,
-) -> None:
-    """Profile all files, print and write the profiles. Raises EnvironmentUnfit if a file could not be measured."""
-    report, path = profile(targets, suite, data, output, pictures)
-    if as_json:
-        say(results.to_json(report), end="")
-    else:
-        show.show(report)
-    if path:
-        console.note(f"{path} holds every operator and round")
+def judge(report: ProfileReport) -> None:
+    """Raise EnvironmentUnfit if a file could not be measured, after the report was written and shown."""
     if report.failures:
         first = report.failures[0]
         raise EnvironmentUnfit(f"{first.file} on {first.runtime}: {first.sentence}", first.hint)

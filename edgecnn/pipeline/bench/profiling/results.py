@@ -179,11 +179,14 @@ class ProfileReport:
     suite: Mapping[str, Any]
     profiles: tuple[Profile, ...]
     failures: tuple[Failure, ...]
+    path: Path | None = None
+    """The JSON file that holds it, None if there is none; it is not part of the JSON."""
 
 
 def to_table(report: ProfileReport) -> dict[str, Any]:
     """Return the report as a table for JSON."""
     table = dataclasses.asdict(report)
+    del table["path"]
     table["environment"] = environment.to_table(report.environment)
     return {"schema_version": SCHEMA_VERSION, **table}
 
@@ -210,4 +213,4 @@ def read(path: Path) -> ProfileReport:
     with KIND.expected(path):
         table = documents.versioned(path, SCHEMA_VERSION)
         machine = environment.from_table(table.get("environment"))
-        return config.build(ProfileReport, {**table, "environment": machine}, path.name)
+        return config.build(ProfileReport, {**table, "environment": machine, "path": path}, path.name)

@@ -172,7 +172,7 @@ def latencies(runs: Mapping[str, Run], quick: bool) -> dict[str, Measurement]:
     suite = Suite(
         name="lesson", runtime=("litert",), rounds=4 if quick else 6, min_secs=0.4 if quick else 2.0, num_runs=50
     )
-    report, _ = bench.bench(list(files.values()), suite)
+    report = bench.bench(list(files.values()), suite)
     measured = {measurement.file: measurement for measurement in report.measurements}
     return {name: measured[path.name] for name, path in files.items()}
 
