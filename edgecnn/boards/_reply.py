@@ -38,10 +38,10 @@ def outcome(job: Job, returncode: int, stdout: str, stderr: str) -> Outcome:
     return measured
 
 
-def _answer(key: str, what: str, returncode: int, stdout: str, stderr: str) -> Mapping[str, Any]:
+def _answer(key: str, activity: str, returncode: int, stdout: str, stderr: str) -> Mapping[str, Any]:
     """Return what stands under `key` in the worker's line, or raise the error that explains why nothing does."""
     if name := ending_signal(returncode):
-        raise _killed(what, name)
+        raise _killed(activity, name)
     reason = ""
     try:
         answer = replies.table(stdout)
@@ -53,15 +53,17 @@ def _answer(key: str, what: str, returncode: int, stdout: str, stderr: str) -> M
     except NotAReply as error:
         reason = str(error)
     last = last_line(stderr) or f"it said nothing{f' that is an answer: {reason}' if stdout and reason else ''}"
-    raise EnvironmentUnfit(f"The worker failed (exit code {returncode}) while {what}: {last}.")
+    raise EnvironmentUnfit(f"The worker failed (exit code {returncode}) while {activity}: {last}.")
 
 
-def _built(build: Callable[[Mapping[str, Any]], T], table: Mapping[str, Any], what: str) -> T:
+def _built(build: Callable[[Mapping[str, Any]], T], table: Mapping[str, Any], activity: str) -> T:
     try:
         return build(table)
     except PlanError as error:
         reason = replies.plain(error.sentence).rstrip(".")
-        raise EnvironmentUnfit(f"The worker answers in another form than it should while {what}: {reason}.") from error
+        raise EnvironmentUnfit(
+            f"The worker answers in another form than it should while {activity}: {reason}."
+        ) from error
 
 
 def _fault(job: Job, measured: Outcome) -> str | None:
@@ -92,13 +94,13 @@ def _fault(job: Job, measured: Outcome) -> str | None:
 
 
 def _are_times(*columns: Iterable[float]) -> bool:
-    """Whether each column holds at least one number, and none below zero."""
+    """Return whether each column holds at least one number, and none below zero."""
     values = [tuple(column) for column in columns]
     return all(column and min(column) >= 0 for column in values)
 
 
-def _killed(what: str, name: str) -> EnvironmentUnfit:
-    """Explain a worker that the signal `name` ended while it did `what`."""
+def _killed(activity: str, name: str) -> EnvironmentUnfit:
+    """Explain a worker that the signal `name` ended while it did `activity`."""
     hints = {
         "SIGKILL": "out of memory, most likely: `dmesg` says; a smaller model, or fewer programs beside it",
         "SIGXFSZ": "it wrote more than any worker does, or than there is room for",
@@ -107,7 +109,7 @@ def _killed(what: str, name: str) -> EnvironmentUnfit:
         "SIGPROF": "it took more CPU time than a file of its size may: EDGECNN_MODEL_SECONDS sets another bound there",
         "SIGABRT": "the runtime gave up on this file; try another version of it",
     }
-    return EnvironmentUnfit(f"The worker was ended by {name} while {what}.", hints.get(name))
+    return EnvironmentUnfit(f"The worker was ended by {name} while {activity}.", hints.get(name))
 
 
 def _revived(kind: Any, sentence: Any, hint: Any) -> EdgecnnError:

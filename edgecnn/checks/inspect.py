@@ -159,15 +159,15 @@ def take_apart(recipe: Recipe, shape: tuple[int, int, int], classes: int, dense_
 
     with torch.device("meta"):  # no weights are drawn
         net = nets.build(recipe.net, shape, classes)
-    found = tuple(anatomy.layers(net, shape))
+    layers = tuple(anatomy.layers(net, shape))
     return Anatomy(
         name=recipe.name,
         net=recipe.net.name,
         input_shape=shape,
         classes=classes,
-        layers=found,
+        layers=layers,
         parameters=anatomy.folded_parameters(net),
-        macs=sum(layer.macs for layer in found),
+        macs=sum(layer.macs for layer in layers),
         dense_input_shape=dense_input,
         dense_weights=anatomy.dense_first_layer(dense_input),
     )

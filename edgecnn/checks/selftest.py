@@ -127,7 +127,8 @@ def record(
         raise UsageError(f"{golden} exists already.", "what is golden is recorded once; name another file")
     with scratch.folder() as work, boards.open_board("local") as machine:
         if plan is not None:
-            images = arrays.one(Path(Shelf(work, PICTURES).take(plan, candidate.artifact, candidate.runs).test.images))
+            stimuli = Shelf(work, PICTURES).take(plan, candidate.artifact, candidate.runs)
+            images = arrays.read_array(Path(stimuli.test.images))
         else:
             images = _random_pictures(candidate)
         path = work / "golden.npy"

@@ -109,7 +109,7 @@ def _answer() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        failure = files.of_a_full_disk(error) or bugs.of(error)
+        failure = files.of_a_full_disk(error) or bugs.as_bug(error)
         _tell(failure.sentence, failure.hint)
         sys.exit(failure.exit_code)
 

@@ -86,7 +86,7 @@ def _code(command: Callable[[], None]) -> int:
 
 
 def _is_wanted() -> bool:
-    """Whether to supervise: not if the caller replaced sys.stdout, which a child's output would not reach."""
+    """Return whether to supervise: not if the caller replaced sys.stdout, which a child's output would not reach."""
     verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         return verb in VERBS and sys.stdout.fileno() == 1

@@ -53,7 +53,7 @@ def read(source: Path | bytes, names: Sequence[str] | None = None) -> dict[str, 
         return {name: _array(archive.read(entries[name]), name) for name in wanted}
 
 
-def one(path: Path, in_memory: bool = True) -> npt.NDArray[Any]:
+def read_array(path: Path, in_memory: bool = True) -> npt.NDArray[Any]:
     """Read the array of an .npy file.
 
     Args:

@@ -19,7 +19,7 @@ LONGEST = 200
 """The most characters of an exception's message that are shown."""
 
 
-def of(error: BaseException) -> Bug:
+def as_bug(error: BaseException) -> Bug:
     """Return the `Bug` to raise for an unexpected exception, after writing its traceback to a file."""
     words = " ".join(str(error).split())[:LONGEST].rstrip(".")
     kind = type(error).__name__

@@ -102,41 +102,41 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
     return result
 
 
-def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+def build(cls: type[T], table: Mapping[str, Any], source: str) -> T:
     """Build an instance of the dataclass `cls` from a table; nested tables become nested dataclasses.
 
     Args:
         cls: A dataclass; a field with the metadata `REST` takes the keys that no other field names.
         table: Its values by field name.
-        where: What the table is, to begin an error with.
+        source: What the table is, to begin an error with.
 
     Raises:
         PlanError: A key is unknown or missing, or a value has the wrong type or is out of range.
     """
     if not isinstance(table, Mapping):
-        raise PlanError(f"{where} should be a table, not {_shown(table)}.")
+        raise PlanError(f"{source} should be a table, not {_shown(table)}.")
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     rest = next((name for name, field in fields.items() if field.metadata.get("rest")), None)
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key in fields and key != rest:
-            values[key] = _convert(hints[key], value, f"{where}: {key}")
+            values[key] = _convert(hints[key], value, f"{source}: {key}")
         elif rest is not None:
             values.setdefault(rest, {})[key] = value
         else:
-            raise PlanError(f"{where} has an unknown key {_shown(key)}.", nearest(key[:LONGEST_SHOWN], fields))
+            raise PlanError(f"{source} has an unknown key {_shown(key)}.", nearest(key[:LONGEST_SHOWN], fields))
     for name, field in fields.items():
         missing = field.default is field.default_factory is dataclasses.MISSING
         if missing and name not in values:
-            raise PlanError(f"{where} lacks the key {name!r}.", "the plans that are shipped show each")
+            raise PlanError(f"{source} lacks the key {name!r}.", "the plans that are shipped show each")
     try:
         return cls(**values)
     except (ValueError, OverflowError) as error:
-        raise PlanError(f"{where}: {error}") from error
+        raise PlanError(f"{source}: {error}") from error
 
 
-def require_order(low: float | None, value: float | None, high: float | None, what: str) -> None:
+def require_order(low: float | None, value: float | None, high: float | None, name: str) -> None:
     """Check that `value` lies between `low` and `high`, but for rounding; None is skipped.
 
     Raises:
@@ -144,7 +144,7 @@ def require_order(low: float | None, value: float | None, high: float | None, wh
     """
     bounds = [bound for bound in (low, value, high) if bound is not None]
     if any(after < before - 1e-9 * max(1.0, abs(before)) for before, after in itertools.pairwise(bounds)):
-        raise ValueError(f"{what}: {value} is not within {low} and {high}")
+        raise ValueError(f"{name}: {value} is not within {low} and {high}")
 
 
 def table_of(value: Any) -> Any:

@@ -20,12 +20,12 @@ from edgecnn.errors import OutputError, RunError
 
 
 @contextlib.contextmanager
-def held(path: Path, what: str, *, shared: bool = False) -> Iterator[int]:
+def held(path: Path, activity: str, *, shared: bool = False) -> Iterator[int]:
     """Hold the lock file `path` during the block, yield its descriptor, and remove the file afterwards.
 
     Args:
         path: The lock file, in a folder that exists.
-        what: What the holder does, such as "training", for the error that others get.
+        activity: What the holder does, such as "training", for the error that others get.
         shared: Share the lock with other sharers. Yields -1, unlocked, where no file can be written.
 
     Raises:
@@ -33,7 +33,7 @@ def held(path: Path, what: str, *, shared: bool = False) -> Iterator[int]:
         OutputError: The file cannot be made.
     """
     try:
-        descriptor = _acquired(path, what, shared)
+        descriptor = _acquired(path, activity, shared)
     except OSError as error:
         if not shared:
             raise OutputError(f"Cannot lock {path.parent}: {error.strerror or error}.") from error
@@ -50,7 +50,7 @@ def held(path: Path, what: str, *, shared: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _acquired(path: Path, what: str, shared: bool) -> int:
+def _acquired(path: Path, activity: str, shared: bool) -> int:
     """Lock the file at `path` and return its descriptor."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
@@ -59,10 +59,10 @@ def _acquired(path: Path, what: str, shared: bool) -> int:
             if _is_still(descriptor, path):
                 with contextlib.suppress(OSError):  # on a full disk the lock holds, but does not say by whom
                     os.truncate(descriptor, 0)
-                    os.pwrite(descriptor, documents.to_json(_me(what), None).encode(), 0)
+                    os.pwrite(descriptor, documents.to_json(_me(activity), None).encode(), 0)
                 return descriptor
         except BlockingIOError as error:
-            refusal = _refusal(descriptor, what, path.parent)
+            refusal = _refusal(descriptor, activity, path.parent)
             os.close(descriptor)
             raise RunError(refusal, "wait for its end, or choose another --name or --output") from error
         except BaseException:
@@ -79,9 +79,9 @@ def _is_still(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _me(what: str) -> dict[str, str | int]:
+def _me(activity: str) -> dict[str, str | int]:
     return {
-        "what": what,
+        "what": activity,
         "command": shlex.join(["edgecnn", *sys.argv[1:]]),
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -89,7 +89,7 @@ def _me(what: str) -> dict[str, str | int]:
     }
 
 
-def _refusal(descriptor: int, what: str, folder: Path) -> str:
+def _refusal(descriptor: int, activity: str, folder: Path) -> str:
     """Return the sentence that says who holds the lock, as its holder wrote it, if it has already."""
     try:
         owner = documents.table(os.pread(descriptor, 1 << 16, 0))
@@ -98,6 +98,6 @@ def _refusal(descriptor: int, what: str, folder: Path) -> str:
             f": `{owner['command']}`, process {owner['pid']} on {owner['host']} since {owner['since']}",
         )
     except (OSError, ValueError, TypeError, KeyError):
-        holder, words = what, ""
-    article = "Another" if holder == what else "An" if holder[:1] in "aeiou" else "A"
+        holder, words = activity, ""
+    article = "Another" if holder == activity else "An" if holder[:1] in "aeiou" else "A"
     return f"{article} {holder} is at work in {folder}{words}."

@@ -62,13 +62,13 @@ class PluginKind:
 
     def usable(self) -> dict[str, Any]:
         """Every plug-in by its name; one of another distribution that cannot be used is left out with a warning."""
-        found: dict[str, Any] = {}
+        loaded: dict[str, Any] = {}
         for name in self.names():
             try:
-                found[name] = self.load(name)
+                loaded[name] = self.load(name)
             except EnvironmentUnfit as error:
                 _warn_once(f"{error.sentence.removesuffix('.')}: it is left out")
-        return found
+        return loaded
 
     def members(self) -> tuple[str, ...]:
         """What the contract asks a plug-in to have, sorted."""
@@ -121,13 +121,13 @@ def own_names(package: str) -> tuple[str, ...]:
     return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
 
 
-def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **given: Any) -> T:
+def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **given: Any) -> T:
     """Call `function(**given, **options)` after checking the options against its signature.
 
     Args:
         function: A plug-in's function.
         options: Keyword arguments that a user wrote.
-        where: The table that the options come from, such as "[net] of dscnn-digits.toml".
+        source: The table that the options come from, such as "[net] of dscnn-digits.toml".
         given: Keyword arguments that no option may replace.
 
     Raises:
@@ -139,7 +139,7 @@ def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **g
     known = [name for name in parameters if name not in given]
     for key, value in options.items():
         if key not in known:
-            raise PlanError(f"{where} has an unknown key {key!r}.", nearest(key, known))
+            raise PlanError(f"{source} has an unknown key {key!r}.", nearest(key, known))
         default = parameters[key].default
         if default is None or default is inspect.Parameter.empty:  # it does not say of what type the value is
             continue
@@ -148,7 +148,7 @@ def call(function: Callable[..., T], options: Mapping[str, Any], where: str, **g
             isinstance(default, (int, float, str)) and not isinstance(value, expected)
         ):
             raise PlanError(
-                f"{where}: {key} = {value!r} should be of type {type(default).__name__}.",
+                f"{source}: {key} = {value!r} should be of type {type(default).__name__}.",
                 f"its default is {default!r}",
             )
     return function(**given, **options)
@@ -170,10 +170,10 @@ def _entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     except Exception as error:  # another distribution's metadata, in whatever state it is
         _warn_once(f"the plug-ins of other packages are left out, for {group} cannot be read: {reason(error)}")
         return {}
-    found: dict[str, tuple[EntryPoint, ...]] = {}
+    by_name: dict[str, tuple[EntryPoint, ...]] = {}
     for point in points:
-        found[point.name] = (*found.get(point.name, ()), point)
-    return found
+        by_name[point.name] = (*by_name.get(point.name, ()), point)
+    return by_name
 
 
 @functools.cache

@@ -76,7 +76,7 @@ def get(name: str) -> Format:
     return cast(Format, KIND.load(name))
 
 
-def of(path: Path) -> str:
+def name_of(path: Path) -> str:
     """Return the name of a file's format.
 
     Raises:
@@ -101,7 +101,7 @@ def of(path: Path) -> str:
 
 def describe(path: Path, input_shape: Sequence[int] = ()) -> Description:
     """Describe a model file of any known format; `input_shape` sets the sizes that the file leaves open."""
-    return get(of(path)).describe(path, input_shape)
+    return get(name_of(path)).describe(path, input_shape)
 
 
 def require_sizes(path: Path, description: Description) -> Description:

@@ -46,7 +46,7 @@ class CodeSource:
 
     name: str
     """As the recipe has it."""
-    where: str
+    place: str
     """The path of a file, or the name of a module."""
     attribute: str
     """The class in it."""
@@ -121,12 +121,12 @@ class OwnNet:
                 "a constructor with the keyword `classes` is told their number; `input_shape` is (C, H, W)",
             )
 
-    def _wrong(self, what: str, error: Exception) -> PlanError:
-        return PlanError(f"[net] {self._source.name} {what}: {_reason(error, self._source)}.")
+    def _wrong(self, problem: str, error: Exception) -> PlanError:
+        return PlanError(f"[net] {self._source.name} {problem}: {_reason(error, self._source)}.")
 
 
 def is_code(name: str) -> bool:
-    """Whether a net's name names code, and no plug-in."""
+    """Return whether a net's name names code, and no plug-in."""
     return ":" in name
 
 
@@ -136,12 +136,12 @@ def find(name: str) -> CodeSource:
     Raises:
         PlanError: There is no such file, or it cannot be read.
     """
-    where, _, attribute = name.rpartition(":")
-    if not where or not attribute.isidentifier():
+    place, _, attribute = name.rpartition(":")
+    if not place or not attribute.isidentifier():
         raise PlanError(f"[net] name = {name!r} names no class.", "write it as path/to/file.py:Net")
-    if not where.endswith(".py"):
-        return CodeSource(name, where, attribute, None)
-    path = Path(where).expanduser()
+    if not place.endswith(".py"):
+        return CodeSource(name, place, attribute, None)
+    path = Path(place).expanduser()
     try:
         return CodeSource(name, str(path), attribute, documents.content(path, LARGEST_BYTES))
     except Missing as error:
@@ -196,8 +196,8 @@ def keep(name: str, folder: Path) -> str | None:
 
 def kept(plan: NetPlan, folder: Path) -> NetPlan:
     """The net's plan with the run folder's own copy of its file."""
-    where, _, attribute = plan.name.rpartition(":")
-    return replace(plan, name=f"{folder / CODE}:{attribute}") if where.endswith(".py") else plan
+    place, _, attribute = plan.name.rpartition(":")
+    return replace(plan, name=f"{folder / CODE}:{attribute}") if place.endswith(".py") else plan
 
 
 def of_run(run: Run) -> NetPlan:
@@ -221,20 +221,20 @@ def _module(source: CodeSource) -> ModuleType:
     """The module of a source, run unless it was before."""
     if source.content is None:
         try:
-            return importlib.import_module(source.where)
+            return importlib.import_module(source.place)
         except Exception as error:
             hint = f"is its package installed in {sys.prefix}? A file is named as path/to/file.py:Net"
-            raise PlanError(f"[net] cannot import {source.where}: {plugins.reason(error)}.", hint) from error
-    name = f"edgecnn_net_{hashlib.sha256(source.where.encode() + source.content).hexdigest()[:16]}"
+            raise PlanError(f"[net] cannot import {source.place}: {plugins.reason(error)}.", hint) from error
+    name = f"edgecnn_net_{hashlib.sha256(source.place.encode() + source.content).hexdigest()[:16]}"
     module = ModuleType(name)
-    module.__file__ = source.where
+    module.__file__ = source.place
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        exec(compile(source.content, source.where, "exec"), vars(module))
+        exec(compile(source.content, source.place, "exec"), vars(module))
     except Exception as error:
         del sys.modules[name]
         raise PlanError(
-            f"[net] cannot import {source.where}: {_reason(error, source)}.",
+            f"[net] cannot import {source.place}: {_reason(error, source)}.",
             ONE_FILE if isinstance(error, ImportError) else None,
         ) from error
     return module
@@ -246,7 +246,7 @@ def _class(source: CodeSource, module: ModuleType) -> Callable[..., Any]:
     held = vars(module)
     known = [name for name, value in held.items() if isinstance(value, type) and issubclass(value, nn.Module)]
     if source.attribute not in held:
-        raise PlanError(f"[net] {source.where} has no class {source.attribute}.", nearest(source.attribute, known))
+        raise PlanError(f"[net] {source.place} has no class {source.attribute}.", nearest(source.attribute, known))
     made: Callable[..., Any] = held[source.attribute]
     is_net = isinstance(made, type) and issubclass(made, nn.Module)
     if not is_net and not (source.content is not None and isinstance(made, FunctionType)):
@@ -259,8 +259,8 @@ def _class(source: CodeSource, module: ModuleType) -> Callable[..., Any]:
 
 def _reason(error: Exception, source: CodeSource) -> str:
     """What code raised, and in which line of it."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source.where]
-    if isinstance(error, SyntaxError) and error.filename == source.where:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source.place]
+    if isinstance(error, SyntaxError) and error.filename == source.place:
         return f"{type(error).__name__} in line {error.lineno}: {error.msg}"
     return plugins.reason(error) + (f", in line {lines[-1]}" if lines else "")
 

@@ -71,13 +71,13 @@ def _export(part: nn.Module, batch: Tensor) -> object:
 
 def _parts(inside: nn.Module, prefix: str, fed: dict[str, Tensor]) -> list[tuple[str, nn.Module]]:
     """The nearest parts below `inside` that can be tried, in the order they are declared."""
-    found: list[tuple[str, nn.Module]] = []
+    parts: list[tuple[str, nn.Module]] = []
     for name, part in inside.named_children():
         if f"{prefix}{name}" in fed:
-            found.append((f"{prefix}{name}", part))
+            parts.append((f"{prefix}{name}", part))
         else:
-            found += _parts(part, f"{prefix}{name}.", fed)
-    return found
+            parts += _parts(part, f"{prefix}{name}.", fed)
+    return parts
 
 
 def _inputs(net: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Tensor]:

@@ -150,8 +150,8 @@ def count(job: Job, counting: Counting) -> Count | None:
 
 def accuracy(job: Job, test: LabelledSet) -> Accuracy:
     """Score the whole test set, one image at a time: top-1, and a digest of all raw outputs."""
-    images = arrays.one(Path(test.images), in_memory=False)  # (N, H, W, C)
-    labels = arrays.one(Path(test.labels))  # (N,)
+    images = arrays.read_array(Path(test.images), in_memory=False)  # (N, H, W, C)
+    labels = arrays.read_array(Path(test.labels))  # (N,)
     session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
     digest, answers = hashlib.sha256(), []
     start = time.perf_counter()
@@ -173,7 +173,7 @@ def accuracy(job: Job, test: LabelledSet) -> Accuracy:
 def replay(job: Job, images: str) -> tuple[tuple[float, ...], ...]:
     """Return the raw output (K) of every image of a .npy file, as numbers."""
     session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
-    encoded = tensors.encode(arrays.one(Path(images)), job.input, job.preprocessing)
+    encoded = tensors.encode(arrays.read_array(Path(images)), job.input, job.preprocessing)
     outputs = _of_one_shape(_answers(session, encoded, job), job)
     return tuple(tuple(row.tolist()) for row in outputs.reshape(len(encoded), -1))
 

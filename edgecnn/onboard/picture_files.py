@@ -72,7 +72,7 @@ def walk(folder: Path) -> Listing:
 
 
 def is_passed_over(folder: str) -> bool:
-    """Whether a folder of this name is hidden or a system's, so that its owner put no pictures there."""
+    """Return whether a folder of this name is hidden or a system's, so that its owner put no pictures there."""
     return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
 
 
@@ -92,7 +92,7 @@ def told(left_out: Mapping[str, int]) -> str:
 
 
 def is_loss(left_out: Mapping[str, int]) -> bool:
-    """Whether something that was left out may have been meant as a picture."""
+    """Return whether something that was left out may have been meant as a picture."""
     return any(_mend(kind) or kind in (EMPTY, LINK) for kind in left_out)
 
 

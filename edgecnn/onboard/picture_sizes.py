@@ -68,7 +68,7 @@ def bound(image: Any, stream: IO[bytes], max_pixels: int | None = None) -> None:
 
 
 def _refuse_many_scans(stream: IO[bytes]) -> bool:
-    """Whether a JPEG is one scan over all channels, so that few of its rows are in memory at a time.
+    """Return whether a JPEG is one scan over all channels, so that few of its rows are in memory at a time.
 
     Raises TooLarge for a JPEG of more than MAX_SCANS.
     """

@@ -153,7 +153,7 @@ def opened(source: Path | bytes, max_pixels: int | None = None) -> Iterator[Any]
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file begins as a picture of one of `formats()`, whatever its name."""
+    """Return whether a file begins as a picture of one of `formats()`, whatever its name."""
     try:
         with opened(path):
             return True

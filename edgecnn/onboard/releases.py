@@ -178,7 +178,7 @@ def _current(root: Path) -> str | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a release may have this name, which is the name of a folder in `releases/`."""
+    """Return whether a release may have this name, which is the name of a folder in `releases/`."""
     return name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name) <= 100
 
 

@@ -82,7 +82,7 @@ def servers(root: Path) -> dict[int, tuple[str, str]]:
 
 
 def _registers(release: Path) -> bool:
-    """Whether servers of this release register; servers of older runners do not, and are known by what they run."""
+    """Return whether servers of this release register; those of older runners are known by what they run."""
     with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(release / "edgecnn.pyz") as program:
         return any(name.endswith("runner/running.py") for name in program.namelist())
     return False

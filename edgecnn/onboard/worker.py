@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = _answer(arguments)
     except Exception as problem:
-        error = problem if isinstance(problem, EdgecnnError) else bugs.of(problem)
+        error = problem if isinstance(problem, EdgecnnError) else bugs.as_bug(problem)
         code = error.exit_code
         answer = {"error": {"kind": type(error).__name__, "sentence": error.sentence, "hint": error.hint}}
     with os.fdopen(answer_fd, "w", encoding="utf-8") as stream:

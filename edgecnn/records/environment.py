@@ -169,9 +169,9 @@ def fingerprint(environment: Environment) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def differences(one: Environment, other: Environment) -> tuple[str, ...]:
+def differences(machine: Environment, other: Environment) -> tuple[str, ...]:
     """List the decisive facts in which two machines differ, as "name: this, that"; empty if they are comparable."""
-    a, b = decisive(one), decisive(other)
+    a, b = decisive(machine), decisive(other)
     return tuple(f"{name}: {a[name]}, {b[name]}" for name in a if a[name] != b[name])
 
 

@@ -86,9 +86,9 @@ def known(path: Path, description: Description) -> Known:
     return Known(artifact=artifact, names=names, whose=whose)
 
 
-def carded(one: Artifact) -> Known:
+def carded(artifact: Artifact) -> Known:
     """Return what the card of a file says."""
-    return Known(artifact=one, names=f"classes {labels.listed(one.labels)}", whose="its card")
+    return Known(artifact=artifact, names=f"classes {labels.listed(artifact.labels)}", whose="its card")
 
 
 def with_options(before: Known, options: PictureOptions) -> Known:

@@ -67,9 +67,9 @@ def read(path: Path) -> tuple[str, ...]:
     return names
 
 
-def require_plain(found: Sequence[str], whose: str) -> None:
+def require_plain(names: Sequence[str], whose: str) -> None:
     """Raise DataError for a name with a line break or another control character, which no label file can hold."""
-    for name in found:
+    for name in names:
         if escapes.has_controls(name):
             raise DataError(
                 f"{whose} has a class whose name holds control characters: {escapes.line(name)!s}.",

@@ -13,17 +13,17 @@ NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|
 """What Windows and FAT file systems, which SD cards for boards often have, refuse in a name."""
 
 
-def require(name: str, what: str) -> None:
+def require(name: str, source: str) -> None:
     """Require that `name` can be a file name; warn if Windows or a FAT card refuses it.
 
     Args:
         name: the name to check.
-        what: where it comes from, to begin messages with: "--name".
+        source: where it comes from, to begin messages with: "--name".
 
     Raises:
         UsageError: the name is empty, too long, holds a path separator or control characters, or begins with "-".
     """
-    shown = f"{what} '{escapes.line(name)}'"
+    shown = f"{source} '{escapes.line(name)}'"
     if not name.strip() or name in (".", ".."):
         raise UsageError(f"{shown} is no name of a file.", "letters, digits, - and _ are safe everywhere")
     if "/" in name or "\\" in name:
@@ -33,6 +33,6 @@ def require(name: str, what: str) -> None:
     if name.startswith("-"):
         raise UsageError(f"{shown} begins like an option.", "begin it with a letter")
     if (size := len(name.encode())) > LONGEST_BYTES:
-        raise UsageError(f"{what} has {size} bytes.", f"at most {LONGEST_BYTES}")
+        raise UsageError(f"{source} has {size} bytes.", f"at most {LONGEST_BYTES}")
     if NOT_ON_WINDOWS.search(name):
         console.warn(f"{shown} is no name that Windows or a FAT card takes.")

@@ -186,9 +186,9 @@ def load_recipe(name: str, overrides: Iterable[str] = (), data: str | DataPlan |
 
 
 def build_recipe(
-    table: dict[str, Any], where: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None
+    table: dict[str, Any], source: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None
 ) -> Recipe:
-    """The recipe of a whole table, changed as `load_recipe` does; errors call it `where`."""
+    """The recipe of a whole table, changed as `load_recipe` does; errors call it `source`."""
     if data is not None:
         before = table.get("data", {})
         replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
@@ -196,8 +196,8 @@ def build_recipe(
         table["data"] = options | config.table_of(replaced)
     table = config.override(table, overrides)
     if "data" not in table:
-        raise PlanError(f"{where} names no data set.", "give it a [data] table, or --data with a name or a folder")
-    return config.build(Recipe, table, where)
+        raise PlanError(f"{source} names no data set.", "give it a [data] table, or --data with a name or a folder")
+    return config.build(Recipe, table, source)
 
 
 def data_plan(data: str | DataPlan) -> DataPlan:

@@ -122,10 +122,10 @@ def read(path: Path) -> Report:
         return dataclasses.replace(from_table(table, path.name), path=path)
 
 
-def from_table(table: Mapping[str, Any], where: str = "a report") -> Report:
+def from_table(table: Mapping[str, Any], source: str = "a report") -> Report:
     """Build a report from what `to_table` returned."""
     fields = {key: value for key, value in table.items() if key not in ("schema_version", "path")}
-    return config.build(Report, {**fields, "environment": environment.from_table(table.get("environment"))}, where)
+    return config.build(Report, {**fields, "environment": environment.from_table(table.get("environment"))}, source)
 
 
 def _without_times(value: Any) -> Any:

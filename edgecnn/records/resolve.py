@@ -58,28 +58,28 @@ def overrides(settings: Iterable[str] = (), changes: Mapping[str, Any] | None = 
     return [*settings, *(_assignment(key, value) for key, value in _flat(changes or {}))]
 
 
-def find_plan(kind: type[P], chosen: P | FilePath, said: Sequence[str] = ()) -> P:
+def find_plan(kind: type[P], chosen: P | FilePath, changes: Sequence[str] = ()) -> P:
     """An ExportPlan or a Suite.
 
     Args:
         kind: Its class.
         chosen: The plan itself, the name of a shipped one, or the path of a .toml file.
-        said: Changes of its keys, as `overrides` returns them.
+        changes: Changes of its keys, as `overrides` returns them.
 
     Raises:
         PlanError: There is no such plan, or a key or a value is wrong.
     """
     if not isinstance(chosen, kind):
-        return plans.load(kind, os.fspath(chosen), said)  # type: ignore[arg-type]
-    return config.build(kind, config.override(config.table_of(chosen), said), chosen.name) if said else chosen
+        return plans.load(kind, os.fspath(chosen), changes)  # type: ignore[arg-type]
+    return config.build(kind, config.override(config.table_of(chosen), changes), chosen.name) if changes else chosen
 
 
-def find_recipe(chosen: Recipe | FilePath, said: Sequence[str] = (), data: Data | None = None) -> Recipe:
+def find_recipe(chosen: Recipe | FilePath, changes: Sequence[str] = (), data: Data | None = None) -> Recipe:
     """A recipe: itself, the name of a shipped one, the path of a .toml file, or a run folder that holds one.
 
     Args:
         chosen: Which recipe.
-        said: Changes of its keys, as `overrides` returns them.
+        changes: Changes of its keys, as `overrides` returns them.
         data: What to train on instead of its own data set, or keys of it to change.
 
     Raises:
@@ -87,17 +87,17 @@ def find_recipe(chosen: Recipe | FilePath, said: Sequence[str] = (), data: Data 
         UsageError: The zoo has no such model.
     """
     if isinstance(data, Mapping):
-        data, said = None, [*overrides((), {"data": data}), *said]
+        data, changes = None, [*overrides((), {"data": data}), *changes]
     pictures = data_plan(data)
     if isinstance(chosen, Recipe):
-        return plans.build_recipe(config.table_of(chosen), chosen.name, said, pictures)
+        return plans.build_recipe(config.table_of(chosen), chosen.name, changes, pictures)
     path = zoo.located(chosen)
-    return plans.load_recipe(str(path / "recipe.toml") if is_run(path) else os.fspath(chosen), said, pictures)
+    return plans.load_recipe(str(path / "recipe.toml") if is_run(path) else os.fspath(chosen), changes, pictures)
 
 
 def find_training(
     chosen: Recipe | FilePath,
-    said: Sequence[str] = (),
+    changes: Sequence[str] = (),
     data: Data | None = None,
     output: Path = RUNS,
     name: str | None = None,
@@ -106,7 +106,7 @@ def find_training(
 
     Args:
         chosen: Which recipe, as `find_recipe` takes it.
-        said: Changes of its keys, as `overrides` returns them.
+        changes: Changes of its keys, as `overrides` returns them.
         data: What to train on instead of its own data set, or keys of it to change.
         output: The folder that holds the runs.
         name: The run's name; the recipe's by default.
@@ -115,7 +115,7 @@ def find_training(
         PlanError: There is no such recipe, or a key or a value is wrong.
         UsageError: No folder can have the name.
     """
-    recipe = find_recipe(chosen, said, data)
+    recipe = find_recipe(chosen, changes, data)
     if not isinstance(chosen, Recipe) and is_run(Path(chosen)):
         return Path(chosen), recipe
     names.require(recipe.name if name is None else name, "the recipe's name" if name is None else "--name")

@@ -187,14 +187,14 @@ class Duel:
     """The plan, which determines the numbers: recipe, families, fractions, trials, steps."""
 
 
-def write(found: Lesson | Duel, path: Path) -> None:
+def write(result: Lesson | Duel, path: Path) -> None:
     """Write a result as JSON, atomically.
 
     Raises:
         OutputError: `path` cannot be written.
     """
-    table = dataclasses.asdict(found)
-    files.write_json(path, {**table, "environment": environment.to_table(found.environment)})
+    table = dataclasses.asdict(result)
+    files.write_json(path, {**table, "environment": environment.to_table(result.environment)})
 
 
 def read(kind: type[T], path: Path) -> T:

@@ -15,12 +15,12 @@ def require(holds: bool, sentence: str) -> None:
 
 
 @contextlib.contextmanager
-def refused(kind: type[EdgecnnError], words: str, what: str) -> Iterator[None]:
+def refused(kind: type[EdgecnnError], words: str, subject: str) -> Iterator[None]:
     """Raise AssertionError unless the block raises an error of that kind, in one line that has the words."""
     try:
         yield
     except kind as error:
-        require(words in error.sentence, f"{what} is refused without saying {words!r}: {error.sentence}")
-        require("\n" not in error.sentence, f"{what} is refused in more than one line: {error.sentence}")
+        require(words in error.sentence, f"{subject} is refused without saying {words!r}: {error.sentence}")
+        require("\n" not in error.sentence, f"{subject} is refused in more than one line: {error.sentence}")
         return
-    raise AssertionError(f"{what} is not refused with a {kind.__name__}")
+    raise AssertionError(f"{subject} is not refused with a {kind.__name__}")

@@ -28,7 +28,8 @@ def writes_what_it_then_describes(name: str) -> None:
         path = folder / f"net{writer.SUFFIX}"
         writer.write(_source(folder), "fp32", ExportPlan(name="test"), path)
         said = writer.describe(path)
-        require(formats.of(path) == said.format == name, f"{name} writes what is taken for {formats.of(path)}")
+        taken = formats.name_of(path)
+        require(taken == said.format == name, f"{name} writes what is taken for {taken}")
         require(said.sha256 == files.sha256(path), f"{name} describes another file than it wrote")
         require(said.precision == "fp32", f"{name} was asked for fp32 and wrote {said.precision}")
         require(said.labels == samples.CLASSES, f"{name} keeps no labels inside, or others")

@@ -35,13 +35,13 @@ def tries(name: str, scheme: Scheme) -> list[Options]:
     from edgecnn.pipeline.export.rungs import RungTrial
 
     def outcome(options: Options) -> RungTrial:
-        return RungTrial(options=options, right=np.array([True, False]), squared_error=1.0, passed=False)
+        return RungTrial(options=options, correct=np.array([True, False]), squared_error=1.0, passed=False)
 
-    outcomes, found = [outcome({})], []
+    outcomes, tried = [outcome({})], []
     for options in rungs.get(name).tries(scheme, outcomes):
-        found.append(options)
+        tried.append(options)
         outcomes.append(outcome(options))
-    return found
+    return tried
 
 
 def tries_what_it_can_apply_and_says_it_briefly(name: str) -> None:

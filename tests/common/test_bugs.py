@@ -73,7 +73,7 @@ def test_a_report_never_follows_what_lies_in_its_place(
     place.parent.mkdir()
     precious.write_text("kept")
     place.symlink_to(precious) if obstacle == "link" else place.mkdir()
-    bug = bugs.of(ValueError("odd"))
+    bug = bugs.as_bug(ValueError("odd"))
     assert precious.read_text() == "kept"
     assert bug.hint is not None
     assert bugs.FILE in bug.hint

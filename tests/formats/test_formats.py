@@ -68,7 +68,7 @@ def test_a_format_writes_what_it_then_describes(name: str, precision: str) -> No
     file = small_runs.written("dscnn", name, precision)
     said = file.description
     assert file.path.suffix == formats.get(name).SUFFIX
-    assert formats.of(file.path) == name == said.format
+    assert formats.name_of(file.path) == name == said.format
     assert said == formats.describe(file.path)
     assert said.precision == precision
     assert said.bytes <= file.path.stat().st_size

@@ -235,7 +235,7 @@ def test_an_input_that_an_engine_refuses_is_one_sentence(tmp_path: Path) -> None
         tiny_models.linear_tflite(tmp_path / "a.tflite", kernel),
         tiny_models.linear_c(tmp_path / "a.h", kernel),
     ):
-        session = runtimes.get(runtimes.for_format(formats.of(path))[0]).open_session(path, 1)
+        session = runtimes.get(runtimes.for_format(formats.name_of(path))[0]).open_session(path, 1)
         for x in (np.zeros((1, 2, 2, 3), np.float32), np.zeros(formats.describe(path).input.shape, np.float64)):
             with pytest.raises(ModelFileError, match=f"cannot run {path.name}: "):
                 session(x)

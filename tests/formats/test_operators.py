@@ -15,7 +15,7 @@ from edgecnn.onboard import measure, runtimes
 
 
 def test_every_reader_is_of_a_format(tmp_path: Path) -> None:
-    assert {formats.of(make(tmp_path / name)) for name, make in MADE.items()} == {
+    assert {formats.name_of(make(tmp_path / name)) for name, make in MADE.items()} == {
         name for name in formats.names() if formats.get(name).OPERATORS is not None
     }
 
@@ -48,9 +48,9 @@ def test_so_do_those_of_an_export(net: str, precision: str, format_name: str, tm
 def test_prefixes_grow_by_one_operator_and_the_last_is_the_graph(name: str, tmp_path: Path) -> None:
     path = MADE[name](tmp_path / name)
     data, found, runtime = lowered(path, tmp_path)
-    job = job_of(path, runtimes.for_format(formats.of(path))[0])
+    job = job_of(path, runtimes.for_format(formats.name_of(path))[0])
     x = measure.random_input(job.input, job.preprocessing)
-    prefixes = reader(formats.of(path)).prefixes(data)
+    prefixes = reader(formats.name_of(path)).prefixes(data)
     assert len(prefixes) == len(found) + 1
     outputs = []
     for place, prefix in enumerate(prefixes):

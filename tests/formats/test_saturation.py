@@ -82,7 +82,7 @@ def test_seven_bits_never_pass(row: list[int]) -> None:
 
 
 def test_the_last_of_an_odd_row_stands_alone() -> None:
-    assert pairs.of(np.array([1, 2, 3], np.int8)).tolist() == [[1, 2], [3, 0]]
+    assert pairs.paired(np.array([1, 2, 3], np.int8)).tolist() == [[1, 2], [3, 0]]
     assert pairs.passing(np.array([[100, -100, 100], [0, 100, 100]], np.int8)).tolist() == [False, False]
     assert pairs.passing(np.array([[0, 0, 100, 100]], np.int8)).all()
 
@@ -278,7 +278,7 @@ def test_windows_are_taken_as_the_convolution_takes_them(options: dict[str, Any]
     path = tmp_path / "windows.onnx"
     onnx.save(model, path)
     (kernel,) = kernels.read(fused.read(path))
-    ((rows, channels),) = operands.of(kernel, x, fused.read(path))
+    ((rows, channels),) = operands.rows(kernel, x, fused.read(path))
     sums = (rows.astype(np.int64) - layer.zero_point) @ kernel.rows.T  # (M, K)
     rates.write_exact(path, tmp_path / "exact.onnx")
     got = u8s8_files.here(tmp_path / "exact.onnx", x[None])  # (1, K, H, W)

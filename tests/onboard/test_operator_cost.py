@@ -20,10 +20,10 @@ def cut(name: str, folder: Path) -> tuple[Job, Prefixes]:
     data, _, _ = lowered(path, folder)
     parts = folder / "parts"
     parts.mkdir()
-    for place, prefix in enumerate(reader(formats.of(path)).prefixes(data)):
+    for place, prefix in enumerate(reader(formats.name_of(path)).prefixes(data)):
         (parts / f"{place:05d}{path.suffix}").write_bytes(prefix)
     plan = Prefixes(folder=str(parts), passes=3, unit="ms", least_instructions=100_000)
-    return job_of(path, runtimes.for_format(formats.of(path))[0]), plan
+    return job_of(path, runtimes.for_format(formats.name_of(path))[0]), plan
 
 
 @pytest.mark.parametrize("name", ["island.onnx", "island.tflite"])
@@ -82,7 +82,7 @@ def test_a_lowered_file_puts_out_what_the_file_does(name: str, tmp_path: Path) -
     import base64
 
     path = MADE[name](tmp_path / name)
-    job = job_of(path, runtimes.for_format(formats.of(path))[0])
+    job = job_of(path, runtimes.for_format(formats.name_of(path))[0])
     found = measure.run(dataclasses.replace(job, lower=Lowering(num_runs=4))).lowered
     assert found is not None
     assert len(found.times_ms) == 4

@@ -35,7 +35,7 @@ def reader(name: str) -> Reader:
 
 def lowered(path: Path, folder: Path) -> tuple[bytes, tuple[Operator, ...], runtimes.Runtime]:
     """(the executed graph, its operators, the runtime) of a file."""
-    name = formats.of(path)
+    name = formats.name_of(path)
     runtime = runtimes.get(runtimes.for_format(name)[0])
     target = folder / f"lowered{path.suffix}"
     runtime.lower(path, target)

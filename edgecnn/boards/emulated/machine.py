@@ -179,7 +179,7 @@ def _escaped(path: Path) -> str:
 
 
 def _greets(port: int) -> bool:
-    """Whether an sshd answers on the port; qemu accepts connections before there is one."""
+    """Return whether an sshd answers on the port; qemu accepts connections before there is one."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         return connection.recv(4) == b"SSH-"
     return False

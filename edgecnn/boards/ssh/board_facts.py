@@ -171,7 +171,7 @@ def to_table(facts: BoardFacts) -> dict[str, object]:
 
 
 def is_place(path: str) -> bool:
-    """Whether this is an absolute path that can stand in a command, a sentence and a table."""
+    """Return whether this is an absolute path that can stand in a command, a sentence and a table."""
     return path.startswith("/") and path.isprintable() and len(path) <= LONGEST_PATH
 
 

@@ -34,11 +34,11 @@ def refused(destination: str, notes: str) -> LinkError:
     )
 
 
-def shut(destination: str, what: str, said: str) -> LinkError:
-    """Explain a login shell that ran no command: `what` says what it did instead, `said` is what it printed."""
-    words = last_line(said)[:LONGEST_WORDS]
+def shut(destination: str, event: str, output: str) -> LinkError:
+    """Explain a login shell that ran no command: `event` says what it did instead, `output` is what it printed."""
+    words = last_line(output)[:LONGEST_WORDS]
     return LinkError(
-        f"{destination} let us in, but its login shell {what}{f': {words}' if words else ''}.",
+        f"{destination} let us in, but its login shell {event}{f': {words}' if words else ''}.",
         "the board must be a Linux that gives us a shell, and a login script there (~/.bashrc) must not end or wait "
         "where nobody types: `case $- in *i*) ;; *) return ;; esac` as its first line",
     )

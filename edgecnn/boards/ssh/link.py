@@ -202,7 +202,7 @@ class Link:
                 processes.end(process)
 
     def is_open(self) -> bool:
-        """Whether the board still answers through this link."""
+        """Return whether the board still answers through this link."""
         mark = Mark()
         try:
             code, stdout, _ = self._ended(mark.framed(["true"]), b"", 2 * openssh.CONNECT_TIMEOUT_S)
@@ -210,7 +210,7 @@ class Link:
             return False
         return code != openssh.FAILED or mark.text in stdout
 
-    def _unanswered(self, program: str, has_begun: bool, said: bytes) -> LinkError:
+    def _unanswered(self, program: str, has_begun: bool, output: bytes) -> LinkError:
         """Explain why the output of a command has no mark at its end."""
         if not self.is_open():
             return self.cut()
@@ -219,7 +219,7 @@ class Link:
                 f"{program} on {self.destination} and the shell that ran it were ended before they were done.",
                 "`dmesg` there says if memory ran out",
             )
-        return shut(self.destination, "ended before it ran a command", said.decode(errors="replace"))
+        return shut(self.destination, "ended before it ran a command", output.decode(errors="replace"))
 
     def too_long(self, most_bytes: int) -> BoardUnfit:
         """Return the error for an answer of more than `most_bytes`."""
@@ -249,17 +249,17 @@ def _read_to(mark: bytes, master: subprocess.Popen[bytes]) -> bytes:
 
 
 def _not_ready(
-    destination: str, master: subprocess.Popen[bytes], asked: Sequence[str], said: bytes, notes: str
+    destination: str, master: subprocess.Popen[bytes], asked: Sequence[str], output: bytes, notes: str
 ) -> LinkError:
     """Explain why the master runs nothing: ssh was refused, or the login shell ran no command."""
-    text = said.decode(errors="replace") + notes
+    text = output.decode(errors="replace") + notes
     with contextlib.suppress(subprocess.TimeoutExpired):
         if (code := master.wait(1)) != openssh.FAILED:
             return shut(destination, f"ended with exit code {code} before it ran a command", text)
     is_in = master.poll() is None and subprocess.run(asked, capture_output=True, check=False).returncode == 0
     master.kill()
     master.wait()
-    if len(said) >= MOST_NOISE_BYTES:
+    if len(output) >= MOST_NOISE_BYTES:
         return shut(destination, f"printed {MOST_NOISE_BYTES / 1e6:.0f} MB and had run no command yet", text)
     if is_in:
         return shut(destination, f"ran no command within {2 * openssh.CONNECT_TIMEOUT_S} s", text)

@@ -109,21 +109,21 @@ def _install(facts: BoardFacts, python: Python, packages: Sequence[str], site: P
         raise _failed(facts, python, done.stderr)
 
 
-def _failed(facts: BoardFacts, python: Python, said: str) -> EnvironmentUnfit:
-    """Explain why pip failed, from what it `said`."""
-    if "No module named pip" in said:
+def _failed(facts: BoardFacts, python: Python, output: str) -> EnvironmentUnfit:
+    """Explain why pip failed, from what it printed."""
+    if "No module named pip" in output:
         return EnvironmentUnfit("This machine has no pip to fetch a board's wheels with.", "python -m ensurepip")
     # pip says the second when a dependency is held to a version that has no wheel.
-    missing = re.search(r"No matching distribution found for (\S+)|Cannot install (\S+)", said)
-    if missing and "connection" not in said.lower():
+    missing = re.search(r"No matching distribution found for (\S+)|Cannot install (\S+)", output)
+    if missing and "connection" not in output.lower():
         libc = f"glibc {facts.glibc[0]}.{facts.glibc[1]}" if facts.glibc else "its C library"
         wheel, platform = missing[1] or missing[2], f"Python {python}, {facts.arch}, {libc}"
         return BoardUnfit(
             f"There is no wheel of {wheel} for {facts.destination}: {platform}.",
             "install another Python there (3.11 to 3.13 have all wheels), or another version here",
         )
-    lines = [line for line in said.splitlines() if line.startswith("ERROR:")]
-    reason = last_line("\n".join(lines) or said).removeprefix("ERROR: ")
+    lines = [line for line in output.splitlines() if line.startswith("ERROR:")]
+    reason = last_line("\n".join(lines) or output).removeprefix("ERROR: ")
     return EnvironmentUnfit(f"pip could not fetch the wheels for {facts.destination}: {reason}.")
 
 
@@ -148,5 +148,5 @@ def _normal(name: str) -> str:
 
 
 def _belongs(inside: Path) -> bool:
-    """Whether a file is of use on a board: programs name this machine's Python, and some notes its paths."""
+    """Return whether a file is of use on a board: programs name this machine's Python, and some notes its paths."""
     return inside.parts[0] != "bin" and inside.name not in LEFT_OUT and "__pycache__" not in inside.parts

@@ -8,7 +8,7 @@ from edgecnn.checks.doctor.finding import Finding, Level
 from edgecnn.checks.doctor.preprocessing import Diagnosis
 
 
-def of(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
+def findings(diagnosis: Diagnosis, whose: str | None) -> Iterator[Finding]:
     """Yield what images or a device's answers say of the preprocessing.
 
     Args:

@@ -125,48 +125,51 @@ def _file(
 
 
 def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> tuple[Diagnosis, list[Finding]]:
-    """What the pictures say. Raises DataError if they cannot be used."""
-    one = known.artifact
-    if len(one.description.input.shape) != 4:
-        raise DataError(f"{one.path} takes no picture: its input is {one.description.input.shape}.")
+    """Diagnose the preprocessing from pictures. Raises DataError if they cannot be used."""
+    artifact = known.artifact
+    if len(artifact.description.input.shape) != 4:
+        raise DataError(f"{artifact.path} takes no picture: its input is {artifact.description.input.shape}.")
     shown = images.labelled(folder, limit if log is None else 1 << 40)
     if shown.left_out:
         say = console.warn if picture_files.is_loss(shown.left_out) else console.note
         say(f"left out {picture_files.told(shown.left_out)} in {folder}")
     if log is None:
-        names, target = _classes(one, shown, folder)
+        names, target = _classes(artifact, shown, folder)
         paths: Sequence[Path] = shown.paths
     else:
-        names = one.labels or shown.classes or tuple(map(str, range(class_count(one.description.output))))
+        names = artifact.labels or shown.classes or tuple(map(str, range(class_count(artifact.description.output))))
         said = device_log.read(log, shown.paths, names)
         paths, target = said.paths[:limit], Target(classes=said.called[:limit])
         if said.scores is not None:
             target = dataclasses.replace(target, scores=said.scores[:limit])
-    where = preprocessing.laboratory(ExaminedModel(one.path, one.description), paths, one.preprocessing)
-    diagnosis = preprocessing.diagnose(where, target, names, of_device=log is not None)
-    return diagnosis, list(conclusions.of(diagnosis, known.whose))
+    model = ExaminedModel(artifact.path, artifact.description)
+    laboratory = preprocessing.laboratory(model, paths, artifact.preprocessing)
+    diagnosis = preprocessing.diagnose(laboratory, target, names, of_device=log is not None)
+    return diagnosis, list(conclusions.findings(diagnosis, known.whose))
 
 
-def _some(one: Artifact, folder: Path, labelled: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+def _some(
+    artifact: Artifact, folder: Path, labelled: bool
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
     """Pictures (N, H, W, C), brought to size as they should be, and the right output of each, (N,), if it is known."""
-    shown, size = images.labelled(folder, saturation.PICTURES), one.preprocessing
+    shown, size = images.labelled(folder, saturation.PICTURES), artifact.preprocessing
     pixels = Album(shown.paths, size.height, size.width, size.channels).pixels(None, None)
-    return pixels, _classes(one, shown, folder)[1].classes if labelled else None
+    return pixels, _classes(artifact, shown, folder)[1].classes if labelled else None
 
 
-def _classes(one: Artifact, shown: Labelled, folder: Path) -> tuple[Sequence[str], Target]:
+def _classes(artifact: Artifact, shown: Labelled, folder: Path) -> tuple[Sequence[str], Target]:
     """(names of the outputs, the right output of every picture). Raises DataError if the two do not fit."""
     if not shown.classes or (shown.labels < 0).any():
         raise DataError(
             "Pictures of known classes are needed, each in the folder of its class.",
             "FOLDER/<class>/*.jpg; or --device-log with a device's answers",
         )
-    count = class_count(one.description.output)
-    if len(one.labels) == count:
-        places = labels.places(shown.classes, one.labels, str(folder), one.name)
-        return one.labels, Target(classes=np.array(places, dtype=np.int64)[shown.labels])
+    count = class_count(artifact.description.output)
+    if len(artifact.labels) == count:
+        places = labels.places(shown.classes, artifact.labels, str(folder), artifact.name)
+        return artifact.labels, Target(classes=np.array(places, dtype=np.int64)[shown.labels])
     if len(shown.classes) > count:
-        raise DataError(f"There are {len(shown.classes)} class folders, {one.path} puts out {count} values.")
+        raise DataError(f"There are {len(shown.classes)} class folders, {artifact.path} puts out {count} values.")
     console.warn("The class folders are taken in the order of their names: the file does not name its classes.")
     further = (f"output {number}" for number in range(len(shown.classes), count))
     return (*shown.classes, *further), Target(classes=shown.labels)

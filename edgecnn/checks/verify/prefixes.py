@@ -79,7 +79,7 @@ def constants(path: Path, inner: Inner) -> tuple[npt.NDArray[np.float64], ...]:
 
 
 def _read(path: Path) -> tuple[Cutter, bytes]:
-    name = formats.of(path)
+    name = formats.name_of(path)
     cutter = formats.get(name).CUTTER
     if cutter is None:
         raise UsageError(f"{path}: a file of the format {name} cannot be cut.", "name the ONNX or TFLite file it is of")

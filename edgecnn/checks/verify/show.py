@@ -36,14 +36,11 @@ def show(matrix: Matrix) -> None:
 def tables(matrix: Matrix) -> list[HtmlTable]:
     """All answers, and what there is to say of the pairs, for a notebook."""
     first = matrix.answers[0]
-    against = {one.after: one for one in matrix.differences if one.before == first.name}
+    against = {difference.after: difference for difference in matrix.differences if difference.before == first.name}
     title = f"{matrix.n:,} test pictures of {matrix.data}, against {first.name}"
     said = [(line.strip(),) for pair in matrix.differences for line in _lines(pair, matrix, "")]
-    shown = [
-        HtmlTable(
-            title, (*HEAD, "board"), [(*_row(one, against.get(one.name), ""), one.board) for one in matrix.answers]
-        )
-    ]
+    rows = [(*_row(answer, against.get(answer.name), ""), answer.board) for answer in matrix.answers]
+    shown = [HtmlTable(title, (*HEAD, "board"), rows)]
     return [*shown, HtmlTable("differences", (), said)] if said else shown
 
 

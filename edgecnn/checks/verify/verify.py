@@ -107,7 +107,7 @@ def verify(
                     f"{first.path} and {candidate.artifact.path} take pictures of different sizes.",
                     "verify asks all files the same pictures: name those of one size",
                 )
-        images, truth = arrays.one(Path(test.images)), arrays.one(Path(test.labels))
+        images, truth = arrays.read_array(Path(test.images)), arrays.read_array(Path(test.labels))
         machines = {HERE: environment.here()}
         answered = [_net(runs[0], images, truth, machines[HERE])] if runs else []
         for name in dict.fromkeys((HERE, *on)):

@@ -139,7 +139,7 @@ class Connection:
         return True
 
     def has_sent_more(self) -> bool:
-        """Whether bytes have come that no request has used yet."""
+        """Return whether bytes have come that no request has used yet."""
         return bool(self._unread)
 
     async def send(self, data: bytes, timeout_s: float) -> None:
@@ -153,7 +153,7 @@ class Connection:
                 await self._loop.sock_sendall(self._client, data[sent:])
 
     def is_gone(self) -> bool:
-        """Whether the client has closed its side; any thread may ask."""
+        """Return whether the client has closed its side; any thread may ask."""
         try:
             return not self._client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:

@@ -98,7 +98,7 @@ def verify(bundle: Contents) -> None:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a name is that of a file in the folder or below it, in letters that can be shown."""
+    """Return whether a name is that of a file in the folder or below it, in letters that can be shown."""
     return (
         name.isprintable() and not name.startswith("/") and all(part not in ("", ".", "..") for part in name.split("/"))
     )

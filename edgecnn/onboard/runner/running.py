@@ -153,7 +153,7 @@ def _trial(release: Path) -> str | None:
 
 
 def _takes_a_socket(release: Path) -> bool:
-    """Whether a release's runner goes on with a socket that it is handed; an older one opens its port itself."""
+    """Return whether a release's runner goes on with a socket that it is handed; an older one opens its port itself."""
     try:
         with zipfile.ZipFile(release / contents.PROGRAM) as program:
             return any(name.endswith(OWN_SOURCE) for name in program.namelist())
@@ -170,7 +170,7 @@ def _has_terminal() -> bool:
 
 
 def _ignores_hangup() -> bool:
-    """Whether `nohup` started this process."""
+    """Return whether `nohup` started this process."""
     return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 

@@ -225,7 +225,7 @@ class Server:
                 self._queued -= 1
 
     def _is_alone_and_fast(self, length: int) -> bool:
-        """Whether the model may run in this thread, for there is no other client to be heard."""
+        """Return whether the model may run in this thread, for there is no other client to be heard."""
         return len(self._connections) == 1 and length <= PIECE_BYTES and self._answer_s < FAST_S
 
     async def _receive(

@@ -57,7 +57,7 @@ def profile(lowered: Path, num_threads: int, x: npt.NDArray[Any], num_runs: int)
 
 
 def _waits(inputs: Any) -> bool:
-    """Whether a file gets its memory with its first input, because more than its batch is open."""
+    """Return whether a file gets its memory with its first input, because more than its batch is open."""
     signature = inputs[0]["shape_signature"]
     return len(inputs) == 1 and -1 in (signature[1:] if len(signature) > 1 else signature)
 

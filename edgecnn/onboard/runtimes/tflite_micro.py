@@ -145,7 +145,7 @@ def _start(data: bytes, arena: int, path: Path = Path("the model")) -> MicroSess
 
 
 def _runs(data: bytes, arena: int) -> bool:
-    """Whether a model runs in an arena of so many bytes."""
+    """Return whether a model runs in an arena of so many bytes."""
     try:
         session = _start(data, arena)
         with notes_apart():

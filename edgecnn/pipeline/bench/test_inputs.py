@@ -119,7 +119,7 @@ class Shelf:
         path = Path(stimuli.test.labels)
         digest = hashlib.sha256(repr(places).encode()).hexdigest()[:12]
         renumbered = path.with_name(f"labels-{digest}.npy")
-        np.save(renumbered, np.array(places, dtype=np.int64)[arrays.one(path)])
+        np.save(renumbered, np.array(places, dtype=np.int64)[arrays.read_array(path)])
         return dataclasses.replace(stimuli, test=dataclasses.replace(stimuli.test, labels=str(renumbered)))
 
     def _write(self, test: Split, name: str, folder: Path) -> Stimuli:

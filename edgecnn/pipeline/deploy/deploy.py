@@ -151,5 +151,5 @@ def reach(board: str) -> AbstractContextManager[Link]:
 
 
 def _exists(link: Link, releases: Installed) -> bool:
-    """Whether anything of that name has been deployed to the board."""
+    """Return whether anything of that name has been deployed to the board."""
     return link.run(["test", "-d", releases.path], timeout_s=60).returncode == 0

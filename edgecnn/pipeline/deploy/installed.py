@@ -33,11 +33,11 @@ class ReleasedModel:
     """The digest of its class names in their order."""
 
     def has_other_weights(self, other: ReleasedModel) -> bool:
-        """Whether the other model is known to come from another training; without a run it is not known."""
+        """Return whether the other model is known to come from another training; without a run it is not known."""
         return other.run_sha256 is not None and other.run_sha256 != self.run_sha256
 
     def is_of_another_run(self, other: ReleasedModel) -> bool:
-        """Whether the other model is known to be another run's, not another training of the same run.
+        """Return whether the other model is known to be another run's, not another training of the same run.
 
         A run that is trained anew keeps its name and its classes.
         """

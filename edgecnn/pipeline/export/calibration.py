@@ -73,10 +73,10 @@ def draw(splits: Splits, samples: int, seed: int) -> Calibration:
         members = splits.train.labels[candidates] == label
         turn[members] = np.arange(members.sum())
     chosen = np.sort(candidates[np.argsort(turn, kind="stable")][:samples])
-    return of(splits, chosen, seed, passed_over=int((~apart).sum()))
+    return on_pictures(splits, chosen, seed, passed_over=int((~apart).sum()))
 
 
-def of(splits: Splits, chosen: npt.NDArray[np.intp], seed: int, passed_over: int = 0) -> Calibration:
+def on_pictures(splits: Splits, chosen: npt.NDArray[np.intp], seed: int, passed_over: int = 0) -> Calibration:
     """Return the calibration on the pictures `chosen` from splits.train.
 
     Raises:

@@ -52,7 +52,7 @@ class FloatLayer:
 
 def layers(observed: GraphModule) -> tuple[FloatLayer, ...]:
     """The layers of an observed graph (`edgecnn.pipeline.export.scheme.observe`) that stay float, in their order."""
-    found: dict[tuple[str, str], FloatLayer] = {}
+    layers: dict[tuple[str, str], FloatLayer] = {}
     for node in observed.graph.nodes:
         if node.op != "call_function" or "quantization_annotation" in node.meta:
             continue
@@ -60,17 +60,17 @@ def layers(observed: GraphModule) -> tuple[FloatLayer, ...]:
         if operator.startswith(SILENT):
             continue
         path, type_name = _module(node)
-        found.setdefault((path, type_name), FloatLayer(path, type_name, operator))
-    return tuple(found.values())
+        layers.setdefault((path, type_name), FloatLayer(path, type_name, operator))
+    return tuple(layers.values())
 
 
-def say(found: Sequence[FloatLayer]) -> None:
+def say(layers: Sequence[FloatLayer]) -> None:
     """Say which layers stay float and what int8 kernels do; nothing where all are int8."""
-    if not found:
+    if not layers:
         return
-    rest = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
-    unknown = "" if all(layer.instead for layer in found) else f"; int8 kernels do {ELSE}"
-    console.note(f"int8 leaves in float: {'; '.join(map(str, found[:MOST]))}{rest}{unknown}")
+    rest = f"; and {len(layers) - MOST} more" if len(layers) > MOST else ""
+    unknown = "" if all(layer.instead for layer in layers) else f"; int8 kernels do {ELSE}"
+    console.note(f"int8 leaves in float: {'; '.join(map(str, layers[:MOST]))}{rest}{unknown}")
 
 
 def _module(node: Node) -> tuple[str, str]:

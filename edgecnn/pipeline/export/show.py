@@ -16,25 +16,23 @@ HEAD = ("file", "kB", "in float", "top-1 % [95 %]", "drop pp [95 %]", "check")
 def show(made: Sequence[Artifact]) -> None:
     """Print what each file is and how its check came out: a table, then how far the two int8 files are apart."""
     shared = run_prefix(made)
-    verdicts = [one.verdict for one in made if one.verdict is not None]
+    verdicts = [file.verdict for file in made if file.verdict is not None]
     if verdicts:
         first = verdicts[0]
         say(f"{shared}* against the run, {first.reference_top1_percent:.2f} % of {first.n:,} test pictures")
-    console.table(HEAD, [_row(one, shared) for one in made])
-    for one in made:
-        if one.parity is not None:
+    console.table(HEAD, [_row(file, shared) for file in made])
+    for file in made:
+        if file.parity is not None:
             say(
-                f"{one.name.removeprefix(shared)} and {one.parity.against.removeprefix(shared)}: "
-                f"{100 - one.parity.differing_percent:.3f} % of the logits equal, none more than "
-                f"{one.parity.max_lsb} {'step' if one.parity.max_lsb == 1 else 'steps'} apart"
+                f"{file.name.removeprefix(shared)} and {file.parity.against.removeprefix(shared)}: "
+                f"{100 - file.parity.differing_percent:.3f} % of the logits equal, none more than "
+                f"{file.parity.max_lsb} {'step' if file.parity.max_lsb == 1 else 'steps'} apart"
             )
             break
-    for one in made:
-        if one.description.micro_arena_bytes is not None:
-            say(
-                f"{one.name.removeprefix(shared)} needs a tensor arena of {one.description.micro_arena_bytes:,} bytes "
-                "in tflite-micro"
-            )
+    for file in made:
+        if file.description.micro_arena_bytes is not None:
+            name, arena_bytes = file.name.removeprefix(shared), file.description.micro_arena_bytes
+            say(f"{name} needs a tensor arena of {arena_bytes:,} bytes in tflite-micro")
 
 
 def tables(file: Artifact) -> list[HtmlTable]:

@@ -69,8 +69,8 @@ def _put_in_place(staging: Path, folder: Path) -> None:
     files.flush(folder.parent)
 
 
-def _beside(folder: Path, what: str) -> Path:
-    return folder.with_name(f".{folder.name}.{what}")
+def _beside(folder: Path, mark: str) -> Path:
+    return folder.with_name(f".{folder.name}.{mark}")
 
 
 def _carry(path: Path, target: Path) -> None:

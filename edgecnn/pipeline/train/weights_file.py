@@ -156,5 +156,5 @@ def _prefix(names: Mapping[str, Tensor]) -> str:
     return f"{parts.pop()}." if len(parts) == 1 and all("." in name for name in names) else ""
 
 
-def _listed(what: str, names: Sequence[str]) -> str:
-    return f"{what} {labels.listed(names, SHOWN)}".strip() if names else ""
+def _listed(words: str, names: Sequence[str]) -> str:
+    return f"{words} {labels.listed(names, SHOWN)}".strip() if names else ""

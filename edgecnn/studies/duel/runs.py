@@ -56,7 +56,7 @@ def claimed(folder: Path) -> Iterator[int]:
         yield lock
 
 
-def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, what: str, lock: int) -> list[Run | None]:
+def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, word: str, lock: int) -> list[Run | None]:
     """Train all recipes, each into runs/<its name>.
 
     A finished run is kept as it is, an unfinished one continues from its checkpoint.
@@ -65,7 +65,7 @@ def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, what: str, lock: in
         recipes: what to train.
         runs: folder of the run folders.
         jobs: trainings at a time; if several, each is a process of its own.
-        what: the word for a training in progress notes: "trial".
+        word: the word for a training in progress notes: "trial".
         lock: descriptor of the duel's lock, inherited by processes.
 
     Returns:
@@ -87,7 +87,7 @@ def finish(recipes: Sequence[Recipe], runs: Path, jobs: int, what: str, lock: in
             outcome = (
                 f"validation {run.validation_top1_percent:.1f} %, {run.train_seconds:.0f} s" if run else "diverged"
             )
-            console.note(f"{recipe.name}: {outcome}  ({what} {done} of {len(recipes)})")
+            console.note(f"{recipe.name}: {outcome}  ({word} {done} of {len(recipes)})")
         return run
 
     if jobs == 1:

@@ -79,7 +79,7 @@ def tune(
 
 def recipe(
     plan: DuelPlan,
-    one: Scaled,
+    scaled: Scaled,
     setting: FamilySetting,
     name: str,
     labels: npt.NDArray[np.int64],
@@ -90,12 +90,12 @@ def recipe(
     return dataclasses.replace(
         plan.recipe,
         name=name,
-        net=one.net,
+        net=scaled.net,
         optim=setting.optim,
         augment=setting.augment,
         data=dataclasses.replace(plan.recipe.data, fraction=fraction, fraction_seed=seed),
         epochs=epochs(plan.recipe, drawn(labels, fraction), plan.min_steps),
-        precision=families.precision(one.family, plan.recipe),
+        precision=families.precision(scaled.family, plan.recipe),
         seed=seed,
         num_threads=1,
     )

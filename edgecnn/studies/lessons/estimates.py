@@ -82,26 +82,26 @@ def contrast(name: str, terms: Sequence[tuple[int, Hits]]) -> Number:
     return number(name, (100 * sums[0]).tolist(), "pp", ONE_SEED)
 
 
-def less(found: Number, amount: float) -> Number:
+def less(number: Number, amount: float) -> Number:
     """Subtract a constant from a number and its interval."""
-    low, high = (None if bound is None else bound - amount for bound in (found.low, found.high))
-    return replace(found, value=found.value - amount, low=low, high=high)
+    low, high = (None if bound is None else bound - amount for bound in (number.low, number.high))
+    return replace(number, value=number.value - amount, low=low, high=high)
 
 
-def is_above(found: Number, bound: float = 0.0) -> bool | None:
-    """Whether the number's interval lies above `bound`; None if it contains the bound, or there is no interval."""
-    if found.low is None or found.high is None or found.low <= bound <= found.high:
+def is_above(number: Number, bound: float = 0.0) -> bool | None:
+    """Return whether the number's interval is above `bound`; None if it contains it, or there is no interval."""
+    if number.low is None or number.high is None or number.low <= bound <= number.high:
         return None
-    return found.low > bound
+    return number.low > bound
 
 
-def is_within(found: Number, bound: float) -> bool | None:
-    """Whether the number's interval lies within -bound to bound; None if only partly, or there is no interval."""
-    if found.low is None or found.high is None:
+def is_within(number: Number, bound: float) -> bool | None:
+    """Return whether the number's interval is within -bound to bound; None if partly, or there is no interval."""
+    if number.low is None or number.high is None:
         return None
-    if -bound <= found.low and found.high <= bound:
+    if -bound <= number.low and number.high <= bound:
         return True
-    return False if found.low > bound or found.high < -bound else None
+    return False if number.low > bound or number.high < -bound else None
 
 
 def all_of(verdicts: Sequence[bool | None]) -> bool | None:
@@ -109,14 +109,14 @@ def all_of(verdicts: Sequence[bool | None]) -> bool | None:
     return False if False in verdicts else None if None in verdicts else True
 
 
-def text(found: Number, signed: bool = True) -> str:
+def text(number: Number, signed: bool = True) -> str:
     """Format a number with its unit, and its interval and n if it has them: "+1.24 pp [0.31, 2.17], n 3 seeds"."""
-    value = f"{'+' if signed and found.value > 0 else ''}{_figure(found.value)}"
-    parts = [f"{value} {found.unit}".rstrip()]
-    if found.low is not None and found.high is not None:
-        parts[0] += f" [{_figure(found.low)}, {_figure(found.high)}]"
-    if found.n is not None:
-        parts.append(f"n {found.n:,} {found.n_of}".rstrip())
+    value = f"{'+' if signed and number.value > 0 else ''}{_figure(number.value)}"
+    parts = [f"{value} {number.unit}".rstrip()]
+    if number.low is not None and number.high is not None:
+        parts[0] += f" [{_figure(number.low)}, {_figure(number.high)}]"
+    if number.n is not None:
+        parts.append(f"n {number.n:,} {number.n_of}".rstrip())
     return ", ".join(parts)
 
 

@@ -95,7 +95,7 @@ def build(
     return output
 
 
-def html(found: Gathered, command: str) -> str:
+def html(gathered: Gathered, command: str) -> str:
     """Render the page as text; `command` is the command line that repeats it."""
     try:
         import jinja2
@@ -112,7 +112,7 @@ def html(found: Gathered, command: str) -> str:
         lstrip_blocks=True,
     ).get_template("template.html.j2")
     style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
-    return escapes.text(template.render(style=style, command=command, **_view(found)))
+    return escapes.text(template.render(style=style, command=command, **_view(gathered)))
 
 
 def _view(gathered: Gathered) -> dict[str, Any]:

@@ -113,26 +113,26 @@ def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement
     )
 
 
-def front(key: str, found: Front, looks: Mapping[str, SeriesLook], legend: str) -> Picture:
+def front(key: str, drawn: Front, looks: Mapping[str, SeriesLook], legend: str) -> Picture:
     """Draw accuracy against a cost, with every candidate named.
 
     Args:
         key: prefix of ids on the page.
-        found: the front.
+        drawn: the front.
         looks: each candidate's look, by name.
         legend: sentence that explains the looks.
     """
-    cost, first = found.cost, pareto.front(found.points)
+    cost, first = drawn.cost, pareto.front(drawn.points)
 
     def spot(point: pareto.Point) -> tuple[float, float]:
         return point.cost.value / cost.per_unit, point.top1.value
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        cost_axis(axes, [spot(point)[0] for point in found.points])
+        cost_axis(axes, [spot(point)[0] for point in drawn.points])
         axes.step(*zip(*map(spot, first), strict=True), where="post", color=INK, linewidth=0.8, linestyle=(0, (5, 3)))
         named = []
-        for point in found.points:
+        for point in drawn.points:
             look, (x, y) = looks[point.name], spot(point)
             axes.errorbar(
                 [x],
@@ -146,7 +146,7 @@ def front(key: str, found: Front, looks: Mapping[str, SeriesLook], legend: str) 
                 markersize=6,
                 elinewidth=0.8,
             )
-            doubt = ", DEGRADED" if point.name in found.doubted else ""
+            doubt = ", DEGRADED" if point.name in drawn.doubted else ""
             named.append((f"{look.number}  {point.name}{doubt}", look.colour, x, y))
         name_points(axes, named)
         axes.set_xlabel(f"{cost.name}, {cost.unit}")
@@ -154,15 +154,15 @@ def front(key: str, found: Front, looks: Mapping[str, SeriesLook], legend: str) 
         axes.grid(axis="y")
 
     each = "; ".join(
-        f"{point.name} {point.top1.value:.2f} % at {written(found, point)}, {_standing(place)}"
-        for point, place in zip(found.points, found.places, strict=True)
+        f"{point.name} {point.top1.value:.2f} % at {written(drawn, point)}, {_standing(place)}"
+        for point, place in zip(drawn.points, drawn.places, strict=True)
     )
     return svg.drawn(
         key,
         f"Accuracy against {cost.name}",
         f"{each}.",
-        f"Accuracy against {cost.name}. On the front: {'; '.join(leading(found))}. {legend}",
-        (WIDTH, max(2.8, 0.9 + 0.2 * len(found.points))),
+        f"Accuracy against {cost.name}. On the front: {'; '.join(leading(drawn))}. {legend}",
+        (WIDTH, max(2.8, 0.9 + 0.2 * len(drawn.points))),
         draw,
     )
 

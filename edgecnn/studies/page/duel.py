@@ -88,14 +88,14 @@ def costs(duel: Duel) -> Picture:
     )
 
 
-def contenders(duel: Duel, where: str) -> Table:
+def contenders(duel: Duel, machine: str) -> Table:
     """Tabulate the costs and the accuracy of each family's file."""
     boards = sorted({board for contender in duel.contenders for board in contender.instructions})
     rows = [_contender_row(contender, boards) for contender in duel.contenders]
     return Table(
         key="duel-contenders",
         caption=f"The contenders, scaled to {duel.budget} = {figure(duel.budget_value)} {duel.budget_unit}; files and "
-        f"times of the first repeat on all data, on {duel.board}, {where}.",
+        f"times of the first repeat on all data, on {duel.board}, {machine}.",
         head=(
             "family", "parameters", "MACs", "precision", "kB", "int8 top-1 % [95 %]", "n", "p50 [95 %]",
             "peak MB", "planned kB", *(f"thousand instructions, {board}" for board in boards),

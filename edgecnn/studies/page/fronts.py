@@ -99,9 +99,9 @@ def unsure(place: FrontPlace) -> str:
     return f", not told apart from {place.other}" if place.standing == "undecided" else ""
 
 
-def top1(one: Measurement) -> PointEstimate:
+def top1(measurement: Measurement) -> PointEstimate:
     """Return top-1 in percent with its Wilson interval, for a measurement that has one."""
-    s = one.summary
+    s = measurement.summary
     assert s.top1_percent is not None
     assert s.top1_low_percent is not None
     assert s.top1_high_percent is not None

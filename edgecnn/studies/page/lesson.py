@@ -23,18 +23,18 @@ class ShownLesson:
     """(data URL, caption, description of the values) of each picture."""
 
 
-def shown(key: str, one: Taught, machine: int) -> ShownLesson:
+def shown(key: str, taught: Taught, machine: int) -> ShownLesson:
     """Build the page's form of a lesson, with ids that begin with `key`, measured on machine number `machine`."""
-    description = " ".join(claim.measured for claim in one.lesson.claims)
+    description = " ".join(claim.measured for claim in taught.lesson.claims)
     return ShownLesson(
         key=key,
-        lesson=one.lesson,
+        lesson=taught.lesson,
         machine=machine,
-        claims=_claims(key, one.lesson),
-        numbers=_numbers(key, one.lesson, f"machine {machine}"),
+        claims=_claims(key, taught.lesson),
+        numbers=_numbers(key, taught.lesson, f"machine {machine}"),
         pictures=tuple(
             (f"data:image/png;base64,{base64.b64encode(data).decode()}", caption, f"{caption} {description}")
-            for data, caption in zip(one.pictures, one.lesson.captions, strict=True)
+            for data, caption in zip(taught.pictures, taught.lesson.captions, strict=True)
         ),
     )
 

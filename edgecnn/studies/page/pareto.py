@@ -17,7 +17,7 @@ class PointEstimate:
     high: float
 
     def apart(self, other: PointEstimate) -> bool:
-        """Whether the interval of the difference excludes 0.
+        """Return whether the interval of the difference excludes 0.
 
         That interval is combined from the arms of the two intervals (Zou and Donner, 2008, Statistics in Medicine
         27:1693); for two Wilson intervals it is Newcombe's interval of the difference of two proportions. For exact
@@ -100,7 +100,7 @@ def _dominates(point: Point, other: Point) -> bool:
 
 
 def _clearly_better(point: Point, other: Point) -> bool:
-    """Whether the point is significantly better than the other in accuracy or in cost."""
+    """Return whether the point is significantly better than the other in accuracy or in cost."""
     cheaper = point.cost.value < other.cost.value and point.cost.apart(other.cost)
     return cheaper or (point.top1.value > other.top1.value and point.top1.apart(other.top1))
 

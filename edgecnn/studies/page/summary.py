@@ -9,9 +9,9 @@ from edgecnn.studies.page.fronts import groups, leading
 from edgecnn.studies.page.gather import Gathered
 
 
-def sentences(found: Gathered) -> list[tuple[str, str]]:
+def sentences(gathered: Gathered) -> list[tuple[str, str]]:
     """Return (sentence, id of the section with its numbers) pairs."""
-    return [*_files(found), *_benches(found), *_duel(found), *_lessons(found)]
+    return [*_files(gathered), *_benches(gathered), *_duel(gathered), *_lessons(gathered)]
 
 
 def _files(gathered: Gathered) -> Iterator[tuple[str, str]]:

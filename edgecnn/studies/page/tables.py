@@ -157,7 +157,7 @@ def measured(key: str, report: Report, caption: str) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def fronts(key: str, group: Group, numbers: Mapping[str, int], where: str) -> Table:
+def fronts(key: str, group: Group, numbers: Mapping[str, int], machine: str) -> Table:
     """Tabulate every candidate of a group: accuracy, and each cost with the place on its front."""
     columns = []
     for front in group.fronts:
@@ -173,10 +173,10 @@ def fronts(key: str, group: Group, numbers: Mapping[str, int], where: str) -> Ta
     degraded = " †: DEGRADED." if any(front.doubted for front in group.fronts) else ""
     return Table(
         key=key,
-        caption=f"Accuracy against each cost, {group.pictures}, {where}. front: nothing else is as accurate for less; "
-        "behind N: candidate N is at least as good in both and better in one; not told from N: the place rests on a "
-        f"difference whose 95 % interval holds 0.{degraded} The interval of memory and of instructions is from the "
-        "least to the most of any process.",
+        caption=f"Accuracy against each cost, {group.pictures}, {machine}. front: nothing else is as accurate for "
+        "less; behind N: candidate N is at least as good in both and better in one; not told from N: the place rests "
+        f"on a difference whose 95 % interval holds 0.{degraded} The interval of memory and of instructions is from "
+        "the least to the most of any process.",
         head=(
             "candidate",
             "top-1 % [95 %]",

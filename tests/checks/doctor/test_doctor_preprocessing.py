@@ -198,14 +198,14 @@ def fitted(hits: int, n: int, chance_percent: float, classes_answered: int = 2) 
 def test_too_few_pictures_cannot_tell_an_answer_from_chance(
     hits: int, n: int, chance_percent: float, level: str
 ) -> None:
-    (found,) = conclusions.of(fitted(hits, n, chance_percent), whose="its card")
+    (found,) = conclusions.findings(fitted(hits, n, chance_percent), whose="its card")
     assert (found.subject, found.level) == ("preprocessing", level)
     assert (f"cannot tell with n {n}" in found.evidence) == (level == "note")
 
 
 def test_one_answer_for_all_pictures_is_wrong_only_where_they_are_of_several_classes() -> None:
     def levels(hits: int, n: int, chance_percent: float) -> dict[str, str]:
-        found = conclusions.of(fitted(hits, n, chance_percent, classes_answered=1), whose="its card")
+        found = conclusions.findings(fitted(hits, n, chance_percent, classes_answered=1), whose="its card")
         return {one.subject: one.level for one in found}
 
     assert levels(20, 100, 20.0) == {"answers": "wrong", "preprocessing": "wrong"}

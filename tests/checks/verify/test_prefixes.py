@@ -27,7 +27,7 @@ FILES = [
 
 
 def run(path: Path, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    (runtime,) = runtimes.for_format(formats.of(path))
+    (runtime,) = runtimes.for_format(formats.name_of(path))
     return runtimes.get(runtime).open_session(path, 1)(x)
 
 

@@ -69,8 +69,8 @@ def test_the_manifest_lets_anyone_check_each_picture() -> None:
 def test_given_pictures_that_are_in_test_are_refused_by_count_and_name() -> None:
     splits = with_duplicates([3, 5])
     with pytest.raises(DataError, match=r"2 of 3 calibration pictures are in the test split too.*picture 3"):
-        calibration.of(splits, np.array([3, 4, 5]), seed=0)
-    assert len(calibration.of(splits, np.array([4, 6]), seed=0).images) == 2
+        calibration.on_pictures(splits, np.array([3, 4, 5]), seed=0)
+    assert len(calibration.on_pictures(splits, np.array([4, 6]), seed=0).images) == 2
 
 
 def test_a_training_set_that_is_all_test_cannot_calibrate() -> None:

@@ -38,7 +38,7 @@ def ground(**plan: Any) -> Scheme:
 
 
 def outcome(options: Options, right: Sequence[int], passed: bool = False) -> RungTrial:
-    return RungTrial(options=options, right=np.array(right, dtype=bool), squared_error=1.0, passed=passed)
+    return RungTrial(options=options, correct=np.array(right, dtype=bool), squared_error=1.0, passed=passed)
 
 
 def tries(name: str) -> list[Options]:

@@ -13,7 +13,7 @@ from edgecnn.formats.onnx.saturation import kernels
 from edgecnn.formats.onnx.saturation.kernels import Kernel
 
 
-def of(
+def rows(
     kernel: Kernel, x: npt.NDArray[Any], model: Any
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
     """Yield rows of inputs (M, n) that match rows of weights, with the output channels of those weights."""

@@ -9,7 +9,7 @@ LARGEST_INPUT = 255
 INT16 = np.iinfo(np.int16)
 
 
-def of(rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+def paired(rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     """Pair neighbours in the order of multiplication: (..., n) -> (..., pairs, 2), padded with 0 if n is odd."""
     odd = rows.shape[-1] % 2
     even = np.pad(rows.astype(np.int32), [(0, 0)] * (rows.ndim - 1) + [(0, odd)])
@@ -28,4 +28,4 @@ def can_pass(weights: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
 
 def passing(rows: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
     """Return (K,): whether some input makes a pair in a row of weights (K, n) exceed 16 bits."""
-    return np.asarray(can_pass(of(rows)).any(-1))
+    return np.asarray(can_pass(paired(rows)).any(-1))

@@ -92,10 +92,10 @@ def _count(kernel: Kernel, x: npt.NDArray[Any], model: Any) -> npt.NDArray[np.in
     """Return (sums that exceed 16 bits, all sums) of one layer and one input."""
     if kernel.operator == "DynamicQuantizeMatMul":
         x = _dynamically_quantised(x)
-    weights = pairs.of(kernel.rows)  # (K, pairs, 2)
+    weights = pairs.paired(kernel.rows)  # (K, pairs, 2)
     total = np.zeros(2, np.int64)
-    for rows, channels in operands.of(kernel, x, model):
-        inputs = pairs.of(rows)  # (M, pairs, 2)
+    for rows, channels in operands.rows(kernel, x, model):
+        inputs = pairs.paired(rows)  # (M, pairs, 2)
         total[1] += len(inputs) * len(channels) * inputs.shape[1]
         channel, place = np.nonzero(pairs.can_pass(weights[channels]))
         step = max(1, CHUNK // max(1, len(channel)))

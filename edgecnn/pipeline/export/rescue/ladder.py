@@ -182,13 +182,13 @@ def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, RungTrial]:
     options = tried.taken.get(rung, {})
     outcome = RungTrial(
         options=options,
-        right=logits.argmax(1) == validation.labels,
+        correct=logits.argmax(1) == validation.labels,
         squared_error=float(np.mean((logits - state.reference) ** 2)),
         passed=passed,
     )
     state.outcomes.append(outcome)
     plain = state.outcomes[0]
-    bought, bought_low, bought_high = rungs.gain_pp(outcome.right, plain.right)
+    bought, bought_low, bought_high = rungs.gain_pp(outcome.correct, plain.correct)
     row = PriceRow(
         rung=rung,
         label=rungs.get(rung).label(options) if tried.taken else PLAIN,
@@ -209,7 +209,7 @@ def _try(state: Climb, step: Callable[[], Scheme]) -> tuple[Scheme, RungTrial]:
         bought_low_pp=bought_low,
         bought_high_pp=bought_high,
         bought_p_value=stats.mcnemar_exact(
-            int((outcome.right & ~plain.right).sum()), int((~outcome.right & plain.right).sum())
+            int((outcome.correct & ~plain.correct).sum()), int((~outcome.correct & plain.correct).sum())
         ),
         passed=passed,
         outcome=verdict.check,

@@ -26,7 +26,7 @@ class RungTrial:
     """How a try of a rung did on the validation pictures."""
 
     options: Options
-    right: npt.NDArray[np.bool_]
+    correct: npt.NDArray[np.bool_]
     """(N,), whether each picture is classified correctly."""
     squared_error: float
     """Mean squared difference between its logits and the float net's; ranks tries of equal accuracy."""
@@ -36,11 +36,11 @@ class RungTrial:
     @property
     def rank(self) -> tuple[int, float]:
         """Sort key; larger is better."""
-        return int(self.right.sum()), -self.squared_error
+        return int(self.correct.sum()), -self.squared_error
 
     def beats(self, other: RungTrial) -> bool:
         """Return whether it is more accurate beyond doubt: the paired 95 % interval of the gain lies above 0."""
-        _, low, _ = gain_pp(self.right, other.right)
+        _, low, _ = gain_pp(self.correct, other.correct)
         return low > 0
 
 
@@ -70,10 +70,10 @@ class Rung(Protocol):
         ...
 
 
-def gain_pp(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Return (gain, low, high) in percentage points from `before` to `right`: correctness (N,) on the same pictures."""
-    gained, lost = int((right & ~before).sum()), int((~right & before).sum())
-    return stats.paired_drop_pp(lost, gained, len(right))
+def gain_pp(after: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Return (gain, low, high) in percentage points from `before` to `after`: correctness (N,) on the same pictures."""
+    gained, lost = int((after & ~before).sum()), int((~after & before).sum())
+    return stats.paired_drop_pp(lost, gained, len(after))
 
 
 KIND = plugins.PluginKind("edgecnn.pipeline.export.rungs", "rung", Rung, "edgecnn.rungs")

@@ -179,18 +179,18 @@ def _null(like: Filters) -> dict[str, float]:
     return {name: float(measured(random).mean()) for name, measured in MEASURES.items()}
 
 
-def _mean(name: str, what: str, filters: Sequence[Filters], less: Sequence[Filters] = ()) -> Number:
+def _mean(name: str, measure: str, filters: Sequence[Filters], less: Sequence[Filters] = ()) -> Number:
     """Average a measure, optionally minus that of other filters: over seeds, or over the filters of a single seed.
 
     Args:
         name: name of the number.
-        what: key of `MEASURES`.
+        measure: key of `MEASURES`.
         filters: filters of each seed.
         less: filters of each seed to subtract, in the same order; none by default.
     """
-    values = [MEASURES[what](weights) for weights in filters]
+    values = [MEASURES[measure](weights) for weights in filters]
     if less:
-        values = [after - MEASURES[what](weights) for after, weights in zip(values, less, strict=True)]
+        values = [after - MEASURES[measure](weights) for after, weights in zip(values, less, strict=True)]
     if len(values) > 1:
         return estimates.number(name, [float(of_seed.mean()) for of_seed in values], "")
     return estimates.number(name, values[0].tolist(), "", "filters, 1 seed")

@@ -228,7 +228,7 @@ def _differences(after: Sequence[float], before: Sequence[float]) -> list[float]
 
 
 def collapses(blind: Sequence[Number], seeing: Sequence[Number]) -> bool | None:
-    """Whether every net that cannot see guesses and every net that can does not; None if that cannot be told."""
+    """Return whether every net that cannot see guesses and every net that can does not; None if that cannot be told."""
     verdicts = [estimates.is_above(accuracy, BLIND) is False for accuracy in blind]
     verdicts += [estimates.is_above(accuracy, SEEING) is True for accuracy in seeing]
     contradicted = any(estimates.is_above(accuracy, BLIND) for accuracy in blind)
