@@ -18,11 +18,11 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import board_matrix_show as show
 import numpy as np
 
 from edgecnn import boards
@@ -33,20 +33,14 @@ from edgecnn.errors import EdgecnnError, UsageError
 from edgecnn.onboard.runner import selftest
 from edgecnn.pipeline.bench import bench, candidates, instruction_counts, report_warnings
 from edgecnn.pipeline.bench.candidates import Candidate, job_of
-from edgecnn.pipeline.bench.show import cells
 from edgecnn.pipeline.bench.test_inputs import Shelf, Stimuli, golden_vectors
-from edgecnn.records import environment, measurement, plans, report
+from edgecnn.records import environment, measurement, plans
 from edgecnn.records.environment import Environment
 from edgecnn.records.measurement import Accuracy, Count, Golden
 from edgecnn.records.plans import Suite
 from edgecnn.records.report import Report
 
-MOST_SPREAD_PERCENT = 0.1
-COLUMNS = ("kB", "top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructions")
 HERE = "local"
-
-Against = dict[tuple[str, str, str], str]
-"""What is said of the outputs of (board, file, runtime) against this machine's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,71 +178,6 @@ def assembled(
     )
 
 
-def spread_percent(counts: Sequence[Count]) -> float:
-    """How far the medians of the boots lie apart."""
-    medians = [quantile(sorted(count.instructions), 0.5) for count in counts]
-    return 100 * (max(medians) / min(medians) - 1)
-
-
-def against_here(one: measurement.Measurement, here: Accuracy | None, differences: Golden | None) -> str:
-    """The board's outputs and this machine's: of all pictures by digest, of the golden ones by value."""
-    if one.accuracy and here and one.accuracy.outputs_sha256 == here.outputs_sha256:
-        return f"identical, n = {here.n:,}"
-    if differences:
-        return (
-            f"{differences.differing:,} of {differences.values:,} values by {differences.max_lsb} LSB, "
-            f"n = {differences.pictures:,}"
-        )
-    if one.golden and one.golden.max_relative is not None:
-        return f"within {one.golden.max_relative:.0e}, n = {one.golden.pictures}"
-    return "different"
-
-
-def complaints(result: Report, against: Against) -> Iterator[str]:
-    for one in result.measurements:
-        name = f"{one.file} on {one.runtime}, {result.board}"
-        words = against[result.board, one.file, one.runtime]
-        if one.precision == "int8" and not words.startswith("identical"):
-            yield f"{name}: its int8 outputs are not those of this machine: {words}"
-        if one.golden and one.golden.verdict == "different":
-            yield f"{name}: it differs from what was exported"
-        if spread_percent(one.counts) > MOST_SPREAD_PERCENT:
-            yield f"{name}: its boots' counts lie {spread_percent(one.counts):.2f} % apart"
-
-
-def markdown(results: Sequence[Report], against: Against, command: str) -> str:
-    lines = ["# Emulated boards", "", f"    {command}", ""]
-    for result in results:
-        machine = result.environment
-        head, rows = cells(result, COLUMNS)
-        head = [*head, "boots", "spread of boots", "against x86"]
-        rows = [
-            [
-                *row,
-                str(len(one.counts)),
-                f"{spread_percent(one.counts):.3f} %",
-                against[result.board, one.file, one.runtime],
-            ]
-            for row, one in zip(rows, result.measurements, strict=True)
-        ]
-        packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-        lines += [
-            f"## {result.board}: {environment.machine_name(machine)}",
-            "",
-            f"{machine.os}, Python {machine.python}, {packages}",
-            "",
-        ]
-        lines += [console.markdown_table(head, rows)]
-    lines += ["What follows:", "", *(f"- {sentence}" for sentence in instruction_counts.sentences(results)), ""]
-    lines += [
-        "Emulated boards keep no time, so no latency is stated. Instructions are of one inference in user space: the",
-        "median over all boots, and the largest distance of any count from it. Peak MB is the resident set of a fresh",
-        "process less what it held before the file was loaded. Outputs are compared raw: all by sha256, or the golden",
-        "pictures' by their largest difference relative to the largest output.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
@@ -274,43 +203,26 @@ def main() -> int:
         console.error(error.sentence, error.hint)
         return error.exit_code
     results = [assembled(matrix, board, options.boots, found, plan, limits[board], command) for board in names]
-    against: Against = {}
+    against: show.Against = {}
     for board in names:
         for one in found:
             here, there = (matrix.part(place, 0, one, limits[board].of(one, 0)) for place in (HERE, board))
             measured = next(m for m in results[names.index(board)].measurements if _key(m) == (one.name, one.runtime))
-            words = against_here(measured, here.accuracy if here else None, there.differences if there else None)
+            words = show.against_here(measured, here.accuracy if here else None, there.differences if there else None)
             against[f"emulated:{board}", one.name, one.runtime] = words
-    wrong = [sentence for result in results for sentence in complaints(result, against)]
+    wrong = [sentence for result in results for sentence in show.complaints(result, against)]
     table = {
         "command": command,
         "here": environment.to_table(matrix.machine(HERE)),
-        "boards": [_board(result, against) for result in results],
+        "boards": [show.board_table(result, against) for result in results],
         "follows": instruction_counts.sentences(results),
         "complaints": wrong,
     }
     files.write_json(options.output, table)
-    files.write_text(options.output.with_suffix(".md"), markdown(results, against, command))
+    files.write_text(options.output.with_suffix(".md"), show.markdown(results, against, command))
     for sentence in wrong:
         console.warn(sentence)
     return int(bool(wrong))
-
-
-def _board(result: Report, against: Against) -> dict[str, Any]:
-    """A report as bench/report.schema.json describes it, and what is said of its files beside it."""
-    return {
-        "report": report.to_table(result),
-        "boots": [
-            {
-                "file": one.file,
-                "runtime": one.runtime,
-                "boots": len(one.counts),
-                "spread_percent": spread_percent(one.counts),
-                "against_here": against[result.board, one.file, one.runtime],
-            }
-            for one in result.measurements
-        ],
-    }
 
 
 def _key(one: measurement.Measurement) -> tuple[str, str]:
