@@ -115,7 +115,7 @@ def first_line(error: Exception) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The hint for a word nobody knows: the closest known one, or all of them."""
+    """Return the hint for a word nobody knows: the closest known one, or all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1)
     if close:

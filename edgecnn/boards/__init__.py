@@ -116,10 +116,10 @@ def connect(name: str) -> AbstractContextManager[Link] | None:
 
 
 def preferred_python(name: str) -> str | None:
-    """The interpreter that a named board's file asks for; None if it asks for none, or if no file has that name."""
+    """Return the interpreter that a named board's file asks for; None if it asks for none, or there is no file."""
     return _named.read(name).python if name in _named.names() else None
 
 
 def named_boards() -> dict[str, NamedBoard]:
-    """The boards that files name. Raises PlanError for a file that is not right."""
+    """Return the boards that files name. Raises PlanError for a file that is not right."""
     return {name: _named.read(name) for name in _named.names()}

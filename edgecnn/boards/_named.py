@@ -49,5 +49,5 @@ def read(name: str) -> NamedBoard:
 
 
 def _files() -> dict[str, Path]:
-    """The file of each board by its name."""
+    """Return the file of each board by its name."""
     return {path.stem: path for place in (plans.folder(Suite) / "boards", folder()) for path in place.glob("*.toml")}

@@ -120,20 +120,20 @@ def show(inspected: Anatomy | ModelFile) -> None:
 
 
 def to_json(inspected: Anatomy | ModelFile) -> str:
-    """The numbers of a net, or the description of a file."""
+    """Return the numbers of a net, or the description of a file."""
     whole = inspected.description if isinstance(inspected, ModelFile) else inspected
     return documents.to_json(dataclasses.asdict(whole))
 
 
 def tables(inspected: Anatomy | ModelFile) -> list[HtmlTable]:
-    """The same for a notebook."""
+    """Return the same for a notebook."""
     if isinstance(inspected, ModelFile):
         return [HtmlTable(inspected.name, (), [*file_facts(inspected.name, inspected.description).items()])]
     return [HtmlTable(_title(inspected), *layer_table(inspected))]
 
 
 def of_recipe(recipe: Recipe, dense_input: tuple[int, int, int]) -> Anatomy:
-    """The net a recipe would train; its data set says the input shape and the classes."""
+    """Return the net a recipe would train; its data set says the input shape and the classes."""
     from edgecnn import data
     from edgecnn.nets import budget
 
@@ -144,7 +144,7 @@ def of_recipe(recipe: Recipe, dense_input: tuple[int, int, int]) -> Anatomy:
 
 
 def of_run(run: Run, dense_input: tuple[int, int, int]) -> Anatomy:
-    """The net of a finished run."""
+    """Return the net of a finished run."""
     recipe = dataclasses.replace(run.recipe, net=code.of_run(run))
     channels, height, width = run.input_shape
     anatomy = take_apart(recipe, (channels, height, width), len(run.labels), dense_input)
@@ -152,7 +152,7 @@ def of_run(run: Run, dense_input: tuple[int, int, int]) -> Anatomy:
 
 
 def take_apart(recipe: Recipe, shape: tuple[int, int, int], classes: int, dense_input: tuple[int, int, int]) -> Anatomy:
-    """The net of a recipe without a budget, for pictures of shape (C, H, W)."""
+    """Return the net of a recipe without a budget, for pictures of shape (C, H, W)."""
     import torch
 
     from edgecnn.nets import anatomy
@@ -174,7 +174,7 @@ def take_apart(recipe: Recipe, shape: tuple[int, int, int], classes: int, dense_
 
 
 def layer_table(anatomy: Anatomy) -> tuple[list[str], list[list[str]]]:
-    """(head, rows) for the console."""
+    """Return (head, rows) for the console."""
     head = ["layer", "output", "params", "MACs", "share", "field", "stride"]
     rows = [
         [
@@ -192,7 +192,7 @@ def layer_table(anatomy: Anatomy) -> tuple[list[str], list[list[str]]]:
 
 
 def totals(anatomy: Anatomy) -> list[str]:
-    """The sentences under the table."""
+    """Return the sentences under the table."""
     channels, height, width = anatomy.dense_input_shape
     sentences = [
         f"Together {anatomy.parameters:,} parameters with batch norm folded, and {anatomy.macs:,} MACs a picture "
@@ -210,7 +210,7 @@ def totals(anatomy: Anatomy) -> list[str]:
 
 
 def file_lines(name: str, description: Description) -> list[str]:
-    """A model file's own words, one fact a line, in 80 columns."""
+    """Return a model file's own words, one fact a line, in 80 columns."""
     lines: list[str] = []
     for label, text in file_facts(name, description).items():
         lines += textwrap.wrap(text, WIDTH, initial_indent=f"{label:<16}", subsequent_indent=" " * 16)
@@ -218,7 +218,7 @@ def file_lines(name: str, description: Description) -> list[str]:
 
 
 def file_facts(name: str, description: Description) -> dict[str, str]:
-    """What a model file says of itself, in words, by what it is about."""
+    """Return what a model file says of itself, in words, by what it is about."""
     count = sum(description.operators.values())
     operators = ", ".join(f"{kind} {n}" for kind, n in description.operators.items())
     facts = {
@@ -244,7 +244,7 @@ def file_facts(name: str, description: Description) -> dict[str, str]:
 
 
 def tensor_words(spec: TensorSpec) -> str:
-    """One tensor in words: "x: int8 1x28x28x1 NHWC, real = 0.0039 * (stored + 128)"."""
+    """Return one tensor in words: "x: int8 1x28x28x1 NHWC, real = 0.0039 * (stored + 128)"."""
     size = sizes.words(spec.shape) if spec.shape or spec.open else ""
     words = f"{spec.name}: {spec.dtype} {size} {spec.layout}".rstrip()
     words += {"probability": ", a sigmoid for two classes", "number": f", the class itself, of {spec.classes}"}.get(
@@ -267,7 +267,7 @@ def _count(number: int | None, description: Description, unit: str = "") -> str:
 
 
 def _picture(shape: Sequence[int]) -> tuple[int, int, int]:
-    """(C, H, W) of height x width x channels."""
+    """Return (C, H, W) of height x width x channels."""
     if len(shape) != 3:
         raise UsageError(f"--input {sizes.words(shape)} is not a picture size.", "write it as 224x224x3")
     height, width, channels = shape
@@ -275,7 +275,7 @@ def _picture(shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _kind(target: Recipe | Target) -> Literal["file", "run", "recipe"]:
-    """What a name means: a folder is a run, another ending than .toml a model file, the rest a recipe."""
+    """Return what a name means: a folder is a run, another ending than .toml a model file, the rest a recipe."""
     if not isinstance(target, (str, os.PathLike)):
         return "recipe" if isinstance(target, Recipe) else "run" if isinstance(target, Run) else "file"
     path = resolve.path(target)

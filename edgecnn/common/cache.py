@@ -14,6 +14,6 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Where data sets are kept, one folder each: $EDGECNN_DATA, or `data` in the cache folder."""
+    """Return where data sets are kept, one folder each: $EDGECNN_DATA, or `data` in the cache folder."""
     chosen = os.environ.get("EDGECNN_DATA", "")
     return Path(chosen).expanduser() if chosen else cache_folder() / "data"

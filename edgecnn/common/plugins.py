@@ -39,15 +39,15 @@ class PluginKind:
     """The entry points by which others bring theirs, as in "edgecnn.nets"; empty where they cannot."""
 
     def own(self) -> tuple[str, ...]:
-        """The names of our own plug-ins, sorted."""
+        """Return the names of our own plug-ins, sorted."""
         return own_names(self.package)
 
     def names(self) -> tuple[str, ...]:
-        """All names: our own, sorted, and behind them those that other distributions bring, sorted."""
+        """Return all names: our own, sorted, and behind them those that other distributions bring, sorted."""
         return (*self.own(), *sorted(self._outside()))
 
     def load(self, name: str) -> Any:
-        """The plug-in of that name.
+        """Return the plug-in of that name.
 
         Raises:
             UsageError: There is none; the hint lists the known ones.
@@ -61,7 +61,7 @@ class PluginKind:
         return self._loaded(name, outside[name])
 
     def usable(self) -> dict[str, Any]:
-        """Every plug-in by its name; one of another distribution that cannot be used is left out with a warning."""
+        """Return every plug-in by its name; another distribution's that cannot be used is left out with a warning."""
         loaded: dict[str, Any] = {}
         for name in self.names():
             try:
@@ -71,12 +71,12 @@ class PluginKind:
         return loaded
 
     def members(self) -> tuple[str, ...]:
-        """What the contract asks a plug-in to have, sorted."""
+        """Return what the contract asks a plug-in to have, sorted."""
         declared = {**vars(self.contract), **self.contract.__annotations__}
         return tuple(sorted(name for name in declared if not name.startswith("_")))
 
     def _outside(self) -> dict[str, tuple[EntryPoint, ...]]:
-        """The entry points of other distributions by their name, which is nobody's of ours."""
+        """Return the entry points of other distributions by their name, which is nobody's of ours."""
         if not self.group:
             return {}
         points = _entry_points(self.group)
@@ -115,7 +115,7 @@ class PluginKind:
 
 
 def own_names(package: str) -> tuple[str, ...]:
-    """The plug-ins that are files of a package of ours, such as "edgecnn.formats", sorted."""
+    """Return the plug-ins that are files of a package of ours, such as "edgecnn.formats", sorted."""
     path = importlib.import_module(package).__path__
     modules = (module.name for module in pkgutil.iter_modules(path))
     return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
@@ -155,14 +155,14 @@ def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **
 
 
 def reason(error: BaseException) -> str:
-    """What somebody else's code raised, on one line and without a full stop, as in "ImportError: no module x"."""
+    """Return what other people's code raised, on one line without a full stop: "ImportError: no module x"."""
     words = " ".join(str(error).split())[:300].rstrip(".")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 @functools.cache
 def _entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
-    """The entry points of a group by their name; of what cannot be read there are none, and a warning says so."""
+    """Return the entry points of a group by their name; what cannot be read is left out with a warning."""
     import importlib.metadata  # what loads our own plug-ins alone need not wait for it
 
     try:
@@ -182,7 +182,7 @@ def _warn_once(message: str) -> None:
 
 
 def _origin(point: EntryPoint) -> str:
-    """The distribution that brings an entry point, with its version."""
+    """Return the distribution that brings an entry point, with its version."""
     try:
         assert point.dist is not None
         return f"{point.dist.name} {point.dist.version}"

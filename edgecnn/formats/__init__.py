@@ -124,7 +124,7 @@ def require_sizes(path: Path, description: Description) -> Description:
 def known(
     path: Path, card: Artifact | None, input_shape: Sequence[int] = (), pictures: PictureOptions | None = None
 ) -> Known:
-    """A model file as it is to be run: by its card, or for a file made elsewhere by what it says itself.
+    """Return a model file as it is to be run: by its card, or for a file made elsewhere by what it says itself.
 
     Args:
         path: The file.

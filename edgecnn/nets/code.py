@@ -131,7 +131,7 @@ def is_code(name: str) -> bool:
 
 
 def find(name: str) -> CodeSource:
-    """The code that a net's name names; nothing is run.
+    """Return the code that a net's name names; nothing is run.
 
     Raises:
         PlanError: There is no such file, or it cannot be read.
@@ -168,7 +168,7 @@ def _made(source: CodeSource) -> Callable[..., Any]:
 
 
 def load(name: str) -> OwnNet:
-    """The net of that name; its code is run.
+    """Return the net of that name; its code is run.
 
     Raises:
         UsageError: The user has not named it.
@@ -195,13 +195,13 @@ def keep(name: str, folder: Path) -> str | None:
 
 
 def kept(plan: NetPlan, folder: Path) -> NetPlan:
-    """The net's plan with the run folder's own copy of its file."""
+    """Return the net's plan with the run folder's own copy of its file."""
     place, _, attribute = plan.name.rpartition(":")
     return replace(plan, name=f"{folder / CODE}:{attribute}") if place.endswith(".py") else plan
 
 
 def of_run(run: Run) -> NetPlan:
-    """The plan of a run's net, to be built as it was trained. Raises RunError if the code it keeps has changed."""
+    """Return the plan of a run's net, as it was trained. Raises RunError if the code it keeps has changed."""
     plan = kept(run.recipe.net, run.folder)
     if plan == run.recipe.net:
         return plan
@@ -218,7 +218,7 @@ def of_run(run: Run) -> NetPlan:
 
 
 def _module(source: CodeSource) -> ModuleType:
-    """The module of a source, run unless it was before."""
+    """Return the module of a source, run unless it was before."""
     if source.content is None:
         try:
             return importlib.import_module(source.place)
@@ -258,7 +258,7 @@ def _class(source: CodeSource, module: ModuleType) -> Callable[..., Any]:
 
 
 def _reason(error: Exception, source: CodeSource) -> str:
-    """What code raised, and in which line of it."""
+    """Return what code raised, and in which line of it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source.place]
     if isinstance(error, SyntaxError) and error.filename == source.place:
         return f"{type(error).__name__} in line {error.lineno}: {error.msg}"

@@ -32,7 +32,7 @@ class Culprit:
 
 
 def find(net: nn.Module, input_shape: tuple[int, ...], attempt: Try, error: Exception) -> Culprit:
-    """The part of `net` to blame for `error`, which `attempt` raised on the whole.
+    """Return the part of `net` to blame for `error`, which `attempt` raised on the whole.
 
     From the net down to its layers the first part that fails by itself is entered; parts that take anything but one
     tensor are looked through and not tried.
@@ -70,7 +70,7 @@ def _export(part: nn.Module, batch: Tensor) -> object:
 
 
 def _parts(inside: nn.Module, prefix: str, fed: dict[str, Tensor]) -> list[tuple[str, nn.Module]]:
-    """The nearest parts below `inside` that can be tried, in the order they are declared."""
+    """Return the nearest parts below `inside` that can be tried, in the order they are declared."""
     parts: list[tuple[str, nn.Module]] = []
     for name, part in inside.named_children():
         if f"{prefix}{name}" in fed:
@@ -81,7 +81,7 @@ def _parts(inside: nn.Module, prefix: str, fed: dict[str, Tensor]) -> list[tuple
 
 
 def _inputs(net: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """What each part that takes one tensor is fed first, by its path in the net."""
+    """Return what each part that takes one tensor is fed first, by its path in the net."""
     fed: dict[str, Tensor] = {}
 
     def listen(name: str) -> Callable[[nn.Module, tuple[object, ...]], None]:
@@ -102,6 +102,6 @@ def _inputs(net: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def _words(error: Exception) -> str:
-    """The first line of what was raised; torch.export adds a page on how to go on."""
+    """Return the first line of what was raised; torch.export adds a page on how to go on."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first[:200].rstrip('. ')}" if first else plugins.reason(error)

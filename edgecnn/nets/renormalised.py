@@ -33,14 +33,14 @@ class Renormalised(nn.Module):
 
 
 def wrap(net: nn.Module, imported: Imported | None, mean: float, std: float, channels: int) -> nn.Module:
-    """The net for pixels normalised by a run's `mean` and `std`; itself if it was trained with them."""
+    """Return the net for pixels normalised by a run's `mean` and `std`; itself if it was trained with them."""
     if imported is None or (set(imported.mean), set(imported.std)) == ({mean}, {std}):
         return net
     return Renormalised(net, imported, mean, std, channels)
 
 
 def shared(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[float, float]:
-    """The (mean, std) of the run for a net that was trained with these, one for all channels or one for each."""
+    """Return the (mean, std) of the run for a net that was trained with these, one for all channels or one for each."""
     middle = sum(mean) / len(mean)
     scale = sum(map(abs, std)) / len(std)
     return float(round(min(max(middle, 0), 255))), std[0] if len(set(std)) == 1 and std[0] > 0 else round(scale, 4)

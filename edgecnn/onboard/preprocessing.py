@@ -107,7 +107,7 @@ def decode(
 
 
 def fit(image: Any, *, height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
-    """The centre of an upright Pillow image of 8 bits a channel, as uint8 (height, width, channels)."""
+    """Return the centre of an upright Pillow image of 8 bits a channel, as uint8 (height, width, channels)."""
     from PIL import Image
 
     mode = "L" if channels == 1 else "RGB"

@@ -131,13 +131,13 @@ def load_model(
 
 
 def _with_labels(file: Artifact) -> Artifact:
-    """The file with its classes called by their numbers where nobody names them."""
+    """Return the file with its classes called by their numbers where nobody names them."""
     count = class_count(file.description.output)
     return file if file.labels else dataclasses.replace(file, labels=tuple(map(str, range(count))))
 
 
 def _upright(image: Any) -> Any:
-    """A copy of somebody's Pillow image, as `preprocessing.upright` makes one of a file."""
+    """Return a copy of somebody's Pillow image, as `preprocessing.upright` makes one of a file."""
     from PIL import Image, ImageOps, TiffImagePlugin
 
     if not isinstance(image, Image.Image):
@@ -160,7 +160,7 @@ def _upright(image: Any) -> Any:
 
 
 def _drawn(array: npt.NDArray[Any]) -> Any:
-    """A Pillow image of 8 bits a channel with the pixels of an array (H, W) or (H, W, C). Raises DataError."""
+    """Return a Pillow image of 8 bits a channel with the pixels of an array (H, W) or (H, W, C). Raises DataError."""
     from PIL import Image
 
     if array.dtype != np.uint8:

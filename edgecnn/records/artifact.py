@@ -188,7 +188,7 @@ class Artifact:
         return self.path.name
 
     def _repr_html_(self) -> str:
-        """The file as a table, for a notebook: by name, so that no board is sent what writes it."""
+        """Return the file as a table, for a notebook: by name, so that no board is sent what writes it."""
         return str(importlib.import_module("edgecnn.records.notebook").html(self))
 
 

@@ -35,7 +35,7 @@ class HtmlTable:
 
 
 def html(record: object) -> str:
-    """The tables of a record as HTML, every text of it escaped."""
+    """Return the tables of a record as HTML, every text of it escaped."""
     tables: Sequence[HtmlTable] = importlib.import_module(MADE_BY[type(record).__name__]).tables(record)
     return "".join(map(_html, tables))
 
@@ -51,5 +51,5 @@ def _row(cells: Sequence[str], tag: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text of strangers: neither markup nor a control character is left in it."""
+    """Escape text of strangers: neither markup nor a control character is left in it."""
     return markup.escape(escapes.line(text))

@@ -188,7 +188,7 @@ def load_recipe(name: str, overrides: Iterable[str] = (), data: str | DataPlan |
 def build_recipe(
     table: dict[str, Any], source: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None
 ) -> Recipe:
-    """The recipe of a whole table, changed as `load_recipe` does; errors call it `source`."""
+    """Return the recipe of a whole table, changed as `load_recipe` does; errors call it `source`."""
     if data is not None:
         before = table.get("data", {})
         replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})

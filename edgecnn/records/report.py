@@ -87,7 +87,7 @@ class Report:
     """The JSON file that holds it, None if there is none; it is not part of the JSON."""
 
     def _repr_html_(self) -> str:
-        """The measurements as a table, for a notebook: by name, so that no board is sent what writes it."""
+        """Return the measurements as a table, for a notebook: by name, so that no board is sent what writes it."""
         return str(importlib.import_module("edgecnn.records.notebook").html(self))
 
 

@@ -43,7 +43,7 @@ P = TypeVar("P", bound=Named)
 
 
 def overrides(settings: Iterable[str] = (), changes: Mapping[str, Any] | None = None) -> list[str]:
-    """Changes of a plan's keys as `config.override` takes them; a change beats a setting.
+    """Return changes of a plan's keys as `config.override` takes them; a change beats a setting.
 
     Args:
         settings: As `-s` takes them on the command line, such as "optim.lr=0.2".
@@ -59,7 +59,7 @@ def overrides(settings: Iterable[str] = (), changes: Mapping[str, Any] | None = 
 
 
 def find_plan(kind: type[P], chosen: P | FilePath, changes: Sequence[str] = ()) -> P:
-    """An ExportPlan or a Suite.
+    """Return an ExportPlan or a Suite.
 
     Args:
         kind: Its class.
@@ -75,7 +75,7 @@ def find_plan(kind: type[P], chosen: P | FilePath, changes: Sequence[str] = ()) 
 
 
 def find_recipe(chosen: Recipe | FilePath, changes: Sequence[str] = (), data: Data | None = None) -> Recipe:
-    """A recipe: itself, the name of a shipped one, the path of a .toml file, or a run folder that holds one.
+    """Return a recipe: itself, the name of a shipped one, the path of a .toml file, or a run folder that holds one.
 
     Args:
         chosen: Which recipe.
@@ -102,7 +102,7 @@ def find_training(
     output: Path = RUNS,
     name: str | None = None,
 ) -> tuple[Path, Recipe]:
-    """(folder, recipe) of a training: a run folder is itself, any other recipe gets the folder `output`/`name`.
+    """Return (folder, recipe) of a training: a run folder is itself, any other recipe gets the folder `output`/`name`.
 
     Args:
         chosen: Which recipe, as `find_recipe` takes it.
@@ -150,32 +150,32 @@ def load_recipe(
 
 
 def find_run(chosen: Run | FilePath) -> Run:
-    """A finished run, itself or by its folder. Raises RunError if there is none, or its training did not finish."""
+    """Return a finished run, itself or by its folder. Raises RunError if there is none, or it is unfinished."""
     return chosen if isinstance(chosen, Run) else open_run(Path(chosen))
 
 
 def paths(targets: Target | Iterable[Target]) -> list[Path]:
-    """The folders of runs and the paths of model files, of one target or of several."""
+    """Return the folders of runs and the paths of model files, of one target or of several."""
     several = [targets] if isinstance(targets, (str, os.PathLike, Run, Artifact)) else targets
     return [path(target) for target in several]
 
 
 def path(target: Target) -> Path:
-    """The folder of a run, of a model of the zoo too, or the path of a model file."""
+    """Return the folder of a run, of a model of the zoo too, or the path of a model file."""
     if isinstance(target, Run):
         return target.folder
     return target.path if isinstance(target, Artifact) else zoo.located(target)
 
 
 def data_plan(data: DataPlan | FilePath | None) -> DataPlan | None:
-    """A data set by its name, or a folder of pictures: a text with a slash, or of a folder that is there, or a Path."""
+    """Return the plan of a data set that is named, or of a folder of pictures: a Path, or text with a slash."""
     if data is None or isinstance(data, DataPlan):
         return data
     return plans.data_plan(data if isinstance(data, str) else f"{Path(data).absolute()}")
 
 
 def _flat(changes: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and their values; tables are taken apart and what is None left out."""
+    """Yield dotted keys and their values; tables are taken apart and what is None left out."""
     for key, value in changes.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{within}{key}.")
@@ -184,7 +184,7 @@ def _flat(changes: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, A
 
 
 def _assignment(key: str, value: Any) -> str:
-    """A key and its value, as TOML writes it."""
+    """Return a key and its value, as TOML writes it."""
     if isinstance(value, Mapping):
         return f"{key}={{}}"
     try:
@@ -197,7 +197,7 @@ def _assignment(key: str, value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Paths as texts, and NumPy's numbers as Python's."""
+    """Return paths as texts, and NumPy's numbers as Python's."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, (list, tuple)):

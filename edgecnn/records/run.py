@@ -142,7 +142,7 @@ class Run:
         return self.folder / "bench"
 
     def _repr_html_(self) -> str:
-        """The run as a table, for a notebook."""
+        """Return the run as a table, for a notebook."""
         from edgecnn.records import notebook
 
         return notebook.html(self)

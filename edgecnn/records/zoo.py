@@ -53,7 +53,7 @@ def is_installed(path: Path) -> bool:
 
 
 def _folders() -> list[Path]:
-    """The folders that may hold the models: that of a checkout first."""
+    """Return the folders that may hold the models: that of a checkout first."""
     return [plans.folder(Recipe) / "zoo", *_packaged()]
 
 

@@ -92,7 +92,7 @@ def refuses_what_it_cannot_read(name: str, model: Path) -> None:
 
 
 def encoded(model: Path, seed: int = 1) -> npt.NDArray[Any]:
-    """One random picture as the input tensor of a model file."""
+    """Return one random picture as the input tensor of a model file."""
     spec = formats.describe(model).input
     size = assumed_preprocessing(spec)
     shape = (1, size.height, size.width, size.channels)

@@ -15,7 +15,7 @@ TOML = (bool, int, float, str)
 
 
 def build(name: str, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 10, **options: Any) -> Any:
-    """The net, its weights drawn from seed 0."""
+    """Return the net, its weights drawn from seed 0."""
     import torch
 
     from edgecnn import nets
@@ -25,7 +25,7 @@ def build(name: str, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 10,
 
 
 def options(name: str) -> dict[str, Any]:
-    """The options of a net with their defaults."""
+    """Return the options of a net with their defaults."""
     from edgecnn import nets
 
     parameters = inspect.signature(nets.get(name).build).parameters

@@ -24,13 +24,13 @@ WIDEST_LABEL = 24
 
 @contextlib.contextmanager
 def ground() -> Iterator[Scheme]:
-    """Plain int8, which a rung is taken on."""
+    """Return plain int8, which a rung is taken on."""
     with scratch.folder() as folder:
         yield samples.scheme(folder / "mlp")
 
 
 def tries(name: str, scheme: Scheme) -> list[Options]:
-    """All of a rung's tries, where none passes and each is as good as the one before."""
+    """Return all of a rung's tries, where none passes and each is as good as the one before."""
     from edgecnn.pipeline.export import rungs
     from edgecnn.pipeline.export.rungs import RungTrial
 

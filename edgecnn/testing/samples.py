@@ -28,7 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def pictures(count: int, shape: tuple[int, int, int], seed: int) -> Split:
-    """Noise around one brightness a class, uint8 (count, H, W, C)."""
+    """Return noise around one brightness a class, uint8 (count, H, W, C)."""
     channels, height, width = shape
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % len(CLASSES)
@@ -42,7 +42,7 @@ def splits(shape: tuple[int, int, int], count: int = 64) -> Splits:
 
 
 def run(net: str, folder: Path) -> Run:
-    """A finished run of `net` with random weights, its batch norms fitted to the pictures."""
+    """Return a finished run of `net` with random weights, its batch norms fitted to the pictures."""
     import torch
 
     from edgecnn import nets
@@ -97,7 +97,7 @@ def write_run(
 
 
 def scheme(folder: Path, net: str = "mlp", **plan: Any) -> Scheme:
-    """Plain int8 of a finished run of `net` in `folder`, no rung taken."""
+    """Return plain int8 of a finished run of `net` in `folder`, no rung taken."""
     from edgecnn import nets
     from edgecnn.pipeline.export import scheme as schemes
     from edgecnn.records.plans import ExportPlan

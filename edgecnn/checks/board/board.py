@@ -170,6 +170,6 @@ def _examine(link: AbstractContextManager[Link], python: str | None) -> Iterator
 
 
 def _caption(kind: str) -> str:
-    """The first line of a kind's docstring."""
+    """Return the first line of a kind's docstring."""
     lines = (boards.get(kind).__doc__ or "").strip().splitlines()
     return lines[0] if lines else ""

@@ -50,7 +50,7 @@ def show_cleaned(cleaned: CleanedBoard) -> None:
 
 
 def _plain(value: object) -> str:
-    """A fact in words: its parts one after the other, without brackets."""
+    """Return a fact in words: its parts one after the other, without brackets."""
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_plain, value))
     if isinstance(value, dict):

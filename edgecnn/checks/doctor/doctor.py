@@ -151,14 +151,14 @@ def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> 
 def _some(
     artifact: Artifact, folder: Path, labelled: bool
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
-    """Pictures (N, H, W, C), brought to size as they should be, and the right output of each, (N,), if it is known."""
+    """Return pictures (N, H, W, C), brought to size as they should be, and the true output of each, (N,), if known."""
     shown, size = images.labelled(folder, saturation.PICTURES), artifact.preprocessing
     pixels = Album(shown.paths, size.height, size.width, size.channels).pixels(None, None)
     return pixels, _classes(artifact, shown, folder)[1].classes if labelled else None
 
 
 def _classes(artifact: Artifact, shown: Labelled, folder: Path) -> tuple[Sequence[str], Target]:
-    """(names of the outputs, the right output of every picture). Raises DataError if the two do not fit."""
+    """Return (names of the outputs, the right output of every picture). Raises DataError if the two do not fit."""
     if not shown.classes or (shown.labels < 0).any():
         raise DataError(
             "Pictures of known classes are needed, each in the folder of its class.",

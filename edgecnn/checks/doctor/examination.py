@@ -27,7 +27,7 @@ class Examination:
 
 
 def to_json(examination: Examination) -> str:
-    """The findings, and all that was tried of the preprocessing."""
+    """Return the findings, and all that was tried of the preprocessing."""
     table = {"findings": [dataclasses.asdict(finding) for finding in examination.findings]}
     diagnosis = examination.diagnosis
     return documents.to_json(table | ({"preprocessing": dataclasses.asdict(diagnosis)} if diagnosis else {}))

@@ -47,7 +47,7 @@ def show(examination: Examination) -> None:
 
 
 def tables(examination: Examination) -> list[HtmlTable]:
-    """The findings, for a notebook."""
+    """Return the findings, for a notebook."""
     rows = [(finding.level, finding.subject, finding.evidence, finding.mend or "") for finding in examination.findings]
     title = "this installation" if examination.path is None else str(examination.path)
     return [HtmlTable(title, ("level", "subject", "evidence", "what to do"), rows)]

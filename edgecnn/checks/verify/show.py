@@ -34,7 +34,7 @@ def show(matrix: Matrix) -> None:
 
 
 def tables(matrix: Matrix) -> list[HtmlTable]:
-    """All answers, and what there is to say of the pairs, for a notebook."""
+    """Return all answers, and what there is to say of the pairs, for a notebook."""
     first = matrix.answers[0]
     against = {difference.after: difference for difference in matrix.differences if difference.before == first.name}
     title = f"{matrix.n:,} test pictures of {matrix.data}, against {first.name}"

@@ -69,7 +69,7 @@ class Classifier:
         return self.answer(pixels, start, top)
 
     def answer(self, pixels: npt.NDArray[np.uint8], start: float, top: int = TOP) -> Classification:
-        """What the model says to uint8 (H, W, C) of its own size; `start` is when the picture came, in seconds.
+        """Return what the model says to uint8 (H, W, C) of its own size; `start` is when the picture came, in seconds.
 
         Raises ModelFileError if it answers with no numbers.
         """

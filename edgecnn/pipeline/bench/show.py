@@ -140,7 +140,7 @@ def show(report: Report, columns: Sequence[str] | None = None, stream: TextIO | 
 
 
 def tables(report: Report) -> list[HtmlTable]:
-    """The measurements, then failures and warnings, for a notebook."""
+    """Return the measurements, then failures and warnings, for a notebook."""
     usual = NARROW if _is_timed(report) else COUNTED if _is_counted(report) else ANSWERED
     head, rows = cells(report, usual)
     shown = [HtmlTable(" ".join(_headline(report, "").splitlines()), head, rows)]

@@ -51,7 +51,7 @@ class FloatLayer:
 
 
 def layers(observed: GraphModule) -> tuple[FloatLayer, ...]:
-    """The layers of an observed graph (`edgecnn.pipeline.export.scheme.observe`) that stay float, in their order."""
+    """Return the layers of an observed graph (`export.scheme.observe`) that stay float, in their order."""
     layers: dict[tuple[str, str], FloatLayer] = {}
     for node in observed.graph.nodes:
         if node.op != "call_function" or "quantization_annotation" in node.meta:
@@ -74,7 +74,7 @@ def say(layers: Sequence[FloatLayer]) -> None:
 
 
 def _module(node: Node) -> tuple[str, str]:
-    """(path, class) of the innermost module of the net that a node belongs to."""
+    """Return (path, class) of the innermost module of the net that a node belongs to."""
     stack = list(node.meta.get("nn_module_stack", {}).values())
     if not stack:
         return "", "the net"

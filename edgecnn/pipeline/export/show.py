@@ -36,7 +36,7 @@ def show(made: Sequence[Artifact]) -> None:
 
 
 def tables(file: Artifact) -> list[HtmlTable]:
-    """The file and how its check came out, for a notebook."""
+    """Return the file and how its check came out, for a notebook."""
     description = file.description
     sizes = " x ".join(map(str, description.input.shape))
     facts = [
@@ -48,7 +48,7 @@ def tables(file: Artifact) -> list[HtmlTable]:
 
 
 def _row(file: Artifact, shared: str = "") -> list[str]:
-    """The cells under HEAD, those of the check only if there was file; the name less `shared`."""
+    """Return the cells under HEAD, those of the check only if there was one; the name less `shared`."""
     description, verdict = file.description, file.verdict
     row = [file.name.removeprefix(shared), f"{description.bytes / 1000:.1f}"]
     row += [f"{description.float_operators} of {sum(description.operators.values())}"]
@@ -62,5 +62,5 @@ def _row(file: Artifact, shared: str = "") -> list[str]:
 
 
 def run_prefix(made: Sequence[Artifact]) -> str:
-    """What all file names of one run begin with."""
+    """Return what all file names of one run begin with."""
     return f"{made[0].run}-" if made and made[0].run else ""

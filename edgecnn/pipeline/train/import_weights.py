@@ -96,7 +96,7 @@ def show(run: Run) -> None:
 
 
 def _normalisation(trained: TrainedWeights, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(mean, std), each one number or one a channel."""
+    """Return (mean, std), each one number or one a channel."""
     if trained.mean is None and trained.std is None:
         console.note(
             "nobody says how pixels were normalised: 0..255 is taken to have been divided by 255 (--mean, --std)"
@@ -121,7 +121,7 @@ def _normalisation(trained: TrainedWeights, channels: int) -> tuple[tuple[float,
 def _in_order(
     net: nn.Module, named: Sequence[str], classes: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[nn.Module, list[str]]:
-    """The net with its outputs in the order of the data set's classes, and what was done for it.
+    """Return the net with its outputs in the order of the data set's classes, and what was done for it.
 
     The rows of its last layer change places. Which layer that is, is found by trying: the logits must be the same.
     """
@@ -153,7 +153,7 @@ def _in_order(
 
 
 def _measured(recipe: Recipe, net: nn.Module, splits: Splits, imported: Imported, folder: Path) -> Run:
-    """The run, not yet written: what the net costs, and how right it is."""
+    """Return the run, not yet written: what the net costs, and how right it is."""
     shape = splits.train.input_shape
     mean, std = renormalised.shared(imported.mean, imported.std)
     whole = renormalised.wrap(net, imported, mean, std, shape[0])
@@ -185,7 +185,7 @@ def _top1(net: nn.Module, part: Split, mean: float, std: float) -> float:
 
 
 def _written(run: Run, net: nn.Module, splits: Splits) -> Run:
-    """The run, once all of its files are in its folder, which appears as a whole."""
+    """Return the run, once all of its files are in its folder, which appears as a whole."""
     with _new_folder(run.folder) as folder:
         sha256 = code.keep(run.recipe.net.name, folder)
         files.write_text(folder / "recipe.toml", HEAD + plans.dump(run.recipe))

@@ -14,7 +14,7 @@ def show(run: Run) -> None:
 
 
 def tables(run: Run) -> list[HtmlTable]:
-    """The run's facts, for a notebook."""
+    """Return the run's facts, for a notebook."""
     channels, height, width = run.input_shape
     rows = [
         ("folder", str(run.folder)),

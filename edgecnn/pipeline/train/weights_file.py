@@ -37,7 +37,7 @@ class LoadedWeights:
 
 
 def read(path: Path) -> LoadedWeights:
-    """The weights in a .safetensors file, or in one that torch.save wrote, opened with weights_only=True.
+    """Return the weights in a .safetensors file, or in one that torch.save wrote, opened with weights_only=True.
 
     Raises:
         ModelFileError: It cannot be read, holds anything but tensors, or one of them is not finite.
@@ -57,7 +57,7 @@ def read(path: Path) -> LoadedWeights:
 
 
 def fitted(weights: LoadedWeights, own: Mapping[str, Tensor], path: Path) -> LoadedWeights:
-    """The weights under the names and in the types of a net's own state_dict `own`.
+    """Return the weights under the names and in the types of a net's own state_dict `own`.
 
     A prefix that all names share (`module.`, `model.`) is taken off or put in front where that makes them agree.
 
@@ -112,7 +112,7 @@ def _torch(content: bytes, path: Path) -> object:
 
 
 def _unwrapped(value: object, path: Path) -> LoadedWeights:
-    """The dictionary of tensors in what torch.save wrote, and under which key it was."""
+    """Return the dictionary of tensors in what torch.save wrote, and under which key it was."""
     said: list[str] = []
     while isinstance(value, Mapping) and not _is_flat(value):
         inner = {key: held for key, held in value.items() if isinstance(held, Mapping) and held}
@@ -134,7 +134,7 @@ def _is_flat(value: Mapping[Any, Any]) -> bool:
 
 
 def _renamed(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors with a shared prefix taken off, or the net's put in front, if that is what parts them."""
+    """Return the tensors with a shared prefix taken off, or the net's put in front, if that is what parts them."""
     renamed, said, taken = dict(tensors), list[str](), ""
     while renamed.keys().isdisjoint(own) and (prefix := _prefix(renamed)):
         renamed = {name.removeprefix(prefix): value for name, value in renamed.items()}
@@ -151,7 +151,7 @@ def _renamed(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[
 
 
 def _prefix(names: Mapping[str, Tensor]) -> str:
-    """The first part that all names share, with its dot; empty if there is none."""
+    """Return the first part that all names share, with its dot; empty if there is none."""
     parts = {name.partition(".")[0] for name in names}
     return f"{parts.pop()}." if len(parts) == 1 and all("." in name for name in names) else ""
 

@@ -137,7 +137,7 @@ def _crossings(x: Floats, differences: Floats) -> Floats:
 
 
 def _top1(cells: Sequence[Cell]) -> Floats:
-    """Top-1 in percent, (repeats, shares)."""
+    """Return top-1 in percent, (repeats, shares)."""
     return np.array([cell.top1_percents for cell in cells]).T
 
 
