@@ -34,6 +34,7 @@ Result = TypeVar("Result")
 Targets = TypeVar("Targets", Path, Sequence[Path])
 
 WEIGHTS = "model.safetensors"
+BENCHES = "bench"
 CODE = "net.py"
 CLAIM = ("recipe.toml", "environment.json", CODE)
 """Files that a training writes before its first epoch; `is_free` relies on this list being complete."""
@@ -139,7 +140,7 @@ class Run:
 
     @property
     def benches(self) -> Path:
-        return self.folder / "bench"
+        return self.folder / BENCHES
 
     def _repr_html_(self) -> str:
         """Return the run as a table, for a notebook."""

@@ -23,7 +23,7 @@ from edgecnn.records.foreign import Known, PictureOptions
 from edgecnn.records.measurement import Accuracy, Count, EndToEnd, Golden, Measurement, Window
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
-from edgecnn.records.run import BENCH_LOCK, Run, is_run, open_run
+from edgecnn.records.run import BENCH_LOCK, BENCHES, Run, is_run, open_run
 from edgecnn.records.summary import summarise
 
 
@@ -200,9 +200,9 @@ def destination(targets: Sequence[Path], suite: Suite, output: Path | None, mark
     elif len(folders) < len(targets):
         return None
     elif len(folders) == 1:
-        path = open_run(folders[0]).benches / name
+        path = folders[0] / BENCHES / name
     else:
-        path = folders[0].parent / "bench" / name
+        path = folders[0].parent / BENCHES / name
     files.make_folder(path.parent)
     return path
 
