@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from edgecnn.checks.verify.api import verify as verify
     from edgecnn.pipeline.bench.api import bench as bench
     from edgecnn.pipeline.export.api import export as export
-    from edgecnn.pipeline.predict import Model as Model
-    from edgecnn.pipeline.predict import load_model as load_model
+    from edgecnn.pipeline.predict.model import Model as Model
+    from edgecnn.pipeline.predict.model import load_model as load_model
     from edgecnn.pipeline.train.api import train as train
     from edgecnn.records.artifact import Artifact as Artifact
     from edgecnn.records.foreign import PictureOptions as PictureOptions
@@ -66,7 +66,7 @@ __all__ = [
 _MODULES = {
     "Artifact": "records.artifact",
     "ExportPlan": "records.plans",
-    "Model": "pipeline.predict",
+    "Model": "pipeline.predict.model",
     "PictureOptions": "records.foreign",
     "Recipe": "records.recipe",
     "Report": "records.report",
@@ -76,7 +76,7 @@ _MODULES = {
     "doctor": "checks.doctor.doctor",
     "export": "pipeline.export.api",
     "inspect": "checks.inspect",
-    "load_model": "pipeline.predict",
+    "load_model": "pipeline.predict.model",
     "load_recipe": "records.resolve",
     "open_run": "records.run",
     "train": "pipeline.train.api",

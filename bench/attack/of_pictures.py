@@ -43,6 +43,7 @@ WARM = ("torch", "edgecnn.pipeline.train.train", "imagehash", "scipy.stats")
 def attack(scratch: Path) -> dict[str, Any]:
     """Damage one picture among sound ones, and show the folder to all who read pictures."""
     from edgecnn.pipeline.deploy import bundle
+    from edgecnn.records import exported
 
     shutil.rmtree(scratch, ignore_errors=True)
     sound = scratch / "sound"
@@ -53,7 +54,7 @@ def attack(scratch: Path) -> dict[str, Any]:
     (sound / "tiny.toml").write_text(RECIPE, encoding="utf-8")
     model = next((MODEL / "artifacts").glob("*-int8.tflite"))
     shutil.copy(model, sound / "model.tflite")
-    bundle.make(bundle.choose(MODEL, "tflite", "int8")).write(sound / "bundle")
+    bundle.make(exported.choose(MODEL, "tflite", "int8")).write(sound / "bundle")
     targets = []
     for name, options in NAMES.items():
         kind = name.rpartition(".")[2]

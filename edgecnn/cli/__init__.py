@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from edgecnn import __version__
-from edgecnn.cli import boards, checks, imports, models, studies, supervision
+from edgecnn.cli import boards, checks, groups, imports, listing, models, studies, supervision, use
 from edgecnn.common import bugs, cache, console, files, utf8
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 from edgecnn.pipeline.train import distributed
@@ -24,6 +24,7 @@ INTERRUPTED = 130
 USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
+    cls=groups.GroupedCommands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -68,10 +69,12 @@ def _options(
 
 
 for command in (
-    *(models.train, imports.import_weights, models.export, models.bench, models.run, checks.inspect, models.compare),
-    *(checks.verify, checks.selftest, checks.doctor, boards.deploy, studies.duel, studies.lesson, studies.report),
+    *(models.train, models.export, models.run, models.bench, models.compare, use.predict, boards.deploy),
+    *(checks.inspect, checks.verify, checks.selftest, checks.doctor, studies.duel, studies.lesson, studies.report),
 ):
-    app.command("import" if command is imports.import_weights else None)(command)
+    app.command()(command)
+app.command("import")(imports.import_weights)
+app.command("list")(listing.list_names)
 app.add_typer(boards.board, name="board")
 
 

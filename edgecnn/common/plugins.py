@@ -7,6 +7,7 @@ when a kind is asked for something that it does not have itself, or for all of i
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
@@ -14,6 +15,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgecnn.common import escapes
@@ -119,6 +121,26 @@ def own_names(package: str) -> tuple[str, ...]:
     path = importlib.import_module(package).__path__
     modules = (module.name for module in pkgutil.iter_modules(path))
     return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
+
+
+def captions(package: str, group: str = "") -> dict[str, str]:
+    """Return the first line of each plug-in's docstring by its name, and import none of them.
+
+    Args:
+        package: The package whose files are our own plug-ins.
+        group: The entry points of other distributions' plug-ins, of which the distribution is told.
+    """
+    folder = Path(__file__).parents[1].joinpath(*package.split(".")[1:])
+    lines = {}
+    for module in pkgutil.iter_modules([str(folder)]):
+        if not module.name.startswith("_"):
+            source = folder / module.name / "__init__.py" if module.ispkg else folder / f"{module.name}.py"
+            docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+            lines[module.name.replace("_", "-")] = docstring.partition("\n")[0]
+    outside = _entry_points(group) if group else {}
+    return dict(sorted(lines.items())) | {
+        name: f"a plug-in of {_origin(points[0])}" for name, points in sorted(outside.items()) if name not in lines
+    }
 
 
 def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **given: Any) -> T:

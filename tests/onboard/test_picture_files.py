@@ -12,7 +12,7 @@ from edgecnn.checks.doctor import images
 from edgecnn.data import folder
 from edgecnn.errors import DataError
 from edgecnn.onboard import picture_files, preprocessing
-from edgecnn.onboard.runner import classify
+from edgecnn.onboard.runner import asked
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 
@@ -156,7 +156,7 @@ class TestPhonePictures:
         assert len(walked.pictures) == 12
         assert shown.paths == walked.pictures
         assert shown.left_out == walked.left_out
-        assert classify.sources(str(phone)) == walked
+        assert asked.sources(str(phone)) == walked
 
     def test_a_class_of_nothing_but_heic_is_refused_by_that_name(self, phone: Path) -> None:
         for path in picture_files.walk(phone / "ripe").pictures:
@@ -167,7 +167,7 @@ class TestPhonePictures:
         assert caught.value.sentence == f"The class folder {phone / 'ripe'} {holds}"
         assert caught.value.hint == "pip install pillow-heif, or convert them to JPEG"
         with pytest.raises(DataError, match=r"only 2 \.heic"):
-            classify.sources(str(phone / "ripe"))
+            asked.sources(str(phone / "ripe"))
         with pytest.raises(DataError, match=r"only 2 \.heic"):
             images.labelled(phone / "ripe", limit=9)
 

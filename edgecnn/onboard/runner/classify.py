@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors import EnvironmentUnfit, MissingPackage, ModelFileError
-from edgecnn.onboard import picture_files, preprocessing, runtimes, tensors
-from edgecnn.onboard.picture_files import Listing
+from edgecnn.errors import ModelFileError
+from edgecnn.onboard import preprocessing, runtimes, tensors
 from edgecnn.records.artifact import Artifact
 
 TOP = 5
-STDIN = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,56 +113,3 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Compute exp(x) / sum(exp(x)) along the last axis, shifted by the largest logit so that nothing overflows."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-def sources(word: str) -> Listing:
-    """List the files that a word of the command line names: itself, or the pictures below a folder.
-
-    Raises DataError for a folder without pictures.
-    """
-    path = Path(word)
-    if not path.is_dir():
-        return Listing((path,))
-    listing = picture_files.walk(path)
-    if not listing.pictures:
-        raise picture_files.none_in(word, listing)
-    return listing
-
-
-CAMERA = """
-import io, sys
-try:
-    from picamera2 import Picamera2
-except ImportError:
-    sys.exit(3)
-with Picamera2() as camera:
-    camera.configure(camera.create_still_configuration())
-    camera.start()
-    picture = io.BytesIO()
-    camera.capture_file(picture, format="jpeg")
-sys.stdout.buffer.write(picture.getvalue())
-"""
-NO_PICAMERA2 = 3
-CAMERA_TIMEOUT_S = 30.0
-
-
-def photograph(python: str = sys.executable) -> bytes:
-    """Take one JPEG with the camera. Raises MissingPackage or EnvironmentUnfit.
-
-    That is done in a process of its own, without PYTHONPATH: picamera2 is the system's package and built for the
-    system's NumPy, which need not be the one of this program.
-    """
-    try:
-        done = subprocess.run([python, "-I", "-c", CAMERA], capture_output=True, timeout=CAMERA_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentUnfit(f"The camera gave no picture within {CAMERA_TIMEOUT_S:.0f} s.") from error
-    if done.returncode == NO_PICAMERA2:
-        missing = MissingPackage("picamera2", None, "Taking a picture with --camera")
-        missing.hint = "sudo apt install python3-picamera2"
-        raise missing
-    if done.returncode or not done.stdout:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["picamera2 said nothing"])[-1]
-        raise EnvironmentUnfit(
-            f"The camera gave no picture: {last}.", "`rpicam-hello --list-cameras` shows what is there"
-        )
-    return done.stdout

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from edgecnn import __version__
 from edgecnn.common import bugs, documents
 from edgecnn.common.escapes import say
 from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
-from edgecnn.onboard.picture_sizes import MAX_SERVED_PIXELS, MAX_STREAM_BYTES
+from edgecnn.onboard.picture_sizes import MAX_SERVED_PIXELS
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.contents import Contents
 
@@ -45,10 +45,11 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
 
 def classify(bundle: Contents, options: argparse.Namespace) -> int:
     """Print a line of JSON for each picture; the line has "error" if the picture cannot be read."""
+    from edgecnn.onboard.runner import asked
     from edgecnn.onboard.runner.classify import Classifier
 
     classifier, code = Classifier(bundle.artifact, bundle.manifest.runtime, options.num_threads), EXIT_PASS
-    for name, picture in _pictures(options):
+    for name, picture in asked.pictures(options.pictures, options.camera):
         if isinstance(picture, EdgecnnError):
             code, line = picture.exit_code, {"picture": name, "error": picture.sentence}
         else:
@@ -222,29 +223,3 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port")
     return int(text)
-
-
-def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, Path | bytes | EdgecnnError]]:
-    """Yield (name, picture) of every picture on the command line, or an error in place of one that is missing."""
-    from edgecnn.errors import UsageError
-    from edgecnn.onboard import picture_files
-    from edgecnn.onboard.runner.classify import STDIN, photograph, sources
-
-    if options.camera:
-        yield "camera", photograph()
-    elif not options.pictures:
-        raise UsageError("There is no picture to classify.", "name files or folders, - for stdin, or --camera")
-    for word in options.pictures:
-        if word == STDIN:
-            yield STDIN, sys.stdin.buffer.read(MAX_STREAM_BYTES)
-            continue
-        try:
-            listing = sources(word)
-        except EdgecnnError as error:
-            yield word, error
-            continue
-        if listing.left_out:
-            level = "warning: " if picture_files.is_loss(listing.left_out) else ""
-            say(f"{level}left out {picture_files.told(listing.left_out)} in {word}", file=sys.stderr)
-        for path in listing.pictures:
-            yield str(path), path

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import __version__, formats
+from edgecnn import __version__
 from edgecnn.common import documents, escapes, files
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
@@ -24,9 +24,9 @@ from edgecnn.onboard import archive, golden, runtimes
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.contents import Manifest
 from edgecnn.records import artifact as artifacts
-from edgecnn.records import model_files, settling, verdicts
+from edgecnn.records import exported, model_files, settling, verdicts
 from edgecnn.records.artifact import Artifact
-from edgecnn.records.run import Run, is_run, open_run
+from edgecnn.records.run import is_run, open_run
 
 LONGEST_NAME = 100
 """The longest name of a bundle; a file's may have 255 bytes, and units and temporary files have longer ones."""
@@ -114,40 +114,6 @@ def make(artifact: Artifact, strict: bool = False) -> Bundle:
     return Bundle(name=name, artifact=artifact, runtime=runtime, packages=packages, files=held)
 
 
-def choose(target: Path, format_name: str, precision: str) -> Artifact:
-    """Choose the exported file to deploy: `target` itself, or the run's file of that format and precision.
-
-    A run without a pure int8 file gives its `int8-mixed` file.
-
-    Raises:
-        UsageError: There is no such target, or the run has no such file or several.
-        RunError: The target is a folder but not a run.
-        ModelFileError: The file has no card, or is not a model.
-    """
-    if not is_run(target):
-        if target.is_dir():
-            raise RunError(f"{target} is not a run folder: it holds no recipe.toml.", "name a run or a model file")
-        if not target.is_file():
-            raise UsageError(f"There is neither a run nor a file {target}.", "`edgecnn train` makes runs under runs/")
-        card = artifacts.read_card(target)
-        if card is None:
-            formats.describe(target)  # this raises for a file that is not a model
-            raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "deploy an exported file")
-        return card
-    run = open_run(target)
-    cards = _cards(run)
-    known = sorted({f"{card.description.format} {card.description.precision}" for card in cards})
-    for wanted in (precision, f"{precision}-mixed"):
-        fits = [c for c in cards if c.description.format == format_name and c.description.precision == wanted]
-        if len(fits) > 1:
-            names = ", ".join(str(card.path) for card in fits)
-            raise UsageError(f"{run.name} has {len(fits)} files that fit.", f"name one of them: {names}")
-        if fits:
-            return fits[0]
-    hint = f"it has: {', '.join(known)}" if known else f"edgecnn export {target}"
-    raise UsageError(f"{run.name} has no {format_name} file in {precision}.", hint)
-
-
 def name_of(target: str) -> str:
     """Return the name on a board of a run, of a model file, or of a bundle that is named itself.
 
@@ -157,7 +123,7 @@ def name_of(target: str) -> str:
     path = Path(target)
     if is_run(path):
         run = open_run(path)
-        names = sorted({_name_of(card) for card in _cards(run)}) or [_safe(run.name)]
+        names = sorted({_name_of(card) for card in exported.cards(run)}) or [_safe(run.name)]
         if len(names) > 1:
             raise UsageError(
                 f"The files of {path} were exported under {len(names)} names.", f"name one of them: {', '.join(names)}"
@@ -172,17 +138,6 @@ def name_of(target: str) -> str:
 def _name_of(artifact: Artifact) -> str:
     """Return the name of an exported file's bundle."""
     return _safe(artifact.run or artifact.path.stem)
-
-
-def _cards(run: Run) -> list[Artifact]:
-    """Read the cards of all exported files of a run."""
-    return [card for path in run.exported() if path.suffix == ".json" and (card := _card(path)) is not None]
-
-
-def _card(path: Path) -> Artifact | None:
-    """Read a card in a run's folder; None for another .json file."""
-    model = path.with_suffix("")
-    return artifacts.read_card(model) if model.is_file() else None
 
 
 def _golden(artifact: Artifact) -> bytes:

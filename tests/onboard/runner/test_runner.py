@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgecnn.errors import EnvironmentUnfit, MissingPackage
-from edgecnn.onboard.runner import classify, selftest
+from edgecnn.onboard.runner import asked, classify, selftest
 from edgecnn.records import environment
 
 # Runs the program as `python edgecnn.pyz ARGUMENTS` would, then tells what it had to import and to hold.
@@ -238,7 +238,7 @@ def test_a_link_that_moves_on_does_not_move_a_running_program(folder: Path, tmp_
 
 def test_a_machine_without_picamera2_gets_the_way_to_it() -> None:
     with pytest.raises(MissingPackage) as caught:
-        classify.photograph()
+        asked.photograph()
     assert caught.value.hint == "sudo apt install python3-picamera2"
 
 
@@ -267,12 +267,12 @@ def camera_python(folder: Path, module: str) -> str:
 
 
 def test_a_camera_gives_one_jpeg(tmp_path: Path) -> None:
-    assert classify.photograph(camera_python(tmp_path, CAMERA))[:3] == b"\xff\xd8\xff"
+    assert asked.photograph(camera_python(tmp_path, CAMERA))[:3] == b"\xff\xd8\xff"
 
 
 def test_a_camera_that_fails_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentUnfit, match="no cameras available"):
-        classify.photograph(camera_python(tmp_path, "raise RuntimeError('no cameras available')"))
+        asked.photograph(camera_python(tmp_path, "raise RuntimeError('no cameras available')"))
 
 
 LOGITS = arrays.arrays(np.float32, (2, 5), elements=st.floats(-(2.0**99), 2.0**99, width=32, allow_subnormal=False))

@@ -12,7 +12,7 @@ import small_bundles
 from edgecnn.errors import GateFailed, ModelFileError, OutputError, RunError, UsageError
 from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy import bundle
-from edgecnn.records import artifact
+from edgecnn.records import exported
 from edgecnn.records.artifact import Verdict
 
 
@@ -84,59 +84,6 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize(
-    ("format_name", "precision", "name"),
-    [
-        ("tflite", "int8", "animals-int8.tflite"),
-        ("tflite", "fp32", "animals-fp32.tflite"),
-        ("onnx", "fp32", "animals-fp32.onnx"),
-    ],
-)
-def test_a_runs_file_is_chosen_by_format_and_precision(
-    format_name: str, precision: str, name: str, tmp_path: Path
-) -> None:
-    folder = small_bundles.run_folder(tmp_path / "animals")
-    assert bundle.choose(folder, format_name, precision).name == name
-
-
-def test_a_run_without_a_pure_int8_file_gives_the_mixed_one(tmp_path: Path) -> None:
-    folder = small_bundles.run_folder(tmp_path / "animals", ["int8"])
-    one = bundle.choose(folder, "tflite", "int8")
-    artifact.write_card(
-        dataclasses.replace(one, description=dataclasses.replace(one.description, precision="int8-mixed"))
-    )
-    assert bundle.choose(folder, "tflite", "int8").description.precision == "int8-mixed"
-
-
-def test_what_a_run_does_not_have_is_said_with_what_it_has(tmp_path: Path) -> None:
-    folder = small_bundles.run_folder(tmp_path / "animals", ["fp32"])
-    with pytest.raises(UsageError, match="no onnx file in int8") as caught:
-        bundle.choose(folder, "onnx", "int8")
-    assert caught.value.hint == "it has: tflite fp32"
-
-
-def test_two_files_that_fit_are_not_guessed_between(tmp_path: Path) -> None:
-    folder = small_bundles.run_folder(tmp_path / "animals", ["fp32"])
-    first = bundle.choose(folder, "tflite", "fp32")
-    second = dataclasses.replace(first, path=first.path.with_name("animals-fp32-again.tflite"))
-    second.path.write_bytes(first.path.read_bytes())
-    artifact.write_card(second)
-    with pytest.raises(UsageError, match="2 files that fit"):
-        bundle.choose(folder, "tflite", "fp32")
-    assert bundle.choose(second.path, "tflite", "fp32").name == second.name
-
-
-def test_what_is_neither_run_nor_exported_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="neither a run nor a file"):
-        bundle.choose(tmp_path / "nothing.tflite", "tflite", "int8")
-    with pytest.raises(RunError, match="not a run folder"):
-        bundle.choose(tmp_path, "tflite", "int8")
-    one = small_bundles.exported(tmp_path)
-    artifact.card_path(one.path).unlink()
-    with pytest.raises(ModelFileError, match="has no card"):
-        bundle.choose(one.path, "tflite", "int8")
-
-
 def test_a_file_that_did_not_pass_its_check_is_not_deployed(tmp_path: Path) -> None:
     failed = Verdict(
         passed=False, reason="every picture is called class 0", n=9, top1_percent=1, top1_low_percent=0,
@@ -169,7 +116,7 @@ def test_a_run_is_called_the_same_by_folder_file_and_name(tmp_path: Path) -> Non
 
 def test_a_run_is_called_what_its_files_were_exported_as_though_its_folder_was_renamed(tmp_path: Path) -> None:
     folder = small_bundles.run_folder(tmp_path / "animals", ["int8"]).rename(tmp_path / "cars")
-    assert bundle.make(bundle.choose(folder, "tflite", "int8")).name == "animals"
+    assert bundle.make(exported.choose(folder, "tflite", "int8")).name == "animals"
     assert bundle.name_of(str(folder)) == "animals"
     small_bundles.exported(folder / "artifacts", "fp32", run="cars")
     with pytest.raises(UsageError, match="exported under 2 names") as caught:

@@ -1,0 +1,1 @@
+"""`edgecnn predict`: which classes a model sees in pictures, on this machine."""
