@@ -13,6 +13,7 @@ import tiny_models
 import torch
 from jobs import job_of
 from onnx import TensorProto, helper
+from PIL import Image
 
 from edgecnn import formats, nets
 from edgecnn.common import config, magic, wire
@@ -204,18 +205,20 @@ def test_a_measuring_process_is_bounded_by_itself(tmp_path: Path) -> None:
     assert "allocate" in error["sentence"] or "memory" in error["sentence"]
 
 
+@pytest.mark.parametrize("verb", ["doctor", "predict"])
 @pytest.mark.parametrize(("place", "number"), [(148, 0), (280, 1)])
 def test_a_file_that_brings_the_engine_down_ends_the_command_with_a_sentence(
-    place: int, number: int, tmp_path: Path
+    place: int, number: int, verb: str, tmp_path: Path
 ) -> None:
     """LiteRT may end by SIGSEGV over either, refuse it, or answer."""
     path = tiny_models.linear_tflite(tmp_path / "m.tflite", tiny_models.weights(4, 4, 1, 3), int8=True)
     content = bytearray(path.read_bytes())
     content[place : place + 4] = number.to_bytes(4, "little")
     path.write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, "-m", "edgecnn", "doctor", str(path)], capture_output=True, text=True, check=False
-    )
+    Image.new("L", (4, 4)).save(tmp_path / "picture.png")
+    pictures = [str(tmp_path / "picture.png")] if verb == "predict" else []
+    command = [sys.executable, "-m", "edgecnn", "--quiet", verb, str(path), *pictures]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1, 2, 64)
     assert done.returncode == 0 or done.stderr.startswith("error: ")
 
