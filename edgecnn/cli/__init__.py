@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from edgecnn import __version__
-from edgecnn.cli import boards, checks, groups, imports, listing, models, studies, supervision, use
+from edgecnn.cli import boards, checks, completion, groups, imports, listing, models, studies, supervision, use
 from edgecnn.common import bugs, cache, console, files, utf8
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 from edgecnn.pipeline.train import distributed
@@ -28,7 +28,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train a small CNN, export it to int8, and measure it where it will run.",
 )
@@ -84,7 +83,9 @@ def main() -> None:
     # Without it PyTorch leaves a folder behind among the temporary files.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.cache_folder() / "torchinductor"))
     try:
-        if distributed.here().count > 1:
+        if completion.ASKED in os.environ:
+            completion.answer(_answer)
+        elif distributed.here().count > 1:
             _answer()
         else:
             supervision.run(_answer)

@@ -7,17 +7,27 @@ from typing import Annotated
 
 import typer
 
+from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.errors import UsageError
 
 board = typer.Typer(no_args_is_help=True, help="See, check and clean the boards that can be reached.")
 
-NAME = Annotated[str, typer.Argument(help="ssh://user@host, emulated:pi4, or a name that `edgecnn board list` shows.")]
+NAME = Annotated[
+    str,
+    typer.Argument(
+        help="ssh://user@host, emulated:pi4, or a name that `edgecnn board list` shows.",
+        autocompletion=completion.boards,
+    ),
+]
 
 
 def deploy(
     target: o.DEPLOYED,
-    board: Annotated[str | None, typer.Option("--board", help="ssh://user@host, or a board's name.")] = None,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", help="ssh://user@host, or a board's name.", autocompletion=completion.boards),
+    ] = None,
     format: Annotated[str, typer.Option("--format", help="tflite or onnx")] = "tflite",
     precision: Annotated[str, typer.Option("--precision", help="int8 or fp32")] = "int8",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the bundle into this folder.")] = None,

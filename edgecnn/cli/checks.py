@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.common import console, documents
 from edgecnn.common.escapes import say
@@ -14,7 +15,12 @@ from edgecnn.errors import UsageError
 
 
 def inspect(
-    target: Annotated[str, typer.Argument(help="A recipe, a run folder, zoo:NAME, or an .onnx or .tflite file.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe, a run folder, zoo:NAME, or an .onnx or .tflite file.", autocompletion=completion.targets
+        ),
+    ],
     input: Annotated[
         str | None,
         typer.Option("--input", help="Sizes a file leaves open; of a net, height x width x channels priced dense."),
@@ -34,7 +40,10 @@ def inspect(
 
 def verify(
     targets: o.TARGETS,
-    board: Annotated[list[str] | None, typer.Option("--board", help="Ask on this board too; may be repeated.")] = None,
+    board: Annotated[
+        list[str] | None,
+        typer.Option("--board", help="Ask on this board too; may be repeated.", autocompletion=completion.boards),
+    ] = None,
     data: o.DATA = None,
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
@@ -108,7 +117,9 @@ def doctor(
     device_log: Annotated[
         Path | None, typer.Option("--device-log", help="A device's answers: picture,class[,score].")
     ] = None,
-    board: Annotated[str | None, typer.Option("--board", help="Load and run the file there too.")] = None,
+    board: Annotated[
+        str | None, typer.Option("--board", help="Load and run the file there too.", autocompletion=completion.boards)
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", help="Pictures to try.")] = 500,
     input: o.INPUT = None,
     as_json: o.JSON = False,

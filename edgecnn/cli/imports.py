@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.common.escapes import say
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 def import_weights(
     net: Annotated[str, typer.Argument(help="A net by name, or code: path/to/file.py:Net, package.module:Net.")],
     weights: Annotated[Path, typer.Option("--weights", help="A .safetensors file, or a state_dict by torch.save.")],
-    data: Annotated[str, typer.Option("--data", help="A data set's name, or a folder of class folders.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", help="A data set's name, or a folder of class folders.", autocompletion=completion.data_sets
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to make, as in runs/mine.")],
     size: o.SIZE = None,
     channels: o.CHANNELS = None,

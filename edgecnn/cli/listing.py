@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.common import documents, plugins
 from edgecnn.common.escapes import say
@@ -21,7 +22,11 @@ WIDTH = 80
 
 def list_names(
     kind: Annotated[
-        str | None, typer.Argument(help="recipes, zoo, nets, data, boards, formats, runtimes, plans, suites ...")
+        str | None,
+        typer.Argument(
+            help="recipes, zoo, nets, data, boards, formats, runtimes, plans, suites ...",
+            autocompletion=completion.kinds,
+        ),
     ] = None,
     as_json: o.JSON = False,
 ) -> None:

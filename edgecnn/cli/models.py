@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
@@ -157,7 +158,9 @@ def bench(
 
 
 def run(
-    recipes: Annotated[list[str], typer.Argument(help="Recipes by name (models/) or .toml files.")],
+    recipes: Annotated[
+        list[str], typer.Argument(help="Recipes by name (models/) or .toml files.", autocompletion=completion.recipes)
+    ],
     data: o.DATA = None,
     epochs: o.EPOCHS = None,
     batch_size: o.BATCH_SIZE = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgecnn.cli import completion
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,17 +27,40 @@ def _located(text: str) -> Path:
 
 TARGETS = Annotated[
     list[Path],
-    typer.Argument(help="Run folders, zoo:NAME, or .onnx and .tflite files of any make.", parser=_located),
+    typer.Argument(
+        help="Run folders, zoo:NAME, or .onnx and .tflite files of any make.",
+        parser=_located,
+        autocompletion=completion.targets,
+    ),
 ]
-RUN = Annotated[Path, typer.Argument(help="A run folder.", parser=_located)]
-RUNS = Annotated[list[Path], typer.Argument(help="Run folders, or zoo:NAME.", parser=_located)]
-BUNDLED = Annotated[Path, typer.Argument(help="A run folder, zoo:NAME, a bundle, or a model file.", parser=_located)]
+RUN = Annotated[Path, typer.Argument(help="A run folder.", parser=_located, autocompletion=completion.targets)]
+RUNS = Annotated[
+    list[Path], typer.Argument(help="Run folders, or zoo:NAME.", parser=_located, autocompletion=completion.targets)
+]
+BUNDLED = Annotated[
+    Path,
+    typer.Argument(
+        help="A run folder, zoo:NAME, a bundle, or a model file.", parser=_located, autocompletion=completion.targets
+    ),
+]
 DEPLOYED = Annotated[
-    Path, typer.Argument(help="A run folder, zoo:NAME, or a model file with its card.", parser=_located)
+    Path,
+    typer.Argument(
+        help="A run folder, zoo:NAME, or a model file with its card.",
+        parser=_located,
+        autocompletion=completion.targets,
+    ),
 ]
-RECIPE = Annotated[str, typer.Argument(help="A recipe by name (models/) or a .toml file.")]
+RECIPE = Annotated[
+    str, typer.Argument(help="A recipe by name (models/) or a .toml file.", autocompletion=completion.recipes)
+]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
-DATA = Annotated[str | None, typer.Option("--data", help="A data set's name, or a folder of class folders.")]
+DATA = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help="A data set's name, or a folder of class folders.", autocompletion=completion.data_sets
+    ),
+]
 SIZE = Annotated[str | None, typer.Option("--size", help="Of a picture: 96, or 96x128 (height x width).")]
 CHANNELS = Annotated[int | None, typer.Option("--channels", help="Of a picture: 1 grey, 3 colour.")]
 MEAN = Annotated[str | None, typer.Option("--mean", help="Taken off a pixel of 0..255: 127.5, or one a channel.")]
@@ -59,7 +83,10 @@ TARGET = Annotated[str | None, typer.Option("--target", help="ONNX int8 for any 
 ONNX_FOR = Annotated[str | None, typer.Option("--onnx-for", help="Oldest ONNX Runtime to be read by: 1.10")]
 CALIB_SAMPLES = Annotated[int | None, typer.Option("--calib-samples", help="Training pictures to calibrate on.")]
 MAX_DROP = Annotated[float | None, typer.Option("--max-drop", help="Gate: largest accuracy drop, in pp.")]
-BOARD = Annotated[str | None, typer.Option("--board", help="Where to measure; this machine by default.")]
+BOARD = Annotated[
+    str | None,
+    typer.Option("--board", help="Where to measure; this machine by default.", autocompletion=completion.boards),
+]
 RUNTIME = Annotated[str | None, typer.Option("--runtime", help="Only these runtimes, by name.")]
 NUM_THREADS = Annotated[int | None, typer.Option("--num-threads", help="Threads of the runtime.")]
 ROUNDS = Annotated[int | None, typer.Option("--rounds", help="Fresh processes per file, taking turns.")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
@@ -30,7 +31,10 @@ def duel(
     min_steps: Annotated[int | None, typer.Option("--min-steps", help="Least steps of every training.")] = None,
     data: o.DATA = None,
     epochs: o.EPOCHS = None,
-    board: Annotated[str | None, typer.Option("--board", help="Boards; the first one times the files.")] = None,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", help="Boards; the first one times the files.", autocompletion=completion.boards),
+    ] = None,
     settings: o.SET = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Trainings at a time, one thread each.")] = 1,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the duels.")] = Path("duels"),
