@@ -14,7 +14,7 @@ import typer
 
 from edgecnn import __version__
 from edgecnn.cli import boards, checks, completion, groups, imports, listing, models, studies, supervision, use
-from edgecnn.common import bugs, cache, console, files, utf8
+from edgecnn.common import bugs, cache, console, utf8
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 from edgecnn.pipeline.train import distributed
 
@@ -73,6 +73,7 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(imports.import_weights)
+app.command("eval")(checks.evaluate)
 app.command("list")(listing.list_names)
 app.add_typer(boards.board, name="board")
 
@@ -113,7 +114,7 @@ def _answer() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        failure = files.of_a_full_disk(error) or bugs.as_bug(error)
+        failure = bugs.explained(error)
         _tell(failure.sentence, failure.hint)
         sys.exit(failure.exit_code)
 

@@ -1,4 +1,4 @@
-"""The commands that check: inspect, verify, selftest, doctor."""
+"""The commands that check: inspect, eval, verify, selftest, doctor."""
 
 from __future__ import annotations
 
@@ -36,6 +36,39 @@ def inspect(
         say(verb.to_json(result))
     else:
         verb.show(result)
+
+
+def evaluate(
+    target: o.TARGET_FILE,
+    data: o.DATA = None,
+    size: o.SIZE = None,
+    channels: o.CHANNELS = None,
+    mean: o.MEAN = None,
+    std: o.STD = None,
+    logits: o.LOGITS = None,
+    limit: o.LIMIT = None,
+    input: o.INPUT = None,
+    only_unseen: o.ONLY_UNSEEN = False,
+    min_class_recall: Annotated[
+        float | None, typer.Option("--min-class-recall", help="Gate: smallest recall of any class in percent.")
+    ] = None,
+    strict: o.STRICT = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the record and pictures.")] = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Say how right a model is class by class, how sure, and where it is wrong."""
+    from edgecnn.checks.evaluate import evaluate as verb
+    from edgecnn.checks.evaluate import evaluation, show
+
+    pictures = o.pictures(size, channels, mean, std, logits)
+    result = verb.evaluate(target, o.data_plan(data), limit, output, pictures, only_unseen, input)
+    if as_json:
+        say(documents.to_json(evaluation.to_table(result)))
+    else:
+        show.show(result)
+    if result.folder:
+        console.note(f"{result.folder / evaluation.FILE} holds all of it, the pictures lie beside it")
+    verb.judge(result, min_class_recall, strict)
 
 
 def verify(

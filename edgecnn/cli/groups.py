@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 GROUPS = {
     "Make a model": ("train", "import", "export", "run"),
     "Use it": ("predict", "deploy"),
-    "Measure and check it": ("bench", "compare", "verify", "selftest", "inspect", "doctor"),
+    "Measure and check it": ("bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
     "Study": ("duel", "lesson", "report"),
     "Around": ("list", "board"),
 }

@@ -43,6 +43,12 @@ BUNDLED = Annotated[
         help="A run folder, zoo:NAME, a bundle, or a model file.", parser=_located, autocompletion=completion.targets
     ),
 ]
+TARGET_FILE = Annotated[
+    Path,
+    typer.Argument(
+        help="A run folder, zoo:NAME, or a model file of any make.", parser=_located, autocompletion=completion.targets
+    ),
+]
 DEPLOYED = Annotated[
     Path,
     typer.Argument(

@@ -18,7 +18,7 @@ from typing import Any
 
 from edgecnn.errors import EnvironmentUnfit
 
-VERBS = ("bench", "deploy", "doctor", "inspect", "predict", "selftest", "verify")
+VERBS = ("bench", "deploy", "doctor", "eval", "inspect", "predict", "selftest", "verify")
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 """Signals that a terminal sends to the whole process group, and so to the child too."""

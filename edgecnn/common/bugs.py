@@ -9,14 +9,20 @@ import traceback
 from pathlib import Path
 
 from edgecnn import __version__
+from edgecnn.common import files
 from edgecnn.common.cache import cache_folder
 from edgecnn.common.escapes import say
-from edgecnn.errors import Bug
+from edgecnn.errors import Bug, EdgecnnError
 
 FILE = "bug.txt"
 """Name of the traceback's file in the cache folder; only the latest is kept."""
 LONGEST = 200
 """The most characters of an exception's message that are shown."""
+
+
+def explained(error: BaseException) -> EdgecnnError:
+    """Return the error to show for any exception: itself, what the file system says by it, or a bug."""
+    return error if isinstance(error, EdgecnnError) else files.of_the_file_system(error) or as_bug(error)
 
 
 def as_bug(error: BaseException) -> Bug:

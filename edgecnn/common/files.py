@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from edgecnn.common import documents
-from edgecnn.errors import EdgecnnError, OutputError
+from edgecnn.errors import EdgecnnError, OutputError, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error codes for no room: on the disk, in the user's quota, in one file."""
 ROOM = "make room there, or choose another place with --output"
+SHOWN = 60
+"""Characters of a name that is too long that are shown."""
 PROBE_BYTES = 1 << 20
 """How many bytes are written to find out whether a disk is full."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -100,13 +102,21 @@ def saying_when_full(folder: Path) -> Iterator[None]:
         raise
 
 
-def of_a_full_disk(error: BaseException) -> OutputError | None:
-    """Return the error to show if a full disk caused this exception or one in its chain; otherwise None."""
+def of_the_file_system(error: BaseException) -> EdgecnnError | None:
+    """Return the error to show if the file system caused this exception or one in its chain; otherwise None.
+
+    It has no room, or it takes no name of that length.
+    """
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in FULL:
-            place = f" {os.fsdecode(cause.filename)}" if isinstance(cause.filename, str | bytes) else ""
-            return OutputError(f"Cannot write{place}: {os.strerror(cause.errno)}.", ROOM)
+        if isinstance(cause, OSError) and cause.errno is not None:
+            place = os.fsdecode(cause.filename) if isinstance(cause.filename, str | bytes) else ""
+            if cause.errno in FULL:
+                return OutputError(f"Cannot write{f' {place}' if place else ''}: {os.strerror(cause.errno)}.", ROOM)
+            if cause.errno == errno.ENAMETOOLONG:
+                size = max((len(os.fsencode(part)) for part in place.split("/")), default=0)
+                words = f"{place[:SHOWN]}..." if len(place) > SHOWN else place
+                return UsageError(f"No file has a name this long: {words}", f"{size} bytes; most systems take 255")
         cause = cause.__cause__ or cause.__context__
     return None
 

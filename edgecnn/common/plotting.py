@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from edgecnn.common import escapes, files
 
@@ -48,6 +52,50 @@ def with_intervals(axes: Any, xs: Sequence[float], numbers: Sequence[Estimate], 
     highs = [estimate.value if estimate.high is None else estimate.high for estimate in numbers]
     errors = [[y - low for y, low in zip(ys, lows, strict=True)], [high - y for y, high in zip(ys, highs, strict=True)]]
     axes.errorbar(xs, ys, errors, label=label, capsize=3, **style)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image of a contact sheet, with its words."""
+
+    image: npt.NDArray[np.uint8]
+    """(H, W, C), C is 1 or 3."""
+    title: str
+    lines: tuple[tuple[str, str], ...]
+    """What stands below the title, each with its colour."""
+
+
+def contact_sheet(path: Path, shown: Sequence[Shown], title: str, columns: int = 6) -> None:
+    """Draw images in rows with their words above them, and write the PNG.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(1.75 * columns, 2.25 * rows + 0.6), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for cell in axes.flat:
+        cell.set_axis_off()
+    for cell, item in zip(axes.flat, shown, strict=False):
+        grey = item.image.shape[2] == 1
+        cell.imshow(item.image[:, :, 0] if grey else item.image, cmap="gray" if grey else None, vmin=0, vmax=255)
+        cell.set_title(item.title, fontsize=8, pad=7 + 11 * len(item.lines))
+        for line, (words, colour) in enumerate(item.lines):
+            cell.annotate(
+                words,
+                (0.5, 1.0),
+                xytext=(0, 4 + 11 * (len(item.lines) - 1 - line)),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=7,
+                color=colour,
+            )
+    figure.suptitle(title, fontsize=8)
+    save(figure, path, dpi=120)
 
 
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:

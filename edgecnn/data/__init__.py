@@ -46,6 +46,8 @@ class Split:
     decides."""
     held_out: npt.NDArray[np.bool_] | None = None
     """(N,) which images of a training set its author set apart for validation; None if the plan decides."""
+    files: Texts | None = None
+    """(N,) the path of each image's file; None if images are not files."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,6 +82,7 @@ class Split:
             None if self.contents is None else self.contents[indices],
             None if self.keys is None else self.keys[indices],
             None if self.held_out is None else self.held_out[indices],
+            None if self.files is None else self.files[indices],
         )
 
 

@@ -90,7 +90,8 @@ def load(
         roles[_to_test(labels, roles, contents, keys, test, seed)] = "test"
         console.note(f"there is no test/: {100 * test:g} % of the pictures of {layout.train} are cut off to test with")
     held_out = None if layout.validation is None else roles == "validation"
-    whole = Split(images, labels, classes, np.array(contents, dtype=np.str_), keys, held_out)
+    files = np.array([str(path) for path in paths], dtype=np.str_)
+    whole = Split(images, labels, classes, np.array(contents, dtype=np.str_), keys, held_out, files)
     return whole.take(np.flatnonzero(kept & (roles != "test"))), whole.take(np.flatnonzero(kept & (roles == "test")))
 
 

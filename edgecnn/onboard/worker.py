@@ -15,7 +15,7 @@ from typing import Any
 
 from edgecnn.common import bugs, config, documents
 from edgecnn.common.documents import LARGEST_JSON, Unreadable
-from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, UsageError
+from edgecnn.errors import EXIT_PASS, EXIT_USAGE, UsageError
 from edgecnn.onboard import measure, opening
 from edgecnn.onboard.job import Job, Outcome
 from edgecnn.records import environment
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = _answer(arguments)
     except Exception as problem:
-        error = problem if isinstance(problem, EdgecnnError) else bugs.as_bug(problem)
+        error = bugs.explained(problem)
         code = error.exit_code
         answer = {"error": {"kind": type(error).__name__, "sentence": error.sentence, "hint": error.hint}}
     with os.fdopen(answer_fd, "w", encoding="utf-8") as stream:

@@ -231,3 +231,14 @@ def test_names_that_are_no_text_are_read_all_the_same(tmp_path: Path) -> None:
     path.write_bytes(flatbuffer.dump(model))
     assert formats.describe(path).input.name == "\ufffd\ufffd"
     assert outline.read(path).inputs == ("\ufffd\ufffd",)
+
+
+@pytest.mark.parametrize("verb", ["bench", "eval", "inspect", "predict", "train"])
+def test_a_name_that_no_file_can_have_is_one_sentence(verb: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edgecnn", verb, "ä" * 200]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert done.stderr.splitlines() == [
+        f"error: No file has a name this long: {'ä' * 60}...",
+        "hint: 400 bytes; most systems take 255",
+    ]

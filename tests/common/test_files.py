@@ -160,10 +160,10 @@ def test_a_full_disk_is_found_behind_the_error_that_it_led_to() -> None:
         except OSError as error:
             raise RuntimeError("cannot go on") from error
     except RuntimeError as error:
-        told = files.of_a_full_disk(error)
+        told = files.of_the_file_system(error)
     assert told is not None
     assert told.sentence == "Cannot write /somewhere/file: No space left on device."
-    assert files.of_a_full_disk(RuntimeError("of its own")) is None
+    assert files.of_the_file_system(RuntimeError("of its own")) is None
 
 
 # --- what a killed process left

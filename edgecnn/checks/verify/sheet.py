@@ -12,9 +12,6 @@ from edgecnn.common import plotting
 
 MOST = 24
 """How many images are drawn at most."""
-COLUMNS = 6
-RIGHT, WRONG = "#0072B2", "#D55E00"
-"""Blue and vermilion of M. Okabe and K. Ito's palette (2008), safe for the colour-blind."""
 
 
 def worst(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
@@ -59,37 +56,25 @@ def write(
     flips = worst(*logits)
     if len(flips) == 0:
         return False
-    from matplotlib.figure import Figure
-
-    shown = flips[:MOST]
-    rows = -(-len(shown) // COLUMNS)
-    figure = Figure(figsize=(1.75 * COLUMNS, 2.25 * rows + 0.6), layout="constrained")
-    axes = figure.subplots(rows, COLUMNS, squeeze=False)
-    for cell in axes.flat:
-        cell.set_axis_off()
-    for cell, index in zip(axes.flat, shown, strict=False):
-        picture = images[index]
-        grey = picture.shape[2] == 1
-        cell.imshow(picture[:, :, 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=255)
-        cell.set_title(f"{classes[truth[index]]} (#{index})", fontsize=8, pad=29)
-        for line, scores in enumerate(logits):
-            answer, margin = int(scores[index].argmax()), float(margins(scores[index : index + 1])[0])
-            cell.annotate(
-                f"{'before' if line == 0 else 'after'}: {classes[answer]} +{margin:.2f}",
-                (0.5, 1.0),
-                xytext=(0, 15 - 11 * line),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=7,
-                color=RIGHT if answer == truth[index] else WRONG,
-            )
-    count = f"all {len(flips)} flips" if len(shown) == len(flips) else f"the worst {len(shown)} of {len(flips)} flips"
-    figure.suptitle(
+    chosen = flips[:MOST]
+    count = f"all {len(flips)} flips" if len(chosen) == len(flips) else f"the worst {len(chosen)} of {len(flips)} flips"
+    title = (
         f"before: {names[0]}, after: {names[1]}; {count} among {len(truth):,} pictures\n"
-        "true class and number on top; margin over the runner-up in logits; blue is right, vermilion wrong",
-        fontsize=8,
+        "true class and number on top; margin over the runner-up in logits; blue is right, vermilion wrong"
     )
-    plotting.save(figure, path, dpi=120)
+
+    def answer(word: str, scores: npt.NDArray[np.float32], index: int) -> tuple[str, str]:
+        best, margin = int(scores[index].argmax()), float(margins(scores[index : index + 1])[0])
+        colour = plotting.BLUE if best == truth[index] else plotting.VERMILION
+        return f"{word}: {classes[best]} +{margin:.2f}", colour
+
+    shown = [
+        plotting.Shown(
+            images[index],
+            f"{classes[truth[index]]} (#{index})",
+            (answer("before", logits[0], index), answer("after", logits[1], index)),
+        )
+        for index in chosen.tolist()
+    ]
+    plotting.contact_sheet(path, shown, title)
     return True

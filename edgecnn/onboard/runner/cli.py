@@ -36,7 +36,7 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
             sys.stdout.close()
         return BROKEN_PIPE
     except Exception as problem:
-        error = problem if isinstance(problem, EdgecnnError) else bugs.as_bug(problem)
+        error = bugs.explained(problem)
         say(f"error: {error.sentence}", file=sys.stderr)
         if error.hint:
             say(f"hint: {error.hint}", file=sys.stderr)

@@ -47,6 +47,10 @@ class Stimuli:
     """Size and origin of the photographs, in words."""
     places: tuple[int, ...] = ()
     """Index of each of the data set's classes among those of the artifact."""
+    files: tuple[str, ...] = ()
+    """The path of each image's file; empty if images are not files."""
+    classes: tuple[str, ...] = ()
+    """The data set's classes, in its order."""
 
     def pictures(self, suite: Suite) -> EncodedImages:
         """Return the end-to-end part of a job."""
@@ -135,6 +139,8 @@ class Shelf:
             test=LabelledSet(images=str(folder / "images.npy"), labels=str(folder / "labels.npy")),
             folder=photographs,
             kind=f"{width} x {height} JPEG, quality {PHOTOGRAPH_QUALITY}, enlarged from the test split of {name}",
+            files=() if chosen.files is None else tuple(map(str, chosen.files)),
+            classes=test.classes,
         )
 
 

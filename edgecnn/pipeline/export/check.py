@@ -63,7 +63,7 @@ def outputs(artifact: Artifact, pictures: Images) -> npt.NDArray[Any]:
     runtime = runtimes.get(runtimes.for_format(description.format)[0])
 
     def run_share(first: int, end: int) -> list[npt.NDArray[Any]]:
-        session = runtime.open_session(artifact.path, num_threads=1)
+        session = runtime.open_session(artifact.path, num_threads=1, output=description.output.name)
         results: list[npt.NDArray[Any]] = []
         for start in range(first, end, BATCH):
             shown = pictures[start : min(start + BATCH, end)]

@@ -1,0 +1,144 @@
+"""The record of an evaluation, stored as evaluation.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn.common import files
+from edgecnn.records import environment
+from edgecnn.records.environment import Environment
+
+FILE = "evaluation.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A share of pictures in percent, with its 95 % interval."""
+
+    percent: float
+    low_percent: float
+    high_percent: float
+    n: int
+    """The pictures that it is a share of."""
+
+    def __str__(self) -> str:
+        return f"{self.percent:.2f} % [{self.low_percent:.2f}, {self.high_percent:.2f}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """How right a file is about one class."""
+
+    label: str
+    recall: Share | None
+    """Of the pictures of the class, those called so; None if the test split has none."""
+    precision: Share | None
+    """Of the pictures called so, those of the class; None if none is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A picture that a file calls by a wrong name."""
+
+    picture: str
+    """The path of its file, or its number among the pictures that were shown, as in "#17"."""
+    index: int
+    """Its place among the pictures that were shown."""
+    truth: str
+    answer: str
+    score: float
+    """The answer's share of the softmax."""
+    true_score: float
+    """The true class's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileScore:
+    """How right one file is."""
+
+    file: str
+    sha256: str
+    format: str
+    precision: str
+    runtime: str
+    runtime_version: str
+    n: int
+    """Test pictures."""
+    top1: Share
+    top5: Share | None
+    """None where there are five classes or fewer, or the file puts out no scores."""
+    calibration_error_pp: float | None
+    """How far the scores are from the shares of right answers (`score.calibration_error_pp`)."""
+    calibration_error_low_pp: float | None
+    calibration_error_high_pp: float | None
+    """Ends of the 95 % interval, by the bootstrap."""
+    classes: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Pictures by [true class][answer]."""
+    mistakes: tuple[Mistake, ...]
+    """The worst ones, those with the surest wrong answers first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassChange:
+    """What int8 changes in the recall of one class."""
+
+    label: str
+    n: int
+    recall_change_pp: float
+    """In percentage points, negative if int8 recalls less."""
+    low_pp: float
+    high_pp: float
+    """Ends of the paired 95 % interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounding:
+    """What int8 changes against the float file of the same format, class by class."""
+
+    float_file: str
+    int8_file: str
+    classes: tuple[ClassChange, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How right all files of a target are on one machine."""
+
+    command: str
+    """The command that repeats it."""
+    date: str
+    """UTC, in ISO 8601."""
+    data: str
+    environment: Environment
+    files: tuple[FileScore, ...]
+    roundings: tuple[Rounding, ...]
+    folder: Path | None = None
+    """Where evaluation.json and the pictures lie, None if nothing was written; it is not part of the JSON."""
+
+
+def to_table(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the evaluation as a table for JSON."""
+    table = dataclasses.asdict(evaluation)
+    del table["folder"]
+    table["environment"] = environment.to_table(evaluation.environment)
+    return {"schema_version": SCHEMA_VERSION, **table}
+
+
+def write(evaluation: Evaluation, folder: Path) -> None:
+    """Write evaluation.json, atomically.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    files.write_json(folder / FILE, to_table(evaluation))
+
+
+def shown(evaluation: Evaluation) -> FileScore:
+    """Return the file whose classes are told in full: what `edgecnn deploy` would take, or the first of all."""
+    int8 = [file for file in evaluation.files if file.precision.startswith("int8")]
+    return next((file for file in int8 if file.format == "tflite"), (int8 or evaluation.files)[0])

@@ -1,0 +1,129 @@
+"""What scores and true classes say of a model: shares with intervals, confusions, calibration, the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.checks.evaluate.evaluation import ClassChange, ClassScore, Mistake, Share
+from edgecnn.common import stats
+from edgecnn.onboard.runner.classify import softmax
+
+Scores = npt.NDArray[np.float64]
+Classes = npt.NDArray[np.int64]
+
+TOP = 5
+BINS = 15
+"""As many as in the paper that `calibration_error_pp` follows."""
+RESAMPLES = 1_000
+SEED = 0
+MOST_MISTAKES = 24
+OFF_ONE = 1e-2
+"""How far scores may be from a sum of 1 and still be shares; int8 scores are rounded to steps of 1/256."""
+
+
+def shares_of(logits: npt.NDArray[np.float32]) -> Scores:
+    """Return the share of each class (N, K): the softmax, or the outputs themselves where they are shares already."""
+    whole = logits.astype(np.float64)
+    if (whole >= 0).all() and (np.abs(whole.sum(1) - 1) < OFF_ONE * whole.shape[1]).all():
+        return np.asarray(whole / whole.sum(1, keepdims=True))
+    return softmax(logits)
+
+
+def share(correct: int, n: int) -> Share:
+    """Return a share with its Wilson interval."""
+    proportion = stats.wilson(correct, n)
+    return Share(
+        percent=proportion.percent, low_percent=proportion.low_percent, high_percent=proportion.high_percent, n=n
+    )
+
+
+def confusion(truth: Classes, answers: Classes, count: int) -> npt.NDArray[np.int64]:
+    """Count the pictures by [true class][answer], (K, K)."""
+    return np.bincount(truth * count + answers, minlength=count * count).reshape(count, count)
+
+
+def class_scores(table: npt.NDArray[np.int64], labels: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Return recall and precision of each class from a table of confusions (K, K)."""
+    pictures, called = table.sum(1), table.sum(0)
+    return tuple(
+        ClassScore(
+            label=label,
+            recall=share(int(table[k, k]), int(pictures[k])) if pictures[k] else None,
+            precision=share(int(table[k, k]), int(called[k])) if called[k] else None,
+        )
+        for k, label in enumerate(labels)
+    )
+
+
+def top5(shares: Scores, truth: Classes) -> Share | None:
+    """Return how often the true class is among the five best; None for five classes or fewer."""
+    if shares.shape[1] <= TOP:
+        return None
+    better = (shares > shares[np.arange(len(truth)), truth][:, None]).sum(1)
+    return share(int((better < TOP).sum()), len(truth))
+
+
+def calibration_error_pp(shares: Scores, truth: Classes) -> tuple[float, float, float]:
+    """Return the expected calibration error in percentage points, and the ends of its 95 % interval.
+
+    The answers are put into 15 bins of equal width by their scores; it is the mean, over all pictures, of the distance
+    between a bin's mean score and its share of right answers (Guo et al., 2017, ICML, arXiv:1706.04599). The interval
+    is that of the percentile bootstrap over pictures; the error is never below 0, and few pictures make it larger.
+    """
+    sure, correct = shares.max(1), (shares.argmax(1) == truth).astype(np.float64)
+    bins = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
+    pictures = len(truth)
+
+    def error(weights: npt.NDArray[np.float64] | None) -> float:
+        gaps = (sure - correct) if weights is None else (sure - correct) * weights
+        return float(np.abs(np.bincount(bins, gaps, minlength=BINS)).sum()) / pictures * 100
+
+    rng = np.random.default_rng(SEED)
+    resampled = [
+        error(np.bincount(rng.integers(0, pictures, pictures), minlength=pictures).astype(np.float64))
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return error(None), float(low), float(high)
+
+
+def mistakes(shares: Scores, truth: Classes, labels: Sequence[str], names: Sequence[str]) -> tuple[Mistake, ...]:
+    """Return the wrong answers with the largest scores, the surest first.
+
+    Args:
+        shares: (N, K).
+        truth: (N,).
+        labels: The classes' names.
+        names: What each picture is called, (N,).
+    """
+    answers = shares.argmax(1)
+    wrong = np.flatnonzero(answers != truth)
+    worst = wrong[np.argsort(-shares[wrong, answers[wrong]], kind="stable")][:MOST_MISTAKES]
+    return tuple(
+        Mistake(
+            picture=names[index],
+            index=index,
+            truth=labels[truth[index]],
+            answer=labels[answers[index]],
+            score=float(shares[index, answers[index]]),
+            true_score=float(shares[index, truth[index]]),
+        )
+        for index in worst.tolist()
+    )
+
+
+def changes(before: Classes, after: Classes, truth: Classes, labels: Sequence[str]) -> tuple[ClassChange, ...]:
+    """Return how the recall of each class changes from the answers `before` to those `after`, all (N,)."""
+    rows = []
+    for k, label in enumerate(labels):
+        of_class = truth == k
+        if not of_class.any():
+            continue
+        was, now = before[of_class] == k, after[of_class] == k
+        gained, lost, n = int((now & ~was).sum()), int((was & ~now).sum()), int(of_class.sum())
+        drop, low, high = stats.paired_drop_pp(gained, lost, n)
+        rows.append(ClassChange(label=label, n=n, recall_change_pp=-drop, low_pp=-high, high_pp=-low))
+    return tuple(rows)

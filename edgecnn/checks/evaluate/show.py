@@ -1,0 +1,97 @@
+"""Prints an evaluation: the files, then class by class the one that is told in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, Share, shown
+from edgecnn.common import console
+from edgecnn.common.escapes import say
+from edgecnn.records import environment
+
+WIDTH = 80
+"""Columns of the printed text."""
+HEAD = ("file", "top-1 % [95 %]", "top-5 %", "calibration error pp")
+MOST_CONFUSIONS = 5
+MOST_MISTAKES = 5
+
+
+def show(evaluation: Evaluation) -> None:
+    """Print the accuracy of all files, and of one its classes, confusions and worst mistakes."""
+    file = shown(evaluation)
+    machine = environment.machine_name(evaluation.environment)
+    say(f"{file.n:,} test pictures of {evaluation.data}, on {machine}")
+    console.table(
+        ["file", "top-1 % [95 %]", "top-5 %", "calibration error pp"], [_row(each) for each in evaluation.files]
+    )
+    say(f"\n{file.file}, class by class")
+    changes = {
+        change.label: f"{change.recall_change_pp:+.1f} [{change.low_pp:+.1f}, {change.high_pp:+.1f}]"
+        for rounding in evaluation.roundings
+        if rounding.int8_file == file.file
+        for change in rounding.classes
+    }
+    head = ["class", "n", "recall % [95 %]", "precision % [95 %]", *(["int8 - float, pp"] if changes else [])]
+    console.table(
+        head,
+        [
+            [
+                scored.label,
+                f"{scored.recall.n:,}" if scored.recall else "0",
+                _percent(scored.recall),
+                _percent(scored.precision),
+                *([changes.get(scored.label, "")] if changes else []),
+            ]
+            for scored in file.classes
+        ],
+    )
+    if (rows := matrix(file)) and len(rows[0]) <= WIDTH:
+        say("\ntrue class by row, answer by column\n" + "\n".join(rows))
+    if confused := confusions(file):
+        say("\n" + "\n".join(confused))
+    for mistake in file.mistakes[:MOST_MISTAKES]:
+        say(f"{mistake.picture}: {mistake.truth}, called {mistake.answer} with {100 * mistake.score:.1f} %")
+
+
+def matrix(file: FileScore) -> list[str]:
+    """Return the confusions as lines, with a number for each cell; a dot is none."""
+    labels = [scored.label for scored in file.classes]
+    cells = [["." if not count else str(count) for count in row] for row in file.confusion]
+    room = max(map(len, labels))
+    width = max(3, *(len(cell) for row in cells for cell in row))
+    head = " " * room + "".join(f"  {label[:width]:>{width}}" for label in labels)
+    body = [
+        f"{label:<{room}}" + "".join(f"  {cell:>{width}}" for cell in row)
+        for label, row in zip(labels, cells, strict=True)
+    ]
+    return [head, *body]
+
+
+def confusions(file: FileScore) -> list[str]:
+    """Return the commonest confusions as lines, the largest shares of a class first."""
+    labels = [scored.label for scored in file.classes]
+    pairs = [
+        (count / sum(row), count, sum(row), labels[truth], labels[answer])
+        for truth, row in enumerate(file.confusion)
+        for answer, count in enumerate(row)
+        if count and truth != answer
+    ]
+    worst = sorted(pairs, reverse=True)[:MOST_CONFUSIONS]
+    return [
+        f"{100 * share:.1f} % of {truth} is called {answer} ({count:,} of {n:,})"
+        for share, count, n, truth, answer in worst
+    ]
+
+
+def _row(file: FileScore) -> Sequence[str]:
+    error = "-"
+    if file.calibration_error_pp is not None:
+        low, high = file.calibration_error_low_pp, file.calibration_error_high_pp
+        error = f"{file.calibration_error_pp:.2f} [{low:.2f}, {high:.2f}]"
+    return file.file, _percent(file.top1, 2), f"{file.top5.percent:.2f}" if file.top5 else "-", error
+
+
+def _percent(share: Share | None, digits: int = 1) -> str:
+    if share is None:
+        return "-"
+    return f"{share.percent:.{digits}f} [{share.low_percent:.{digits}f}, {share.high_percent:.{digits}f}]"

@@ -1,0 +1,133 @@
+"""`edgecnn eval`: all files of a run, or one of any make, on real pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny_models
+from checkout import ROOT
+from PIL import Image
+
+import edgecnn
+from edgecnn.checks.evaluate import evaluate as verb
+from edgecnn.checks.evaluate import evaluation, show
+from edgecnn.checks.evaluate.evaluation import Evaluation
+from edgecnn.errors import DataError, GateFailed, Undecided, UsageError
+from edgecnn.records.recipe import DataPlan
+
+DIGITS = DataPlan(name="digits")
+
+
+@pytest.fixture(scope="module")
+def run_folder(digits_run: edgecnn.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the digits with TFLite files, fp32 and int8."""
+    folder = shutil.copytree(digits_run.folder, tmp_path_factory.mktemp("eval") / "digits")
+    edgecnn.export(folder, format=("tflite",), max_drop=100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(run_folder: Path) -> Evaluation:
+    return verb.evaluate(run_folder)
+
+
+def test_a_files_accuracy_is_that_of_its_check(run_folder: Path, evaluated: Evaluation) -> None:
+    for file in evaluated.files:
+        card = json.loads((run_folder / "artifacts" / f"{file.file}.json").read_text())
+        assert file.top1.percent == pytest.approx(card["verdict"]["top1_percent"])
+        assert file.n == card["verdict"]["n"]
+        assert sum(map(sum, file.confusion)) == file.n
+
+
+def test_int8_is_held_against_float_class_by_class(evaluated: Evaluation) -> None:
+    (rounding,) = evaluated.roundings
+    assert rounding.int8_file.endswith("-int8.tflite")
+    assert rounding.float_file.endswith("-fp32.tflite")
+    assert [change.label for change in rounding.classes] == list("0123456789")
+
+
+def test_the_record_and_its_pictures_lie_in_the_run(run_folder: Path, evaluated: Evaluation) -> None:
+    assert evaluated.folder == run_folder / "evaluation"
+    table = json.loads((evaluated.folder / evaluation.FILE).read_text())
+    assert table["command"] == f"edgecnn eval {run_folder}"
+    assert "folder" not in table
+    for name in ("confusion.png", "mistakes.png"):
+        with Image.open(evaluated.folder / name) as drawn:
+            assert min(drawn.size) > 300
+
+
+def test_it_is_shown_in_80_columns(evaluated: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
+    show.show(evaluated)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80 + len("Intel(R) Xeon(R) Processor (AVX-512 VNNI, BF16, AMX)")
+    assert [line for line in lines if len(line) > 80] == [] or len(lines[0]) > 80
+    told = "\n".join(lines)
+    assert "true class by row, answer by column" in told
+    assert "int8 - float, pp" in told
+
+
+def test_a_class_under_the_limit_fails_and_one_about_it_cannot_be_told(evaluated: Evaluation) -> None:
+    verb.judge(evaluated, None)
+    verb.judge(evaluated, 0.0)
+    with pytest.raises(GateFailed, match=r"has a recall of .*, under 100 %"):
+        verb.judge(evaluated, 100.0)
+    recall = min(s.recall.percent for file in evaluated.files for s in file.classes if s.recall)
+    with pytest.raises(Undecided, match="would settle it"):
+        verb.judge(evaluated, recall, strict=True)
+
+
+def test_a_loose_file_is_evaluated_and_nothing_is_written(tmp_path: Path) -> None:
+    file = tiny_models.linear_onnx(tmp_path / "linear.onnx", tiny_models.weights(8, 8, 1, 10))
+    result = verb.evaluate(file, DIGITS, limit=50)
+    assert result.folder is None
+    assert (result.files[0].n, result.files[0].runtime) == (50, "onnxruntime")
+    assert [path.name for path in tmp_path.iterdir()] == ["linear.onnx"]
+
+
+def test_a_loose_file_needs_pictures(tmp_path: Path) -> None:
+    file = tiny_models.linear_onnx(tmp_path / "linear.onnx", tiny_models.weights(8, 8, 1, 10))
+    with pytest.raises(UsageError, match="which pictures this file is for"):
+        verb.evaluate(file)
+
+
+def pictures(folder: Path, learnt: str = "train", tested: str = "test") -> Path:
+    """A folder of two classes of grey pictures, six of each to learn and six others to test."""
+    for place, step in ((learnt, 0), (tested, 1)):
+        for label, least in (("a", 10), ("b", 130)):
+            (folder / place / label).mkdir(parents=True)
+            for number in range(6):
+                Image.new("L", (8, 8), least + 20 * number + step).save(folder / place / label / f"{number}.png")
+    return folder
+
+
+def test_mistakes_bear_the_names_of_the_pictures_files(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pictures")
+    file = tiny_models.linear_onnx(tmp_path / "linear.onnx", tiny_models.weights(8, 8, 1, 2))
+    plan = DataPlan(name="folder", options={"path": str(folder)})
+    (scored,) = verb.evaluate(file, plan, output=tmp_path / "out").files
+    assert scored.mistakes
+    for mistake in scored.mistakes:
+        assert Path(mistake.picture).parent == folder / "test" / mistake.truth
+
+
+def test_pictures_that_the_run_has_learnt_are_refused(tmp_path: Path) -> None:
+    run = edgecnn.train(
+        "mlp-digits",
+        tmp_path / "run",
+        data=str(pictures(tmp_path / "pictures")),
+        settings=["data.size=8", "data.channels=1", "epochs=1", "batch_size=4"],
+    )
+    edgecnn.export(run, format=("onnx",), precision=("fp32",), max_drop=100)
+    swapped = pictures(tmp_path / "swapped", learnt="test", tested="train")
+    with pytest.raises(DataError, match=f"{run.name}.*(seen|learnt)"):
+        verb.evaluate(run.folder, DataPlan(name="folder", options={"path": str(swapped)}))
+
+
+def test_the_zoo_is_evaluated_without_a_trace_in_it(tmp_path: Path) -> None:
+    folder = ROOT / "models" / "zoo" / "fashion-10k"
+    result = verb.evaluate(folder, limit=100, output=tmp_path / "out")
+    assert result.command == f"edgecnn eval {folder} --limit 100"
+    assert not (folder / "evaluation").exists()
