@@ -37,6 +37,8 @@ from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import is_run, open_run, reads_exports
 
+WORST_FIRST: tuple[gates.Outcome, ...] = ("fail", "cannot tell", "pass")
+
 
 @reads_exports
 def evaluate(
@@ -118,7 +120,7 @@ def judge(evaluation: Evaluation, min_class_recall: float | None, strict: bool =
     """
     if min_class_recall is None:
         return
-    held = [gate for file in evaluation.files for gate in _held(file, min_class_recall)]
+    held = [_held(file, min_class_recall) for file in evaluation.files]
     settling.settle(
         held,
         strict,
@@ -127,22 +129,21 @@ def judge(evaluation: Evaluation, min_class_recall: float | None, strict: bool =
     )
 
 
-def _held(file: FileScore, limit: float) -> list[Gate]:
-    """Return the outcome for each class that the test split has."""
-    outcomes = []
-    for scored in file.classes:
-        recall = scored.recall
-        if recall is None:
-            continue
-        outcome = gates.at_least(recall.low_percent, recall.high_percent, limit)
-        how = {"pass": "at least", "fail": "under", "cannot tell": "against"}[outcome]
-        subject = f"{scored.label} in {file.file}"
-        sentence = f"{subject} has a recall of {recall}, {how} {limit:g} %"
-        if outcome == "cannot tell":
-            needed = stats.needed_n(recall.n, recall.percent, recall.low_percent, recall.high_percent, limit)
-            sentence += f", {gates.doubt(recall.n, needed)}"
-        outcomes.append(Gate(limit="min-class-recall", subject=subject, outcome=outcome, sentence=sentence))
-    return outcomes
+def _held(file: FileScore, limit: float) -> Gate:
+    """Return the outcome for a file: that of its worst class, and how many others fare so."""
+    recalls = [(scored.label, scored.recall) for scored in file.classes if scored.recall]
+    outcomes = [gates.at_least(recall.low_percent, recall.high_percent, limit) for _, recall in recalls]
+    outcome: gates.Outcome = next((word for word in WORST_FIRST if word in outcomes), "pass")
+    alike = [named for named, held in zip(recalls, outcomes, strict=True) if held == outcome]
+    label, recall = min(alike, key=lambda named: named[1].percent)
+    how = {"pass": "at least", "fail": "under", "cannot tell": "against"}[outcome]
+    sentence = f"{label} in {file.file} has a recall of {recall}, {how} {limit:g} %"
+    if outcome == "cannot tell":
+        needed = stats.needed_n(recall.n, recall.percent, recall.low_percent, recall.high_percent, limit)
+        sentence += f", {gates.doubt(recall.n, needed)}"
+    if len(alike) > 1 and outcome != "pass":
+        sentence += f" ({len(alike) - 1} more class{'es' * (len(alike) > 2)} likewise)"
+    return Gate(limit="min-class-recall", subject=file.file, outcome=outcome, sentence=sentence)
 
 
 def _one_each(all_candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgecnn.common import bugs
 from edgecnn.common.escapes import say
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, MissingPackage, UsageError
 from edgecnn.onboard import picture_files
@@ -54,8 +55,8 @@ def pictures(words: Sequence[str], camera: bool = False) -> Iterator[tuple[str, 
             continue
         try:
             listing = sources(word)
-        except EdgecnnError as error:
-            yield word, error
+        except (EdgecnnError, OSError) as error:  # a name may be too long for any file
+            yield word, bugs.explained(error)
             continue
         if listing.left_out:
             level = "warning: " if picture_files.is_loss(listing.left_out) else ""
