@@ -14,9 +14,11 @@ import argparse
 import datetime
 import importlib
 import json
+import multiprocessing
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def main() -> int:
         for part in options.parts or parts:
             print(f"{part} ...", end=" ", flush=True)
             began = time.monotonic()
-            counts = importlib.import_module(part).attack((options.keep or Path(temporary)) / part)
+            counts = _apart(part, (options.keep or Path(temporary)) / part)
             seconds = round(time.monotonic() - began)
             failed += len(counts["not_held"])
             print(f"{counts['held']:,} of {counts['tried']:,} held, {seconds} s", flush=True)
@@ -68,6 +70,13 @@ def main() -> int:
     tried, held = (sum(counts[key] for counts in table["parts"].values()) for key in ("tried", "held"))
     print(f"in all {held:,} of {tried:,} held; {RESULT.relative_to(HERE.parents[1])}")
     return 1 if failed else 0
+
+
+def _apart(part: str, scratch: Path) -> dict[str, Any]:
+    """One part in a process of its own: a fork of one that has run a converter may hang."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        counts: dict[str, Any] = pool.submit(importlib.import_module(part).attack, scratch).result()
+        return counts
 
 
 def _table() -> dict[str, Any]:

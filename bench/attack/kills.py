@@ -280,7 +280,8 @@ def _ran(folder: Path) -> dict[str, str]:
 
 def _duelled(folder: Path) -> list[tuple[Any, ...]]:
     """Every cell but for its seconds."""
-    duel = findings.read(Duel, folder / "duel/duel.json")
+    (path,) = folder.glob("duel/*/duel.json")
+    duel = findings.read(Duel, path)
     return [(cell.family, cell.fraction, cell.epochs, cell.top1_percents) for cell in duel.cells]
 
 

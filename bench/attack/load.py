@@ -27,9 +27,9 @@ import numpy as np
 from _served import CPUS, Served, beside, served
 from PIL import Image
 
+from edgecnn import formats
 from edgecnn.common import stats
 from edgecnn.pipeline.deploy import bundle
-from edgecnn.records import exported
 
 RUN = Path(__file__).parents[2] / "models" / "zoo" / "colour-90k"
 SERVERS = ("edgecnn", "waitress", "uvicorn")
@@ -55,7 +55,7 @@ class Checks:
 def attack(scratch: Path) -> dict[str, Any]:
     shutil.rmtree(scratch, ignore_errors=True)
     folder = scratch / "bundle"
-    bundle.make(exported.choose(RUN, "tflite", "int8")).write(folder)
+    bundle.make(formats.choose(RUN, "tflite", "int8")).write(folder)
     checks, rng = Checks(), np.random.default_rng(0)
     small, large, camera = (jpeg(rng, *size) for size in ((64, 64), (1280, 960), (4056, 3040)))
     with beside():

@@ -42,8 +42,8 @@ WARM = ("torch", "edgecnn.pipeline.train.train", "imagehash", "scipy.stats")
 
 def attack(scratch: Path) -> dict[str, Any]:
     """Damage one picture among sound ones, and show the folder to all who read pictures."""
+    from edgecnn import formats
     from edgecnn.pipeline.deploy import bundle
-    from edgecnn.records import exported
 
     shutil.rmtree(scratch, ignore_errors=True)
     sound = scratch / "sound"
@@ -54,7 +54,7 @@ def attack(scratch: Path) -> dict[str, Any]:
     (sound / "tiny.toml").write_text(RECIPE, encoding="utf-8")
     model = next((MODEL / "artifacts").glob("*-int8.tflite"))
     shutil.copy(model, sound / "model.tflite")
-    bundle.make(exported.choose(MODEL, "tflite", "int8")).write(sound / "bundle")
+    bundle.make(formats.choose(MODEL, "tflite", "int8")).write(sound / "bundle")
     targets = []
     for name, options in NAMES.items():
         kind = name.rpartition(".")[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edgecnn.common import magic, plugins, sizes
-from edgecnn.errors import ModelFileError, UsageError
+from edgecnn.errors import ModelFileError, RunError, UsageError
 from edgecnn.formats._operators import CODERS as CODERS
 from edgecnn.formats._operators import MOVES as MOVES
 from edgecnn.formats._operators import WEIGHTED as WEIGHTED
@@ -18,9 +18,10 @@ from edgecnn.formats._outline import OutlineOperator as OutlineOperator
 from edgecnn.formats._source import Source as Source
 from edgecnn.formats._tensors import Cutter as Cutter
 from edgecnn.formats._tensors import Inner as Inner
-from edgecnn.records import foreign
+from edgecnn.records import artifact, exported, foreign
 from edgecnn.records.artifact import Artifact, Description
 from edgecnn.records.foreign import Known, PictureOptions
+from edgecnn.records.run import is_run, open_run
 
 if TYPE_CHECKING:
     from edgecnn.records.plans import ExportPlan
@@ -119,6 +120,40 @@ def require_sizes(path: Path, description: Description) -> Description:
             f"say how large it is, as in --input {sizes.example(spec.shape or None)}",
         )
     return description
+
+
+def choose(target: Path, format_name: str, precision: str) -> Artifact:
+    """Choose an exported file: `target` itself, or the run's file of that format and precision.
+
+    A run without a pure int8 file gives its `int8-mixed` file.
+
+    Raises:
+        UsageError: There is no such target, or the run has no such file or several.
+        RunError: The target is a folder but not a run.
+        ModelFileError: The file has no card, or is not a model.
+    """
+    if not is_run(target):
+        if target.is_dir():
+            raise RunError(f"{target} is not a run folder: it holds no recipe.toml.", "name a run or a model file")
+        if not target.is_file():
+            raise UsageError(f"There is neither a run nor a file {target}.", "`edgecnn train` makes runs under runs/")
+        card = artifact.read_card(target)
+        if card is None:
+            describe(target)  # this raises for a file that is not a model
+            raise ModelFileError(f"{target} has no card, so nobody knows what it takes.", "name an exported file")
+        return card
+    run = open_run(target)
+    cards = exported.cards(run)
+    known = sorted({f"{card.description.format} {card.description.precision}" for card in cards})
+    for wanted in (precision, f"{precision}-mixed"):
+        fits = [c for c in cards if c.description.format == format_name and c.description.precision == wanted]
+        if len(fits) > 1:
+            names = ", ".join(str(card.path) for card in fits)
+            raise UsageError(f"{run.name} has {len(fits)} files that fit.", f"name one of them: {names}")
+        if fits:
+            return fits[0]
+    hint = f"it has: {', '.join(known)}" if known else f"edgecnn export {target}"
+    raise UsageError(f"{run.name} has no {format_name} file in {precision}.", hint)
 
 
 def known(

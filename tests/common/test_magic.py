@@ -28,7 +28,7 @@ from edgecnn.common import magic
 from edgecnn.errors import ModelFileError, UsageError
 from edgecnn.onboard.runner import cli
 from edgecnn.pipeline.bench import candidates
-from edgecnn.records import exported, report
+from edgecnn.records import report
 from edgecnn.records.plans import Suite
 
 KERNEL = tiny_models.weights(4, 4, 1, 3)
@@ -108,7 +108,7 @@ VERBS: dict[str, Callable[[Path], Any]] = {
     "inspect": formats.describe,
     "bench, verify and selftest": lambda path: candidates.find([path], Suite(name="quick"), None),
     "doctor": file.open_model,
-    "deploy": lambda path: exported.choose(path, "onnx", "int8"),
+    "deploy": lambda path: formats.choose(path, "onnx", "int8"),
     "layers": prefixes.tensors,
 }
 

@@ -16,7 +16,7 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class PictureShare:
     """A share of pictures in percent, with its 95 % interval."""
 
     percent: float
@@ -34,14 +34,14 @@ class ClassScore:
     """How right a file is about one class."""
 
     label: str
-    recall: Share | None
+    recall: PictureShare | None
     """Of the pictures of the class, those called so; None if the test split has none."""
-    precision: Share | None
+    precision: PictureShare | None
     """Of the pictures called so, those of the class; None if none is."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
+class WrongAnswer:
     """A picture that a file calls by a wrong name."""
 
     picture: str
@@ -68,8 +68,8 @@ class FileScore:
     runtime_version: str
     n: int
     """Test pictures."""
-    top1: Share
-    top5: Share | None
+    top1: PictureShare
+    top5: PictureShare | None
     """None where there are five classes or fewer, or the file puts out no scores."""
     calibration_error_pp: float | None
     """How far the scores are from the shares of right answers (`score.calibration_error_pp`)."""
@@ -79,7 +79,7 @@ class FileScore:
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Pictures by [true class][answer]."""
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[WrongAnswer, ...]
     """The worst ones, those with the surest wrong answers first."""
 
 

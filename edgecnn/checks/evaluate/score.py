@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.checks.evaluate.evaluation import ClassChange, ClassScore, Mistake, Share
+from edgecnn.checks.evaluate.evaluation import ClassChange, ClassScore, PictureShare, WrongAnswer
 from edgecnn.common import stats
 from edgecnn.onboard.runner.classify import softmax
 
@@ -33,10 +33,10 @@ def shares_of(logits: npt.NDArray[np.float32]) -> Scores:
     return softmax(logits)
 
 
-def share(correct: int, n: int) -> Share:
+def share(correct: int, n: int) -> PictureShare:
     """Return a share with its Wilson interval."""
     proportion = stats.wilson(correct, n)
-    return Share(
+    return PictureShare(
         percent=proportion.percent, low_percent=proportion.low_percent, high_percent=proportion.high_percent, n=n
     )
 
@@ -59,7 +59,7 @@ def class_scores(table: npt.NDArray[np.int64], labels: Sequence[str]) -> tuple[C
     )
 
 
-def top5(shares: Scores, truth: Classes) -> Share | None:
+def top5(shares: Scores, truth: Classes) -> PictureShare | None:
     """Return how often the true class is among the five best; None for five classes or fewer."""
     if shares.shape[1] <= TOP:
         return None
@@ -91,7 +91,7 @@ def calibration_error_pp(shares: Scores, truth: Classes) -> tuple[float, float, 
     return error(None), float(low), float(high)
 
 
-def mistakes(shares: Scores, truth: Classes, labels: Sequence[str], names: Sequence[str]) -> tuple[Mistake, ...]:
+def mistakes(shares: Scores, truth: Classes, labels: Sequence[str], names: Sequence[str]) -> tuple[WrongAnswer, ...]:
     """Return the wrong answers with the largest scores, the surest first.
 
     Args:
@@ -104,7 +104,7 @@ def mistakes(shares: Scores, truth: Classes, labels: Sequence[str], names: Seque
     wrong = np.flatnonzero(answers != truth)
     worst = wrong[np.argsort(-shares[wrong, answers[wrong]], kind="stable")][:MOST_MISTAKES]
     return tuple(
-        Mistake(
+        WrongAnswer(
             picture=names[index],
             index=index,
             truth=labels[truth[index]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, Share, shown
+from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, PictureShare, shown
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.records import environment
@@ -91,7 +91,7 @@ def _row(file: FileScore) -> Sequence[str]:
     return file.file, _percent(file.top1, 2), f"{file.top5.percent:.2f}" if file.top5 else "-", error
 
 
-def _percent(share: Share | None, digits: int = 1) -> str:
+def _percent(share: PictureShare | None, digits: int = 1) -> str:
     if share is None:
         return "-"
     return f"{share.percent:.{digits}f} [{share.low_percent:.{digits}f}, {share.high_percent:.{digits}f}]"

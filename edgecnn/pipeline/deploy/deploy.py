@@ -10,14 +10,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn import boards
+from edgecnn import boards, formats
 from edgecnn.boards.ssh.link import Link
 from edgecnn.common import console
 from edgecnn.errors import UsageError
 from edgecnn.pipeline.deploy import bundle, delivery, service
 from edgecnn.pipeline.deploy.delivery import Deployment
 from edgecnn.pipeline.deploy.installed import Installed, ReleasedModel, Status
-from edgecnn.records import exported
 from edgecnn.records.run import reads_exports
 
 
@@ -85,7 +84,7 @@ def deploy(
     """
     if board is None and output is None:
         raise UsageError("There is nowhere to deploy to.", "--board ssh://user@host, or --output FOLDER")
-    made = bundle.make(exported.choose(target, format, precision), strict)
+    made = bundle.make(formats.choose(target, format, precision), strict)
     if output is not None:
         made.write(output)
         console.note(f"{output}: {len(made.files)} files, {sum(map(len, made.files.values())) / 1000:.1f} kB")

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn import formats
 from edgecnn.errors import DataError, EdgecnnError
 from edgecnn.onboard.runner import asked
 from edgecnn.onboard.runner.classify import TOP, Classification
 from edgecnn.pipeline.predict.model import Model, load_model
-from edgecnn.records import exported
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.run import is_run
 
@@ -49,7 +49,7 @@ def open_model(
         ModelFileError: It is no model file, or takes no pictures.
         MissingPackage: The runtime that reads it is not installed.
     """
-    path = exported.choose(target, format, precision).path if is_run(target) else target
+    path = formats.choose(target, format, precision).path if is_run(target) else target
     return load_model(path, pictures=pictures, num_threads=num_threads)
 
 

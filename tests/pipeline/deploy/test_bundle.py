@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import small_bundles
 
+from edgecnn import formats
 from edgecnn.errors import GateFailed, ModelFileError, OutputError, RunError, UsageError
 from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy import bundle
-from edgecnn.records import exported
 from edgecnn.records.artifact import Verdict
 
 
@@ -116,7 +116,7 @@ def test_a_run_is_called_the_same_by_folder_file_and_name(tmp_path: Path) -> Non
 
 def test_a_run_is_called_what_its_files_were_exported_as_though_its_folder_was_renamed(tmp_path: Path) -> None:
     folder = small_bundles.run_folder(tmp_path / "animals", ["int8"]).rename(tmp_path / "cars")
-    assert bundle.make(exported.choose(folder, "tflite", "int8")).name == "animals"
+    assert bundle.make(formats.choose(folder, "tflite", "int8")).name == "animals"
     assert bundle.name_of(str(folder)) == "animals"
     small_bundles.exported(folder / "artifacts", "fp32", run="cars")
     with pytest.raises(UsageError, match="exported under 2 names") as caught:
