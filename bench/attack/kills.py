@@ -33,6 +33,7 @@ from edgecnn.studies.findings import Duel
 
 SETTINGS = ("-s", "num_threads=1", "-s", "precision=fp32", "-s", "net.width=8", "-s", "net.depth=1")
 TRAIN = ("train", "dscnn-digits", *SETTINGS, "--output", "runs", "--name", "run")
+REPEATING = (*TRAIN, "-s", "epochs=4", "--repeats", "3")
 RUNNING = ("run", "dscnn-digits", *SETTINGS, "-s", "epochs=3", "--output", "runs")
 GRACE_S = 10.0
 """How long what a killed command had started may take to go."""
@@ -177,7 +178,6 @@ def _chains() -> list[Chain]:
     exporting = ("export", "runs/run", "--format", "onnx,tflite", "--precision", "int8")
     benching = ("bench", "runs/run", *(word for key in BENCH for word in ("-s", key)))
     duelling = ("duel", "dscnn-digits", *DUEL, "--output", "duel")
-    repeating = (*TRAIN, "-s", "epochs=4", "--repeats", "3")
     return [
         Chain(
             name="train", kills=35, first=(*TRAIN, "-s", "epochs=12"), again=_resumed, whole=_run_whole, end=_weights,
@@ -199,7 +199,7 @@ def _chains() -> list[Chain]:
             name="duel", kills=10, first=duelling, again=lambda _: duelling, whole=lambda folder: None, end=_duelled,
         ),
         Chain(
-            name="repeats", kills=10, first=repeating, again=lambda _: repeating, whole=lambda folder: None,
+            name="repeats", kills=10, first=REPEATING, again=_repeated_on, whole=lambda folder: None,
             end=lambda folder: [_digest(path) for path in sorted((folder / "runs/run").glob("*/model.safetensors"))],
         ),
     ]  # fmt: skip
@@ -210,6 +210,11 @@ DUEL = (
     "--families", "dscnn,mlp", "--fractions", "0.1,0.3", "--repeats", "1", "--trials", "1", "--min-steps", "20",
     *SETTINGS,
 )  # fmt: skip
+
+
+def _repeated_on(folder: Path) -> tuple[str, ...]:
+    begun = any((folder / "runs/run").glob("*/recipe.toml"))
+    return (*REPEATING, "--resume") if begun else REPEATING
 
 
 def _run_on(folder: Path) -> tuple[str, ...]:
