@@ -6,11 +6,10 @@ of a checkout. A file of the user hides one of the checkout that has the same na
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.common import config
+from edgecnn.common import cache, config
 from edgecnn.records import plans
 from edgecnn.records.plans import Suite
 
@@ -28,9 +27,7 @@ class NamedBoard:
 
 def folder() -> Path:
     """Return the folder of the user's own boards, which need not exist."""
-    home = os.environ.get("XDG_CONFIG_HOME", "")
-    # The XDG base directory specification (0.8) says to ignore relative paths.
-    return (Path(home) if Path(home).is_absolute() else Path.home() / ".config") / "edgecnn" / "boards"
+    return cache.config_folder() / "boards"
 
 
 def names() -> tuple[str, ...]:

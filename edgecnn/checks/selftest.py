@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgecnn import boards
 from edgecnn.boards import Board
-from edgecnn.common import arrays, config, files, scratch
+from edgecnn.common import arrays, files, scratch
 from edgecnn.common.documents import Missing, Unreadable
 from edgecnn.errors import EXIT_GATE, EXIT_PASS, EnvironmentUnfit, GateFailed, RunError, UsageError
 from edgecnn.formats.onnx import saturation
@@ -86,7 +86,7 @@ def selftest(
         ModelFileError: If a bundle is damaged.
         EnvironmentUnfit, LinkError: If the board fails.
     """
-    suite = _suite({"input": input_size})
+    suite = candidates.suite_of("selftest", "selftest", input=input_size)
     with scratch.folder() as work:
         all_candidates = candidates.find([_model(target)], suite, None, pictures)
         recorded = {c.artifact.path: _vectors(target, c, golden, work) for c in all_candidates}
@@ -119,7 +119,7 @@ def record(
     Raises:
         UsageError: If the file has golden vectors, or `golden` exists already.
     """
-    suite = _suite({"limit": PICTURES, "input": input_size})
+    suite = candidates.suite_of("selftest", "selftest", limit=PICTURES, input=input_size)
     (candidate, *_) = candidates.find([target], suite, plan, pictures)
     if target.is_dir() or candidate.carded:
         raise UsageError(f"{target} brings its golden vectors along.", f"edgecnn selftest {target}")
@@ -139,11 +139,6 @@ def record(
     np.savez(stream, allow_pickle=False, **arrays_by_name)
     files.write_bytes(golden, stream.getvalue())
     return len(images)
-
-
-def _suite(keys: dict[str, Any]) -> Suite:
-    table = {"name": "selftest", **{key: value for key, value in keys.items() if value is not None}}
-    return config.build(Suite, table, "selftest")
 
 
 def judge(result: Selftest) -> None:

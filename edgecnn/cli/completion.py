@@ -86,13 +86,13 @@ def answer(command: Callable[[], None]) -> None:
     Bash parts words at colons: it hands "zoo:fash" over as three words, and puts the answer behind the colon. So they
     are joined again before they are parsed, and of the answers only what follows the colon is printed.
     """
-    begun = _join_words()
+    begun, stdout = _join_words(), sys.stdout
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         try:
             command()
         finally:
             lines = printed.getvalue().splitlines(keepends=True)
-            sys.__stdout__.write("".join(line.removeprefix(begun) for line in lines))  # type: ignore[union-attr]
+            stdout.write("".join(line.removeprefix(begun) for line in lines))
 
 
 def _join_words() -> str:

@@ -20,7 +20,7 @@ from edgecnn.checks.evaluate import pictures as drawn
 from edgecnn.checks.evaluate import score
 from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, Rounding, shown, write
 from edgecnn.checks.evaluate.score import Classes
-from edgecnn.common import arrays, config, console, files, scratch, stats
+from edgecnn.common import arrays, console, files, scratch, stats
 from edgecnn.errors import DataError, UsageError
 from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.bench import candidates
@@ -33,7 +33,6 @@ from edgecnn.records.artifact import class_count
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.gates import Gate
-from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import is_run, open_run, reads_exports
 
@@ -66,8 +65,7 @@ def evaluate(
         UsageError, RunError, ModelFileError, DataError: The target cannot be run on the pictures.
         OutputError: The output cannot be written.
     """
-    keys = {"limit": limit, "input": input_size, "only_unseen": only_unseen or None}
-    suite = config.build(Suite, {"name": "eval", **{k: v for k, v in keys.items() if v is not None}}, "edgecnn eval")
+    suite = candidates.suite_of("eval", "edgecnn eval", limit=limit, input=input_size, only_unseen=only_unseen)
     machine = environment.here()
     ready = candidates.installed(_one_each(candidates.find([target], suite, data, pictures)), machine, suite)
     run = open_run(target) if is_run(target) else None
@@ -89,7 +87,7 @@ def evaluate(
             answers[candidate.name], shown_to[candidate.name] = (logits.argmax(1), truth), Path(stimuli.test.images)
             scores.append(_score(candidate, logits, truth, stimuli, machine))
         evaluation = Evaluation(
-            command=_command(target, data, limit, only_unseen, pictures, input_size),
+            command=shlex.join(["edgecnn", "eval", zoo.named(target), *candidates.words(suite, data, pictures)]),
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             data=plan.name,
             environment=machine,
@@ -184,7 +182,7 @@ def _score(
         runtime=candidate.runtime,
         runtime_version=machine.packages[runtimes.get(candidate.runtime).PACKAGE],
         n=len(truth),
-        top1=score.share(int((answers == truth).sum()), len(truth)),
+        top1=stats.wilson(int((answers == truth).sum()), len(truth)),
         top5=score.top5(shares, truth) if has_scores else None,
         calibration_error_pp=error[0],
         calibration_error_low_pp=error[1],
@@ -205,22 +203,3 @@ def _roundings(scores: Sequence[FileScore], answers: dict[str, tuple[Classes, Cl
             changed = score.changes(before, after, truth, [scored.label for scored in file.classes])
             rows.append(Rounding(float_file=floats[0].file, int8_file=file.file, classes=changed))
     return rows
-
-
-def _command(
-    target: Path,
-    data: DataPlan | None,
-    limit: int | None,
-    only_unseen: bool,
-    pictures: PictureOptions | None,
-    input_size: str | None,
-) -> str:
-    """Return the command line that repeats the evaluation."""
-    words = ["edgecnn", "eval", zoo.named(target)]
-    if data:
-        words += ["--data", str(data.options.get("path", data.name))]
-    if limit is not None:
-        words += ["--limit", str(limit)]
-    if input_size is not None:
-        words += ["--input", input_size]
-    return shlex.join([*words, *(["--only-unseen"] if only_unseen else []), *(pictures.words() if pictures else ())])

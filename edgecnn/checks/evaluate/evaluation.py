@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.common import files
+from edgecnn.common.stats import Proportion
 from edgecnn.records import environment
 from edgecnn.records.environment import Environment
 
@@ -16,27 +17,13 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureShare:
-    """A share of pictures in percent, with its 95 % interval."""
-
-    percent: float
-    low_percent: float
-    high_percent: float
-    n: int
-    """The pictures that it is a share of."""
-
-    def __str__(self) -> str:
-        return f"{self.percent:.2f} % [{self.low_percent:.2f}, {self.high_percent:.2f}]"
-
-
-@dataclass(frozen=True, kw_only=True)
 class ClassScore:
     """How right a file is about one class."""
 
     label: str
-    recall: PictureShare | None
+    recall: Proportion | None
     """Of the pictures of the class, those called so; None if the test split has none."""
-    precision: PictureShare | None
+    precision: Proportion | None
     """Of the pictures called so, those of the class; None if none is."""
 
 
@@ -68,8 +55,8 @@ class FileScore:
     runtime_version: str
     n: int
     """Test pictures."""
-    top1: PictureShare
-    top5: PictureShare | None
+    top1: Proportion
+    top5: Proportion | None
     """None where there are five classes or fewer, or the file puts out no scores."""
     calibration_error_pp: float | None
     """How far the scores are from the shares of right answers (`score.calibration_error_pp`)."""

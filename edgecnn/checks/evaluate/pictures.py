@@ -69,7 +69,7 @@ def draw_mistakes(file: FileScore, images: npt.NDArray[np.uint8], path: Path) ->
     shown = [
         plotting.Shown(
             images[mistake.index],
-            f"{mistake.truth}",
+            mistake.truth,
             (
                 (f"as {mistake.answer} {100 * mistake.score:.0f} %", plotting.VERMILION),
                 (_end(mistake.picture), "black"),
@@ -77,7 +77,7 @@ def draw_mistakes(file: FileScore, images: npt.NDArray[np.uint8], path: Path) ->
         )
         for mistake in file.mistakes
     ]
-    wrong = file.n - round(file.top1.percent * file.n / 100)
+    wrong = file.n - file.top1.successes
     title = (
         f"{file.file}: the {len(shown)} surest of {wrong:,} mistakes among {file.n:,} pictures\n"
         "true class on top; the answer and its share of the softmax; the picture's file"

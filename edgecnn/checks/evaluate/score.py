@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.checks.evaluate.evaluation import ClassChange, ClassScore, PictureShare, WrongAnswer
+from edgecnn.checks.evaluate.evaluation import ClassChange, ClassScore, WrongAnswer
 from edgecnn.common import stats
+from edgecnn.common.stats import Proportion
 from edgecnn.onboard.runner.classify import softmax
 
 Scores = npt.NDArray[np.float64]
@@ -33,14 +34,6 @@ def shares_of(logits: npt.NDArray[np.float32]) -> Scores:
     return softmax(logits)
 
 
-def share(correct: int, n: int) -> PictureShare:
-    """Return a share with its Wilson interval."""
-    proportion = stats.wilson(correct, n)
-    return PictureShare(
-        percent=proportion.percent, low_percent=proportion.low_percent, high_percent=proportion.high_percent, n=n
-    )
-
-
 def confusion(truth: Classes, answers: Classes, count: int) -> npt.NDArray[np.int64]:
     """Count the pictures by [true class][answer], (K, K)."""
     return np.bincount(truth * count + answers, minlength=count * count).reshape(count, count)
@@ -52,19 +45,19 @@ def class_scores(table: npt.NDArray[np.int64], labels: Sequence[str]) -> tuple[C
     return tuple(
         ClassScore(
             label=label,
-            recall=share(int(table[k, k]), int(pictures[k])) if pictures[k] else None,
-            precision=share(int(table[k, k]), int(called[k])) if called[k] else None,
+            recall=stats.wilson(int(table[k, k]), int(pictures[k])) if pictures[k] else None,
+            precision=stats.wilson(int(table[k, k]), int(called[k])) if called[k] else None,
         )
         for k, label in enumerate(labels)
     )
 
 
-def top5(shares: Scores, truth: Classes) -> PictureShare | None:
+def top5(shares: Scores, truth: Classes) -> Proportion | None:
     """Return how often the true class is among the five best; None for five classes or fewer."""
     if shares.shape[1] <= TOP:
         return None
     better = (shares > shares[np.arange(len(truth)), truth][:, None]).sum(1)
-    return share(int((better < TOP).sum()), len(truth))
+    return stats.wilson(int((better < TOP).sum()), len(truth))
 
 
 def calibration_error_pp(shares: Scores, truth: Classes) -> tuple[float, float, float]:
@@ -78,17 +71,15 @@ def calibration_error_pp(shares: Scores, truth: Classes) -> tuple[float, float, 
     bins = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
     pictures = len(truth)
 
-    def error(weights: npt.NDArray[np.float64] | None) -> float:
-        gaps = (sure - correct) if weights is None else (sure - correct) * weights
+    def error(gaps: npt.NDArray[np.float64]) -> float:
         return float(np.abs(np.bincount(bins, gaps, minlength=BINS)).sum()) / pictures * 100
 
-    rng = np.random.default_rng(SEED)
+    rng, gaps = np.random.default_rng(SEED), sure - correct
     resampled = [
-        error(np.bincount(rng.integers(0, pictures, pictures), minlength=pictures).astype(np.float64))
-        for _ in range(RESAMPLES)
+        error(gaps * np.bincount(rng.integers(0, pictures, pictures), minlength=pictures)) for _ in range(RESAMPLES)
     ]
     low, high = np.quantile(resampled, [0.025, 0.975])
-    return error(None), float(low), float(high)
+    return error(gaps), float(low), float(high)
 
 
 def mistakes(shares: Scores, truth: Classes, labels: Sequence[str], names: Sequence[str]) -> tuple[WrongAnswer, ...]:

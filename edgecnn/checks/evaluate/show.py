@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, PictureShare, shown
+from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, shown
 from edgecnn.common import console
 from edgecnn.common.escapes import say
+from edgecnn.common.stats import Proportion
 from edgecnn.records import environment
 
 WIDTH = 80
@@ -21,9 +22,7 @@ def show(evaluation: Evaluation) -> None:
     file = shown(evaluation)
     machine = environment.machine_name(evaluation.environment)
     say(f"{file.n:,} test pictures of {evaluation.data}, on {machine}")
-    console.table(
-        ["file", "top-1 % [95 %]", "top-5 %", "calibration error pp"], [_row(each) for each in evaluation.files]
-    )
+    console.table(HEAD, [_row(each) for each in evaluation.files])
     say(f"\n{file.file}, class by class")
     changes = {
         change.label: f"{change.recall_change_pp:+.1f} [{change.low_pp:+.1f}, {change.high_pp:+.1f}]"
@@ -91,7 +90,7 @@ def _row(file: FileScore) -> Sequence[str]:
     return file.file, _percent(file.top1, 2), f"{file.top5.percent:.2f}" if file.top5 else "-", error
 
 
-def _percent(share: PictureShare | None, digits: int = 1) -> str:
+def _percent(share: Proportion | None, digits: int = 1) -> str:
     if share is None:
         return "-"
     return f"{share.percent:.{digits}f} [{share.low_percent:.{digits}f}, {share.high_percent:.{digits}f}]"

@@ -24,7 +24,7 @@ from edgecnn.checks.verify.compare import HERE, Asked, answer, ask, compare, pai
 from edgecnn.checks.verify.layers import Tolerance
 from edgecnn.checks.verify.matrix import FILE, Difference, Matrix, read, write
 from edgecnn.checks.verify.replay import Seat
-from edgecnn.common import arrays, config, console, files, scratch
+from edgecnn.common import arrays, console, files, scratch
 from edgecnn.errors import DataError, EnvironmentUnfit, UsageError
 from edgecnn.formats.onnx import saturation
 from edgecnn.pipeline.bench import candidates
@@ -84,9 +84,8 @@ def verify(
     tolerance = tolerance or Tolerance()
     if tolerance.lsb < 0 or not tolerance.relative >= 0:
         raise UsageError("A tolerance should not be negative.", "--tolerance 1e-5 --tolerance-lsb 0")
-    keys = {"limit": limit, "input": input_size}
-    table = {"name": "verify", **{key: value for key, value in keys.items() if value is not None}}
-    suite = config.build(Suite, table, "--limit" if limit is not None else "verify")
+    source = "--limit" if limit is not None else "verify"
+    suite = candidates.suite_of("verify", source, limit=limit, input=input_size, only_unseen=only_unseen)
     runs = [open_run(target) for target in targets if is_run(target)]
     loaded = candidates.find(targets, suite, data, pictures)
     plan = data or (seen.data_of(runs[0]) if runs else None)
@@ -131,7 +130,7 @@ def verify(
                 differences.append(_drawn(difference, before, after, images, truth, classes, folder))
                 advance(1)
     matrix = Matrix(
-        command=_command(targets, on, data, limit, tolerance, pictures, only_unseen),
+        command=_command(targets, on, suite, data, tolerance, pictures),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         data=plan.name,
         n=len(truth),
@@ -272,23 +271,16 @@ def _safe(name: str) -> str:
 def _command(
     targets: Sequence[Path],
     on: Sequence[str],
+    suite: Suite,
     data: DataPlan | None,
-    limit: int | None,
     tolerance: Tolerance,
     pictures: PictureOptions | None,
-    only_unseen: bool,
 ) -> str:
     """Return the command line that repeats the verification."""
     words = ["edgecnn", "verify", *map(zoo.named, targets)]
     for name in on:
         words += ["--board", name]
-    if data:
-        words += ["--data", str(data.options.get("path", data.name))]
-    if limit is not None:
-        words += ["--limit", str(limit)]
-    words += pictures.words() if pictures else []
-    if only_unseen:
-        words += ["--only-unseen"]
+    words += candidates.words(suite, data, pictures)
     default = Tolerance()
     if tolerance.relative != default.relative:
         words += ["--tolerance", f"{tolerance.relative:g}"]

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgecnn import formats
 from edgecnn.common import config, console, files, locks
@@ -227,6 +228,24 @@ def command(targets: Sequence[Path], suite: Suite, data: DataPlan | None, *optio
         words += ["--input", changed.pop("input")]  # -s would read "16000" as a number
     for key, value in changed.items():
         words += ["-s", f"{key}={','.join(value) if isinstance(value, list) else value}"]
-    if data:
-        words += ["--data", str(data.options.get("path", data.name))]
-    return shlex.join(words)
+    return shlex.join([*words, *_data_words(data)])
+
+
+def words(suite: Suite, data: DataPlan | None, pictures: PictureOptions | None) -> list[str]:
+    """Return the options that say which pictures a verb takes, and how a file is fed."""
+    chosen = _data_words(data)
+    if suite.limit is not None:
+        chosen += ["--limit", str(suite.limit)]
+    if suite.input is not None:
+        chosen += ["--input", suite.input]
+    chosen += pictures.words() if pictures else []
+    return [*chosen, *(["--only-unseen"] if suite.only_unseen else [])]
+
+
+def suite_of(verb: str, source: str, **keys: Any) -> Suite:
+    """Return the suite of a verb that measures no time, of the keys that are not None; errors call it `source`."""
+    return config.build(Suite, {"name": verb, **{k: v for k, v in keys.items() if v is not None}}, source)
+
+
+def _data_words(data: DataPlan | None) -> list[str]:
+    return ["--data", str(data.options.get("path", data.name))] if data else []

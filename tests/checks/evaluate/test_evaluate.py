@@ -62,8 +62,7 @@ def test_the_record_and_its_pictures_lie_in_the_run(run_folder: Path, evaluated:
 def test_it_is_shown_in_80_columns(evaluated: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
     show.show(evaluated)
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80 + len("Intel(R) Xeon(R) Processor (AVX-512 VNNI, BF16, AMX)")
-    assert [line for line in lines if len(line) > 80] == [] or len(lines[0]) > 80
+    assert [line for line in lines[1:] if len(line) > 80] == []  # the first names the machine, which may be long
     told = "\n".join(lines)
     assert "true class by row, answer by column" in told
     assert "int8 - float, pp" in told

@@ -32,7 +32,9 @@ def test_the_confusions_add_up_to_the_pictures_and_the_recalls_to_the_accuracy(n
 
 
 def test_a_share_has_the_wilson_interval() -> None:
-    share, proportion = score.share(9, 10), stats.wilson(9, 10)
+    (scored, _) = score.class_scores(np.array([[9, 1], [0, 4]]), ["cat", "dog"])
+    share, proportion = scored.recall, stats.wilson(9, 10)
+    assert share is not None
     assert (share.low_percent, share.high_percent, share.n) == (proportion.low_percent, proportion.high_percent, 10)
     assert str(share) == "90.00 % [59.58, 98.21]"
 
