@@ -1,4 +1,4 @@
-# make setup | demo | test | avx2-test | board-test | attack | lint | readme | dist | clean. Needs Python 3.11 or newer and nothing as root.
+# make setup | demo | test | avx2-test | board-test | attack | lint | docs | dist | clean. Needs Python 3.11 or newer and nothing as root.
 #
 #   PYTHON=python3.12       the interpreter to build .venv from
 #   PIP_ARGS='...'          further arguments of every `pip install`
@@ -13,7 +13,7 @@ AVX2_TESTS := $(foreach name,formats/c_array formats/formats nets/layers nets/ne
 	pipeline/train/train,tests/$(dir $(name))test_$(notdir $(name)).py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test avx2-test board-test attack lint readme dist clean
+.PHONY: help setup demo test avx2-test board-test attack lint docs dist clean
 
 help:
 	@sed -n '1,4p' Makefile
@@ -36,8 +36,8 @@ demo: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/edgecnn run dscnn-digits mlp-digits vit-digits --output runs/demo
 
 lint: $(STAMP)
-	$(BIN)/ruff check edgecnn tests bench
-	$(BIN)/ruff format --check edgecnn tests bench
+	$(BIN)/ruff check edgecnn tests bench docs
+	$(BIN)/ruff format --check edgecnn tests bench docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -60,8 +60,10 @@ board-test: $(STAMP)
 attack: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/attack
 
-readme: $(STAMP)
-	$(BIN)/python bench/readme.py
+# What is generated of README and of the pages, and the site in docs/site.
+docs: $(STAMP)
+	$(BIN)/python docs/generate/write.py
+	cd docs && ../$(BIN)/python -m zensical build --strict --clean
 
 # Both wheels, and the demo from them in a clean environment, away from the checkout.
 dist:
@@ -76,4 +78,4 @@ dist:
 	@ls -l dist/*.whl
 
 clean:
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist docs/site docs/.cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

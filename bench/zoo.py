@@ -128,7 +128,7 @@ def rows() -> list[Sequence[str]]:
         assert verdict is not None
         found.append(
             (
-                f"[{run.name}](models/zoo/{run.name}/{CARD})",
+                run.name,
                 f"{described.parameters:,}",
                 f"{described.macs:,}",
                 f"{described.bytes / 1000:.1f}",

@@ -56,13 +56,13 @@ class Browser:
                 return answer["result"]
             self.events.append(answer)
 
-    def open(self, path: Path, width: int = 1200, scheme: str = "light", medium: str = "screen") -> None:
-        """Load a file in a window of that width and wait until it is drawn."""
+    def open(self, page: Path | str, width: int = 1200, scheme: str = "light", medium: str = "screen") -> None:
+        """Load a file, or an address, in a window of that width and wait until it is drawn."""
         self.events.clear()
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", media=medium, features=features)
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
 

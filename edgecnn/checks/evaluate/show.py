@@ -25,7 +25,7 @@ def show(evaluation: Evaluation) -> None:
     console.table(HEAD, [_row(each) for each in evaluation.files])
     say(f"\n{file.file}, class by class")
     changes = {
-        change.label: f"{change.recall_change_pp:+.1f} [{change.low_pp:+.1f}, {change.high_pp:+.1f}]"
+        change.label: f"{change.recall_change_pp:+z.1f} [{change.low_pp:+.1f}, {change.high_pp:+.1f}]"
         for rounding in evaluation.roundings
         if rounding.int8_file == file.file
         for change in rounding.classes

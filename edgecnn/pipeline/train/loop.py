@@ -75,8 +75,8 @@ class Journal:
         checkpoint.save(self.folder, state, self.data_sha256, self.earlier_s + seconds, self.taken)
         row = state.history[-1]
         console.note(
-            f"epoch {row.epoch}/{self.epochs}  train loss {row.train_loss:.4f}  "
-            f"validation loss {row.validation_loss:.4f}  top-1 {row.validation_top1_percent:.2f} %  "
+            f"epoch {row.epoch}/{self.epochs}  loss {row.train_loss:.4f}, validation {row.validation_loss:.4f}  "
+            f"top-1 {row.validation_top1_percent:.2f} %  "
             f"{row.pictures_per_s:,.0f} pictures/s"
         )
         if self.watch is not None:

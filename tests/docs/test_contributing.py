@@ -4,7 +4,7 @@ import tomllib
 import pytest
 from checkout import ROOT
 
-TEXT = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "pages" / "contributing.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (.+?) \| `(edgecnn/[^`]+)`", TEXT, re.M)
 
 

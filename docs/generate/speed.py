@@ -1,4 +1,4 @@
-"""The part of README.md on training, made from bench/results: speed, the same epochs, time to an accuracy."""
+"""Tables on training, made from bench/results: speed, the same epochs, time to an accuracy."""
 
 from __future__ import annotations
 

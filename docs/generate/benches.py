@@ -1,9 +1,10 @@
-"""The parts of README.md that are made from bench/results: tables of benches and boards, the duel, the lessons."""
+"""Tables made from bench/results: benches, boards, the duel, the zoo, the price list of a rescue, an ablation."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import record
 import zoo
@@ -25,9 +26,6 @@ BENCHES = (
 BENCH_COLUMNS = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "p50 [95 %]", "p99", "init", "planned kB", "peak MB")
 BOARD_COLUMNS = ("top-1 % [95 %]", "planned kB", "peak MB", "golden", "instructions")
 SHOWN_ON_BOARDS = "dscnn-fashion"
-
-VERDICTS = {True: "holds", False: "does not hold", None: "cannot tell"}
-COUNTED = {True: "hold", False: "do not hold", None: "cannot be told"}
 
 
 def benches() -> str:
@@ -86,9 +84,21 @@ def duel() -> str:
     return "\n".join(_duel(findings.read(Duel, path)) for path in sorted(RESULTS.glob("duel*/duel.json")))
 
 
-def zoo_models() -> str:
-    """Every model of the zoo, from its own cards."""
-    return console.markdown_table(zoo.HEAD, zoo.rows())
+def zoo_table(links: str = "models/zoo/{}/README.md") -> str:
+    """Every model of the zoo, from its own cards; `links` says what its name leads to."""
+    rows = [[f"[{name}]({links.format(name)})", *facts] for name, *facts in zoo.rows()]
+    return console.markdown_table(zoo.HEAD, rows)
+
+
+def zoo_cards() -> str:
+    """The cards of all models of the zoo, one after the other."""
+    cards = [(run.folder / zoo.CARD).read_text(encoding="utf-8") for run in zoo.models()]
+    return "\n".join(re.sub(r"^(#+ )", r"#\1", card, flags=re.MULTILINE) for card in cards)
+
+
+def pictures() -> list[Path]:
+    """The pictures that pages of results show."""
+    return sorted(RESULTS.glob("duel*/duel.png"))
 
 
 def ablation() -> str:
@@ -132,48 +142,6 @@ def _qat() -> str:
     )
 
 
-def lessons() -> str:
-    """What the textbook says and how each claim came out; in full where it did not hold."""
-    found = _lessons()
-    claims = [(one.name, claim) for one in found for claim in one.claims]
-    counted = ", ".join(f"{sum(claim.holds == holds for _, claim in claims)} {word}" for holds, word in COUNTED.items())
-    against = [f"- {name}: *{claim.expected}* {claim.measured}" for name, claim in claims if claim.holds is False]
-    table = [[name, claim.expected, VERDICTS[claim.holds]] for name, claim in claims]
-    return "\n".join(
-        [
-            f"(`edgecnn lesson all`; {found[0].date[:10]}, {_machine(found[0].environment)}; {len(claims)} claims of "
-            f"the textbook: {counted}. Every number with its interval: `bench/results/lessons/README.md`)",
-            "",
-            "Against the textbook:",
-            "",
-            *against,
-            "",
-            console.markdown_table(["lesson", "the textbook says", "here it"], table),
-        ]
-    )
-
-
-def lessons_in_full() -> str:
-    """Every claim with what was measured, for the folder of the results."""
-    lines = ["# The lessons, measured in full", "", "Made by `make readme` from the JSON files beside it.", ""]
-    for one in _lessons():
-        lines += [
-            f"## {one.name}",
-            "",
-            f"{one.title} (`{one.command}`; {one.date[:10]}, {_machine(one.environment)})",
-            "",
-        ]
-        lines += [
-            f"- *{claim.expected}* **{VERDICTS[claim.holds].capitalize()}.** {claim.measured}" for claim in one.claims
-        ]
-        lines += [""]
-    return "\n".join(lines)
-
-
-def _lessons() -> list[Lesson]:
-    return [findings.read(Lesson, path) for path in sorted((RESULTS / "lessons").glob("*.json"))]
-
-
 def _duel(one: Duel) -> str:
     families = list(dict.fromkeys(cell.family for cell in one.cells))
     cells = {(cell.family, cell.fraction): cell for cell in one.cells}
@@ -207,6 +175,11 @@ def _means(one: Duel, fraction: float) -> Iterator[str]:
     for cell in one.cells:
         if cell.fraction == fraction:
             yield f"{cell.mean_percent:.2f} [{cell.low_percent:.2f}, {cell.high_percent:.2f}]"
+
+
+def how_measured(finding: Duel | Lesson) -> str:
+    """When and on which machine something was measured."""
+    return f"{finding.date[:10]}, {_machine(finding.environment)}"
 
 
 def _machine(machine: Environment) -> str:

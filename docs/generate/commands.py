@@ -1,0 +1,62 @@
+"""The reference of the command line: the help of every command as `--help` prints it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer.main
+
+from edgecnn import cli, errors
+from edgecnn.cli.groups import GROUPS
+from edgecnn.common import console
+
+WIDTH = 80
+
+
+def page() -> str:
+    """Return the page of all commands."""
+    group: Any = typer.main.get_command(cli.app)
+    parts = [
+        "# Commands\n",
+        "What `--help` prints, command by command. Data goes to stdout and everything else to stderr; `--json` makes the "
+        "data JSON. `-s KEY=VALUE` changes any key of a [recipe, plan or suite](recipes.md).\n",
+        f"## edgecnn\n\n{_help(group, 'edgecnn')}\n",
+        f"## Exit codes\n\n{exit_codes()}",
+    ]
+    for title, names in GROUPS.items():
+        parts.append(f"## {title}\n")
+        for name in names:
+            parts += [
+                f"### edgecnn {path}\n\n{_help(command, f'edgecnn {path}')}\n" for path, command in _tree(group, name)
+            ]
+    return "\n".join(parts)
+
+
+def exit_codes() -> str:
+    """Return the table of exit codes."""
+    rows = [
+        (str(errors.EXIT_PASS), "It worked, and every gate passed."),
+        (str(errors.EXIT_GATE), "A gate failed: `--max-drop`, `--max-ms`, `--min-acc`, a check of a file."),
+        (str(errors.EXIT_UNFIT), "It cannot be told (`--strict`), or this machine or board cannot do it."),
+        (str(errors.EXIT_USAGE), "The command, a recipe, a picture or a file is not what it should be."),
+        (str(errors.EXIT_BUG), "A bug of edgecnn; the message says where the traceback lies."),
+    ]
+    return console.markdown_table(("code", "meaning"), rows)
+
+
+def _tree(group: Any, name: str) -> Iterator[tuple[str, Any]]:
+    command = group.commands[name]
+    yield name, command
+    for inner in getattr(command, "commands", ()):
+        yield from ((f"{name} {path}", below) for path, below in _tree(command, inner))
+
+
+def _help(command: Any, path: str) -> str:
+    """Return what `--help` prints, as a block."""
+    context = command.make_context(path, ["--help"], resilient_parsing=True, help_option_names=["-h", "--help"])
+    context.terminal_width = context.max_content_width = WIDTH
+    text = inspect.cleandoc(command.get_help(context))
+    return f"```text\n{re.sub(r'[ ]+$', '', text, flags=re.MULTILINE).strip()}\n```"
