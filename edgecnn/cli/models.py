@@ -36,6 +36,7 @@ def train(
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="Seeds to train with, each into a folder of its own.")
     ] = 1,
+    track: o.TRACK = None,
     output: o.OUTPUT = Path("runs"),
     name: o.NAME = None,
     as_json: o.JSON = False,
@@ -46,11 +47,11 @@ def train(
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     folder, plan = resolve.find_training(recipe, o.changes(settings, keys), data, output, name)
     if repeats > 1:
-        _repeat(folder, plan, repeats, resume, as_json)
+        _repeat(folder, plan, repeats, resume, o.trackers(track), as_json)
         return
     from edgecnn.pipeline.train.train import train as verb
 
-    run = verb(plan, folder, resume)
+    run = verb(plan, folder, resume, trackers=o.trackers(track))
     console.note(f"{run.folder}: {run.train_seconds:.0f} s")
     if as_json:
         say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
@@ -60,10 +61,10 @@ def train(
         show(run)
 
 
-def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
+def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, trackers: tuple[str, ...], as_json: bool) -> None:
     from edgecnn.pipeline.train import repeats
 
-    _, summary = repeats.repeat(plan, folder, count, resume)
+    _, summary = repeats.repeat(plan, folder, count, resume, trackers)
     if as_json:
         say((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
     else:
@@ -171,6 +172,7 @@ def run(
     device: o.DEVICE = None,
     settings: o.SET = None,
     resume: o.RESUME = False,
+    track: o.TRACK = None,
     output: o.OUTPUT = Path("runs"),
     plan: Annotated[str, typer.Option("--plan", help="An export plan.")] = "default",
     suite: Annotated[str, typer.Option("--suite", help="A suite.")] = "default",
@@ -188,7 +190,7 @@ def run(
 
     failed: GateFailed | Undecided | None = None
     for folder, recipe in chosen:
-        verb(recipe, folder, resume)
+        verb(recipe, folder, resume, trackers=o.trackers(track))
         try:
             _judge(_export(folder, export_plan, show=not as_json), strict)
         except (GateFailed, Undecided) as gate:  # still bench; the exit code reports the failure at the end
