@@ -12,7 +12,7 @@ from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
-from edgecnn.errors import GateFailed, Undecided
+from edgecnn.errors import GateFailed, Undecided, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.records.artifact import Artifact
@@ -132,6 +132,7 @@ def bench(
     ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Report file (.json).")] = None,
     as_json: o.JSON = False,
+    as_csv: o.BENCH_CSV = False,
 ) -> None:
     """Measure latency, memory and accuracy of every file, each in fresh processes that take turns."""
     keys = {
@@ -141,6 +142,8 @@ def bench(
     }  # fmt: skip
     plan = _suite(suite, o.changes(settings, keys))
     pictures = o.pictures(size, channels, mean, std, logits)
+    if as_csv and (as_json or profile):
+        raise UsageError("--csv is a form of its own, of a report without --profile.", "leave out --json and --profile")
     if profile:
         from edgecnn.pipeline.bench.profiling import profile as profiling
         from edgecnn.pipeline.bench.profiling import results
@@ -155,7 +158,7 @@ def bench(
             console.note(f"{profiled.path} holds every operator and round")
         profiling.judge(profiled)
         return
-    _bench(targets, plan, o.data_plan(data), output, as_json, strict, pictures)
+    _bench(targets, plan, o.data_plan(data), output, as_json, strict, pictures, as_csv)
 
 
 def run(
@@ -279,14 +282,16 @@ def _bench(
     as_json: bool,
     strict: bool,
     pictures: PictureOptions | None = None,
+    as_csv: bool = False,
 ) -> None:
     from edgecnn.pipeline.bench import bench as verb
+    from edgecnn.pipeline.bench import flat
     from edgecnn.pipeline.bench import show as present
     from edgecnn.records import report
 
     result = verb.bench(targets, suite, data, output, pictures)
-    if as_json:
-        say(report.to_json(result), end="")
+    if as_json or as_csv:
+        say(flat.csv(result) if as_csv else report.to_json(result), end="")
     else:
         present.show(result)
     if result.path:

@@ -111,6 +111,7 @@ STRICT = Annotated[bool, typer.Option("--strict", help="Exit with 2 if a gate ca
 INPUT = Annotated[
     str | None, typer.Option("--input", help="Sizes that a file leaves open: 1x3x224x224, or 224x224.", metavar="SIZE")
 ]
+BENCH_CSV = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for each file and runtime.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
