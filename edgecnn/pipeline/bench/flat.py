@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgecnn.common import console
 from edgecnn.records import environment
@@ -26,7 +26,7 @@ def csv(report: Report) -> str:
         {"board": report.board, "machine": machine, "date": report.date, **_cells(measurement)}
         for measurement in report.measurements
     ]
-    lines = [rows[0].keys(), *(row.values() for row in rows)] if rows else []
+    lines: list[Iterable[object]] = [rows[0].keys(), *(row.values() for row in rows)] if rows else []
     return "".join(f"{console.csv_line([*line])}\n" for line in lines)
 
 
