@@ -284,7 +284,7 @@ def test_bad_input_gets_one_sentence_a_hint_and_leaves_nothing(
 def test_an_interrupted_training_says_how_to_go_on(edgecnn: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgecnn.pipeline.train import train as verb
 
-    def interrupted(*_: object) -> Run:
+    def interrupted(*_: object, **__: object) -> Run:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verb, "train", interrupted)
