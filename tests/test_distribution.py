@@ -43,7 +43,7 @@ def passes(*command: object, text: str | None = None) -> None:
 
 def scripts() -> dict[str, str]:
     """The shell scripts in workflows and in the action, by where they stand."""
-    found = {}
+    found: dict[str, str] = {}
     for path in (*WORKFLOWS, ROOT / "action.yml"):
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
         jobs = {**table.get("jobs", {}), "action": table.get("runs", {})}

@@ -88,11 +88,14 @@ def push(
     with client.explained(place):
         api.create_repo(place.repository, private=not public, exist_ok=True)
         info = client.state(api, place)
+        _require_ours(info, place)
         sent = {**held, manifest.FILE: manifest.dump(whole), README: card}
-        if not _may_replace_readme(info, place):
+        if not _is_readme_ours(info, place):
             console.note(f"{README} was written by a person there, and stays as it is")
             del sent[README]
         commit = _commit(api, place, info, sent)
+    if public and info.private:
+        console.warn(f"{place} was there before, and stays private: its page can make it public.")
     return Pushed(
         address=str(replace(place, revision=commit)),
         url=f"{api.endpoint}/{place.repository}",
@@ -154,19 +157,19 @@ def _without_own_paths(recipe: Recipe) -> Recipe:
     return config.build(Recipe, cut(config.table_of(recipe)), "the recipe")
 
 
-def _may_replace_readme(info: ModelInfo, place: HubPlace) -> bool:
-    """Return whether README.md is missing there or as it was generated.
-
-    Raises:
-        UsageError: The repository holds something else than a run.
-    """
+def _require_ours(info: ModelInfo, place: HubPlace) -> None:
+    """Raise UsageError if the repository holds something else than a run."""
     there = _names(info)
-    if manifest.FILE not in there:
-        if strange := sorted(there - {*OF_EVERY_REPOSITORY}):
-            raise UsageError(f"{place} holds {strange[0]}, and no run of edgecnn.", "push to another name")
-        return True
-    if README not in there:
-        return True
+    strange = sorted(there - {*OF_EVERY_REPOSITORY})
+    if strange and manifest.FILE not in there:
+        raise UsageError(f"{place} holds {strange[0]}, and no run of edgecnn.", "push to another name")
+
+
+def _is_readme_ours(info: ModelInfo, place: HubPlace) -> bool:
+    """Return whether README.md is missing there, or is as it was generated."""
+    there = _names(info)
+    if README not in there or manifest.FILE not in there:
+        return README not in there
     readme = _fetched(place, info, README, LARGEST_README)
     try:
         before = manifest.parse(_fetched(place, info, manifest.FILE, manifest.LARGEST_MANIFEST))

@@ -17,7 +17,8 @@ from edgecnn.records import environment
 from edgecnn.records.recipe import Recipe
 from edgecnn.records.run import TRACKING, Run, Taken
 
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+_PASSWORD = re.compile(r"(?<=://)[^/\s]+@")
+"""What stands before the host in an address."""
 
 
 class Tracking:

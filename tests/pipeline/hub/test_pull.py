@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import disks
 import hub_commands
 import pytest
 from hub import Handler, Hub
@@ -236,6 +237,33 @@ def test_a_pull_that_is_killed_leaves_no_run_and_the_next_one_cleans_up(filled: 
     assert not (tmp_path / "runs" / "digits").exists()
     assert edgecnn(filled, tmp_path, "pull", PLACE).returncode == 0
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["digits"]
+
+
+def test_a_nets_code_is_pulled_and_never_run(filled: Hub, tmp_path: Path) -> None:
+    code = b"from pathlib import Path\nPath('ran').touch()\n"
+    files = filled.files(REPOSITORY)
+    recipe = files["recipe.toml"].replace(b'name = "dscnn"', b'name = "own.py:Net"')
+    facts = json.dumps({**json.loads(files["run.json"]), "code_sha256": hashlib.sha256(code).hexdigest()}).encode()
+    changed: dict[str, bytes | None] = {"net.py": code, "recipe.toml": recipe, "run.json": facts}
+
+    def describe(table: dict[str, Any]) -> None:
+        for name, content in changed.items():
+            entry(table, name, sha256=hashlib.sha256(content or b"").hexdigest(), bytes=len(content or b""))
+
+    rewritten(filled, describe, changed)
+    assert edgecnn(filled, tmp_path, "pull", PLACE).returncode == 0
+    done = edgecnn(filled, tmp_path, "inspect", "runs/digits")
+    assert done.returncode != 0
+    assert "--trust-code" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(filled: Hub, tmp_path: Path) -> None:
+    with disks.of_kb(100, tmp_path / "small") as small:
+        done = edgecnn(filled, tmp_path, "pull", PLACE, "-o", small / "run")
+        assert done.returncode == 2
+        assert "No space left" in sentences(done)[0]
+        assert left(small) == []
 
 
 def test_the_client_is_missing_with_its_extra(filled: Hub, tmp_path: Path) -> None:

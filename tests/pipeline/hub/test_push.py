@@ -98,17 +98,19 @@ def test_a_second_push_removes_what_the_run_lacks_by_now_and_nothing_of_others(
     hub.change(REPOSITORY, {"README.md": b"# By hand", "demo.png": b"picture"})
     for path in run.glob("artifacts/*.onnx*"):
         path.unlink()
-    done = edgecnn(hub, tmp_path, "push", run, PLACE, "--json")
+    hub.repositories[REPOSITORY].private = True
+    done = edgecnn(hub, tmp_path, "push", run, PLACE, "--json", "--public")
     assert done.returncode == 0, done.stderr
     pushed = hub.files(REPOSITORY)
     assert not [name for name in pushed if ".onnx" in name]
     assert (pushed["README.md"], pushed["demo.png"]) == (b"# By hand", b"picture")
     assert "README.md was written by a person there, and stays as it is" in done.stderr
+    assert "warning: hf://alice/digits was there before, and stays private" in done.stderr
     assert json.loads(done.stdout) == {
         "address": f"{PLACE}@{hub.repositories[REPOSITORY].commits[-1][0]}",
         "url": f"{hub.address}/{REPOSITORY}",
         "commit": hub.repositories[REPOSITORY].commits[-1][0],
-        "private": False,
+        "private": True,
         "files": 10,
         "bytes": sum(file["bytes"] for file in json.loads(pushed["edgecnn.json"])["files"].values()),
     }
@@ -118,6 +120,14 @@ def test_a_run_that_has_not_changed_makes_no_commit(hub: Hub, run: Path, tmp_pat
     first, second = (edgecnn(hub, tmp_path, "push", run, PLACE) for _ in range(2))
     assert (second.returncode, second.stdout) == (0, first.stdout)
     assert len(hub.repositories[REPOSITORY].commits) == 2
+
+
+def test_a_model_card_that_was_there_first_stays(hub: Hub, run: Path, tmp_path: Path) -> None:
+    hub.repositories[REPOSITORY] = Repository(private=False)
+    hub.repositories[REPOSITORY].add({".gitattributes": b"", "README.md": b"# By hand"})
+    assert edgecnn(hub, tmp_path, "push", run, PLACE).returncode == 0
+    assert hub.files(REPOSITORY)["README.md"] == b"# By hand"
+    assert edgecnn(hub, tmp_path, "pull", PLACE, "-o", "pulled").returncode == 0
 
 
 def test_a_model_that_is_something_else_is_left_alone(hub: Hub, run: Path, tmp_path: Path) -> None:
