@@ -7,12 +7,12 @@ it would keep the error of a full disk to itself.
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from importlib.util import find_spec
 from typing import Any
 
+from edgecnn.common import documents
 from edgecnn.errors import MissingPackage
 from edgecnn.pipeline.train.trackers import Ending, Metrics, TrackedTraining
 
@@ -47,7 +47,7 @@ def begin(training: TrackedTraining) -> _EventFile:
     for shown in summary.hparams(dict(training.recipe), dict.fromkeys(SHOWN)):
         log.write(shown, 0, started)
     for name, table in (("recipe", training.recipe), ("environment", training.environment)):
-        log.write(summary.text(name, f"```json\n{json.dumps(dict(table), indent=1)}\n```"), 0, started)
+        log.write(summary.text(name, f"```json\n{documents.to_json(dict(table))}\n```"), 0, started)
     for metrics in training.history:
         started += metrics["seconds"]
         log.scalars(metrics, int(metrics["epoch"]), started)
