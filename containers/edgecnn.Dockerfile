@@ -3,8 +3,8 @@
 #   docker build -f containers/edgecnn.Dockerfile -t edgecnn .
 #   docker run --rm -v "$PWD:/work" -u "$(id -u):$(id -g)" edgecnn bench zoo:fashion-10k
 #
-# It measures, predicts and deploys. To train too: --build-arg EXTRAS=train, some gigabytes; arm64 trains, and exports
-# ONNX files only.
+# It measures, predicts and deploys. To train and export too: --build-arg EXTRAS=train, some gigabytes; the converter to
+# TFLite has no build for arm64.
 ARG DEBIAN=trixie-slim
 
 FROM debian:${DEBIAN} AS packages
