@@ -22,7 +22,7 @@ from pathlib import Path
 import record
 
 from edgecnn import data
-from edgecnn.common import console, files, stats
+from edgecnn.common import console, files
 from edgecnn.errors import EdgecnnError, RunError
 from edgecnn.records import artifact, environment
 from edgecnn.records.artifact import Artifact
@@ -92,7 +92,6 @@ def card(run: Run) -> str:
         epochs = list(csv.DictReader(stream))
     seconds = statistics.median(float(row["seconds"]) for row in epochs)
     recipe = run.recipe
-    validated = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
     teachers = " and ".join(f"`{folder}`" for folder in recipe.distill.teacher) if recipe.distill else ""
     first = f"Trained before it, to teach it: {teachers}.\n\n" if teachers else ""
     first += f"It starts from the weights of `{recipe.start}`.\n\n" if recipe.start else ""
@@ -105,7 +104,7 @@ def card(run: Run) -> str:
         ("planned activations", f"{one.description.planned_activation_peak_bytes:,} bytes at the peak"),
         ("int8 top-1", f"{_top1(one)} of {verdict.n:,} test pictures, no augmentation at test time"),
         ("drop from fp32", f"{_drop(one)} pp, paired, McNemar p = {verdict.p_value:.2g}"),
-        ("validation top-1", f"{validated} of {run.validation_n:,} pictures, by which every choice was made"),
+        ("validation top-1", f"{run.validation_top1} of {run.validation_n:,} pictures, by which every choice was made"),
         ("seeds", f"1 (seed {recipe.seed})"),
         ("trained in", f"{len(epochs)} epochs of {seconds:.0f} s (median), {record.num_threads(run)} thread(s)"),
         ("on", f"{record.machine(machine)}, shared with other work"),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgecnn.records.run import Run as Run
     from edgecnn.records.run import open_run as open_run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # ONNX Runtime reads it when it is loaded: it sends nothing and keeps nothing, in whatever process we are imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

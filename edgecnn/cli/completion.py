@@ -46,6 +46,13 @@ def data_sets(incomplete: str) -> list[str]:
     return _matching([*plugins.captions("edgecnn.data"), *_paths(incomplete, ())], incomplete)
 
 
+def trackers(incomplete: str) -> list[str]:
+    """Return the trackers that begin so."""
+    from edgecnn.common import plugins
+
+    return _matching(plugins.captions("edgecnn.pipeline.train.trackers", "edgecnn.trackers"), incomplete)
+
+
 def kinds(incomplete: str) -> list[str]:
     """Return the kinds of things that `edgecnn list` knows and that begin so."""
     from edgecnn.cli import listing

@@ -11,7 +11,7 @@ GROUPS = {
     "Use it": ("predict", "deploy"),
     "Measure and check it": ("bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
     "Study": ("duel", "lesson", "report"),
-    "Around": ("list", "board"),
+    "Around": ("list", "board", "push", "pull"),
 }
 
 

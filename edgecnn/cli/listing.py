@@ -129,6 +129,7 @@ KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "plans": _export_plans,
     "suites": _suites,
     "rungs": _plugins("edgecnn.pipeline.export.rungs", "edgecnn.rungs"),
+    "trackers": _plugins("edgecnn.pipeline.train.trackers", "edgecnn.trackers"),
     "lessons": _plugins("edgecnn.studies.lessons.topics"),
 }
 """What can be listed, and how its names and captions are found."""

@@ -12,7 +12,7 @@ from edgecnn.cli import completion
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
-from edgecnn.errors import GateFailed, Undecided
+from edgecnn.errors import GateFailed, Undecided, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.records.artifact import Artifact
@@ -36,6 +36,7 @@ def train(
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="Seeds to train with, each into a folder of its own.")
     ] = 1,
+    track: o.TRACK = None,
     output: o.OUTPUT = Path("runs"),
     name: o.NAME = None,
     as_json: o.JSON = False,
@@ -46,11 +47,11 @@ def train(
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     folder, plan = resolve.find_training(recipe, o.changes(settings, keys), data, output, name)
     if repeats > 1:
-        _repeat(folder, plan, repeats, resume, as_json)
+        _repeat(folder, plan, repeats, resume, o.trackers(track), as_json)
         return
     from edgecnn.pipeline.train.train import train as verb
 
-    run = verb(plan, folder, resume)
+    run = verb(plan, folder, resume, trackers=o.trackers(track))
     console.note(f"{run.folder}: {run.train_seconds:.0f} s")
     if as_json:
         say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
@@ -60,10 +61,10 @@ def train(
         show(run)
 
 
-def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, as_json: bool) -> None:
+def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, trackers: tuple[str, ...], as_json: bool) -> None:
     from edgecnn.pipeline.train import repeats
 
-    _, summary = repeats.repeat(plan, folder, count, resume)
+    _, summary = repeats.repeat(plan, folder, count, resume, trackers)
     if as_json:
         say((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
     else:
@@ -131,6 +132,7 @@ def bench(
     ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Report file (.json).")] = None,
     as_json: o.JSON = False,
+    as_csv: o.BENCH_CSV = False,
 ) -> None:
     """Measure latency, memory and accuracy of every file, each in fresh processes that take turns."""
     keys = {
@@ -140,6 +142,8 @@ def bench(
     }  # fmt: skip
     plan = _suite(suite, o.changes(settings, keys))
     pictures = o.pictures(size, channels, mean, std, logits)
+    if as_csv and (as_json or profile):
+        raise UsageError("--csv is a form of its own, of a report without --profile.", "leave out --json and --profile")
     if profile:
         from edgecnn.pipeline.bench.profiling import profile as profiling
         from edgecnn.pipeline.bench.profiling import results
@@ -154,7 +158,7 @@ def bench(
             console.note(f"{profiled.path} holds every operator and round")
         profiling.judge(profiled)
         return
-    _bench(targets, plan, o.data_plan(data), output, as_json, strict, pictures)
+    _bench(targets, plan, o.data_plan(data), output, as_json, strict, pictures, as_csv)
 
 
 def run(
@@ -171,6 +175,7 @@ def run(
     device: o.DEVICE = None,
     settings: o.SET = None,
     resume: o.RESUME = False,
+    track: o.TRACK = None,
     output: o.OUTPUT = Path("runs"),
     plan: Annotated[str, typer.Option("--plan", help="An export plan.")] = "default",
     suite: Annotated[str, typer.Option("--suite", help="A suite.")] = "default",
@@ -188,7 +193,7 @@ def run(
 
     failed: GateFailed | Undecided | None = None
     for folder, recipe in chosen:
-        verb(recipe, folder, resume)
+        verb(recipe, folder, resume, trackers=o.trackers(track))
         try:
             _judge(_export(folder, export_plan, show=not as_json), strict)
         except (GateFailed, Undecided) as gate:  # still bench; the exit code reports the failure at the end
@@ -277,14 +282,16 @@ def _bench(
     as_json: bool,
     strict: bool,
     pictures: PictureOptions | None = None,
+    as_csv: bool = False,
 ) -> None:
     from edgecnn.pipeline.bench import bench as verb
+    from edgecnn.pipeline.bench import flat
     from edgecnn.pipeline.bench import show as present
     from edgecnn.records import report
 
     result = verb.bench(targets, suite, data, output, pictures)
-    if as_json:
-        say(report.to_json(result), end="")
+    if as_json or as_csv:
+        say(flat.csv(result) if as_csv else report.to_json(result), end="")
     else:
         present.show(result)
     if result.path:

@@ -80,6 +80,10 @@ TRAIN_PRECISION = Annotated[str | None, typer.Option("--precision", help="To tra
 TRAIN_THREADS = Annotated[str | None, typer.Option("--num-threads", help="To train with: auto, or how many.")]
 DEVICE = Annotated[str | None, typer.Option("--device", help="To train on: auto, cpu, cuda or mps.")]
 OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the runs.")]
+TRACK = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="Record the training in: tensorboard,mlflow", autocompletion=completion.trackers),
+]
 NAME = Annotated[str | None, typer.Option("--name", help="Name of the run; the recipe's by default.")]
 RESUME = Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoint.")]
 FORMAT = Annotated[str | None, typer.Option("--format", help="onnx,tflite,c")]
@@ -107,6 +111,7 @@ STRICT = Annotated[bool, typer.Option("--strict", help="Exit with 2 if a gate ca
 INPUT = Annotated[
     str | None, typer.Option("--input", help="Sizes that a file leaves open: 1x3x224x224, or 224x224.", metavar="SIZE")
 ]
+BENCH_CSV = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for each file and runtime.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -162,6 +167,11 @@ def _numbers(option: str, text: str) -> float | tuple[float, ...]:
     if not numbers or not all(map(math.isfinite, numbers)) or (option == "--std" and 0 in numbers):
         raise UsageError(f"{option} {text!r} is no number to feed a pixel with.", f"{option} 127.5, or one a channel")
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def trackers(track: list[str] | None) -> tuple[str, ...]:
+    """Return the trackers that --track names, given once with commas or several times."""
+    return tuple(name.strip() for names in track or () for name in names.split(","))
 
 
 def changes(settings: list[str] | None, keys: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ import reprlib
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -134,6 +134,15 @@ def build(cls: type[T], table: Mapping[str, Any], source: str) -> T:
         return cls(**values)
     except (ValueError, OverflowError) as error:
         raise PlanError(f"{source}: {error}") from error
+
+
+def flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and their values; tables are taken apart and what is None left out."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{within}{key}.")
+        elif value is not None:
+            yield f"{within}{key}", value
 
 
 def require_order(low: float | None, value: float | None, high: float | None, name: str) -> None:

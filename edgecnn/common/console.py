@@ -6,6 +6,8 @@ Data goes to stdout, everything else to stderr. Colour obeys NO_COLOR and is off
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -97,6 +99,13 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     is_text = [i == 0 or all(cell[:1].isalpha() for cell in column) for i, column in enumerate(columns)]
     lines = [head, ["---" if left else "---:" for left in is_text], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """Return cells as a line of CSV without its line break; None is an empty cell."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([escapes.line(c) if isinstance(c, str) else c for c in cells])
+    return line.getvalue()
 
 
 def _say(word: str, colour: str, message: str) -> None:

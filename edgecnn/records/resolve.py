@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -55,7 +55,7 @@ def overrides(settings: Iterable[str] = (), changes: Mapping[str, Any] | None = 
     """
     if isinstance(settings, str):
         settings = (settings,)
-    return [*settings, *(_assignment(key, value) for key, value in _flat(changes or {}))]
+    return [*settings, *(_assignment(key, value) for key, value in config.flat(changes or {}))]
 
 
 def find_plan(kind: type[P], chosen: P | FilePath, changes: Sequence[str] = ()) -> P:
@@ -172,15 +172,6 @@ def data_plan(data: DataPlan | FilePath | None) -> DataPlan | None:
     if data is None or isinstance(data, DataPlan):
         return data
     return plans.data_plan(data if isinstance(data, str) else f"{Path(data).absolute()}")
-
-
-def _flat(changes: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and their values; tables are taken apart and what is None left out."""
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{within}{key}.")
-        elif value is not None:
-            yield f"{within}{key}", value
 
 
 def _assignment(key: str, value: Any) -> str:

@@ -10,6 +10,7 @@ runs/<name>/
     net.py              the code of a net that is the user's own (`edgecnn.nets.code`)
     pictures.npz        digests of the pictures it has seen (`edgecnn.pipeline.train.seen`)
     checkpoint.pt       to resume from; removed when the run is complete
+    tracking/           what trackers keep (`edgecnn.pipeline.train.trackers`)
     artifacts/          what `edgecnn export` wrote
     bench/              what `edgecnn bench` measured
 """
@@ -24,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from edgecnn.common import config, documents, files, locks
+from edgecnn.common import config, documents, files, locks, stats
+from edgecnn.common.stats import Proportion
 from edgecnn.errors import RunError
 from edgecnn.records import plans, zoo
 from edgecnn.records.recipe import Recipe
@@ -35,6 +37,7 @@ Targets = TypeVar("Targets", Path, Sequence[Path])
 
 WEIGHTS = "model.safetensors"
 BENCHES = "bench"
+TRACKING = "tracking"
 CODE = "net.py"
 CLAIM = ("recipe.toml", "environment.json", CODE)
 """Files that a training writes before its first epoch; `is_free` relies on this list being complete."""
@@ -125,6 +128,11 @@ class Run:
         return self.folder.name
 
     @property
+    def validation_top1(self) -> Proportion:
+        """The accuracy on the validation pictures, with its interval. Raises UsageError if there were none."""
+        return stats.wilson(round(self.validation_top1_percent * self.validation_n / 100), self.validation_n)
+
+    @property
     def weights(self) -> Path:
         return self.folder / WEIGHTS
 
@@ -163,7 +171,7 @@ def is_free(folder: Path) -> bool:
         return True
     parts = tuple(f".{name}." for name in (*CLAIM, *OF_AN_EPOCH))  # how `files.replacing` begins their names
     own = {*CLAIM, *OF_AN_EPOCH, DIVERGED} if (folder / DIVERGED).is_file() else set(CLAIM)
-    own.add(TRAINING_LOCK)
+    own |= {TRAINING_LOCK, TRACKING}
     return all(path.name in own or path.name.startswith(parts) for path in folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""For authors of plug-ins: what edgecnn holds its own nets, data sets, formats, runtimes, boards and rungs against.
+"""For authors of plug-ins: what edgecnn holds its own nets, data sets, trackers and all other kinds against.
 
 `edgecnn.testing.check_net("my-net")` raises AssertionError with one sentence if the plug-in breaks its contract; no
 test framework is needed. This is the thirteenth entry of the package, for it is part of what others build on, stands
@@ -32,6 +32,14 @@ def check_rung(name: str) -> None:
     from edgecnn.testing import rungs
 
     for check in rungs.CHECKS:
+        check(name)
+
+
+def check_tracker(name: str) -> None:
+    """Hold a tracker against `edgecnn.pipeline.train.trackers.Tracker`, on trainings that it is only told of."""
+    from edgecnn.testing import trackers
+
+    for check in trackers.CHECKS:
         check(name)
 
 

@@ -247,6 +247,8 @@ BAD_INPUT: dict[str, tuple[list[str] | Callable[[], list[str]], str, str, int]] 
     "no such run": (["export", "runs/none"], "no run folder runs/none", "edgecnn train", EXIT_USAGE),
     "an unfinished run": (unfinished_run, "did not finish", "--resume", EXIT_USAGE),
     "not a model file": (not_a_model, "model.tflite", "", EXIT_USAGE),
+    "two forms of one report": (["bench", "a.onnx", "--csv", "--json"], "--csv", "leave out --json", EXIT_USAGE),
+    "no such tracker": (["train", "dscnn-digits", "--track", "wandb"], "'wandb'", "tensorboard", EXIT_USAGE),
     "no such model file": (["bench", "none.onnx"], "none.onnx", "", EXIT_USAGE),
     "a file of another kind": (["inspect", "picture.jpg"], "picture.jpg", "", EXIT_USAGE),
     "not a picture size": (
@@ -282,7 +284,7 @@ def test_bad_input_gets_one_sentence_a_hint_and_leaves_nothing(
 def test_an_interrupted_training_says_how_to_go_on(edgecnn: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgecnn.pipeline.train import train as verb
 
-    def interrupted(*_: object) -> Run:
+    def interrupted(*_: object, **__: object) -> Run:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verb, "train", interrupted)

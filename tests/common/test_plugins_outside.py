@@ -66,8 +66,10 @@ def brought(folder: Path, name: str, point: str, module: str = "") -> Path:
 
 def test_a_net_and_data_of_another_package_are_trained_exported_and_verified(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "theirs.toml").write_text(RECIPE)
-    trained = edgecnn("train theirs.toml", tmp_path, installed)
+    trained = edgecnn("train theirs.toml --track lines", tmp_path, installed)
     assert trained.returncode == 0, trained.stderr
+    lines = (tmp_path / "runs" / "theirs" / "tracking" / "lines" / "lines.txt").read_text().splitlines()
+    assert lines[1:] == [*(f"epoch {n}" for n in range(1, 9)), "finished"]
     exported = edgecnn(
         "export runs/theirs --format onnx --max-drop 100 -s rungs.wider-margin.percent=99.9", tmp_path, installed
     )
@@ -87,6 +89,7 @@ def test_they_keep_the_contract_that_ours_keep(installed: Path) -> None:
         "import torch; torch.set_num_threads(1)\n"
         "from edgecnn import testing\n"
         "testing.check_net('two-convs'); testing.check_data('stripes'); testing.check_rung('wider-margin')\n"
+        "testing.check_tracker('lines')\n"
         "import sys; assert 'pytest' not in sys.modules\n"
         "print('kept')"
     )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from typing import Any
 
-from edgecnn.common import console, documents, escapes, stats
+from edgecnn.common import console, documents, stats
 from edgecnn.common.units import interval
 from edgecnn.pipeline.predict.predict import Prediction
 from edgecnn.records import environment
@@ -42,7 +39,9 @@ def json_line(prediction: Prediction) -> str:
 
 def csv_head(top: int) -> str:
     """Return the line that names the columns of `csv_line`."""
-    return _csv(["picture", *(word for n in range(1, top + 1) for word in (f"label_{n}", f"score_{n}")), "error"])
+    return console.csv_line(
+        ["picture", *(word for n in range(1, top + 1) for word in (f"label_{n}", f"score_{n}")), "error"]
+    )
 
 
 def csv_line(prediction: Prediction, top: int) -> str:
@@ -50,7 +49,7 @@ def csv_line(prediction: Prediction, top: int) -> str:
     best = prediction.answer.top if prediction.answer else ()
     cells = [cell for label, score in best for cell in (label, score)]
     error = prediction.problem.sentence if prediction.problem else ""
-    return _csv([prediction.picture, *cells, *[""] * (2 * (top - len(best))), error])
+    return console.csv_line([prediction.picture, *cells, *[""] * (2 * (top - len(best))), error])
 
 
 def _time(times_ms: Sequence[float]) -> str:
@@ -60,13 +59,6 @@ def _time(times_ms: Sequence[float]) -> str:
         return f"{len(times_ms)} picture{'s' * (len(times_ms) != 1)} on {machine}"
     p50 = interval(stats.quantile(times_ms, 0.5), *stats.typical_interval(times_ms))
     return f"{p50} a picture from file to class, n {len(times_ms):,}, on {machine}"
-
-
-def _csv(cells: Sequence[Any]) -> str:
-    line = io.StringIO()
-    plain = [escapes.line(cell) if isinstance(cell, str) else cell for cell in cells]
-    csv.writer(line, lineterminator="").writerow(plain)
-    return line.getvalue()
 
 
 def _others(top: Sequence[tuple[str, float]]) -> str:

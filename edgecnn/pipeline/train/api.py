@@ -23,6 +23,7 @@ def train(
     data: Data | None = None,
     resume: bool = False,
     watch: Watch | None = None,
+    track: Iterable[str] = (),
     settings: Iterable[str] = (),
     **changes: Any,
 ) -> Run:
@@ -37,6 +38,7 @@ def train(
         resume: Continue from the folder's checkpoint; a run that is complete is returned as it is.
         watch: Called after each epoch with its number from 1 and the net that would be kept, in eval mode and on the
             CPU; first with 0 and the fresh net.
+        track: Trackers that record the training, such as "tensorboard" and "mlflow"; `edgecnn list trackers`.
         settings: Changes of the recipe as `-s` takes them on the command line, such as "optim.lr=0.2".
         **changes: Keys of the recipe and their values, such as `epochs=2`, `seed=1` or `optim={"lr": 0.2}`.
 
@@ -59,4 +61,4 @@ def train(
         place = Path(folder)
     if not is_run(place):
         names.require(place.absolute().name, "the folder's name")
-    return verb(plan, place, resume, watch)
+    return verb(plan, place, resume, watch, tuple(track))

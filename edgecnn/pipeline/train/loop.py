@@ -20,6 +20,7 @@ from edgecnn.nets import device, inference
 from edgecnn.pipeline.train import checkpoint, optimizer, precise_batch_norm, sync_batch_norm, train_step
 from edgecnn.pipeline.train.checkpoint import Epoch, State
 from edgecnn.pipeline.train.optimizer import learning_rate
+from edgecnn.pipeline.train.tracking import Tracking
 from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records.recipe import Recipe
 from edgecnn.records.run import Taken
@@ -50,7 +51,7 @@ class TrainedEpoch:
 
 @dataclass(frozen=True)
 class Journal:
-    """The record of a training: after every epoch it is written to the run folder, printed, and shown to `watch`."""
+    """The record of a training: after every epoch it is written to the run folder, printed, and told to others."""
 
     folder: Path
     """The run folder, which gets metrics.csv and the checkpoint."""
@@ -62,10 +63,11 @@ class Journal:
     """What the training took of its machine."""
     earlier_s: float
     """Seconds spent before the training was resumed."""
+    tracking: Tracking
     watch: Watch | None = None
 
     def write(self, state: State, seconds: float) -> None:
-        """Write the metrics and a checkpoint, print the last epoch's line, and call `watch`.
+        """Write the metrics and a checkpoint, print the last epoch's line, and tell the trackers and `watch`.
 
         Args:
             state: after the epoch, which is the last row of its history.
@@ -79,6 +81,7 @@ class Journal:
             f"top-1 {row.validation_top1_percent:.2f} %  "
             f"{row.pictures_per_s:,.0f} pictures/s"
         )
+        self.tracking.epoch(row)
         if self.watch is not None:
             self.watch(row.epoch, device.cpu_version(state.eval_net))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,9 @@ class Repeats:
         )
 
 
-def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tuple[list[Run], Repeats]:
+def repeat(
+    recipe: Recipe, folder: Path, count: int, resume: bool = False, trackers: Sequence[str] = ()
+) -> tuple[list[Run], Repeats]:
     """Train a recipe with its seed and the ones that follow, and write a summary of the runs.
 
     All runs are validated on the same images.
@@ -53,6 +56,7 @@ def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tu
         folder: each run goes into folder/seed-N, the summary beside them.
         count: of runs.
         resume: keep finished runs and continue those that were begun; a larger count adds runs.
+        trackers: the names of those that record each training.
 
     Returns:
         The runs, and their summary.
@@ -71,7 +75,10 @@ def repeat(recipe: Recipe, folder: Path, count: int, resume: bool = False) -> tu
             f"{folders[min(begun)]} holds a run already.",
             "continue them with --resume, or choose another --name or --output",
         )
-    runs = [train(dataclasses.replace(recipe, seed=seed), path, resume=seed in begun) for seed, path in folders.items()]
+    runs = [
+        train(dataclasses.replace(recipe, seed=seed), path, resume=seed in begun, trackers=trackers)
+        for seed, path in folders.items()
+    ]
     summary = summarise(runs)
     if distributed.here().is_leader:
         files.write_json(folder / SUMMARY, dataclasses.asdict(summary))

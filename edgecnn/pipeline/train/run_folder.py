@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import shutil
 from pathlib import Path
 
 from edgecnn.common import files
@@ -11,7 +12,7 @@ from edgecnn.errors import RunError
 from edgecnn.nets import code
 from edgecnn.records import environment, plans
 from edgecnn.records.recipe import OF_THE_MACHINE, Recipe
-from edgecnn.records.run import CODE, DIVERGED, OF_AN_EPOCH, is_free
+from edgecnn.records.run import CODE, DIVERGED, OF_AN_EPOCH, TRACKING, is_free
 
 
 def with_machine_keys(recipe: Recipe, begun: Recipe) -> Recipe:
@@ -62,9 +63,10 @@ def refuse_a_run(folder: Path) -> None:
 
 
 def claim(recipe: Recipe, folder: Path) -> None:
-    """Remove what a diverged training left in `folder`, and write recipe, environment and the net's code there."""
+    """Remove what an earlier training left in `folder`, and write recipe, environment and the net's code there."""
     for name in (*OF_AN_EPOCH, DIVERGED, CODE):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / TRACKING, ignore_errors=True)
     code.keep(recipe.net.name, folder)
     files.write_text(folder / "recipe.toml", plans.dump(recipe))
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edgecnn.common import stats
 from edgecnn.common.escapes import say
 from edgecnn.records.notebook import HtmlTable
 from edgecnn.records.run import Run
@@ -10,7 +9,7 @@ from edgecnn.records.run import Run
 
 def show(run: Run) -> None:
     """Print where the run is and how accurate it is on the validation pictures."""
-    say(f"{run.folder}  validation top-1 {_accuracy(run)}  n {run.validation_n}")
+    say(f"{run.folder}  validation top-1 {run.validation_top1}  n {run.validation_n}")
 
 
 def tables(run: Run) -> list[HtmlTable]:
@@ -18,7 +17,7 @@ def tables(run: Run) -> list[HtmlTable]:
     channels, height, width = run.input_shape
     rows = [
         ("folder", str(run.folder)),
-        ("validation top-1", f"{_accuracy(run)}, n {run.validation_n:,}"),
+        ("validation top-1", f"{run.validation_top1}, n {run.validation_n:,}"),
         ("net", f"{run.recipe.net.name}, {run.params:,} parameters, {run.macs:,} MACs"),
         ("input", f"{height} x {width} x {channels}"),
         ("classes", ", ".join(run.labels)),
@@ -27,8 +26,3 @@ def tables(run: Run) -> list[HtmlTable]:
         ("trained in", f"{run.train_seconds:.0f} s" + (f", {run.training}" if run.training else "")),
     ]
     return [HtmlTable(f"run {run.name}", (), rows)]
-
-
-def _accuracy(run: Run) -> str:
-    correct = round(run.validation_top1_percent * run.validation_n / 100)
-    return str(stats.wilson(correct, run.validation_n))

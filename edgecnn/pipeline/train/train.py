@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +35,14 @@ from edgecnn.pipeline.train import (
     resources,
     run_folder,
     seen,
+    tracking,
 )
 from edgecnn.pipeline.train.checkpoint import Earlier, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
 from edgecnn.pipeline.train.loop import Journal, Watch
 from edgecnn.pipeline.train.seen import Seen
+from edgecnn.pipeline.train.tracking import Tracking
 from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
@@ -72,11 +74,14 @@ class _Job:
     """Images that the runs which this training builds on have seen."""
     team: Team
     device: torch.device
-    locks: contextlib.ExitStack
-    """Holds the lock of the folder until the training has ended."""
+    trackers: Sequence[str]
+    held: contextlib.ExitStack
+    """Holds the lock of the folder, and the trackers' records, until the training has ended."""
 
 
-def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None) -> Run:
+def train(
+    recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None, trackers: Sequence[str] = ()
+) -> Run:
     """Train a recipe into a run folder.
 
     Under torchrun its processes share every batch, and the first one writes (`train.distributed`). Where the recipe
@@ -88,6 +93,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
         resume: continue from the checkpoint in the folder. Precision, threads and device may differ from those the
             training was begun with; everything else must be the same.
         watch: called with the fresh net, and after every epoch.
+        trackers: the names of those that record the training (`train.trackers`).
 
     Returns:
         The finished run.
@@ -96,10 +102,11 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
         RunError: the folder holds a run already, its checkpoint is of another recipe, or another training is at work
             in it.
         GateFailed: the training loss is not finite.
-        EnvironmentUnfit: the device is not here, or the processes would take different precisions.
-        UsageError: the processes cannot share a batch evenly.
+        EnvironmentUnfit: the device or a tracker's package is not here, or processes would take different precisions.
+        UsageError: there is no such tracker, or the processes cannot share a batch evenly.
         PeerLost: another process of this training has ended.
     """
+    tracking.require(trackers)
     begun = plans.load(Recipe, str(folder / "recipe.toml")) if resume and is_run(folder) else None
     if begun is not None:
         recipe = run_folder.with_machine_keys(recipe, begun)
@@ -107,7 +114,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
     chosen = device.choose(
         recipe.device, processes=process.count, local_processes=process.local_count, local_rank=process.local_rank
     )
-    with distributed.joined(chosen.type) as team, malloc.keep_freed_pages(), contextlib.ExitStack() as locks:
+    with distributed.joined(chosen.type) as team, malloc.keep_freed_pages(), contextlib.ExitStack() as held:
         if not resume:
             run_folder.refuse_a_run(folder)
             code.allow(recipe.net.name)
@@ -127,7 +134,8 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | Non
             seen_before=seen_before,
             team=team,
             device=chosen,
-            locks=locks,
+            trackers=trackers if team.is_leader else (),
+            held=held,
         )
         return _train(job, watch)
 
@@ -149,13 +157,14 @@ def _train(job: _Job, watch: Watch | None) -> Run:
         _announce(job, size, taken, earlier.taken)
         if slow := resources.warning(taken, facts):
             console.warn(slow)
+        tracked = job.held.enter_context(tracking.tracked(job.trackers, recipe, taken, job.folder, state.history))
         if watch is not None and not state.history and team.is_leader:
             watch(0, device.cpu_version(net.eval()))
         ctx = TrainContext(recipe, training, mean, std, teacher, team, device=job.device, precision=taken.precision)
-        _fit(job, ctx, state, Journal(job.folder, recipe.epochs, data_sha256, taken, earlier.seconds, watch))
+        _fit(job, ctx, state, Journal(job.folder, recipe.epochs, data_sha256, taken, earlier.seconds, tracked, watch))
     if team.is_leader:
         seconds = earlier.seconds + time.perf_counter() - started
-        _write_run(job, ctx, state, size, taken, seconds)
+        _write_run(job, ctx, state, size, taken, seconds, tracked)
     team.barrier()
     return open_run(job.folder)
 
@@ -201,13 +210,13 @@ def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tup
         EnvironmentUnfit: the processes would take different precisions.
     """
     if job.resume and job.team.is_leader:
-        job.locks.enter_context(locks.held(job.folder / TRAINING_LOCK, "training"))
+        job.held.enter_context(locks.held(job.folder / TRAINING_LOCK, "training"))
     earlier = checkpoint.load(job.folder, state, data_sha256) if job.resume else Earlier()
     if earlier.taken:
         taken = resources.resumed(job.asked, taken, earlier.taken)
     _agree_on_precision(job.team, taken)
     if not job.resume and job.team.is_leader:
-        job.locks.enter_context(locks.held(files.make_folder(job.folder) / TRAINING_LOCK, "training"))
+        job.held.enter_context(locks.held(files.make_folder(job.folder) / TRAINING_LOCK, "training"))
         run_folder.refuse_a_run(job.folder)  # another training may have come and gone since the first look
         run_folder.claim(job.recipe, job.folder)
     return earlier, taken
@@ -239,7 +248,9 @@ def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
     (job.folder / DIVERGED).unlink(missing_ok=True)  # a resume in another precision may not diverge again
 
 
-def _write_run(job: _Job, ctx: TrainContext, state: State, size: Size, taken: Taken, seconds: float) -> None:
+def _write_run(
+    job: _Job, ctx: TrainContext, state: State, size: Size, taken: Taken, seconds: float, tracked: Tracking
+) -> None:
     """Write the weights, the curves and the facts of a finished training, and remove its checkpoint."""
     run = Run(
         folder=job.folder,
@@ -260,6 +271,7 @@ def _write_run(job: _Job, ctx: TrainContext, state: State, size: Size, taken: Ta
     )
     curves.draw(state.history, run.recipe.name, run.folder / "curves.png")
     seen.record(run.folder, job.splits, job.seen_before)
+    tracked.finish(run)  # before the facts, which end the training: a kill between the two lets a resume finish both
     write_facts(run)
     checkpoint.remove(run.folder)
 
