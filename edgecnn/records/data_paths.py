@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn.errors import DataError
+from edgecnn.records.recipe import DataPlan
 
 Role = Literal["train", "validation", "test"]
 
@@ -77,6 +78,18 @@ def located(text: str) -> tuple[str, Path] | None:
     if by_suffix or "/" in text:
         return by_suffix or FOLDER, _absolute(path)
     return None
+
+
+def word(plan: DataPlan) -> str:
+    """Return what `--data` takes for a plan: its data set's name, or the path, named by the data set where need be."""
+    path = plan.options.get("path")
+    if path is None:
+        return plan.name
+    try:
+        is_told = located(str(path)) == (plan.name, Path(path))
+    except DataError:
+        is_told = False
+    return str(path) if is_told else f"{plan.name}:{path}"
 
 
 def kept_options(before: Mapping[str, Any], data: str) -> dict[str, Any]:

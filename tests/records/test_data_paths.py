@@ -119,6 +119,16 @@ def test_a_data_set_may_be_named_before_the_path(tmp_path: Path, monkeypatch: py
     assert located("folder:photos") == ("folder", tmp_path.resolve() / "folder:photos")
 
 
+@pytest.mark.parametrize(
+    "typed", ["digits", "{}/photos", "{}/photos/list.csv", "folder:{}/both", "webdataset:{}/both", "fashion-mnist:{}"]
+)
+def test_a_plan_is_written_down_as_it_can_be_typed_again(tmp_path: Path, typed: str) -> None:
+    make(tmp_path, "photos/cat/1.jpg", "photos/list.csv", "both/cat/1.jpg", "both/x.tar")
+    plan = plans.data_plan(typed.format(tmp_path))
+    assert data_paths.word(plan) == typed.format(tmp_path)
+    assert plans.data_plan(data_paths.word(plan)) == plan
+
+
 def test_what_all_of_them_understand_stays_when_one_takes_the_place_of_another(tmp_path: Path) -> None:
     make(tmp_path, "list.csv", "cat/1.jpg")
     before = ["data.name=folder", "data.path=elsewhere", "data.size=96", "data.split=drawn", "data.validation=0.2"]
