@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from edgecnn import formats
+from edgecnn import data, formats
 from edgecnn.checks.doctor import (
     class_order,
     conclusions,
@@ -340,10 +340,10 @@ def test_every_mistake_has_a_name_of_its_own_and_keeps_the_shape() -> None:
 
 def test_the_album_reads_as_the_device_of_this_tool_does() -> None:
     of = shown(3, "test")
-    own = images.Album(of.pictures[:4], SIDE, SIDE, 3)
-    right = np.stack([pictures.decode(path, height=SIDE, width=SIDE, channels=3) for path in of.pictures[:4]])
-    assert np.array_equal(own.pixels(None, None), right)
-    assert np.array_equal(own.pixels(lambda image: image, None), right)
+    album, four = images.Album(of.pictures[:4], SIDE, SIDE, 3), map(data.source, of.pictures[:4])
+    right = np.stack([pictures.decode(source, height=SIDE, width=SIDE, channels=3) for source in four])
+    assert np.array_equal(album.pixels(None, None), right)
+    assert np.array_equal(album.pixels(lambda image: image, None), right)
 
 
 # The verb
