@@ -81,9 +81,8 @@ def in_order(rows: Iterable[Row], origin: str) -> Listed:
                 f"{origin} has no {role} pictures of {labels_of.listed([classes[label] for label in missing])}.",
                 "each split needs pictures of every class",
             )
-    places = np.array([ORDER.index(role) for role in roles.tolist()])
-    by_name = sorted(range(len(rows)), key=lambda index: rows[index].name.split("/"))
-    order = sorted(by_name, key=lambda index: (places[index], labels[index]))
+    parts = [(ORDER.index(role), label) for role, label in zip(roles.tolist(), labels.tolist(), strict=True)]
+    order = sorted(range(len(rows)), key=lambda index: (*parts[index], rows[index].name.split("/")))
     return Listed(
         origin,
         classes,
@@ -125,5 +124,5 @@ def _roles(rows: Sequence[Row], origin: str) -> npt.NDArray[np.str_]:
             "put all of them into splits, or none",
         )
     if "train" not in named:
-        raise DataError(f"{origin} has {' and '.join(named)} pictures, and none to train with.")
+        raise DataError(f"{origin} has {' and '.join(named)} pictures, and none to train with.", "add some for train")
     return np.array(roles, dtype="U10")

@@ -16,7 +16,7 @@ from edgecnn.errors import PlanError
 
 
 def load(
-    lists: Callable[[Path], Listed],
+    list_pictures: Callable[[Path], Listed],
     path: str,
     *,
     size: int,
@@ -33,7 +33,7 @@ def load(
     """Load pictures, which are decoded once and then read from a cache.
 
     Args:
-        lists: Lists the pictures at a path.
+        list_pictures: Lists the pictures at a path.
         path: Where they are.
         size: Height that pictures are resized to.
         width: Width that pictures are resized to; 0 for square ones.
@@ -54,7 +54,7 @@ def load(
         DataError: The pictures cannot be listed, one is in the test split and in another, or one cannot be read.
     """
     _check_options(path, size, width, channels, test, split)
-    own = lists(Path(path).expanduser())
+    own = list_pictures(Path(path).expanduser())
     pictures, labels, roles = own.pictures, own.labels, own.roles.copy()
     contents = _decoded.digests(pictures)
     if not skip_leaks:

@@ -72,9 +72,18 @@ def json_lines(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _text(table: Path) -> str:
     try:
         return documents.content(table, LARGEST_BYTES).decode("utf-8-sig")
-    except (Unreadable, UnicodeDecodeError) as error:
-        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
-        raise DataError(f"Cannot read {table}: {reason}.", "save it as UTF-8") from error
+    except Unreadable as error:
+        raise DataError(f"Cannot read {table}: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"Cannot read {table}: it is no UTF-8 text.", "save it as UTF-8") from error
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is such a file; what no file can be called is not there."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def role(word: str, place: str) -> Role | None:
@@ -133,7 +142,7 @@ def _inside(folder: Path, entry: Entry) -> Path:
 
 def _refuse_strange_place(table: Path, first: dict[Path, Entry]) -> None:
     """Raise DataError if no picture is there; where only some are missing, these are pictures that cannot be read."""
-    if first and not any(path.is_file() for path in first):
+    if first and not any(map(is_there, first)):
         path, entry = next(iter(first.items()))
         hint = f"file names are read from the folder of the table, {table.parent}"
         if "\\" in entry.name:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from edgecnn.common import console, files, magic
 from edgecnn.errors import DataError, first_line
@@ -22,7 +22,7 @@ LARGEST_HEADER = 1 << 13
 """The most bytes of a member's header, with a long name and other notes; `tarfile` searches them in quadratic time."""
 MOST_MEMBERS = 10_000_000
 HINT = "make it again, as `tar --sort=name -cf` does"
-LINK, SPECIAL, SPARSE = "link", "pipe or device", "file with holes"
+FILE, FOLDER, LINK, SPARSE, SPECIAL = "file", "folder", "link", "file with holes", "pipe or device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +37,21 @@ class Member:
 class _Forward(io.RawIOBase):
     """A file that is read from its beginning to its end, with bounded reads, and never goes back."""
 
-    def __init__(self, stream: io.BufferedIOBase | Any) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def tell(self) -> int:
-        return int(self._stream.tell())
+        return self._stream.tell()
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= LARGEST_HEADER:
             raise tarfile.ReadError("a header is too large")
-        return bytes(self._stream.read(size))
+        return self._stream.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if whence != io.SEEK_SET or offset < self.tell() - 1:
             raise tarfile.ReadError("a header leads back")
-        return int(self._stream.seek(offset))
+        return self._stream.seek(offset)
 
 
 def members(archive: Path, left_out: Counter[str]) -> Iterator[Member]:
@@ -69,14 +69,14 @@ def members(archive: Path, left_out: Counter[str]) -> Iterator[Member]:
             size = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             with closing(tarfile.TarFile(fileobj=_Forward(stream), errorlevel=2)) as opened:
-                for number, info in enumerate(_infos(opened)):
-                    if info.size < 0 or info.offset_data + info.size > size or number >= MOST_MEMBERS:
+                for info in _infos(opened):
+                    kind = _kind(info)
+                    if info.size < 0 or (kind == FILE and info.offset_data + info.size > size):
                         raise tarfile.ReadError(f"{info.name!r} ends behind it")
-                    kind = SPARSE if info.issparse() else "" if info.isreg() else LINK if _is_link(info) else SPECIAL
-                    if kind and not info.isdir():
-                        left_out[kind] += 1
-                    elif not info.isdir():
+                    if kind == FILE:
                         yield Member(info.name, info.offset_data, info.size)
+                    elif kind != FOLDER:
+                        left_out[kind] += 1
                 _require_end(archive, stream, opened.offset)
     except (OSError, tarfile.TarError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise DataError(f"{archive} cannot be read: {_reason(archive, error)}.", HINT) from error
@@ -94,13 +94,22 @@ def _require_end(archive: Path, stream: BinaryIO, offset: int) -> None:
 
 def _infos(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield all headers, and keep none of them in memory."""
+    number = 0
     while (info := opened.next()) is not None:
         yield info
         opened.members = []  # type: ignore[attr-defined]
+        if (number := number + 1) > MOST_MEMBERS:
+            raise tarfile.ReadError(f"it has more than {MOST_MEMBERS:,} members")
 
 
-def _is_link(info: tarfile.TarInfo) -> bool:
-    return info.issym() or info.islnk()
+def _kind(info: tarfile.TarInfo) -> str:
+    if info.isdir():
+        return FOLDER
+    if info.issym() or info.islnk():
+        return LINK
+    if info.issparse():
+        return SPARSE
+    return FILE if info.isreg() else SPECIAL
 
 
 def _reason(archive: Path, error: BaseException) -> str:

@@ -65,7 +65,10 @@ def unpack(path: Path, image: str, label: str) -> Unpacked:
         EnvironmentUnfit: Reading it took too much memory or time, or ended the process.
         OutputError: The cache cannot be written.
     """
-    key = documents.canonical([RULE, files.sha256(path), image, label])
+    try:
+        key = documents.canonical([RULE, files.sha256(path), image, label])
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror}.") from error
     content = folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.bin"
     kept_path = content.with_suffix(".json")
     kept = _kept.read(kept_path)

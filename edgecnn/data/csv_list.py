@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from edgecnn.common import console
+from edgecnn.common import console, escapes
 from edgecnn.data import Split, _listed, _own_pictures, _tables
 from edgecnn.data._listed import Listed
 from edgecnn.data._tables import Entry
 from edgecnn.errors import DataError
 from edgecnn.records import data_paths
+from edgecnn.records import labels as labels_of
 
 LICENCE = "that of your pictures"
 FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
@@ -105,7 +106,7 @@ def _columns(table: Path, head: Sequence[str], label: str) -> tuple[int, int, in
     wanted = (label.casefold(),) if label else LABEL_COLUMNS
     labels = [place for place, name in enumerate(names) if name in wanted]
     splits = [place for place, name in enumerate(names) if name in SPLIT_COLUMNS]
-    if not paths or (not labels and (table.parent / head[0]).is_file()):
+    if not paths or (not labels and _tables.is_there(table.parent / head[0])):
         return None
     for kind, places in (("file names", paths), ("labels", labels), ("splits", splits)):
         if len(places) > 1:
@@ -124,7 +125,7 @@ def _without_header(table: Path, first: Sequence[str], label: str) -> tuple[int,
     Raises:
         DataError: The first line is not that of a picture.
     """
-    is_picture = 2 <= len(first) <= 3 and bool(first[0]) and (table.parent / first[0]).is_file()
+    is_picture = 2 <= len(first) <= 3 and bool(first[0]) and _tables.is_there(table.parent / first[0])
     if label or not is_picture:
         raise DataError(f"The first line of {table} is no header and no picture that is there: {_told(first)}.", HINT)
     columns = ("path", "label", "split")[: len(first)]
@@ -133,4 +134,6 @@ def _without_header(table: Path, first: Sequence[str], label: str) -> tuple[int,
 
 
 def _told(cells: Sequence[str], places: Sequence[int] | None = None) -> str:
-    return ", ".join(cells[place] for place in (range(len(cells)) if places is None else places))
+    """Return cells for a sentence, the first ones of many."""
+    shown = [escapes.line(cells[place][:40]) for place in (range(len(cells)) if places is None else places)]
+    return labels_of.listed(shown)

@@ -231,6 +231,14 @@ def test_a_picture_that_is_missing_is_one_that_cannot_be_read(root: Path) -> Non
     assert "skip_broken" in str(caught.value.hint)
 
 
+def test_a_name_that_no_file_can_have_is_not_there(root: Path) -> None:
+    assert refused(root, f"{'x' * 300},cat\n").sentence.startswith(f"The first line of {root}/list.csv is no header")
+    assert refused(root, f"path,label\n{'x' * 300},cat\n").sentence.startswith("None of the 1 pictures")
+    (root / "list.csv").write_text(f"path,label\n{LINES}{'x' * 300}.png,cat\n")
+    with pytest.raises(DataError, match="File name too long"):
+        csv_list.load(str(root / "list.csv"), size=12)
+
+
 def test_a_pipe_is_no_list(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "list.csv")
     with pytest.raises(DataError, match=r"list\.csv is no file\."):

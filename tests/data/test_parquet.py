@@ -74,7 +74,7 @@ def test_classes_without_names_are_called_as_they_stand_there(
     assert unpacked(path, tmp_path / "out")["labels"] == classes
 
 
-@pytest.mark.parametrize("kind", [pyarrow.binary(), pyarrow.large_binary(), pyarrow.binary_view()])
+@pytest.mark.parametrize("kind", [pyarrow.binary(), pyarrow.large_binary()])
 def test_pictures_may_be_bytes_alone(tmp_path: Path, kind: pyarrow.DataType) -> None:
     content = [{"image": PNG[number], "label": "x"} for number in range(3)]
     path = kept_pictures.write_parquet(tmp_path / "x.parquet", content, image=kind, label=pyarrow.string())

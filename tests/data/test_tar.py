@@ -69,6 +69,11 @@ def test_links_devices_and_files_with_holes_are_counted_and_folders_are_not(tmp_
     assert read(tmp_path / "x.tar") == ({}, Counter({_tar.LINK: 2, _tar.SPECIAL: 3, _tar.SPARSE: 1}))
 
 
+def test_a_link_may_claim_any_size(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(header(b"a.jpg", 1 << 40, tarfile.SYMTYPE) + bytes(1024))
+    assert read(tmp_path / "x.tar") == ({}, Counter({_tar.LINK: 1}))
+
+
 def test_a_name_that_leads_out_is_a_name_only(tmp_path: Path) -> None:
     names = {"/etc/passwd.jpg": b"a", "../../x.jpg": b"b"}
     assert read(kept_pictures.write_tar(tmp_path / "x.tar", names))[0] == names
