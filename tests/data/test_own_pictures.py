@@ -147,6 +147,13 @@ def test_pictures_of_a_group_stay_together(tmp_path: Path, way: str) -> None:
     assert sum(map(len, videos)) == 4
 
 
+@pytest.mark.parametrize("way", ["folder", "webdataset"])
+def test_a_group_may_be_no_utf8(tmp_path: Path, way: str) -> None:
+    pictures = {path.replace("/", "/\udcff"): content for path, content in kept_pictures.files().items()}
+    splits = data.load(kept(tmp_path, pictures, way, group=r"(.*)\."))
+    assert sum(map(len, (splits.train, splits.validation, splits.test))) == 8
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_picture_is_named_by_where_it_lies(tmp_path: Path, way: str) -> None:
     test = data.load(kept(tmp_path, kept_pictures.files(4, ("train", "test")), way)).test

@@ -120,7 +120,7 @@ def test_which_columns_are_read_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     path = kept_pictures.write_parquet(tmp_path / "x.parquet", rows([0, 1]), NAMED)
     parquet.listed(path)
     assert capsys.readouterr().err == (
-        f"{path}: 2 pictures of 1 Parquet files, by the columns image and label (whose numbers have names); unpacked in"
+        f"{path}: 2 pictures of 1 Parquet file, by the columns image and label (whose numbers have names); unpacked in"
         f" {cache_folder() / 'unpacked'}\n"
     )
 

@@ -57,7 +57,7 @@ def test_the_likeliest_label_is_read_and_said(tmp_path: Path, capsys: pytest.Cap
     }
     path = shard(tmp_path, members)
     assert webdataset.listed(path).classes == ("0", "1")
-    assert f"{path}: 2 pictures of 1 shards, their classes in .cls\n" in capsys.readouterr().err
+    assert f"{path}: 2 pictures of 1 shard, their classes in .cls\n" in capsys.readouterr().err
 
 
 def test_a_key_ends_at_the_first_dot_and_has_its_folder(tmp_path: Path) -> None:
