@@ -87,9 +87,10 @@ def listed(place: Path, image: str = "", label: str = "") -> Listed:
         role = _listed.role_of(path, place)
         for picture, name, of_class in zip(table.pictures, table.names, _labels(path, table), strict=True):
             rows.append(Row(picture, name, of_class, role))
+    what = f"{len(rows):,} pictures of {len(paths)} Parquet file{'s' * (len(paths) != 1)}"
+    meaning = "whose numbers have names" if first.has_names else "as it stands"
     console.note(
-        f"{place}: {len(rows):,} pictures of {len(paths)} Parquet file{'s' * (len(paths) != 1)}, by the columns {first.image} and {first.label}"
-        f" ({'whose numbers have names' if first.has_names else 'as it stands'}); unpacked in {_unpacked.folder()}"
+        f"{place}: {what}, by the columns {first.image} and {first.label} ({meaning}); unpacked in {_unpacked.folder()}"
     )
     return _listed.in_order(rows, str(place))
 

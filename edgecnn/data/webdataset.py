@@ -107,9 +107,8 @@ def listed(place: Path, label: str = "label") -> Listed:
         say = console.warn if picture_files.is_loss(left_out) else console.note
         say(f"left out {picture_files.told(left_out)} in {place}")
     by_name = f", named by {NAMES_FILE}" if names and kind != "txt" else ""
-    console.note(
-        f"{place}: {len(rows):,} pictures of {len(shards):,} shard{'s' * (len(shards) != 1)}, their classes in .{kind}{by_name}"
-    )
+    what = f"{len(rows):,} pictures of {len(shards):,} shard{'s' * (len(shards) != 1)}"
+    console.note(f"{place}: {what}, their classes in .{kind}{by_name}")
     return _listed.in_order(rows, str(place))
 
 
