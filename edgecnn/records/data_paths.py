@@ -183,4 +183,5 @@ def _is_shown(path: Path) -> bool:
 
 def _absolute(path: Path) -> Path:
     """Return the absolute path; a link to a file stays one, for what is named in it is named from where the link is."""
-    return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
+    is_folder = path.is_dir() or path.name in ("", "..")
+    return path.resolve() if is_folder else path.parent.resolve() / path.name
