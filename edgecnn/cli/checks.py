@@ -146,7 +146,9 @@ def selftest(
 
 def doctor(
     file: Annotated[Path | None, typer.Argument(help="A model file of any make; none: the installation.")] = None,
-    pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder of pictures, <class>/*.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", help="Pictures: folder <class>/*, .csv, .parquet, .tar.")
+    ] = None,
     device_log: Annotated[
         Path | None, typer.Option("--device-log", help="A device's answers: picture,class[,score].")
     ] = None,

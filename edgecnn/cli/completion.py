@@ -40,10 +40,12 @@ def boards(incomplete: str) -> list[str]:
 
 
 def data_sets(incomplete: str) -> list[str]:
-    """Return the data sets that begin so, and folders below what was typed."""
+    """Return the data sets that begin so, and folders and files of pictures below what was typed."""
     from edgecnn.common import plugins
+    from edgecnn.records import data_paths
 
-    return _matching([*plugins.captions("edgecnn.data"), *_paths(incomplete, ())], incomplete)
+    suffixes = tuple(kind.suffix for kind in data_paths.KINDS)
+    return _matching([*plugins.captions("edgecnn.data"), *_paths(incomplete, suffixes)], incomplete)
 
 
 def trackers(incomplete: str) -> list[str]:

@@ -21,7 +21,9 @@ def import_weights(
     data: Annotated[
         str,
         typer.Option(
-            "--data", help="A data set's name, or a folder of class folders.", autocompletion=completion.data_sets
+            "--data",
+            help="A data set's name, or pictures: a folder, .csv, .parquet, .tar.",
+            autocompletion=completion.data_sets,
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to make, as in runs/mine.")],

@@ -64,7 +64,9 @@ SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key
 DATA = Annotated[
     str | None,
     typer.Option(
-        "--data", help="A data set's name, or a folder of class folders.", autocompletion=completion.data_sets
+        "--data",
+        help="A data set's name, or pictures: a folder, .csv, .parquet, .tar.",
+        autocompletion=completion.data_sets,
     ),
 ]
 SIZE = Annotated[str | None, typer.Option("--size", help="Of a picture: 96, or 96x128 (height x width).")]

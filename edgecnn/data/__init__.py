@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
 import numpy as np
@@ -20,6 +21,10 @@ import numpy.typing as npt
 from edgecnn.common import plugins
 from edgecnn.data._cut import Texts, by_key
 from edgecnn.data._cut import stratified as stratified
+from edgecnn.data._listed import Listed as Listed
+from edgecnn.data._pictures import Picture as Picture
+from edgecnn.data._pictures import decode as decode
+from edgecnn.data._pictures import source as source
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError
 from edgecnn.records.recipe import DataPlan
@@ -40,20 +45,20 @@ class Split:
     """(N,) indices of `classes`."""
     classes: tuple[str, ...]
     contents: Texts | None = None
-    """(N,) sha256 of each image's file; None if images are not files."""
+    """(N,) sha256 of each encoded image; None if images are not encoded."""
     keys: Texts | None = None
     """(N,) texts that decide which split an image belongs to; images with the same key stay together. None if a draw
     decides."""
     held_out: npt.NDArray[np.bool_] | None = None
     """(N,) which images of a training set its author set apart for validation; None if the plan decides."""
     files: Texts | None = None
-    """(N,) the path of each image's file; None if images are not files."""
+    """(N,) the path of each image's file, or its name in a file of many; None if images are not files."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def digests(self) -> list[str]:
-        """Return the sha256 of every image's file, or of its pixels if images are not files."""
+        """Return the sha256 of every encoded image, or of its pixels if images are not encoded."""
         if self.contents is not None:
             return [str(content) for content in self.contents]
         return list(self._pixel_digests)
@@ -124,6 +129,20 @@ KIND = plugins.PluginKind("edgecnn.data", "data set", DataSet, "edgecnn.data")
 def get(name: str) -> DataSet:
     """Return the data set of that name. Raises UsageError, with the known names, if there is none."""
     return cast(DataSet, KIND.load(name))
+
+
+class OwnPictures(DataSet, Protocol):
+    """The further contract of a data set of one's own pictures, which can be listed without being read."""
+
+    def listed(self, place: Path) -> Listed:
+        """List all pictures at a path. Raises DataError."""
+        ...
+
+
+def listed(plan: DataPlan) -> Listed:
+    """List the pictures of one's own at the path of a plan, which names such a data set. Raises DataError."""
+    data_set = cast(OwnPictures, get(plan.name))
+    return data_set.listed(Path(plan.options["path"]))
 
 
 def load(plan: DataPlan) -> Splits:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from edgecnn.common import console
 from edgecnn.data._cut import Texts, joined
 from edgecnn.data._near_copies import Looked
+from edgecnn.data._pictures import Picture
 from edgecnn.errors import DataError, PlanError
 
 LARGE_SHARE = 0.5
@@ -25,7 +25,7 @@ def keys(names: Sequence[str], contents: Sequence[str], looked: Looked | None, g
     smallest of these names.
 
     Args:
-        names: (N,) path of each image below its class folder.
+        names: (N,) path of each image as its data set names it, such as the one below its class folder.
         contents: (N,) digest of each image's file.
         looked: the near-copies, or None to keep only exact copies together.
         group: a regular expression, or "".
@@ -60,7 +60,7 @@ def _groups(names: Sequence[str], group: str) -> list[str | None]:
     if not any(matches):
         raise DataError(
             f"[data]: group = {group!r} matches no picture's name, such as {names[0]}.",
-            "it is searched for in the path below the class folder",
+            "it is searched for in the path below the class folder, or in the one that a list or an archive has",
         )
     unmatched = [name for name, match in zip(names, matches, strict=True) if not match]
     if unmatched:
@@ -89,22 +89,29 @@ def say(
             )
 
 
-def refuse_leak(paths: Sequence[Path], contents: Sequence[str], roles: npt.NDArray[np.str_]) -> None:
+def refuse_leak(pictures: Sequence[Picture], contents: Sequence[str], roles: npt.NDArray[np.str_]) -> None:
     """Raise DataError if a test image is also, byte for byte, in another split."""
     in_test = roles == "test"
-    leaks = [pair for content, *pair in _across(contents, paths, ~in_test, in_test) if content]
+    leaks = [pair for content, *pair in _across(contents, pictures, ~in_test, in_test) if content]
     if leaks:
         raise DataError(
             f"{leaks[0][0]} and {leaks[0][1]} are the same picture"
-            + (f", and so are {len(leaks) - 1:,} more in test/ and beside it." if len(leaks) > 1 else "."),
-            "remove it from one of them: a test picture must not be learnt from",
+            + (f", and so are {len(leaks) - 1:,} more in the test split and beside it." if len(leaks) > 1 else "."),
+            "a test picture must not be learnt from: remove it from one of them, or set skip_leaks = true",
         )
 
 
-def say_parted(paths: Sequence[Path], keys: Texts, roles: npt.NDArray[np.str_]) -> None:
-    """Warn of images that belong together although their folders put them into different splits."""
+def leaked(contents: Sequence[str], roles: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
+    """Return which images to train or to validate with are also, byte for byte, in the test split, (N,)."""
+    digests, in_test = np.array(contents, dtype=np.str_), roles == "test"
+    result: npt.NDArray[np.bool_] = ~in_test & (digests != "") & np.isin(digests, digests[in_test])
+    return result
+
+
+def say_parted(pictures: Sequence[Picture], keys: Texts, roles: npt.NDArray[np.str_]) -> None:
+    """Warn of images that belong together although they were put into different splits."""
     for earlier, later in (("train", "test"), ("validation", "test"), ("train", "validation")):
-        parted = _across(keys.tolist(), paths, roles == earlier, roles == later)
+        parted = _across(keys.tolist(), pictures, roles == earlier, roles == later)
         if parted:
             console.warn(
                 f"{len(parted):,} of the {np.count_nonzero(roles == later):,} {later} pictures are near-copies of "
@@ -113,22 +120,22 @@ def say_parted(paths: Sequence[Path], keys: Texts, roles: npt.NDArray[np.str_]) 
 
 
 def _across(
-    keys: Sequence[str], paths: Sequence[Path], first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]
-) -> list[tuple[str, Path, Path]]:
+    keys: Sequence[str], pictures: Sequence[Picture], first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]
+) -> list[tuple[str, Picture, Picture]]:
     """Find images of the second set with the key of one of the first set.
 
     Args:
         keys: (N,).
-        paths: (N,).
+        pictures: (N,).
         first: (N,) which images are in the first set.
         second: (N,) which images are in the second set.
 
     Returns:
-        For each such image the key, the path of one in the first set, and its own path.
+        For each such image the key, the one in the first set, and itself.
     """
-    in_first = {keys[index]: paths[index] for index in np.flatnonzero(first).tolist()}
+    in_first = {keys[index]: pictures[index] for index in np.flatnonzero(first).tolist()}
     return [
-        (keys[index], in_first[keys[index]], paths[index])
+        (keys[index], in_first[keys[index]], pictures[index])
         for index in np.flatnonzero(second).tolist()
         if keys[index] in in_first
     ]

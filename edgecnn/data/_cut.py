@@ -69,7 +69,7 @@ def by_key(labels: npt.NDArray[np.int64], keys: Texts, share: float, salt: str) 
 
 def _place(key: str, salt: str) -> float:
     """Map a key to [0, 1) by the first 53 bits of a sha256, as good as uniformly at random."""
-    digest = hashlib.sha256(f"{salt} {key}".encode()).digest()
+    digest = hashlib.sha256(f"{salt} {key}".encode(errors="surrogateescape")).digest()  # a name may be no UTF-8
     return (int.from_bytes(digest[:7]) >> 3) / 2**53
 
 

@@ -1,10 +1,10 @@
-"""Decode image files once, in parallel, into a cache that the next load reads.
+"""Decode encoded images once, in parallel, into a cache that the next load reads.
 
-The cache is keyed by everything that decides its pixels: the content of every file in order, the size, the number of
+The cache is keyed by everything that decides its pixels: the content of every image in order, the size, the number of
 channels, the rules for pixels and resizing, the formats that are read, and the versions of Pillow and of this package.
-The files are read and hashed on every load. To compare their times and sizes would be faster, but would miss an image
-that is replaced by another of the same size and time (as rsync and tar do), and results would not belong to the images
-that they name.
+The images are read and hashed on every load. To compare the files' times and sizes would be faster, but would miss
+an image that is replaced by another of the same size and time (as rsync and tar do), and results would not belong to
+the images that they name.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from typing import TypeVar
 import numpy as np
 
 import edgecnn
-from edgecnn.common import console, documents, files
+from edgecnn.common import console, documents
 from edgecnn.common.cache import cache_folder
-from edgecnn.data import _kept, _stored
+from edgecnn.data import _kept, _pictures, _stored
+from edgecnn.data._pictures import Picture
 from edgecnn.data._stored import Pixels, Stored
 from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.onboard import preprocessing
@@ -42,35 +43,24 @@ CHUNK = 16
 BLOCK_BYTES = 1 << 20
 
 
-def digests(paths: Sequence[Path]) -> list[str]:
-    """Return the sha256 of every file, or "" for one that cannot be read; decoding it will raise the error."""
+def digests(pictures: Sequence[Picture]) -> list[str]:
+    """Return the sha256 of every image, or "" for one that cannot be read; decoding it will raise the error."""
     digests = []
-    with console.progress("reading pictures", len(paths)) as advance:
-        for path in paths:
-            try:
-                digests.append(_digest(path))
-            except OSError:
-                digests.append("")
+    with console.progress("reading pictures", len(pictures)) as advance:
+        for picture in pictures:
+            digests.append(_pictures.digest(picture))
             advance(1)
     return digests
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with files.open_regular(path) as stream:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def images(
-    paths: Sequence[Path], contents: Sequence[str], *, shape: Shape, skip_broken: bool
+    pictures: Sequence[Picture], contents: Sequence[str], *, shape: Shape, skip_broken: bool
 ) -> tuple[Pixels | Stored, list[int]]:
     """Decode all images, or read them from the cache.
 
     Args:
-        paths: (N,) of the files.
-        contents: (N,) the `digests` of the files.
+        pictures: (N,).
+        contents: (N,) their `digests`.
         shape: (H, W, C) that every image is resized to.
         skip_broken: leave broken images black instead of raising an error.
 
@@ -83,14 +73,14 @@ def images(
     key = _key(contents, shape)
     pixels_path = cache_folder() / "decoded" / f"{key}.npy"
     kept_path = pixels_path.with_suffix(".json")
-    cached = _open_cache(pixels_path, kept_path, (len(paths), *shape))
+    cached = _open_cache(pixels_path, kept_path, (len(pictures), *shape))
     if cached is None:
         broken: list[int] = []
-        with contextlib.closing(_parts(paths, shape, broken, kept_path, skip_broken)) as parts:
-            cached = _stored.made(pixels_path, (len(paths), *shape), parts), broken
-        console.note(f"decoded {len(paths):,} pictures into {pixels_path}")
+        with contextlib.closing(_parts(pictures, shape, broken, kept_path, skip_broken)) as parts:
+            cached = _stored.made(pixels_path, (len(pictures), *shape), parts), broken
+        console.note(f"decoded {len(pictures):,} pictures into {pixels_path}")
     elif cached[1] and not skip_broken:
-        preprocessing.decode(paths[cached[1][0]], height=shape[0], width=shape[1], channels=shape[2])
+        _pictures.decode(pictures[cached[1][0]], height=shape[0], width=shape[1], channels=shape[2])
     return cached
 
 
@@ -125,7 +115,7 @@ def _checksum(images: Pixels | Stored) -> int:
 
 
 def _parts(
-    paths: Sequence[Path], shape: Shape, broken: list[int], kept_path: Path, skip_broken: bool
+    pictures: Sequence[Picture], shape: Shape, broken: list[int], kept_path: Path, skip_broken: bool
 ) -> Generator[Pixels]:
     """Yield all images in order, uint8 (n, H, W, C), and append the indices of broken ones to `broken`.
 
@@ -134,8 +124,8 @@ def _parts(
     """
     done = checksum = 0
     with (
-        contextlib.closing(in_processes(functools.partial(_decode, shape=shape), paths)) as decoded,
-        console.progress("decoding pictures", len(paths)) as advance,
+        contextlib.closing(in_processes(functools.partial(_decode, shape=shape), pictures)) as decoded,
+        console.progress("decoding pictures", len(pictures)) as advance,
     ):
         for pixels, errors in decoded:
             if errors and not skip_broken:
@@ -149,8 +139,8 @@ def _parts(
     _kept.write(kept_path, {"broken": broken, "pixels_crc32": checksum})
 
 
-def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> Generator[T]:
-    """Yield what `work` returns for each CHUNK of the paths, in order, from one process per core.
+def in_processes(work: Callable[[Sequence[Picture]], T], pictures: Sequence[Picture]) -> Generator[T]:
+    """Yield what `work` returns for each CHUNK of the images, in order, from one process per core.
 
     Processes and not threads, because of the global interpreter lock: 10,000 JPEGs of 32 x 32 on two cores took 1.7 s
     in one process, 2.1 s in two threads and 1.1 s in two processes (Pillow 13). They are spawned, since the fork of a
@@ -159,9 +149,9 @@ def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> 
     Raises:
         EnvironmentUnfit: a process died.
     """
-    chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
+    chunks = [pictures[i : i + CHUNK] for i in range(0, len(pictures), CHUNK)]
     if len(chunks) == 1:
-        yield work(paths)
+        yield work(pictures)
         return
     pool = ProcessPoolExecutor(
         min(len(chunks), os.cpu_count() or 1),
@@ -181,14 +171,14 @@ def in_processes(work: Callable[[Sequence[Path]], T], paths: Sequence[Path]) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(paths: Sequence[Path], shape: Shape) -> tuple[Pixels, dict[int, DataError]]:
+def _decode(pictures: Sequence[Picture], shape: Shape) -> tuple[Pixels, dict[int, DataError]]:
     """Return the images (n, H, W, C), and the errors of the broken ones by index."""
     height, width, channels = shape
-    pixels = np.zeros((len(paths), *shape), dtype=np.uint8)
+    pixels = np.zeros((len(pictures), *shape), dtype=np.uint8)
     errors = {}
-    for index, path in enumerate(paths):
+    for index, picture in enumerate(pictures):
         try:
-            pixels[index] = preprocessing.decode(path, height=height, width=width, channels=channels)
+            pixels[index] = _pictures.decode(picture, height=height, width=width, channels=channels)
         except DataError as error:
             errors[index] = error
     return pixels, errors

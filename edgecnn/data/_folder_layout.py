@@ -6,22 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from edgecnn.common import console
 from edgecnn.errors import DataError
 from edgecnn.onboard import picture_files
 from edgecnn.onboard.picture_files import Listing
+from edgecnn.records.data_paths import ROLES, Role
 from edgecnn.records.labels import composed
-
-Role = Literal["train", "validation", "test"]
-
-ROLES: dict[str, Role] = {
-    "train": "train", "training": "train", "seg_train": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "seg_val": "validation",
-    "test": "test", "testing": "test", "seg_test": "test",
-}  # fmt: skip
-"""The split that a folder's name means, in upper or lower case."""
 
 
 @dataclass(frozen=True)

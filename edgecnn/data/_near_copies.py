@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from edgecnn.common import console, documents
 from edgecnn.common.cache import cache_folder
-from edgecnn.data import _decoded, _kept, _stored
+from edgecnn.data import _decoded, _kept, _pictures, _stored
+from edgecnn.data._pictures import Picture
 from edgecnn.data._stored import Pixels
 from edgecnn.errors import MissingPackage
 from edgecnn.onboard import preprocessing
@@ -47,7 +48,7 @@ BLOCK = 1 << 24
 
 @dataclass(frozen=True)
 class Looked:
-    """Properties of the images of a folder, from looking at each of them."""
+    """Properties of the images of a data set, from looking at each of them."""
 
     pairs: npt.NDArray[np.int64]
     """(n, 2) indices of near-copies, the lower index first."""
@@ -57,15 +58,15 @@ class Looked:
     """(N, 2) width and height in pixels; 0 for an image that cannot be read."""
 
 
-def look(paths: Sequence[Path], contents: Sequence[str]) -> Looked:
+def look(pictures: Sequence[Picture], contents: Sequence[str]) -> Looked:
     """Look at every image, or read the result from the cache.
 
     Images that cannot be read, images of one colour and exact copies of earlier files, which have the same digest, are
     not compared.
 
     Args:
-        paths: (N,) of the files.
-        contents: (N,) the digests of the files.
+        pictures: (N,).
+        contents: (N,) their digests.
 
     Raises:
         MissingPackage: ImageHash is not installed.
@@ -76,7 +77,7 @@ def look(paths: Sequence[Path], contents: Sequence[str]) -> Looked:
             *(_integers(table[name], width) for name, width in (("pairs", 2), ("one_colour", 0), ("sizes", 2)))
         )
     # Each process has its own scratch file: another one at work on the same images would remove a shared one.
-    looked = _look(paths, contents, cached.with_suffix(f".{os.getpid()}.npy"))
+    looked = _look(pictures, contents, cached.with_suffix(f".{os.getpid()}.npy"))
     _kept.write(
         cached,
         {"pairs": looked.pairs.tolist(), "one_colour": looked.one_colour.tolist(), "sizes": looked.sizes.tolist()},
@@ -97,15 +98,15 @@ def _key(contents: Sequence[str]) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-def _look(paths: Sequence[Path], contents: Sequence[str], scratch: Path) -> Looked:
-    hashes = np.zeros(len(paths), dtype=np.uint64)
-    sizes = np.zeros((len(paths), 2), dtype=np.int64)
-    thumbnails = _stored.made(scratch, (len(paths), SIDE, SIDE, 3), _thumbnails(paths, hashes, sizes))
+def _look(pictures: Sequence[Picture], contents: Sequence[str], scratch: Path) -> Looked:
+    hashes = np.zeros(len(pictures), dtype=np.uint64)
+    sizes = np.zeros((len(pictures), 2), dtype=np.int64)
+    thumbnails = _stored.made(scratch, (len(pictures), SIDE, SIDE, 3), _thumbnails(pictures, hashes, sizes))
     scratch.unlink(missing_ok=True)  # its content can be read as long as it is open
     coarse, deviation = _summaries(thumbnails)
     readable = sizes[:, 0] > 0
     _, first = np.unique(np.array(contents, dtype="U64"), return_index=True)
-    is_first = np.zeros(len(paths), dtype=bool)
+    is_first = np.zeros(len(pictures), dtype=bool)
     is_first[first] = True
     compared = np.flatnonzero(readable & is_first & (deviation > ONE_COLOUR))
     pairs = [
@@ -118,12 +119,12 @@ def _look(paths: Sequence[Path], contents: Sequence[str], scratch: Path) -> Look
 
 
 def _thumbnails(
-    paths: Sequence[Path], hashes: npt.NDArray[np.uint64], sizes: npt.NDArray[np.int64]
+    pictures: Sequence[Picture], hashes: npt.NDArray[np.uint64], sizes: npt.NDArray[np.int64]
 ) -> Iterator[Pixels]:
     """Yield the thumbnails (1, SIDE, SIDE, 3) of all images in order, and fill in their hashes and sizes."""
     done = 0
-    with console.progress("looking for copies", len(paths)) as advance:
-        for chunk in _decoded.in_processes(_look_at, paths):
+    with console.progress("looking for copies", len(pictures)) as advance:
+        for chunk in _decoded.in_processes(_look_at, pictures):
             for thumbnail, hashed, size in chunk:
                 hashes[done], sizes[done] = hashed, size
                 done += 1
@@ -131,25 +132,25 @@ def _thumbnails(
             advance(len(chunk))
 
 
-def _look_at(paths: Sequence[Path]) -> list[tuple[Pixels, int, tuple[int, int]]]:
+def _look_at(pictures: Sequence[Picture]) -> list[tuple[Pixels, int, tuple[int, int]]]:
     """Return thumbnail (SIDE, SIDE, 3), perceptual hash and (width, height) of each; zeros if it cannot be read."""
-    return [_look_at_file(path) for path in paths]
+    return [_look_at_picture(picture) for picture in pictures]
 
 
-def _look_at_file(path: Path) -> tuple[Pixels, int, tuple[int, int]]:
+def _look_at_picture(picture: Picture) -> tuple[Pixels, int, tuple[int, int]]:
     try:
         import imagehash
         from PIL import Image, ImageFilter, ImageOps
     except ImportError as error:
         raise MissingPackage("imagehash", None, "Finding copies among pictures") from error
     try:
-        with preprocessing.opened(path) as opened:
+        with preprocessing.opened(_pictures.source(picture)) as opened:
             size = opened.size
             if opened.mode in ("L", "RGB"):
                 opened.draft("RGB", (4 * SIDE, 4 * SIDE))  # decodes a large JPEG at an eighth of the cost
                 image = ImageOps.exif_transpose(opened).convert("RGB")
             else:
-                image = Image.fromarray(preprocessing.decode(path, height=4 * SIDE, width=4 * SIDE, channels=3))
+                image = Image.fromarray(_pictures.decode(picture, height=4 * SIDE, width=4 * SIDE, channels=3))
         small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR).filter(ImageFilter.BoxBlur(1))
         # The blur makes a shift by half a pixel count for little.
         return np.asarray(small, dtype=np.uint8), int(str(imagehash.phash(image)), 16), size

@@ -1,15 +1,15 @@
-"""Warnings about a folder of images that its owner should look at again."""
+"""Warnings about a data set of images that its owner should look at again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.common import console
 from edgecnn.data._near_copies import Looked
+from edgecnn.data._pictures import Picture
 from edgecnn.data._stored import Pixels, Stored
 
 FEW = 5
@@ -19,11 +19,11 @@ DARK = 15
 DARK_SHARE = 0.1
 """Share of dark images that is worth a warning."""
 DARK_SAMPLE = 500
-"""Images that are sampled, evenly spaced, from a folder with more."""
+"""Images that are sampled, evenly spaced, from a data set with more."""
 
 
 def say(
-    paths: Sequence[Path],
+    pictures: Sequence[Picture],
     labels: npt.NDArray[np.int64],
     contents: Sequence[str],
     classes: Sequence[str],
@@ -32,19 +32,19 @@ def say(
     """Print remarks about all images of a data set together.
 
     Args:
-        paths: (N,) of the files.
+        pictures: (N,).
         labels: (N,).
         contents: (N,) digests of the files.
         classes: the class names.
         looked: what the images look like, or None.
     """
-    for remark in (_two_classes(paths, labels, contents), _small(labels, classes)):
+    for remark in (_two_classes(pictures, labels, contents), _small(labels, classes)):
         if remark:
             console.warn(remark)
     if looked is not None and (size := _one_size(looked)):
         console.note(size)
     if looked is not None:
-        for remark in (_one_colour(paths, looked), _sizes(labels, looked)):
+        for remark in (_one_colour(pictures, looked), _sizes(labels, looked)):
             if remark:
                 console.warn(remark)
 
@@ -71,7 +71,7 @@ def _one_size(looked: Looked) -> str | None:
     return f"all pictures that can be read are {width} x {height}"
 
 
-def _two_classes(paths: Sequence[Path], labels: npt.NDArray[np.int64], contents: Sequence[str]) -> str | None:
+def _two_classes(pictures: Sequence[Picture], labels: npt.NDArray[np.int64], contents: Sequence[str]) -> str | None:
     first: dict[str, int] = {}
     twice = [
         (first[content], index)
@@ -82,7 +82,7 @@ def _two_classes(paths: Sequence[Path], labels: npt.NDArray[np.int64], contents:
         return None
     a, b = twice[0]
     more = f", and {len(twice) - 1:,} more" if len(twice) > 1 else ""
-    return f"one picture lies in two classes: {paths[a]} and {paths[b]}{more}; a net cannot learn both"
+    return f"one picture lies in two classes: {pictures[a]} and {pictures[b]}{more}; a net cannot learn both"
 
 
 def _small(labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str | None:
@@ -94,13 +94,12 @@ def _small(labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str | None:
     return f"far fewer pictures than the other classes' {median:,.0f} (median): {', '.join(small)}"
 
 
-def _one_colour(paths: Sequence[Path], looked: Looked) -> str | None:
+def _one_colour(pictures: Sequence[Picture], looked: Looked) -> str | None:
     count = len(looked.one_colour)
     if not count:
         return None
-    if count == np.count_nonzero(looked.sizes[:, 0]):
-        return f"all {count:,} pictures are of one colour all over, such as {paths[looked.one_colour[0]]}"
-    return f"{count:,} of {len(paths):,} pictures are of one colour all over, such as {paths[looked.one_colour[0]]}"
+    which = f"all {count:,}" if count == np.count_nonzero(looked.sizes[:, 0]) else f"{count:,} of {len(pictures):,}"
+    return f"{which} pictures are of one colour all over, such as {pictures[looked.one_colour[0]]}"
 
 
 def _sizes(labels: npt.NDArray[np.int64], looked: Looked) -> str | None:

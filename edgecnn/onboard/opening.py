@@ -57,7 +57,7 @@ def opening(path: Path) -> Iterator[None]:
             before = _enter(path)
         yield
     except MemoryError as error:
-        raise _too_large(path) from error
+        raise too_large(path) from error
     finally:
         if is_outer:
             _leave(before)
@@ -176,6 +176,7 @@ def _statm(_pid: int) -> int | None:
         return None
 
 
-def _too_large(path: Path) -> EnvironmentUnfit:
+def too_large(path: Path) -> EnvironmentUnfit:
+    """Return the error for a file that takes more memory than it may."""
     megabytes = allowance_bytes(path) // 1_000_000
     return EnvironmentUnfit(f"{path} takes more memory than the {megabytes:,} MB that a file of its size may.", RAISE)

@@ -65,7 +65,7 @@ def suffixes() -> tuple[str, ...]:
 
 
 def decode(
-    source: Path | bytes, *, height: int, width: int, channels: int, max_pixels: int | None = None
+    source: Path | bytes, *, height: int, width: int, channels: int, max_pixels: int | None = None, name: str = ""
 ) -> npt.NDArray[np.uint8]:
     """Decode one picture and bring it to size, grey for 1 channel and RGB for 3.
 
@@ -79,6 +79,7 @@ def decode(
         width: The columns of the result.
         channels: 1 or 3.
         max_pixels: A bound for the pixels that a picture may declare, beside those of `picture_sizes`.
+        name: What an error calls it; by default a file's path, or how many bytes there are.
 
     Returns:
         uint8 pixels (height, width, channels).
@@ -94,7 +95,7 @@ def decode(
         raise MissingPackage("pillow", None, "Reading pictures") from error
     if channels not in (1, 3):
         raise DataError(f"A picture has 1 or 3 channels, not {channels}.")
-    label = str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes"
+    label = name or (str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes")
     try:
         return fit(upright(source, max_pixels), height=height, width=width, channels=channels)
     except MemoryError:

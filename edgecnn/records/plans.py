@@ -16,6 +16,7 @@ import tomli_w
 
 from edgecnn.common import config, sizes
 from edgecnn.errors import PlanError, nearest
+from edgecnn.records import data_paths
 from edgecnn.records.recipe import DataPlan, Recipe
 
 T = TypeVar("T")
@@ -174,10 +175,12 @@ def load_recipe(name: str, overrides: Iterable[str] = (), data: str | DataPlan |
     Args:
         name: The recipe.
         overrides: Settings such as "optim.lr=0.2", applied last.
-        data: A data set's name or folder, or a plan of it, in place of the recipe's own; how validation is cut stays.
+        data: A data set's name or the path of pictures, or a plan of it, in place of the recipe's own; how validation
+            is cut stays.
 
     Raises:
         PlanError: There is no such recipe, it names no data set, or a key or value is wrong.
+        DataError: It cannot be told how the pictures at the path are to be read.
     """
     path = find(Recipe, name)
     table = config.read(path)
@@ -192,20 +195,22 @@ def build_recipe(
     if data is not None:
         before = table.get("data", {})
         replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
-        options = {k: v for k, v in before.items() if k != "path"} if before.get("name") == replaced.name else {}
-        table["data"] = options | config.table_of(replaced)
+        table["data"] = data_paths.kept_options(before, replaced.name) | config.table_of(replaced)
     table = config.override(table, overrides)
     if "data" not in table:
-        raise PlanError(f"{source} names no data set.", "give it a [data] table, or --data with a name or a folder")
+        raise PlanError(f"{source} names no data set.", "give it a [data] table, or --data with a name or a path")
     return config.build(Recipe, table, source)
 
 
 def data_plan(data: str | DataPlan) -> DataPlan:
-    """Return the plan for a data set named by name, or for a folder of pictures by path; a plan stays as it is."""
+    """Return the plan for a data set named by name, or for pictures by their path; a plan stays as it is.
+
+    Raises DataError if it cannot be told how the pictures at a path are to be read (`data_paths`).
+    """
     if isinstance(data, DataPlan):
         return data
-    if Path(data).is_dir() or "/" in data or data in (".", ".."):
-        return DataPlan(name="folder", options={"path": str(Path(data).resolve())})
+    if located := data_paths.located(data):
+        return DataPlan(name=located[0], options={"path": str(located[1])})
     return DataPlan(name=data)
 
 

@@ -25,7 +25,7 @@ RUNS = Path("runs")
 
 FilePath = str | os.PathLike[str]
 Data = DataPlan | FilePath | Mapping[str, Any]
-"""Pictures to learn from: a data set by its name, a folder of pictures, or keys of a recipe's [data] to change."""
+"""Pictures to learn from: a data set by its name, pictures by their path, or keys of a recipe's [data] to change."""
 Target = FilePath | Run | Artifact
 """A run or a model file: by its path, or as an earlier step returned it."""
 
@@ -168,7 +168,7 @@ def path(target: Target) -> Path:
 
 
 def data_plan(data: DataPlan | FilePath | None) -> DataPlan | None:
-    """Return the plan of a data set that is named, or of a folder of pictures: a Path, or text with a slash."""
+    """Return the plan of a data set that is named, or of pictures by their path, as `plans.data_plan` tells them."""
     if data is None or isinstance(data, DataPlan):
         return data
     return plans.data_plan(data if isinstance(data, str) else f"{Path(data).absolute()}")

@@ -77,6 +77,14 @@ def test_runs_of_the_folder_are_offered(tmp_path: Path) -> None:
     assert ask("bash", BASH.format(words="edgecnn export runs/m"), tmp_path) == ["runs/mine"]
 
 
+def test_lists_and_archives_of_pictures_are_offered_as_data(tmp_path: Path) -> None:
+    for name in ("pets.csv", "pets.tar", "pets.zip"):
+        (tmp_path / name).touch()
+    (tmp_path / "pets-photos").mkdir()
+    offered = ask("bash", BASH.format(words="edgecnn train x --data pet"), tmp_path)
+    assert offered == ["pets-photos/", "pets.csv", "pets.tar"]
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import data_samples
+import kept_pictures
 import pytest
 
 from edgecnn.common import plugins
@@ -24,8 +25,8 @@ def _fashion_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     return {"path": str(tmp_path)}
 
 
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    return {"path": str(data_samples.class_folders(tmp_path / "pictures"))}
+def _kept(way: str) -> Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]:
+    return lambda tmp_path, _: {"path": str(kept_pictures.WAYS[way](tmp_path / "pictures", kept_pictures.files(5)))}
 
 
 def _shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -35,8 +36,8 @@ def _shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 SAMPLES: dict[str, Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]] = {
     "cifar10": _cifar10,
     "fashion-mnist": _fashion_mnist,
-    "folder": _folder,
     "shapes": _shapes,
+    **{way: _kept(way) for way in kept_pictures.WAYS},
 }
 """Data sets that are not inside a package: make a small one, and give the options that find it."""
 

@@ -211,7 +211,7 @@ def test_more_leaks_are_counted(tmp_path: Path) -> None:
     data_samples.train_and_test(tmp_path)
     for i in range(3):
         shutil.copy(tmp_path / "train" / "cat" / f"{i:03}.png", tmp_path / "test" / "cat" / f"copy{i}.png")
-    assert refused(tmp_path).sentence.endswith("and so are 2 more in test/ and beside it.")
+    assert refused(tmp_path).sentence.endswith("and so are 2 more in the test split and beside it.")
 
 
 @settings(deadline=None, max_examples=10)

@@ -154,7 +154,7 @@ class TestPhonePictures:
         walked = picture_files.walk(phone)
         shown = images.labelled(phone, limit=100)
         assert len(walked.pictures) == 12
-        assert shown.paths == walked.pictures
+        assert shown.pictures == walked.pictures
         assert shown.left_out == walked.left_out
         assert asked.sources(str(phone)) == walked
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edgecnn.common import documents
 from edgecnn.common.documents import Unreadable
+from edgecnn.data import Picture
 from edgecnn.errors import DataError, nearest
 from edgecnn.records.labels import plain
 
@@ -23,21 +24,21 @@ LARGEST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class LoggedAnswers:
-    """A device's answers to images of a folder."""
+    """A device's answers to images."""
 
-    paths: tuple[Path, ...]
+    pictures: tuple[Picture, ...]
     called: npt.NDArray[np.int64]
     """(N,) the answered classes, numbered as the file's labels."""
     scores: npt.NDArray[np.float64] | None
     """(N,) the softmax of the answered class; None unless all lines have a score from 0 to 1."""
 
 
-def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> LoggedAnswers:
+def read(path: Path, pictures: Sequence[Picture], classes: Sequence[str]) -> LoggedAnswers:
     """Read a log and match each answer with its image, by the end of its path or else by its file name.
 
     Args:
         path: The log.
-        pictures: Paths of the images.
+        pictures: The images.
         classes: Names of the classes; the log may have indices instead.
 
     Raises:
@@ -45,11 +46,11 @@ def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> Logged
     """
     rows = _rows(path)
     index_of = {plain(name): index for index, name in enumerate(classes)}
-    paths: list[Path] = []
+    answered: list[Picture] = []
     called, scores = [], []
     for line_number, (name, label, score) in rows:
         matches = [picture for picture in pictures if _ends(picture, name)] or [
-            picture for picture in pictures if picture.name == Path(name).name
+            picture for picture in pictures if Path(str(picture)).name == Path(name).name
         ]
         if len(matches) != 1:
             problem = "is not among the pictures" if not matches else f"could be any of {len(matches)} pictures"
@@ -62,11 +63,11 @@ def read(path: Path, pictures: Sequence[Path], classes: Sequence[str]) -> Logged
             called.append(int(label))
         else:
             raise DataError(f"{path}, line {line_number}: there is no class {label!r}.", nearest(label, classes))
-        paths.append(matches[0])
+        answered.append(matches[0])
         scores.append(score)
     values = np.array(scores)
     usable = len(values) > 0 and bool(np.isfinite(values).all()) and 0 <= values.min() <= values.max() <= 1
-    return LoggedAnswers(tuple(paths), np.array(called, np.int64), values if usable else None)
+    return LoggedAnswers(tuple(answered), np.array(called, np.int64), values if usable else None)
 
 
 def _rows(path: Path) -> list[tuple[int, tuple[str, str, float]]]:
@@ -114,6 +115,6 @@ def _score(text: str) -> float:
         return math.nan
 
 
-def _ends(picture: Path, name: str) -> bool:
+def _ends(picture: Picture, name: str) -> bool:
     parts = Path(name).parts
-    return bool(parts) and picture.parts[-len(parts) :] == parts
+    return bool(parts) and Path(str(picture)).parts[-len(parts) :] == parts

@@ -28,6 +28,7 @@ from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.checks.doctor.preprocessing import Diagnosis
 from edgecnn.checks.doctor.trial import Target
 from edgecnn.common import console, sizes
+from edgecnn.data import Picture
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
 from edgecnn.onboard import picture_files
 from edgecnn.records import artifact as artifacts
@@ -135,15 +136,15 @@ def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> 
         say(f"left out {picture_files.told(shown.left_out)} in {folder}")
     if log is None:
         names, target = _classes(artifact, shown, folder)
-        paths: Sequence[Path] = shown.paths
+        pictures: Sequence[Picture] = shown.pictures
     else:
         names = artifact.labels or shown.classes or tuple(map(str, range(class_count(artifact.description.output))))
-        said = device_log.read(log, shown.paths, names)
-        paths, target = said.paths[:limit], Target(classes=said.called[:limit])
+        said = device_log.read(log, shown.pictures, names)
+        pictures, target = said.pictures[:limit], Target(classes=said.called[:limit])
         if said.scores is not None:
             target = dataclasses.replace(target, scores=said.scores[:limit])
     model = ExaminedModel(artifact.path, artifact.description)
-    laboratory = preprocessing.laboratory(model, paths, artifact.preprocessing)
+    laboratory = preprocessing.laboratory(model, pictures, artifact.preprocessing)
     diagnosis = preprocessing.diagnose(laboratory, target, names, of_device=log is not None)
     return diagnosis, list(conclusions.findings(diagnosis, known.whose))
 
@@ -153,7 +154,7 @@ def _some(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
     """Return pictures (N, H, W, C), brought to size as they should be, and the true output of each, (N,), if known."""
     shown, size = images.labelled(folder, saturation.PICTURES), artifact.preprocessing
-    pixels = Album(shown.paths, size.height, size.width, size.channels).pixels(None, None)
+    pixels = Album(shown.pictures, size.height, size.width, size.channels).pixels(None, None)
     return pixels, _classes(artifact, shown, folder)[1].classes if labelled else None
 
 

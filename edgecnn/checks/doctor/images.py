@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import data
 from edgecnn.common import console
+from edgecnn.data import Picture
 from edgecnn.data.folder import test_of
 from edgecnn.errors import DataError
 from edgecnn.onboard import picture_files, preprocessing
+from edgecnn.records import data_paths, plans
 from edgecnn.records.labels import composed
+from edgecnn.records.recipe import DataPlan
 
 Way = Callable[..., Any]
 """A function that takes the place of reading or resizing."""
@@ -27,27 +31,43 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images of a folder, each with the class in whose folder it lies."""
+    """Images, each with its class: the one in whose folder it lies, or that a list or an archive names."""
 
-    paths: tuple[Path, ...]
+    pictures: tuple[Picture, ...]
     labels: npt.NDArray[np.int64]
     """(N,), -1 for images outside all class folders."""
     classes: tuple[str, ...]
-    """Names of the class folders, sorted."""
+    """Names of the classes, sorted."""
     left_out: Counter[str] = field(default_factory=Counter)
     """How many other files there are, by kind (`picture_files.told`)."""
 
 
-def labelled(folder: Path, limit: int) -> Labelled:
-    """Find the images below a folder, or in its test split: `<class>/*`, or all without a class.
+def labelled(place: Path, limit: int) -> Labelled:
+    """Find the images at a path, or those of its test split.
 
     Args:
-        folder: The folder.
+        place: A folder, `<class>/*` or without classes; or whatever else `--data` takes by its path.
         limit: The most images to return; of more, as many are drawn at random, always the same.
 
     Raises:
         DataError: If there are none.
     """
+    plan = plans.data_plan(str(place.absolute()))
+    shown = _in_folder(place) if plan.name == data_paths.FOLDER else _in_list(plan)
+    chosen = np.sort(np.random.default_rng(SEED).permutation(len(shown.pictures))[:limit])
+    pictures = tuple(shown.pictures[index] for index in chosen)
+    return replace(shown, pictures=pictures, labels=shown.labels[chosen])
+
+
+def _in_list(plan: DataPlan) -> Labelled:
+    """Return the images that a list or an archive names, those of its test split if it has one."""
+    own = data.listed(plan)
+    places = np.flatnonzero(own.roles == "test") if "test" in own.roles else np.arange(len(own.pictures))
+    return Labelled(tuple(own.pictures[index] for index in places), own.labels[places], own.classes)
+
+
+def _in_folder(folder: Path) -> Labelled:
+    """Return the images below a folder, or in its test split: `<class>/*`, or all without a class."""
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.", "name a folder of pictures: <class>/*.jpg")
     root = test_of(folder)
@@ -59,15 +79,14 @@ def labelled(folder: Path, limit: int) -> Labelled:
     classes = tuple(sorted({parts[0] for parts in names if len(parts) > 1}))
     index_of = {name: index for index, name in enumerate(classes)}
     labels = np.array([index_of.get(parts[0], -1) if len(parts) > 1 else -1 for parts in names], dtype=np.int64)
-    chosen = np.sort(np.random.default_rng(SEED).permutation(len(paths))[:limit])
-    return Labelled(tuple(paths[i] for i in chosen), labels[chosen], classes, listing.left_out)
+    return Labelled(paths, labels, classes, listing.left_out)
 
 
 @dataclass
 class Album:
     """Images as uint8 (N, H, W, C), by how they are read and resized."""
 
-    paths: Sequence[Path]
+    pictures: Sequence[Picture]
     height: int
     width: int
     channels: int
@@ -87,20 +106,20 @@ class Album:
         return self._made[read, resize]
 
     def _make(self, pairs: Sequence[tuple[Way | None, Way | None]]) -> dict[tuple[Way | None, Way | None], Pixels]:
-        shape = (len(self.paths), self.height, self.width, self.channels)
+        shape = (len(self.pictures), self.height, self.width, self.channels)
         made = {pair: np.zeros(shape, np.uint8) for pair in pairs}
-        with console.progress("reading pictures", len(self.paths)) as advance:
-            for index, path in enumerate(self.paths):
-                decoded = preprocessing.decode(path, height=self.height, width=self.width, channels=self.channels)
-                opened = self._open(path) if any(pair != (None, None) for pair in pairs) else None
+        with console.progress("reading pictures", len(self.pictures)) as advance:
+            for index, picture in enumerate(self.pictures):
+                decoded = data.decode(picture, height=self.height, width=self.width, channels=self.channels)
+                opened = self._open(picture) if any(pair != (None, None) for pair in pairs) else None
                 for (read, resize), target in made.items():
                     target[index] = decoded if read is resize is None else self._one(opened, read, resize)
                 advance(1)
         return made
 
-    def _open(self, path: Path) -> Any:
+    def _open(self, picture: Picture) -> Any:
         """Return the image as RGB, upright, in its own size."""
-        return preprocessing.upright(path).convert("RGB")
+        return preprocessing.upright(data.source(picture)).convert("RGB")
 
     def _one(self, opened: Any, read: Way | None, resize: Way | None) -> Pixels:
         mode = "L" if self.channels == 1 else "RGB"

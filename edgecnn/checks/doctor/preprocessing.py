@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from edgecnn.checks.doctor.mistakes import MISTAKES, Mistake
 from edgecnn.checks.doctor.model import ExaminedModel
 from edgecnn.checks.doctor.trial import Hypothesis, Laboratory, Target, TrialAnswers, with_one, words
 from edgecnn.common import console, stats
+from edgecnn.data import Picture
 from edgecnn.records.artifact import Preprocessing
 from edgecnn.records.foreign import fed_words
 
@@ -96,7 +96,7 @@ class Diagnosis:
         return not self.above_chance and self.best.high_percent < halfway and self.chance_percent < 100
 
 
-def laboratory(model: ExaminedModel, paths: Sequence[Path], preprocessing: Preprocessing) -> Laboratory:
+def laboratory(model: ExaminedModel, pictures: Sequence[Picture], preprocessing: Preprocessing) -> Laboratory:
     """Return a laboratory to try every mistake on the images; it reads none yet."""
     ahead = [
         (mistake.apply if mistake.stage == "read" else None, mistake.apply if mistake.stage == "size" else None)
@@ -104,7 +104,7 @@ def laboratory(model: ExaminedModel, paths: Sequence[Path], preprocessing: Prepr
         if mistake.stage in ("read", "size")
     ]
     size = preprocessing
-    album = Album(paths, size.height, size.width, size.channels, [(None, None), *ahead])
+    album = Album(pictures, size.height, size.width, size.channels, [(None, None), *ahead])
     return Laboratory(model, album, preprocessing)
 
 

@@ -17,7 +17,7 @@ from edgecnn.onboard import runtimes
 from edgecnn.onboard.job import Job
 from edgecnn.pipeline.bench import validity
 from edgecnn.pipeline.train import seen
-from edgecnn.records import artifact, foreign, plans, zoo
+from edgecnn.records import artifact, data_paths, foreign, plans, zoo
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 from edgecnn.records.foreign import Known, PictureOptions
@@ -248,4 +248,4 @@ def suite_of(verb: str, source: str, **keys: Any) -> Suite:
 
 
 def _data_words(data: DataPlan | None) -> list[str]:
-    return ["--data", str(data.options.get("path", data.name))] if data else []
+    return ["--data", data_paths.word(data)] if data else []

@@ -20,7 +20,7 @@ from edgecnn.errors import DataError
 from edgecnn.onboard import golden
 from edgecnn.onboard.job import EncodedImages, LabelledSet, Timing
 from edgecnn.pipeline.train import seen
-from edgecnn.records import labels
+from edgecnn.records import data_paths, labels
 from edgecnn.records.artifact import Artifact, class_count
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
@@ -156,13 +156,13 @@ def golden_vectors(artifact: Artifact, folder: Path) -> GoldenVectors | None:
 
 
 def sized(plan: DataPlan, artifact: Artifact) -> DataPlan:
-    """Return the plan of an image folder with the artifact's image size, unless the plan has one.
+    """Return the plan of somebody's own pictures with the artifact's image size, unless the plan has one.
 
     Raises:
         DataError: If the artifact takes no images, or leaves their size open.
     """
     size = artifact.preprocessing
-    if plan.name != "folder" or "size" in plan.options:
+    if plan.name not in data_paths.NAMES or "size" in plan.options:
         return plan
     if size.channels not in (1, 3):
         raise DataError(f"{artifact.path} takes {size.channels} channels; a picture has 1 or 3.", "name other --data")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from edgecnn import formats
+from edgecnn import data, formats
 from edgecnn.checks.doctor import (
     class_order,
     conclusions,
@@ -67,7 +67,7 @@ def fed(channels: int, split: str, made: Mistake | None) -> npt.NDArray[Any]:
     """Float NHWC tensors of a split, fed rightly or with one mistake."""
     of = shown(channels, split)
     step = {} if made is None else {made.stage: made.apply}
-    pixels = images.Album(of.paths, SIDE, SIDE, channels).pixels(step.get("read"), step.get("size"))
+    pixels = images.Album(of.pictures, SIDE, SIDE, channels).pixels(step.get("read"), step.get("size"))
     pixels = step["pixels"](pixels) if "pixels" in step else pixels
     spec = TensorSpec(name="x", shape=(1, SIDE, SIDE, channels), dtype="float32", layout="NHWC")
     return np.asarray(step["range"](pixels, spec) if "range" in step else pixels, np.float64)
@@ -96,7 +96,7 @@ def laboratory(kind: str, channels: int) -> Laboratory:
     path = model_file(kind, channels)
     description = formats.describe(path)
     model = ExaminedModel(path, description)
-    return preprocessing.laboratory(model, shown(channels, "test").paths, assumed_preprocessing(description.input))
+    return preprocessing.laboratory(model, shown(channels, "test").pictures, assumed_preprocessing(description.input))
 
 
 def told(kind: str, channels: int, made: Mistake, scores: bool = True) -> tuple[Diagnosis, bool]:
@@ -224,7 +224,7 @@ def test_a_file_without_a_card_tells_what_it_was_trained_with(name: str, kind: s
     description = formats.describe(path)
     of = shown(3, "test")
     where = preprocessing.laboratory(
-        ExaminedModel(path, description), of.paths, assumed_preprocessing(description.input)
+        ExaminedModel(path, description), of.pictures, assumed_preprocessing(description.input)
     )
     where.album = laboratory(kind, 3).album  # the same pictures, decoded already
     diagnosis = preprocessing.diagnose(where, Target(classes=of.labels), CLASSES, of_device=False)
@@ -240,7 +240,7 @@ def test_so_does_an_int8_file_whose_scale_was_made_for_it(name: str) -> None:
     description = formats.describe(path)
     of = shown(3, "test")
     where = preprocessing.laboratory(
-        ExaminedModel(path, description), of.paths, assumed_preprocessing(description.input)
+        ExaminedModel(path, description), of.pictures, assumed_preprocessing(description.input)
     )
     where.album = laboratory("tflite int8", 3).album
     diagnosis = preprocessing.diagnose(where, Target(classes=of.labels), CLASSES, of_device=False)
@@ -340,10 +340,10 @@ def test_every_mistake_has_a_name_of_its_own_and_keeps_the_shape() -> None:
 
 def test_the_album_reads_as_the_device_of_this_tool_does() -> None:
     of = shown(3, "test")
-    own = images.Album(of.paths[:4], SIDE, SIDE, 3)
-    right = np.stack([pictures.decode(path, height=SIDE, width=SIDE, channels=3) for path in of.paths[:4]])
-    assert np.array_equal(own.pixels(None, None), right)
-    assert np.array_equal(own.pixels(lambda image: image, None), right)
+    album, four = images.Album(of.pictures[:4], SIDE, SIDE, 3), map(data.source, of.pictures[:4])
+    right = np.stack([pictures.decode(source, height=SIDE, width=SIDE, channels=3) for source in four])
+    assert np.array_equal(album.pixels(None, None), right)
+    assert np.array_equal(album.pixels(lambda image: image, None), right)
 
 
 # The verb
@@ -356,7 +356,7 @@ def log_of(path: Path, kind: str, made: Mistake, scores: bool) -> Path:
     with path.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["picture", "class", *(["score"] if scores else [])])
-        for file, label, row in zip(where.album.paths, answers.classes, answers.probabilities, strict=True):
+        for file, label, row in zip(where.album.pictures, answers.classes, answers.probabilities, strict=True):
             writer.writerow([file.name, CLASSES[label], *([f"{row.max():.5f}"] if scores else [])])
     return path
 
@@ -386,7 +386,7 @@ def test_a_devices_log_fails_the_file_with_the_mistake_in_the_sentence(
     assert max(map(len, said.splitlines()[1:])) <= 80  # the first is the path
     right = tmp_path / "right.csv"
     answers = laboratory(kind, 3).answers(())
-    rows = zip(laboratory(kind, 3).album.paths, answers.classes, strict=True)
+    rows = zip(laboratory(kind, 3).album.pictures, answers.classes, strict=True)
     right.write_text("".join(f"{file.name};{label}\n" for file, label in rows))
     show.show(doctor.doctor(path, pictures=folder, device_log=right))
     assert "the device feeds what it should" in " ".join(capsys.readouterr().out.split())
@@ -421,14 +421,14 @@ def test_a_log_that_cannot_be_used_is_one_sentence(text: str, sentence: str, tmp
     log = tmp_path / "log.csv"
     log.write_text(text)
     with pytest.raises(DataError, match=sentence):
-        device_log.read(log, shown(3, "test").paths, CLASSES)
+        device_log.read(log, shown(3, "test").pictures, CLASSES)
 
 
 def test_the_runners_own_lines_are_a_log(tmp_path: Path) -> None:
     log = tmp_path / "answers.jsonl"
     log.write_text('{"picture": "/home/pi/shown/0001.png", "label": "birch", "score": 0.9, "top": []}\n')
-    said = device_log.read(log, shown(3, "test").paths, CLASSES)
-    assert (said.paths[0].name, said.called.tolist()) == ("0001.png", [1])
+    said = device_log.read(log, shown(3, "test").pictures, CLASSES)
+    assert (said.pictures[0].name, said.called.tolist()) == ("0001.png", [1])
     assert said.scores is not None
     assert said.scores.tolist() == [0.9]
 
@@ -436,7 +436,7 @@ def test_the_runners_own_lines_are_a_log(tmp_path: Path) -> None:
 def test_scores_that_are_no_probabilities_are_left_out(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("0000.png,ash,212\n0001.png,birch,17\n")
-    assert device_log.read(log, shown(3, "test").paths, CLASSES).scores is None
+    assert device_log.read(log, shown(3, "test").pictures, CLASSES).scores is None
 
 
 def test_pictures_without_classes_and_a_log_without_pictures_are_refused(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import kept_pictures
 import pytest
 import tiny_models
 from checkout import ROOT
@@ -16,6 +18,7 @@ from edgecnn.checks.evaluate import evaluate as verb
 from edgecnn.checks.evaluate import evaluation, show
 from edgecnn.checks.evaluate.evaluation import Evaluation
 from edgecnn.errors import DataError, GateFailed, Undecided, UsageError
+from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan
 
 DIGITS = DataPlan(name="digits")
@@ -110,6 +113,22 @@ def test_mistakes_bear_the_names_of_the_pictures_files(tmp_path: Path) -> None:
     assert scored.mistakes
     for mistake in scored.mistakes:
         assert Path(mistake.picture).parent == folder / "test" / mistake.truth
+
+
+@pytest.mark.parametrize("way", ["parquet", "webdataset"])
+def test_mistakes_in_a_file_of_many_pictures_bear_their_places_in_it(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = kept_pictures.WAYS[way](tmp_path / "pictures", kept_pictures.files(6))
+    file = tiny_models.linear_onnx(tmp_path / "linear.onnx", tiny_models.weights(8, 8, 1, 2))
+    (scored,) = verb.evaluate(file, plans.data_plan(str(place)), output=tmp_path / "out").files
+    form = {
+        "parquet": rf"{place}/data/all-0000\d-of-00002\.parquet:\d",
+        "webdataset": rf"{place}/all-00000\d\.tar:(cat|dog)/00\d\.png",
+    }[way]
+    assert scored.mistakes
+    assert all(re.fullmatch(form, mistake.picture) for mistake in scored.mistakes)
 
 
 def test_pictures_that_the_run_has_learnt_are_refused(tmp_path: Path) -> None:

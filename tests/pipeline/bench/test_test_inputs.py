@@ -2,6 +2,7 @@ import dataclasses
 from pathlib import Path
 
 import data_samples
+import kept_pictures
 import numpy as np
 import pytest
 import tiny_models
@@ -12,7 +13,7 @@ from edgecnn.errors import DataError
 from edgecnn.pipeline.bench.test_inputs import PHOTOGRAPH_SIZE, PHOTOGRAPHS, Shelf
 from edgecnn.records.artifact import Artifact, TensorSpec
 from edgecnn.records.foreign import assumed_preprocessing
-from edgecnn.records.plans import Suite
+from edgecnn.records.plans import Suite, data_plan
 from edgecnn.records.recipe import DataPlan
 
 DIGITS = DataPlan(name="digits")
@@ -120,6 +121,17 @@ def test_a_folders_pictures_are_brought_to_the_size_of_the_model(folder: DataPla
         model = named(tmp_path, COLOURS, tiny_models.weights(*shape, 3))
         stimuli = Shelf(tmp_path / f"shelf-{number}", None).take(folder, model)
         assert np.load(stimuli.test.images).shape[1:] == shape
+
+
+@pytest.mark.parametrize("way", kept_pictures.WAYS)
+def test_pictures_are_brought_to_it_however_they_are_kept(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = kept_pictures.WAYS[way](tmp_path / "pictures", kept_pictures.files(4, classes=COLOURS))
+    stimuli = Shelf(tmp_path / "shelf", None).take(data_plan(str(place)), named(tmp_path, COLOURS))
+    assert np.load(stimuli.test.images).shape[1:] == (6, 9, 3)
+    assert len(stimuli.files) == len(np.load(stimuli.test.labels))
 
 
 def test_a_size_in_the_plan_stands(folder: DataPlan, tmp_path: Path) -> None:
