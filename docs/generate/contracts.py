@@ -10,6 +10,7 @@ from reading import docstring
 from edgecnn import boards, data, formats, nets
 from edgecnn.onboard import runtimes
 from edgecnn.pipeline.export import rungs
+from edgecnn.pipeline.train import trackers
 
 KINDS: tuple[tuple[str, Any], ...] = (
     ("Nets", nets.KIND),
@@ -18,11 +19,12 @@ KINDS: tuple[tuple[str, Any], ...] = (
     ("Runtimes", runtimes.KIND),
     ("Boards", boards.KIND),
     ("Rungs of the rescue ladder", rungs.KIND),
+    ("Trackers", trackers.KIND),
 )
 
 START = """# Plug-ins
 
-A net, a data set, a file format, a runtime, a way to reach a board and a rung of the rescue ladder are one file each. Ours
+A net, a data set, a file format, a runtime, a way to reach a board, a rung of the rescue ladder and a tracker are one file each. Ours
 are found by their file's name in the folder of their kind. Another package brings its own by an entry point:
 
 ```toml

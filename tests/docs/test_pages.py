@@ -18,6 +18,7 @@ from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
 
 DOCS = ROOT / "docs" / "pages"
+WRITE = [sys.executable, "docs/generate/write.py", "--check"]
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 WITH_COMMANDS = [page for page in PAGES if blocks.blocks(page.read_text(encoding="utf-8"))]
 RUN = [page for page in WITH_COMMANDS if any(not b.not_run for b in blocks.blocks(page.read_text(encoding="utf-8")))]
@@ -31,7 +32,7 @@ MOST_BYTES_OF_README = 10_000
 
 
 def test_generated_parts_are_up_to_date() -> None:
-    done = subprocess.run([sys.executable, "docs/generate/write.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(WRITE, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
