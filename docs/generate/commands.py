@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer.main
+from reading import table
 
 from edgecnn import cli, errors
 from edgecnn.cli.groups import GROUPS
-from edgecnn.common import console
 
 WIDTH = 80
 
@@ -44,7 +44,7 @@ def exit_codes() -> str:
         (str(errors.EXIT_USAGE), "The command, a recipe, a picture or a file is not what it should be."),
         (str(errors.EXIT_BUG), "A bug of edgecnn; the message says where the traceback lies."),
     ]
-    return console.markdown_table(("code", "meaning"), rows)
+    return table(("code", "meaning"), rows)
 
 
 def _tree(group: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -8,9 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from reading import cell, docstring, field_texts, field_types
+from reading import cell, docstring, field_texts, field_types, table
 
-from edgecnn.common import console
 from edgecnn.onboard import releases
 from edgecnn.records import artifact, environment, measurement, report, run
 
@@ -64,4 +63,4 @@ def _fields(cls: type) -> str:
         for field in dataclasses.fields(cls)
         if field.name in types
     ]
-    return f"### {cls.__name__}\n\n{docstring(cls).text}\n\n{console.markdown_table(('field', 'type', ''), rows)}"
+    return f"### {cls.__name__}\n\n{docstring(cls).text}\n\n{table(('field', 'type', ''), rows)}"

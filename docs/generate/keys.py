@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from reading import cell, docstring, field_texts, field_types
+from reading import cell, docstring, field_texts, field_types, table
 
 from edgecnn import data, nets
-from edgecnn.common import config, console
+from edgecnn.common import config
 from edgecnn.records import recipe
 from edgecnn.records.plans import ExportPlan, Suite
 
@@ -74,7 +74,7 @@ def _table(plan: type, name: str = "", skip: tuple[str, ...] = ()) -> str:
             continue
         meaning = texts[field.name] or TOLD.get(f"{name}.{field.name}", TOLD.get(field.name, ""))
         rows.append((f"`{field.name}`", f"`{_type(types[field.name])}`", _default(field), cell(_plain(meaning))))
-    return console.markdown_table(HEAD, rows)
+    return table(HEAD, rows)
 
 
 def _type(source: str) -> str:
@@ -122,7 +122,7 @@ def _plugins(kind: Any, function: str, get: Any) -> Iterator[str]:
         about = docstring(plugin).text.split("\n\n")[0].replace("\n", " ")
         yield f"#### {name}\n"
         yield f"{about.partition(': ')[2] or about}\n"
-        yield (console.markdown_table(HEAD, rows) if rows else "It has no keys of its own.\n")
+        yield (table(HEAD, rows) if rows else "It has no keys of its own.\n")
 
 
 def _plain(text: str) -> str:

@@ -6,10 +6,9 @@ import dataclasses
 import inspect
 from typing import Any
 
-from reading import Docstring, cell, docstring, field_texts, field_types, one_line, signature
+from reading import Docstring, cell, docstring, field_texts, field_types, one_line, signature, table
 
 import edgecnn
-from edgecnn.common import console
 
 START = """# Python
 
@@ -38,11 +37,11 @@ def _function(name: str, function: Any, level: str = "###", prefix: str = "edgec
 def _sections(told: Docstring) -> list[str]:
     parts = []
     if arguments := told.entries("Args"):
-        parts.append(console.markdown_table(("argument", ""), [(f"`{n}`", cell(t)) for n, t in arguments.items()]))
+        parts.append(table(("argument", ""), [(f"`{n}`", cell(t)) for n, t in arguments.items()]))
     if returned := told.sections.get("Returns"):
         parts.append(f"**Returns** {one_line(returned)}\n")
     if raised := told.entries("Raises"):
-        parts.append(console.markdown_table(("raises", ""), [(f"`{n}`", cell(t)) for n, t in raised.items()]))
+        parts.append(table(("raises", ""), [(f"`{n}`", cell(t)) for n, t in raised.items()]))
     if example := told.sections.get("Example"):
         parts.append(f"```pycon\n{example}\n```\n")
     return parts
@@ -54,7 +53,7 @@ def _class(name: str, cls: type) -> str:
         types, texts = field_types(cls), field_texts(cls)
         shown = [field.name for field in dataclasses.fields(cls) if not field.name.startswith("_")]
         fields = [(f"`{field}`", f"`{cell(types.get(field, ''))}`", cell(texts.get(field, ""))) for field in shown]
-        parts.append(console.markdown_table(("field", "type", ""), fields))
+        parts.append(table(("field", "type", ""), fields))
     for method, value in vars(cls).items():
         if method == "__call__" or (not method.startswith("_") and inspect.isfunction(value)):
             called = name.lower() if method == "__call__" else f"{name.lower()}.{method}"
@@ -70,7 +69,7 @@ def _class(name: str, cls: type) -> str:
         if isinstance(value, property) and not attribute.startswith("_")
     ]
     if properties:
-        parts.append(console.markdown_table(("property", ""), properties))
+        parts.append(table(("property", ""), properties))
     return "\n".join(parts)
 
 

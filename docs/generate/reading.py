@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -57,6 +58,25 @@ def field_types(cls: type) -> dict[str, str]:
     }
 
 
+def _argument(parameter: inspect.Parameter) -> str:
+    """Return an argument as source writes it."""
+    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    kind = "" if parameter.annotation is parameter.empty else f": {annotation(parameter.annotation)}"
+    default = "" if parameter.default is parameter.empty else f"{' = ' if kind else '='}{parameter.default!r}"
+    return f"{stars}{parameter.name}{kind}{default}"
+
+
+def annotation(kind: object) -> str:
+    """Return a type as source writes it, without quotes."""
+    return kind.strip("'") if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table of texts, aligned to the left."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def one_line(text: str) -> str:
     """Return a text without its line breaks."""
     return " ".join(text.split())
@@ -76,8 +96,8 @@ def signature(name: str, function: object) -> str:
             arguments.append("*")
             starred = True
         starred = starred or parameter.kind is parameter.VAR_POSITIONAL
-        arguments.append(str(parameter).replace("'", ""))
-    result = "" if shown.return_annotation is shown.empty else f" -> {str(shown.return_annotation).strip(chr(39))}"
+        arguments.append(_argument(parameter))
+    result = "" if shown.return_annotation is shown.empty else f" -> {annotation(shown.return_annotation)}"
     line = f"{name}({', '.join(arguments)}){result}"
     if len(line) <= 88:
         return line
