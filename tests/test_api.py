@@ -105,8 +105,9 @@ def test_the_examples_of_the_docstrings_are_true(own_folder: Path) -> None:
         assert results.failed == 0, said.getvalue()
 
 
-def test_the_python_of_the_readme_runs(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+def test_the_python_of_the_tutorial_runs(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "pages" / "tutorials" / "first-model.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     Image.fromarray(np.full((20, 20), 90, np.uint8)).save("digit.png")
     exec(code, {})
     label, score = capsys.readouterr().out.split()

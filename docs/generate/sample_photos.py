@@ -11,7 +11,10 @@ CLASSES = ("daisy", "poppy", "tulip")
 
 
 def write(folder: str, count: int = 30, side: int = 64) -> None:
-    """Write `count` pictures of each class into FOLDER/CLASS: a drawn shape in a place, size and light of its own."""
+    """Write `count` pictures of each class into FOLDER/CLASS: a drawn shape in a place, size and light of its own.
+
+    Names are those of a photographer who takes three pictures of each flower: daisy_04_0.jpg, daisy_04_1.jpg, ...
+    """
     random = np.random.default_rng(0)
     for number, name in enumerate(CLASSES):
         path = Path(folder) / name
@@ -28,4 +31,4 @@ def write(folder: str, count: int = 30, side: int = 64) -> None:
                 draw.rectangle(box, fill=colour)
             else:
                 draw.polygon([(box[0], box[3]), (box[2], box[3]), ((box[0] + box[2]) // 2, box[1])], fill=colour)
-            image.save(path / f"{name}_{index:03d}.jpg", quality=90)
+            image.save(path / f"{name}_{index // 3:02d}_{index % 3}.jpg", quality=90)
