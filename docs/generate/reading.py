@@ -60,7 +60,7 @@ def field_types(cls: type) -> dict[str, str]:
 
 def _argument(parameter: inspect.Parameter) -> str:
     """Return an argument as source writes it."""
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    stars = "*" * (parameter.kind is parameter.VAR_POSITIONAL) + "**" * (parameter.kind is parameter.VAR_KEYWORD)
     kind = "" if parameter.annotation is parameter.empty else f": {annotation(parameter.annotation)}"
     default = "" if parameter.default is parameter.empty else f"{' = ' if kind else '='}{parameter.default!r}"
     return f"{stars}{parameter.name}{kind}{default}"
