@@ -7,9 +7,8 @@ the learning rate is a function of the step, so an epoch depends on nothing but 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,28 +17,32 @@ from torch import nn
 
 from edgecnn import data, nets
 from edgecnn.common import console, files, locks
-from edgecnn.data import Splits
+from edgecnn.data import Split, Splits
 from edgecnn.errors import EnvironmentUnfit, GateFailed
-from edgecnn.nets import budget, code, counts, culprit, device
+from edgecnn.nets import budget, code, counts, device
 from edgecnn.nets.anatomy import Size
 from edgecnn.pipeline.train import (
     augment,
     checkpoint,
     curves,
     distributed,
-    finetuning,
+    first_net,
+    learner,
     loop,
     malloc,
     optimizer,
     progressive_resizing,
     resources,
     run_folder,
+    seeding,
     seen,
+    start,
     tracking,
 )
-from edgecnn.pipeline.train.checkpoint import Earlier, State
+from edgecnn.pipeline.train.checkpoint import Earlier, Epoch, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
+from edgecnn.pipeline.train.learner import Learner
 from edgecnn.pipeline.train.loop import Journal, Watch
 from edgecnn.pipeline.train.seen import Seen
 from edgecnn.pipeline.train.tracking import Tracking
@@ -77,6 +80,20 @@ class _Job:
     trackers: Sequence[str]
     held: contextlib.ExitStack
     """Holds the lock of the folder, and the trackers' records, until the training has ended."""
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a training has come to."""
+
+    net: nn.Module
+    """On the CPU."""
+    mean: float
+    std: float
+    size: Size
+    history: Sequence[Epoch]
+    taken: Taken
+    seconds: float
 
 
 def train(
@@ -143,28 +160,41 @@ def train(
 def _train(job: _Job, watch: Watch | None) -> Run:
     """Train the job's net and return the finished run, which the leader writes."""
     recipe, training, team = job.recipe, job.splits.train, job.team
-    mean, std = data.pixel_statistics(training.images)
     teacher = Teacher(recipe.distill, training.input_shape, training.classes, job.device) if recipe.distill else None
     facts = resources.here()
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
     started = time.perf_counter()
-    with _reproducible(recipe.seed, taken.num_threads):
-        net = _build_net(job)
+    with seeding.reproducible(recipe.seed, taken.num_threads):
+        net, mean, std = first_net.build(recipe, job.splits, job.folder if job.resume else None)
         size = counts.size(net, training.input_shape)
-        state = optimizer.fresh_state(device.move(net, job.device), recipe.optim)
-        data_sha256 = checkpoint.digest(training)
-        earlier, taken = _take_folder(job, state, data_sha256, taken)
+        learns = _learner(job, net, mean, std)
+        of_classes = start.class_weights.names(recipe.net, job.splits) if recipe.optim.body_lr != 1 else ()
+        state = optimizer.fresh_state(device.move(learns.net, job.device), recipe.optim, of_classes)
+        earlier, taken = _take_folder(job, state, learns.data_sha256, taken)
         _announce(job, size, taken, earlier.taken)
         if slow := resources.warning(taken, facts):
             console.warn(slow)
         tracked = job.held.enter_context(tracking.tracked(job.trackers, recipe, taken, job.folder, state.history))
         if watch is not None and not state.history and team.is_leader:
             watch(0, device.cpu_version(net.eval()))
-        ctx = TrainContext(recipe, training, mean, std, teacher, team, device=job.device, precision=taken.precision)
-        _fit(job, ctx, state, Journal(job.folder, recipe.epochs, data_sha256, taken, earlier.seconds, tracked, watch))
+        ctx = TrainContext(
+            recipe,
+            learns.training,
+            learns.mean,
+            learns.std,
+            teacher,
+            team,
+            device=job.device,
+            precision=taken.precision,
+        )
+        journal = Journal(
+            job.folder, recipe.epochs, learns.data_sha256, taken, earlier.seconds, tracked, learns.watched(watch)
+        )
+        _fit(job, ctx, state, learns.validation, journal)
+        trained = learns.whole(device.cpu_version(state.eval_net))
     if team.is_leader:
         seconds = earlier.seconds + time.perf_counter() - started
-        _write_run(job, ctx, state, size, taken, seconds, tracked)
+        _write_run(job, _Trained(trained, mean, std, size, state.history, taken, seconds), tracked)
     team.barrier()
     return open_run(job.folder)
 
@@ -185,18 +215,11 @@ def _load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
     return splits, seen_before
 
 
-def _build_net(job: _Job) -> nn.Module:
-    """Build the net on the CPU, with the weights it starts from."""
-    recipe, training = job.recipe, job.splits.train
-    if job.resume:
-        recipe = dataclasses.replace(recipe, net=code.kept(recipe.net, job.folder))
-    net = nets.build(recipe.net, training.input_shape, len(training.classes))
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
-    if recipe.start:
-        net.load_state_dict(finetuning.weights(recipe, net, job.splits))
-    if code.is_code(recipe.net.name) and not job.resume:
-        culprit.require_exportable(net, training.input_shape)
-    return net
+def _learner(job: _Job, net: nn.Module, mean: float, std: float) -> Learner:
+    """Return what the loop trains: the whole net, or its last layer alone."""
+    if job.recipe.learn == "head":
+        return learner.of_head(net, job.recipe, job.splits, mean, std, job.device)
+    return learner.of_net(net, job.splits, mean, std)
 
 
 def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tuple[Earlier, Taken]:
@@ -237,10 +260,10 @@ def _announce(job: _Job, size: Size, taken: Taken, taken_before: Taken | None) -
         console.note(moved)
 
 
-def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
+def _fit(job: _Job, ctx: TrainContext, state: State, validation: Split, journal: Journal) -> None:
     """Train all epochs; a loss that is not finite is noted in the folder if there is a checkpoint."""
     try:
-        loop.fit(state, ctx, job.splits.validation, journal)
+        loop.fit(state, ctx, validation, journal)
     except GateFailed as diverged:
         if job.team.is_leader and state.history:
             files.write_text(job.folder / DIVERGED, f"{diverged.sentence}\n")
@@ -248,45 +271,31 @@ def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
     (job.folder / DIVERGED).unlink(missing_ok=True)  # a resume in another precision may not diverge again
 
 
-def _write_run(
-    job: _Job, ctx: TrainContext, state: State, size: Size, taken: Taken, seconds: float, tracked: Tracking
-) -> None:
+def _write_run(job: _Job, trained: _Trained, tracked: Tracking) -> None:
     """Write the weights, the curves and the facts of a finished training, and remove its checkpoint."""
+    training = job.splits.train
     run = Run(
         folder=job.folder,
         recipe=job.recipe,
-        input_shape=ctx.training.input_shape,
-        labels=ctx.training.classes,
-        mean=ctx.mean,
-        std=ctx.std,
-        params=size.params,
-        macs=size.macs,
-        validation_top1_percent=state.history[-1].validation_top1_percent,
+        input_shape=training.input_shape,
+        labels=training.classes,
+        mean=trained.mean,
+        std=trained.std,
+        params=trained.size.params,
+        macs=trained.size.macs,
+        validation_top1_percent=trained.history[-1].validation_top1_percent,
         validation_n=len(job.splits.validation),
-        train_seconds=seconds,
+        train_seconds=trained.seconds,
         processes=job.team.count,
-        weights_sha256=nets.store(device.cpu_version(state.eval_net), job.folder / WEIGHTS),
-        training=taken,
+        weights_sha256=nets.store(trained.net, job.folder / WEIGHTS),
+        training=trained.taken,
         code_sha256=files.sha256(job.folder / CODE) if (job.folder / CODE).is_file() else None,
     )
-    curves.draw(state.history, run.recipe.name, run.folder / "curves.png")
+    curves.draw(trained.history, run.recipe.name, run.folder / "curves.png")
     seen.record(run.folder, job.splits, job.seen_before)
     tracked.finish(run)  # before the facts, which end the training: a kill between the two lets a resume finish both
     write_facts(run)
     checkpoint.remove(run.folder)
-
-
-@contextlib.contextmanager
-def _reproducible(seed: int, num_threads: int) -> Iterator[None]:
-    """Seed torch's global generator and set its threads inside; afterwards both are what they were."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _agree_on_precision(team: Team, taken: Taken) -> None:
