@@ -17,8 +17,6 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 """Expansion, output channels of the whole net, blocks, and stride of the first block."""
 WHOLE = 32
 """Channels of the whole net's stem."""
-FEATURES = 1280
-"""Channels of the last convolution, which narrower nets keep."""
 
 
 class MobileNetV2(nn.Module):
@@ -44,7 +42,7 @@ def build(
     input_shape: tuple[int, int, int],
     classes: int,
     width: int = 16,
-    features: int = 0,
+    features: int = 1280,
     multiple: int = 1,
     activation: str = "relu6",
     dropout: float = 0.0,
@@ -55,7 +53,7 @@ def build(
         input_shape: (C, H, W) of one image.
         classes: the number of classes.
         width: channels of the stem, with which those of all blocks are scaled.
-        features: channels of the last convolution; 0 for as many as the paper has, 1,280, or more of a wider net.
+        features: channels of the last convolution, which nets of less than the whole width keep in the paper.
         multiple: the number that channels are rounded to multiples of.
         activation: "relu", "relu6" or "none".
         dropout: before the last layer, in training.
@@ -63,7 +61,7 @@ def build(
     Raises:
         PlanError: a number below its least, or an unknown activation.
     """
-    layers.require_positive(width=width, multiple=multiple, features=features or 1)
+    layers.require_positive(width=width, multiple=multiple, features=features)
     layers.require_dropout(dropout)
     channels_in = layers.rounded_channels(width, multiple)
     stem = layers.conv_bn(input_shape[0], channels_in, 3, stride=2, act=layers.activation(activation))
@@ -77,8 +75,7 @@ def build(
                 )
             )
             channels_in = channels_out
-    last = features or layers.rounded_channels(FEATURES * max(1.0, width / WHOLE), multiple)
-    convolution = layers.conv_bn(channels_in, last, 1, act=layers.activation(activation))
-    net = MobileNetV2(stem, nn.Sequential(*blocks), convolution, layers.GlobalHead(last, classes, dropout))
+    convolution = layers.conv_bn(channels_in, features, 1, act=layers.activation(activation))
+    net = MobileNetV2(stem, nn.Sequential(*blocks), convolution, layers.GlobalHead(features, classes, dropout))
     layers.initialise(net)
     return net
