@@ -65,7 +65,7 @@ class TestMobileNets:
         assert rounded > 0.9 * channels
 
     @pytest.mark.parametrize("wrong", [{"width": 0.0}, {"depth": -1.0}, {"dropout": 1.0}])
-    def test_numbers_that_make_no_net_are_refused(self, wrong: dict[str, float]) -> None:
+    def test_numbers_that_make_no_net_are_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(PlanError, match=r"\[net\] "):
             build("efficientnet-lite", (3, 33, 33), **wrong)
 

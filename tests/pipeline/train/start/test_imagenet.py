@@ -39,8 +39,10 @@ def published_features(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
     def convolved(x: Tensor, conv: str, norm: str, stride: int = 1, groups: int = 1) -> Tensor:
         weight = tensors[f"{conv}.weight"]
         x = F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, 1, groups)
-        parts = (tensors[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        return F.batch_norm(x, *parts, eps=1e-3)
+        mean, variance, scale, shift = (
+            tensors[f"{norm}.{part}"].reshape(-1, 1, 1) for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / (variance + 1e-3).sqrt() * scale + shift
 
     x = convolved(x, "_conv_stem", "_bn0", stride=2).clamp(0, 6)
     for block in range(16):
