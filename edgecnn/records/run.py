@@ -27,7 +27,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from edgecnn.common import config, documents, files, locks, stats
 from edgecnn.common.stats import Proportion
-from edgecnn.errors import RunError
+from edgecnn.errors import RunError, nearest_path
 from edgecnn.records import plans, zoo
 from edgecnn.records.recipe import Recipe
 
@@ -208,7 +208,9 @@ def open_run(folder: Path | str) -> Run:
     """
     folder = zoo.located(folder)
     if not folder.is_dir():
-        raise RunError(f"There is no run folder {folder}.", "`edgecnn train` makes one under runs/")
+        raise RunError(
+            f"There is no run folder {folder}.", nearest_path(folder, is_run, "`edgecnn train` makes one under runs/")
+        )
     if not is_run(folder):
         raise RunError(f"{folder} is not a run folder: it holds no recipe.toml.", "`edgecnn train` makes one")
     if not (folder / "run.json").is_file():

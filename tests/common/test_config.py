@@ -66,8 +66,8 @@ def test_options_of_a_plug_in_are_the_keys_no_field_takes() -> None:
         ({"num_threads": "many"}, "num_threads should be of type int or 'auto', not 'many'", None),
         ({"num_threads": 1.5}, "num_threads should be of type int or 'auto', not 1.5", None),
         ({"num_threads": 0}, "num_threads = 0 should be at least 1, or 'auto'", None),
-        ({"precision": "fp16"}, "precision cannot be 'fp16'", "'auto', 'fp32', 'bf16'"),
-        ({"device": "tpu"}, "device cannot be 'tpu'", "'auto', 'cpu', 'cuda', 'mps'"),
+        ({"precision": "fp16"}, "precision cannot be 'fp16'", "nown: auto, bf16, fp32"),
+        ({"device": "tpu"}, "device cannot be 'tpu'", "did you mean 'cpu'? Known: auto, cpu, cuda, mps"),
         ({"batch_size": 1}, "batch_size = 1 should be at least 2", None),
     ],
 )

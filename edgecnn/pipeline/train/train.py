@@ -118,7 +118,8 @@ def train(
         if not resume:
             run_folder.refuse_a_run(folder)
             code.allow(recipe.net.name)
-        splits, seen_before = _load_splits(recipe, team)
+        with console.stage("pictures read, split and checked"):
+            splits, seen_before = _load_splits(recipe, team)
         asked = budget.resolve(recipe, splits.train.input_shape, len(splits.train.classes))
         if resume:
             recipe = run_folder.same_recipe(asked, begun, folder)
@@ -143,7 +144,8 @@ def train(
 def _train(job: _Job, watch: Watch | None) -> Run:
     """Train the job's net and return the finished run, which the leader writes."""
     recipe, training, team = job.recipe, job.splits.train, job.team
-    mean, std = data.pixel_statistics(training.images)
+    with console.stage("mean and deviation of the pixels"):
+        mean, std = data.pixel_statistics(training.images)
     teacher = Teacher(recipe.distill, training.input_shape, training.classes, job.device) if recipe.distill else None
     facts = resources.here()
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
@@ -155,6 +157,9 @@ def _train(job: _Job, watch: Watch | None) -> Run:
         data_sha256 = checkpoint.digest(training)
         earlier, taken = _take_folder(job, state, data_sha256, taken)
         _announce(job, size, taken, earlier.taken)
+        console.detail(f"{taken.precision}: {taken.why_precision}")
+        console.detail(f"{taken.num_threads} thread{'s' * (taken.num_threads > 1)}: {taken.why_num_threads}")
+        console.detail(f"{taken.device}: {taken.why_device}")
         if slow := resources.warning(taken, facts):
             console.warn(slow)
         tracked = job.held.enter_context(tracking.tracked(job.trackers, recipe, taken, job.folder, state.history))

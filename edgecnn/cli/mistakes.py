@@ -1,0 +1,58 @@
+"""What a mistyped command line gets: a sentence that names the word, and a hint with the nearest that is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from edgecnn.errors import UsageError, closest
+
+# The parser's error class. Newer Typer bundles its own Click, so catching click.UsageError would miss it.
+PARSER_ERROR: type[Any] = typer.BadParameter.__mro__[1]
+
+PROGRAM = "edgecnn"
+
+ELSEWHERE = {
+    "classify": "predict", "infer": "predict", "detect": "predict",
+    "test": "eval", "validate": "eval", "val": "eval",
+    "convert": "export", "quantize": "export", "quantise": "export",
+    "profile": "bench", "time": "bench", "serve": "deploy", "fit": "train", "download": "pull", "upload": "push",
+}  # fmt: skip
+"""What other tools call a command of ours."""
+
+
+def unknown_command(word: str, context: Any) -> UsageError:
+    """Return the error for a word that is no command; `context` is the parser's, of the group that was asked."""
+    group, names = context.command_path, list(context.command.commands)
+    close = closest(word, [*names, *ELSEWHERE]) if context.parent is None else closest(word, names)
+    close = ELSEWHERE.get(close or "", close)
+    listed = f"`{group} --help` lists all"
+    hint = f"did you mean `{group} {close}`? {listed}" if close else listed
+    return UsageError(f"There is no command {word!r}.", hint)
+
+
+def of_the_parser(error: Any) -> UsageError:
+    """Return what the parser refused, as an error of ours."""
+    context: Any = getattr(error, "ctx", None)
+    command = context.command_path if context else PROGRAM
+    listed = f"`{command} --help` lists all"
+    option = getattr(error, "option_name", None)
+    if option is None or not hasattr(error, "possibilities"):
+        return UsageError(error.format_message(), listed.replace("lists all", "shows how"))
+    own = [name for parameter in context.command.params for name in parameter.opts] if context else []
+    sentence = f"`{command}` has no option {option}."
+    if close := closest(option.lstrip("-"), (name.lstrip("-") for name in own if name.startswith("--"))):
+        return UsageError(sentence, f"did you mean --{close}? {listed}")
+    others = _having(option, context) if context else []
+    if not others:
+        return UsageError(sentence, listed)
+    if context.parent is None:
+        return UsageError(sentence, f"write it behind a command, as in `{PROGRAM} {others[0]} {option}`; {listed}")
+    return UsageError(sentence, f"{', '.join(f'`{name}`' for name in others)} would take it; {listed}")
+
+
+def _having(option: str, context: Any) -> list[str]:
+    """Return the commands that have an option."""
+    commands = getattr(context.find_root().command, "commands", {})
+    return [name for name, command in commands.items() if any(option in parameter.opts for parameter in command.params)]
