@@ -22,6 +22,7 @@ from edgecnn.cli import (
     hub,
     imports,
     listing,
+    measuring,
     mistakes,
     models,
     studies,
@@ -80,7 +81,7 @@ def _options(
 
 
 for command in (
-    *(models.train, models.export, models.run, models.bench, models.compare, use.predict, boards.deploy),
+    *(models.train, models.export, models.run, measuring.bench, measuring.compare, use.predict, boards.deploy),
     *(hub.push, hub.pull),
     *(checks.inspect, checks.verify, checks.selftest, checks.doctor, studies.duel, studies.lesson, studies.report),
 ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mimetypes
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -20,6 +22,9 @@ ELSEWHERE = {
     "profile": "bench", "time": "bench", "serve": "deploy", "fit": "train", "download": "pull", "upload": "push",
 }  # fmt: skip
 """What other tools call a command of ours."""
+
+ON_BOARDS = ("classify", "selftest", "bench", "serve")
+"""The commands of a bundle's own program (`edgecnn.onboard.runner.cli`)."""
 
 
 def unknown_command(word: str, context: Any) -> UsageError:
@@ -56,3 +61,18 @@ def _having(option: str, context: Any) -> list[str]:
     """Return the commands that have an option."""
     commands = getattr(context.find_root().command, "commands", {})
     return [name for name, command in commands.items() if any(option in parameter.opts for parameter in command.params)]
+
+
+def refuse_a_boards_words(words: Sequence[str]) -> None:
+    """Refuse what a deployed model's own program `run` takes on a board, where `edgecnn run` is called instead.
+
+    Raises:
+        UsageError: A word is a command of that program, or a picture.
+    """
+    for word in words:
+        if word in ON_BOARDS or (mimetypes.guess_type(word)[0] or "").startswith("image/"):
+            raise UsageError(
+                f"`{PROGRAM} run` trains, exports and benches recipes, and {word!r} is none; "
+                "the program `run` of a deployed model is another one, on its board.",
+                f"`{PROGRAM} predict RUN PICTURE` classifies here, `ssh BOARD edgecnn/NAME/run classify PICTURE` there",
+            )

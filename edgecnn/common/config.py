@@ -229,6 +229,11 @@ def _words(kind: Any) -> str:
     return f"of type {getattr(kind, '__name__', kind)}"
 
 
+def shown(value: Any) -> str:
+    """Return a value in a cell of a table: a text as it is, a list with commas."""
+    return ", ".join(map(shown, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 def _shown(value: Any) -> str:
     """Return a wrong value as Python writes it, shortened in the middle if it is long."""
     shown = reprlib.Repr()

@@ -39,18 +39,23 @@ WEIGHTS = "model.safetensors"
 BENCHES = "bench"
 TRACKING = "tracking"
 CODE = "net.py"
+DIVERGED = "diverged.txt"
+"""Written by a training whose loss became NaN; resuming it would end in the same way."""
 CLAIM = ("recipe.toml", "environment.json", CODE)
 """Files that a training writes before its first epoch; `is_free` relies on this list being complete."""
 OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
 """Files that a training writes after each epoch."""
+OF_A_RUN = frozenset({
+    *CLAIM, *OF_AN_EPOCH, DIVERGED, WEIGHTS, TRACKING, BENCHES, "run.json", "curves.png", "pictures.npz", "artifacts",
+    "evaluation", "parity",
+})  # fmt: skip
+"""All that edgecnn writes into a run folder, but for files whose names begin with a dot."""
 KIND = documents.Kind(name="run", words="a whole run", error=RunError, hint="train it again")
 TRAINING_LOCK = ".lock"
 """Held during a training."""
 EXPORT_LOCK = ".export.lock"
 """Held during an export, and by commands that must not read a half-done one."""
 BENCH_LOCK = ".bench.lock"
-DIVERGED = "diverged.txt"
-"""Written by a training whose loss became NaN; resuming it would end in the same way."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,31 +7,23 @@ the learning rate is a function of the step, so an epoch depends on nothing but 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-from torch import nn
 
 from edgecnn import data, nets
 from edgecnn.common import console, files, locks
-from edgecnn.data import Splits
 from edgecnn.errors import EnvironmentUnfit, GateFailed
-from edgecnn.nets import budget, code, counts, culprit, device
+from edgecnn.nets import budget, code, counts, device
 from edgecnn.nets.anatomy import Size
 from edgecnn.pipeline.train import (
-    augment,
     checkpoint,
     curves,
     distributed,
-    finetuning,
     loop,
     malloc,
     optimizer,
-    progressive_resizing,
+    replacing,
     resources,
     run_folder,
     seen,
@@ -40,8 +32,8 @@ from edgecnn.pipeline.train import (
 from edgecnn.pipeline.train.checkpoint import Earlier, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
+from edgecnn.pipeline.train.job import TrainJob, announce, build_net, load_splits, reproducible
 from edgecnn.pipeline.train.loop import Journal, Watch
-from edgecnn.pipeline.train.seen import Seen
 from edgecnn.pipeline.train.tracking import Tracking
 from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records import plans
@@ -59,28 +51,13 @@ from edgecnn.records.run import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """A training that is about to begin; the same in all its processes."""
-
-    recipe: Recipe
-    """Its budget is resolved. On a resume it is the recipe in the folder."""
-    asked: Recipe
-    """The recipe as it was asked for now: on a resume it may name another precision, other threads or a device."""
-    folder: Path
-    resume: bool
-    splits: Splits
-    seen_before: Seen
-    """Images that the runs which this training builds on have seen."""
-    team: Team
-    device: torch.device
-    trackers: Sequence[str]
-    held: contextlib.ExitStack
-    """Holds the lock of the folder, and the trackers' records, until the training has ended."""
-
-
 def train(
-    recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None, trackers: Sequence[str] = ()
+    recipe: Recipe,
+    folder: Path,
+    resume: bool = False,
+    watch: Watch | None = None,
+    trackers: Sequence[str] = (),
+    force: bool = False,
 ) -> Run:
     """Train a recipe into a run folder.
 
@@ -94,13 +71,14 @@ def train(
             training was begun with; everything else must be the same.
         watch: called with the fresh net, and after every epoch.
         trackers: the names of those that record the training (`train.trackers`).
+        force: overwrite the run that is in the folder, once all is checked (`train.replacing`).
 
     Returns:
         The finished run.
 
     Raises:
-        RunError: the folder holds a run already, its checkpoint is of another recipe, or another training is at work
-            in it.
+        RunError: the folder holds a run already and `force` is not set, or something that is no part of a run; its
+            checkpoint is of another recipe; or another training is at work in it.
         GateFailed: the training loss is not finite.
         EnvironmentUnfit: the device or a tracker's package is not here, or processes would take different precisions.
         UsageError: there is no such tracker, or the processes cannot share a batch evenly.
@@ -116,21 +94,22 @@ def train(
     )
     with distributed.joined(chosen.type) as team, malloc.keep_freed_pages(), contextlib.ExitStack() as held:
         if not resume:
-            run_folder.refuse_a_run(folder)
+            run_folder.refuse_a_run(folder, force)
             code.allow(recipe.net.name)
         with console.stage("pictures read, split and checked"):
-            splits, seen_before = _load_splits(recipe, team)
+            splits, seen_before = load_splits(recipe, team)
         asked = budget.resolve(recipe, splits.train.input_shape, len(splits.train.classes))
         if resume:
             recipe = run_folder.same_recipe(asked, begun, folder)
             if (folder / "run.json").is_file():
                 console.note(f"{folder} is complete already.")
                 return open_run(folder)
-        job = _Job(
+        job = TrainJob(
             recipe=recipe if resume else asked,
             asked=asked,
             folder=folder,
             resume=resume,
+            force=force,
             splits=splits,
             seen_before=seen_before,
             team=team,
@@ -141,7 +120,7 @@ def train(
         return _train(job, watch)
 
 
-def _train(job: _Job, watch: Watch | None) -> Run:
+def _train(job: TrainJob, watch: Watch | None) -> Run:
     """Train the job's net and return the finished run, which the leader writes."""
     recipe, training, team = job.recipe, job.splits.train, job.team
     with console.stage("mean and deviation of the pixels"):
@@ -150,16 +129,13 @@ def _train(job: _Job, watch: Watch | None) -> Run:
     facts = resources.here()
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
     started = time.perf_counter()
-    with _reproducible(recipe.seed, taken.num_threads):
-        net = _build_net(job)
+    with reproducible(recipe.seed, taken.num_threads):
+        net = build_net(job)
         size = counts.size(net, training.input_shape)
         state = optimizer.fresh_state(device.move(net, job.device), recipe.optim)
         data_sha256 = checkpoint.digest(training)
         earlier, taken = _take_folder(job, state, data_sha256, taken)
-        _announce(job, size, taken, earlier.taken)
-        console.detail(f"{taken.precision}: {taken.why_precision}")
-        console.detail(f"{taken.num_threads} thread{'s' * (taken.num_threads > 1)}: {taken.why_num_threads}")
-        console.detail(f"{taken.device}: {taken.why_device}")
+        announce(job, size, taken, earlier.taken)
         if slow := resources.warning(taken, facts):
             console.warn(slow)
         tracked = job.held.enter_context(tracking.tracked(job.trackers, recipe, taken, job.folder, state.history))
@@ -174,37 +150,7 @@ def _train(job: _Job, watch: Watch | None) -> Run:
     return open_run(job.folder)
 
 
-def _load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
-    """Load the splits, the leader first, and check that the recipe can be trained on them.
-
-    Returns:
-        The splits without what the runs that this training builds on have seen, and what those have seen.
-    """
-    data_set = data.get(recipe.data.name)
-    if recipe.small is not None:
-        progressive_resizing.check(recipe.small, recipe.net)
-    augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
-    with team.leader_first():  # all processes have looked into the folder before the leader claims it
-        splits, seen_before = seen.held_out(recipe, data.load(recipe.data))
-    team.check(min(recipe.batch_size, len(splits.train)))
-    return splits, seen_before
-
-
-def _build_net(job: _Job) -> nn.Module:
-    """Build the net on the CPU, with the weights it starts from."""
-    recipe, training = job.recipe, job.splits.train
-    if job.resume:
-        recipe = dataclasses.replace(recipe, net=code.kept(recipe.net, job.folder))
-    net = nets.build(recipe.net, training.input_shape, len(training.classes))
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
-    if recipe.start:
-        net.load_state_dict(finetuning.weights(recipe, net, job.splits))
-    if code.is_code(recipe.net.name) and not job.resume:
-        culprit.require_exportable(net, training.input_shape)
-    return net
-
-
-def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tuple[Earlier, Taken]:
+def _take_folder(job: TrainJob, state: State, data_sha256: str, taken: Taken) -> tuple[Earlier, Taken]:
     """Lock the folder, claim it for a new training or load its checkpoint into `state`.
 
     Returns:
@@ -221,28 +167,15 @@ def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tup
         taken = resources.resumed(job.asked, taken, earlier.taken)
     _agree_on_precision(job.team, taken)
     if not job.resume and job.team.is_leader:
+        if job.force:
+            job.held.enter_context(replacing.replaced(job.folder))
         job.held.enter_context(locks.held(files.make_folder(job.folder) / TRAINING_LOCK, "training"))
         run_folder.refuse_a_run(job.folder)  # another training may have come and gone since the first look
         run_folder.claim(job.recipe, job.folder)
     return earlier, taken
 
 
-def _announce(job: _Job, size: Size, taken: Taken, taken_before: Taken | None) -> None:
-    """Print the class counts, what is trained on what, and what changed since the training was begun."""
-    recipe, splits = job.recipe, job.splits
-    console.note_table(*data.class_counts(splits))
-    console.note(
-        f"{recipe.name}: {recipe.net.name} with {size.params:,} parameters and {size.macs:,} MACs, "
-        f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
-        + (f", from the weights of {recipe.start}" if recipe.start else "")
-        + f", {taken}"
-        + (f", {job.team.count} processes" if job.team.count > 1 else "")
-    )
-    if taken_before and (moved := resources.moved(taken, taken_before)):
-        console.note(moved)
-
-
-def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
+def _fit(job: TrainJob, ctx: TrainContext, state: State, journal: Journal) -> None:
     """Train all epochs; a loss that is not finite is noted in the folder if there is a checkpoint."""
     try:
         loop.fit(state, ctx, job.splits.validation, journal)
@@ -254,7 +187,7 @@ def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
 
 
 def _write_run(
-    job: _Job, ctx: TrainContext, state: State, size: Size, taken: Taken, seconds: float, tracked: Tracking
+    job: TrainJob, ctx: TrainContext, state: State, size: Size, taken: Taken, seconds: float, tracked: Tracking
 ) -> None:
     """Write the weights, the curves and the facts of a finished training, and remove its checkpoint."""
     run = Run(
@@ -279,19 +212,7 @@ def _write_run(
     tracked.finish(run)  # before the facts, which end the training: a kill between the two lets a resume finish both
     write_facts(run)
     checkpoint.remove(run.folder)
-
-
-@contextlib.contextmanager
-def _reproducible(seed: int, num_threads: int) -> Iterator[None]:
-    """Seed torch's global generator and set its threads inside; afterwards both are what they were."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    replacing.forget(run.folder)
 
 
 def _agree_on_precision(team: Team, taken: Taken) -> None:
