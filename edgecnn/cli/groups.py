@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from edgecnn.cli import mistakes
+from edgecnn.cli import mistakes, sections
 from edgecnn.cli.examples import EXAMPLES
 from edgecnn.common import console
 from edgecnn.errors import UsageError
@@ -19,8 +19,6 @@ GROUPS = {
     "Around": ("list", "board", "push", "pull"),
 }
 
-CONSOLE = "Console"
-"""The section of the options that every command has; it is the last."""
 QUIET_HELP = "Only warnings and errors on stderr."
 VERBOSE_HELP = "More on stderr: decisions, stages, converters' words, tracebacks."
 
@@ -28,32 +26,29 @@ VERBOSE_HELP = "More on stderr: decisions, stages, converters' words, tracebacks
 class Command(TyperCommand):
     """A command whose help has sections and examples, and that takes -q and -v behind its name as well as before."""
 
-    def __init__(self, *arguments: Any, params: list[Any] | None = None, **options: Any) -> None:
-        super().__init__(*arguments, params=[*(params or ()), *_switches()], **options)
+    def __init__(self, *arguments: Any, params: list[Any] | None = None, **facts: Any) -> None:
+        super().__init__(*arguments, params=[*(params or ()), *_switches()], **facts)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, and the options by their section; Typer asks for it."""
-        sections: dict[str, list[tuple[str, str]]] = {}
+        records: dict[str, list[tuple[str, str]]] = {title: [] for title in (sections.ARGUMENTS, *sections.SECTIONS)}
         for parameter in self.get_params(ctx):
             is_argument = parameter.param_type_name == "argument"
-            title = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
+            title = sections.ARGUMENTS if is_argument else sections.title(str(self.name), parameter.opts)
             if record := parameter.get_help_record(ctx):
-                sections.setdefault(CONSOLE if parameter.name == "help" else title, []).append(record)
-        last = sections.pop(CONSOLE, [])
-        for title, records in [*sections.items(), (CONSOLE, last)]:
+                records[title].append(record)
+        for title in filter(records.get, records):
             with formatter.section(title):
-                formatter.write_dl(records)
+                formatter.write_dl(records[title])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples as they are typed; Typer asks for it."""
         if not (examples := EXAMPLES.get(ctx.command_path.removeprefix(f"{mistakes.PROGRAM} "))):
             return
         with formatter.section("Examples" if len(examples) > 1 else "Example"):
-            for number, (command, words) in enumerate(examples):
-                if number:
-                    formatter.write_paragraph()
-                formatter.write_text(f"{words}:")
-                formatter.write(f"{'':{formatter.current_indent + 2}}{command}\n")
+            for words, command in examples:
+                formatter.write_text(f"# {words}")
+                formatter.write(f"{'':{formatter.current_indent}}{command}\n")
 
 
 class CommandGroup(TyperGroup):
@@ -103,7 +98,6 @@ def _switches() -> list[TyperOption]:
 
         return TyperOption(
             param_decls=[long, short], is_flag=True, default=False, expose_value=False, callback=heard, help=help,
-            rich_help_panel=CONSOLE,
         )  # fmt: skip
 
     return [
