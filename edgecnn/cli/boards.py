@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli import completion, groups
+from edgecnn.cli import completion, groups, outputs
 from edgecnn.cli import options as o
 from edgecnn.errors import UsageError
 
@@ -32,7 +32,9 @@ def deploy(
     ] = None,
     format: Annotated[str, typer.Option("--format", help="tflite or onnx")] = "tflite",
     precision: Annotated[str, typer.Option("--precision", help="int8 or fp32")] = "int8",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the bundle into this folder.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write the bundle into.")
+    ] = None,
     service: Annotated[bool, typer.Option("--service", help="Serve over HTTP as a systemd unit.")] = False,
     max_lsb: Annotated[int, typer.Option("--max-lsb", help="Largest difference from the golden vectors.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a file whose check cannot tell.")] = False,
@@ -56,6 +58,7 @@ def deploy(
         else:
             show.show_status(verb.status(str(target), board), as_json)
         return
+    outputs.folder(output)
     done = verb.deploy(
         target,
         board,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli import options as o
+from edgecnn.cli import outputs
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.errors import UsageError
@@ -45,7 +46,10 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Time per operator and thread, and what to change.")
     ] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Report file (.json).")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="File (.json) or folder to write the report into."),
+    ] = None,
     as_json: o.JSON = False,
     as_csv: o.BENCH_CSV = False,
 ) -> None:
@@ -55,6 +59,10 @@ def bench(
         "num_runs": num_runs, "min_secs": min_secs, "limit": limit, "max_ms": max_ms, "min_acc": min_acc,
         "input": input, "only_unseen": only_unseen or None,
     }  # fmt: skip
+    if output is not None and output.suffix == ".json" and not output.is_dir():
+        outputs.file(output, outputs.is_report_of("bench"), (".json",))
+    else:
+        outputs.folder(output)
     plan = find_suite(suite, o.changes(settings, keys))
     pictures = o.pictures(size, channels, mean, std, logits)
     if as_csv and (as_json or profile):

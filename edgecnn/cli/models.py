@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgecnn.cli import completion, measuring, mistakes
+from edgecnn.cli import completion, measuring, mistakes, outputs
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
@@ -46,6 +46,7 @@ def train(
     from edgecnn.records import resolve
 
     _refuse_contradictions(resume, force, dry_run, repeats)
+    outputs.folder(output)
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     keys |= _size_keys(size, recipe, o.changes(settings, keys), data)
     folder, plan = resolve.find_training(recipe, o.changes(settings, keys), data, output, name)
@@ -158,6 +159,7 @@ def run(
 
     mistakes.refuse_a_boards_words(recipes)
     _refuse_contradictions(resume, force)
+    outputs.folder(output)
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     export_plan, suite_plan = _export_plan(plan, []), measuring.find_suite(suite, [])
     chosen = []

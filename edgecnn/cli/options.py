@@ -81,7 +81,9 @@ SEED = Annotated[int | None, typer.Option("--seed", help="Of weights, order and 
 TRAIN_PRECISION = Annotated[str | None, typer.Option("--precision", help="To train in: auto, fp32 or bf16.")]
 TRAIN_THREADS = Annotated[str | None, typer.Option("--num-threads", help="To train with: auto, or how many.")]
 DEVICE = Annotated[str | None, typer.Option("--device", help="To train on: auto, cpu, cuda or mps.")]
-OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the runs.")]
+OUTPUT = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make the run in, under its name.")
+]
 TRACK = Annotated[
     list[str] | None,
     typer.Option("--track", help="Record the training in: tensorboard,mlflow", autocompletion=completion.trackers),
