@@ -47,8 +47,7 @@ class Command(TyperCommand):
             return
         with formatter.section("Examples" if len(examples) > 1 else "Example"):
             for words, command in examples:
-                formatter.write_text(f"# {words}")
-                formatter.write(f"{'':{formatter.current_indent}}{command}\n")
+                formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in (f"# {words}", command)))
 
 
 class CommandGroup(TyperGroup):

@@ -154,7 +154,10 @@ def run(
     strict: o.STRICT = False,
     as_json: o.JSON = False,
 ) -> None:
-    """Train, export and bench: all three, for one recipe or several that are then benched together."""
+    """Train, export and bench recipes in one go; several are benched together.
+
+    It classifies no pictures: `edgecnn predict` does, and on a board the program `run` of a deployed model.
+    """
     from edgecnn.records import resolve
 
     mistakes.refuse_a_boards_words(recipes)

@@ -32,6 +32,7 @@ class ExportPlan:
     name: str
     format: tuple[str, ...] = ("onnx", "tflite")
     precision: tuple[Precision, ...] = ("fp32", "int8")
+    """Each "fp32", "fp16" or "int8"."""
     io: Literal["auto", "int8", "uint8", "float32"] = "auto"
     """Type of an int8 file's input and output; auto takes that of its activations, which costs no operator."""
     target: Literal["any", "dotprod"] = "any"

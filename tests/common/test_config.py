@@ -60,7 +60,7 @@ def test_options_of_a_plug_in_are_the_keys_no_field_takes() -> None:
         ({"epochs": True}, "epochs should be of type int, not True", None),
         ({"epochs": 0}, "epochs = 0 should be at least 1", None),
         ({"optim": 3}, "optim should be a table, not 3", None),
-        ({"optim": {"name": "adamm"}}, "optim: name cannot be 'adamm'", "'adamw'"),
+        ({"optim": {"name": "adamm"}}, "optim: name cannot be 'adamm'", "did you mean 'adam'?"),
         ({"optim": {"lr": -1}}, r"lr = -1.0 should be above 0", None),
         ({"data": {"name": "digits", "validation": 1.5}}, "validation = 1.5 should lie between 0 and 1", None),
         ({"num_threads": "many"}, "num_threads should be of type int or 'auto', not 'many'", None),
