@@ -23,6 +23,14 @@ ELSEWHERE = {
 }  # fmt: skip
 """What other tools call a command of ours."""
 
+ONE_FILE = "all files of a run are taken; name one, as in RUN/artifacts/NAME-int8.onnx"
+ON_THE_CPU = "model files run on the CPU, as on a board; `train` takes --device"
+WITHOUT = {
+    **{f"{verb} --precision": ONE_FILE for verb in ("bench", "eval", "verify", "selftest")},
+    **{f"{verb} --format": ONE_FILE for verb in ("bench", "eval", "verify", "selftest")},
+    **{f"{verb} --device": ON_THE_CPU for verb in ("export", "bench", "eval", "verify", "selftest", "predict")},
+}
+"""What to do where a command has no option of a name that others have, because it would make no sense there."""
 ON_BOARDS = ("classify", "selftest", "bench", "serve")
 """The commands of a bundle's own program (`edgecnn.onboard.runner.cli`)."""
 
@@ -45,6 +53,8 @@ def of_the_parser(error: Any) -> UsageError:
     option = getattr(error, "option_name", None)
     if option is None or not hasattr(error, "possibilities"):
         return UsageError(error.format_message(), listed.replace("lists all", "shows how"))
+    if hint := WITHOUT.get(f"{command.removeprefix(f'{PROGRAM} ')} {option}"):
+        return UsageError(f"`{command}` has no option {option}.", hint)
     own = [name for parameter in context.command.params for name in parameter.opts] if context else []
     sentence = f"`{command}` has no option {option}."
     if close := closest(option.lstrip("-"), (name.lstrip("-") for name in own if name.startswith("--"))):
