@@ -46,13 +46,11 @@ def replaced(folder: Path) -> Iterator[None]:
         RunError: Another process is at work in the folder.
         OutputError: The folder cannot be moved.
     """
-    if is_free(folder):
-        yield
-        return
-    require_replaceable(folder)
     try:
-        _move(folder)
-        console.note(f"the run in {folder} is kept as {aside(folder)} until the new one is finished")
+        if not is_free(folder):
+            require_replaceable(folder)
+            _move(folder)
+            console.note(f"the run in {folder} is kept as {aside(folder)} until the new one is finished")
         yield
     except BaseException:
         if is_run(aside(folder)) and is_free(folder):

@@ -82,6 +82,14 @@ def test_an_interrupted_new_run_keeps_the_old_one_until_a_resume_has_finished_it
     assert not is_run(replacing.aside(old))
 
 
+def test_a_run_that_a_kill_left_aside_comes_back_too(old: Path) -> None:
+    before = contents(old)
+    old.rename(replacing.aside(old))  # as a kill right after the move leaves it
+    with pytest.raises(GateFailed):
+        train(recipe("optim.name=sgd", "optim.lr=1e30"), old, force=True)
+    assert contents(old) == before
+
+
 def test_a_folder_that_holds_anything_else_is_never_overwritten(old: Path) -> None:
     (old / "notes.txt").write_text("mine")
     before = contents(old)
