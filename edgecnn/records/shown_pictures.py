@@ -26,7 +26,7 @@ KIND = documents.Kind(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShownPictures:
     """Some test pictures."""
 
