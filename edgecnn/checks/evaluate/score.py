@@ -145,5 +145,5 @@ def pictures_sha256(labels: Sequence[str], names: Sequence[str], images: npt.NDA
         names: The file of each, (N,), or none where pictures are not files.
         images: (N, H, W, C), of which the digest is where there are no files.
     """
-    pixels = () if names else (images.shape, hashlib.sha256(np.ascontiguousarray(images)).hexdigest())
+    pixels = () if names else (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
     return hashlib.sha256(documents.canonical([list(labels), list(names), *pixels]).encode()).hexdigest()

@@ -121,7 +121,7 @@ def _files(key: str, result: Evaluation) -> Table:
 
 def _classes(key: str, result: Evaluation, file: FileScore) -> Table:
     changes = {
-        change.label: f"{change.recall_change_pp:+.1f} [{change.low_pp:+.1f}, {change.high_pp:+.1f}]"
+        change.label: f"{change.recall_change_pp:+z.1f} [{change.low_pp:+.1f}, {change.high_pp:+.1f}]"
         for rounding in result.roundings
         if rounding.int8_file == file.file
         for change in rounding.classes

@@ -15,11 +15,6 @@ from edgecnn.records.measurement import Measurement, p50
 from edgecnn.studies.page.gather import Benched, Trained
 
 WORST_FIRST: tuple[Outcome, ...] = ("fail", "cannot tell", "pass")
-TITLES = {
-    "fail": "Not fit to ship",
-    "cannot tell": "Too few pictures or rounds to tell",
-    "pass": "Fit to ship",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +126,18 @@ def _verdict(file: Artifact, held: Sequence[Gate]) -> tuple[str, str, str]:
         return "not checked", "Not checked", f"{file.name} was never held against its run."
     outcomes = [verdict.check, *(gate.outcome for gate in held)]
     worst = next(outcome for outcome in WORST_FIRST if outcome in outcomes)
-    how = {"pass": "passes", "fail": "fails", "cannot tell": "cannot be told to pass"}[verdict.check]
-    sentence = f"{file.name} {how} its check against its run on {verdict.n:,} test pictures: {verdict.reason}."
+    how = {"pass": "passes its check", "fail": "fails its check", "cannot tell": "was held"}[verdict.check]
+    sentence = f"{file.name} {how} against its run on {verdict.n:,} test pictures: {verdict.reason}."
     for gate in held:
         if gate.outcome != "pass":
             sentence += f" {gate.sentence}."
     passed = sum(gate.outcome == "pass" for gate in held)
     sentence += f" It keeps {passed} of {len(held)} limits of its benches." if held else ""
-    return gates.word(worst), TITLES[worst], sentence
+    if worst == "fail":
+        title = "Loses too much accuracy" if verdict.check == "fail" else "Breaks a limit of its bench"
+    else:
+        title = {"pass": "Keeps the accuracy of its net", "cannot tell": "Too few pictures or rounds to tell"}[worst]
+    return gates.word(worst), title, sentence
 
 
 def _top1(trained: Trained, file: Artifact) -> BigNumber:

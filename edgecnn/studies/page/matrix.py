@@ -38,7 +38,7 @@ def confusion(key: str, file: FileScore) -> Picture:
     side = min(36, max(4, LARGEST // count))
     is_named = count <= MOST_NAMED
     names = [_short(score.label) for score in file.classes]
-    margin = 22 + 7 * max(map(len, names)) if is_named else 22
+    margin = max(44, 24 + 7 * max(map(len, names))) if is_named else 22
     width = height = margin + count * side + 2
     labels = _labels(names, side, margin) if is_named else ()
     parts = [*_cells(file, side, margin), *labels, *_axes(margin, side, count)]
@@ -80,14 +80,13 @@ def _cells(file: FileScore, side: int, margin: int) -> Iterator[Markup]:
     for cell in filter(spots.__contains__, filled):
         count, truth, answer, share = cell
         x, y = margin + side * answer, margin + side * truth
-        number = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+        number = f"{100 * share:.0f}" if share >= 0.01 else "<1"
         text = Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
             x + side / 2, y + side / 2 + 4, number
         )
         called = "so" if truth == answer else labels[answer]
-        words = (
-            f"{100 * share:.1f} % of {labels[truth]} is called {called} ({count:,} of {sum(file.confusion[truth]):,})"
-        )
+        counted = f"{count:,} of {sum(file.confusion[truth]):,}"
+        words = f"{100 * share:.1f} % of {labels[truth]} is called {called} ({counted})"
         yield Markup(
             '<g class="spot" role="graphics-symbol" aria-label="{words}"><title>{words}</title>'
             '<rect x="{x}" y="{y}" width="{side}" height="{side}" {look}/>{text}</g>'

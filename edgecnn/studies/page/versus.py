@@ -28,7 +28,8 @@ def table(runs: Sequence[Trained], benches: Sequence[Benched]) -> list[Table]:
         Table(
             key=f"versus-{index}",
             caption=f"{other.run.name} against {first.run.name}{_kind(first, other)}: the second less the first in "
-            "percentage points (pp), or the second over the first, with its 95 % interval; without one it is exact.",
+            "percentage points (pp), or the second over the first, with its 95 % interval; without one it is exact. "
+            "Paired intervals are Agresti and Min's.",
             head=("measure", first.run.name, other.run.name, "difference [95 %]", "finding", "how"),
             rows=list(_rows(first, other, benches)),
             words=("finding",),
@@ -99,16 +100,14 @@ def _paired(before: FileScore | None, after: FileScore | None) -> Row | None:
         return None
     gained, lost, n = int((now & ~was).sum()), int((was & ~now).sum()), len(was)
     p = stats.mcnemar_exact(gained, lost)
-    how = (
-        f"paired on the same {n:,} pictures: +{gained} −{lost}, exact McNemar p = {p:.2g}; interval of Agresti and Min"
-    )
+    how = f"the same {n:,} pictures, paired: +{gained} −{lost}, exact McNemar p = {p:.2g}, interval by Agresti and Min"
     return _accuracy(before.top1, after.top1, stats.paired_drop_pp(gained, lost, n), how)
 
 
 def _accuracy(before: Proportion, after: Proportion, drop: tuple[float, float, float], how: str) -> Row:
     pp, low, high = drop
     finding = "worse" if low > 0 else "better" if high < 0 else "no difference found"
-    return ("top-1 %", _share(before), _share(after), f"{-pp:+.2f} [{-high:+.2f}, {-low:+.2f}] pp", finding, how)
+    return ("top-1 %", _share(before), _share(after), f"{-pp:+z.2f} [{-high:+z.2f}, {-low:+z.2f}] pp", finding, how)
 
 
 def _score(trained: Trained, file: Artifact) -> FileScore | None:
