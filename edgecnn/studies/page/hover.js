@@ -8,8 +8,10 @@
   tip.setAttribute("aria-hidden", "true"); // a mark's name says the same
   document.body.append(tip);
 
-  const hide = () => { tip.hidden = true; };
+  let shown = null;
+  const hide = () => { tip.hidden = true; shown = null; };
   const show = (spot) => {
+    shown = spot;
     tip.textContent = spot.getAttribute("aria-label");
     tip.hidden = false;
     const box = spot.getBoundingClientRect(), room = document.documentElement.clientWidth - tip.offsetWidth - 8;
@@ -41,5 +43,7 @@
     }
   }
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", hide, { passive: true, capture: true });
+  // The focus may have scrolled its mark into view: the words go with it.
+  const follow = () => { if (shown && shown === document.activeElement) show(shown); else hide(); };
+  addEventListener("scroll", follow, { passive: true, capture: true });
 })();

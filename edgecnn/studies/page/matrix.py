@@ -23,6 +23,8 @@ MOST_NUMBERED = 20
 LONGEST_NAME = 14
 MOST_SPOTS = 120
 """How many cells can be pointed at; of many classes, those of the commonest confusions."""
+MOST_CELLS = 3_000
+"""How many cells are drawn; of many classes, those of the commonest confusions and all right answers."""
 LEVELS = 12
 """Shades of a colour; cells of many classes that have the same one are drawn as one path."""
 
@@ -50,6 +52,8 @@ def confusion(key: str, file: FileScore) -> Picture:
         'style="--width: {width}px" viewBox="0 0 {width} {height}">\n{title}\n{body}</svg>'
     ).format(key=key, width=width, height=height, title=title, body=Markup("\n").join(parts))
     numbers = ", in percent of the row" if count <= MOST_NUMBERED else ""
+    if sum(cell > 0 for row in file.confusion for cell in row) > MOST_CELLS:
+        numbers = f"; only the {MOST_CELLS:,} largest cells are drawn"
     return Picture(
         key=key,
         svg=svg,
@@ -69,6 +73,8 @@ def _cells(file: FileScore, side: int, margin: int) -> Iterator[Markup]:
         if count
     ]
     ranked = sorted(filled, key=lambda cell: (cell[1] == cell[2], -cell[3], cell[1], cell[2]))
+    if len(filled) > MOST_CELLS:
+        filled = sorted(filled, key=lambda cell: (cell[1] != cell[2], -cell[3]))[:MOST_CELLS]
     spots = set(ranked if len(ranked) <= MOST_SPOTS else ranked[:MOST_SPOTS])
     plain = sorted((_look(*cell), cell) for cell in filled if cell not in spots)
     for look, cells in groupby(plain, key=lambda item: item[0]):

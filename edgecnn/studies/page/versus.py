@@ -100,7 +100,7 @@ def _paired(before: FileScore | None, after: FileScore | None) -> Row | None:
         return None
     gained, lost, n = int((now & ~was).sum()), int((was & ~now).sum()), len(was)
     p = stats.mcnemar_exact(gained, lost)
-    how = f"the same {n:,} pictures, paired: +{gained} −{lost}, exact McNemar p = {p:.2g}, interval by Agresti and Min"
+    how = f"paired on the same {n:,} pictures: +{gained} −{lost}, exact McNemar p = {p:.2g}"
     return _accuracy(before.top1, after.top1, stats.paired_drop_pp(gained, lost, n), how)
 
 
