@@ -33,7 +33,7 @@ def shown(key: str, taught: Taught, machine: int) -> ShownLesson:
         claims=_claims(key, taught.lesson),
         numbers=_numbers(key, taught.lesson, f"machine {machine}"),
         pictures=tuple(
-            (thumbnails.fewer_colours(data), caption, f"{caption} {description}")
+            (thumbnails.lossless(data), caption, f"{caption} {description}")
             for data, caption in zip(taught.pictures, taught.lesson.captions, strict=True)
         ),
     )

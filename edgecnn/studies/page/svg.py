@@ -7,6 +7,7 @@ and under the keyboard's focus (`hover.js`).
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
@@ -35,6 +36,8 @@ _VARIABLES = {
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)},
 }
 
+_LONG = re.compile(r"-?\d+\.\d{3,}")
+"""A number with more places than a figure of a thousand pixels can show."""
 _SPOT = 'role="graphics-symbol"'
 
 STYLE: dict[Any, Any] = {
@@ -168,6 +171,7 @@ def _rewritten(name: str, value: str, key: str) -> str:
         return f"{key}-{value}"
     if name == "href":
         return f"#{key}-{value.removeprefix('#')}"
+    value = _LONG.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
     value = value.replace("url(#", f"url(#{key}-")
     for colour, variable in _VARIABLES.items():
         value = value.replace(colour, variable)

@@ -1,4 +1,4 @@
-"""Small pictures as data URLs: PNG where pixels matter or compress, JPEG for photographs."""
+"""Pictures as data URLs, as few bytes as they need: pixels and drawings are kept exactly, photographs as JPEG."""
 
 from __future__ import annotations
 
@@ -37,14 +37,12 @@ def exact(image: npt.NDArray[np.uint8]) -> str:
     return _encoded(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), "PNG", optimize=True)
 
 
-def fewer_colours(png: bytes, colours: int = 64) -> str:
-    """Return a drawn figure as a PNG with a palette, which is a third as large and looks the same."""
+def lossless(png: bytes) -> str:
+    """Return a PNG as lossless WebP: a drawn figure pixel by pixel, in about a third of the bytes."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as picture:
-        paper = Image.new("RGB", picture.size, "white")
-        paper.paste(picture, mask=picture.getchannel("A") if picture.mode == "RGBA" else None)
-    return _encoded(paper.quantize(colours, dither=Image.Dither.NONE), "PNG", optimize=True)
+        return _encoded(picture, "WEBP", lossless=True)
 
 
 def _encoded(picture: Image.Image, form: str, **options: object) -> str:

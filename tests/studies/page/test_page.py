@@ -179,7 +179,7 @@ def test_the_page_asks_for_nothing_and_runs_its_own_script_alone(html: str) -> N
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in html
     assert html.count("<script") == 1
-    assert not re.search(r'\b(src|href)="(?!#|data:image/(png|jpeg))', html)
+    assert not re.search(r'\b(src|href)="(?!#|data:image/(png|jpeg|webp))', html)
     assert not re.search(r"@import|url\((?!#)|fetch|XMLHttp", html)
 
 
