@@ -23,7 +23,7 @@ def test_the_maps_mean_and_the_bias_are_the_logits(name: str, tmp_path: Path) ->
     assert seen is not None
     assert (seen.logits == inference.logits(net, images, run.mean, run.std).numpy()).all()
     (head,) = (module for module in net.modules() if isinstance(module, nn.Linear))
-    summed = seen.maps.mean((2, 3)) + head.bias.detach().numpy()  # type: ignore[union-attr]
+    summed = seen.maps.mean((2, 3)) + head.bias.detach().numpy()
     np.testing.assert_allclose(summed, seen.logits, rtol=1e-3, atol=1e-3)
 
 

@@ -17,7 +17,7 @@ MOST_MISTAKES = 24
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
+class ShownMistake:
     """A wrong answer, with its picture if the evaluation kept it."""
 
     truth: str
@@ -46,7 +46,7 @@ class ShownEvaluation:
     files: Table | None = None
     classes: Table | None = None
     confusion: Picture | None = None
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[ShownMistake, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -81,9 +81,9 @@ def _notes(trained: Trained, result: Evaluation) -> list[str]:
     return [f"Evaluated before it was exported again, so that the file is another now: {', '.join(changed)}."]
 
 
-def _mistake(mistake: WrongAnswer, evaluated: Evaluated) -> Mistake:
+def _mistake(mistake: WrongAnswer, evaluated: Evaluated) -> ShownMistake:
     image = evaluated.pictures.at(mistake.index) if evaluated.pictures else None
-    return Mistake(
+    return ShownMistake(
         truth=mistake.truth,
         answer=mistake.answer,
         percent=100 * mistake.score,

@@ -30,7 +30,7 @@ MOST_COVER = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class ActivationPicture:
     """A test picture, and where the net found what speaks for a class."""
 
     picture: str
@@ -53,8 +53,8 @@ class Sight:
     filters: str = ""
     """Data URL, empty without."""
     filters_told: str = ""
-    right: tuple[Looked, ...] = ()
-    wrong: tuple[Looked, ...] = ()
+    right: tuple[ActivationPicture, ...] = ()
+    wrong: tuple[ActivationPicture, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     """(what is missing, the command that makes it) of each part that is."""
 
@@ -118,7 +118,7 @@ def _filters(net: nn.Module) -> tuple[str, str]:
     return thumbnails.exact(sheet), f"{which} filters of the first convolution, {height} × {width} pixels each: {kind}."
 
 
-def _looked(run: Run, net: nn.Module, pictures: ShownPictures) -> Iterator[Looked]:
+def _looked(run: Run, net: nn.Module, pictures: ShownPictures) -> Iterator[ActivationPicture]:
     """Yield the pictures with the evidence for the net's answers; none if the net has no exact maps."""
     from edgecnn.nets import sight
     from edgecnn.onboard.runner.classify import softmax
@@ -128,7 +128,7 @@ def _looked(run: Run, net: nn.Module, pictures: ShownPictures) -> Iterator[Looke
         return
     shares, answers = softmax(seen.logits), seen.logits.argmax(1)
     for place, (image, truth, answer) in enumerate(zip(pictures.images, pictures.truth, answers, strict=True)):
-        yield Looked(
+        yield ActivationPicture(
             picture=thumbnails.address(image, SIDE),
             for_answer=_heat(image, seen.maps[place, answer]),
             for_truth="" if truth == answer else _heat(image, seen.maps[place, truth]),
