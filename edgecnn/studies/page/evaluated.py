@@ -53,7 +53,7 @@ class ShownEvaluation:
 def shown(key: str, trained: Trained) -> ShownEvaluation:
     """Build the page's form of a run's evaluation, with ids that begin with `key`."""
     run, evaluated = trained.run, trained.evaluated
-    command = f"edgecnn eval {run.folder}"
+    command = trained.eval_command
     if evaluated is None:
         missing = f"{run.name} was not evaluated class by class"
         return ShownEvaluation(run=run, command=command, missing=missing)

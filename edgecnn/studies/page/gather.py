@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,12 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.errors import RunError, UsageError
 from edgecnn.pipeline.bench.profiling import results
 from edgecnn.pipeline.bench.profiling.results import ProfileReport
-from edgecnn.records import artifact, environment, evaluation, history, report, shown_pictures
+from edgecnn.records import artifact, environment, evaluation, history, report, shown_pictures, zoo
 from edgecnn.records.artifact import Artifact
 from edgecnn.records.environment import Environment
 from edgecnn.records.evaluation import Evaluation
 from edgecnn.records.report import Report
-from edgecnn.records.run import Run, open_run
+from edgecnn.records.run import BENCHES, Run, open_run
 from edgecnn.records.shown_pictures import ShownPictures
 from edgecnn.studies import findings
 from edgecnn.studies.findings import Duel, Lesson
@@ -25,6 +27,8 @@ from edgecnn.studies.findings import Duel, Lesson
 MACHINE = documents.Kind(name="machine", words="a machine that was described", error=RunError, hint="train it again")
 LARGEST_PICTURE = 16 << 20
 """Largest size in bytes of a lesson's picture, since it is embedded in the page."""
+PROFILE = "-profile"
+"""End of the name of a profile."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -41,7 +45,13 @@ class Trained:
     """Model files without a card, of which nothing is known."""
     evaluated: Evaluated | None
     profile: ProfileReport | None
-    """The newest of the files on their own, by `edgecnn bench --profile`."""
+    """The newest one of the run's files, by `edgecnn bench --profile`."""
+
+    @property
+    def eval_command(self) -> str:
+        """The command that evaluates the run; of the installed zoo it writes elsewhere."""
+        elsewhere = " -o evaluation" if zoo.is_installed(self.run.folder) else ""
+        return f"edgecnn eval {shlex.quote(zoo.named(self.run.folder))}{elsewhere}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +138,7 @@ def _trained(run: Run, named: Sequence[Evaluated]) -> Trained:
         artifacts=tuple(card for card in cards.values() if card),
         uncarded=tuple(path for path, card in cards.items() if card is None),
         evaluated=evaluated or _own_evaluation(run.folder / evaluation.FOLDER),
-        profile=_profile(run.benches),
+        profile=_profile(run),
     )
 
 
@@ -148,17 +158,19 @@ def _evaluated(folder: Path) -> Evaluated:
     return Evaluated(evaluation=result, pictures=shown_pictures.read(folder if folder.is_dir() else folder.parent))
 
 
-def _profile(folder: Path) -> ProfileReport | None:
-    """Return the newest profile in a run's bench folder that can be read."""
+def _profile(run: Run) -> ProfileReport | None:
+    """Return the newest profile of a run's files, of those in its bench/ folder and in the one beside it."""
     newest: ProfileReport | None = None
-    for path in sorted(folder.glob("*-profile.json")):
-        try:
-            result = results.read(path)
-        except UsageError as error:
-            console.warn(f"{error.sentence} It is left out.")
-            continue
-        if result.profiles and (newest is None or result.date >= newest.date):
-            newest = result
+    for folder in (run.benches, run.folder.parent / BENCHES):
+        for path in sorted(folder.glob(f"*{PROFILE}.json")):
+            try:
+                result = results.read(path)
+            except UsageError as error:
+                console.warn(f"{error.sentence} It is left out.")
+                continue
+            own = tuple(profile for profile in result.profiles if folder == run.benches or profile.run == run.name)
+            if own and (newest is None or result.date >= newest.date):
+                newest = dataclasses.replace(result, profiles=own)
     return newest
 
 
@@ -200,10 +212,10 @@ def _beside(runs: Sequence[Run]) -> Iterator[tuple[Path, Report]]:
     """Yield the reports in the runs' bench/ folders, and those of these runs in the bench/ folder beside them."""
     names = {run.name for run in runs}
     own = [path for run in runs for path in sorted(run.benches.glob("*.json"))]
-    shared = dict.fromkeys(run.folder.parent / "bench" for run in runs)
+    shared = dict.fromkeys(run.folder.parent / BENCHES for run in runs)
     common = [path for folder in shared for path in sorted(folder.glob("*.json"))]
     for path in (*own, *common):
-        if path.stem.endswith("-profile"):  # a profile is not a report
+        if path.stem.endswith(PROFILE):  # a profile is not a report
             continue
         try:
             result = report.read(path)

@@ -154,7 +154,7 @@ def _top1(trained: Trained, file: Artifact) -> BigNumber:
     for score in scores:
         if score.sha256 == file.description.sha256:
             return BigNumber(label=label, value=f"{score.top1.percent:.2f} %", detail=_of(score.top1), place="right")
-    return _missing(label, f"edgecnn eval {trained.run.folder}")
+    return _missing(label, trained.eval_command)
 
 
 def _validation(trained: Trained) -> BigNumber:

@@ -75,8 +75,10 @@ def shown(trained: Trained) -> Sight:
     missing = [] if filters else [(f"{run.name} does not begin with a convolution, so it has no filters to show", "")]
     right, wrong = [], []
     if pictures is None:
-        missing.append((f"Where {run.name} looks needs test pictures", f"edgecnn eval {run.folder}"))
-    elif _fits(run, pictures):
+        missing.append((f"Where {run.name} looks needs test pictures", trained.eval_command))
+    elif not _fits(run, pictures):
+        missing.append((f"The pictures that the evaluation kept are not of the size {run.name} takes", ""))
+    else:
         looked = list(_looked(run, net, pictures))
         right = [one for one in looked if not one.for_truth][:MOST_EACH]
         wrong = [one for one in looked if one.for_truth][:MOST_EACH]
@@ -89,8 +91,10 @@ def shown(trained: Trained) -> Sight:
 
 
 def _fits(run: Run, pictures: ShownPictures) -> bool:
-    channels = run.input_shape[0]
-    return pictures.images.shape[3] == channels and bool((pictures.truth < len(run.labels)).all())
+    """Return whether the net takes the pictures, and knows their classes."""
+    channels, height, width = run.input_shape
+    known = (pictures.truth >= 0) & (pictures.truth < len(run.labels))
+    return pictures.images.shape[1:] == (height, width, channels) and bool(known.all())
 
 
 def _filters(net: nn.Module) -> tuple[str, str]:
@@ -102,7 +106,8 @@ def _filters(net: nn.Module) -> tuple[str, str]:
         return "", ""
     count, channels, height, width = weights.shape
     some = weights[:MOST_FILTERS]
-    scaled = np.clip(127.5 + 127.5 * some / np.abs(some).max(), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    largest = float(np.abs(some).max()) or 1.0
+    scaled = np.clip(127.5 + 127.5 * some / largest, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     zoom = max(1, 28 // max(height, width))
     columns = min(COLUMNS, len(some))
     rows = -(-len(some) // columns)

@@ -84,7 +84,7 @@ def _top1(first: Trained, other: Trained, file: Artifact, against: Artifact) -> 
     names = [trained.run.recipe.data.name for trained in (first, other)]
     if names[0] != names[1]:
         return ("top-1 %", before, after, NONE, NONE, f"other pictures: {names[0]} and {names[1]}")
-    commands = " and ".join(f"edgecnn eval {trained.run.folder}" for trained in (first, other))
+    commands = " and ".join(trained.eval_command for trained in (first, other))
     if tops[0] is None or tops[1] is None:
         return ("top-1 %", before, after, NONE, NONE, f"not measured for both: {commands}")
     how = f"unpaired, interval of Newcombe; {commands} pair it where the pictures are the same"

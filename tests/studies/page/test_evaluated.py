@@ -104,6 +104,25 @@ def test_layers_and_operators_have_their_costs(html: str) -> None:
     assert "Fewer MACs save time." in text.words
 
 
+def test_a_profile_of_several_runs_gives_each_its_own_part(tmp_path: Path) -> None:
+    run, other = (samples.trained(tmp_path / name) for name in ("net", "other"))
+    samples.profile(run)
+    (run / "bench").rename(tmp_path / "bench")
+    assert "layers-1-profile-1" in Text(page(run)).tables
+    words = " ".join(Text(page(other)).words.split())
+    assert f"was not measured: edgecnn bench {other} --profile" in words
+
+
+def test_pictures_of_another_size_are_not_shown_to_the_net(tmp_path: Path) -> None:
+    run = samples.trained(tmp_path / "net")
+    samples.evaluate(run)
+    kept = shown_pictures.read(run / "evaluation")
+    assert kept is not None
+    larger = kept.images.repeat(2, axis=1)
+    shown_pictures.write(shown_pictures.ShownPictures(kept.indices, kept.truth, larger), run / "evaluation")
+    assert "The pictures that the evaluation kept are not of the size net takes." in Text(page(run)).words
+
+
 def test_a_net_without_convolutions_says_why_nothing_is_seen(tmp_path: Path) -> None:
     run = samples.trained(tmp_path / "flat", "mlp")
     samples.evaluate(run)

@@ -123,6 +123,9 @@ def test_paper_is_printed_light_with_every_detail_opened_and_nothing_cut(browser
     # A4 less its margins is 703 CSS pixels wide.
     wide = "[...document.querySelectorAll('table, svg')].filter(one => one.getBoundingClientRect().width > 703)"
     assert browser.ask(f"{wide}.map(one => one.id)") == []
+    links = "[...document.querySelectorAll('main a[href^=http]')].map(one => getComputedStyle(one, '::after').content)"
+    assert browser.ask(links)
+    assert all("https://arxiv.org" in shown for shown in browser.ask(links))
     pdf = browser.pdf()
     assert pdf.startswith(b"%PDF")
     assert pdf.count(b"/Type /Page\n") >= 3
