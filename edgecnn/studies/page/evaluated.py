@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from edgecnn.common.stats import Proportion
 from edgecnn.records import evaluation
@@ -88,7 +89,7 @@ def _mistake(mistake: WrongAnswer, evaluated: Evaluated) -> ShownMistake:
         answer=mistake.answer,
         percent=100 * mistake.score,
         true_percent=100 * mistake.true_score,
-        name=mistake.picture,
+        name="/".join(PurePath(mistake.picture).parts[-2:]),  # not the folders of whoever evaluated it
         address="" if image is None else thumbnails.address(image),
         is_small=image is not None and max(image.shape[:2]) < thumbnails.SIDE,
     )

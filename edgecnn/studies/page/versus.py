@@ -81,7 +81,10 @@ def _top1(first: Trained, other: Trained, file: Artifact, against: Artifact) -> 
         return paired
     tops = _known_top1(scores[0], file), _known_top1(scores[1], against)
     before, after = (_share(top) if top else NONE for top in tops)
-    names = [trained.run.recipe.data.name for trained in (first, other)]
+    names = [
+        trained.evaluated.evaluation.data if score and trained.evaluated else trained.run.recipe.data.name
+        for trained, score in zip((first, other), scores, strict=True)
+    ]
     if names[0] != names[1]:
         return ("top-1 %", before, after, NONE, NONE, f"other pictures: {names[0]} and {names[1]}")
     commands = " and ".join(trained.eval_command for trained in (first, other))

@@ -80,6 +80,22 @@ def test_each_mistake_stands_with_its_picture_and_both_names(html: str, folder: 
         assert (np.asarray(picture) == kept.at(1)[:, :, 0]).all()  # type: ignore[index]
 
 
+def test_a_picture_is_named_without_the_folders_of_whoever_evaluated_it(tmp_path: Path) -> None:
+    run = samples.trained(tmp_path / "net")
+    mistake = evaluation.WrongAnswer(
+        picture="/home/somebody/pictures/test/dim/0001.png",
+        index=1,
+        truth="dim",
+        answer="grey",
+        score=0.9,
+        true_score=0.1,
+    )
+    samples.evaluate(run, mistakes=(mistake,))
+    html = page(run)
+    assert "dim/0001.png" in html
+    assert "somebody" not in html
+
+
 def test_a_photograph_is_shown_small(tmp_path: Path) -> None:
     photograph = np.random.default_rng(0).integers(0, 256, (224, 320, 3), dtype=np.uint8)
     address = thumbnails.address(photograph)
