@@ -61,7 +61,8 @@ def evaluate(
 ) -> None:
     """Say how right a model is class by class, how sure, and where it is wrong."""
     from edgecnn.checks.evaluate import evaluate as verb
-    from edgecnn.checks.evaluate import evaluation, show
+    from edgecnn.checks.evaluate import show
+    from edgecnn.records import evaluation
 
     outputs.folder(output)
     pictures = o.pictures(size, channels, mean, std, logits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-ARGUMENTS, CONSOLE = "Arguments", "Console"
+ARGUMENTS, OTHERS, CONSOLE = "Arguments", "Options", "Console"
 
 SECTIONS = {
     "Settings": (
@@ -29,8 +29,9 @@ SECTIONS = {
     ),
     "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "strict"),
     "Output": (
-        "output", "name", "json", "csv", "save", "top-k", "duel", "lessons", "bench", "public", "license",
+        "output", "name", "json", "csv", "save", "top-k", "duel", "lessons", "bench", "evaluation", "public", "license",
     ),
+    OTHERS: (),
     CONSOLE: ("quiet", "verbose", "help"),
 }  # fmt: skip
 """The options of each section, without their dashes; one that is another thing in a command stands behind its name."""
@@ -41,4 +42,4 @@ TITLES = {name: title for title, names in SECTIONS.items() for name in names}
 def title(command: str, option: Sequence[str]) -> str:
     """Return the section of a command's option, by its names, such as ("--set", "-s")."""
     name = max(option, key=len).removeprefix("--")
-    return TITLES.get(f"{command} {name}") or TITLES[name]
+    return TITLES.get(f"{command} {name}") or TITLES.get(name, OTHERS)

@@ -102,10 +102,13 @@ def report(
     duel: Annotated[Path | None, typer.Option("--duel", help="A duel's folder, or its duel.json.")] = None,
     lessons: Annotated[Path | None, typer.Option("--lessons", help="The folder `edgecnn lesson` wrote into.")] = None,
     benches: Annotated[list[Path] | None, typer.Option("--bench", help="A bench report to show besides.")] = None,
+    evaluations: Annotated[
+        list[Path] | None, typer.Option("--evaluation", help="A folder of `edgecnn eval -o`, of a file of these runs.")
+    ] = None,
 ) -> None:
-    """Write one page that needs no network: runs, files, measurements, a duel and lessons."""
+    """Write one page that needs no network: the verdict, mistakes, costs and measurements of runs."""
     from edgecnn.studies.page import build as verb
 
     outputs.file(output, outputs.is_page, (".html", ".htm"))
-    page = verb.build(runs, output, duel, lessons, benches or [])
+    page = verb.build(runs, output, duel, lessons, benches or [], evaluations or [])
     say(f"{page}  {page.stat().st_size / 1e6:.2f} MB")

@@ -13,6 +13,7 @@ runs/<name>/
     tracking/           what trackers keep (`edgecnn.pipeline.train.trackers`)
     artifacts/          what `edgecnn export` wrote
     bench/              what `edgecnn bench` measured
+    evaluation/         what `edgecnn eval` found
 """
 
 from __future__ import annotations

@@ -52,5 +52,5 @@ def test_every_option_has_one_section() -> None:
         max(parameter.opts, key=len).removeprefix("--") for command in COMMANDS.values() for parameter in command.params
     }
     names = [name.rpartition(" ")[2] for listed in sections.SECTIONS.values() for name in listed]
-    assert set(names) - own == {"help"}
+    assert set(names) ^ own == {"help"}
     assert len(sections.TITLES) == len(names)
