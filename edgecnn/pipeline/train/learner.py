@@ -7,6 +7,7 @@ loop, with as many channels as there are features.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Callable
@@ -48,25 +49,26 @@ class Learner:
         return None if watch is None else lambda epoch, net: watch(epoch, self.whole(net))
 
 
-def of_net(net: nn.Module, splits: Splits, mean: float, std: float) -> Learner:
-    """Return the learner that trains all of a net on images."""
-    return Learner(net, splits.train, splits.validation, mean, std, checkpoint.digest(splits.train), lambda net: net)
-
-
-def of_head(net: nn.Module, recipe: Recipe, splits: Splits, mean: float, std: float, target: torch.device) -> Learner:
-    """Return the learner that trains the last layer of a net on the features of images, which are computed here.
+def of(net: nn.Module, recipe: Recipe, splits: Splits, mean: float, std: float, target: torch.device) -> Learner:
+    """Return what the recipe trains: all of a net on images, or its last layer on features, which are computed here.
 
     Args:
         net: with the weights that the training starts from.
-        recipe: if it flips images, the features of the mirrored ones are learnt from too.
+        recipe: if it flips images, a head learns from the features of the mirrored ones too.
         splits: of images.
         mean: of the pixels, to normalize them.
         std: of the pixels, to normalize them.
         target: the device to compute features on.
 
     Raises:
-        PlanError: the net does not end in one linear layer.
+        PlanError: only the last layer is to be trained, and the net does not end in one linear layer.
     """
+    if recipe.learn == "head":
+        return _of_head(net, recipe, splits, mean, std, target)
+    return Learner(net, splits.train, splits.validation, mean, std, checkpoint.digest(splits.train), lambda net: net)
+
+
+def _of_head(net: nn.Module, recipe: Recipe, splits: Splits, mean: float, std: float, target: torch.device) -> Learner:
     name, last = _last_layer(net, class_weights.names(recipe.net, splits))
     body = device.move(net, target).eval()
     count = len(splits.train) * (1 + recipe.augment.flip) + len(splits.validation)
@@ -87,7 +89,7 @@ def of_head(net: nn.Module, recipe: Recipe, splits: Splits, mean: float, std: fl
             frozen.update(value.contiguous().cpu().numpy().tobytes())
     head = nn.Sequential()
     head.add_module("flatten", nn.Flatten())  # (N, F, 1, 1) -> (N, F)
-    head.add_module("linear", last)
+    head.add_module("linear", copy.deepcopy(last))  # an average of its weights is put into the net in every epoch
     return Learner(head, training, validation, 0.0, 1.0, frozen.hexdigest(), whole)
 
 
