@@ -45,6 +45,9 @@ def options(net: str) -> Iterator[dict[str, Any]]:
     elif net == "vit":
         for width, patch in itertools.product(WIDTHS, (1, 2, 4)):
             yield {"dim": width, "mlp_dim": 2 * width, "heads": 2, "patch": patch, "depth": 1}
+    elif net in ("mobilenet", "mobilenet-v2"):
+        for width in WIDTHS:
+            yield {"width": width}
     else:
         yield {}
 
