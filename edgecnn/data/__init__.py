@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from edgecnn.common import plugins
 from edgecnn.data._cut import Texts, by_key
 from edgecnn.data._cut import stratified as stratified
 from edgecnn.data._listed import Listed as Listed
+from edgecnn.data._overview import Overview as Overview
+from edgecnn.data._overview import overview as overview
 from edgecnn.data._pictures import Picture as Picture
 from edgecnn.data._pictures import decode as decode
 from edgecnn.data._pictures import source as source
@@ -134,15 +137,17 @@ def get(name: str) -> DataSet:
 class OwnPictures(DataSet, Protocol):
     """The further contract of a data set of one's own pictures, which can be listed without being read."""
 
-    def listed(self, place: Path) -> Listed:
-        """List all pictures at a path. Raises DataError."""
+    def listed(self, place: Path, **options: str) -> Listed:
+        """List all pictures at a path; its options are some of those of `load`. Raises DataError."""
         ...
 
 
 def listed(plan: DataPlan) -> Listed:
     """List the pictures of one's own at the path of a plan, which names such a data set. Raises DataError."""
     data_set = cast(OwnPictures, get(plan.name))
-    return data_set.listed(Path(plan.options["path"]))
+    known = inspect.signature(data_set.listed).parameters
+    options = {key: value for key, value in plan.options.items() if key in known}
+    return data_set.listed(Path(plan.options["path"]), **options)
 
 
 def load(plan: DataPlan) -> Splits:
