@@ -13,7 +13,20 @@ from typing import Annotated, Any
 import typer
 
 from edgecnn import __version__
-from edgecnn.cli import boards, checks, completion, groups, hub, imports, listing, models, studies, supervision, use
+from edgecnn.cli import (
+    boards,
+    checks,
+    completion,
+    groups,
+    hub,
+    imports,
+    listing,
+    models,
+    starting,
+    studies,
+    supervision,
+    use,
+)
 from edgecnn.common import bugs, cache, console, utf8
 from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
 from edgecnn.pipeline.train import distributed
@@ -68,7 +81,7 @@ def _options(
 
 
 for command in (
-    *(models.train, models.export, models.run, models.bench, models.compare, use.predict, boards.deploy),
+    *(starting.init, models.train, models.export, models.run, models.bench, models.compare, use.predict, boards.deploy),
     *(hub.push, hub.pull),
     *(checks.inspect, checks.verify, checks.selftest, checks.doctor, studies.duel, studies.lesson, studies.report),
 ):

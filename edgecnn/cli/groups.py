@@ -7,7 +7,7 @@ from typing import Any
 from typer.core import TyperGroup
 
 GROUPS = {
-    "Make a model": ("train", "import", "export", "run"),
+    "Make a model": ("init", "train", "import", "export", "run"),
     "Use it": ("predict", "deploy"),
     "Measure and check it": ("bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
     "Study": ("duel", "lesson", "report"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgecnn.cli import completion
+from edgecnn.cli import completion, starting
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: o.RECIPE,
+    recipe: o.RECIPE_IF_ANY = None,
     data: o.DATA = None,
     epochs: o.EPOCHS = None,
     batch_size: o.BATCH_SIZE = None,
@@ -41,11 +41,9 @@ def train(
     name: o.NAME = None,
     as_json: o.JSON = False,
 ) -> None:
-    """Train a recipe into a run folder; a run folder as RECIPE with --resume continues it."""
-    from edgecnn.records import resolve
-
+    """Train a recipe into a run folder, or one that is chosen for --data; with --resume, continue a run folder."""
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
-    folder, plan = resolve.find_training(recipe, o.changes(settings, keys), data, output, name)
+    folder, plan = starting.find_training(recipe, o.changes(settings, keys), data, output, name)
     if repeats > 1:
         _repeat(folder, plan, repeats, resume, o.trackers(track), as_json)
         return
@@ -163,8 +161,12 @@ def bench(
 
 def run(
     recipes: Annotated[
-        list[str], typer.Argument(help="Recipes by name (models/) or .toml files.", autocompletion=completion.recipes)
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Recipes by name (models/) or .toml files; one is chosen for --data.",
+            autocompletion=completion.recipes,
+        ),
+    ] = None,
     data: o.DATA = None,
     epochs: o.EPOCHS = None,
     batch_size: o.BATCH_SIZE = None,
@@ -183,12 +185,10 @@ def run(
     as_json: o.JSON = False,
 ) -> None:
     """Train, export and bench: all three, for one recipe or several that are then benched together."""
-    from edgecnn.records import resolve
-
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     changes = o.changes(settings, keys)
     export_plan, suite_plan = _export_plan(plan, []), _suite(suite, [])
-    chosen = [resolve.find_training(recipe, changes, data, output) for recipe in recipes]
+    chosen = [starting.find_training(recipe, changes, data, output) for recipe in recipes or (None,)]
     from edgecnn.pipeline.train.train import train as verb
 
     failed: GateFailed | Undecided | None = None

@@ -175,8 +175,8 @@ def _summaries(
     """Return summaries of all thumbnails.
 
     Returns:
-        Small thumbnails (N, COARSE, COARSE, 3), the standard deviation (N,) of each within its channels, and the largest
-        difference (N,) between two channels of a pixel.
+        Small thumbnails (N, COARSE, COARSE, 3), the standard deviation (N,) of each within its channels, and the
+        largest difference (N,) between two channels of a pixel.
     """
     count, step = len(thumbnails), SIDE // COARSE
     coarse = np.zeros((count, COARSE, COARSE, 3), dtype=np.float32)

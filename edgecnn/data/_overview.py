@@ -15,7 +15,7 @@ from edgecnn.data._near_copies import Looked
 
 @dataclass(frozen=True)
 class Overview:
-    """Listed pictures with what they hold and look like; what is found is cached, and a training reads it from there."""
+    """Listed pictures, what they hold and what they look like; a training reads that from the cache."""
 
     listed: Listed
     contents: list[str]
