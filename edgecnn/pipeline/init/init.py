@@ -88,7 +88,7 @@ def init(
     _require_free(path, force)
     choice = choose_recipe(plan, changes, budget_params)
     data.load(choice.recipe.data)  # whatever would stop a training at its pictures stops here
-    files.write_text(path, recipe_file.text(_head(choice, path), choice.decisions))
+    files.write_text(path, recipe_file.text(_head(path), choice.decisions))
     return choice, path
 
 
@@ -104,8 +104,8 @@ def command(path: Path) -> str:
     return f"edgecnn train {shlex.quote(str(path))}"
 
 
-def _head(choice: Choice, path: Path) -> list[str]:
-    return [command(path), "", f"Chosen by `edgecnn init` for {choice.survey.path}; every key says by what."]
+def _head(path: Path) -> list[str]:
+    return [command(path), "", "Chosen by `edgecnn init`; every key says by what."]
 
 
 def _require_free(path: Path, force: bool) -> None:

@@ -74,9 +74,9 @@ def train(
 
 def _chosen(data: Data | None, changes: list[str]) -> Recipe:
     """Return a recipe for pictures that are named without one. Raises UsageError without pictures."""
-    if data is None or isinstance(data, Mapping):
+    plan = None if isinstance(data, Mapping) else resolve.data_plan(data)
+    if plan is None:
         raise UsageError("Neither a recipe nor pictures are named.", 'train("NAME"), or train(data="FOLDER")')
-    plan = resolve.data_plan(data)
     choice = choose_recipe(plan, changes)
     show.announce(choice)
     return choice.recipe
