@@ -161,7 +161,10 @@ def as_shard(root: Path) -> Path:
         for index in range(16):
             encoded = io.BytesIO()
             photograph(index).save(encoded, "PNG")
-            for name, content in ((f"{index:03}.png", encoded.getvalue()), (f"{index:03}.cls", str(index % 2).encode())):
+            for name, content in (
+                (f"{index:03}.png", encoded.getvalue()),
+                (f"{index:03}.cls", str(index % 2).encode()),
+            ):
                 member = tarfile.TarInfo(name)
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))

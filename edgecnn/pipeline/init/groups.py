@@ -17,7 +17,7 @@ LAST_NUMBER = re.compile(r"(\d{1,18})(?:\.\w+)?$")
 LEAST_GROUPS = 3
 """The least groups of a class: one each to train, to validate and to test with."""
 LEAST_MEMBERS = 2.0
-"""The least pictures of a group, on average."""
+"""The least pictures of a group in a class, on average."""
 LARGEST_SHARE = 0.2
 """The largest share of all pictures that a group may be; more of them are a part of the data set and no subject."""
 LEAST_DENSITY = 0.3
@@ -54,10 +54,11 @@ def find(names: Sequence[str], labels: npt.NDArray[np.int64]) -> Grouping | None
 def _is_grouping(
     names: Sequence[str], keys: npt.NDArray[np.str_], labels: npt.NDArray[np.int64], is_series: bool
 ) -> bool:
-    groups, sizes = np.unique(keys, return_counts=True)
-    if len(keys) < LEAST_MEMBERS * len(groups) or sizes.max() > LARGEST_SHARE * len(keys):
+    of_class = [len(np.unique(keys[labels == label])) for label in np.unique(labels)]
+    if min(of_class) < LEAST_GROUPS or len(keys) < LEAST_MEMBERS * sum(of_class):
         return False
-    if any(len(np.unique(keys[labels == label])) < LEAST_GROUPS for label in np.unique(labels)):
+    _, sizes = np.unique(keys, return_counts=True)
+    if sizes.max() > LARGEST_SHARE * len(keys):
         return False
     return not is_series or _density(names, keys) >= LEAST_DENSITY
 

@@ -38,16 +38,18 @@ def forbidding(classes: Sequence[str]) -> str | None:
                 twin = next(twin for twin in classes if words[twin] == other)
                 return f"a mirror makes {_quoted(name)} {_quoted(twin)}"
     for name in classes:
-        if _is_sign(name, words[name]):
+        if _is_sign(name):
             return f"{_quoted(name)} may be a digit or a letter, which are none in a mirror"
     return None
 
 
-def _is_sign(name: str, words: tuple[str, ...]) -> bool:
+def _is_sign(name: str) -> bool:
     """Return whether a name is a number or one letter, alone or beside words that only say so."""
-    signs = [word for word in words if word.isdecimal() or len(word) == 1 or word in NUMBERS]
-    others = [word for word in words if word not in signs]
-    return len(name.strip()) == 1 or (bool(signs) and BESIDE.issuperset(others))
+    parts = [part for part in re.split(r"[\W_]+", name.casefold()) if part]
+    words = [part.rstrip("0123456789") if part.rstrip("0123456789") in BESIDE else part for part in parts]
+    others = [word for word in words if word not in BESIDE]
+    has_sign = words != parts or bool(others)
+    return has_sign and all(word.isdecimal() or len(word) == 1 or word in NUMBERS for word in others)
 
 
 def _quoted(name: str) -> str:

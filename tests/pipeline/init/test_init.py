@@ -129,7 +129,7 @@ def test_grey_pictures_get_one_channel_and_weights_of_grey_pictures(edgecnn: Com
 def test_frames_of_a_video_stay_together(edgecnn: Command, tmp_path: Path) -> None:
     photo_folders.frames(tmp_path / "clips")
     pattern, reason = reasons(edgecnn, tmp_path / "clips")["data.group"]
-    assert re.search(pattern, "jump3_frame0004.jpg").groups() == ("jump3",)  # type: ignore[union-attr]
+    assert re.search(pattern, "jump3_frame0004.jpg").groups() == ("jump3",)
     assert "10 series, such as jump0" in reason
 
 
@@ -173,7 +173,9 @@ def test_the_net_fits_the_budget(edgecnn: Command, tmp_path: Path) -> None:
 
 def test_what_the_user_sets_wins_and_what_follows_from_it_follows(edgecnn: Command, tmp_path: Path) -> None:
     photo_folders.thirty_a_class(tmp_path / "photos")
-    decisions = reasons(edgecnn, tmp_path / "photos", "-s", "data.channels=1", "-s", "epochs=3", "-s", "augment.rotation=5")
+    decisions = reasons(
+        edgecnn, tmp_path / "photos", "-s", "data.channels=1", "-s", "epochs=3", "-s", "augment.rotation=5"
+    )
     assert decisions["data.channels"] == (1, "as asked")
     assert decisions["start"][0] == "zoo:fashion-resnet8"
     assert decisions["epochs"] == (3, "as asked")
