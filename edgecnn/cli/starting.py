@@ -61,7 +61,7 @@ def find_training(
     if data is None:
         raise UsageError(
             "Neither a recipe nor pictures are named.",
-            "edgecnn train RECIPE (`edgecnn list recipes`), or edgecnn train --data FOLDER, which chooses one",
+            "name a recipe (`edgecnn list recipes`), or pictures: --data FOLDER, for which one is chosen",
         )
     from edgecnn.pipeline.init import init as verb
     from edgecnn.pipeline.init import show

@@ -7,19 +7,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import in_process
 import photo_folders
 import pytest
+from in_process import Command
 
-from edgecnn import cli
 from edgecnn.errors import EXIT_USAGE
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
-
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -30,19 +28,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def edgecnn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_folder: Path) -> Command:
     """Run the command in this process, in an empty folder: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edgecnn", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return in_process.command(monkeypatch, capsys)
 
 
 def recipe_for(folder: Path, edgecnn: Command, *options: str) -> Recipe:
