@@ -32,7 +32,7 @@ def test_a_training_without_a_recipe_says_what_was_chosen_and_keeps_it(edgecnn: 
     assert out.startswith("runs/hands  validation top-1 ")
     first, second = (line for line in err.splitlines() if "is chosen" in line or "edgecnn init" in line)
     assert first == (
-        "no recipe is named, so one is chosen: resnet from zoo:colour-90k, 30 x 30 coloured pictures, 1 epochs, "
+        "no recipe is named, so one is chosen: resnet from zoo:colour-90k, 30 x 30 coloured pictures, epochs 1, "
         "without flips"
     )
     assert second.startswith("`edgecnn init ")

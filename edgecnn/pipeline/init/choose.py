@@ -75,10 +75,12 @@ def _data(survey: Survey) -> list[Decision]:
     if "test" not in survey.splits:
         count = round(TEST * survey.pictures)
         held = f"of the pictures (about {count:,}) are held out to test with, by their content"
-        decisions.append(Decision("data.test", TEST, f"{TEST:.0%} {held}{_copies(survey)}"))
+        decisions.append(Decision("data.test", TEST, f"{100 * TEST:g} % {held}{_copies(survey)}"))
     if "validation" not in survey.splits:
         share = 0.05 if survey.pictures > MANY else 0.1
-        decisions.append(Decision("data.validation", share, f"{share:.0%} of the others are held out to choose by"))
+        decisions.append(
+            Decision("data.validation", share, f"{100 * share:g} % of the others are held out to choose by")
+        )
     if survey.grouping:
         why = f"by their names the pictures are {survey.grouping.groups:,} series, such as {survey.grouping.example}"
         decisions.append(
@@ -113,7 +115,7 @@ def _size(survey: Survey) -> list[Decision]:
         side = min(short, max(1, round(SIDE * (short / long) ** 0.5)))
         sides = side, min(long, LONGEST, round(side * long / short))
         rows, columns = sides if width > height else sides[::-1]
-        why = f"{survey.alike:.0%} of them lie so, and a square would cut off more than half"
+        why = f"{100 * survey.alike:.0f} % of them lie so, and a square would cut off more than half"
         return [
             Decision("data.size", rows, f"{median}; {why}"),
             Decision("data.width", columns, f"as many pixels as {SIDE} x {SIDE} have, where the pictures have them"),
@@ -175,7 +177,7 @@ def _augmentation(survey: Survey, height: int, width: int, learning: int) -> lis
     flip = survey.mirror or "no class names a side, a digit or a letter, so a mirrored picture keeps its class"
     decisions = [
         Decision("augment.flip", survey.mirror is None, flip),
-        Decision("augment.shift", shift, f"a {WIDEST_SHIFT}th of the shorter side, in pixels: no class is a place"),
+        Decision("augment.shift", shift, f"a {WIDEST_SHIFT}th of the shorter side, in whole pixels"),
     ]
     if learning > MANY and min(height, width) >= SIDE:
         decisions += [Decision("small.side", 0.625, "many pictures: the first half of the steps sees them smaller")]

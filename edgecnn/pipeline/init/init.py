@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn import data
-from edgecnn.common import files
+from edgecnn.common import console, files
 from edgecnn.errors import UsageError
 from edgecnn.pipeline.init import choose, decision, recipe_file
 from edgecnn.pipeline.init.decision import Decision
@@ -54,7 +54,9 @@ def choose_recipe(pictures: DataPlan | str, changes: Sequence[str] = (), budget_
     if budget_params is not None and budget_params < 1:
         raise UsageError(f"--budget {budget_params} is no net.", "the most parameters that it may have, such as 30000")
     plan = plans.data_plan(pictures)
-    seen = survey(DataPlan(name=plan.name, options={**plan.options, **decision.values_in("data", asked)}))
+    options = {**plan.options, **decision.values_in("data", asked)}
+    with console.held_back():  # whoever loads the pictures says it again
+        seen = survey(DataPlan(name=plan.name, options=options))
     decisions = choose.choose(seen, budget_params, asked)
     table = {"name": name_for(Path(seen.path)), **decision.nested(decisions)}
     return Choice(seen, decisions, plans.build_recipe(table, "the chosen recipe"))

@@ -35,7 +35,7 @@ def announce(choice: Choice) -> None:
     start = f" from {recipe.start}" if recipe.start else ""
     flips = "with flips" if recipe.augment.flip else "without flips"
     console.note(
-        f"no recipe is named, so one is chosen: {recipe.net.name}{start}, {size}, {recipe.epochs} epochs, {flips}"
+        f"no recipe is named, so one is chosen: {recipe.net.name}{start}, {size}, epochs {recipe.epochs}, {flips}"
     )
     console.note(f"`edgecnn init {shlex.quote(data_paths.word(recipe.data))}` writes it to a file, with the reasons")
 
