@@ -145,9 +145,10 @@ class OwnPictures(DataSet, Protocol):
 def listed(plan: DataPlan) -> Listed:
     """List the pictures of one's own at the path of a plan, which names such a data set. Raises DataError."""
     data_set = cast(OwnPictures, get(plan.name))
-    known = inspect.signature(data_set.listed).parameters
+    list_pictures = functools.partial(data_set.listed, Path(plan.options["path"]))
+    known = inspect.signature(list_pictures).parameters
     options = {key: value for key, value in plan.options.items() if key in known}
-    return data_set.listed(Path(plan.options["path"]), **options)
+    return plugins.call(list_pictures, options, "[data]")
 
 
 def load(plan: DataPlan) -> Splits:

@@ -14,8 +14,11 @@ def test_what_is_said_again_later_is_held_back(capsys: pytest.CaptureFixture[str
 
 
 def test_before_an_error_nothing_is_kept_back(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="no"), console.held_back():
+    def fail() -> None:
         console.note("a note")
         console.warn("a warning")
         raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"), console.held_back():
+        fail()
     assert capsys.readouterr().err == "a note\nwarning: a warning\n"

@@ -145,7 +145,9 @@ def _training_pictures(survey: Survey, data: Mapping[str, Any]) -> int:
     own = {role: count for role, count in survey.splits.items() if role != "train"}
     count = float(survey.splits["train"])
     for role in ("test", "validation"):
-        count *= 1 - (0 if role in own else data[role])
+        share = data.get(role)
+        if role not in own and isinstance(share, float):  # another one is refused when the pictures are loaded
+            count *= 1 - share
     return round(count)
 
 
@@ -154,9 +156,14 @@ def _length(learning: int) -> list[Decision]:
     epochs = next((epochs for most, epochs in EPOCHS if learning <= most), FEWEST_EPOCHS)
     batch = 32 if learning <= SMALL_STEPS else 128
     steps = epochs * max(1, learning // batch)
+    why = "few pictures: small batches make more steps" if batch == 32 else "as the zoo's recipes have it"
     return [
         Decision("epochs", epochs, f"{learning:,} pictures to learn from, {steps:,} steps in all"),
-        Decision("batch_size", batch, "few pictures: small batches make more steps" if batch == 32 else ""),
+        Decision(
+            "batch_size",
+            batch,
+            "few pictures: small batches make more steps" if batch == 32 else "as the zoo's recipes",
+        ),
     ]
 
 

@@ -35,24 +35,32 @@ def choose(
     own = decision.values_in("net", asked)
     if "name" in own:
         return [Decision("start", "", "drawn at random: the zoo has weights for its own nets only")]
-    for place, model in enumerate(MODELS[shape[0]]):
-        plan = plans.load(Recipe, model).net
-        plan = replace(plan, options={**plan.options, **own})
+    is_altered = bool(own or decision.values_in("budget", asked))
+    first, *smaller = MODELS[shape[0]]
+    plan = _plan(first, own)
+    params = budget.cost(plan, shape, classes, "params")
+    if budget_params is None or params <= budget_params:
+        return [_start(first, is_altered), *_net(plan, params, "the zoo's most accurate")]
+    for model in smaller:
         try:
-            params = budget.cost(plan, shape, classes, "params")
+            params = budget.cost(_plan(model, own), shape, classes, "params")
         except PlanError:  # a picture of a few pixels cannot be halved so often
             continue
-        if budget_params is None or params <= budget_params:
-            within = "the zoo's first" if place == 0 else f"the zoo's first within {budget_params:,}"
-            why = f"{within} for {'grey' if shape[0] == 1 else 'coloured'} pictures"
-            return [_start(model, is_altered=bool(own)), *_net(plan, params, why)]
-    smallest = plans.load(Recipe, MODELS[shape[0]][-1]).net
-    plan = budget.solve(smallest, shape, classes, budget_params or 0)
+        plan = _plan(model, own)
+        if params <= budget_params:
+            return [_start(model, is_altered), *_net(plan, params, f"the zoo's most accurate within {budget_params:,}")]
+    plan = budget.solve(plan, shape, classes, budget_params)
     params = budget.cost(plan, shape, classes, "params")
     return [
-        Decision("start", "", "the zoo has no weights for so small a net: they are drawn at random"),
-        *_net(plan, params, f"the zoo's smallest is larger than {budget_params:,}, so its layers are narrowed"),
+        Decision("start", "", "drawn at random: the zoo has no weights for so small a net"),
+        *_net(plan, params, f"the zoo's have more than {budget_params:,}, so the layers of one are narrowed"),
     ]
+
+
+def _plan(model: str, own: Mapping[str, Any]) -> NetPlan:
+    """Return the net of a model of the zoo, with what the user named of it."""
+    plan = plans.load(Recipe, model).net
+    return replace(plan, options={**plan.options, **own})
 
 
 def _start(model: str, is_altered: bool) -> Decision:

@@ -123,6 +123,9 @@ def test_a_picture_of_one_row_stays_one(edgecnn: Command, tmp_path: Path) -> Non
     photo_folders.one_pixel_high(tmp_path / "rows")
     recipe = recipe_for(tmp_path / "rows", edgecnn)
     assert (recipe.data.options["size"], recipe.data.options["width"]) == (1, 64)
+    narrow = recipe_for(tmp_path / "rows", edgecnn, "--force", "--budget", "20000")
+    assert (narrow.net.name, narrow.start) == ("resnet", "")
+    assert narrow.net.options["width"] < 16
 
 
 def test_what_stands_in_the_way_of_a_training_is_set_and_said(edgecnn: Command, tmp_path: Path) -> None:
@@ -167,9 +170,42 @@ def test_what_the_user_sets_wins_and_what_follows_from_it_follows(edgecnn: Comma
     assert decisions["epochs"] == (3, "as asked")
     assert decisions["augment.rotation"] == (5, "as asked")
     assert reasons(edgecnn, tmp_path / "photos", "-s", "net.width=8")["start"][0] == ""
-    code, _, err = edgecnn("init", tmp_path / "photos", "--force", "-s", "data.size=large")
+    assert reasons(edgecnn, tmp_path / "photos", "-s", "budget.like=dscnn-digits")["start"][0] == ""
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("data.size=large", "is no shape of a picture"),
+        ("data.test=much", "should be of type float"),
+        ("data.group=(", "is no pattern"),
+        ("epochs=0", "epochs = 0 should be at least 1"),
+        ("net.depth=9", "depth = 9 is not 6 n + 2"),
+        ("colour=red", "unknown key 'colour'"),
+        ("data.colour=red", "unknown"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_one_sentence(
+    setting: str, sentence: str, edgecnn: Command, tmp_path: Path
+) -> None:
+    photo_folders.hands(tmp_path / "hands")
+    code, _, err = edgecnn("init", tmp_path / "hands", "-s", setting)
     assert code == EXIT_USAGE
-    assert "is no shape of a picture" in err
+    assert sentence in err
+    assert not Path("hands.toml").exists()
+
+
+def test_the_column_of_the_classes_may_be_named(edgecnn: Command, tmp_path: Path) -> None:
+    place = photo_folders.as_list(tmp_path / "pets")
+    place.write_text(place.read_text().replace("path,label", "path,animal"))
+    code, _, err = edgecnn("init", place)
+    assert code == EXIT_USAGE
+    assert "name it: -s data.label=COLUMN" in err
+    assert edgecnn("init", place, "-s", "data.label=animal")[0] == 0
+    assert plans.load_recipe("pets.toml").data.options["label"] == "animal"
+    code, _, err = edgecnn("init", place, "--force", "-s", "data.label=3")
+    assert code == EXIT_USAGE
+    assert "label" in err
 
 
 def test_a_file_that_is_there_is_not_replaced_unasked(edgecnn: Command, tmp_path: Path) -> None:
