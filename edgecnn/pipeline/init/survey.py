@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import data
+from edgecnn.common import escapes
 from edgecnn.data import Overview
 from edgecnn.errors import DataError, UsageError
 from edgecnn.pipeline.init import groups, mirrors
@@ -70,6 +71,7 @@ def survey(plan: DataPlan) -> Survey:
     """
     if "path" not in plan.options:
         raise _no_place(plan.name)
+    _require_text(str(plan.options["path"]))
     own = data.listed(plan)
     seen = data.overview(own)
     _refuse_broken(seen, bool(plan.options.get("skip_broken")))
@@ -156,9 +158,18 @@ def _refuse_broken(seen: Overview, skips: bool) -> None:
         ) from error
 
 
+def _require_text(path: str) -> None:
+    """Raise DataError for a path that no recipe can hold."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"The path {escapes.line(path)} is no UTF-8, so no recipe can name it.", "rename it") from error
+
+
 def _no_place(name: str) -> UsageError:
-    """Return the error for the name of a data set, which has recipes of its own."""
-    data.get(name)  # whose error says which there are
+    """Return the error for what is no path: the name of a data set, which has recipes of its own, or nothing at all."""
+    if name not in data.KIND.names():
+        return DataError(f"{name} does not exist.", "name a folder with one folder of pictures per class")
     recipes = [recipe for recipe in plans.names(Recipe) if plans.load_recipe(recipe).data.name == name]
     return UsageError(
         f"A recipe is chosen for pictures of your own; {name} is a data set with a name.",

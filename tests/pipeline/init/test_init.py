@@ -240,6 +240,19 @@ def test_a_named_data_set_has_recipes_of_its_own(edgecnn: Command) -> None:
     assert "dscnn-digits" in err
 
 
+def test_what_is_not_there_is_told_so(edgecnn: Command) -> None:
+    code, _, err = edgecnn("init", "nowhere")
+    assert code == EXIT_USAGE
+    assert "error: nowhere does not exist." in err
+
+
+def test_a_path_that_no_recipe_can_hold_is_refused(edgecnn: Command, tmp_path: Path) -> None:
+    photo_folders.hands(tmp_path / "hands\udce9")
+    code, _, err = edgecnn("init", "hands\udce9")
+    assert code == EXIT_USAGE
+    assert "is no UTF-8" in err
+
+
 def test_names_from_strangers_are_escaped_in_the_file(edgecnn: Command, tmp_path: Path) -> None:
     photo_folders.classes(tmp_path / "odd", ("cat", "dog\u202e"), 4)
     code, _, err = edgecnn("init", "odd")
