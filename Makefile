@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 AVX2_TESTS := $(foreach name,formats/c_array formats/formats nets/layers nets/nets checks/verify/verify_layers \
 	pipeline/export/export pipeline/export/exportable pipeline/export/qat pipeline/export/rescue pipeline/export/rungs \
-	pipeline/export/scheme pipeline/train/distillation pipeline/train/finetuning pipeline/train/progressive_resizing \
+	pipeline/export/scheme pipeline/train/distillation pipeline/train/start/run_weights pipeline/train/progressive_resizing \
 	pipeline/train/train,tests/$(dir $(name))test_$(notdir $(name)).py)
 
 .DEFAULT_GOAL := help

@@ -19,6 +19,7 @@ TYPE_CHECKING = False  # type checkers take it for true, as they do typing's, wh
 if TYPE_CHECKING:
     from edgecnn import errors as errors
     from edgecnn.checks.doctor.doctor import doctor as doctor
+    from edgecnn.checks.evaluate.api import evaluate as evaluate
     from edgecnn.checks.inspect import inspect as inspect
     from edgecnn.checks.verify.api import verify as verify
     from edgecnn.pipeline.bench.api import bench as bench
@@ -54,6 +55,7 @@ __all__ = [
     "bench",
     "doctor",
     "errors",
+    "evaluate",
     "export",
     "inspect",
     "load_model",
@@ -74,6 +76,7 @@ _MODULES = {
     "Suite": "records.plans",
     "bench": "pipeline.bench.api",
     "doctor": "checks.doctor.doctor",
+    "evaluate": "checks.evaluate.api",
     "export": "pipeline.export.api",
     "inspect": "checks.inspect",
     "load_model": "pipeline.predict.model",

@@ -20,7 +20,8 @@ EdgecnnError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 EXIT_PASS = 0
 EXIT_GATE = 1
@@ -28,6 +29,8 @@ EXIT_UNFIT = 2
 EXIT_USAGE = 64
 EXIT_BUG = 70
 """EX_SOFTWARE of sysexits.h."""
+FEWEST_LETTERS = 3
+"""How much of a word stands for all of it in a suggestion."""
 
 
 class EdgecnnError(Exception):
@@ -114,10 +117,30 @@ def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a mistyped one most likely stands for, in upper or lower case; None if none is near.
+
+    A word that is cut short stands for the first one that begins so.
+    """
+    by_folded = {name.casefold(): name for name in sorted(known, reverse=True)}  # of two that differ in case the first
+    folded = word.casefold()
+    near = difflib.get_close_matches(folded, by_folded, n=1)
+    begun = sorted(name for name in by_folded if len(folded) >= FEWEST_LETTERS and name.startswith(folded))
+    return by_folded[(near or begun)[0]] if near or begun else None
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the hint for a word nobody knows: the closest known one, or all of them."""
+    """Return the hint for a word nobody knows: the closest known one, and all of them."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}? Known: {', '.join(known)}"
-    return f"known: {', '.join(known) or 'none'}"
+    close = closest(word, known)
+    return f"did you mean {close!r}? Known: {', '.join(known)}" if close else f"known: {', '.join(known) or 'none'}"
+
+
+def nearest_path(path: Path, fits: Callable[[Path], bool], otherwise: str | None = None) -> str | None:
+    """Return the hint for a path where nothing lies: what lies beside it, fits and is called alike, or `otherwise`."""
+    try:
+        known = [neighbour.name for neighbour in path.parent.iterdir() if fits(neighbour)]
+    except OSError:
+        known = []
+    close = closest(path.name, known)
+    return f"did you mean {path.parent / close}?" if close else otherwise

@@ -22,7 +22,13 @@ def page() -> str:
     parts = [
         "# Commands\n",
         "What `--help` prints, command by command. Data goes to stdout and everything else to stderr; `--json` makes the "
-        "data JSON. `-s KEY=VALUE` changes any key of a [recipe, plan or suite](recipes.md).\n",
+        "data JSON. `-s KEY=VALUE` changes any key of a [recipe, plan or suite](recipes.md).\n\n"
+        "`-o`, `--output` is always where a command writes its result: that file, or that folder, and folders above it "
+        "are made. A result that has a name of its own, a run or a duel (`--name`, or else the recipe's), becomes a folder "
+        "of that name in it, so that several stand side by side: `train`, `run`, `duel`. What cannot be written there, or "
+        "would overwrite a file of yours, is refused before any work.\n\n"
+        "`-q` and `-v` stand before the command or behind it. `-v` tells on stderr what was decided and why, how long "
+        "each stage took, what converters print, and where an error arose.\n",
         f"## edgecnn\n\n{_help(group, 'edgecnn')}\n",
         f"## Exit codes\n\n{exit_codes()}",
     ]

@@ -83,11 +83,11 @@ def _type(source: str) -> str:
     if literal:
         return " or ".join(part.strip().replace("'", '"') for part in literal[1].split(","))
     for python, toml in (
-        ("tuple[str, ...]", "strings"), ("Mapping[str, Mapping[str, Any]]", "tables"), ("Literal['auto']", '"auto"'),
-        ("str", "string"), ("bool", "true or false"), ("int", "integer"), ("float", "number"), (" | None", ""),
-        (" | ", " or "),
+        (r"tuple\[(str|Precision), \.\.\.\]", "strings"), (r"Mapping\[str, Mapping\[str, Any\]\]", "tables"),
+        (r"Literal\['auto'\]", '"auto"'), (r"\bstr\b", "string"), (r"\bbool\b", "true or false"),
+        (r"\bint\b", "integer"), (r"\bfloat\b", "number"), (r" \| None", ""), (r" \| ", " or "),
     ):  # fmt: skip
-        source = source.replace(python, toml)
+        source = re.sub(python, toml, source)
     return source
 
 

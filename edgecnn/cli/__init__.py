@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any
+import traceback
+from typing import Annotated
 
 import typer
 
@@ -21,6 +22,8 @@ from edgecnn.cli import (
     hub,
     imports,
     listing,
+    measuring,
+    mistakes,
     models,
     starting,
     studies,
@@ -28,13 +31,10 @@ from edgecnn.cli import (
     use,
 )
 from edgecnn.common import bugs, cache, console, utf8
-from edgecnn.errors import EXIT_USAGE, EdgecnnError, UsageError
+from edgecnn.errors import EdgecnnError, UsageError
 from edgecnn.pipeline.train import distributed
 
 INTERRUPTED = 130
-
-# The parser's error class. Newer Typer bundles its own Click, so catching click.UsageError would miss it.
-USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     cls=groups.GroupedCommands,
@@ -58,12 +58,13 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=groups.QUIET_HELP)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=groups.VERBOSE_HELP)] = False,
     trust_code: Annotated[
         bool, typer.Option("--trust-code", help="Run a net's code that a run folder of others holds.")
     ] = False,
 ) -> None:
-    console.be_quiet(quiet)
+    groups.speak(quiet, verbose)
     if trust_code:
         from edgecnn.nets import code
 
@@ -81,14 +82,15 @@ def _options(
 
 
 for command in (
-    *(starting.init, models.train, models.export, models.run, models.bench, models.compare, use.predict, boards.deploy),
+    *(starting.init, models.train, models.export, models.run, measuring.bench, measuring.compare),
+    *(use.predict, boards.deploy),
     *(hub.push, hub.pull),
     *(checks.inspect, checks.verify, checks.selftest, checks.doctor, studies.duel, studies.lesson, studies.report),
 ):
-    app.command()(command)
-app.command("import")(imports.import_weights)
-app.command("eval")(checks.evaluate)
-app.command("list")(listing.list_names)
+    app.command(cls=groups.Command)(command)
+app.command("import", cls=groups.Command)(imports.import_weights)
+app.command("eval", cls=groups.Command)(checks.evaluate)
+app.command("list", cls=groups.Command)(listing.list_names)
 app.add_typer(boards.board, name="board")
 
 
@@ -105,35 +107,40 @@ def main() -> None:
         else:
             supervision.run(_answer)
     except EdgecnnError as error:  # raised by the supervision itself
-        _tell(error.sentence, error.hint)
+        _tell(error)
         sys.exit(error.exit_code)
 
 
 def _answer() -> None:
     """Parse the command line, call the verb, and exit with its code."""
     try:
-        if app(standalone_mode=False) == INTERRUPTED:  # Typer turns Ctrl-C into this return value
+        if (
+            app(prog_name=mistakes.PROGRAM, standalone_mode=False) == INTERRUPTED
+        ):  # Typer turns Ctrl-C into this return value
             raise KeyboardInterrupt
     except EdgecnnError as error:
-        _tell(error.sentence, error.hint)
+        _tell(error)
         sys.exit(error.exit_code)
-    except USAGE_ERROR as error:
-        context = getattr(error, "ctx", None)
-        _tell(error.format_message(), f"{context.command_path if context else 'edgecnn'} --help")
-        sys.exit(EXIT_USAGE)
+    except mistakes.PARSER_ERROR as error:
+        refused = mistakes.of_the_parser(error)
+        _tell(refused)
+        sys.exit(refused.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _tell("Interrupted.", "`edgecnn train RUN --resume` continues a training")
+        _tell(EdgecnnError("Interrupted.", "`edgecnn train RUN --resume` continues a training"))
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
         failure = bugs.explained(error)
-        _tell(failure.sentence, failure.hint)
+        failure.__cause__ = error
+        _tell(failure)
         sys.exit(failure.exit_code)
 
 
-def _tell(sentence: str, hint: str | None = None) -> None:
+def _tell(error: EdgecnnError) -> None:
     """Print the error that ends this process; under torchrun only the first process to fail prints one."""
     if distributed.first_to_tell():
-        console.error(sentence, hint)
+        if error.__traceback__ or error.__cause__:
+            console.detail("".join(traceback.format_exception(error)).rstrip())
+        console.error(error.sentence, error.hint)

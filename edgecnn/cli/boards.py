@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli import completion
+from edgecnn.cli import completion, groups, outputs
 from edgecnn.cli import options as o
 from edgecnn.errors import UsageError
 
-board = typer.Typer(no_args_is_help=True, help="See, check and clean the boards that can be reached.")
+board = typer.Typer(
+    cls=groups.CommandGroup, no_args_is_help=True, help="See, check and clean the boards that can be reached."
+)
 
 NAME = Annotated[
     str,
@@ -30,7 +32,9 @@ def deploy(
     ] = None,
     format: Annotated[str, typer.Option("--format", help="tflite or onnx")] = "tflite",
     precision: Annotated[str, typer.Option("--precision", help="int8 or fp32")] = "int8",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the bundle into this folder.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write the bundle into.")
+    ] = None,
     service: Annotated[bool, typer.Option("--service", help="Serve over HTTP as a systemd unit.")] = False,
     max_lsb: Annotated[int, typer.Option("--max-lsb", help="Largest difference from the golden vectors.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a file whose check cannot tell.")] = False,
@@ -54,6 +58,7 @@ def deploy(
         else:
             show.show_status(verb.status(str(target), board), as_json)
         return
+    outputs.folder(output)
     done = verb.deploy(
         target,
         board,
@@ -69,7 +74,7 @@ def deploy(
         show.show_deployment(done, zoo.named(target), as_json)
 
 
-@board.command(name="list")
+@board.command(name="list", cls=groups.Command)
 def list_boards(as_json: o.JSON = False) -> None:
     """List every kind of board and every named one."""
     from edgecnn.checks.board import board as verb
@@ -78,7 +83,7 @@ def list_boards(as_json: o.JSON = False) -> None:
     show.show_list(verb.list_boards(), as_json)
 
 
-@board.command()
+@board.command(cls=groups.Command)
 def info(name: NAME, as_json: o.JSON = False) -> None:
     """Say what a board is: CPU, memory, Python, clock, temperature, throttling."""
     from edgecnn.checks.board import board as verb
@@ -87,7 +92,7 @@ def info(name: NAME, as_json: o.JSON = False) -> None:
     show.show_info(verb.info(name), as_json)
 
 
-@board.command()
+@board.command(cls=groups.Command)
 def doctor(name: NAME) -> None:
     """Check a board for all that a bench needs, and say how to mend what is missing."""
     from edgecnn.checks.board import board as verb
@@ -96,7 +101,7 @@ def doctor(name: NAME) -> None:
     show.show_checks(verb.doctor(name))
 
 
-@board.command()
+@board.command(cls=groups.Command)
 def clean(name: NAME) -> None:
     """Remove what benches left on a board."""
     from edgecnn.checks.board import board as verb
@@ -105,7 +110,7 @@ def clean(name: NAME) -> None:
     show.show_cleaned(verb.clean(name))
 
 
-@board.command()
+@board.command(cls=groups.Command)
 def make(
     release: Annotated[
         str | None, typer.Option("--release", help="Of Debian: trixie, which is the default, or bookworm.")

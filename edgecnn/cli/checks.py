@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli import completion
+from edgecnn.cli import completion, outputs
 from edgecnn.cli import options as o
 from edgecnn.common import console, documents
 from edgecnn.common.escapes import say
@@ -53,13 +53,18 @@ def evaluate(
         float | None, typer.Option("--min-class-recall", help="Gate: smallest recall of any class in percent.")
     ] = None,
     strict: o.STRICT = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the record and pictures.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write the record and pictures into."),
+    ] = None,
     as_json: o.JSON = False,
 ) -> None:
     """Say how right a model is class by class, how sure, and where it is wrong."""
     from edgecnn.checks.evaluate import evaluate as verb
-    from edgecnn.checks.evaluate import evaluation, show
+    from edgecnn.checks.evaluate import show
+    from edgecnn.records import evaluation
 
+    outputs.folder(output)
     pictures = o.pictures(size, channels, mean, std, logits)
     result = verb.evaluate(target, o.data_plan(data), limit, output, pictures, only_unseen, input)
     if as_json:
@@ -91,7 +96,10 @@ def verify(
     max_drop: o.MAX_DROP = None,
     max_lsb: Annotated[int | None, typer.Option("--max-lsb", help="Gate: largest step between int8 files.")] = None,
     strict: o.STRICT = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of parity.json and flips.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write parity.json and flips into."),
+    ] = None,
     as_json: o.JSON = False,
 ) -> None:
     """Ask net, files, runtimes and boards the same pictures; name the first layer that differs."""
@@ -99,6 +107,7 @@ def verify(
     from edgecnn.checks.verify import verify as parity
     from edgecnn.checks.verify.layers import Tolerance
 
+    outputs.folder(output)
     plan = o.data_plan(data)
     allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
     result = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen, input)

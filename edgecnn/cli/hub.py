@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli import options as o
+from edgecnn.cli import outputs
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 
@@ -39,7 +40,7 @@ def push(
 def pull(
     place: Annotated[str, typer.Argument(help="What to pull: hf://user/name, hf://user/name@revision", metavar="HF")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Run folder to make; runs/NAME by default.")
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder to write; runs/NAME by default.")
     ] = None,
     as_json: o.JSON = False,
 ) -> None:
@@ -49,6 +50,7 @@ def pull(
     from edgecnn.records import resolve
 
     parsed = places.parse(place)
+    outputs.folder(output)
     run = verb.pull(parsed, output or resolve.RUNS / parsed.name)
     if as_json:
         say((run.folder / "run.json").read_text(encoding="utf-8"), end="")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli import completion
+from edgecnn.cli import completion, outputs
 from edgecnn.cli import options as o
 from edgecnn.common.escapes import say
 
@@ -26,7 +26,9 @@ def import_weights(
             autocompletion=completion.data_sets,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to make, as in runs/mine.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder to write, as in runs/mine.")
+    ],
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
     mean: o.MEAN = None,
@@ -38,6 +40,7 @@ def import_weights(
     as_json: o.JSON = False,
 ) -> None:
     """Make a run of weights that were trained elsewhere."""
+    outputs.folder(output)
     recipe = _recipe(net, data, size, channels, settings, output)
     pixels = o.pictures(None, None, mean, std, None)
     named = _class_names(classes)

@@ -1,14 +1,13 @@
-"""The commands that make and measure models: train, export, bench, run, compare."""
+"""The commands that make models: train, export, and run, which benches them too."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgecnn.cli import completion, starting
+from edgecnn.cli import completion, measuring, mistakes, outputs, starting
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
@@ -16,14 +15,14 @@ from edgecnn.errors import GateFailed, Undecided, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.records.artifact import Artifact
-    from edgecnn.records.foreign import PictureOptions
-    from edgecnn.records.plans import ExportPlan, Suite
-    from edgecnn.records.recipe import DataPlan, Recipe
+    from edgecnn.records.plans import ExportPlan
+    from edgecnn.records.recipe import Recipe
 
 
 def train(
     recipe: o.RECIPE_IF_ANY = None,
     data: o.DATA = None,
+    size: o.TRAIN_SIZE = None,
     epochs: o.EPOCHS = None,
     batch_size: o.BATCH_SIZE = None,
     lr: o.LR = None,
@@ -33,6 +32,8 @@ def train(
     device: o.DEVICE = None,
     settings: o.SET = None,
     resume: o.RESUME = False,
+    force: o.FORCE = False,
+    dry_run: o.DRY_RUN = False,
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="Seeds to train with, each into a folder of its own.")
     ] = 1,
@@ -42,14 +43,25 @@ def train(
     as_json: o.JSON = False,
 ) -> None:
     """Train a recipe into a run folder, or one that is chosen for --data; with --resume, continue a run folder."""
+    _refuse_contradictions(resume, force, dry_run, repeats)
+    outputs.folder(output)
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
-    folder, plan = starting.find_training(recipe, o.changes(settings, keys), data, output, name)
+    keys |= _size_keys(size, recipe, o.changes(settings, keys), data)
+    folder, plan, source = starting.find_training(recipe, o.changes(settings, keys), data, output, name)
+    if dry_run:
+        from edgecnn.records import origins
+
+        options = {key: OPTIONS[key] for key, value in keys.items() if value is not None}
+        options |= {"data.name": "--data", "data.path": "--data"} if data else {}
+        sources = origins.origins(source, plan, settings or (), options)
+        _dry_run(plan, folder, sources, force, o.trackers(track), as_json)
+        return
     if repeats > 1:
-        _repeat(folder, plan, repeats, resume, o.trackers(track), as_json)
+        _repeat(folder, plan, repeats, resume, o.trackers(track), force, as_json)
         return
     from edgecnn.pipeline.train.train import train as verb
 
-    run = verb(plan, folder, resume, trackers=o.trackers(track))
+    run = verb(plan, folder, resume, trackers=o.trackers(track), force=force)
     console.note(f"{run.folder}: {run.train_seconds:.0f} s")
     if as_json:
         say((run.folder / "run.json").read_text(encoding="utf-8"), end="")
@@ -59,10 +71,25 @@ def train(
         show(run)
 
 
-def _repeat(folder: Path, plan: Recipe, count: int, resume: bool, trackers: tuple[str, ...], as_json: bool) -> None:
+def _dry_run(
+    plan: Recipe, folder: Path, sources: dict[str, str], force: bool, trackers: tuple[str, ...], as_json: bool
+) -> None:
+    from edgecnn.common import documents
+    from edgecnn.pipeline.train import dry_run
+
+    dry = dry_run.dry_run(plan, folder, sources, force, trackers)
+    if as_json:
+        say(documents.to_json(dry_run.to_table(dry)))
+    else:
+        dry_run.show(dry)
+
+
+def _repeat(
+    folder: Path, plan: Recipe, count: int, resume: bool, trackers: tuple[str, ...], force: bool, as_json: bool
+) -> None:
     from edgecnn.pipeline.train import repeats
 
-    _, summary = repeats.repeat(plan, folder, count, resume, trackers)
+    _, summary = repeats.repeat(plan, folder, count, resume, trackers, force)
     if as_json:
         say((folder / repeats.SUMMARY).read_text(encoding="utf-8"), end="")
     else:
@@ -102,63 +129,6 @@ def export(
     _judge(artifacts, strict)
 
 
-def bench(
-    targets: o.TARGETS,
-    suite: Annotated[str, typer.Option("--suite", help="A suite by name (bench/) or a .toml file.")] = "default",
-    data: o.DATA = None,
-    size: o.SIZE = None,
-    channels: o.CHANNELS = None,
-    mean: o.MEAN = None,
-    std: o.STD = None,
-    logits: o.LOGITS = None,
-    board: o.BOARD = None,
-    runtime: o.RUNTIME = None,
-    num_threads: o.NUM_THREADS = None,
-    rounds: o.ROUNDS = None,
-    warmup_runs: o.WARMUP_RUNS = None,
-    num_runs: o.NUM_RUNS = None,
-    min_secs: o.MIN_SECS = None,
-    limit: o.LIMIT = None,
-    input: o.INPUT = None,
-    only_unseen: o.ONLY_UNSEEN = False,
-    max_ms: o.MAX_MS = None,
-    min_acc: o.MIN_ACC = None,
-    strict: o.STRICT = False,
-    settings: o.SET = None,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Time per operator and thread, and what to change.")
-    ] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Report file (.json).")] = None,
-    as_json: o.JSON = False,
-    as_csv: o.BENCH_CSV = False,
-) -> None:
-    """Measure latency, memory and accuracy of every file, each in fresh processes that take turns."""
-    keys = {
-        "board": board, "runtime": runtime, "num_threads": num_threads, "rounds": rounds, "warmup_runs": warmup_runs,
-        "num_runs": num_runs, "min_secs": min_secs, "limit": limit, "max_ms": max_ms, "min_acc": min_acc,
-        "input": input, "only_unseen": only_unseen or None,
-    }  # fmt: skip
-    plan = _suite(suite, o.changes(settings, keys))
-    pictures = o.pictures(size, channels, mean, std, logits)
-    if as_csv and (as_json or profile):
-        raise UsageError("--csv is a form of its own, of a report without --profile.", "leave out --json and --profile")
-    if profile:
-        from edgecnn.pipeline.bench.profiling import profile as profiling
-        from edgecnn.pipeline.bench.profiling import results
-        from edgecnn.pipeline.bench.profiling import show as present
-
-        profiled = profiling.profile(targets, plan, o.data_plan(data), output, pictures)
-        if as_json:
-            say(results.to_json(profiled), end="")
-        else:
-            present.show(profiled)
-        if profiled.path:
-            console.note(f"{profiled.path} holds every operator and round")
-        profiling.judge(profiled)
-        return
-    _bench(targets, plan, o.data_plan(data), output, as_json, strict, pictures, as_csv)
-
-
 def run(
     recipes: Annotated[
         list[str] | None,
@@ -168,6 +138,7 @@ def run(
         ),
     ] = None,
     data: o.DATA = None,
+    size: o.TRAIN_SIZE = None,
     epochs: o.EPOCHS = None,
     batch_size: o.BATCH_SIZE = None,
     lr: o.LR = None,
@@ -177,6 +148,7 @@ def run(
     device: o.DEVICE = None,
     settings: o.SET = None,
     resume: o.RESUME = False,
+    force: o.FORCE = False,
     track: o.TRACK = None,
     output: o.OUTPUT = Path("runs"),
     plan: Annotated[str, typer.Option("--plan", help="An export plan.")] = "default",
@@ -184,47 +156,64 @@ def run(
     strict: o.STRICT = False,
     as_json: o.JSON = False,
 ) -> None:
-    """Train, export and bench: all three, for one recipe or several that are then benched together."""
+    """Train, export and bench recipes in one go; several are benched together.
+
+    It classifies no pictures: `edgecnn predict` does, and on a board the program `run` of a deployed model.
+    """
+    mistakes.refuse_a_boards_words(recipes or ())
+    _refuse_contradictions(resume, force)
+    outputs.folder(output)
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
-    changes = o.changes(settings, keys)
-    export_plan, suite_plan = _export_plan(plan, []), _suite(suite, [])
-    chosen = [starting.find_training(recipe, changes, data, output) for recipe in recipes or (None,)]
+    export_plan, suite_plan = _export_plan(plan, []), measuring.find_suite(suite, [])
+    chosen = []
+    for recipe in recipes or (None,):
+        sized = keys | _size_keys(size, recipe, o.changes(settings, keys), data)
+        chosen.append(starting.find_training(recipe, o.changes(settings, sized), data, output)[:2])
     from edgecnn.pipeline.train.train import train as verb
 
     failed: GateFailed | Undecided | None = None
-    for folder, recipe in chosen:
-        verb(recipe, folder, resume, trackers=o.trackers(track))
+    for folder, training in chosen:
+        verb(training, folder, resume, trackers=o.trackers(track), force=force)
         try:
             _judge(_export(folder, export_plan, show=not as_json), strict)
         except (GateFailed, Undecided) as gate:  # still bench; the exit code reports the failure at the end
             failed = failed if isinstance(failed, GateFailed) else gate
     try:
-        _bench([folder for folder, _ in chosen], suite_plan, None, None, as_json, strict)
+        measuring.measure([folder for folder, _ in chosen], suite_plan, None, None, as_json, strict)
     except Undecided as gate:
         failed = failed or gate
     if failed:
         raise failed
 
 
-def compare(
-    a: Annotated[Path, typer.Argument(help="The report before.")],
-    b: Annotated[Path, typer.Argument(help="The report after.")],
-    across: Annotated[bool, typer.Option("--across", help="Compare different machines all the same.")] = False,
-    strict: o.STRICT = False,
-    as_json: o.JSON = False,
-) -> None:
-    """Compare two bench reports: what is worse, by how much, and what could have been told at all."""
-    from edgecnn.common import documents
-    from edgecnn.pipeline.bench import compare as verb
-    from edgecnn.pipeline.bench import compare_table
-    from edgecnn.records import report
+OPTIONS = {
+    "epochs": "--epochs", "batch_size": "--batch-size", "optim.lr": "--lr", "seed": "--seed",
+    "precision": "--precision", "num_threads": "--num-threads", "device": "--device",
+    "data.size": "--size", "data.width": "--size",
+}  # fmt: skip
+"""The option that sets a key of a recipe."""
 
-    comparison = verb.compare(report.read(a), report.read(b), across)
-    if as_json:
-        say(documents.to_json(dataclasses.asdict(comparison)))
-    else:
-        compare_table.show(comparison)
-    verb.judge(comparison, strict)
+
+def _refuse_contradictions(resume: bool, force: bool, dry_run: bool = False, repeats: int = 1) -> None:
+    """Raise UsageError for options of a training that cannot go together."""
+    if resume and force:
+        raise UsageError("--resume goes on with a run, and --force overwrites it.", "give one of them")
+    if dry_run and resume:
+        raise UsageError("--dry-run looks at a training from its beginning.", "leave out --resume")
+    if dry_run and repeats > 1:
+        raise UsageError("--dry-run looks at one training, and repeats differ in the seed only.", "leave out --repeats")
+
+
+def _size_keys(size: str | None, recipe: str | None, changes: list[str], data: str | None) -> dict[str, Any]:
+    """Return the keys of a recipe that --size sets. Raises UsageError if its data set's pictures take no size."""
+    if size is None or (recipe is None and data is None):
+        return {}
+    from edgecnn import data as data_sets
+    from edgecnn.records import plans, resolve
+
+    height, width = o.picture_size(size)
+    plan = resolve.find_recipe(recipe, changes, data).data if recipe is not None else plans.data_plan(str(data))
+    return {f"data.{key}": value for key, value in data_sets.size_options(plan.name, height, width).items()}
 
 
 def _training_keys(
@@ -249,12 +238,6 @@ def _export_plan(plan: str, changes: list[str]) -> ExportPlan:
     return plans.load(plans.ExportPlan, plan, changes)
 
 
-def _suite(suite: str, changes: list[str]) -> Suite:
-    from edgecnn.records import plans
-
-    return plans.load(plans.Suite, suite, changes)
-
-
 def _export(folder: Path, plan: ExportPlan, show: bool) -> list[Artifact]:
     from edgecnn.pipeline.export import export as verb
     from edgecnn.pipeline.export import show as present
@@ -272,28 +255,3 @@ def _judge(artifacts: list[Artifact], strict: bool) -> None:
     from edgecnn.pipeline.export import export as verb
 
     verb.judge(artifacts, strict)
-
-
-def _bench(
-    targets: list[Path],
-    suite: Suite,
-    data: DataPlan | None,
-    output: Path | None,
-    as_json: bool,
-    strict: bool,
-    pictures: PictureOptions | None = None,
-    as_csv: bool = False,
-) -> None:
-    from edgecnn.pipeline.bench import bench as verb
-    from edgecnn.pipeline.bench import flat
-    from edgecnn.pipeline.bench import show as present
-    from edgecnn.records import report
-
-    result = verb.bench(targets, suite, data, output, pictures)
-    if as_json or as_csv:
-        say(flat.csv(result) if as_csv else report.to_json(result), end="")
-    else:
-        present.show(result)
-    if result.path:
-        console.note(f"{result.path} holds every sample, {result.path.with_suffix('.md')} the whole table")
-    verb.judge(result, suite, strict)

@@ -87,12 +87,21 @@ SEED = Annotated[int | None, typer.Option("--seed", help="Of weights, order and 
 TRAIN_PRECISION = Annotated[str | None, typer.Option("--precision", help="To train in: auto, fp32 or bf16.")]
 TRAIN_THREADS = Annotated[str | None, typer.Option("--num-threads", help="To train with: auto, or how many.")]
 DEVICE = Annotated[str | None, typer.Option("--device", help="To train on: auto, cpu, cuda or mps.")]
-OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the runs.")]
+OUTPUT = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make the run in, under its name.")
+]
 TRACK = Annotated[
     list[str] | None,
     typer.Option("--track", help="Record the training in: tensorboard,mlflow", autocompletion=completion.trackers),
 ]
 NAME = Annotated[str | None, typer.Option("--name", help="Name of the run; the recipe's by default.")]
+FORCE = Annotated[bool, typer.Option("--force", help="Overwrite a run of that name, once the new one is finished.")]
+DRY_RUN = Annotated[
+    bool, typer.Option("--dry-run", help="Check all, show what would be trained, and train and write nothing.")
+]
+TRAIN_SIZE = Annotated[
+    str | None, typer.Option("--size", help="Train on pictures of this size: 96, or 96x128 (height x width).")
+]
 RESUME = Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoint.")]
 FORMAT = Annotated[str | None, typer.Option("--format", help="onnx,tflite,c")]
 PRECISION = Annotated[str | None, typer.Option("--precision", help="fp32,fp16,int8")]
@@ -146,7 +155,7 @@ def pictures(
     if channels not in (None, 1, 3):
         raise UsageError(f"--channels {channels} is no picture's.", "1 for grey, 3 for colour")
     options = PictureOptions(
-        size=_size(size) if size else None,
+        size=picture_size(size) if size else None,
         channels=channels,
         mean=_numbers("--mean", mean) if mean else None,
         std=_numbers("--std", std) if std else None,
@@ -155,7 +164,8 @@ def pictures(
     return None if options == PictureOptions() else options
 
 
-def _size(text: str) -> tuple[int, int]:
+def picture_size(text: str) -> tuple[int, int]:
+    """Parse --size: (height, width) in pixels. Raises UsageError."""
     height, _, width = text.lower().partition("x")
     try:
         size = int(height), int(width or height)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,7 +28,7 @@ def init(
     settings: o.SET = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file (.toml); the folder's name by default."),
+        typer.Option("--output", "-o", metavar="FILE", help="The file (.toml); the folder's name by default."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: o.JSON = False,
@@ -47,8 +47,11 @@ def init(
 
 def find_training(
     recipe: str | None, changes: Sequence[str], data: str | None, output: Path, name: str | None = None
-) -> tuple[Path, Recipe]:
-    """Return (folder, recipe) of a training; without a recipe one is chosen for the pictures, and said.
+) -> tuple[Path, Recipe, str | Mapping[str, Any]]:
+    """Return (folder, recipe, its source) of a training; without a recipe one is chosen for the pictures, and said.
+
+    Returns:
+        The run's folder; the recipe; and where that comes from: its name, or the keys that were chosen.
 
     Raises:
         UsageError: Neither a recipe nor pictures are named, or they cannot be used.
@@ -57,7 +60,7 @@ def find_training(
 
     if recipe is not None:
         _refuse_pictures(recipe)
-        return resolve.find_training(recipe, changes, data, output, name)
+        return *resolve.find_training(recipe, changes, data, output, name), recipe
     if data is None:
         raise UsageError(
             "Neither a recipe nor pictures are named.",
@@ -68,7 +71,8 @@ def find_training(
 
     choice = verb.choose_recipe(data, changes)
     show.announce(choice)
-    return resolve.find_training(choice.recipe, output=output, name=name)
+    chosen = {item.key: item.value for item in choice.decisions}
+    return *resolve.find_training(choice.recipe, output=output, name=name), chosen
 
 
 def _refuse_pictures(recipe: str) -> None:

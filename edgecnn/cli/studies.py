@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli import completion
+from edgecnn.cli import completion, outputs
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
@@ -37,7 +37,9 @@ def duel(
     ] = None,
     settings: o.SET = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Trainings at a time, one thread each.")] = 1,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder that holds the duels.")] = Path("duels"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make the duel in, under its name.")
+    ] = Path("duels"),
     name: Annotated[str | None, typer.Option("--name", help="Name of the duel; RECIPE-BUDGET by default.")] = None,
     as_json: o.JSON = False,
 ) -> None:
@@ -45,6 +47,7 @@ def duel(
     from edgecnn.common import config
     from edgecnn.records import names, resolve
 
+    outputs.folder(output)
     if name is not None:
         names.require(name, "--name")
     _, plan = resolve.find_training(recipe, o.changes(settings, {"epochs": epochs}), data, output)
@@ -70,7 +73,9 @@ def duel(
 def lesson(
     names: Annotated[list[str] | None, typer.Argument(help="Lessons by name, or all; none lists them.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small form: under a minute each, coarse.")] = False,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of results and pictures.")] = Path("lessons"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write results and pictures into.")
+    ] = Path("lessons"),
     as_json: o.JSON = False,
 ) -> None:
     """Measure what the textbook says of CNNs, with pictures."""
@@ -80,6 +85,7 @@ def lesson(
     if not names:
         show.show_titles(verb.titles(), as_json)
         return
+    outputs.folder(output)
     measured: list[Lesson] = []
     try:
         verb.lesson(names, quick, output, measured.append if as_json else lambda done: show.show(done, output))
@@ -90,13 +96,19 @@ def lesson(
 
 def report(
     runs: o.RUNS,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="File (.html) to write the page into.")
+    ] = Path("report.html"),
     duel: Annotated[Path | None, typer.Option("--duel", help="A duel's folder, or its duel.json.")] = None,
     lessons: Annotated[Path | None, typer.Option("--lessons", help="The folder `edgecnn lesson` wrote into.")] = None,
     benches: Annotated[list[Path] | None, typer.Option("--bench", help="A bench report to show besides.")] = None,
+    evaluations: Annotated[
+        list[Path] | None, typer.Option("--evaluation", help="A folder of `edgecnn eval -o`, of a file of these runs.")
+    ] = None,
 ) -> None:
-    """Write one page that needs no network: runs, files, measurements, a duel and lessons."""
+    """Write one page that needs no network: the verdict, mistakes, costs and measurements of runs."""
     from edgecnn.studies.page import build as verb
 
-    page = verb.build(runs, output, duel, lessons, benches or [])
+    outputs.file(output, outputs.is_page, (".html", ".htm"))
+    page = verb.build(runs, output, duel, lessons, benches or [], evaluations or [])
     say(f"{page}  {page.stat().st_size / 1e6:.2f} MB")

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from edgecnn.common import documents
 from edgecnn.common.documents import Missing, Unreadable
-from edgecnn.errors import PlanError, nearest
+from edgecnn.errors import PlanError, nearest, nearest_path
 
 T = TypeVar("T")
 
@@ -43,7 +43,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         return parse(documents.content(path, LARGEST_BYTES).decode())
     except Missing as error:
-        raise PlanError(f"There is no file {path}.", "name a plan, or a .toml file") from error
+        hint = nearest_path(path, lambda beside: beside.suffix == ".toml", "name a plan, or a .toml file")
+        raise PlanError(f"There is no file {path}.", hint) from error
     except (Unreadable, UnicodeDecodeError) as error:
         words = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
         raise PlanError(f"Cannot read {path}: {words}.") from error
@@ -204,7 +205,7 @@ def _convert(hint: Any, value: Any, context: str) -> Any:
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices:
-            raise PlanError(f"{context} cannot be {_shown(value)}.", f"one of {', '.join(map(repr, choices))}")
+            raise PlanError(f"{context} cannot be {_shown(value)}.", nearest(str(value)[:LONGEST_SHOWN], choices))
         return value
     if not documents.is_finite(value):
         raise PlanError(f"{context} should be a smaller number, not {_shown(value)}.")
@@ -226,6 +227,11 @@ def _words(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Literal:
         return " or ".join(map(repr, typing.get_args(kind)))
     return f"of type {getattr(kind, '__name__', kind)}"
+
+
+def shown(value: Any) -> str:
+    """Return a value in a cell of a table: a text as it is, a list with commas."""
+    return ", ".join(map(shown, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ import csv
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
@@ -17,6 +18,7 @@ from edgecnn.common import escapes
 from edgecnn.common.escapes import say
 
 _quiet = False
+_verbose = False
 _silent = False
 _held: list[Callable[[], None]] | None = None
 """What `held_back` holds; None outside of it."""
@@ -28,10 +30,26 @@ def be_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+def be_verbose(verbose: bool) -> None:
+    """Show details too, as --verbose asks, or no longer."""
+    global _verbose
+    _verbose = verbose and not _silent
+
+
+def is_quiet() -> bool:
+    """Return whether somebody has asked for warnings and errors only."""
+    return _quiet and not _silent
+
+
+def is_verbose() -> bool:
+    """Return whether details are shown."""
+    return _verbose
+
+
 def be_silent() -> None:
     """Show nothing but errors and discard stdout, for a process whose parent reports on its behalf."""
-    global _quiet, _silent
-    _quiet = _silent = True
+    global _quiet, _silent, _verbose
+    _quiet, _silent, _verbose = True, True, False
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (a device, open as long as the process)
 
 
@@ -41,6 +59,20 @@ def note(message: str) -> None:
         _held.append(lambda: note(message))
     elif not _quiet:
         say(message, file=sys.stderr, flush=True)
+
+
+def detail(message: str) -> None:
+    """Print to stderr what only --verbose shows."""
+    if _verbose:
+        say(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def stage(label: str) -> Iterator[None]:
+    """Tell with --verbose, after the block, how long it took: "read the pictures: 1.2 s"."""
+    started = time.perf_counter()
+    yield
+    detail(f"{label}: {time.perf_counter() - started:.1f} s")
 
 
 def warn(message: str) -> None:

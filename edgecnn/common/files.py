@@ -46,6 +46,20 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def require_writable(path: Path) -> None:
+    """Check that a file or folder can be made or replaced at `path`, and make nothing.
+
+    Raises:
+        OutputError: A file stands in the way, or the folder takes none.
+    """
+    place = next((place for place in (path, *path.absolute().parents) if os.path.lexists(place)), path)
+    if place != path and not place.is_dir():
+        raise OutputError(f"Cannot write {path}: {place} is no folder.", "choose another place with --output")
+    folder = place if place.is_dir() else place.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"Cannot write {path}: {folder} takes no files.", "choose another place with --output")
+
+
 @contextlib.contextmanager
 def replacing(path: Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which replaces `path` on success and is removed on any error.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgecnn.common import wire
 from edgecnn.common.wire import BYTES, VARINT, Data
-from edgecnn.errors import ModelFileError
+from edgecnn.errors import ModelFileError, nearest_path
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def require_file(path: Path, hint: str) -> None:
         ModelFileError: There is no such file, or it is a pipe, a device or a folder.
     """
     if not path.exists():
-        raise ModelFileError(f"There is no file {path}.", hint)
+        raise ModelFileError(f"There is no file {path}.", nearest_path(path, Path.is_file, hint))
     if not path.is_file():
         raise ModelFileError(f"{path} is no regular file.", hint)
 

@@ -9,13 +9,20 @@ import sys
 import warnings
 from collections.abc import Iterator
 
+from edgecnn.common import console
+
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Discard everything that Python or native code writes to stdout or stderr during the block.
 
-    Exceptions pass. It silences the whole process, so use it only around calls into other people's code.
+    With --verbose all of it goes to stderr instead. Exceptions pass. It silences the whole process, so use it only
+    around calls into other people's code.
     """
+    if console.is_verbose():
+        with _aloud():
+            yield
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
@@ -39,3 +46,18 @@ def quietly() -> Iterator[None]:
             os.dup2(copy, descriptor)
             os.close(copy)
         os.close(sink)
+
+
+@contextlib.contextmanager
+def _aloud() -> Iterator[None]:
+    """Send to stderr what the block writes to stdout, which holds data alone, and tell warnings."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("default")
+            yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)

@@ -29,7 +29,7 @@ from edgecnn.data._pictures import Picture as Picture
 from edgecnn.data._pictures import decode as decode
 from edgecnn.data._pictures import source as source
 from edgecnn.data._stored import Stored
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, UsageError
 from edgecnn.records.recipe import DataPlan
 
 Images: TypeAlias = npt.NDArray[np.uint8] | Stored
@@ -132,6 +132,22 @@ KIND = plugins.PluginKind("edgecnn.data", "data set", DataSet, "edgecnn.data")
 def get(name: str) -> DataSet:
     """Return the data set of that name. Raises UsageError, with the known names, if there is none."""
     return cast(DataSet, KIND.load(name))
+
+
+def size_options(name: str, height: int, width: int) -> dict[str, int]:
+    """Return the options of a recipe's [data] table that give a data set's pictures a size.
+
+    Raises:
+        UsageError: There is no data set of that name, or its pictures have a size of their own.
+    """
+    options = inspect.signature(get(name).load).parameters
+    if "size" not in options:
+        raise UsageError(f"The pictures of {name} have a size of their own, so --size does not fit.", "leave it out")
+    if "width" in options:
+        return {"size": height, "width": width}
+    if height != width:
+        raise UsageError(f"The pictures of {name} are square, not {height} x {width}.", f"--size {height}")
+    return {"size": height}
 
 
 class OwnPictures(DataSet, Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.common import console
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, nearest_path
 from edgecnn.onboard import picture_files
 from edgecnn.onboard.picture_files import Listing
 from edgecnn.records.data_paths import ROLES, Role
@@ -42,7 +42,8 @@ def find(root: Path) -> Layout:
     """
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "does not exist"
-        raise DataError(f"{root} {problem}.", "name a folder with one folder of pictures per class")
+        hint = nearest_path(root, Path.is_dir, "name a folder with one folder of pictures per class")
+        raise DataError(f"{root} {problem}.", hint)
     entries = subfolders(root)
     splits = [(ROLES[entry.name.casefold()], entry) for entry in entries if _is_split(entry)]
     if splits:

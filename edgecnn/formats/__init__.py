@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from edgecnn.common import magic, plugins, sizes
-from edgecnn.errors import ModelFileError, RunError, UsageError
+from edgecnn.errors import ModelFileError, RunError, UsageError, nearest, nearest_path
 from edgecnn.formats._operators import CODERS as CODERS
 from edgecnn.formats._operators import MOVES as MOVES
 from edgecnn.formats._operators import WEIGHTED as WEIGHTED
@@ -21,6 +21,7 @@ from edgecnn.formats._tensors import Inner as Inner
 from edgecnn.records import artifact, exported, foreign
 from edgecnn.records.artifact import Artifact, Description
 from edgecnn.records.foreign import Known, PictureOptions
+from edgecnn.records.plans import Precision
 from edgecnn.records.run import is_run, open_run
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
         if target.is_dir():
             raise RunError(f"{target} is not a run folder: it holds no recipe.toml.", "name a run or a model file")
         if not target.is_file():
-            raise UsageError(f"There is neither a run nor a file {target}.", "`edgecnn train` makes runs under runs/")
+            hint = nearest_path(target, Path.exists, "`edgecnn train` makes runs under runs/")
+            raise UsageError(f"There is neither a run nor a file {target}.", hint)
         card = artifact.read_card(target)
         if card is None:
             describe(target)  # this raises for a file that is not a model
@@ -152,6 +154,10 @@ def choose(target: Path, format_name: str, precision: str) -> Artifact:
             raise UsageError(f"{run.name} has {len(fits)} files that fit.", f"name one of them: {names}")
         if fits:
             return fits[0]
+    precisions = {*get_args(Precision), *(card.description.precision for card in cards)}
+    for noun, word, words in (("format", format_name, {*KIND.names()}), ("precision", precision, precisions)):
+        if word not in words:
+            raise UsageError(f"There is no {noun} named {word!r}.", nearest(word, words))
     hint = f"it has: {', '.join(known)}" if known else f"edgecnn export {target}"
     raise UsageError(f"{run.name} has no {format_name} file in {precision}.", hint)
 

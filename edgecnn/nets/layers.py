@@ -60,6 +60,29 @@ def require_depth(**options: int) -> None:
             raise PlanError(f"[net] {name} = {value} should be at most {DEEPEST:,}.")
 
 
+def require_above_zero(**options: float) -> None:
+    """Raise PlanError for the first option that is not above 0."""
+    for name, value in options.items():
+        if not value > 0:
+            raise PlanError(f"[net] {name} = {value} should be above 0.")
+
+
+def require_dropout(dropout: float) -> None:
+    """Raise PlanError for a dropout outside [0, 1)."""
+    if not 0 <= dropout < 1:
+        raise PlanError(f"[net] dropout = {dropout} should lie in [0, 1).")
+
+
+def rounded_channels(channels: float, multiple: int) -> int:
+    """Round a number of channels to a multiple, by less than a tenth downwards (Sandler et al., 2018, their code).
+
+    Returns:
+        The multiple, at least 1.
+    """
+    nearest_multiple = max(multiple, int(channels + multiple / 2) // multiple * multiple)
+    return nearest_multiple + multiple if nearest_multiple < 0.9 * channels else nearest_multiple
+
+
 def activation(name: str) -> nn.Module:
     """Return the activation of that name. Raises PlanError, with the known names, if there is none."""
     if name not in ACTIVATIONS:
@@ -105,6 +128,30 @@ class SeparableBlock(nn.Module):
             y = y + x
         out: Tensor = self.act(y)
         return out
+
+
+class InvertedResidual(nn.Module):
+    """A wide depthwise convolution between two 1x1 convolutions (Sandler et al., 2018, CVPR, arXiv:1801.04381).
+
+    The first 1x1 convolution widens by `expansion`, the last has no activation. The input is added if it has the
+    output's shape.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, expansion: int, *, kernel: int, stride: int, act: str
+    ) -> None:
+        super().__init__()
+        wide = expansion * channels_in
+        self.expand = conv_bn(channels_in, wide, 1, act=activation(act)) if expansion > 1 else nn.Identity()
+        self.depthwise = conv_bn(wide, wide, kernel, stride=stride, groups=wide, act=activation(act))
+        self.project = conv_bn(wide, channels_out, 1)
+        self.residual = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, channels_in, H, W)
+        y = self.expand(x)  # (N, expansion * channels_in, H, W)
+        y = self.depthwise(y)  # (N, expansion * channels_in, H / stride, W / stride)
+        out: Tensor = self.project(y)  # (N, channels_out, H / stride, W / stride)
+        return out + x if self.residual else out
 
 
 class ResidualBlock(nn.Module):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, nearest_path
 from edgecnn.records.recipe import DataPlan
 
 Role = Literal["train", "validation", "test"]
@@ -110,7 +110,8 @@ def files(place: Path, data: str) -> list[Path]:
     if place.is_file():
         return [place]
     if not place.is_dir():
-        raise DataError(f"{place} {'is no file' if place.exists() else 'does not exist'}.", "name a file, or a folder")
+        problem = "is no file" if place.exists() else "does not exist"
+        raise DataError(f"{place} {problem}.", nearest_path(place, Path.exists, "name a file, or a folder"))
     kind = next(kind for kind in KINDS if kind.data == data)
     folders = [place, *(below for below in _subfolders(place) if below.name.casefold() in (*ROLES, "data"))]
     try:

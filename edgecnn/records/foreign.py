@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.errors import DataError, UsageError
+from edgecnn.errors import DataError, UsageError, nearest
 from edgecnn.records import labels
 from edgecnn.records.artifact import RESIZE_RULE, Artifact, Description, Preprocessing, TensorSpec, class_count
 
@@ -204,8 +204,7 @@ def _read_by(artifact: Artifact, name: str) -> Description:
     for output in outputs:
         if output.name == name:
             return dataclasses.replace(artifact.description, output=output)
-    known = ", ".join(output.name for output in outputs)
-    raise UsageError(f"{artifact.path} has no output {name!r}.", f"its outputs: {known}")
+    raise UsageError(f"{artifact.path} has no output {name!r}.", nearest(name, (output.name for output in outputs)))
 
 
 def _resized(artifact: Artifact, wanted: Preprocessing) -> TensorSpec:

@@ -21,6 +21,9 @@ from edgecnn.records.recipe import DataPlan, Recipe
 
 T = TypeVar("T")
 
+Precision = Literal["fp32", "fp16", "int8"]
+"""What a file's weights and activations can be asked to be."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPlan:
@@ -28,7 +31,8 @@ class ExportPlan:
 
     name: str
     format: tuple[str, ...] = ("onnx", "tflite")
-    precision: tuple[str, ...] = ("fp32", "int8")
+    precision: tuple[Precision, ...] = ("fp32", "int8")
+    """Each "fp32", "fp16" or "int8"."""
     io: Literal["auto", "int8", "uint8", "float32"] = "auto"
     """Type of an int8 file's input and output; auto takes that of its activations, which costs no operator."""
     target: Literal["any", "dotprod"] = "any"
@@ -58,9 +62,6 @@ class ExportPlan:
     """Check only on test pictures that the run has not seen, if it has seen some (`train/seen.py`)."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.precision) - {"fp32", "fp16", "int8"}
-        if unknown:
-            raise ValueError(f"precision cannot be {', '.join(sorted(unknown))}: fp32, fp16 or int8")
         if self.onnx_for and not re.fullmatch(r"\d+\.\d+(\.\d+)?", self.onnx_for):
             raise ValueError(f"onnx_for = {self.onnx_for!r} is not a version of ONNX Runtime such as 1.10")
         if not self.format or not self.precision:

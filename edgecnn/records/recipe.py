@@ -90,6 +90,8 @@ class OptimPlan:
     """What weight decay applies to: weights that multiply inputs, or biases and batch norm too."""
     bias_lr: float = 1.0
     """Factor on the learning rate of batch norm's shifts."""
+    body_lr: float = 1.0
+    """Factor on the learning rate of all layers but the last, for weights that know something already."""
     ema: float = 0.0
     """Decay per step of the exponential moving average of the weights; 0 keeps the last weights."""
 
@@ -102,8 +104,9 @@ class OptimPlan:
                 raise ValueError(f"{name} = {getattr(self, name)} should lie in [0, 1)")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay = {self.weight_decay} should not be negative")
-        if not self.bias_lr > 0:
-            raise ValueError(f"bias_lr = {self.bias_lr} should be above 0")
+        for name in ("bias_lr", "body_lr"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)} should be above 0")
         if (self.schedule == "exponential") != (0 < self.end < 1):
             raise ValueError("an exponential schedule, and no other, needs an end between 0 and 1")
 
@@ -194,7 +197,11 @@ class Recipe:
     small: SmallPlan | None = None
     distill: DistillPlan | None = None
     start: str = ""
-    """Folder of a finished run of the same net, whose weights the training starts from; empty initialises them."""
+    """Weights that the training starts from: folder of a finished run of the same net, zoo:NAME, imagenet:NAME, or a
+    file (.safetensors, .pt); empty draws them."""
+    learn: Literal["all", "head"] = "all"
+    """What is trained: all weights, or the last layer alone, on what the rest makes of every picture (a linear
+    probe)."""
     epochs: int = 10
     qat_epochs: int = 0
     """Final epochs under int8 rounding, which every int8 export of the run uses (`export/qat.py`)."""
@@ -218,3 +225,17 @@ class Recipe:
             raise ValueError(f"num_threads = {self.num_threads} should be at least 1, or 'auto'")
         if self.batch_size < 2:
             raise ValueError(f"batch_size = {self.batch_size} should be at least 2: batch norm needs a batch")
+        if self.learn == "head":
+            self._require_what_a_head_can_do()
+
+    def _require_what_a_head_can_do(self) -> None:
+        if not self.start:
+            raise ValueError("learn = 'head' needs weights to start from: start = 'imagenet:...', or a run")
+        others = [name for name in self.augment.used() if name != "flip"]
+        others += [name for name in ("small", "distill", "qat_epochs") if getattr(self, name)]
+        others += ["alternate"] * self.augment.alternate
+        if others:
+            raise ValueError(
+                "learn = 'head' sees every picture once, and mirrored with augment.flip; it has no place for "
+                + ", ".join(others)
+            )

@@ -13,6 +13,7 @@ runs/<name>/
     tracking/           what trackers keep (`edgecnn.pipeline.train.trackers`)
     artifacts/          what `edgecnn export` wrote
     bench/              what `edgecnn bench` measured
+    evaluation/         what `edgecnn eval` found
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from edgecnn.common import config, documents, files, locks, stats
 from edgecnn.common.stats import Proportion
-from edgecnn.errors import RunError
+from edgecnn.errors import RunError, nearest_path
 from edgecnn.records import plans, zoo
 from edgecnn.records.recipe import Recipe
 
@@ -39,18 +40,23 @@ WEIGHTS = "model.safetensors"
 BENCHES = "bench"
 TRACKING = "tracking"
 CODE = "net.py"
+DIVERGED = "diverged.txt"
+"""Written by a training whose loss became NaN; resuming it would end in the same way."""
 CLAIM = ("recipe.toml", "environment.json", CODE)
 """Files that a training writes before its first epoch; `is_free` relies on this list being complete."""
 OF_AN_EPOCH = ("metrics.csv", "checkpoint.pt")
 """Files that a training writes after each epoch."""
+OF_A_RUN = frozenset({
+    *CLAIM, *OF_AN_EPOCH, DIVERGED, WEIGHTS, TRACKING, BENCHES, "run.json", "curves.png", "pictures.npz", "artifacts",
+    "evaluation", "parity",
+})  # fmt: skip
+"""All that edgecnn writes into a run folder, but for files whose names begin with a dot."""
 KIND = documents.Kind(name="run", words="a whole run", error=RunError, hint="train it again")
 TRAINING_LOCK = ".lock"
 """Held during a training."""
 EXPORT_LOCK = ".export.lock"
 """Held during an export, and by commands that must not read a half-done one."""
 BENCH_LOCK = ".bench.lock"
-DIVERGED = "diverged.txt"
-"""Written by a training whose loss became NaN; resuming it would end in the same way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +214,9 @@ def open_run(folder: Path | str) -> Run:
     """
     folder = zoo.located(folder)
     if not folder.is_dir():
-        raise RunError(f"There is no run folder {folder}.", "`edgecnn train` makes one under runs/")
+        raise RunError(
+            f"There is no run folder {folder}.", nearest_path(folder, is_run, "`edgecnn train` makes one under runs/")
+        )
     if not is_run(folder):
         raise RunError(f"{folder} is not a run folder: it holds no recipe.toml.", "`edgecnn train` makes one")
     if not (folder / "run.json").is_file():

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn import cli
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE
 from edgecnn.records import plans
 from edgecnn.records.run import Run
@@ -32,24 +31,6 @@ HEAVY = (
 )
 
 Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def edgecnn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_folder: Path) -> Cli:
-    """Run the command in this process, in an empty folder: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edgecnn", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["bench", "--help"]])

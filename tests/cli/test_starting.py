@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import in_process
@@ -54,6 +55,15 @@ def test_a_training_without_a_recipe_resumes(edgecnn: Command) -> None:
     code, _, err = edgecnn("train", "--data", "hands", "--epochs", "1", "--resume")
     assert code == 0, err
     assert "is complete already" in err
+
+
+def test_a_dry_run_says_what_was_chosen_and_what_was_asked_for(edgecnn: Command) -> None:
+    code, out, err = edgecnn("train", "--data", "hands", "--size", "16", "--epochs", "1", "--dry-run", "--json")
+    assert code == 0, err
+    sources = {key: entry["from"] for key, entry in json.loads(out)["recipe"].items()}
+    assert sources["data.size"] == "--size"
+    assert sources["net.name"] == "chosen"
+    assert not Path("runs").exists()
 
 
 def test_run_chooses_one_too(edgecnn: Command) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from edgecnn.common import plugins
 from edgecnn.errors import PlanError, UsageError
-from edgecnn.nets import anatomy
+from edgecnn.nets import anatomy, layers
 from edgecnn.testing import nets as nets_owe
 from edgecnn.testing.nets import build
 
@@ -31,6 +31,43 @@ def test_an_unknown_net_is_answered_with_the_known_ones() -> None:
 def test_an_option_of_another_type_is_refused(value: Any) -> None:
     with pytest.raises(PlanError, match=r"growth = .* should be of type float"):
         build("dscnn", growth=value)
+
+
+class TestMobileNets:
+    @pytest.mark.parametrize(
+        ("name", "shape", "classes", "options", "parameters", "macs"),
+        [
+            ("mobilenet", (3, 96, 96), 2, {}, 210_850, 7_489_664),  # MLPerf Tiny's for visual wake words
+            ("mobilenet", (3, 224, 224), 1000, {"width": 32}, 4_221_032, 568_740_352),
+            ("mobilenet-v2", (3, 224, 224), 1000, {"width": 32}, 3_487_816, 300_774_272),
+        ],
+    )
+    def test_cost_what_the_papers_nets_cost(
+        self, name: str, shape: tuple[int, int, int], classes: int, options: Any, parameters: int, macs: int
+    ) -> None:
+        net = build(name, shape, classes, **options)
+        assert (anatomy.folded_parameters(net), anatomy.macs(net, shape)) == (parameters, macs)
+
+    @pytest.mark.parametrize(
+        ("options", "parameters"),
+        [({}, 4_652_008), ({"depth": 1.1}, 5_416_680), ({"width": 1.1, "depth": 1.2}, 6_092_072)],
+    )
+    def test_lite_nets_have_as_many_weights_as_were_published(self, options: Any, parameters: int) -> None:
+        net = build("efficientnet-lite", (3, 33, 33), 1000, **options)
+        assert sum(weights.numel() for weights in net.parameters()) == parameters
+
+    @pytest.mark.parametrize(
+        ("channels", "rounded"),
+        [(3.2, 8), (12.0, 16), (24.0, 24), (40 * 1.1, 48), (80 * 1.1, 88), (11.2, 16), (17.0, 16)],
+    )
+    def test_channels_are_rounded_by_less_than_a_tenth_downwards(self, channels: float, rounded: int) -> None:
+        assert layers.rounded_channels(channels, 8) == rounded
+        assert rounded > 0.9 * channels
+
+    @pytest.mark.parametrize("wrong", [{"width": 0.0}, {"depth": -1.0}, {"dropout": 1.0}])
+    def test_numbers_that_make_no_net_are_refused(self, wrong: dict[str, Any]) -> None:
+        with pytest.raises(PlanError, match=r"\[net\] "):
+            build("efficientnet-lite", (3, 33, 33), **wrong)
 
 
 class TestDSCNN:

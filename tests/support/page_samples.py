@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,21 @@ import numpy as np
 from PIL import Image
 
 from edgecnn import formats
-from edgecnn.common import files
-from edgecnn.records import artifact, environment, report
+from edgecnn.common import files, stats
+from edgecnn.pipeline.bench.profiling import results
+from edgecnn.pipeline.bench.profiling.results import Advice, OperatorCost, Profile, ProfileReport, ProfileRow, Total
+from edgecnn.records import artifact, environment, evaluation, report, shown_pictures
 from edgecnn.records.artifact import Artifact, Parity, Preprocessing, Verdict
+from edgecnn.records.evaluation import ClassScore, Evaluation, FileScore, WrongAnswer, packed
 from edgecnn.records.gates import Outcome
 from edgecnn.records.measurement import Count, Measurement, Validity
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
 from edgecnn.records.report import Report
+from edgecnn.records.run import open_run
+from edgecnn.records.shown_pictures import ShownPictures
 from edgecnn.studies import findings
 from edgecnn.studies.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial
+from edgecnn.testing.samples import run as write_net
 from edgecnn.testing.samples import write_run
 
 METRICS = """epoch,lr,train_loss,train_top1_percent,validation_loss,validation_top1_percent,seconds,pictures_per_s
@@ -44,6 +51,87 @@ def run(folder: Path) -> Path:
     (folder / "metrics.csv").write_text(METRICS)
     files.write_json(folder / "environment.json", environment.to_table(environment.here()))
     return folder
+
+
+def trained(folder: Path, net: str = "dscnn") -> Path:
+    """A finished run with weights, of random numbers, which need not be good."""
+    made = write_net(net, folder)
+    (folder / "metrics.csv").write_text(METRICS)
+    files.write_json(folder / "environment.json", environment.to_table(environment.here()))
+    return made.folder
+
+
+def evaluate(folder: Path, wrong: Sequence[int] = (1, 5), n: int = 64, **changes: Any) -> Evaluation:
+    """Evaluate the int8 file of a run on pictures of four classes, of which those at `wrong` are called the next."""
+    opened = open_run(folder)
+    labels, channels = opened.labels, opened.input_shape[0]
+    count = len(labels)
+    truth = np.arange(n) % count
+    answers = truth.copy()
+    answers[list(wrong)] = (answers[list(wrong)] + 1) % count
+    table = np.bincount(truth * count + answers, minlength=count * count).reshape(count, count)
+    score = FileScore(
+        file=f"{folder.name}-int8.tflite", sha256="0" * 64, format="tflite", precision="int8", runtime="litert",
+        runtime_version="1", n=n, top1=stats.wilson(n - len(wrong), n), top5=None, calibration_error_pp=1.5,
+        calibration_error_low_pp=1.0, calibration_error_high_pp=2.0,
+        classes=tuple(
+            ClassScore(
+                label=label,
+                recall=stats.wilson(int(table[k, k]), int(table[k].sum())),
+                precision=stats.wilson(int(table[k, k]), int(table[:, k].sum())),
+            )
+            for k, label in enumerate(labels)
+        ),
+        confusion=tuple(map(tuple, table.tolist())),
+        mistakes=tuple(
+            WrongAnswer(picture=f"#{i}", index=i, truth=labels[truth[i]], answer=labels[answers[i]], score=0.9,
+                        true_score=0.1)
+            for i in wrong
+        ),
+        correct_bits=packed(answers == truth), pictures_sha256="1" * 64,
+    )  # fmt: skip
+    result = Evaluation(
+        command=f"edgecnn eval {folder}", date="2026-11-05T10:11:12+00:00", data="digits",
+        environment=environment.here(), files=(dataclasses.replace(score, **changes),), roundings=(),
+        folder=folder / "evaluation",
+    )  # fmt: skip
+    files.make_folder(folder / "evaluation")
+    evaluation.write(result, folder / "evaluation")
+    kept = np.array([*wrong, *range(8, 8 + count)])
+    height, width = opened.input_shape[1:]
+    pixels = np.random.default_rng(0).integers(0, 256, (len(kept), height, width, channels), dtype=np.uint8)
+    shown_pictures.write(ShownPictures(kept, truth[kept], pixels), folder / "evaluation")
+    return result
+
+
+def profile(folder: Path) -> ProfileReport:
+    """A profile of the run's int8 file: two operators, of which the first takes three quarters of the time."""
+    cost = OperatorCost(p50=0.003, low=0.0028, high=0.0032)
+    rest = OperatorCost(p50=0.001, low=-0.0001, high=0.0012)
+    shape: dict[str, Any] = {"input_shape": (1, 8, 8, 1), "stride": 1, "is_float": False, "bytes": 1300, "samples": ()}
+    rows = (
+        ProfileRow(place=1, names=("a",), operators=("CONV_2D",), kinds=("conv",), kind="conv", label="conv 3x3 1>16",
+                   output_shape=(1, 8, 8, 16), channels=(1, 16), macs=9216, cost=cost, share_percent=75.0,
+                   macs_percent=100.0, macs_per_unit=3e6, of_best_percent=100.0, **shape),
+        ProfileRow(place=2, names=("b",), operators=("ADD",), kinds=("add",), kind="add", label="add <b>",
+                   output_shape=(1, 8, 8, 16), channels=None, macs=0, cost=rest, share_percent=25.0, macs_percent=0.0,
+                   macs_per_unit=None, of_best_percent=None, **shape),
+    )  # fmt: skip
+    whole, nothing = OperatorCost(p50=0.004, low=0.0039, high=0.0041), OperatorCost(p50=0.0, low=0.0, high=0.0)
+    one = Profile(
+        file=f"{folder.name}-int8.tflite", run=folder.name, sha256="0" * 64, format="tflite", precision="int8",
+        target=None, input_dtype="int8", runtime="litert", runtime_version="1", num_threads=1, method="prefixes",
+        reason="a test", unit="ms", rounds=6, runs=9, whole=whole, sum=whole, off_percent=nothing, own_sum=None,
+        call=None, rows=rows, moves=Total(operators=0, cost=nothing), coders=Total(operators=0, cost=nothing),
+        threads=(), knee=None, validity=Validity(), advice=(Advice(kind="nothing", sentence="Fewer MACs save time."),),
+    )  # fmt: skip
+    result = ProfileReport(
+        board="local", date="2026-11-05T10:11:12+00:00", command=f"edgecnn bench {folder} --profile",
+        environment=environment.here(), suite={}, profiles=(one,), failures=(),
+    )  # fmt: skip
+    files.make_folder(folder / "bench")
+    results.write(result, folder / "bench" / "local-profile.json")
+    return result
 
 
 def export(folder: Path, model: Path, passed: bool = True, outcome: Outcome | None = None) -> Path:

@@ -4,6 +4,7 @@
     evaluation.json     all of it
     confusion.png       the confusions of the file that is told in full (`evaluation.shown`)
     mistakes.png        its worst mistakes
+    pictures.npz        their pixels, and those of some right answers, for `edgecnn report`
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import numpy.typing as npt
 
 from edgecnn.checks.evaluate import pictures as drawn
 from edgecnn.checks.evaluate import score
-from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, Rounding, shown, write
 from edgecnn.checks.evaluate.score import Classes
 from edgecnn.common import arrays, console, files, scratch, stats
 from edgecnn.errors import DataError, UsageError
@@ -28,13 +28,15 @@ from edgecnn.pipeline.bench.candidates import Candidate
 from edgecnn.pipeline.bench.test_inputs import Shelf, Stimuli
 from edgecnn.pipeline.export import check
 from edgecnn.pipeline.train import seen
-from edgecnn.records import environment, gates, settling, zoo
+from edgecnn.records import environment, gates, settling, shown_pictures, zoo
 from edgecnn.records.artifact import class_count
 from edgecnn.records.environment import Environment
+from edgecnn.records.evaluation import FOLDER, Evaluation, FileScore, Rounding, packed, shown, write
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.gates import Gate
 from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import is_run, open_run, reads_exports
+from edgecnn.records.shown_pictures import ShownPictures
 
 WORST_FIRST: tuple[gates.Outcome, ...] = ("fail", "cannot tell", "pass")
 
@@ -72,7 +74,7 @@ def evaluate(
     plan = data or (seen.data_of(run) if run else None)
     if plan is None:
         raise UsageError("Nobody knows which pictures this file is for.", "name --data, a data set or a folder")
-    folder = output or (run.folder / "evaluation" if run and not zoo.is_installed(run.folder) else None)
+    folder = output or (run.folder / FOLDER if run and not zoo.is_installed(run.folder) else None)
     if folder:
         files.make_folder(folder)
     scores, answers, shown_to = [], {}, {}
@@ -85,7 +87,7 @@ def evaluate(
             console.note(f"asking {candidate.name} about {len(truth):,} pictures")
             logits = _logits(candidate, images)
             answers[candidate.name], shown_to[candidate.name] = (logits.argmax(1), truth), Path(stimuli.test.images)
-            scores.append(_score(candidate, logits, truth, stimuli, machine))
+            scores.append(_score(candidate, logits, truth, images, stimuli, machine))
         evaluation = Evaluation(
             command=shlex.join(["edgecnn", "eval", zoo.named(target), *candidates.words(suite, data, pictures)]),
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -98,9 +100,8 @@ def evaluate(
         if folder:
             write(evaluation, folder)
             told = shown(evaluation)
-            drawn.draw_confusion(told, folder / drawn.CONFUSION)
-            (folder / drawn.MISTAKES).unlink(missing_ok=True)
-            drawn.draw_mistakes(told, arrays.read_array(shown_to[told.file], in_memory=False), folder / drawn.MISTAKES)
+            images = arrays.read_array(shown_to[told.file], in_memory=False)
+            _draw(told, images, *answers[told.file], folder)
     return evaluation
 
 
@@ -125,6 +126,15 @@ def judge(evaluation: Evaluation, min_class_recall: float | None, strict: bool =
         "`mistakes.png` shows what the class is taken for; more training pictures of it help most",
         "more test pictures of the class would tell",
     )
+
+
+def _draw(file: FileScore, images: npt.NDArray[np.uint8], answer: Classes, truth: Classes, folder: Path) -> None:
+    """Write the pictures of the file that is told in full: its confusions, its mistakes, and some pixels."""
+    drawn.draw_confusion(file, folder / drawn.CONFUSION)
+    (folder / drawn.MISTAKES).unlink(missing_ok=True)
+    drawn.draw_mistakes(file, images, folder / drawn.MISTAKES)
+    chosen = score.worth_showing(file.mistakes, answer, truth)
+    shown_pictures.write(ShownPictures(chosen, truth[chosen], images[chosen]), folder)
 
 
 def _held(file: FileScore, limit: float) -> Gate:
@@ -162,6 +172,7 @@ def _score(
     candidate: Candidate,
     logits: npt.NDArray[np.float32],
     truth: Classes,
+    images: npt.NDArray[np.uint8],
     stimuli: Stimuli,
     machine: Environment,
 ) -> FileScore:
@@ -190,6 +201,8 @@ def _score(
         classes=score.class_scores(table, labels),
         confusion=tuple(map(tuple, table.tolist())),
         mistakes=score.mistakes(shares, truth, labels, names),
+        correct_bits=packed(answers == truth),
+        pictures_sha256=score.pictures_sha256([labels[k] for k in truth], stimuli.files, images),
     )
 
 

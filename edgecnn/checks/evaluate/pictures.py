@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.checks.evaluate.evaluation import FileScore
 from edgecnn.common import plotting
+from edgecnn.records.evaluation import FileScore
 
 CONFUSION = "confusion.png"
 MISTAKES = "mistakes.png"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.checks.evaluate.evaluation import ClassChange, ClassScore, WrongAnswer
-from edgecnn.common import stats
+from edgecnn.common import documents, stats
 from edgecnn.common.stats import Proportion
 from edgecnn.onboard.runner.classify import softmax
+from edgecnn.records.evaluation import ClassChange, ClassScore, WrongAnswer
 
 Scores = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int64]
@@ -21,6 +22,8 @@ BINS = 15
 RESAMPLES = 1_000
 SEED = 0
 MOST_MISTAKES = 24
+MOST_RIGHT = 6
+"""How many rightly called pictures are kept, each of another class."""
 SHARES_SUM = (0.5, 1.1)
 """Between which the outputs of every picture add up where they are shares: int8 rounds many small ones to 0."""
 
@@ -119,3 +122,28 @@ def changes(before: Classes, after: Classes, truth: Classes, labels: Sequence[st
         drop, low, high = stats.paired_drop_pp(gained, lost, n)
         rows.append(ClassChange(label=label, n=n, recall_change_pp=-drop, low_pp=-high, high_pp=-low))
     return tuple(rows)
+
+
+def worth_showing(worst: Sequence[WrongAnswer], answers: Classes, truth: Classes) -> Classes:
+    """Return the indices of the pictures to keep: the worst mistakes, and the first right answer of some classes.
+
+    Args:
+        worst: The worst mistakes.
+        answers: (N,).
+        truth: (N,).
+    """
+    right = np.flatnonzero(answers == truth)
+    _, first = np.unique(truth[right], return_index=True)
+    return np.array([*(mistake.index for mistake in worst), *right[first][:MOST_RIGHT]], dtype=np.int64)
+
+
+def pictures_sha256(labels: Sequence[str], names: Sequence[str], images: npt.NDArray[np.uint8]) -> str:
+    """Return a digest that is equal for two sets of pictures if they are the same, whatever size they were brought to.
+
+    Args:
+        labels: The true class of each, (N,).
+        names: The file of each, (N,), or none where pictures are not files.
+        images: (N, H, W, C), of which the digest is where there are no files.
+    """
+    pixels = () if names else (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
+    return hashlib.sha256(documents.canonical([list(labels), list(names), *pixels]).encode()).hexdigest()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.checks.evaluate.evaluation import Evaluation, FileScore, shown
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.common.stats import Proportion
 from edgecnn.records import environment
+from edgecnn.records.evaluation import Evaluation, FileScore, shown
+from edgecnn.records.notebook import HtmlTable
 
 WIDTH = 80
 """Columns of the printed text."""
@@ -20,10 +21,29 @@ MOST_MISTAKES = 5
 def show(evaluation: Evaluation) -> None:
     """Print the accuracy of all files, and of one its classes, confusions and worst mistakes."""
     file = shown(evaluation)
-    machine = environment.machine_name(evaluation.environment)
-    say(f"{file.n:,} test pictures of {evaluation.data}, on {machine}")
+    say(_title(evaluation, file))
     console.table(HEAD, [_row(each) for each in evaluation.files])
     say(f"\n{file.file}, class by class")
+    console.table(*classes(evaluation, file))
+    if (rows := matrix(file)) and len(rows[0]) <= WIDTH:
+        say("\ntrue class by row, answer by column\n" + "\n".join(rows))
+    if confused := confusions(file):
+        say("\n" + "\n".join(confused))
+    for mistake in file.mistakes[:MOST_MISTAKES]:
+        say(f"{mistake.picture}: {mistake.truth}, called {mistake.answer} with {100 * mistake.score:.1f} %")
+
+
+def tables(evaluation: Evaluation) -> list[HtmlTable]:
+    """Return the files, and the classes of the one that is told in full, for a notebook."""
+    file = shown(evaluation)
+    return [
+        HtmlTable(_title(evaluation, file), HEAD, [_row(each) for each in evaluation.files]),
+        HtmlTable(f"{file.file}, class by class", *classes(evaluation, file)),
+    ]
+
+
+def classes(evaluation: Evaluation, file: FileScore) -> tuple[list[str], list[list[str]]]:
+    """Return (head, rows) of the table of a file's classes."""
     changes = {
         change.label: f"{change.recall_change_pp:+z.1f} [{change.low_pp:+.1f}, {change.high_pp:+.1f}]"
         for rounding in evaluation.roundings
@@ -31,25 +51,16 @@ def show(evaluation: Evaluation) -> None:
         for change in rounding.classes
     }
     head = ["class", "n", "recall % [95 %]", "precision % [95 %]", *(["int8 - float, pp"] if changes else [])]
-    console.table(
-        head,
+    return head, [
         [
-            [
-                scored.label,
-                f"{scored.recall.n:,}" if scored.recall else "0",
-                _percent(scored.recall),
-                _percent(scored.precision),
-                *([changes.get(scored.label, "")] if changes else []),
-            ]
-            for scored in file.classes
-        ],
-    )
-    if (rows := matrix(file)) and len(rows[0]) <= WIDTH:
-        say("\ntrue class by row, answer by column\n" + "\n".join(rows))
-    if confused := confusions(file):
-        say("\n" + "\n".join(confused))
-    for mistake in file.mistakes[:MOST_MISTAKES]:
-        say(f"{mistake.picture}: {mistake.truth}, called {mistake.answer} with {100 * mistake.score:.1f} %")
+            scored.label,
+            f"{scored.recall.n:,}" if scored.recall else "0",
+            _percent(scored.recall),
+            _percent(scored.precision),
+            *([changes.get(scored.label, "")] if changes else []),
+        ]
+        for scored in file.classes
+    ]
 
 
 def matrix(file: FileScore) -> list[str]:
@@ -80,6 +91,10 @@ def confusions(file: FileScore) -> list[str]:
         f"{100 * share:.1f} % of {truth} is called {answer} ({count:,} of {n:,})"
         for share, count, n, truth, answer in worst
     ]
+
+
+def _title(evaluation: Evaluation, file: FileScore) -> str:
+    return f"{file.n:,} test pictures of {evaluation.data}, on {environment.machine_name(evaluation.environment)}"
 
 
 def _row(file: FileScore) -> Sequence[str]:

@@ -79,8 +79,7 @@ def build(
         raise PlanError(f"[net] kernel = {kernel} should be odd: an even filter has no centre pixel.")
     if not 0 < squeeze <= 1:
         raise PlanError(f"[net] squeeze = {squeeze} should lie above 0 and be at most 1.")
-    if not 0 <= dropout < 1:
-        raise PlanError(f"[net] dropout = {dropout} should lie in [0, 1).")
+    layers.require_dropout(dropout)
     channels, height, picture_width = input_shape
     side = -(-min(height, picture_width) // stem_stride)
     if side >> (stages - 1) == 0:

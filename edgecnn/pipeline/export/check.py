@@ -42,7 +42,7 @@ def require_as_trained(run: Run, validation: Split) -> None:
         return
     correct = int((reference_logits(run, validation.images).argmax(1) == validation.labels).sum())
     now = stats.wilson(correct, len(validation))
-    then = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
+    then = run.validation_top1
     if now.high_percent < then.low_percent:
         raise RunError(
             f"{run.name} was right on {then} of its validation pictures when it was trained, and is on {now} now: "

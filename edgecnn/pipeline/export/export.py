@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import formats, nets
-from edgecnn.common import arrays, escapes, files, locks, scratch
+from edgecnn.common import arrays, console, escapes, files, locks, scratch
 from edgecnn.common.documents import Unreadable
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError, UsageError
@@ -82,7 +82,9 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         values: dict[str, npt.NDArray[Any]] = {}
         for precision in plan.precision:
             for name in plan.format:
-                made_files.append(_named(quantize.write(exportable, name, precision, plan, folder, "draft"), run, plan))
+                with console.stage(f"{name} {precision} written"):
+                    draft = quantize.write(exportable, name, precision, plan, folder, "draft")
+                made_files.append(_named(draft, run, plan))
                 values[made_files[-1].name] = check.outputs(made_files[-1], splits.test.images)
         made_files = [_checked(artifact, made_files, values, splits.test, reference, plan) for artifact in made_files]
         for artifact in made_files:

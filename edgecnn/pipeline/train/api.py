@@ -27,6 +27,7 @@ def train(
     resume: bool = False,
     watch: Watch | None = None,
     track: Iterable[str] = (),
+    force: bool = False,
     settings: Iterable[str] = (),
     **changes: Any,
 ) -> Run:
@@ -43,6 +44,7 @@ def train(
         watch: Called after each epoch with its number from 1 and the net that would be kept, in eval mode and on the
             CPU; first with 0 and the fresh net.
         track: Trackers that record the training, such as "tensorboard" and "mlflow"; `edgecnn list trackers`.
+        force: Overwrite a run that is in the folder; it is kept until the new one is finished.
         settings: Changes of the recipe as `-s` takes them on the command line, such as "optim.lr=0.2".
         **changes: Keys of the recipe and their values, such as `epochs=2`, `seed=1` or `optim={"lr": 0.2}`.
 
@@ -53,7 +55,7 @@ def train(
         UsageError: Neither a recipe nor pictures are named.
         PlanError: There is no such recipe, or a key or a value of it is wrong; the hint names the nearest.
         DataError: Pictures are missing, broken or unfit to learn from.
-        RunError: The folder holds a run already, or the checkpoint is another recipe's.
+        RunError: The folder holds a run already and `force` is not set, or the checkpoint is another recipe's.
         GateFailed: The loss has stopped being a number.
 
     Example:
@@ -69,7 +71,7 @@ def train(
         place = Path(folder)
     if not is_run(place):
         names.require(place.absolute().name, "the folder's name")
-    return verb(plan, place, resume, watch, tuple(track))
+    return verb(plan, place, resume, watch, tuple(track), force)
 
 
 def _chosen(data: Data | None, changes: list[str]) -> Recipe:

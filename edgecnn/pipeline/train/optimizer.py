@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -14,9 +14,17 @@ from edgecnn.pipeline.train.checkpoint import State
 from edgecnn.records.recipe import OptimPlan
 
 
-def fresh_state(net: nn.Module, optim: OptimPlan) -> State:
-    """Return the state of a training before its first step."""
+def fresh_state(net: nn.Module, optim: OptimPlan, of_classes: Collection[str] = ()) -> State:
+    """Return the state of a training before its first step.
+
+    Args:
+        net: what is trained.
+        optim: the recipe's.
+        of_classes: names of the last layer's parameters, to which `optim.body_lr` does not apply.
+    """
     groups = list(_parameter_groups(net, optim))
+    if optim.body_lr != 1:
+        groups = list(_parted_groups(net, groups, optim.body_lr, of_classes))
     optimizer: torch.optim.Optimizer
     if optim.name == "sgd":
         optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0)
@@ -86,6 +94,17 @@ def _parameter_groups(net: nn.Module, optim: OptimPlan) -> Iterator[dict[str, An
     yield {"params": others, "weight_decay": decay, "lr_scale": 1.0}
     if shifts:
         yield {"params": shifts, "weight_decay": decay, "lr_scale": optim.bias_lr}
+
+
+def _parted_groups(
+    net: nn.Module, groups: list[dict[str, Any]], body_lr: float, of_classes: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield each group twice, without those that are empty: its part of the last layer, and the slower rest."""
+    last = {id(parameter) for name, parameter in net.named_parameters() if name in of_classes}
+    for group in groups:
+        for scale, is_last in ((1.0, True), (body_lr, False)):
+            if part := [parameter for parameter in group["params"] if (id(parameter) in last) == is_last]:
+                yield group | {"params": part, "lr_scale": scale * group["lr_scale"]}
 
 
 def _update_average(averaged: nn.Module, net: nn.Module, decay: float, step: int) -> None:

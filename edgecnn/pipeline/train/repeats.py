@@ -45,7 +45,7 @@ class Repeats:
 
 
 def repeat(
-    recipe: Recipe, folder: Path, count: int, resume: bool = False, trackers: Sequence[str] = ()
+    recipe: Recipe, folder: Path, count: int, resume: bool = False, trackers: Sequence[str] = (), force: bool = False
 ) -> tuple[list[Run], Repeats]:
     """Train a recipe with its seed and the ones that follow, and write a summary of the runs.
 
@@ -57,6 +57,7 @@ def repeat(
         count: of runs.
         resume: keep finished runs and continue those that were begun; a larger count adds runs.
         trackers: the names of those that record each training.
+        force: overwrite runs that are in the folders.
 
     Returns:
         The runs, and their summary.
@@ -70,13 +71,19 @@ def repeat(
     begun = {seed for seed, path in folders.items() if not is_free(path)}
     if is_run(folder):
         raise RunError(f"{folder} holds a run already.", "choose another --name or --output")
-    if begun and not resume:
+    if begun and not (resume or force):
         raise RunError(
             f"{folders[min(begun)]} holds a run already.",
-            "continue them with --resume, or choose another --name or --output",
+            "continue them with --resume, overwrite them with --force, or choose another --name or --output",
         )
     runs = [
-        train(dataclasses.replace(recipe, seed=seed), path, resume=seed in begun, trackers=trackers)
+        train(
+            dataclasses.replace(recipe, seed=seed),
+            path,
+            resume=resume and seed in begun,
+            trackers=trackers,
+            force=force,
+        )
         for seed, path in folders.items()
     ]
     summary = summarise(runs)

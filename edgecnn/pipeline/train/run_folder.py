@@ -10,6 +10,7 @@ from pathlib import Path
 from edgecnn.common import files
 from edgecnn.errors import RunError
 from edgecnn.nets import code
+from edgecnn.pipeline.train import replacing
 from edgecnn.records import environment, plans
 from edgecnn.records.recipe import OF_THE_MACHINE, Recipe
 from edgecnn.records.run import CODE, DIVERGED, OF_AN_EPOCH, TRACKING, is_free
@@ -54,12 +55,17 @@ def _hint_for_another_recipe(folder: Path, recipe: Recipe, changed: list[str]) -
     return f"{hint}; once it is finished, {command} goes on from its weights"
 
 
-def refuse_a_run(folder: Path) -> None:
-    """Raise RunError if a new training in `folder` would overwrite what another has learnt."""
-    if not is_free(folder):
-        raise RunError(
-            f"{folder} holds a run already.", "continue it with --resume, or choose another --name or --output"
-        )
+def refuse_a_run(folder: Path, force: bool = False) -> None:
+    """Raise RunError if a new training in `folder` would overwrite what another has learnt, and must not."""
+    if is_free(folder):
+        return
+    if force:
+        replacing.require_replaceable(folder)
+        return
+    raise RunError(
+        f"{folder} holds a run already.",
+        "continue it with --resume, overwrite it with --force, or choose another --name or --output",
+    )
 
 
 def claim(recipe: Recipe, folder: Path) -> None:

@@ -20,7 +20,7 @@ from edgecnn import data
 from edgecnn.common import arrays, console, files
 from edgecnn.data import Split, Splits
 from edgecnn.errors import DataError, EdgecnnError, RunError
-from edgecnn.records import zoo
+from edgecnn.records import pretrained, zoo
 from edgecnn.records.recipe import DataPlan, Recipe
 from edgecnn.records.run import Run, open_run
 
@@ -185,7 +185,8 @@ def held_out(recipe: Recipe, splits: Splits) -> tuple[Splits, Seen]:
 def _ancestors(recipe: Recipe) -> dict[str, str]:
     """Return the folders of the runs whose weights or logits a training uses, each with its role."""
     teachers = dict.fromkeys(recipe.distill.teacher if recipe.distill else (), "its teacher")
-    return teachers | ({recipe.start: "which it starts from"} if recipe.start else {})
+    is_run = recipe.start and not pretrained.is_named(recipe.start) and not pretrained.is_file(recipe.start)
+    return teachers | ({recipe.start: "which it starts from"} if is_run else {})
 
 
 def _seen_in_training(splits: Splits) -> Seen:

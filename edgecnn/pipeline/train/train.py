@@ -7,41 +7,39 @@ the learning rate is a function of the step, so an epoch depends on nothing but 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from edgecnn import data, nets
+from edgecnn import nets
 from edgecnn.common import console, files, locks
-from edgecnn.data import Splits
+from edgecnn.data import Split
 from edgecnn.errors import EnvironmentUnfit, GateFailed
-from edgecnn.nets import budget, code, counts, culprit, device
+from edgecnn.nets import budget, code, counts, device
 from edgecnn.nets.anatomy import Size
 from edgecnn.pipeline.train import (
-    augment,
     checkpoint,
     curves,
     distributed,
-    finetuning,
+    learner,
     loop,
     malloc,
     optimizer,
-    progressive_resizing,
+    replacing,
     resources,
     run_folder,
     seen,
+    start,
     tracking,
 )
-from edgecnn.pipeline.train.checkpoint import Earlier, State
+from edgecnn.pipeline.train.checkpoint import Earlier, Epoch, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
+from edgecnn.pipeline.train.job import TrainJob, announce, build_net, load_splits, reproducible
 from edgecnn.pipeline.train.loop import Journal, Watch
-from edgecnn.pipeline.train.seen import Seen
 from edgecnn.pipeline.train.tracking import Tracking
 from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records import plans
@@ -59,28 +57,27 @@ from edgecnn.records.run import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """A training that is about to begin; the same in all its processes."""
+@dataclass(frozen=True)
+class _Trained:
+    """What a training has come to."""
 
-    recipe: Recipe
-    """Its budget is resolved. On a resume it is the recipe in the folder."""
-    asked: Recipe
-    """The recipe as it was asked for now: on a resume it may name another precision, other threads or a device."""
-    folder: Path
-    resume: bool
-    splits: Splits
-    seen_before: Seen
-    """Images that the runs which this training builds on have seen."""
-    team: Team
-    device: torch.device
-    trackers: Sequence[str]
-    held: contextlib.ExitStack
-    """Holds the lock of the folder, and the trackers' records, until the training has ended."""
+    net: nn.Module
+    """On the CPU."""
+    mean: float
+    std: float
+    size: Size
+    history: Sequence[Epoch]
+    taken: Taken
+    seconds: float
 
 
 def train(
-    recipe: Recipe, folder: Path, resume: bool = False, watch: Watch | None = None, trackers: Sequence[str] = ()
+    recipe: Recipe,
+    folder: Path,
+    resume: bool = False,
+    watch: Watch | None = None,
+    trackers: Sequence[str] = (),
+    force: bool = False,
 ) -> Run:
     """Train a recipe into a run folder.
 
@@ -94,13 +91,14 @@ def train(
             training was begun with; everything else must be the same.
         watch: called with the fresh net, and after every epoch.
         trackers: the names of those that record the training (`train.trackers`).
+        force: overwrite the run that is in the folder, once all is checked (`train.replacing`).
 
     Returns:
         The finished run.
 
     Raises:
-        RunError: the folder holds a run already, its checkpoint is of another recipe, or another training is at work
-            in it.
+        RunError: the folder holds a run already and `force` is not set, or something that is no part of a run; its
+            checkpoint is of another recipe; or another training is at work in it.
         GateFailed: the training loss is not finite.
         EnvironmentUnfit: the device or a tracker's package is not here, or processes would take different precisions.
         UsageError: there is no such tracker, or the processes cannot share a batch evenly.
@@ -116,20 +114,22 @@ def train(
     )
     with distributed.joined(chosen.type) as team, malloc.keep_freed_pages(), contextlib.ExitStack() as held:
         if not resume:
-            run_folder.refuse_a_run(folder)
+            run_folder.refuse_a_run(folder, force)
             code.allow(recipe.net.name)
-        splits, seen_before = _load_splits(recipe, team)
+        with console.stage("pictures read, split and checked"):
+            splits, seen_before = load_splits(recipe, team)
         asked = budget.resolve(recipe, splits.train.input_shape, len(splits.train.classes))
         if resume:
             recipe = run_folder.same_recipe(asked, begun, folder)
             if (folder / "run.json").is_file():
                 console.note(f"{folder} is complete already.")
                 return open_run(folder)
-        job = _Job(
+        job = TrainJob(
             recipe=recipe if resume else asked,
             asked=asked,
             folder=folder,
             resume=resume,
+            force=force,
             splits=splits,
             seen_before=seen_before,
             team=team,
@@ -140,66 +140,40 @@ def train(
         return _train(job, watch)
 
 
-def _train(job: _Job, watch: Watch | None) -> Run:
+def _train(job: TrainJob, watch: Watch | None) -> Run:
     """Train the job's net and return the finished run, which the leader writes."""
     recipe, training, team = job.recipe, job.splits.train, job.team
-    mean, std = data.pixel_statistics(training.images)
     teacher = Teacher(recipe.distill, training.input_shape, training.classes, job.device) if recipe.distill else None
     facts = resources.here()
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
     started = time.perf_counter()
-    with _reproducible(recipe.seed, taken.num_threads):
-        net = _build_net(job)
+    with reproducible(recipe.seed, taken.num_threads):
+        net, mean, std = build_net(job)
         size = counts.size(net, training.input_shape)
-        state = optimizer.fresh_state(device.move(net, job.device), recipe.optim)
-        data_sha256 = checkpoint.digest(training)
-        earlier, taken = _take_folder(job, state, data_sha256, taken)
-        _announce(job, size, taken, earlier.taken)
+        learns = learner.of(net, recipe, job.splits, mean, std, job.device)
+        of_classes = start.class_weights.names(recipe.net, job.splits) if recipe.optim.body_lr != 1 else ()
+        state = optimizer.fresh_state(device.move(learns.net, job.device), recipe.optim, of_classes)
+        earlier, taken = _take_folder(job, state, learns.data_sha256, taken)
+        announce(job, size, taken, earlier.taken)
         if slow := resources.warning(taken, facts):
             console.warn(slow)
         tracked = job.held.enter_context(tracking.tracked(job.trackers, recipe, taken, job.folder, state.history))
+        watch = learns.watched(watch)
         if watch is not None and not state.history and team.is_leader:
-            watch(0, device.cpu_version(net.eval()))
-        ctx = TrainContext(recipe, training, mean, std, teacher, team, device=job.device, precision=taken.precision)
-        _fit(job, ctx, state, Journal(job.folder, recipe.epochs, data_sha256, taken, earlier.seconds, tracked, watch))
+            watch(0, device.cpu_version(learns.net.eval()))
+        shown = learns.training, learns.mean, learns.std
+        ctx = TrainContext(recipe, *shown, teacher, team, device=job.device, precision=taken.precision)
+        journal = Journal(job.folder, recipe.epochs, learns.data_sha256, taken, earlier.seconds, tracked, watch)
+        _fit(job, ctx, state, learns.validation, journal)
     if team.is_leader:
         seconds = earlier.seconds + time.perf_counter() - started
-        _write_run(job, ctx, state, size, taken, seconds, tracked)
+        whole = learns.whole(device.cpu_version(state.eval_net))
+        _write_run(job, _Trained(whole, mean, std, size, state.history, taken, seconds), tracked)
     team.barrier()
     return open_run(job.folder)
 
 
-def _load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
-    """Load the splits, the leader first, and check that the recipe can be trained on them.
-
-    Returns:
-        The splits without what the runs that this training builds on have seen, and what those have seen.
-    """
-    data_set = data.get(recipe.data.name)
-    if recipe.small is not None:
-        progressive_resizing.check(recipe.small, recipe.net)
-    augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
-    with team.leader_first():  # all processes have looked into the folder before the leader claims it
-        splits, seen_before = seen.held_out(recipe, data.load(recipe.data))
-    team.check(min(recipe.batch_size, len(splits.train)))
-    return splits, seen_before
-
-
-def _build_net(job: _Job) -> nn.Module:
-    """Build the net on the CPU, with the weights it starts from."""
-    recipe, training = job.recipe, job.splits.train
-    if job.resume:
-        recipe = dataclasses.replace(recipe, net=code.kept(recipe.net, job.folder))
-    net = nets.build(recipe.net, training.input_shape, len(training.classes))
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
-    if recipe.start:
-        net.load_state_dict(finetuning.weights(recipe, net, job.splits))
-    if code.is_code(recipe.net.name) and not job.resume:
-        culprit.require_exportable(net, training.input_shape)
-    return net
-
-
-def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tuple[Earlier, Taken]:
+def _take_folder(job: TrainJob, state: State, data_sha256: str, taken: Taken) -> tuple[Earlier, Taken]:
     """Lock the folder, claim it for a new training or load its checkpoint into `state`.
 
     Returns:
@@ -216,31 +190,18 @@ def _take_folder(job: _Job, state: State, data_sha256: str, taken: Taken) -> tup
         taken = resources.resumed(job.asked, taken, earlier.taken)
     _agree_on_precision(job.team, taken)
     if not job.resume and job.team.is_leader:
+        if job.force:
+            job.held.enter_context(replacing.replaced(job.folder))
         job.held.enter_context(locks.held(files.make_folder(job.folder) / TRAINING_LOCK, "training"))
         run_folder.refuse_a_run(job.folder)  # another training may have come and gone since the first look
         run_folder.claim(job.recipe, job.folder)
     return earlier, taken
 
 
-def _announce(job: _Job, size: Size, taken: Taken, taken_before: Taken | None) -> None:
-    """Print the class counts, what is trained on what, and what changed since the training was begun."""
-    recipe, splits = job.recipe, job.splits
-    console.note_table(*data.class_counts(splits))
-    console.note(
-        f"{recipe.name}: {recipe.net.name} with {size.params:,} parameters and {size.macs:,} MACs, "
-        f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
-        + (f", from the weights of {recipe.start}" if recipe.start else "")
-        + f", {taken}"
-        + (f", {job.team.count} processes" if job.team.count > 1 else "")
-    )
-    if taken_before and (moved := resources.moved(taken, taken_before)):
-        console.note(moved)
-
-
-def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
+def _fit(job: TrainJob, ctx: TrainContext, state: State, validation: Split, journal: Journal) -> None:
     """Train all epochs; a loss that is not finite is noted in the folder if there is a checkpoint."""
     try:
-        loop.fit(state, ctx, job.splits.validation, journal)
+        loop.fit(state, ctx, validation, journal)
     except GateFailed as diverged:
         if job.team.is_leader and state.history:
             files.write_text(job.folder / DIVERGED, f"{diverged.sentence}\n")
@@ -248,45 +209,32 @@ def _fit(job: _Job, ctx: TrainContext, state: State, journal: Journal) -> None:
     (job.folder / DIVERGED).unlink(missing_ok=True)  # a resume in another precision may not diverge again
 
 
-def _write_run(
-    job: _Job, ctx: TrainContext, state: State, size: Size, taken: Taken, seconds: float, tracked: Tracking
-) -> None:
+def _write_run(job: TrainJob, trained: _Trained, tracked: Tracking) -> None:
     """Write the weights, the curves and the facts of a finished training, and remove its checkpoint."""
+    training = job.splits.train
     run = Run(
         folder=job.folder,
         recipe=job.recipe,
-        input_shape=ctx.training.input_shape,
-        labels=ctx.training.classes,
-        mean=ctx.mean,
-        std=ctx.std,
-        params=size.params,
-        macs=size.macs,
-        validation_top1_percent=state.history[-1].validation_top1_percent,
+        input_shape=training.input_shape,
+        labels=training.classes,
+        mean=trained.mean,
+        std=trained.std,
+        params=trained.size.params,
+        macs=trained.size.macs,
+        validation_top1_percent=trained.history[-1].validation_top1_percent,
         validation_n=len(job.splits.validation),
-        train_seconds=seconds,
+        train_seconds=trained.seconds,
         processes=job.team.count,
-        weights_sha256=nets.store(device.cpu_version(state.eval_net), job.folder / WEIGHTS),
-        training=taken,
+        weights_sha256=nets.store(trained.net, job.folder / WEIGHTS),
+        training=trained.taken,
         code_sha256=files.sha256(job.folder / CODE) if (job.folder / CODE).is_file() else None,
     )
-    curves.draw(state.history, run.recipe.name, run.folder / "curves.png")
+    curves.draw(trained.history, run.recipe.name, run.folder / "curves.png")
     seen.record(run.folder, job.splits, job.seen_before)
     tracked.finish(run)  # before the facts, which end the training: a kill between the two lets a resume finish both
     write_facts(run)
     checkpoint.remove(run.folder)
-
-
-@contextlib.contextmanager
-def _reproducible(seed: int, num_threads: int) -> Iterator[None]:
-    """Seed torch's global generator and set its threads inside; afterwards both are what they were."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    replacing.forget(run.folder)
 
 
 def _agree_on_precision(team: Team, taken: Taken) -> None:

@@ -1,1 +1,1 @@
-"""The report page: what runs, benches, a duel and lessons found, as one HTML file that needs nothing else."""
+"""The report page: what was trained, measured and learnt, as one HTML file that needs nothing else."""

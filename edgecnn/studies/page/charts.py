@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+MOST_BANDS = 40
+"""Epochs of a curve that can be pointed at; of a longer training every second one, or every third ..."""
+
+
 @dataclass(frozen=True)
 class SeriesLook:
     """Number, colour and marker of a candidate, the same in every figure of its group."""
@@ -33,6 +37,7 @@ def curves(key: str, name: str, history: Mapping[str, Sequence[float]]) -> Pictu
     epochs = history["epoch"]
     loss, top1 = history["validation_loss"], history["validation_top1_percent"]
     best = int(np.argmax(top1))
+    step = -(-len(epochs) // MOST_BANDS)
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, 2)
@@ -42,6 +47,11 @@ def curves(key: str, name: str, history: Mapping[str, Sequence[float]]) -> Pictu
                 values = history[f"{split}_{measure}"]
                 mark = "." if len(epochs) < 10 else ""
                 axes.plot(epochs, values, color=svg.series(series), linestyle=style, marker=mark, label=split)
+            for index in range(len(epochs) - 1, -1, -step)[::-1]:
+                train, validation = (history[f"{split}_{measure}"][index] for split in ("train", "validation"))
+                words = f"epoch {epochs[index]:.0f}: training {train:.4g}, validation {validation:.4g} ({unit})"
+                reach = epochs[index] - step / 2, epochs[index] + step / 2
+                axes.axvspan(*reach, color=INK, alpha=0.01, linewidth=0, gid=svg.band(words))
             axes.set_title(unit)
             axes.set_xlabel("epoch")
             axes.grid(axis="y")
@@ -74,6 +84,11 @@ def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement
     beyond = sum(int((times > last).sum()) for times in samples)
     largest_ms = max(float(times.max()) for times in samples) / scale
     heights = range(len(names) - 1, -1, -1)  # the first file on top
+    each = [
+        f"{name}{_doubt(m)}: p50 {units.interval(*p50(m))}, p99 {units.duration(m.summary.p99_ms)}, largest "
+        f"{units.duration(float(times.max()) / scale)} of {len(times):,}"
+        for name, m, times in zip(names, measurements, samples, strict=True)
+    ]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -84,6 +99,8 @@ def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement
             axes.stairs(height + 0.78 * counts / counts.max(), edges, baseline=height, fill=True, color=svg.series(0))
             axes.plot(medians, [height - 0.09] * len(medians), "|", color=svg.series(1), markersize=5)
             axes.plot([p99, p99], [height, height + 0.45], color=INK, linewidth=1)
+        for height, words in zip(heights, each, strict=True):
+            axes.axhspan(height - 0.2, height + 0.8, color=INK, alpha=0.01, linewidth=0, gid=svg.band(words))
         axes.set_xlim(first, last)
         axes.set_ylim(-0.3, len(names) - 0.05)
         axes.set_yticks(heights, [f"{n}{_doubt(m)}" for n, m in zip(names, measurements, strict=True)])
@@ -96,15 +113,10 @@ def latencies(key: str, names: Sequence[str], measurements: Sequence[Measurement
         beside.tick_params(length=0)
         beside.spines.right.set_visible(False)
 
-    each = "; ".join(
-        f"{name}{_doubt(m)}: p50 {units.interval(*p50(m))}, p99 {units.duration(m.summary.p99_ms)}, largest "
-        f"{units.duration(float(times.max()) / scale)} of {len(times):,}"
-        for name, m, times in zip(names, measurements, samples, strict=True)
-    )
     return svg.drawn(
         key,
         "Latency of every timed run",
-        f"{each}.",
+        f"{'; '.join(each)}.",
         f"All {sum(map(len, samples)):,} timed runs; {beyond:,} lie beyond the right edge, the longest took "
         f"{units.duration(largest_ms)}. Bars: how often each time occurred, a file's highest at full height. Ticks "
         "below: the medians of the rounds. Thin line: p99. Right: p50 and its interval.",
@@ -123,6 +135,10 @@ def front(key: str, drawn: Front, looks: Mapping[str, SeriesLook], legend: str) 
         legend: sentence that explains the looks.
     """
     cost, first = drawn.cost, pareto.front(drawn.points)
+    each = [
+        f"{point.name} {point.top1.value:.2f} % at {written(drawn, point)}, {_standing(place)}"
+        for point, place in zip(drawn.points, drawn.places, strict=True)
+    ]
 
     def spot(point: pareto.Point) -> tuple[float, float]:
         return point.cost.value / cost.per_unit, point.top1.value
@@ -132,9 +148,9 @@ def front(key: str, drawn: Front, looks: Mapping[str, SeriesLook], legend: str) 
         cost_axis(axes, [spot(point)[0] for point in drawn.points])
         axes.step(*zip(*map(spot, first), strict=True), where="post", color=INK, linewidth=0.8, linestyle=(0, (5, 3)))
         named = []
-        for point in drawn.points:
+        for point, words in zip(drawn.points, each, strict=True):
             look, (x, y) = looks[point.name], spot(point)
-            axes.errorbar(
+            marker, _, _ = axes.errorbar(
                 [x],
                 [y],
                 xerr=_reach(point.cost, cost.per_unit),
@@ -146,6 +162,7 @@ def front(key: str, drawn: Front, looks: Mapping[str, SeriesLook], legend: str) 
                 markersize=6,
                 elinewidth=0.8,
             )
+            marker.set_gid(svg.spot(words))
             doubt = ", DEGRADED" if point.name in drawn.doubted else ""
             named.append((f"{look.number}  {point.name}{doubt}", look.colour, x, y))
         name_points(axes, named)
@@ -153,14 +170,10 @@ def front(key: str, drawn: Front, looks: Mapping[str, SeriesLook], legend: str) 
         axes.set_ylabel("top-1, % [95 %]")
         axes.grid(axis="y")
 
-    each = "; ".join(
-        f"{point.name} {point.top1.value:.2f} % at {written(drawn, point)}, {_standing(place)}"
-        for point, place in zip(drawn.points, drawn.places, strict=True)
-    )
     return svg.drawn(
         key,
         f"Accuracy against {cost.name}",
-        f"{each}.",
+        f"{'; '.join(each)}.",
         f"Accuracy against {cost.name}. On the front: {'; '.join(leading(drawn))}. {legend}",
         (WIDTH, max(2.8, 0.9 + 0.2 * len(drawn.points))),
         draw,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 from edgecnn.studies.findings import Lesson, Number
+from edgecnn.studies.page import thumbnails
 from edgecnn.studies.page.gather import Taught
 from edgecnn.studies.page.tables import NONE, Table, figure
 
@@ -33,7 +33,7 @@ def shown(key: str, taught: Taught, machine: int) -> ShownLesson:
         claims=_claims(key, taught.lesson),
         numbers=_numbers(key, taught.lesson, f"machine {machine}"),
         pictures=tuple(
-            (f"data:image/png;base64,{base64.b64encode(data).decode()}", caption, f"{caption} {description}")
+            (thumbnails.lossless(data), caption, f"{caption} {description}")
             for data, caption in zip(taught.pictures, taught.lesson.captions, strict=True)
         ),
     )

@@ -1,8 +1,13 @@
-"""Matplotlib figures as inline SVG: colours follow the page's style sheet, and the bytes are reproducible."""
+"""Matplotlib figures as inline SVG: colours follow the page's style sheet, and the bytes are reproducible.
+
+A part of a figure whose gid is `spot(words)` or `band(words)` becomes a mark that says these words under the pointer
+and under the keyboard's focus (`hover.js`).
+"""
 
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
@@ -11,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.common import plotting
+from edgecnn.common import escapes, plotting
 from edgecnn.errors import MissingPackage
 
 if TYPE_CHECKING:
@@ -30,6 +35,10 @@ _VARIABLES = {
     PAPER: "var(--paper)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)},
 }
+
+_LONG = re.compile(r"-?\d+\.\d{3,}")
+"""A number with more places than a figure of a thousand pixels can show."""
+_SPOT = 'role="graphics-symbol"'
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, sharp and selectable
@@ -72,6 +81,16 @@ def series(number: int) -> str:
     return SERIES[number % len(SERIES)]
 
 
+def spot(words: str) -> str:
+    """Return the gid of a mark that is seen, such as a point."""
+    return f"spot {escapes.line(words)}"
+
+
+def band(words: str) -> str:
+    """Return the gid of an area that is seen only under the pointer or the focus."""
+    return f"spot band {escapes.line(words)}"
+
+
 def drawn(
     key: str, title: str, described: str, caption: str, size_inches: tuple[float, float], draw: Callable[[Figure], None]
 ) -> Picture:
@@ -106,11 +125,12 @@ def drawn(
         figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
     body = _body(stream.getvalue(), key)
     width = round(96 * size_inches[0])
+    role = "graphics-document" if _SPOT in body else "img"
     return Picture(
         key=key,
         caption=caption,
         svg=Markup(
-            f'<svg role="img" aria-labelledby="{key}-title {key}-desc" style="--width: {width}px" '
+            f'<svg role="{role}" aria-labelledby="{key}-title {key}-desc" style="--width: {width}px" '
             f'viewBox="0 0 {72 * size_inches[0]:g} {72 * size_inches[1]:g}">\n'
             f'<title id="{key}-title">{escape(title)}</title>\n<desc id="{key}-desc">{escape(described)}</desc>\n'
             f"{body}</svg>"
@@ -121,17 +141,29 @@ def drawn(
 def _body(svg: str, key: str) -> str:
     """Return the content of the root element, with ids made unique and colours replaced by variables."""
     root = ElementTree.fromstring(svg)
-    for element in root.iter():
+    for element in list(root.iter()):
         element.tag = element.tag.rpartition("}")[2]
         element.tail = "\n"
+        gid, kind = "", None
         attributes = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
         if element.tag == "g":
-            attributes.pop("id", None)  # matplotlib's names of parts, which nothing refers to
+            gid = attributes.pop("id", "")  # matplotlib's names of parts, which nothing refers to, or ours
+            kind = next((kind for kind in ("spot band", "spot") if gid.startswith(f"{kind} ")), None)
         element.attrib.clear()
         element.attrib.update({name: _rewritten(name, value, key) for name, value in attributes.items()})
         if element.tag not in ("text", "tspan"):
             element.text = None  # white space, or a style rule that would apply to the whole page
+        if kind:
+            _make_spot(element, kind, gid.removeprefix(f"{kind} "))
     return "".join(ElementTree.tostring(child, encoding="unicode") for child in root)
+
+
+def _make_spot(element: ElementTree.Element, kind: str, words: str) -> None:
+    """Make a group a mark that says something."""
+    element.attrib.update({"class": kind, "role": "graphics-symbol", "aria-label": words})
+    title = ElementTree.Element("title")
+    title.text = words
+    element.insert(0, title)
 
 
 def _rewritten(name: str, value: str, key: str) -> str:
@@ -139,6 +171,7 @@ def _rewritten(name: str, value: str, key: str) -> str:
         return f"{key}-{value}"
     if name == "href":
         return f"#{key}-{value.removeprefix('#')}"
+    value = _LONG.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
     value = value.replace("url(#", f"url(#{key}-")
     for colour, variable in _VARIABLES.items():
         value = value.replace(colour, variable)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.common import config, stats
@@ -32,6 +32,8 @@ class Table:
     """Columns of words, which are aligned to the left."""
     prose: Sequence[str] = ()
     """Columns of whole sentences, which are wrapped."""
+    bars: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Columns that are drawn as bars too, with the length of each row's in percent of the longest that can be."""
 
 
 ACCURACY = ("kB", "top-1 % [95 %]", "drop pp", "agree %", "planned kB", "peak MB", "golden")

@@ -14,11 +14,12 @@ from checkout import ROOT
 from PIL import Image
 
 import edgecnn
+import edgecnn.data
 from edgecnn.checks.evaluate import evaluate as verb
-from edgecnn.checks.evaluate import evaluation, show
-from edgecnn.checks.evaluate.evaluation import Evaluation
+from edgecnn.checks.evaluate import show
 from edgecnn.errors import DataError, GateFailed, Undecided, UsageError
-from edgecnn.records import plans
+from edgecnn.records import evaluation, plans, shown_pictures
+from edgecnn.records.evaluation import Evaluation
 from edgecnn.records.recipe import DataPlan
 
 DIGITS = DataPlan(name="digits")
@@ -60,6 +61,59 @@ def test_the_record_and_its_pictures_lie_in_the_run(run_folder: Path, evaluated:
     for name in ("confusion.png", "mistakes.png"):
         with Image.open(evaluated.folder / name) as drawn:
             assert min(drawn.size) > 300
+
+
+def test_the_record_reads_back_and_says_of_every_picture_whether_it_was_right(evaluated: Evaluation) -> None:
+    assert evaluated.folder is not None
+    assert evaluation.read(evaluated.folder) == evaluated
+    for file in evaluated.files:
+        right = evaluation.correct(file)
+        assert right is not None
+        assert (len(right), right.sum()) == (file.n, file.top1.successes)
+        assert not right[[mistake.index for mistake in file.mistakes]].any()
+    assert len({file.pictures_sha256 for file in evaluated.files}) == 1
+
+
+def test_the_pictures_it_tells_of_are_kept_with_their_true_classes(evaluated: Evaluation) -> None:
+    assert evaluated.folder is not None
+    kept, told = shown_pictures.read(evaluated.folder), evaluation.shown(evaluated)
+    assert kept is not None
+    digits = edgecnn.data.load(DIGITS).test
+    assert (kept.images == digits.load_all()[kept.indices]).all()
+    assert (kept.truth == digits.labels[kept.indices]).all()
+    assert [mistake.index for mistake in told.mistakes] == kept.indices[: len(told.mistakes)].tolist()
+    assert kept.at(10**9) is None
+
+
+def test_an_early_record_without_bits_still_reads(tmp_path: Path, evaluated: Evaluation) -> None:
+    table = evaluation.to_table(evaluated)
+    for file in table["files"]:
+        del file["correct_bits"], file["pictures_sha256"]
+    (tmp_path / evaluation.FILE).write_text(json.dumps(table))
+    early = evaluation.read(tmp_path)
+    assert [evaluation.correct(file) for file in early.files] == [None, None]
+    assert shown_pictures.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"schema_version": 2}', b"\x00"])
+def test_what_is_no_evaluation_is_refused(tmp_path: Path, damage: bytes) -> None:
+    with pytest.raises(UsageError, match="There is no evaluation"):
+        evaluation.read(tmp_path)
+    (tmp_path / evaluation.FILE).write_bytes(damage)
+    (tmp_path / shown_pictures.FILE).write_bytes(damage)
+    with pytest.raises(UsageError, match="is not an evaluation"):
+        evaluation.read(tmp_path)
+    with pytest.raises(UsageError, match="is not the test pictures"):
+        shown_pictures.read(tmp_path)
+
+
+def test_the_function_returns_the_record_and_a_notebook_shows_it_as_tables(run_folder: Path, tmp_path: Path) -> None:
+    result = edgecnn.evaluate(run_folder, limit=40, output=tmp_path / "out")
+    assert [file.n for file in result.files] == [40, 40]
+    html = result._repr_html_()
+    assert html.count("<table>") == 2
+    assert "class by class" in html
+    assert result.files[0].file in html
 
 
 def test_it_is_shown_in_80_columns(evaluated: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:

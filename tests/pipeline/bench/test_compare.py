@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.cli import models
+from edgecnn.cli import measuring
 from edgecnn.common import stats
 from edgecnn.errors import EnvironmentUnfit, GateFailed, Undecided, UsageError
 from edgecnn.pipeline.bench import compare, compare_table
@@ -201,14 +201,14 @@ def test_from_files_to_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[
     before, after = tmp_path / "a.json", tmp_path / "b.json"
     report.write(scored(900), before)
     report.write(scored(900, factor=1.5), after)
-    models.compare(before, before)
+    measuring.compare(before, before)
     capsys.readouterr()
     with pytest.raises(GateFailed):
-        models.compare(before, after, as_json=True)
+        measuring.compare(before, after, as_json=True)
     table = json.loads(capsys.readouterr().out)
     assert table["pairs"][0]["latency"]["answer"] == "worse"
     with pytest.raises(UsageError, match="no report"):
-        models.compare(before, tmp_path / "nowhere.json")
+        measuring.compare(before, tmp_path / "nowhere.json")
 
 
 def test_a_measurement_without_times_is_compared_by_its_accuracy_alone() -> None:

@@ -14,7 +14,7 @@ from checkout import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.cli import models
+from edgecnn.cli import measuring
 from edgecnn.errors import EnvironmentUnfit, ModelFileError, UsageError
 from edgecnn.formats import CODERS, MOVES, Operator
 from edgecnn.pipeline.bench.profiling import advice, results, rows, show, slower_int8, threads
@@ -409,7 +409,7 @@ def test_a_file_the_runtime_refuses_is_a_failure_beside_the_others(tmp_path: Pat
 
 def test_profiles_as_json_are_all_of_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tiny_models.linear_tflite(tmp_path / "a.tflite", tiny_models.weights(4, 4, 1, 3))
-    models.bench([file], rounds=1, num_runs=2, min_secs=0.0, profile=True, as_json=True)
+    measuring.bench([file], rounds=1, num_runs=2, min_secs=0.0, profile=True, as_json=True)
     jsonschema.validate(json.loads(capsys.readouterr().out), SCHEMA)
 
 
@@ -420,7 +420,7 @@ def test_a_file_that_is_not_measured_fails_the_command_after_the_others_are_show
     good = tiny_models.linear_tflite(tmp_path / "good.tflite", kernel)
     bad = refused(tmp_path / "bad.onnx")
     with pytest.raises(EnvironmentUnfit, match=r"^bad\.onnx on onnxruntime: "):
-        models.bench([good, bad], rounds=1, num_runs=2, min_secs=0.0, profile=True)
+        measuring.bench([good, bad], rounds=1, num_runs=2, min_secs=0.0, profile=True)
     assert "good.tflite" in capsys.readouterr().out
 
 

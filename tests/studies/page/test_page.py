@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import re
 import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import page_samples as samples
 import pytest
-import tiny_models
+from page_text import Text
 
 from edgecnn.common import files
 from edgecnn.errors import EdgecnnError, ModelFileError, OutputError, RunError, UsageError
@@ -22,46 +23,6 @@ from edgecnn.studies.page import build
 from edgecnn.studies.page.gather import gather
 
 MACHINE = environment.here()
-
-
-class Text(HTMLParser):
-    """The words of a page, its tables as lists of rows, and its ids."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.words, self.ids, self.tables, self.links = "", [], {}, []  # type: ignore[var-annotated]
-        self._table, self._cell = "", False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.ids += [given["id"]] if "id" in given else []
-        self.links += [given["href"]] if tag == "a" else []
-        if tag == "table":
-            self._table = str(given["id"])
-            self.tables[self._table] = []
-        if tag == "tr":
-            self.tables[self._table].append([])
-        self._cell = tag in ("td", "th")
-        if self._cell:
-            self.tables[self._table][-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._cell = self._cell and tag not in ("td", "th")
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-        if self._cell:
-            self.tables[self._table][-1][-1] += data
-
-    def column(self, table: str, name: str) -> list[str]:
-        head, *rows = self.tables[table]
-        return [row[head.index(name)] for row in rows]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.linear_onnx(tmp_path_factory.mktemp("model") / "x.onnx", tiny_models.weights(8, 8, 1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -210,13 +171,16 @@ def test_a_figure_takes_its_colours_from_the_style_sheet(html: str) -> None:
     assert "currentColor" in pictures
     assert not re.search(r"(fill|stroke): (#|black|white|rgb)", pictures)
     used = set(re.findall(r"var\((--[\w-]+)\)", html))
-    assert used <= set(re.findall(r"^\s+(--[\w-]+):", html, flags=re.MULTILINE)) | {"--width"}
+    assert used <= set(re.findall(r"^\s+(--[\w-]+):", html, flags=re.MULTILINE)) | {"--width", "--share"}
 
 
-def test_the_page_asks_for_nothing_and_runs_nothing(html: str) -> None:
-    assert "<script" not in html
-    assert not re.search(r'\b(src|href)="(?!#|data:image/png)', html)
-    assert not re.search(r"@import|url\((?!#)", html)
+def test_the_page_asks_for_nothing_and_runs_its_own_script_alone(html: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert html.count("<script") == 1
+    assert not re.search(r'\b(src|href)="(?!#|data:image/(png|jpeg|webp))', html)
+    assert not re.search(r"@import|url\((?!#)|fetch|XMLHttp", html)
 
 
 def test_what_files_say_is_shown_and_never_obeyed(tmp_path: Path, model: Path) -> None:
@@ -226,7 +190,7 @@ def test_what_files_say_is_shown_and_never_obeyed(tmp_path: Path, model: Path) -
     samples.write_bench(run, samples.bench(run))
     samples.lesson(tmp_path / "lessons", measured='</td><img src=x onerror="x()">{{ 7 * 7 }}')
     html = page(tmp_path, name, lessons=tmp_path / "lessons")
-    assert "<script" not in html
+    assert html.count("<script") == 1  # the page's own
     assert "<img src=x" not in html
     assert "{{ 7 * 7 }}" in html
     assert name in Text(html).words

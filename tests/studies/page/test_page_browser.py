@@ -16,7 +16,7 @@ from chromium import Browser
 from edgecnn.records import report
 from edgecnn.studies.page import build
 
-WIDTHS = (360, 768, 1200)
+WIDTHS = (375, 800, 1400)
 SCHEMES = ("light", "dark")
 
 
@@ -31,10 +31,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs with everything beside them; one has a name that would run if it were let."""
     folder = tmp_path_factory.mktemp("page")
     model = tiny_models.linear_onnx(folder / "x.onnx", tiny_models.weights(8, 8, 1, 2))
-    runs = [samples.run(folder / "runs" / name) for name in ("net", "<img src=x onerror=document.title=1>")]
+    runs = [samples.trained(folder / "runs" / name) for name in ("net", "<img src=x onerror=document.title=1>")]
     for run in runs:
         samples.export(run, model)
         samples.write_bench(run, samples.bench(run))
+        samples.evaluate(run)
+        samples.profile(run)
     report.write(samples.emulated(runs[0]), folder / "pi.json")
     samples.lesson(folder / "lessons", measured="<script>document.title = 'taken over'</script> 0.5 of 3 pixels.")
     output, duel = folder / "report.html", samples.duel(folder / "duel")
@@ -57,8 +59,8 @@ def test_it_loads_without_a_word_of_complaint_or_a_request(
 def test_a_name_or_a_sentence_does_not_run(browser: Browser, page: Path) -> None:
     browser.open(page)
     assert browser.ask("document.title").endswith("edgecnn report")
-    assert browser.ask("document.scripts.length") == 0
-    assert browser.ask("[...document.images].every(one => one.src.startsWith('data:image/png'))")
+    assert browser.ask("document.scripts.length") == 1  # the page's own
+    assert browser.ask("[...document.images].every(one => one.src.startsWith('data:image/'))")
     assert browser.ask("document.body.innerText.includes('taken over')")
 
 
@@ -121,6 +123,9 @@ def test_paper_is_printed_light_with_every_detail_opened_and_nothing_cut(browser
     # A4 less its margins is 703 CSS pixels wide.
     wide = "[...document.querySelectorAll('table, svg')].filter(one => one.getBoundingClientRect().width > 703)"
     assert browser.ask(f"{wide}.map(one => one.id)") == []
+    links = "[...document.querySelectorAll('main a[href^=http]')].map(one => getComputedStyle(one, '::after').content)"
+    assert browser.ask(links)
+    assert all("https://arxiv.org" in shown for shown in browser.ask(links))
     pdf = browser.pdf()
     assert pdf.startswith(b"%PDF")
     assert pdf.count(b"/Type /Page\n") >= 3

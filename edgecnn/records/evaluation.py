@@ -1,19 +1,31 @@
-"""The record of an evaluation, stored as evaluation.json."""
+"""The record of an evaluation, stored as evaluation.json: what `edgecnn eval` writes and `edgecnn report` reads."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn.common import files
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.common import config, documents, files
 from edgecnn.common.stats import Proportion
-from edgecnn.records import environment
+from edgecnn.errors import UsageError
+from edgecnn.records import environment, notebook
 from edgecnn.records.environment import Environment
 
+FOLDER = "evaluation"
+"""Name of the folder of an evaluation within its run."""
 FILE = "evaluation.json"
 SCHEMA_VERSION = 1
+KIND = documents.Kind(
+    name="evaluation", words="an evaluation of `edgecnn eval`", error=UsageError, hint="`edgecnn eval` writes one"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +80,18 @@ class FileScore:
     """Pictures by [true class][answer]."""
     mistakes: tuple[WrongAnswer, ...]
     """The worst ones, those with the surest wrong answers first."""
+    correct_bits: str = ""
+    """Which pictures it calls by their right name, a bit a picture (`packed`); empty in an early record."""
+    pictures_sha256: str = ""
+    """Digest of the pictures' names (pixels, where they have none) and true classes; two files with the same one were
+    shown the same pictures in the same order. Empty in an early record."""
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        if len(self.confusion) != count or any(len(row) != count for row in self.confusion):
+            raise ValueError(f"the confusions of {self.file} are no square of its {count} classes")
+        if any(cell < 0 for row in self.confusion for cell in row) or self.n != self.top1.n:
+            raise ValueError(f"the confusions of {self.file} do not count its {self.n} pictures")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +131,10 @@ class Evaluation:
     folder: Path | None = None
     """Where evaluation.json and the pictures lie, None if nothing was written; it is not part of the JSON."""
 
+    def _repr_html_(self) -> str:
+        """Return the evaluation as tables, for a notebook."""
+        return notebook.html(self)
+
 
 def to_table(evaluation: Evaluation) -> dict[str, Any]:
     """Return the evaluation as a table for JSON."""
@@ -123,6 +151,39 @@ def write(evaluation: Evaluation, folder: Path) -> None:
         OutputError: It cannot be written.
     """
     files.write_json(folder / FILE, to_table(evaluation))
+
+
+def read(path: Path) -> Evaluation:
+    """Read an evaluation from its folder or its JSON file.
+
+    Raises:
+        UsageError: There is none, or the file is something else.
+    """
+    file = path / FILE if path.is_dir() else path
+    with KIND.expected(file):
+        table = documents.versioned(file, SCHEMA_VERSION)
+        machine = environment.from_table(table.get("environment"))
+        evaluation = config.build(Evaluation, {**table, "environment": machine, "folder": file.parent}, file.name)
+        if not evaluation.files:
+            raise documents.Unreadable("it has no file")
+        return evaluation
+
+
+def packed(correct: Sequence[bool] | npt.NDArray[np.bool_]) -> str:
+    """Return one bit a picture, the first one highest in its byte, as Base64."""
+    return base64.b64encode(np.packbits(np.asarray(correct, dtype=bool)).tobytes()).decode("ascii")
+
+
+def correct(file: FileScore) -> npt.NDArray[np.bool_] | None:
+    """Return which pictures a file calls by their right name, bool (n,); None if the record does not say."""
+    try:
+        data = base64.b64decode(file.correct_bits, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(data) != -(-file.n // 8):
+        return None
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=file.n).astype(bool)
+    return bits if int(bits.sum()) == file.top1.successes else None
 
 
 def shown(evaluation: Evaluation) -> FileScore:

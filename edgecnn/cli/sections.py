@@ -1,0 +1,46 @@
+"""The sections in which the help of a command lists its options, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+ARGUMENTS, OTHERS, CONSOLE = "Arguments", "Options", "Console"
+
+SECTIONS = {
+    "Settings": (
+        "set", "plan", "suite", "budget", "families", "fractions", "trials", "trial-fraction", "min-steps", "jobs",
+        "quick",
+    ),
+    "Pictures": (
+        "data", "size", "channels", "mean", "std", "classes", "pictures", "device-log", "camera", "limit",
+        "only-unseen",
+    ),
+    "Training": (
+        "epochs", "batch-size", "lr", "seed", "repeats", "resume", "force", "dry-run", "track", "train precision",
+        "run precision",
+    ),
+    "Model files": (
+        "weights", "format", "precision", "io", "target", "onnx-for", "calib-samples", "rescue", "rescue-all", "input",
+        "logits", "golden", "record",
+    ),
+    "Measuring": ("rounds", "warmup-runs", "num-runs", "min-secs", "profile", "tolerance", "tolerance-lsb", "across"),
+    "Machine": (
+        "board", "runtime", "num-threads", "device", "service", "status", "rollback", "across-runs", "release", "again",
+    ),
+    "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "strict"),
+    "Output": (
+        "output", "init force", "name", "json", "csv", "save", "top-k", "duel", "lessons", "bench", "evaluation",
+        "public", "license",
+    ),
+    OTHERS: (),
+    CONSOLE: ("quiet", "verbose", "help"),
+}  # fmt: skip
+"""The options of each section, without their dashes; one that is another thing in a command stands behind its name."""
+
+TITLES = {name: title for title, names in SECTIONS.items() for name in names}
+
+
+def title(command: str, option: Sequence[str]) -> str:
+    """Return the section of a command's option, by its names, such as ("--set", "-s")."""
+    name = max(option, key=len).removeprefix("--")
+    return TITLES.get(f"{command} {name}") or TITLES.get(name, OTHERS)

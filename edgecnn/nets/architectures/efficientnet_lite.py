@@ -1,0 +1,88 @@
+"""efficientnet-lite: EfficientNet without what int8 on small cores is slow or inexact at (R. Liu, 2020, TensorFlow).
+
+EfficientNet (Tan and Le, 2019, ICML, arXiv:1905.11946) is a MobileNetV2 whose widths, depths and kernels were searched
+for. The lite nets leave out squeeze-and-excite, take ReLU6 for swish, and keep the stem, the first and the last stage
+as they are. Lite0 is width = depth = 1.0 (for 224 x 224), Lite1 depth = 1.1 (240), Lite2 width = 1.1 and depth = 1.2
+(260).
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from edgecnn.nets import layers
+
+KNOBS = ()
+ANY_SIZE = True
+
+STAGES = (
+    (1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2), (6, 5, 112, 3, 1), (6, 5, 192, 4, 2),
+    (6, 3, 320, 1, 1),
+)  # fmt: skip
+"""Expansion, kernel, output channels, blocks, and stride of the first block, all of Lite0."""
+STEM, FEATURES = 32, 1280
+"""Channels of the first and of the last convolution, in nets of every width."""
+MULTIPLE = 8
+"""The number that channels are multiples of."""
+
+
+class EfficientNetLite(nn.Module):
+    """Stem, seven stages of inverted residual blocks, a 1x1 convolution, global average pool, linear head."""
+
+    def __init__(self, stem: nn.Module, blocks: nn.Module, features: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = blocks
+        self.features = features
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        x = self.stem(x)  # (N, 32, ceil(H / 2), ceil(W / 2))
+        x = self.blocks(x)  # (N, 320 width, ceil(H / 32), ceil(W / 32))
+        x = self.features(x)  # (N, 1280, ceil(H / 32), ceil(W / 32))
+        logits: Tensor = self.head(x)  # (N, classes)
+        return logits
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: float = 1.0,
+    depth: float = 1.0,
+    dropout: float = 0.2,
+) -> EfficientNetLite:
+    """Build the net.
+
+    Args:
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        width: channels of a stage, relative to Lite0's.
+        depth: blocks of a stage, relative to Lite0's and rounded up; the first and the last stage keep theirs.
+        dropout: before the last layer, in training.
+
+    Raises:
+        PlanError: a number that is not above 0, or too large.
+    """
+    layers.require_above_zero(width=width, depth=depth)
+    layers.require_dropout(dropout)
+    layers.require_depth(depth=math.ceil(depth * 4))
+    stem = layers.conv_bn(input_shape[0], STEM, 3, stride=2, act=nn.ReLU6())
+    blocks: list[nn.Module] = []
+    channels_in = STEM
+    for stage, (expansion, kernel, channels, count, stride) in enumerate(STAGES):
+        channels_out = layers.rounded_channels(channels * width, MULTIPLE)
+        scaled = count if stage in (0, len(STAGES) - 1) else math.ceil(round(count * depth, 6))
+        for block in range(scaled):
+            blocks.append(
+                layers.InvertedResidual(
+                    channels_in, channels_out, expansion, kernel=kernel, stride=1 if block else stride, act="relu6"
+                )
+            )
+            channels_in = channels_out
+    features = layers.conv_bn(channels_in, FEATURES, 1, act=nn.ReLU6())
+    net = EfficientNetLite(stem, nn.Sequential(*blocks), features, layers.GlobalHead(FEATURES, classes, dropout))
+    layers.initialise(net)
+    return net

@@ -1,0 +1,81 @@
+"""mobilenet-v2: MobileNetV2, inverted residual blocks (Sandler et al., 2018, CVPR, arXiv:1801.04381, table 2).
+
+width = 32 is the whole net, with 2,223,872 parameters before its last layer. Narrower ones of the paper's code round
+their channels to multiples of 8: width = 16 with multiple = 8 is its multiplier of 0.5.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from edgecnn.nets import layers
+
+KNOBS = ("width",)
+ANY_SIZE = True
+
+STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+"""Expansion, output channels of the whole net, blocks, and stride of the first block."""
+WHOLE = 32
+"""Channels of the whole net's stem."""
+
+
+class MobileNetV2(nn.Module):
+    """Stem, seven stages of inverted residual blocks, a 1x1 convolution, global average pool, linear head."""
+
+    def __init__(self, stem: nn.Module, blocks: nn.Module, features: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = blocks
+        self.features = features
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        x = self.stem(x)  # (N, width, ceil(H / 2), ceil(W / 2))
+        x = self.blocks(x)  # (N, 10 width, ceil(H / 32), ceil(W / 32))
+        x = self.features(x)  # (N, features, ceil(H / 32), ceil(W / 32))
+        logits: Tensor = self.head(x)  # (N, classes)
+        return logits
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int = 16,
+    features: int = 1280,
+    multiple: int = 1,
+    activation: str = "relu6",
+    dropout: float = 0.0,
+) -> MobileNetV2:
+    """Build the net.
+
+    Args:
+        input_shape: (C, H, W) of one image.
+        classes: the number of classes.
+        width: channels of the stem, with which those of all blocks are scaled.
+        features: channels of the last convolution, which nets of less than the whole width keep in the paper.
+        multiple: the number that channels are rounded to multiples of.
+        activation: "relu", "relu6" or "none".
+        dropout: before the last layer, in training.
+
+    Raises:
+        PlanError: a number below its least, or an unknown activation.
+    """
+    layers.require_positive(width=width, multiple=multiple, features=features)
+    layers.require_dropout(dropout)
+    channels_in = layers.rounded_channels(width, multiple)
+    stem = layers.conv_bn(input_shape[0], channels_in, 3, stride=2, act=layers.activation(activation))
+    blocks: list[nn.Module] = []
+    for expansion, channels, depth, stride in STAGES:
+        channels_out = layers.rounded_channels(channels * width / WHOLE, multiple)
+        for block in range(depth):
+            blocks.append(
+                layers.InvertedResidual(
+                    channels_in, channels_out, expansion, kernel=3, stride=1 if block else stride, act=activation
+                )
+            )
+            channels_in = channels_out
+    convolution = layers.conv_bn(channels_in, features, 1, act=layers.activation(activation))
+    net = MobileNetV2(stem, nn.Sequential(*blocks), convolution, layers.GlobalHead(features, classes, dropout))
+    layers.initialise(net)
+    return net

