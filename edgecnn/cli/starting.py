@@ -28,7 +28,7 @@ def init(
     settings: o.SET = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The file (.toml); the folder's name by default."),
+        typer.Option("--output", "-o", metavar="FILE", help="File (.toml) to write; NAME.toml by default."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: o.JSON = False,

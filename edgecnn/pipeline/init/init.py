@@ -90,6 +90,7 @@ def init(
     _require_free(path, force)
     choice = choose_recipe(plan, changes, budget_params)
     data.load(choice.recipe.data)  # whatever would stop a training at its pictures stops here
+    files.make_folder(path.parent)
     files.write_text(path, recipe_file.text(_head(path), choice.decisions))
     return choice, path
 
@@ -111,8 +112,11 @@ def _head(path: Path) -> list[str]:
 
 
 def _require_free(path: Path, force: bool) -> None:
-    """Raise UsageError if a recipe cannot be written there."""
+    """Raise UsageError or OutputError if a recipe cannot be written there."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and --output is a file here.", f"-o {path / f'recipe{SUFFIX}'}")
     if path.suffix != SUFFIX:
         raise UsageError(f"--output {path} is no file of a recipe.", f"end it in {SUFFIX}")
     if path.exists() and not force:
         raise UsageError(f"{path} exists already.", "--force replaces it; -o names another file")
+    files.require_writable(path)

@@ -15,7 +15,7 @@ import photo_folders
 import pytest
 from in_process import Command
 
-from edgecnn.errors import EXIT_USAGE
+from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
 
@@ -220,6 +220,14 @@ def test_a_file_that_is_there_is_not_replaced_unasked(edgecnn: Command, tmp_path
     code, _, err = edgecnn("init", "hands", "-o", "recipe.txt")
     assert code == EXIT_USAGE
     assert "end it in .toml" in err
+    code, _, err = edgecnn("init", "hands", "-o", "hands")
+    assert code == EXIT_USAGE
+    assert "hands is a folder, and --output is a file here" in err
+    code, _, err = edgecnn("init", "hands", "-o", "hands.toml/x.toml")
+    assert code == EXIT_UNFIT
+    assert "hands.toml is no folder" in err
+    assert edgecnn("init", "hands", "-o", "recipes/of/hands.toml")[0] == 0
+    assert Path("recipes/of/hands.toml").is_file()
 
 
 def test_the_file_means_the_same_pictures_from_another_folder(
