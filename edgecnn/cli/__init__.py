@@ -25,6 +25,7 @@ from edgecnn.cli import (
     measuring,
     mistakes,
     models,
+    starting,
     studies,
     supervision,
     use,
@@ -81,7 +82,8 @@ def _options(
 
 
 for command in (
-    *(models.train, models.export, models.run, measuring.bench, measuring.compare, use.predict, boards.deploy),
+    *(starting.init, models.train, models.export, models.run, measuring.bench, measuring.compare),
+    *(use.predict, boards.deploy),
     *(hub.push, hub.pull),
     *(checks.inspect, checks.verify, checks.selftest, checks.doctor, studies.duel, studies.lesson, studies.report),
 ):

@@ -42,10 +42,15 @@ def boards(incomplete: str) -> list[str]:
 def data_sets(incomplete: str) -> list[str]:
     """Return the data sets that begin so, and folders and files of pictures below what was typed."""
     from edgecnn.common import plugins
+
+    return _matching([*plugins.captions("edgecnn.data"), *pictures(incomplete)], incomplete)
+
+
+def pictures(incomplete: str) -> list[str]:
+    """Return the folders and files of pictures below what was typed."""
     from edgecnn.records import data_paths
 
-    suffixes = tuple(kind.suffix for kind in data_paths.KINDS)
-    return _matching([*plugins.captions("edgecnn.data"), *_paths(incomplete, suffixes)], incomplete)
+    return _matching(_paths(incomplete, tuple(kind.suffix for kind in data_paths.KINDS)), incomplete)
 
 
 def trackers(incomplete: str) -> list[str]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "init": (
+        ("A recipe for a folder of pictures for each class", "edgecnn init photos/"),
+        ("For a board with little room", "edgecnn init photos/ --budget 30000 -o small.toml"),
+    ),
     "train": (
+        ("With a recipe that is chosen for the pictures", "edgecnn train --data photos/"),
         ("A folder of pictures for each class", "edgecnn train dscnn-colour --data photos/ --name photos --size 96"),
         ("See what would be trained, and by which values", "edgecnn train dscnn-digits --lr 0.01 --dry-run"),
         ("Go on after an interruption", "edgecnn train runs/photos --resume"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgecnn.cli import completion, measuring, mistakes, outputs
+from edgecnn.cli import completion, measuring, mistakes, outputs, starting
 from edgecnn.cli import options as o
 from edgecnn.common import console
 from edgecnn.common.escapes import say
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: o.RECIPE,
+    recipe: o.RECIPE_IF_ANY = None,
     data: o.DATA = None,
     size: o.TRAIN_SIZE = None,
     epochs: o.EPOCHS = None,
@@ -42,20 +42,18 @@ def train(
     name: o.NAME = None,
     as_json: o.JSON = False,
 ) -> None:
-    """Train a recipe into a run folder; a run folder as RECIPE with --resume continues it."""
-    from edgecnn.records import resolve
-
+    """Train a recipe into a run folder, or one that is chosen for --data; with --resume, continue a run folder."""
     _refuse_contradictions(resume, force, dry_run, repeats)
     outputs.folder(output)
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     keys |= _size_keys(size, recipe, o.changes(settings, keys), data)
-    folder, plan = resolve.find_training(recipe, o.changes(settings, keys), data, output, name)
+    folder, plan, source = starting.find_training(recipe, o.changes(settings, keys), data, output, name)
     if dry_run:
         from edgecnn.records import origins
 
         options = {key: OPTIONS[key] for key, value in keys.items() if value is not None}
         options |= {"data.name": "--data", "data.path": "--data"} if data else {}
-        sources = origins.origins(recipe, plan, settings or (), options)
+        sources = origins.origins(source, plan, settings or (), options)
         _dry_run(plan, folder, sources, force, o.trackers(track), as_json)
         return
     if repeats > 1:
@@ -133,8 +131,12 @@ def export(
 
 def run(
     recipes: Annotated[
-        list[str], typer.Argument(help="Recipes by name (models/) or .toml files.", autocompletion=completion.recipes)
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Recipes by name (models/) or .toml files; one is chosen for --data.",
+            autocompletion=completion.recipes,
+        ),
+    ] = None,
     data: o.DATA = None,
     size: o.TRAIN_SIZE = None,
     epochs: o.EPOCHS = None,
@@ -158,17 +160,15 @@ def run(
 
     It classifies no pictures: `edgecnn predict` does, and on a board the program `run` of a deployed model.
     """
-    from edgecnn.records import resolve
-
-    mistakes.refuse_a_boards_words(recipes)
+    mistakes.refuse_a_boards_words(recipes or ())
     _refuse_contradictions(resume, force)
     outputs.folder(output)
     keys = _training_keys(epochs, batch_size, lr, seed, precision, num_threads, device)
     export_plan, suite_plan = _export_plan(plan, []), measuring.find_suite(suite, [])
     chosen = []
-    for recipe in recipes:
+    for recipe in recipes or (None,):
         sized = keys | _size_keys(size, recipe, o.changes(settings, keys), data)
-        chosen.append(resolve.find_training(recipe, o.changes(settings, sized), data, output))
+        chosen.append(starting.find_training(recipe, o.changes(settings, sized), data, output)[:2])
     from edgecnn.pipeline.train.train import train as verb
 
     failed: GateFailed | Undecided | None = None
@@ -204,15 +204,15 @@ def _refuse_contradictions(resume: bool, force: bool, dry_run: bool = False, rep
         raise UsageError("--dry-run looks at one training, and repeats differ in the seed only.", "leave out --repeats")
 
 
-def _size_keys(size: str | None, recipe: str, changes: list[str], data: str | None) -> dict[str, Any]:
+def _size_keys(size: str | None, recipe: str | None, changes: list[str], data: str | None) -> dict[str, Any]:
     """Return the keys of a recipe that --size sets. Raises UsageError if its data set's pictures take no size."""
-    if size is None:
+    if size is None or (recipe is None and data is None):
         return {}
     from edgecnn import data as data_sets
-    from edgecnn.records import resolve
+    from edgecnn.records import plans, resolve
 
     height, width = o.picture_size(size)
-    plan = resolve.find_recipe(recipe, changes, data).data
+    plan = resolve.find_recipe(recipe, changes, data).data if recipe is not None else plans.data_plan(str(data))
     return {f"data.{key}": value for key, value in data_sets.size_options(plan.name, height, width).items()}
 
 

@@ -60,6 +60,12 @@ DEPLOYED = Annotated[
 RECIPE = Annotated[
     str, typer.Argument(help="A recipe by name (models/) or a .toml file.", autocompletion=completion.recipes)
 ]
+RECIPE_IF_ANY = Annotated[
+    str | None,
+    typer.Argument(
+        help="A recipe by name (models/) or a .toml file; one is chosen for --data.", autocompletion=completion.recipes
+    ),
+]
 SET = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a key: -s optim.lr=0.2", metavar="K=V")]
 DATA = Annotated[
     str | None,

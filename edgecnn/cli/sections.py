@@ -29,7 +29,8 @@ SECTIONS = {
     ),
     "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "strict"),
     "Output": (
-        "output", "name", "json", "csv", "save", "top-k", "duel", "lessons", "bench", "evaluation", "public", "license",
+        "output", "init force", "name", "json", "csv", "save", "top-k", "duel", "lessons", "bench", "evaluation",
+        "public", "license",
     ),
     OTHERS: (),
     CONSOLE: ("quiet", "verbose", "help"),

@@ -20,6 +20,8 @@ from edgecnn.common.escapes import say
 _quiet = False
 _verbose = False
 _silent = False
+_held: list[Callable[[], None]] | None = None
+"""What `held_back` holds; None outside of it."""
 
 
 def be_quiet(quiet: bool) -> None:
@@ -53,7 +55,9 @@ def be_silent() -> None:
 
 def note(message: str) -> None:
     """Print one line about progress to stderr, unless quiet."""
-    if not _quiet:
+    if _held is not None:
+        _held.append(lambda: note(message))
+    elif not _quiet:
         say(message, file=sys.stderr, flush=True)
 
 
@@ -72,7 +76,9 @@ def stage(label: str) -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    if not _silent:
+    if _held is not None:
+        _held.append(lambda: warn(message))
+    elif not _silent:
         _say("warning", "yellow", message)
 
 
@@ -80,6 +86,23 @@ def error(sentence: str, hint: str | None = None) -> None:
     _say("error", "red", sentence)
     if hint:
         _say("hint", "cyan", hint)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Print no note and no warning inside, for what follows says them again; if an error ends it, they are printed."""
+    global _held
+    held: list[Callable[[], None]] = []
+    _held = held
+    try:
+        yield
+    except Exception:
+        _held = None
+        for say_it in held:
+            say_it()
+        raise
+    finally:
+        _held = None
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ from edgecnn.common import plugins
 from edgecnn.data._cut import Texts, by_key
 from edgecnn.data._cut import stratified as stratified
 from edgecnn.data._listed import Listed as Listed
+from edgecnn.data._overview import Overview as Overview
+from edgecnn.data._overview import overview as overview
 from edgecnn.data._pictures import Picture as Picture
 from edgecnn.data._pictures import decode as decode
 from edgecnn.data._pictures import source as source
@@ -151,15 +153,18 @@ def size_options(name: str, height: int, width: int) -> dict[str, int]:
 class OwnPictures(DataSet, Protocol):
     """The further contract of a data set of one's own pictures, which can be listed without being read."""
 
-    def listed(self, place: Path) -> Listed:
-        """List all pictures at a path. Raises DataError."""
+    def listed(self, place: Path, **options: str) -> Listed:
+        """List all pictures at a path; its options are some of those of `load`. Raises DataError."""
         ...
 
 
 def listed(plan: DataPlan) -> Listed:
     """List the pictures of one's own at the path of a plan, which names such a data set. Raises DataError."""
     data_set = cast(OwnPictures, get(plan.name))
-    return data_set.listed(Path(plan.options["path"]))
+    list_pictures = functools.partial(data_set.listed, Path(plan.options["path"]))
+    known = inspect.signature(list_pictures).parameters
+    options = {key: value for key, value in plan.options.items() if key in known}
+    return plugins.call(list_pictures, options, "[data]")
 
 
 def load(plan: DataPlan) -> Splits:

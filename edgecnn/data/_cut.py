@@ -34,21 +34,24 @@ def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.ND
     return apart
 
 
-def by_key(labels: npt.NDArray[np.int64], keys: Texts, share: float, salt: str) -> npt.NDArray[np.bool_]:
+def by_key(
+    labels: npt.NDArray[np.int64], keys: Texts, share: float, salt: str, least: int = 1
+) -> npt.NDArray[np.bool_]:
     """Set apart the images whose key has a hash in the first `share` of the range of hashes.
 
     Only its key decides about an image, so images that are added or removed move no other image, and images with the
     same key are never separated. The share of a class is met as closely as independent draws would: for n keys, to
     about sqrt(share (1 - share) / n).
 
-    If no key of a class with several is set apart, its first one is; if all would be, the last one is left. Only these
-    may change sides when the class grows.
+    If no key of a class with several is set apart, its first one is; if all would be, the last one is left, and further
+    ones until `least` images are. Only these may change sides when the class grows.
 
     Args:
         labels: (N,).
         keys: (N,).
         share: of each class, from 0 to 1.
         salt: hashed with each key; another salt gives another split.
+        least: of each class, to be left, as long as one key stays apart.
 
     Returns:
         (N,) whether each image is set apart.
@@ -63,6 +66,12 @@ def by_key(labels: npt.NDArray[np.int64], keys: Texts, share: float, salt: str) 
             apart[members[0]] = True
         if len(members) > 1 and apart[members].all():
             apart[members[-1]] = False
+        of_class = key_of[labels == label]
+        left = np.count_nonzero(~apart[of_class])
+        for member in members[apart[members]][:0:-1]:  # all but the first
+            if left >= least:
+                break
+            apart[member], left = False, left + np.count_nonzero(of_class == member)
     result: npt.NDArray[np.bool_] = apart[key_of]
     return result
 

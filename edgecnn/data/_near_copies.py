@@ -25,7 +25,7 @@ from edgecnn.data._stored import Pixels
 from edgecnn.errors import MissingPackage
 from edgecnn.onboard import preprocessing
 
-RULE = 2
+RULE = 3
 """Version of all constants and code below; another number invalidates every cached result."""
 
 SIDE = 64
@@ -38,12 +38,19 @@ MOST_DIFFERENCE = 0.27
 """Largest root mean square difference of copies' thumbnails, relative to the standard deviation of their pixels."""
 ONE_COLOUR = 2.0
 """Largest standard deviation of a thumbnail's pixels, in gray levels, of an image that counts as one colour."""
+GREY = 4
+"""Largest difference between the channels of a thumbnail's pixel, in gray levels, of an image that counts as grey: what
+a JPEG makes of grey pixels."""
 COARSE = 16
 """Side of the small thumbnails that a pair is compared by first, at a hundredth of the cost."""
 COARSE_MOST = 0.5
 """MOST_DIFFERENCE for these."""
 BLOCK = 1 << 24
 """Number of pairs whose hashes are compared at a time."""
+WIDTHS = {"pairs": 2, "one_colour": 0, "sizes": 2, "coloured": 0}
+"""The fields of `Looked`, each with the length of its rows; 0 for a list of numbers."""
+ORIENTATION, TURNED = 0x0112, range(5, 9)
+"""The EXIF tag, and its values for images that lie on their side."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,9 @@ class Looked:
     one_colour: npt.NDArray[np.int64]
     """(n,) indices of images of one colour."""
     sizes: npt.NDArray[np.int64]
-    """(N, 2) width and height in pixels; 0 for an image that cannot be read."""
+    """(N, 2) width and height in pixels of the upright image; 0 for an image that cannot be read."""
+    coloured: npt.NDArray[np.int64]
+    """(n,) indices of images that are not grey."""
 
 
 def look(pictures: Sequence[Picture], contents: Sequence[str]) -> Looked:
@@ -73,15 +82,10 @@ def look(pictures: Sequence[Picture], contents: Sequence[str]) -> Looked:
     """
     cached = cache_folder() / "looked" / f"{_key(contents)}.json"
     if (table := _kept.read(cached)) is not None:
-        return Looked(
-            *(_integers(table[name], width) for name, width in (("pairs", 2), ("one_colour", 0), ("sizes", 2)))
-        )
+        return Looked(**{name: _integers(table[name], width) for name, width in WIDTHS.items()})
     # Each process has its own scratch file: another one at work on the same images would remove a shared one.
     looked = _look(pictures, contents, cached.with_suffix(f".{os.getpid()}.npy"))
-    _kept.write(
-        cached,
-        {"pairs": looked.pairs.tolist(), "one_colour": looked.one_colour.tolist(), "sizes": looked.sizes.tolist()},
-    )
+    _kept.write(cached, {name: getattr(looked, name).tolist() for name in WIDTHS})
     return looked
 
 
@@ -103,7 +107,7 @@ def _look(pictures: Sequence[Picture], contents: Sequence[str], scratch: Path) -
     sizes = np.zeros((len(pictures), 2), dtype=np.int64)
     thumbnails = _stored.made(scratch, (len(pictures), SIDE, SIDE, 3), _thumbnails(pictures, hashes, sizes))
     scratch.unlink(missing_ok=True)  # its content can be read as long as it is open
-    coarse, deviation = _summaries(thumbnails)
+    coarse, deviation, difference = _summaries(thumbnails)
     readable = sizes[:, 0] > 0
     _, first = np.unique(np.array(contents, dtype="U64"), return_index=True)
     is_first = np.zeros(len(pictures), dtype=bool)
@@ -115,7 +119,12 @@ def _look(pictures: Sequence[Picture], contents: Sequence[str], scratch: Path) -
         for pair in compared[candidates][_alike(coarse, deviation, compared[candidates])].tolist()
         if _difference(thumbnails[pair[0]], thumbnails[pair[1]]) <= MOST_DIFFERENCE * deviation[pair].min()
     ]
-    return Looked(_integers(pairs, 2), np.flatnonzero(readable & (deviation <= ONE_COLOUR)), sizes)
+    return Looked(
+        pairs=_integers(pairs, 2),
+        one_colour=np.flatnonzero(readable & (deviation <= ONE_COLOUR)),
+        sizes=sizes,
+        coloured=np.flatnonzero(readable & (difference > GREY)),
+    )
 
 
 def _thumbnails(
@@ -145,7 +154,7 @@ def _look_at_picture(picture: Picture) -> tuple[Pixels, int, tuple[int, int]]:
         raise MissingPackage("imagehash", None, "Finding copies among pictures") from error
     try:
         with preprocessing.opened(_pictures.source(picture)) as opened:
-            size = opened.size
+            size = opened.size[:: -1 if opened.getexif().get(ORIENTATION) in TURNED else 1]
             if opened.mode in ("L", "RGB"):
                 opened.draft("RGB", (4 * SIDE, 4 * SIDE))  # decodes a large JPEG at an eighth of the cost
                 image = ImageOps.exif_transpose(opened).convert("RGB")
@@ -160,16 +169,24 @@ def _look_at_picture(picture: Picture) -> tuple[Pixels, int, tuple[int, int]]:
         return np.zeros((SIDE, SIDE, 3), dtype=np.uint8), 0, (0, 0)
 
 
-def _summaries(thumbnails: _stored.Stored | Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return small thumbnails (N, COARSE, COARSE, 3), and the standard deviation (N,) of each within its channels."""
+def _summaries(
+    thumbnails: _stored.Stored | Pixels,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return summaries of all thumbnails.
+
+    Returns:
+        Small thumbnails (N, COARSE, COARSE, 3), the standard deviation (N,) of each within its channels, and the
+        largest difference (N,) between two channels of a pixel.
+    """
     count, step = len(thumbnails), SIDE // COARSE
     coarse = np.zeros((count, COARSE, COARSE, 3), dtype=np.float32)
-    deviation = np.zeros(count, dtype=np.float32)
+    deviation, difference = np.zeros(count, dtype=np.float32), np.zeros(count, dtype=np.float32)
     for start in range(0, count, _decoded.CHUNK):
         block = thumbnails[start : start + _decoded.CHUNK].astype(np.float32)
         coarse[start : start + len(block)] = block.reshape(-1, COARSE, step, COARSE, step, 3).mean((2, 4))
         deviation[start : start + len(block)] = np.sqrt(block.var((1, 2)).mean(1))
-    return coarse, deviation
+        difference[start : start + len(block)] = (block.max(3) - block.min(3)).max((1, 2))
+    return coarse, deviation, difference
 
 
 def _candidates(hashes: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -126,7 +126,8 @@ def _to_test(
         return in_test
     validation = np.unique(keys[roles == "validation"])
     free = np.flatnonzero(~np.isin(keys, validation))
-    in_test[free] = by_key(labels[free], keys[free], share, f"test {seed}")
+    least = 1 if len(validation) else 2  # to train and to validate with
+    in_test[free] = by_key(labels[free], keys[free], share, f"test {seed}", least)
     return in_test
 
 

@@ -1,1 +1,1 @@
-"""One way for data: train, export, bench, deploy."""
+"""One way for data: init, train, export, bench, deploy."""

@@ -56,6 +56,7 @@ def bash(*words: str) -> list[str]:
         (("edgecnn", "bench", "--boa"), ["--board"]),
         (("edgecnn", "train", "dscnn-"), ["dscnn-colour", "dscnn-digits", "dscnn-fashion"]),
         (("edgecnn", "train", "x", "--data", "fash"), ["fashion-mnist"]),
+        (("edgecnn", "init", "models/zoo/fashion-1"), ["models/zoo/fashion-10k"]),
         (("edgecnn", "bench", "models/zoo/fashion-10k/art"), ["models/zoo/fashion-10k/artifacts/"]),
         (("edgecnn", "list", "n"), ["nets"]),
         (("edgecnn", "board", "info", "loc"), ["local"]),

@@ -87,7 +87,7 @@ def test_an_option_of_other_commands_is_told_to_be_theirs(edgecnn: Cli) -> None:
     assert "`train`, `run`, `duel` would take it" in edgecnn("export", "runs/x", "--epochs", 3)[2]
     assert "hint: all files of a run are taken" in edgecnn("bench", "runs/x", "--precision", "int8")[2]
     assert "hint: model files run on the CPU" in edgecnn("predict", "runs/x", "--device", "cuda")[2]
-    assert "behind a command, as in `edgecnn train --json`" in edgecnn("--json", "list")[2]
+    assert "behind a command, as in `edgecnn init --json`" in edgecnn("--json", "list")[2]
 
 
 def test_quiet_and_verbose_stand_before_the_command_or_behind_it(edgecnn: Cli) -> None:

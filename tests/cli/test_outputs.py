@@ -39,7 +39,7 @@ def test_the_help_says_in_every_command_what_is_written_there() -> None:
         for parameter in command.params
         if "-o" in parameter.opts
     }
-    assert options.keys() == {*FOLDERS, "report"}
+    assert options.keys() == {*FOLDERS, "init", "report"}
     for option in options.values():
         assert option.opts == ["--output", "-o"]
         kind = {"FOLDER": ("Folder to ", "Run folder to "), "FILE": ("File ",), "PATH": ("File (.json) or folder ",)}

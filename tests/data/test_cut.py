@@ -48,6 +48,16 @@ def test_a_class_of_several_keys_has_some_on_either_side(keys: list[str], share:
             assert not of_class.all()
 
 
+@given(KEYS, st.floats(0.01, 0.99))
+def test_as_many_as_needed_are_left_if_some_can_be_set_apart(keys: list[str], share: float) -> None:
+    labels, unlike = labels_of(keys), np.array(keys)
+    apart = by_key(labels, unlike, share, "test 0", least=2)
+    for label in np.unique(labels):
+        if len(np.unique(unlike[labels == label])) > 2:
+            assert np.count_nonzero(~apart[labels == label]) >= 2
+            assert apart[labels == label].any()
+
+
 def test_the_share_is_met_as_closely_as_by_independent_draws() -> None:
     keys = np.array([str(number) for number in range(20_000)])
     apart = by_key(np.zeros(len(keys), dtype=np.int64), keys, 0.2, "test 0")

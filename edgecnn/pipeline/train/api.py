@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.errors import UsageError
+from edgecnn.pipeline.init import show
+from edgecnn.pipeline.init.init import choose_recipe
 from edgecnn.pipeline.train.train import train as verb
 from edgecnn.records import names, resolve
 from edgecnn.records.recipe import Recipe
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Recipe | FilePath,
+    recipe: Recipe | FilePath | None = None,
     folder: FilePath | None = None,
     *,
     data: Data | None = None,
@@ -32,6 +35,7 @@ def train(
 
     Args:
         recipe: The name of a shipped recipe, the path of a .toml file, a Recipe, or a run folder whose recipe is meant.
+            Without it one is chosen for the pictures of `data`, as `edgecnn init` does.
         folder: Where the run is put; runs/NAME without it, where NAME is the recipe's. With `resume` and a run folder
             as the recipe it is that folder.
         data: The name of a data set, or a folder of pictures, in place of the recipe's own data set; a mapping
@@ -48,6 +52,7 @@ def train(
         The finished run, as its folder tells it.
 
     Raises:
+        UsageError: Neither a recipe nor pictures are named.
         PlanError: There is no such recipe, or a key or a value of it is wrong; the hint names the nearest.
         DataError: Pictures are missing, broken or unfit to learn from.
         RunError: The folder holds a run already and `force` is not set, or the checkpoint is another recipe's.
@@ -58,9 +63,22 @@ def train(
         >>> run.input_shape, len(run.labels)
         ((1, 8, 8), 10)
     """
-    place, plan = resolve.find_training(recipe, resolve.overrides(settings, changes), data)
+    asked = resolve.overrides(settings, changes)
+    if recipe is None:
+        recipe, asked, data = _chosen(data, asked), [], None
+    place, plan = resolve.find_training(recipe, asked, data)
     if folder is not None:
         place = Path(folder)
     if not is_run(place):
         names.require(place.absolute().name, "the folder's name")
     return verb(plan, place, resume, watch, tuple(track), force)
+
+
+def _chosen(data: Data | None, changes: list[str]) -> Recipe:
+    """Return a recipe for pictures that are named without one. Raises UsageError without pictures."""
+    plan = None if isinstance(data, Mapping) else resolve.data_plan(data)
+    if plan is None:
+        raise UsageError("Neither a recipe nor pictures are named.", 'train("NAME"), or train(data="FOLDER")')
+    choice = choose_recipe(plan, changes)
+    show.announce(choice)
+    return choice.recipe

@@ -20,7 +20,7 @@ from edgecnn import data
 from edgecnn.common import arrays, console, files
 from edgecnn.data import Split, Splits
 from edgecnn.errors import DataError, EdgecnnError, RunError
-from edgecnn.records import pretrained
+from edgecnn.records import pretrained, zoo
 from edgecnn.records.recipe import DataPlan, Recipe
 from edgecnn.records.run import Run, open_run
 
@@ -160,7 +160,7 @@ def held_out(recipe: Recipe, splits: Splits) -> tuple[Splits, Seen]:
     """
     before = NOTHING
     for folder, role in _ancestors(recipe).items():
-        seen = _seen_by(folder)
+        seen = _seen_by(folder, are_files=splits.train.contents is not None)
         if seen is None:
             continue
         before |= seen
@@ -196,11 +196,15 @@ def _seen_in_training(splits: Splits) -> Seen:
     return Seen(learnt - validated - tested, validated - tested)
 
 
-def _seen_by(folder: str, visited: frozenset[str] = frozenset()) -> Seen | None:
+def _seen_by(folder: str, are_files: bool, visited: frozenset[str] = frozenset()) -> Seen | None:
     """Return what the run in `folder` has seen; without a record it is derived from the recipe.
+
+    Nothing is downloaded to compare files with a model of the zoo: a published data set is no files, and has none of
+    their digests.
 
     Args:
         folder: of an ancestor.
+        are_files: whether the images to compare with are encoded files.
         visited: folders on the way here, since a run may name itself as its start.
 
     Returns:
@@ -211,9 +215,15 @@ def _seen_by(folder: str, visited: frozenset[str] = frozenset()) -> Seen | None:
         recorded = read(run)
         if recorded is not None:
             return recorded
+        place = run.recipe.data.options.get("path")
+        if folder.startswith(zoo.PREFIX) and (are_files if place is None else not Path(place).exists()):
+            console.note(f"{folder} has learnt from {place or run.recipe.data.name}: these pictures are not compared")
+            return None
         loaded = data.load(data_of(run))
         start, visited = run.recipe.start, visited | {str(Path(folder).resolve())}
-        earlier = _seen_by(start, visited) if start and str(Path(start).resolve()) not in visited else NOTHING
+        earlier = (
+            _seen_by(start, are_files, visited) if start and str(Path(start).resolve()) not in visited else NOTHING
+        )
     except EdgecnnError as error:
         console.note(f"Whether {folder} was trained on pictures of these splits cannot be told: {error}")
         return None

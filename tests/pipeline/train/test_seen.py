@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from edgecnn import data
 from edgecnn.cli import app
+from edgecnn.data import fashion_mnist
 from edgecnn.errors import DataError, RunError
 from edgecnn.pipeline.export import export
 from edgecnn.pipeline.train import seen
@@ -131,6 +132,28 @@ def test_a_training_that_starts_from_it_holds_nothing_out_that_it_learnt(pair: P
     assert after is not None
     assert before.all <= after.all  # so a later export of it is held to both
     assert len(seen.splits_of(started).test) == 12
+
+
+@pytest.mark.parametrize(
+    ("start", "learnt_from", "channels"),
+    [("zoo:colour-90k", "data/cifar10-jpeg", 3), ("zoo:fashion-resnet8", "fashion-mnist", 1)],
+)
+def test_a_start_from_the_zoo_fetches_nothing_to_compare_with(
+    start: str,
+    learnt_from: str,
+    channels: int,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", own_folder)
+    monkeypatch.setattr(fashion_mnist, "SITE", "http://127.0.0.1:9")
+    pictures = class_folders(own_folder / "animals", count=20)
+    net = ("net.name=resnet", "net.width=16", "net.depth=8", f"data.channels={channels}", "augment.shift=0")
+    table = {"name": "tuned", "data": {"name": "folder"}, "net": {"name": "resnet"}}
+    settings = [*SHORT[:3], *net, "batch_size=4", f"start={start}"]
+    train(plans.build_recipe(table, "this", settings, str(pictures)), own_folder / "run")
+    assert f"{start} has learnt from {learnt_from}: these pictures are not compared" in capsys.readouterr().err
 
 
 def test_a_copy_of_the_folder_with_more_pictures_is_no_dead_end(animals: Path, tmp_path: Path) -> None:
