@@ -43,8 +43,9 @@ def located(target: str | os.PathLike[str]) -> Path:
 
 
 def named(path: Path) -> str:
-    """Return a path as a command takes it: "zoo:NAME" for a model of the installed zoo, whose folder is nobody's."""
-    return f"{PREFIX}{path.name}" if is_installed(path) else str(path)
+    """Return a path as a command takes it: "zoo:NAME" for a model of the zoo, wherever its folder lies."""
+    is_there = path.resolve().parent in {folder.resolve() for folder in _folders()}
+    return f"{PREFIX}{path.name}" if is_there and path.name in names() else str(path)
 
 
 def is_installed(path: Path) -> bool:

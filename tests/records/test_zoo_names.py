@@ -50,6 +50,11 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
     assert "fashion-10k" in (caught.value.hint or "")
 
 
-def test_a_checkouts_folder_is_the_users_own() -> None:
+def test_a_checkouts_folder_is_the_users_own_and_named_as_the_zoos() -> None:
     assert not zoo.is_installed(FOLDER)
-    assert zoo.named(FOLDER) == str(FOLDER)
+    assert zoo.named(FOLDER) == "zoo:fashion-10k"
+
+
+def test_any_other_folder_is_named_by_its_path(tmp_path: Path) -> None:
+    for path in (tmp_path / "fashion-10k", FOLDER / "artifacts", FOLDER.parent / "nothing"):
+        assert zoo.named(path) == str(path)

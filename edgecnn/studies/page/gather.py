@@ -48,10 +48,20 @@ class Trained:
     """The newest one of the run's files, by `edgecnn bench --profile`."""
 
     @property
+    def target(self) -> str:
+        """The run as a command line names it."""
+        return shlex.quote(zoo.named(self.run.folder))
+
+    @property
+    def recipe(self) -> str:
+        """The run's recipe as a command line names it."""
+        return shlex.quote(str(self.run.folder / "recipe.toml"))
+
+    @property
     def eval_command(self) -> str:
         """The command that evaluates the run; of the installed zoo it writes elsewhere."""
         elsewhere = " -o evaluation" if zoo.is_installed(self.run.folder) else ""
-        return f"edgecnn eval {shlex.quote(zoo.named(self.run.folder))}{elsewhere}"
+        return f"edgecnn eval {self.target}{elsewhere}"
 
 
 @dataclass(frozen=True, kw_only=True)

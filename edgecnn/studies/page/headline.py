@@ -87,8 +87,8 @@ def _headline(trained: Trained, benches: Sequence[Benched]) -> Headline:
             sentence="There is no file to judge yet.",
             numbers=(
                 _validation(trained),
-                _missing("latency", f"edgecnn bench {run.folder}"),
-                _missing("file size", f"edgecnn export {run.folder}"),
+                _missing("latency", f"edgecnn bench {trained.target}"),
+                _missing("file size", f"edgecnn export {trained.target}"),
             ),
         )
     mark, title, sentence = _verdict(file, _gates(file, benches))
@@ -101,7 +101,7 @@ def _headline(trained: Trained, benches: Sequence[Benched]) -> Headline:
         sentence=sentence,
         numbers=(
             _top1(trained, file),
-            _cost(*found) if found else _missing("latency", f"edgecnn bench {run.folder}"),
+            _cost(*found) if found else _missing("latency", f"edgecnn bench {trained.target}"),
             _size(file, found[2] if found else None),
         ),
     )
