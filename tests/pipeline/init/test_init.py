@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import in_process
+import numpy as np
 import photo_folders
 import pytest
 from in_process import Command
+from PIL import Image
 
 from edgecnn.errors import EXIT_UNFIT, EXIT_USAGE
 from edgecnn.records import plans
@@ -49,10 +51,35 @@ def test_the_recipe_for_a_folder_trains(name: str, edgecnn: Command, tmp_path: P
     photo_folders.TRAINED[name](tmp_path / name)
     code, out, err = edgecnn("init", name)
     assert code == 0, err
-    assert out.splitlines()[-1].strip() == f"edgecnn train {name}.toml"
+    assert f" Next:\n    edgecnn train {name}.toml\n" in out
     code, out, err = edgecnn("train", f"{name}.toml", "--epochs", "1")
     assert code == 0, err
     assert out.startswith(f"runs/{name}  validation top-1 ")
+
+
+@pytest.mark.parametrize(
+    ("classes", "side", "grey", "command"),
+    [
+        (("daisy", "tulip"), 97, False, "edgecnn train photos-lite0 --data {}"),
+        (("left", "right"), 120, False, "edgecnn train photos-lite0 --data {} -s augment.flip=false"),
+        (("daisy", "tulip"), 96, False, None),
+        (("daisy", "tulip"), 97, True, None),
+    ],
+)
+def test_for_photographs_it_names_the_larger_net_of_imagenet_too(
+    classes: tuple[str, str], side: int, grey: bool, command: str | None, edgecnn: Command, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in classes:
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(6):
+            pixels = rng.integers(0, 256, (side, side) if grey else (side, side, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    command = command and command.format(tmp_path / "photos")
+    _, out, _ = edgecnn("init", "photos")
+    assert (f"    {command}\n" in out) if command else ("ImageNet" not in out)
+    code, out, _ = edgecnn("init", "photos", "--json", "--force")
+    assert (code, json.loads(out)["from_imagenet"]) == (0, command)
 
 
 @pytest.mark.parametrize("name", photo_folders.REFUSED)
