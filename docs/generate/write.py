@@ -27,6 +27,7 @@ import contracts
 import documents
 import keys
 import lesson_pages
+import photo_table
 import python_page
 import sessions
 import speed
@@ -48,6 +49,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "lessons": lesson_pages.verdicts,
     "map": code_map.code_map,
     "output": sessions.output,
+    "photographs": photo_table.table,
     "recorded": sessions.recorded,
     "rescue": benches.rescue,
     "result": documents.result,

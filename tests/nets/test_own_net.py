@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,24 @@ def test_a_resumed_training_of_a_stranger_runs_no_code(
     with pytest.raises(UsageError, match="would run code"):
         train(recipe("own.py:Net", width=6), folder, resume=True)
     assert not (tmp_path / "executed").exists()
+
+
+def test_its_last_layer_alone_learns_and_resumes_with_the_code_that_the_run_keeps(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = replace(recipe("own.py:Net", width=6), start=str(run.folder), learn="head", epochs=2)
+    whole = train(head, tmp_path / "whole")
+
+    def kill(epoch: int, net: torch.nn.Module) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(head, tmp_path / "killed", watch=kill)
+    monkeypatch.chdir(tmp_path)  # where there is no own.py
+    shutil.copytree(home / "runs", tmp_path / "runs")
+    resumed = train(head, tmp_path / "killed", resume=True)
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()
 
 
 def test_code_that_has_changed_since_the_training_is_refused(run: Run, tmp_path: Path) -> None:

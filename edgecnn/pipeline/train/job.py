@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -44,6 +43,11 @@ class TrainJob:
     held: contextlib.ExitStack
     """Holds the lock of the folder, and the trackers' records, until the training has ended."""
 
+    @property
+    def as_built(self) -> Recipe:
+        """The recipe with the net as it is built: on a resume, of the code that the run folder keeps."""
+        return replace(self.recipe, net=code.kept(self.recipe.net, self.folder)) if self.resume else self.recipe
+
 
 def load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
     """Load the splits, the leader first, and check that the recipe can be trained on them.
@@ -68,9 +72,7 @@ def build_net(job: TrainJob) -> tuple[nn.Module, float, float]:
         The net, and the mean and deviation by which its pixels are normalized: those of the weights it starts from, or
         else of the training images.
     """
-    recipe, training = job.recipe, job.splits.train
-    if job.resume:
-        recipe = dataclasses.replace(recipe, net=code.kept(recipe.net, job.folder))
+    recipe, training = job.as_built, job.splits.train
     net = nets.build(recipe.net, training.input_shape, len(training.classes))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
     normalisation = None

@@ -1,0 +1,94 @@
+"""Nets for photographs of one's own, by where they start: how bench/results/photographs.json is made.
+
+    edgecnn train RECIPE --data PHOTOS --repeats 3        for each; then export every seed's run to int8 TFLite
+    python bench/photographs.py runs/FIRST runs/SECOND ... -o bench/results/photographs.json
+
+Of each folder of repeats: the int8 TFLite files on the whole test split, seed by seed, what the net costs, and how long
+a training took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import record
+import zoo
+
+from edgecnn.common import console
+from edgecnn.common.stats import mean_interval
+from edgecnn.errors import EdgecnnError
+
+
+def gather(folder: Path) -> dict[str, Any]:
+    """What the seeds of one folder cost and reached. Raises RunError without runs or without their int8 files."""
+    runs = record.seeds(folder)
+    artifacts = [zoo.int8_file(run) for run in runs]
+    first, recipe = artifacts[0].description, runs[0].recipe
+    return {
+        "name": folder.name,
+        "net": recipe.net.name,
+        "start": recipe.start,
+        "learn": recipe.learn,
+        "epochs": recipe.epochs,
+        "input_shape": runs[0].input_shape,
+        "params": runs[0].params,
+        "macs": runs[0].macs,
+        "bytes": first.bytes,
+        "planned_activation_peak_bytes": first.planned_activation_peak_bytes,
+        "num_threads": record.num_threads(runs[0]),
+        "seeds": [run.recipe.seed for run in runs],
+        "train_seconds": [run.train_seconds for run in runs],
+        "validation_top1_percent": [run.validation_top1_percent for run in runs],
+        "validation_n": runs[0].validation_n,
+        "int8_sha256": [artifact.description.sha256 for artifact in artifacts],
+        "verdicts": [asdict(artifact.verdict) for artifact in artifacts if artifact.verdict is not None],
+    }
+
+
+def row(net: dict[str, Any]) -> list[str]:
+    """A net as a line of a table, under HEAD."""
+    height, width = net["input_shape"][1:]
+    start = f"{net['start'] or 'drawn'}{', head alone' if net['learn'] == 'head' else ''}"
+    values = (net["validation_top1_percent"], [verdict["top1_percent"] for verdict in net["verdicts"]])
+    accuracies = ["{:.2f} [{:.2f}, {:.2f}]".format(*mean_interval(percents)) for percents in values]
+    drop = mean_interval([verdict["drop_pp"] for verdict in net["verdicts"]])
+    return [
+        net["net"],
+        start,
+        f"{height} x {width}",
+        f"{net['macs']:,}",
+        f"{net['bytes'] / 1e3:,.1f}",
+        f"{net['planned_activation_peak_bytes'] / 1e3:,.1f}",
+        *accuracies,
+        "{:+.2f} [{:+.2f}, {:+.2f}]".format(*drop),
+        "{:,.0f}".format(mean_interval(net["train_seconds"])[0]),
+    ]
+
+
+HEAD = (
+    "net", "start", "pictures", "MACs", "int8 kB", "activations kB", "validation top-1 %", "int8 test top-1 %",
+    "drop pp", "training s",
+)  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folders", type=Path, nargs="+", help="of `edgecnn train --repeats`, every run exported")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
+    options = parser.parse_args()
+    try:
+        nets = [gather(folder) for folder in options.folders]
+        record.write(options.output, {"nets": nets})
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        return error.exit_code
+    console.table(HEAD, [row(net) for net in nets])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""The table of nets for photographs, made from bench/results/photographs.json."""
+
+from __future__ import annotations
+
+import photographs
+import record
+
+from edgecnn.common import console
+
+RESULT = "photographs.json"
+
+
+def table() -> str:
+    """Return how the nets were had, and a row for each."""
+    result = record.read(RESULT)
+    nets = result["nets"]
+    seeds, verdict = len(nets[0]["seeds"]), nets[0]["verdicts"][0]
+    return (
+        f"({record.how(result)}; means over {seeds} seeds with their 95 % interval, {nets[0]['num_threads']} thread; "
+        f"{nets[0]['validation_n']} validation and {verdict['n']} test pictures)\n\n"
+        + console.markdown_table(photographs.HEAD, [photographs.row(net) for net in nets])
+    )
