@@ -45,7 +45,7 @@ def overview(runs: Sequence[Trained], machines: Mapping[str, int]) -> Table:
     rows = []
     for trained in runs:
         run, recipe = trained.run, trained.run.recipe
-        accuracy = stats.wilson(round(run.validation_top1_percent * run.validation_n / 100), run.validation_n)
+        accuracy = run.validation_top1
         rows.append(
             (
                 run.name, recipe.net.name, recipe.data.name, " × ".join(map(str, run.input_shape)), f"{run.params:,}",
