@@ -85,6 +85,14 @@ def test_a_core_is_known_by_what_it_can(avx2: Board, sse4: Board) -> None:
 
 
 @needed
+def test_kernels_that_were_chosen_for_this_machine_are_not_taken_there(
+    sse4: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # numpy would compute with AVX2, and end by SIGILL
+    assert sse4.facts().features == ()
+
+
+@needed
 def test_numpy_finds_the_instructions_that_the_facts_name(tmp_path: Path) -> None:
     """The facts come from a file of ours; NumPy asks the processor."""
     asking = tmp_path / "asking.py"

@@ -46,6 +46,8 @@ CORES = {
     ),
 }
 """A core for each level of the x86-64 psABI but the fourth, AVX-512, which qemu does not have."""
+OF_THE_HOST = ("OPENBLAS_CORETYPE", "NPY_ENABLE_CPU_FEATURES", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES")
+"""Environment variables that choose a library's kernels for this machine's CPU: an older core would die of them."""
 
 
 def require() -> None:
@@ -97,6 +99,7 @@ class UserMode:
     def _call(self, command: str, stdin: str) -> tuple[int, str, str]:
         """Run the worker: (return code, stdout, stderr). It may take long, so it ends when this process does."""
         emulator = [tools.path("qemu-x86_64"), "-cpu", self._core.model]
+        inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_HOST}
         done = subprocess.run(
             leash.command([*emulator, sys.executable, str(self._worker), command]),
             input=stdin,
@@ -104,6 +107,6 @@ class UserMode:
             encoding="utf-8",
             errors="replace",
             check=False,
-            env={**os.environ, environment.CPUINFO: str(self._cpuinfo)},
+            env={**inherited, environment.CPUINFO: str(self._cpuinfo)},
         )
         return done.returncode, done.stdout, done.stderr
