@@ -54,7 +54,7 @@ def row(net: dict[str, Any]) -> list[str]:
     height, width = net["input_shape"][1:]
     start = f"{net['start'] or 'drawn'}{', head alone' if net['learn'] == 'head' else ''}"
     values = (net["validation_top1_percent"], [verdict["top1_percent"] for verdict in net["verdicts"]])
-    accuracies = ["{:.2f} [{:.2f}, {:.2f}]".format(*mean_interval(percents)) for percents in values]
+    accuracies = [_accuracy(percents) for percents in values]
     drop = mean_interval([verdict["drop_pp"] for verdict in net["verdicts"]])
     return [
         net["net"],
@@ -67,6 +67,12 @@ def row(net: dict[str, Any]) -> list[str]:
         "{:+.2f} [{:+.2f}, {:+.2f}]".format(*drop),
         "{:,.0f}".format(mean_interval(net["train_seconds"])[0]),
     ]
+
+
+def _accuracy(percents: list[float]) -> str:
+    """Return the mean over seeds with its interval, which ends where accuracies do."""
+    mean, low, high = mean_interval(percents)
+    return f"{mean:.2f} [{max(0.0, low):.2f}, {min(100.0, high):.2f}]"
 
 
 HEAD = (
