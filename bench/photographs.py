@@ -63,7 +63,8 @@ def row(net: dict[str, Any]) -> list[str]:
         f"{net['macs']:,}",
         f"{net['bytes'] / 1e3:,.1f}",
         f"{net['planned_activation_peak_bytes'] / 1e3:,.1f}",
-        *accuracies,
+        f"{accuracies[0]}, n {net['validation_n']}",
+        accuracies[1],
         "{:+.2f} [{:+.2f}, {:+.2f}]".format(*drop),
         "{:,.0f}".format(mean_interval(net["train_seconds"])[0]),
     ]

@@ -17,6 +17,6 @@ def table() -> str:
     seeds, verdict = len(nets[0]["seeds"]), nets[0]["verdicts"][0]
     return (
         f"({record.how(result)}; means over {seeds} seeds with their 95 % interval, {nets[0]['num_threads']} thread; "
-        f"{nets[0]['validation_n']} validation and {verdict['n']} test pictures)\n\n"
+        f"{verdict['n']} test pictures)\n\n"
         + console.markdown_table(photographs.HEAD, [photographs.row(net) for net in nets])
     )
