@@ -10,6 +10,8 @@ from edgecnn.common.escapes import say
 from edgecnn.pipeline.deploy.delivery import Deployment
 from edgecnn.pipeline.deploy.deploy import Installation, Rollback
 
+EMULATED = "emulated:"
+
 
 def show_deployment(done: Deployment, target: str, as_json: bool = False) -> None:
     """Print what is on the board now, and on stderr how to go back; `target` is what was deployed."""
@@ -17,7 +19,10 @@ def show_deployment(done: Deployment, target: str, as_json: bool = False) -> Non
         say(documents.to_json(dataclasses.asdict(done), None))
     else:
         say(f"{done.name} {done.release} on {done.board}: {done.selftest['verdict']}, {done.selftest['sentence']}")
-        say(done.command)
+        if done.board.startswith(EMULATED):
+            console.note("that board is switched off again; one with an address, --board ssh://..., keeps what it got")
+        else:
+            say(done.command)
     if done.before:
         words = shlex.join(["edgecnn", "deploy", target, "--board", done.board, "--rollback"])
         console.note(f"Before it was {done.before}; `{words}` goes back.")
