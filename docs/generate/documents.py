@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from reading import cell, docstring, field_texts, field_types, table
+from reading import cell, docstring, field_texts, field_types, table, type_cell
 
 from edgecnn.onboard import releases
 from edgecnn.records import artifact, environment, measurement, report, run
@@ -59,7 +59,7 @@ def _tree(module: Any) -> str:
 def _fields(cls: type) -> str:
     types, texts = field_types(cls), field_texts(cls)
     rows = [
-        (f"`{field.name}`", f"`{cell(types[field.name])}`", cell(texts[field.name]))
+        (f"`{field.name}`", type_cell(types[field.name]), cell(texts[field.name]))
         for field in dataclasses.fields(cls)
         if field.name in types
     ]

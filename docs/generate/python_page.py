@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from typing import Any
 
-from reading import Docstring, cell, docstring, field_texts, field_types, one_line, signature, table
+from reading import Docstring, cell, docstring, field_texts, field_types, one_line, signature, table, type_cell
 
 import edgecnn
 
@@ -52,7 +52,7 @@ def _class(name: str, cls: type) -> str:
     if dataclasses.is_dataclass(cls):
         types, texts = field_types(cls), field_texts(cls)
         shown = [field.name for field in dataclasses.fields(cls) if not field.name.startswith("_")]
-        fields = [(f"`{field}`", f"`{cell(types.get(field, ''))}`", cell(texts.get(field, ""))) for field in shown]
+        fields = [(f"`{field}`", type_cell(types.get(field, "")), cell(texts.get(field, ""))) for field in shown]
         parts.append(table(("field", "type", ""), fields))
     for method, value in vars(cls).items():
         if method == "__call__" or (not method.startswith("_") and inspect.isfunction(value)):

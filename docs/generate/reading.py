@@ -82,6 +82,11 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def type_cell(annotation: str) -> str:
+    """Return a type for a cell of a table: a bar between types would end the cell, or need a backslash that shows."""
+    return f"`{cell(annotation.replace(' | ', ' or '))}`"
+
+
 def cell(text: str) -> str:
     """Return a text for a cell of a Markdown table."""
     return one_line(text).replace("|", "\\|")
