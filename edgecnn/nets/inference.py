@@ -10,7 +10,14 @@ from edgecnn.data import Images
 from edgecnn.nets import device
 
 BATCH = 500
-"""Images in one forward pass."""
+"""Images in one forward pass, if they are small."""
+SMALL = 64 * 64
+"""The most pixels of an image that is small: the activations of larger ones would take gigabytes."""
+
+
+def batch_size(images: Images, most: int = BATCH) -> int:
+    """Return how many of the images, uint8 (N, H, W, C), go through a net at once, at most `most`."""
+    return max(1, min(most, most * SMALL // (images.shape[1] * images.shape[2])))
 
 
 def logits(net: nn.Module, images: Images, mean: float, std: float) -> Tensor:
@@ -26,10 +33,10 @@ def logits(net: nn.Module, images: Images, mean: float, std: float) -> Tensor:
         float32 (N, K), on the CPU.
     """
     net.eval()
-    target, batches = device.net_device(net), []
+    target, batches, size = device.net_device(net), [], batch_size(images)
     with torch.no_grad():
-        for start in range(0, len(images), BATCH):
-            pixels = torch.from_numpy(np.array(images[start : start + BATCH]))
+        for start in range(0, len(images), size):
+            pixels = torch.from_numpy(np.array(images[start : start + size]))
             inputs = normalised(pixels.to(torch.float32), mean, std)
             batches.append(device.move(net(device.move(inputs, target)), device.CPU))
     return torch.cat(batches)

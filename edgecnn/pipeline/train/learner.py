@@ -26,9 +26,6 @@ from edgecnn.pipeline.train import checkpoint
 from edgecnn.pipeline.train.start import class_weights
 from edgecnn.records.recipe import Recipe
 
-BATCH = 32
-"""Images in one forward pass for features, so that large ones do not take gigabytes."""
-
 
 @dataclass(frozen=True)
 class Learner:
@@ -113,12 +110,12 @@ def _features(
     mirrored: bool = False,
 ) -> Split:
     """Return a split whose images (N, 1, 1, F) are what reaches the last layer."""
-    target, seen = device.net_device(body), list[Tensor]()
+    target, size, seen = device.net_device(body), inference.batch_size(split.images), list[Tensor]()
     handle = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].to("cpu")))
     try:
         with torch.inference_mode():
-            for start in range(0, len(split), BATCH):
-                pixels = torch.from_numpy(np.array(split.images[start : start + BATCH])).float()
+            for start in range(0, len(split), size):
+                pixels = torch.from_numpy(np.array(split.images[start : start + size])).float()
                 inputs = inference.normalised(pixels.flip(2) if mirrored else pixels, mean, std)
                 body(device.move(inputs, target))
                 advance(len(inputs))

@@ -18,6 +18,7 @@ IMAGES = 4096
 """Images drawn from the training split; twice as many changed no validation accuracy beyond its noise."""
 
 BATCH = 512
+"""Images in one forward pass, if they are small (`inference.batch_size`)."""
 
 
 def recompute_batch_norm(net: nn.Module, training: Split, mean: float, std: float, seed: int) -> None:
@@ -38,10 +39,11 @@ def recompute_batch_norm(net: nn.Module, training: Split, mean: float, std: floa
         layer.reset_running_stats()
         layer.momentum = None  # the plain average over all batches
     drawn = np.random.default_rng(seed).permutation(len(training))[:IMAGES]
+    size = inference.batch_size(training.images, BATCH)
     net.train()
     with torch.no_grad():
-        for start in range(0, len(drawn), BATCH):
-            pixels = torch.from_numpy(training.images[drawn[start : start + BATCH]])  # (N, H, W, C)
+        for start in range(0, len(drawn), size):
+            pixels = torch.from_numpy(training.images[drawn[start : start + size]])  # (N, H, W, C)
             inputs = inference.normalised(pixels.to(torch.float32), mean, std)
             net(device.move(inputs, device.net_device(net)))
     for layer, momentum in zip(layers, momenta, strict=True):
