@@ -201,5 +201,5 @@ def test_pictures_that_the_run_has_learnt_are_refused(tmp_path: Path) -> None:
 def test_the_zoo_is_evaluated_without_a_trace_in_it(tmp_path: Path) -> None:
     folder = ROOT / "models" / "zoo" / "fashion-10k"
     result = verb.evaluate(folder, limit=100, output=tmp_path / "out")
-    assert result.command == f"edgecnn eval {folder} --limit 100"
+    assert result.command == "edgecnn eval zoo:fashion-10k --limit 100"
     assert not (folder / "evaluation").exists()
