@@ -20,7 +20,7 @@ def batch_size(images: Images, most: int = BATCH) -> int:
     return max(1, min(most, most * SMALL // (images.shape[1] * images.shape[2])))
 
 
-def logits(net: nn.Module, images: Images, mean: float, std: float) -> Tensor:
+def logits(net: nn.Module, images: Images, mean: float, std: float, mirrored: bool = False) -> Tensor:
     """Compute the logits of images and leave the net in eval mode.
 
     Args:
@@ -28,6 +28,7 @@ def logits(net: nn.Module, images: Images, mean: float, std: float) -> Tensor:
         images: uint8 (N, H, W, C).
         mean: of the pixels, to normalize them.
         std: of the pixels, to normalize them.
+        mirrored: show the images left to right.
 
     Returns:
         float32 (N, K), on the CPU.
@@ -37,7 +38,7 @@ def logits(net: nn.Module, images: Images, mean: float, std: float) -> Tensor:
     with torch.no_grad():
         for start in range(0, len(images), size):
             pixels = torch.from_numpy(np.array(images[start : start + size]))
-            inputs = normalised(pixels.to(torch.float32), mean, std)
+            inputs = normalised((pixels.flip(2) if mirrored else pixels).to(torch.float32), mean, std)
             batches.append(device.move(net(device.move(inputs, target)), device.CPU))
     return torch.cat(batches)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,7 +19,8 @@ from edgecnn.nets.anatomy import Size
 from edgecnn.pipeline.train import augment, progressive_resizing, resources, seen, start
 from edgecnn.pipeline.train.distributed import Team
 from edgecnn.pipeline.train.seen import Seen
-from edgecnn.records.recipe import Recipe
+from edgecnn.pipeline.train.start import class_weights
+from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.records.run import Taken
 
 
@@ -43,10 +45,15 @@ class TrainJob:
     held: contextlib.ExitStack
     """Holds the lock of the folder, and the trackers' records, until the training has ended."""
 
-    @property
-    def as_built(self) -> Recipe:
-        """The recipe with the net as it is built: on a resume, of the code that the run folder keeps."""
-        return replace(self.recipe, net=code.kept(self.recipe.net, self.folder)) if self.resume else self.recipe
+    @functools.cached_property
+    def net_plan(self) -> NetPlan:
+        """The net as it is built: on a resume, of the code that the run folder keeps."""
+        return code.kept(self.recipe.net, self.folder) if self.resume else self.recipe.net
+
+    @functools.cached_property
+    def of_classes(self) -> set[str]:
+        """Names of the net's weights whose shape depends on the number of classes."""
+        return class_weights.names(self.net_plan, self.splits)
 
 
 def load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
@@ -72,15 +79,15 @@ def build_net(job: TrainJob) -> tuple[nn.Module, float, float]:
         The net, and the mean and deviation by which its pixels are normalized: those of the weights it starts from, or
         else of the training images.
     """
-    recipe, training = job.as_built, job.splits.train
-    net = nets.build(recipe.net, training.input_shape, len(training.classes))
+    recipe, training = job.recipe, job.splits.train
+    net = nets.build(job.net_plan, training.input_shape, len(training.classes))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
     normalisation = None
     if recipe.start:
-        first = start.load(recipe, net, job.splits)
+        first = start.load(recipe, net.state_dict(), job.of_classes, training.classes)
         net.load_state_dict(dict(first.weights))
         normalisation = first.normalisation
-    if code.is_code(recipe.net.name) and not job.resume:
+    if code.is_code(job.net_plan.name) and not job.resume:
         culprit.require_exportable(net, training.input_shape)
     if normalisation is None:
         with console.stage("mean and deviation of the pixels"):

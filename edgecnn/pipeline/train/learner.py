@@ -19,12 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.common import console
-from edgecnn.data import Images, Split, Splits
+from edgecnn.data import Images, Split
 from edgecnn.errors import PlanError
 from edgecnn.nets import device, inference
 from edgecnn.pipeline.train import checkpoint
-from edgecnn.pipeline.train.start import class_weights
-from edgecnn.records.recipe import Recipe
+from edgecnn.pipeline.train.job import TrainJob
 
 
 @dataclass(frozen=True)
@@ -46,34 +45,47 @@ class Learner:
         return None if watch is None else lambda epoch, net: watch(epoch, self.whole(net))
 
 
-def of(net: nn.Module, recipe: Recipe, splits: Splits, mean: float, std: float, target: torch.device) -> Learner:
-    """Return what the recipe trains: all of a net on images, or its last layer on features, which are computed here.
+def of(job: TrainJob, net: nn.Module, mean: float, std: float) -> Learner:
+    """Return what a job trains: all of a net on images, or its last layer on features, which are computed here.
 
     Args:
+        job: if its recipe flips images, a head learns from the features of the mirrored ones too.
         net: with the weights that the training starts from.
-        recipe: if it flips images, a head learns from the features of the mirrored ones too.
-        splits: of images.
         mean: of the pixels, to normalize them.
         std: of the pixels, to normalize them.
-        target: the device to compute features on.
 
     Raises:
         PlanError: only the last layer is to be trained, and the net does not end in one linear layer.
     """
-    if recipe.learn == "head":
-        return _of_head(net, recipe, splits, mean, std, target)
+    splits = job.splits
+    if job.recipe.learn == "head":
+        return _of_head(job, net, mean, std)
     return Learner(net, splits.train, splits.validation, mean, std, checkpoint.digest(splits.train), lambda net: net)
 
 
-def _of_head(net: nn.Module, recipe: Recipe, splits: Splits, mean: float, std: float, target: torch.device) -> Learner:
-    name, last = _last_layer(net, class_weights.names(recipe.net, splits))
-    body = device.move(net, target).eval()
-    count = len(splits.train) * (1 + recipe.augment.flip) + len(splits.validation)
-    with console.progress(f"{recipe.name}: features", count) as advance:
-        training = _features(body, last, splits.train, mean, std, advance)
-        if recipe.augment.flip:
-            training = _joined(training, _features(body, last, splits.train, mean, std, advance, mirrored=True))
-        validation = _features(body, last, splits.validation, mean, std, advance)
+def _of_head(job: TrainJob, net: nn.Module, mean: float, std: float) -> Learner:
+    splits, flip = job.splits, job.recipe.augment.flip
+    name, last = _last_layer(net, job.of_classes)
+    body = device.move(net, job.device)
+    count = len(splits.train) * (1 + flip) + len(splits.validation)
+    with console.progress(f"{job.recipe.name}: features", count) as advance:
+
+        def features(split: Split, mirrored: bool = False) -> Split:
+            """Return a split whose images (N, 1, 1, F) are what reaches the last layer."""
+            reached: list[Tensor] = []
+
+            def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+                reached.append(inputs[0].to("cpu"))
+                advance(len(inputs[0]))
+
+            with last.register_forward_pre_hook(note):
+                inference.logits(body, split.images, mean, std, mirrored)
+            return dataclasses.replace(split, images=cast(Images, torch.cat(reached).numpy()[:, None, None, :]))
+
+        training = features(splits.train)
+        if flip:
+            training = _joined(training, features(splits.train, mirrored=True))
+        validation = features(splits.validation)
     device.move(net, device.CPU)
 
     def whole(head: nn.Module) -> nn.Module:
@@ -98,31 +110,6 @@ def _last_layer(net: nn.Module, of_classes: set[str]) -> tuple[str, nn.Linear]:
     if not name or not isinstance(last, nn.Linear):
         raise PlanError("learn = 'head' is for a net that ends in one linear layer.", "leave learn out to train it all")
     return name, last
-
-
-def _features(
-    body: nn.Module,
-    last: nn.Linear,
-    split: Split,
-    mean: float,
-    std: float,
-    advance: Callable[[int], None],
-    mirrored: bool = False,
-) -> Split:
-    """Return a split whose images (N, 1, 1, F) are what reaches the last layer."""
-    target, size, seen = device.net_device(body), inference.batch_size(split.images), list[Tensor]()
-    handle = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].to("cpu")))
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(split), size):
-                pixels = torch.from_numpy(np.array(split.images[start : start + size])).float()
-                inputs = inference.normalised(pixels.flip(2) if mirrored else pixels, mean, std)
-                body(device.move(inputs, target))
-                advance(len(inputs))
-    finally:
-        handle.remove()
-    features = torch.cat(seen).numpy()[:, None, None, :]
-    return dataclasses.replace(split, images=cast(Images, features))
 
 
 def _joined(first: Split, second: Split) -> Split:

@@ -32,7 +32,6 @@ from edgecnn.pipeline.train import (
     resources,
     run_folder,
     seen,
-    start,
     tracking,
 )
 from edgecnn.pipeline.train.checkpoint import Earlier, Epoch, State
@@ -150,8 +149,8 @@ def _train(job: TrainJob, watch: Watch | None) -> Run:
     with reproducible(recipe.seed, taken.num_threads):
         net, mean, std = build_net(job)
         size = counts.size(net, training.input_shape)
-        learns = learner.of(net, job.as_built, job.splits, mean, std, job.device)
-        of_classes = start.class_weights.names(job.as_built.net, job.splits) if recipe.optim.body_lr != 1 else ()
+        learns = learner.of(job, net, mean, std)
+        of_classes = job.of_classes if recipe.optim.body_lr != 1 else ()
         state = optimizer.fresh_state(device.move(learns.net, job.device), recipe.optim, of_classes)
         earlier, taken = _take_folder(job, state, learns.data_sha256, taken)
         announce(job, size, taken, earlier.taken)

@@ -6,14 +6,13 @@ trained for other classes, the layer of the logits keeps the weights it was draw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from edgecnn.data import Splits
-from edgecnn.pipeline.train.start import class_weights, imagenet, run_weights, weights_in_file
+from edgecnn.pipeline.train.start import imagenet, run_weights, weights_in_file
 from edgecnn.records import pretrained
 from edgecnn.records.recipe import Recipe
 
@@ -28,13 +27,14 @@ class Start:
     """(mean, std) of the pixels that they were trained on; None if nobody says."""
 
 
-def load(recipe: Recipe, net: nn.Module, splits: Splits) -> Start:
+def load(recipe: Recipe, own: Mapping[str, Tensor], of_classes: set[str], classes: Sequence[str]) -> Start:
     """Load the weights that `recipe.start` names.
 
     Args:
         recipe: of the new training.
-        net: as it was just built from the recipe.
-        splits: their classes and image shape are those `net` was built for.
+        own: state dict of its net, as it was just built.
+        of_classes: names of the weights that depend on the number of classes.
+        classes: of the new training.
 
     Raises:
         RunError: there is no such run, or its net is another.
@@ -42,11 +42,9 @@ def load(recipe: Recipe, net: nn.Module, splits: Splits) -> Start:
         MissingPackage: the package with the weights is not installed.
         UsageError: no pretrained net has that name.
     """
-    own = net.state_dict()
-    of_classes = class_weights.names(recipe.net, splits)
     if pretrained.is_named(recipe.start):
         model = pretrained.get(recipe.start)
         return Start(imagenet.weights(model, own, of_classes), (model.mean, model.std))
     if pretrained.is_file(recipe.start):
         return Start(weights_in_file.weights(Path(recipe.start), own, of_classes), None)
-    return Start(*run_weights.weights(recipe, own, of_classes, splits.train.classes))
+    return Start(*run_weights.weights(recipe, own, of_classes, classes))
