@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import torch
@@ -175,6 +175,41 @@ class ResidualBlock(nn.Module):
         y = self.second(self.first(x))  # (N, channels_out, H / stride, W / stride)
         out: Tensor = self.act(y if self.shortcut is None else y + self.shortcut(x))
         return out
+
+
+def inverted_stages(channels_in: int, stages: Iterable[tuple[int, int, int, int, int]], act: str) -> nn.Sequential:
+    """Return stages of inverted residual blocks in a row.
+
+    Args:
+        channels_in: of the first block.
+        stages: (expansion, kernel, output channels, blocks, stride of the first block) of each.
+        act: activation of all blocks.
+    """
+    blocks: list[nn.Module] = []
+    for expansion, kernel, channels_out, count, stride in stages:
+        for block in range(count):
+            first = stride if block == 0 else 1
+            blocks.append(InvertedResidual(channels_in, channels_out, expansion, kernel=kernel, stride=first, act=act))
+            channels_in = channels_out
+    return nn.Sequential(*blocks)
+
+
+class ConvNet(nn.Module):
+    """Stem, blocks, perhaps one more convolution to the features, and the head."""
+
+    def __init__(self, stem: nn.Module, blocks: nn.Module, head: nn.Module, features: nn.Module | None = None) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = blocks
+        self.features = features
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        x = self.blocks(self.stem(x))  # (N, channels, h, w)
+        if self.features is not None:
+            x = self.features(x)  # (N, features, h, w)
+        logits: Tensor = self.head(x)  # (N, classes)
+        return logits
 
 
 class GlobalHead(nn.Module):

@@ -7,29 +7,13 @@ which trains faster on a CPU than a strided depthwise convolution.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from edgecnn.errors import PlanError, nearest
 from edgecnn.nets import layers
 
 KNOBS = ("width",)
 ANY_SIZE = True
-
-
-class DSCNN(nn.Module):
-    """Stem, stages of separable blocks, global average pool, linear head."""
-
-    def __init__(self, stem: nn.Module, blocks: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.stem = stem
-        self.blocks = blocks
-        self.head = head
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
-        x = self.stem(x)  # (N, width, H, W)
-        x = self.blocks(x)  # (N, width * growth^(stages - 1), H / 2^(stages - 1), W / 2^(stages - 1))
-        logits: Tensor = self.head(x)  # (N, classes)
-        return logits
 
 
 def build(
@@ -47,7 +31,7 @@ def build(
     residual: bool = True,
     stem_stride: int = 1,
     dropout: float = 0.0,
-) -> DSCNN:
+) -> layers.ConvNet:
     """Build the net.
 
     Args:
@@ -102,6 +86,6 @@ def build(
                 )
             )
             channels_in = channels_out
-    net = DSCNN(stem, nn.Sequential(*parts), layers.GlobalHead(channels_in, classes, dropout))
+    net = layers.ConvNet(stem, nn.Sequential(*parts), layers.GlobalHead(channels_in, classes, dropout))
     layers.initialise(net)
     return net

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 
-from torch import Tensor, nn
-
 from edgecnn.nets import layers
 
 KNOBS = ()
@@ -24,26 +22,9 @@ STAGES = (
 """Expansion, kernel, output channels, blocks, and stride of the first block, all of Lite0."""
 STEM, FEATURES = 32, 1280
 """Channels of the first and of the last convolution, in nets of every width."""
+ACTIVATION = "relu6"
 MULTIPLE = 8
 """The number that channels are multiples of."""
-
-
-class EfficientNetLite(nn.Module):
-    """Stem, seven stages of inverted residual blocks, a 1x1 convolution, global average pool, linear head."""
-
-    def __init__(self, stem: nn.Module, blocks: nn.Module, features: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.stem = stem
-        self.blocks = blocks
-        self.features = features
-        self.head = head
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
-        x = self.stem(x)  # (N, 32, ceil(H / 2), ceil(W / 2))
-        x = self.blocks(x)  # (N, 320 width, ceil(H / 32), ceil(W / 32))
-        x = self.features(x)  # (N, 1280, ceil(H / 32), ceil(W / 32))
-        logits: Tensor = self.head(x)  # (N, classes)
-        return logits
 
 
 def build(
@@ -53,7 +34,7 @@ def build(
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 0.2,
-) -> EfficientNetLite:
+) -> layers.ConvNet:
     """Build the net.
 
     Args:
@@ -69,20 +50,20 @@ def build(
     layers.require_above_zero(width=width, depth=depth)
     layers.require_dropout(dropout)
     layers.require_depth(depth=math.ceil(depth * 4))
-    stem = layers.conv_bn(input_shape[0], STEM, 3, stride=2, act=nn.ReLU6())
-    blocks: list[nn.Module] = []
-    channels_in = STEM
-    for stage, (expansion, kernel, channels, count, stride) in enumerate(STAGES):
-        channels_out = layers.rounded_channels(channels * width, MULTIPLE)
-        scaled = count if stage in (0, len(STAGES) - 1) else math.ceil(round(count * depth, 6))
-        for block in range(scaled):
-            blocks.append(
-                layers.InvertedResidual(
-                    channels_in, channels_out, expansion, kernel=kernel, stride=1 if block else stride, act="relu6"
-                )
-            )
-            channels_in = channels_out
-    features = layers.conv_bn(channels_in, FEATURES, 1, act=nn.ReLU6())
-    net = EfficientNetLite(stem, nn.Sequential(*blocks), features, layers.GlobalHead(FEATURES, classes, dropout))
+    stages = [
+        (expansion, kernel, layers.rounded_channels(channels * width, MULTIPLE), _scaled(stage, count, depth), stride)
+        for stage, (expansion, kernel, channels, count, stride) in enumerate(STAGES)
+    ]
+    net = layers.ConvNet(
+        stem=layers.conv_bn(input_shape[0], STEM, 3, stride=2, act=layers.activation(ACTIVATION)),
+        blocks=layers.inverted_stages(STEM, stages, ACTIVATION),  # (N, 320 width, ceil(H / 32), ceil(W / 32))
+        features=layers.conv_bn(stages[-1][2], FEATURES, 1, act=layers.activation(ACTIVATION)),
+        head=layers.GlobalHead(FEATURES, classes, dropout),
+    )
     layers.initialise(net)
     return net
+
+
+def _scaled(stage: int, count: int, depth: float) -> int:
+    """Return the blocks of a stage of a net that is `depth` times as deep as Lite0."""
+    return count if stage in (0, len(STAGES) - 1) else math.ceil(round(count * depth, 6))

@@ -7,7 +7,7 @@ MACs for two classes on 96 x 96 x 3.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from edgecnn.nets import layers
 
@@ -18,22 +18,6 @@ BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), *[(16, 1)] * 5, (32, 
 """Output channels of a block, as a multiple of the stem's, and its stride."""
 
 
-class MobileNet(nn.Module):
-    """Stem, thirteen separable blocks, global average pool, linear head."""
-
-    def __init__(self, stem: nn.Module, blocks: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.stem = stem
-        self.blocks = blocks
-        self.head = head
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
-        x = self.stem(x)  # (N, width, ceil(H / 2), ceil(W / 2))
-        x = self.blocks(x)  # (N, 32 width, ceil(H / 32), ceil(W / 32))
-        logits: Tensor = self.head(x)  # (N, classes)
-        return logits
-
-
 def build(
     *,
     input_shape: tuple[int, int, int],
@@ -41,7 +25,7 @@ def build(
     width: int = 8,
     activation: str = "relu6",
     dropout: float = 0.0,
-) -> MobileNet:
+) -> layers.ConvNet:
     """Build the net.
 
     Args:
@@ -61,12 +45,10 @@ def build(
     channels_in = width
     for multiple, stride in BLOCKS:
         channels_out = multiple * width
-        blocks.append(_block(channels_in, channels_out, stride, activation))
+        blocks.append(
+            layers.SeparableBlock(channels_in, channels_out, kernel=3, stride=stride, act=activation, residual=False)
+        )
         channels_in = channels_out
-    net = MobileNet(stem, nn.Sequential(*blocks), layers.GlobalHead(channels_in, classes, dropout))
+    net = layers.ConvNet(stem, nn.Sequential(*blocks), layers.GlobalHead(channels_in, classes, dropout))
     layers.initialise(net)
     return net
-
-
-def _block(channels_in: int, channels_out: int, stride: int, activation: str) -> nn.Module:
-    return layers.SeparableBlock(channels_in, channels_out, kernel=3, stride=stride, act=activation, residual=False)

@@ -6,8 +6,6 @@ their channels to multiples of 8: width = 16 with multiple = 8 is its multiplier
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-
 from edgecnn.nets import layers
 
 KNOBS = ("width",)
@@ -19,24 +17,6 @@ WHOLE = 32
 """Channels of the whole net's stem."""
 
 
-class MobileNetV2(nn.Module):
-    """Stem, seven stages of inverted residual blocks, a 1x1 convolution, global average pool, linear head."""
-
-    def __init__(self, stem: nn.Module, blocks: nn.Module, features: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.stem = stem
-        self.blocks = blocks
-        self.features = features
-        self.head = head
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
-        x = self.stem(x)  # (N, width, ceil(H / 2), ceil(W / 2))
-        x = self.blocks(x)  # (N, 10 width, ceil(H / 32), ceil(W / 32))
-        x = self.features(x)  # (N, features, ceil(H / 32), ceil(W / 32))
-        logits: Tensor = self.head(x)  # (N, classes)
-        return logits
-
-
 def build(
     *,
     input_shape: tuple[int, int, int],
@@ -46,7 +26,7 @@ def build(
     multiple: int = 1,
     activation: str = "relu6",
     dropout: float = 0.0,
-) -> MobileNetV2:
+) -> layers.ConvNet:
     """Build the net.
 
     Args:
@@ -63,19 +43,16 @@ def build(
     """
     layers.require_positive(width=width, multiple=multiple, features=features)
     layers.require_dropout(dropout)
-    channels_in = layers.rounded_channels(width, multiple)
-    stem = layers.conv_bn(input_shape[0], channels_in, 3, stride=2, act=layers.activation(activation))
-    blocks: list[nn.Module] = []
-    for expansion, channels, depth, stride in STAGES:
-        channels_out = layers.rounded_channels(channels * width / WHOLE, multiple)
-        for block in range(depth):
-            blocks.append(
-                layers.InvertedResidual(
-                    channels_in, channels_out, expansion, kernel=3, stride=1 if block else stride, act=activation
-                )
-            )
-            channels_in = channels_out
-    convolution = layers.conv_bn(channels_in, features, 1, act=layers.activation(activation))
-    net = MobileNetV2(stem, nn.Sequential(*blocks), convolution, layers.GlobalHead(features, classes, dropout))
+    first = layers.rounded_channels(width, multiple)
+    stages = [
+        (expansion, 3, layers.rounded_channels(channels * width / WHOLE, multiple), count, stride)
+        for expansion, channels, count, stride in STAGES
+    ]
+    net = layers.ConvNet(
+        stem=layers.conv_bn(input_shape[0], first, 3, stride=2, act=layers.activation(activation)),
+        blocks=layers.inverted_stages(first, stages, activation),  # (N, 10 width, ceil(H / 32), ceil(W / 32))
+        features=layers.conv_bn(stages[-1][2], features, 1, act=layers.activation(activation)),
+        head=layers.GlobalHead(features, classes, dropout),
+    )
     layers.initialise(net)
     return net

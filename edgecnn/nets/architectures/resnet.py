@@ -9,29 +9,13 @@ growth = 1 the weights go into depth and large feature maps: 20 layers of 24 cha
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from edgecnn.errors import PlanError
 from edgecnn.nets import layers
 
 KNOBS = ("width",)
 ANY_SIZE = True
-
-
-class ResNet(nn.Module):
-    """Stem, three stages of residual blocks, global average pool, linear head."""
-
-    def __init__(self, stem: nn.Module, blocks: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.stem = stem
-        self.blocks = blocks
-        self.head = head
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
-        x = self.stem(x)  # (N, width, H, W)
-        x = self.blocks(x)  # (N, width * growth^2, ceil(H / 4), ceil(W / 4))
-        logits: Tensor = self.head(x)  # (N, classes)
-        return logits
 
 
 def build(
@@ -42,7 +26,7 @@ def build(
     depth: int = 8,
     growth: float = 2.0,
     residual: bool = True,
-) -> ResNet:
+) -> layers.ConvNet:
     """Build the net.
 
     Args:
@@ -70,6 +54,6 @@ def build(
             blocks.append(layers.ResidualBlock(channels_in, channels_out, stride=stride, residual=residual))
             channels_in = channels_out
     stem = layers.conv_bn(input_shape[0], width, 3, act=nn.ReLU())
-    net = ResNet(stem, nn.Sequential(*blocks), layers.GlobalHead(channels_in, classes))
+    net = layers.ConvNet(stem, nn.Sequential(*blocks), layers.GlobalHead(channels_in, classes))
     layers.initialise(net)
     return net
