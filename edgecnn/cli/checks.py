@@ -43,6 +43,7 @@ def evaluate(
     data: o.DATA = None,
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
+    resize: o.RESIZE = None,
     mean: o.MEAN = None,
     std: o.STD = None,
     logits: o.LOGITS = None,
@@ -65,7 +66,7 @@ def evaluate(
     from edgecnn.records import evaluation
 
     outputs.folder(output)
-    pictures = o.pictures(size, channels, mean, std, logits)
+    pictures = o.pictures(size, channels, mean, std, logits, resize)
     result = verb.evaluate(target, o.data_plan(data), limit, output, pictures, only_unseen, input)
     if as_json:
         say(documents.to_json(evaluation.to_table(result)))
@@ -85,6 +86,7 @@ def verify(
     data: o.DATA = None,
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
+    resize: o.RESIZE = None,
     mean: o.MEAN = None,
     std: o.STD = None,
     logits: o.LOGITS = None,
@@ -109,7 +111,8 @@ def verify(
 
     outputs.folder(output)
     plan = o.data_plan(data)
-    allowed, pictures = Tolerance(lsb=tolerance_lsb, relative=tolerance), o.pictures(size, channels, mean, std, logits)
+    allowed = Tolerance(lsb=tolerance_lsb, relative=tolerance)
+    pictures = o.pictures(size, channels, mean, std, logits, resize)
     result = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen, input)
     if as_json:
         say(documents.to_json(matrix.to_table(result)))
@@ -129,6 +132,7 @@ def selftest(
     input: o.INPUT = None,
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
+    resize: o.RESIZE = None,
     mean: o.MEAN = None,
     std: o.STD = None,
     logits: o.LOGITS = None,
@@ -138,7 +142,7 @@ def selftest(
     from edgecnn.checks import selftest as verb
     from edgecnn.records.environment import machine_name
 
-    pictures = o.pictures(size, channels, mean, std, logits)
+    pictures = o.pictures(size, channels, mean, std, logits, resize)
     if record:
         if board or golden:
             raise UsageError("--record writes new vectors, on this machine.", "without --board and --golden")

@@ -26,6 +26,7 @@ def bench(
     data: o.DATA = None,
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
+    resize: o.RESIZE = None,
     mean: o.MEAN = None,
     std: o.STD = None,
     logits: o.LOGITS = None,
@@ -64,7 +65,7 @@ def bench(
     else:
         outputs.folder(output)
     plan = find_suite(suite, o.changes(settings, keys))
-    pictures = o.pictures(size, channels, mean, std, logits)
+    pictures = o.pictures(size, channels, mean, std, logits, resize)
     if as_csv and (as_json or profile):
         raise UsageError("--csv is a form of its own, of a report without --profile.", "leave out --json and --profile")
     if profile:

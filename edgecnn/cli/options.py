@@ -79,6 +79,9 @@ SIZE = Annotated[str | None, typer.Option("--size", help="Of a picture: 96, or 9
 CHANNELS = Annotated[int | None, typer.Option("--channels", help="Of a picture: 1 grey, 3 colour.")]
 MEAN = Annotated[str | None, typer.Option("--mean", help="Taken off a pixel of 0..255: 127.5, or one a channel.")]
 STD = Annotated[str | None, typer.Option("--std", help="What the rest is divided by: 127.5, or one a channel.")]
+RESIZE = Annotated[
+    str | None, typer.Option("--resize", help="To the size: crop, crop:0.875, squash, letterbox or letterbox:114.")
+]
 LOGITS = Annotated[str | None, typer.Option("--logits", help="Output for the classes, of a file with several.")]
 EPOCHS = Annotated[int | None, typer.Option("--epochs", help="Passes over the training pictures.")]
 BATCH_SIZE = Annotated[int | None, typer.Option("--batch-size", help="Pictures in one step.")]
@@ -140,7 +143,12 @@ def data_plan(data: str | None) -> DataPlan | None:
 
 
 def pictures(
-    size: str | None, channels: int | None, mean: str | None, std: str | None, logits: str | None
+    size: str | None,
+    channels: int | None,
+    mean: str | None,
+    std: str | None,
+    logits: str | None,
+    resize: str | None = None,
 ) -> PictureOptions | None:
     """Collect the options that override what a model file says of its input and output.
 
@@ -148,8 +156,9 @@ def pictures(
         The options, None if none is set.
 
     Raises:
-        UsageError: a size, channel count, mean or deviation is not usable.
+        UsageError: a size, channel count, mean, deviation or way to resize is not usable.
     """
+    from edgecnn.records import resizing
     from edgecnn.records.foreign import PictureOptions
 
     if channels not in (None, 1, 3):
@@ -160,6 +169,7 @@ def pictures(
         mean=_numbers("--mean", mean) if mean else None,
         std=_numbers("--std", std) if std else None,
         logits=logits,
+        resize=resizing.parse(resize) if resize else None,
     )
     return None if options == PictureOptions() else options
 

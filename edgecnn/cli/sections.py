@@ -12,7 +12,7 @@ SECTIONS = {
         "quick",
     ),
     "Pictures": (
-        "data", "size", "channels", "mean", "std", "classes", "pictures", "device-log", "camera", "limit",
+        "data", "size", "resize", "channels", "mean", "std", "classes", "pictures", "device-log", "camera", "limit",
         "only-unseen",
     ),
     "Training": (

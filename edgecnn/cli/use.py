@@ -25,6 +25,7 @@ def predict(
     precision: Annotated[str, typer.Option("--precision", help="The same: int8 or fp32.")] = "int8",
     size: o.SIZE = None,
     channels: o.CHANNELS = None,
+    resize: o.RESIZE = None,
     mean: o.MEAN = None,
     std: o.STD = None,
     logits: o.LOGITS = None,
@@ -39,7 +40,7 @@ def predict(
     from edgecnn.pipeline.predict import show
     from edgecnn.pipeline.predict.sorting import Sorter
 
-    options = o.pictures(size, channels, mean, std, logits)
+    options = o.pictures(size, channels, mean, std, logits, resize)
     opened = verb.open_model(model, format, precision, options, num_threads)
     sorter = Sorter(save, opened.labels) if save else None
     predictions: list[verb.Prediction] = []

@@ -163,7 +163,8 @@ def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **
         if key not in known:
             raise PlanError(f"{source} has an unknown key {key!r}.", nearest(key, known))
         default = parameters[key].default
-        if default is None or default is inspect.Parameter.empty:  # it does not say of what type the value is
+        is_open = default is None or default is inspect.Parameter.empty or " | " in str(parameters[key].annotation)
+        if is_open:  # the default does not say of what type the value is
             continue
         expected = (int, float) if isinstance(default, float) else type(default)
         if isinstance(default, bool) is not isinstance(value, bool) or (

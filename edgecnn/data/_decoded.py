@@ -33,7 +33,7 @@ from edgecnn.data._pictures import Picture
 from edgecnn.data._stored import Pixels, Stored
 from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.onboard import preprocessing
-from edgecnn.records.artifact import RESIZE_RULE
+from edgecnn.records.resizing import CROP, Resizing
 
 T = TypeVar("T")
 Shape = tuple[int, int, int]
@@ -54,7 +54,12 @@ def digests(pictures: Sequence[Picture]) -> list[str]:
 
 
 def images(
-    pictures: Sequence[Picture], contents: Sequence[str], *, shape: Shape, skip_broken: bool
+    pictures: Sequence[Picture],
+    contents: Sequence[str],
+    *,
+    shape: Shape,
+    skip_broken: bool,
+    resizing: Resizing = CROP,
 ) -> tuple[Pixels | Stored, list[int]]:
     """Decode all images, or read them from the cache.
 
@@ -63,6 +68,7 @@ def images(
         contents: (N,) their `digests`.
         shape: (H, W, C) that every image is resized to.
         skip_broken: leave broken images black instead of raising an error.
+        resizing: how.
 
     Returns:
         The images, uint8 (N, H, W, C), and the indices of the broken ones.
@@ -70,13 +76,13 @@ def images(
     Raises:
         DataError: an image is broken; nothing is cached then.
     """
-    key = _key(contents, shape)
+    key = _key(contents, shape, resizing)
     pixels_path = cache_folder() / "decoded" / f"{key}.npy"
     kept_path = pixels_path.with_suffix(".json")
     cached = _open_cache(pixels_path, kept_path, (len(pictures), *shape))
     if cached is None:
         broken: list[int] = []
-        with contextlib.closing(_parts(pictures, shape, broken, kept_path, skip_broken)) as parts:
+        with contextlib.closing(_parts(pictures, shape, resizing, broken, kept_path, skip_broken)) as parts:
             cached = _stored.made(pixels_path, (len(pictures), *shape), parts), broken
         console.note(f"decoded {len(pictures):,} pictures into {pixels_path}")
     elif cached[1] and not skip_broken:
@@ -84,14 +90,14 @@ def images(
     return cached
 
 
-def _key(contents: Sequence[str], shape: Shape) -> str:
+def _key(contents: Sequence[str], shape: Shape, resizing: Resizing) -> str:
     """Return the name of the cache's files."""
     import PIL
 
     versions = [PIL.__version__, edgecnn.__version__]
     height, width, channels = shape
     size = height if height == width else [height, width]
-    rules = [RESIZE_RULE, preprocessing.PIXEL_RULE, preprocessing.formats()]
+    rules = [resizing.rule, preprocessing.PIXEL_RULE, preprocessing.formats()]
     key = documents.to_json([rules, versions, size, channels, list(contents)], None)
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
@@ -115,7 +121,12 @@ def _checksum(images: Pixels | Stored) -> int:
 
 
 def _parts(
-    pictures: Sequence[Picture], shape: Shape, broken: list[int], kept_path: Path, skip_broken: bool
+    pictures: Sequence[Picture],
+    shape: Shape,
+    resizing: Resizing,
+    broken: list[int],
+    kept_path: Path,
+    skip_broken: bool,
 ) -> Generator[Pixels]:
     """Yield all images in order, uint8 (n, H, W, C), and append the indices of broken ones to `broken`.
 
@@ -124,7 +135,9 @@ def _parts(
     """
     done = checksum = 0
     with (
-        contextlib.closing(in_processes(functools.partial(_decode, shape=shape), pictures)) as decoded,
+        contextlib.closing(
+            in_processes(functools.partial(_decode, shape=shape, resizing=resizing), pictures)
+        ) as decoded,
         console.progress("decoding pictures", len(pictures)) as advance,
     ):
         for pixels, errors in decoded:
@@ -171,14 +184,14 @@ def in_processes(work: Callable[[Sequence[Picture]], T], pictures: Sequence[Pict
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(pictures: Sequence[Picture], shape: Shape) -> tuple[Pixels, dict[int, DataError]]:
+def _decode(pictures: Sequence[Picture], shape: Shape, resizing: Resizing) -> tuple[Pixels, dict[int, DataError]]:
     """Return the images (n, H, W, C), and the errors of the broken ones by index."""
-    height, width, channels = shape
+    size = dict(zip(("height", "width", "channels"), shape, strict=True))
     pixels = np.zeros((len(pictures), *shape), dtype=np.uint8)
     errors = {}
     for index, picture in enumerate(pictures):
         try:
-            pixels[index] = _pictures.decode(picture, height=height, width=width, channels=channels)
+            pixels[index] = _pictures.decode(picture, **size, resizing=resizing)
         except DataError as error:
             errors[index] = error
     return pixels, errors

@@ -13,14 +13,16 @@ from edgecnn.data import Split, _copies, _decoded, _near_copies, _remarks
 from edgecnn.data._cut import Texts, by_key, stratified
 from edgecnn.data._listed import Listed
 from edgecnn.errors import PlanError
+from edgecnn.records import resizing
 
 
 def load(
     list_pictures: Callable[[Path], Listed],
     path: str,
     *,
-    size: int,
+    size: int | list[int],
     width: int,
+    resize: str,
     channels: int,
     test: float,
     seed: int,
@@ -35,8 +37,9 @@ def load(
     Args:
         list_pictures: Lists the pictures at a path.
         path: Where they are.
-        size: Height that pictures are resized to.
-        width: Width that pictures are resized to; 0 for square ones.
+        size: Height that pictures are resized to, or height and width.
+        width: Width that pictures are resized to; 0 for square ones, or that of `size`.
+        resize: How (`records.resizing`).
         channels: 1 or 3.
         test: Share of every class that becomes the test split, if there is none.
         seed: Seed of that split.
@@ -47,13 +50,14 @@ def load(
         split: "content", or "drawn" as before pictures were split by content.
 
     Returns:
-        The training and the test split, uint8 (N, size, width, channels).
+        The training and the test split, uint8 (N, H, W, channels).
 
     Raises:
         PlanError: An option is out of range.
         DataError: The pictures cannot be listed, one is in the test split and in another, or one cannot be read.
     """
-    _check_options(path, size, width, channels, test, split)
+    _check_options(path, channels, test, split)
+    shape, resized = (*resizing.sides(size, width), channels), resizing.parse(resize)
     own = list_pictures(Path(path).expanduser())
     pictures, labels, roles = own.pictures, own.labels, own.roles.copy()
     contents = _decoded.digests(pictures)
@@ -61,7 +65,7 @@ def load(
         _copies.refuse_leak(pictures, contents, roles)
     leaked = np.flatnonzero(_copies.leaked(contents, roles))
     roles[leaked] = "left out"
-    images, broken = _decoded.images(pictures, contents, shape=(size, width or size, channels), skip_broken=skip_broken)
+    images, broken = _decoded.images(pictures, contents, shape=shape, skip_broken=skip_broken, resizing=resized)
     looked = _near_copies.look(pictures, contents) if near_copies and split == "content" else None
     keys = _copies.keys(own.names, contents, looked, group) if split == "content" else None
     kept = np.ones(len(pictures), dtype=bool)
@@ -87,11 +91,11 @@ def load(
     return whole.take(np.flatnonzero(kept & (roles != "test"))), whole.take(np.flatnonzero(kept & (roles == "test")))
 
 
-def _check_options(path: str, size: int, width: int, channels: int, test: float, split: str) -> None:
+def _check_options(path: str, channels: int, test: float, split: str) -> None:
     if not path:
         raise PlanError("[data] lacks the key 'path'.", "name the place of your pictures: --data path/to/pictures")
-    if size < 1 or width < 0 or channels not in (1, 3):
-        raise PlanError(f"[data]: size = {size}, channels = {channels} is no shape of a picture.", "channels: 1 or 3")
+    if channels not in (1, 3):
+        raise PlanError(f"[data]: channels = {channels} is of no picture.", "1 for grey, 3 for colour")
     if not 0 < test < 1:
         raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
     if split not in ("content", "drawn"):

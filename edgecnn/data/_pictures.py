@@ -18,6 +18,7 @@ from edgecnn.common import files
 from edgecnn.errors import DataError
 from edgecnn.onboard import preprocessing
 from edgecnn.onboard.picture_sizes import MAX_STREAM_BYTES
+from edgecnn.records.resizing import CROP, Resizing
 
 BLOCK_BYTES = 1 << 20
 
@@ -60,10 +61,12 @@ def source(picture: Picture) -> Path | bytes:
     return picture if isinstance(picture, Path) else picture.read()
 
 
-def decode(picture: Picture, *, height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
+def decode(
+    picture: Picture, *, height: int, width: int, channels: int, resizing: Resizing = CROP
+) -> npt.NDArray[np.uint8]:
     """Decode one picture as `preprocessing.decode` does, (height, width, channels). Raises DataError."""
-    encoded = source(picture)
-    return preprocessing.decode(encoded, height=height, width=width, channels=channels, name=str(picture))
+    size = {"height": height, "width": width, "channels": channels}
+    return preprocessing.decode(source(picture), **size, resizing=resizing, name=str(picture))
 
 
 def digest(picture: Picture) -> str:

@@ -30,8 +30,9 @@ FORBIDDEN_AUGMENTATIONS: Mapping[str, str] = {}
 
 def load(
     path: str = "",
-    size: int = 32,
+    size: int | list[int] = 32,
     width: int = 0,
+    resize: str = "crop",
     channels: int = 3,
     test: float = 0.2,
     seed: int = 0,
@@ -45,8 +46,10 @@ def load(
 
     Args:
         path: the folder.
-        size: height that images are resized to, in pixels (artifact.RESIZE_RULE).
-        width: width that images are resized to, in pixels; 0 for square images.
+        size: height that images are resized to, in pixels, or [height, width].
+        width: width that images are resized to, if `size` is the height alone; 0 for square images.
+        resize: how: "crop" keeps the largest centred part of that aspect ratio, "crop:0.875" the central 87.5 % of
+            its height and width, "squash" stretches, "letterbox" adds black bars, "letterbox:114" grey ones.
         channels: 1 for grayscale, 3 for RGB.
         test: share of every class that becomes the test split, if there is no test/.
         seed: of that split.
@@ -59,7 +62,7 @@ def load(
             is drawn anew.
 
     Returns:
-        The training and the test split, uint8 (N, size, width, channels).
+        The training and the test split, uint8 (N, H, W, channels).
 
     Raises:
         PlanError: an option is out of range.
@@ -67,8 +70,8 @@ def load(
             different classes, an image is in test/ and in another split, or an image cannot be read.
     """
     return _own_pictures.load(
-        listed, path, size=size, width=width, channels=channels, test=test, seed=seed, skip_broken=skip_broken,
-        skip_leaks=skip_leaks, group=group, near_copies=near_copies, split=split,
+        listed, path, size=size, width=width, resize=resize, channels=channels, test=test, seed=seed,
+        skip_broken=skip_broken, skip_leaks=skip_leaks, group=group, near_copies=near_copies, split=split,
     )  # fmt: skip
 
 

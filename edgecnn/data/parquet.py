@@ -27,8 +27,9 @@ def load(
     path: str = "",
     image: str = "",
     label: str = "",
-    size: int = 32,
+    size: int | list[int] = 32,
     width: int = 0,
+    resize: str = "crop",
     channels: int = 3,
     test: float = 0.2,
     seed: int = 0,
@@ -43,8 +44,10 @@ def load(
         path: the folder of the files, or one file.
         image: the column of the images; by default the one that is declared as such, or called image.
         label: the column of the classes; by default the one that is declared as such, or called label.
-        size: height that images are resized to, in pixels.
-        width: width that images are resized to, in pixels; 0 for square images.
+        size: height that images are resized to, in pixels, or [height, width].
+        width: width that images are resized to, if `size` is the height alone; 0 for square images.
+        resize: how: "crop" keeps the largest centred part of that aspect ratio, "crop:0.875" the central 87.5 % of
+            its height and width, "squash" stretches, "letterbox" adds black bars, "letterbox:114" grey ones.
         channels: 1 for grayscale, 3 for RGB.
         test: share of every class that becomes the test split, if no file is for that.
         seed: of that split.
@@ -55,7 +58,7 @@ def load(
         near_copies: keep near-copies in the same split.
 
     Returns:
-        The training and the test split, uint8 (N, size, width, channels).
+        The training and the test split, uint8 (N, H, W, channels).
 
     Raises:
         PlanError: an option is out of range.
@@ -64,8 +67,9 @@ def load(
         EnvironmentUnfit: a file takes more memory or time than one of its size may.
     """
     return _own_pictures.load(
-        functools.partial(listed, image=image, label=label), path, size=size, width=width, channels=channels, test=test,
-        seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks, group=group, near_copies=near_copies,
+        functools.partial(listed, image=image, label=label), path, size=size, width=width, resize=resize,
+        channels=channels, test=test, seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks, group=group,
+        near_copies=near_copies,
     )  # fmt: skip
 
 

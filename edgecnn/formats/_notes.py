@@ -6,8 +6,10 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from edgecnn.common import documents
+from edgecnn.common import config, documents
+from edgecnn.errors import PlanError
 from edgecnn.records.artifact import ImageNote
+from edgecnn.records.resizing import Resizing
 
 
 def ultralytics(notes: Mapping[str, Any]) -> ImageNote | None:
@@ -15,6 +17,15 @@ def ultralytics(notes: Mapping[str, Any]) -> ImageNote | None:
     if notes.get("author") == "Ultralytics" and notes.get("task") == "classify":
         return ImageNote(source="ultralytics' rule for its classifiers", colour_order="RGB", mean=0.0, std=255.0)
     return None
+
+
+def resizing(preprocessing: Any) -> Resizing | None:
+    """Return how pictures are resized by this tool's note on the preprocessing; None if it does not say."""
+    said = preprocessing.get("resizing") if isinstance(preprocessing, dict) else None
+    try:
+        return None if said is None else config.build(Resizing, said, "the note")
+    except PlanError:
+        return None
 
 
 def literal(text: str) -> Any:

@@ -191,7 +191,7 @@ def end_to_end(job: Job, task: EncodedImages) -> EndToEnd:
     encoded = [path.read_bytes() for path in sorted(Path(task.folder).iterdir())]
     if not encoded:
         raise DataError(f"There are no pictures in {task.folder}.")
-    size = {name: getattr(job.preprocessing, name) for name in ("height", "width", "channels")}
+    size = {name: getattr(job.preprocessing, name) for name in ("height", "width", "channels", "resizing")}
     session = runtimes.get(job.runtime).open_session(Path(job.model), job.num_threads, output=job.output.name)
 
     def classify(picture: bytes) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from edgecnn.common import files
 from edgecnn.errors import DataError, MissingPackage
 from edgecnn.onboard import picture_formats, picture_sizes, pixel_types
+from edgecnn.records.resizing import CROP, Resizing
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -65,19 +66,26 @@ def suffixes() -> tuple[str, ...]:
 
 
 def decode(
-    source: Path | bytes, *, height: int, width: int, channels: int, max_pixels: int | None = None, name: str = ""
+    source: Path | bytes,
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    resizing: Resizing = CROP,
+    max_pixels: int | None = None,
+    name: str = "",
 ) -> npt.NDArray[np.uint8]:
     """Decode one picture and bring it to size, grey for 1 channel and RGB for 3.
 
     EXIF orientation is applied; palettes and CMYK become RGB; transparency is laid on black; the upper 8 of 16 bits a
-    channel are kept, and the first frame of an animation. Resizing follows `artifact.RESIZE_RULE`. Grey is ITU-R
-    BT.601 luma.
+    channel are kept, and the first frame of an animation. Grey is ITU-R BT.601 luma.
 
     Args:
         source: A file, or the encoded bytes.
         height: The rows of the result.
         width: The columns of the result.
         channels: 1 or 3.
+        resizing: What becomes of a picture of another size.
         max_pixels: A bound for the pixels that a picture may declare, beside those of `picture_sizes`.
         name: What an error calls it; by default a file's path, or how many bytes there are.
 
@@ -97,7 +105,7 @@ def decode(
         raise DataError(f"A picture has 1 or 3 channels, not {channels}.")
     label = name or (str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes")
     try:
-        return fit(upright(source, max_pixels), height=height, width=width, channels=channels)
+        return fit(upright(source, max_pixels), height=height, width=width, channels=channels, resizing=resizing)
     except MemoryError:
         raise
     except Exception as error:
@@ -107,18 +115,24 @@ def decode(
         raise DataError(f"Cannot read {label}: {reason}.", hint) from error
 
 
-def fit(image: Any, *, height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
-    """Return the centre of an upright Pillow image of 8 bits a channel, as uint8 (height, width, channels)."""
+def fit(image: Any, *, height: int, width: int, channels: int, resizing: Resizing = CROP) -> npt.NDArray[np.uint8]:
+    """Bring an upright Pillow image of 8 bits a channel to size, as uint8 (height, width, channels)."""
     from PIL import Image
 
     mode = "L" if channels == 1 else "RGB"
     if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
         image = image.convert(mode)
-    if image.size != (width, height):
-        box = _centre(image.size, width, height)
-        if box != (0, 0, *image.size):
-            image = image.crop(box)
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    box = resizing.box(*image.size, width, height)
+    place = resizing.place(*image.size, width, height)
+    if box != (0, 0, *image.size):
+        image = image.crop(box)
+    inside = place[2] - place[0], place[3] - place[1]
+    if image.size != inside:
+        image = image.resize(inside, Image.Resampling.BILINEAR)
+    if inside != (width, height):
+        bars = Image.new(mode, (width, height), resizing.fill if channels == 1 else (resizing.fill,) * 3)
+        bars.paste(image, place)
+        image = bars
     return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
@@ -162,15 +176,6 @@ def is_picture(path: Path) -> bool:
         return True  # `decode` will refuse it and say why
     except Exception:
         return False
-
-
-def _centre(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
-    """Return (left, top, right, bottom) of the largest centred box of width : height in a picture of this size."""
-    from_width, from_height = size
-    crop_width = max(1, min(from_width, from_height * width // height))
-    crop_height = max(1, min(from_height, from_width * height // width))
-    left, top = (from_width - crop_width) // 2, (from_height - crop_height) // 2
-    return left, top, left + crop_width, top + crop_height
 
 
 def _explained(error: Exception, source: Path | bytes) -> tuple[str, str]:

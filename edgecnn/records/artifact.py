@@ -23,6 +23,7 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.errors import ModelFileError
 from edgecnn.records import labels, model_files, own_labels
 from edgecnn.records.gates import Outcome
+from edgecnn.records.resizing import CROP, Resizing
 
 CARD_VERSION = 1
 KIND = documents.Kind(name="card", words="a card this tool wrote", error=ModelFileError, hint="export it again")
@@ -52,13 +53,6 @@ class TensorSpec:
     """Sizes that neither the file nor the user has fixed, such as "2 (height)"; they are 0 in `shape`."""
 
 
-RESIZE_RULE = (
-    "the largest centred crop of the target's aspect ratio, in whole pixels rounded down, is resized by Pillow's"
-    " BILINEAR: a triangle filter that reaches one target pixel to each side, or one source pixel when enlarging"
-)
-"""How a picture of any size is resized to the model's input, on the device as in training."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """What the device does to a picture to fill the input tensor."""
@@ -69,6 +63,9 @@ class Preprocessing:
     colour_order: str
     """"RGB", "BGR" or "grey"."""
     resize: str
+    """The rule in words (`Resizing.rule`)."""
+    resizing: Resizing = CROP
+    """The same in numbers; cards of earlier versions have none, and mean the largest centred crop."""
     mean: float | tuple[float, ...] = 0.0
     """Subtracted by the caller from float input, one for all channels or one for each; 0 if the graph normalises."""
     std: float | tuple[float, ...] = 1.0
@@ -83,6 +80,7 @@ class ImageNote:
     colour_order: str | None = None
     mean: float | tuple[float, ...] | None = None
     std: float | tuple[float, ...] | None = None
+    resizing: Resizing | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

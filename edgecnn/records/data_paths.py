@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn.errors import DataError, nearest_path
+from edgecnn.records import resizing
 from edgecnn.records.recipe import DataPlan
+from edgecnn.records.resizing import CROP, Resizing
 
 Role = Literal["train", "validation", "test"]
 
@@ -24,7 +26,7 @@ ROLES: dict[str, Role] = {
 }  # fmt: skip
 """The split that a word means, in upper or lower case."""
 FOLDER = "folder"
-SHARED = frozenset({"size", "width", "channels", "test", "skip_broken", "skip_leaks", "group", "near_copies"})
+SHARED = frozenset({"size", "width", "resize", "channels", "test", "skip_broken", "skip_leaks", "group", "near_copies"})
 """The options that every data set of one's own pictures has, which stay when another one takes its place."""
 NAMED = re.compile(r"([a-z][a-z0-9-]*):(.+)", re.DOTALL)
 """A data set and the path of its pictures."""
@@ -90,6 +92,11 @@ def word(plan: DataPlan) -> str:
     except DataError:
         is_told = False
     return str(path) if is_told else f"{plan.name}:{path}"
+
+
+def resizing_of(plan: DataPlan) -> Resizing:
+    """Return how a plan resizes pictures; those of a data set that does not are as they are. Raises PlanError."""
+    return resizing.parse(str(plan.options.get("resize", "crop"))) if plan.name in NAMES else CROP
 
 
 def kept_options(before: Mapping[str, Any], data: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from edgecnn.errors import DataError, UsageError, nearest
 from edgecnn.records import labels
-from edgecnn.records.artifact import RESIZE_RULE, Artifact, Description, Preprocessing, TensorSpec, class_count
+from edgecnn.records.artifact import Artifact, Description, Preprocessing, TensorSpec, class_count
+from edgecnn.records.resizing import CROP, Resizing
 
 Number = float | tuple[float, ...]
 """One number for all channels, or one for each."""
@@ -27,6 +28,7 @@ class PictureOptions:
     channels: int | None = None
     mean: Number | None = None
     std: Number | None = None
+    resize: Resizing | None = None
     logits: str | None = None
     """The output that names the classes."""
 
@@ -47,6 +49,7 @@ class PictureOptions:
             "--channels": self.channels,
             "--mean": _listed(self.mean),
             "--std": _listed(self.std),
+            "--resize": self.resize,
             "--logits": self.logits,
         }
         return [word for option, value in values.items() if value is not None for word in (option, str(value))]
@@ -66,7 +69,7 @@ class Known:
     def sentence(self) -> str:
         """Everything that was assumed, in one line."""
         size = self.artifact.preprocessing
-        shape = f"{size.height} x {size.width} x {size.channels} {size.colour_order}"
+        shape = f"{size.height} x {size.width} x {size.channels} {size.colour_order} ({size.resizing})"
         fed = fed_words(self.artifact.description.input, size)
         return f"{self.artifact.name} takes {shape}, {fed} ({self.whose or 'which nobody says'}); {self.names}"
 
@@ -81,6 +84,8 @@ def known(path: Path, description: Description) -> Known:
         if image.mean is not None and image.std is not None:
             preprocessing = dataclasses.replace(preprocessing, mean=image.mean, std=image.std)
             whose = image.source
+        if image.resizing is not None:
+            preprocessing = _resized_by(preprocessing, image.resizing)
     description, class_labels, names = _classes(path, description)
     artifact = Artifact(path=path, description=description, preprocessing=preprocessing, labels=class_labels)
     return Known(artifact=artifact, names=names, whose=whose)
@@ -107,6 +112,7 @@ def with_options(before: Known, options: PictureOptions) -> Known:
         before = dataclasses.replace(before, names=f"{names}; {options.logits} is taken for the classes, as you say")
     height, width = options.size or (size.height, size.width)
     wanted = dataclasses.replace(size, height=height, width=width, channels=options.channels or size.channels)
+    wanted = _resized_by(wanted, options.resize or size.resizing)
     description = dataclasses.replace(artifact.description, input=_resized(artifact, wanted))
     if wanted.channels != size.channels:
         wanted = dataclasses.replace(wanted, colour_order="grey" if wanted.channels == 1 else "RGB")
@@ -183,7 +189,11 @@ def assumed_preprocessing(spec: TensorSpec) -> Preprocessing:
     else:
         height, width, channels = 1, math.prod(shape[1:]), 1
     colour_order = "grey" if channels == 1 else "RGB"
-    return Preprocessing(height=height, width=width, channels=channels, colour_order=colour_order, resize=RESIZE_RULE)
+    return Preprocessing(height=height, width=width, channels=channels, colour_order=colour_order, resize=CROP.rule)
+
+
+def _resized_by(before: Preprocessing, resizing: Resizing) -> Preprocessing:
+    return dataclasses.replace(before, resize=resizing.rule, resizing=resizing)
 
 
 def fed_words(spec: TensorSpec, size: Preprocessing) -> str:

@@ -14,9 +14,10 @@ from kept_pictures import WAYS
 from edgecnn import data
 from edgecnn.data import Splits
 from edgecnn.errors import DataError, PlanError
+from edgecnn.onboard import preprocessing
 from edgecnn.pipeline.train import seen
 from edgecnn.pipeline.train.train import train
-from edgecnn.records import plans
+from edgecnn.records import plans, resizing
 from edgecnn.records.recipe import DataPlan
 
 OTHERS = [name for name in WAYS if name != "folder"]
@@ -44,6 +45,17 @@ def same(ours: Splits, theirs: Splits) -> bool:
         and mine.digests() == other.digests()
         for mine, other in pairs
     )
+
+
+@pytest.mark.parametrize("resize", ["crop:0.8", "squash", "letterbox:114"])
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_resizing_is_that_of_the_device(tmp_path: Path, way: str, resize: str) -> None:
+    pictures, how = kept_pictures.files(4), resizing.parse(resize)
+    train = data.load(kept(tmp_path, pictures, way, size=[9, 14], resize=resize)).train
+    encoded = {hashlib.sha256(content).hexdigest(): content for content in pictures.values()}
+    for image, digest in zip(train.load_all(), train.digests(), strict=True):
+        fed = preprocessing.decode(encoded[digest], height=9, width=14, channels=3, resizing=how)
+        assert np.array_equal(image, fed)
 
 
 @pytest.mark.parametrize("way", OTHERS)

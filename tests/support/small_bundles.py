@@ -18,8 +18,9 @@ from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.records import artifact
-from edgecnn.records.artifact import RESIZE_RULE, Artifact, Preprocessing
+from edgecnn.records.artifact import Artifact, Preprocessing
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
+from edgecnn.records.resizing import CROP
 from edgecnn.testing import samples
 
 SIZE, CHANNELS = 8, 3
@@ -50,7 +51,7 @@ def exported(
     one = Artifact(
         path=path,
         description=formats.describe(path),
-        preprocessing=Preprocessing(height=SIZE, width=SIZE, channels=CHANNELS, colour_order="RGB", resize=RESIZE_RULE),
+        preprocessing=Preprocessing(height=SIZE, width=SIZE, channels=CHANNELS, colour_order="RGB", resize=CROP.rule),
         labels=labels,
         run=run,
         run_sha256=run_sha256,

@@ -154,7 +154,7 @@ def _some(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
     """Return pictures (N, H, W, C), brought to size as they should be, and the true output of each, (N,), if known."""
     shown, size = images.labelled(folder, saturation.PICTURES), artifact.preprocessing
-    pixels = Album(shown.pictures, size.height, size.width, size.channels).pixels(None, None)
+    pixels = Album(shown.pictures, size.height, size.width, size.channels, size.resizing).pixels(None, None)
     return pixels, _classes(artifact, shown, folder)[1].classes if labelled else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from edgecnn.onboard import picture_files, preprocessing
 from edgecnn.records import data_paths, plans
 from edgecnn.records.labels import composed
 from edgecnn.records.recipe import DataPlan
+from edgecnn.records.resizing import CROP, Box, Resizing
 
 Way = Callable[..., Any]
 """A function that takes the place of reading or resizing."""
@@ -90,6 +92,7 @@ class Album:
     height: int
     width: int
     channels: int
+    resizing: Resizing = CROP
     ahead: Sequence[tuple[Way | None, Way | None]] = ()
     """(read, resize) pairs that will be asked for: they are made in one pass over the files."""
     _made: dict[tuple[Way | None, Way | None], Pixels] = field(default_factory=dict)
@@ -110,7 +113,8 @@ class Album:
         made = {pair: np.zeros(shape, np.uint8) for pair in pairs}
         with console.progress("reading pictures", len(self.pictures)) as advance:
             for index, picture in enumerate(self.pictures):
-                decoded = data.decode(picture, height=self.height, width=self.width, channels=self.channels)
+                size = {"height": self.height, "width": self.width, "channels": self.channels}
+                decoded = data.decode(picture, **size, resizing=self.resizing)
                 opened = self._open(picture) if any(pair != (None, None) for pair in pairs) else None
                 for (read, resize), target in made.items():
                     target[index] = decoded if read is resize is None else self._one(opened, read, resize)
@@ -124,15 +128,17 @@ class Album:
     def _one(self, opened: Any, read: Way | None, resize: Way | None) -> Pixels:
         mode = "L" if self.channels == 1 else "RGB"
         image = (read(opened) if read is not None else opened).convert(mode)
-        sized = (resize or centre_crop)(image, self.width, self.height)
+        sized = (resize or functools.partial(fitted, resizing=self.resizing))(image, self.width, self.height)
         return np.asarray(sized, np.uint8).reshape(self.height, self.width, self.channels)
 
 
-def centre_crop(image: Any, width: int, height: int) -> Any:
-    """Resize an image by the rule of every artifact (`artifact.RESIZE_RULE`)."""
+def fitted(image: Any, width: int, height: int, resizing: Resizing) -> Any:
+    """Bring an image to size as a device with this rule does, as an image (height, width) again."""
     from PIL import Image
 
-    return resized(image, width, height, Image.Resampling.BILINEAR)
+    channels = len(image.getbands())
+    pixels = preprocessing.fit(image, height=height, width=width, channels=channels, resizing=resizing)
+    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
 
 
 def resized(image: Any, width: int, height: int, kernel: Any) -> Any:
@@ -142,9 +148,6 @@ def resized(image: Any, width: int, height: int, kernel: Any) -> Any:
     return image.crop(centre_box(image.size, width, height)).resize((width, height), kernel)
 
 
-def centre_box(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
-    """Return (left, top, right, bottom) of the largest centred box with the ratio width : height."""
-    crop_width = max(1, min(size[0], size[1] * width // height))
-    crop_height = max(1, min(size[1], size[0] * height // width))
-    left, top = (size[0] - crop_width) // 2, (size[1] - crop_height) // 2
-    return left, top, left + crop_width, top + crop_height
+def centre_box(size: tuple[int, int], width: int, height: int) -> Box:
+    """Return the largest centred box with the ratio width : height."""
+    return CROP.box(*size, width, height)

@@ -73,7 +73,8 @@ MISTAKES: tuple[Mistake, ...] = (
         stage="pixels", name="turned right", words="a quarter turn to the right", apply=arranging.quarter_turn_right
     ),
     Mistake(stage="pixels", name="grey", words="grey in all channels", apply=arranging.grey_in_colour, channels=(3,)),
-    Mistake(stage="size", name="squash", words="squashed instead of cropped", apply=resizing.squash),
+    Mistake(stage="size", name="crop", words="the largest centre cropped (crop)", apply=resizing.crop),
+    Mistake(stage="size", name="squash", words="squashed (squash)", apply=resizing.squash),
     Mistake(
         stage="size",
         name="squash no antialias",
@@ -88,7 +89,19 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(stage="size", name="bicubic", words="resized bicubically", apply=resizing.bicubic),
     Mistake(stage="size", name="lanczos", words="resized by Lanczos' kernel", apply=resizing.lanczos),
     Mistake(stage="size", name="area", words="resized by averaging areas", apply=resizing.area),
-    Mistake(stage="size", name="letterbox", words="fitted inside, black bars", apply=resizing.letterbox),
+    Mistake(stage="size", name="letterbox", words="fitted inside, black bars (letterbox)", apply=resizing.letterbox),
+    Mistake(
+        stage="size",
+        name="letterbox grey",
+        words="fitted inside, grey bars (letterbox:114)",
+        apply=resizing.letterbox_grey,
+    ),
+    Mistake(
+        stage="size",
+        name="crop 0.875",
+        words="the central 87.5 % cropped (crop:0.875)",
+        apply=resizing.central_crop,
+    ),
     Mistake(stage="size", name="unscaled", words="the centre cut out, not resized", apply=resizing.unscaled_centre),
     Mistake(stage="read", name="JPEG 75", words="compressed as JPEG, quality 75", apply=reading.jpeg_75),
     Mistake(stage="read", name="JPEG 30", words="compressed as JPEG, quality 30", apply=reading.jpeg_30),

@@ -104,7 +104,7 @@ def laboratory(model: ExaminedModel, pictures: Sequence[Picture], preprocessing:
         if mistake.stage in ("read", "size")
     ]
     size = preprocessing
-    album = Album(pictures, size.height, size.width, size.channels, [(None, None), *ahead])
+    album = Album(pictures, size.height, size.width, size.channels, size.resizing, [(None, None), *ahead])
     return Laboratory(model, album, preprocessing)
 
 
@@ -271,4 +271,4 @@ def _assumed_words(laboratory: Laboratory) -> str:
     """Return the assumed way in words, from the card or by default."""
     spec, size = laboratory.model.description.input, laboratory.preprocessing
     shape = f"{size.colour_order}, {spec.layout or 'flat'}"
-    return f"{fed_words(spec, size)}, {shape}, centre crop, bilinear with antialias"
+    return f"{fed_words(spec, size)}, {shape}, {size.resizing}, bilinear with antialias"

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".tflite"
 OPERATORS, CUTTER = operators, cut
-CARD_NOTE = "EDGECNN_CARD"
-"""Metadata entry that holds, as JSON, the notes that an ONNX file has as properties."""
 
 
 def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
@@ -42,6 +40,6 @@ def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
     }
     if precision == "int8" and model.calibration is not None:
         notes["calibration"] = model.calibration.summary()
-    surgery.add_note(flatbuffer, CARD_NOTE, documents.to_json(notes, None).encode())
+    surgery.add_note(flatbuffer, _tflite_metadata.CARD_NOTE, documents.to_json(notes, None).encode())
     surgery.add_note(flatbuffer, _tflite_metadata.NOTE, metadata)
     path.write_bytes(_tflite_metadata.append_labels(_tflite_model.dump(flatbuffer), model.run.labels))

@@ -15,6 +15,8 @@ from typing import Any
 from edgecnn.records.artifact import Preprocessing
 
 NOTE = "TFLITE_METADATA"
+CARD_NOTE = "EDGECNN_CARD"
+"""Metadata entry that holds, as JSON, the notes that an ONNX file has as properties."""
 IDENTIFIER = b"M001"
 LABELS = "labels.txt"
 PARSER = "1.0.0"

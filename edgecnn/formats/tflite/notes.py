@@ -6,13 +6,22 @@ the files in the zip archive behind the model: label files, and ultralytics' not
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from edgecnn.formats import _notes
-from edgecnn.formats.tflite.metadata import GREY, IMAGE_PROPERTIES, LABELS, NORMALIZATION_OPTIONS, NOTE, RGB
+from edgecnn.formats.tflite.metadata import (
+    CARD_NOTE,
+    GREY,
+    IMAGE_PROPERTIES,
+    LABELS,
+    NORMALIZATION_OPTIONS,
+    NOTE,
+    RGB,
+)
 from edgecnn.records import labels as names
 from edgecnn.records.artifact import ImageNote
 
@@ -41,7 +50,10 @@ def read(model: Any, data: bytes) -> tuple[tuple[str, ...], ImageNote | None]:
         if isinstance(table, dict) and "names" in table:
             return _notes.names_of(table.get("names")), _notes.ultralytics(table)
     graph = _graph(model)
-    return _labels(behind, graph), _image(graph)
+    image, own = _image(graph), _notes.literal(_content(model, CARD_NOTE).decode(errors="replace"))
+    if image is not None and isinstance(own, dict):
+        image = dataclasses.replace(image, resizing=_notes.resizing(own.get("preprocessing")))
+    return _labels(behind, graph), image
 
 
 def _archive(data: bytes) -> dict[str, str]:
@@ -95,18 +107,24 @@ def _graph(model: Any) -> _Table | None:
     """Return the SubGraphMetadata of the first graph; None if the file has no readable metadata."""
     import flatbuffers
 
+    if not (data := _content(model, NOTE)):
+        return None
+    try:
+        start = flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0)
+        graphs = list(_Table(data, start).tables(3))
+    except Exception:  # a broken table makes the reader raise anything; the model is usable without it
+        return None
+    return graphs[0] if graphs else None
+
+
+def _content(model: Any, note: str) -> bytes:
+    """Return the bytes of the first metadata entry of that name; none if there is none."""
     for entry in model.metadata or ():
         name = entry.name.decode(errors="replace") if isinstance(entry.name, bytes) else entry.name
         content = model.buffers[entry.buffer].data
-        if name == NOTE and content is not None:
-            data = bytes(content)
-            try:
-                start = flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0)
-                graphs = list(_Table(data, start).tables(3))
-            except Exception:  # a broken table makes the reader raise anything; the model is usable without it
-                return None
-            return graphs[0] if graphs else None
-    return None
+        if name == note and content is not None:
+            return bytes(content)
+    return b""
 
 
 class _Table:

@@ -60,7 +60,12 @@ class Classifier:
         """Classify a file, or the bytes of one. Raises DataError if it cannot be read."""
         size, start = self._artifact.preprocessing, time.perf_counter()
         pixels = preprocessing.decode(
-            picture, height=size.height, width=size.width, channels=size.channels, max_pixels=self._max_pixels
+            picture,
+            height=size.height,
+            width=size.width,
+            channels=size.channels,
+            resizing=size.resizing,
+            max_pixels=self._max_pixels,
         )
         return self.answer(pixels, start, top)
 

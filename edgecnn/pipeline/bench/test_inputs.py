@@ -24,6 +24,7 @@ from edgecnn.records import data_paths, labels
 from edgecnn.records.artifact import Artifact, class_count
 from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan
+from edgecnn.records.resizing import CROP
 from edgecnn.records.run import Run
 
 PHOTOGRAPHS = 32
@@ -156,13 +157,17 @@ def golden_vectors(artifact: Artifact, folder: Path) -> GoldenVectors | None:
 
 
 def sized(plan: DataPlan, artifact: Artifact) -> DataPlan:
-    """Return the plan of somebody's own pictures with the artifact's image size, unless the plan has one.
+    """Return the plan of somebody's own pictures with the artifact's size and resizing, unless the plan has its own.
 
     Raises:
         DataError: If the artifact takes no images, or leaves their size open.
     """
     size = artifact.preprocessing
-    if plan.name not in data_paths.NAMES or "size" in plan.options:
+    if plan.name not in data_paths.NAMES:
+        return plan
+    if size.resizing != CROP:
+        plan = dataclasses.replace(plan, options={"resize": str(size.resizing), **plan.options})
+    if "size" in plan.options:
         return plan
     if size.channels not in (1, 3):
         raise DataError(f"{artifact.path} takes {size.channels} channels; a picture has 1 or 3.", "name other --data")

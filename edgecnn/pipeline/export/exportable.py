@@ -27,7 +27,8 @@ from edgecnn.pipeline.export import rungs, scheme
 from edgecnn.pipeline.export.calibration import Calibration
 from edgecnn.pipeline.export.scheme import Scheme
 from edgecnn.pipeline.export.scheme import normalised as normalised
-from edgecnn.records.artifact import RESIZE_RULE, Artifact, Preprocessing
+from edgecnn.records import data_paths
+from edgecnn.records.artifact import Artifact, Preprocessing
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import Run
 
@@ -48,12 +49,14 @@ class Exportable:
     @property
     def preprocessing(self) -> Preprocessing:
         channels, height, width = self.run.input_shape
+        resizing = data_paths.resizing_of(self.run.recipe.data)
         return Preprocessing(
             height=height,
             width=width,
             channels=channels,
             colour_order="grey" if channels == 1 else "RGB",
-            resize=RESIZE_RULE,
+            resize=resizing.rule,
+            resizing=resizing,
         )
 
     def example(self) -> Tensor:

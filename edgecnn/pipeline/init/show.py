@@ -11,7 +11,7 @@ from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.pipeline.init import choose, recipe_file
 from edgecnn.pipeline.init.init import Choice, command
-from edgecnn.records import data_paths
+from edgecnn.records import data_paths, resizing
 
 IMAGENET_RECIPE = "photos-lite0"
 SMALLEST_PHOTOGRAPH = 97
@@ -47,7 +47,8 @@ def announce(choice: Choice) -> None:
     """Say to stderr what was chosen for a training that was started without a recipe."""
     recipe, options = choice.recipe, choice.recipe.data.options
     colour = "grey" if options["channels"] == 1 else "coloured"
-    size = f"{options['size']} x {options.get('width') or options['size']} {colour} pictures"
+    height, width = resizing.sides(options["size"], options.get("width", 0))
+    size = f"{height} x {width} {colour} pictures"
     start = f" from {recipe.start}" if recipe.start else ""
     flips = "with flips" if recipe.augment.flip else "without flips"
     console.note(

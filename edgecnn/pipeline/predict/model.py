@@ -87,7 +87,8 @@ class Model:
             return self._classifier(Path(picture), top)
         start, size = time.perf_counter(), self.artifact.preprocessing
         image = _drawn(picture) if isinstance(picture, np.ndarray) else _upright(picture)
-        pixels = preprocessing.fit(image, height=size.height, width=size.width, channels=size.channels)
+        shape = {"height": size.height, "width": size.width, "channels": size.channels}
+        pixels = preprocessing.fit(image, **shape, resizing=size.resizing)
         return self._classifier.answer(pixels, start, top)
 
 

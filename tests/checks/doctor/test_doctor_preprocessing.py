@@ -35,8 +35,10 @@ from edgecnn.errors import DataError, GateFailed, UsageError
 from edgecnn.onboard import preprocessing as pictures
 from edgecnn.onboard import tensors
 from edgecnn.records import artifact as artifacts
+from edgecnn.records import foreign
+from edgecnn.records import resizing as resizing_of
 from edgecnn.records.artifact import Artifact, Preprocessing, TensorSpec
-from edgecnn.records.foreign import assumed_preprocessing
+from edgecnn.records.foreign import PictureOptions, assumed_preprocessing
 
 CLASSES = centroid_models.CLASSES
 SIDE = centroid_models.SIDE
@@ -106,6 +108,24 @@ def told(kind: str, channels: int, made: Mistake, scores: bool = True) -> tuple[
     target = Target(classes=answers.classes, scores=answers.probabilities.max(1) if scores else None)
     shows = answers.digest != where.answers(()).digest
     return preprocessing.diagnose(where, target, CLASSES, of_device=True), shows
+
+
+@pytest.mark.parametrize("how", ["squash", "letterbox:114", "crop:0.875"])
+def test_a_foreign_file_that_learnt_from_pictures_resized_otherwise_is_told_by_the_pictures(how: str) -> None:
+    """And with that way named, nothing is wrong any more."""
+    names = {"squash": "squash", "letterbox:114": "letterbox grey", "crop:0.875": "crop 0.875"}
+    path = model_file("onnx fp32", 3, names[how])
+    description = formats.describe(path)
+    said = foreign.with_options(foreign.known(path, description), PictureOptions(resize=resizing_of.parse(how)))
+    of = shown(3, "test")
+    model, target = ExaminedModel(path, description), Target(classes=of.labels)
+    assumed, right = (
+        preprocessing.diagnose(preprocessing.laboratory(model, of.pictures, size), target, CLASSES, of_device=False)
+        for size in (assumed_preprocessing(description.input), said.artifact.preprocessing)
+    )
+    assert right.named == ()
+    assert how in right.assumed
+    assert f"({how})" in " ".join([assumed.named_words, *assumed.tied, *assumed.suspected])
 
 
 # What a device feeds

@@ -149,7 +149,7 @@ def test_frames_of_a_video_stay_together(edgecnn: Command, tmp_path: Path) -> No
 def test_a_picture_of_one_row_stays_one(edgecnn: Command, tmp_path: Path) -> None:
     photo_folders.one_pixel_high(tmp_path / "rows")
     recipe = recipe_for(tmp_path / "rows", edgecnn)
-    assert (recipe.data.options["size"], recipe.data.options["width"]) == (1, 64)
+    assert recipe.data.options["size"] == [1, 64]
     narrow = recipe_for(tmp_path / "rows", edgecnn, "--force", "--budget", "20000")
     assert (narrow.net.name, narrow.start) == ("resnet", "")
     assert narrow.net.options["width"] < 16
@@ -203,7 +203,7 @@ def test_what_the_user_sets_wins_and_what_follows_from_it_follows(edgecnn: Comma
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("data.size=large", "is no shape of a picture"),
+        ("data.size=large", "is no size of a picture"),
         ("data.test=much", "should be of type float"),
         ("data.group=(", "is no pattern"),
         ("epochs=0", "epochs = 0 should be at least 1"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.checks.doctor.images import centre_box, resized
+from edgecnn.checks.doctor.images import centre_box, fitted, resized
+from edgecnn.records.resizing import CROP, Resizing
 
 
 def nearest(image: Any, width: int, height: int) -> Any:
@@ -28,7 +29,7 @@ def no_antialias(image: Any, width: int, height: int) -> Any:
 
 
 def squash(image: Any, width: int, height: int) -> Any:
-    return image.resize((width, height), _kernel("BILINEAR"))
+    return fitted(image, width, height, Resizing(mode="squash"))
 
 
 def squash_nearest(image: Any, width: int, height: int) -> Any:
@@ -39,10 +40,20 @@ def squash_no_antialias(image: Any, width: int, height: int) -> Any:
     return _sampled(image, width, height)
 
 
-def letterbox(image: Any, width: int, height: int) -> Any:
-    from PIL import ImageOps
+def crop(image: Any, width: int, height: int) -> Any:
+    return fitted(image, width, height, CROP)
 
-    return ImageOps.pad(image, (width, height), _kernel("BILINEAR"), color=0)
+
+def central_crop(image: Any, width: int, height: int) -> Any:
+    return fitted(image, width, height, Resizing(share=0.875))
+
+
+def letterbox(image: Any, width: int, height: int) -> Any:
+    return fitted(image, width, height, Resizing(mode="letterbox"))
+
+
+def letterbox_grey(image: Any, width: int, height: int) -> Any:
+    return fitted(image, width, height, Resizing(mode="letterbox", fill=114))
 
 
 def unscaled_centre(image: Any, width: int, height: int) -> Any:
