@@ -122,9 +122,10 @@ def fit(image: Any, *, height: int, width: int, channels: int, resizing: Resizin
     mode = "L" if channels == 1 else "RGB"
     if image.mode != mode:  # a copy of a large photograph is a hundred megabytes
         image = image.convert(mode)
-    box = resizing.box(*image.size, width, height)
-    place = resizing.place(*image.size, width, height)
-    if box != (0, 0, *image.size):
+    own_width, own_height = image.size
+    box = resizing.box(own_width, own_height, width, height)
+    place = resizing.place(own_width, own_height, width, height)
+    if box != (0, 0, own_width, own_height):
         image = image.crop(box)
     inside = place[2] - place[0], place[3] - place[1]
     if image.size != inside:
