@@ -26,7 +26,7 @@ def push(
 ) -> None:
     """Push a run's files, recipe and model card to a hub, in one commit."""
     from edgecnn.common import documents
-    from edgecnn.pipeline.hub import place as places
+    from edgecnn.common import hub_place as places
     from edgecnn.pipeline.hub import push as verb
 
     pushed = verb.push(run, places.parse(place), public, licence, strict)
@@ -45,7 +45,7 @@ def pull(
     as_json: o.JSON = False,
 ) -> None:
     """Pull a run from a hub, checked file by file, into a run folder."""
-    from edgecnn.pipeline.hub import place as places
+    from edgecnn.common import hub_place as places
     from edgecnn.pipeline.hub import pull as verb
     from edgecnn.records import resolve
 

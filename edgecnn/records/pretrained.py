@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from edgecnn.errors import UsageError, nearest
 
 PREFIX = "imagenet:"
-FILES = (".safetensors", ".pt", ".pth")
-"""How the name of a file of weights ends."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +53,6 @@ MODELS = {
         ),
     )
 }
-
-
-def is_named(start: str) -> bool:
-    """Return whether a recipe's `start` names a net by what it was trained on."""
-    return start.startswith(PREFIX)
-
-
-def is_file(start: str) -> bool:
-    """Return whether a recipe's `start` names a file of weights."""
-    return start.endswith(FILES)
 
 
 def get(start: str) -> Pretrained:

@@ -197,8 +197,8 @@ class Recipe:
     small: SmallPlan | None = None
     distill: DistillPlan | None = None
     start: str = ""
-    """Weights that the training starts from: folder of a finished run of the same net, zoo:NAME, imagenet:NAME, or a
-    file (.safetensors, .pt); empty draws them."""
+    """Weights that the training starts from: folder of a finished run of the same net, zoo:NAME, imagenet:NAME,
+    timm:NAME, torchvision:NAME, or a file (.safetensors, .pt); empty draws them."""
     learn: Literal["all", "head"] = "all"
     """What is trained: all weights, or the last layer alone, on what the rest makes of every picture (a linear
     probe)."""

@@ -120,6 +120,8 @@ class Run:
     """Resources since the last --resume; None for an early run."""
     code_sha256: str | None = None
     """The sha256 of net.py; None if the net is one of a plug-in or of a package."""
+    start_sha256: str | None = None
+    """The sha256 of the file with the weights that it started from; None if they were drawn, and for an early run."""
     imported: Imported | None = None
     """None if edgecnn trained it."""
 

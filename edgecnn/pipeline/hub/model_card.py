@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edgecnn import __version__
 from edgecnn.common import console, escapes
+from edgecnn.common.hub_place import HubPlace
 from edgecnn.common.units import digits, interval
 from edgecnn.errors import EdgecnnError
-from edgecnn.pipeline.hub.place import HubPlace
 from edgecnn.records import environment, report
 from edgecnn.records.artifact import Artifact, Verdict
 from edgecnn.records.measurement import Measurement, p50

@@ -10,12 +10,12 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-from edgecnn.common import console, files, scratch
+from edgecnn.common import console, files, hub_client, scratch
 from edgecnn.common.documents import Unreadable
+from edgecnn.common.hub_place import HubPlace
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, OutputError, PlanError, RunError
-from edgecnn.pipeline.hub import client, manifest
+from edgecnn.pipeline.hub import manifest
 from edgecnn.pipeline.hub.manifest import HubFile, HubManifest
-from edgecnn.pipeline.hub.place import HubPlace
 from edgecnn.records import exported, names
 from edgecnn.records.run import Run, open_run
 
@@ -32,8 +32,8 @@ def pull(place: HubPlace, folder: Path) -> Run:
     names.require(folder.name, "the folder's name")
     if folder.exists() or folder.is_symlink():
         raise RunError(f"{folder} is there already.", "name another folder with --output")
-    api = client.connect()
-    fixed = replace(place, revision=client.state(api, place).sha)
+    api = hub_client.connect()
+    fixed = replace(place, revision=hub_client.state(api, place).sha)
     whole = _manifest(fixed)
     console.note(f"{len(whole.files)} files, {whole.bytes / 1e3:,.0f} kB, of {fixed}")
     files.make_folder(folder.parent)
@@ -52,7 +52,7 @@ def pull(place: HubPlace, folder: Path) -> Run:
 
 def _manifest(place: HubPlace) -> HubManifest:
     content = io.BytesIO()
-    client.download(place, manifest.FILE, manifest.LARGEST_MANIFEST, content)
+    hub_client.download(place, manifest.FILE, manifest.LARGEST_MANIFEST, content)
     try:
         return manifest.parse(content.getvalue())
     except (Unreadable, PlanError) as error:
@@ -64,7 +64,7 @@ def _fetch(place: HubPlace, name: str, file: HubFile, path: Path) -> None:
     """Download a file and check it. Raises EnvironmentUnfit if it is not the one that the manifest names."""
     files.make_folder(path.parent)
     with path.open("wb") as out:
-        client.download(place, name, file.bytes, out)
+        hub_client.download(place, name, file.bytes, out)
     if path.stat().st_size != file.bytes or files.sha256(path) != file.sha256:
         raise EnvironmentUnfit(
             f"{name} of {place} is not the file that its manifest names: size or sha256 differ.",

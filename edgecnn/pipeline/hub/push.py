@@ -10,13 +10,13 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import __version__
-from edgecnn.common import arrays, config, console, files
+from edgecnn.common import arrays, config, console, files, hub_client
 from edgecnn.common.documents import Unreadable
+from edgecnn.common.hub_place import HubPlace
 from edgecnn.errors import PlanError, RunError, UsageError
 from edgecnn.onboard import golden
-from edgecnn.pipeline.hub import client, manifest, model_card
+from edgecnn.pipeline.hub import manifest, model_card
 from edgecnn.pipeline.hub.manifest import HubFile, HubManifest
-from edgecnn.pipeline.hub.place import HubPlace
 from edgecnn.records import artifact as artifacts
 from edgecnn.records import exported, model_files, plans, settling, verdicts
 from edgecnn.records.artifact import Artifact
@@ -79,15 +79,15 @@ def push(
         raise RunError(f"Nothing was exported from {folder}.", f"edgecnn export {folder}")
     checked = [verdicts.gate(card.name, card.verdict) for card in cards if card.verdict is not None]
     settling.settle(checked, strict, "export it again", "more test pictures would tell: export it again with them")
-    api = client.connect()
+    api = hub_client.connect()
     held = contents(run, cards)
     card = model_card.write(run, cards, place, licence).encode()
     whole = _manifest(held, card)
     shown = f", among them {count} test pictures in golden.npz" if (count := _pictures(run)) else ""
     console.note(f"{len(held)} files, {whole.bytes / 1e3:,.0f} kB{shown}, to {place}")
-    with client.explained(place):
+    with hub_client.explained(place):
         api.create_repo(place.repository, private=not public, exist_ok=True)
-        info = client.state(api, place)
+        info = hub_client.state(api, place)
         _require_ours(info, place)
         sent = {**held, manifest.FILE: manifest.dump(whole), README: card}
         if not _is_readme_ours(info, place):
@@ -197,5 +197,5 @@ def _names(info: ModelInfo) -> set[str]:
 
 def _fetched(place: HubPlace, info: ModelInfo, name: str, most_bytes: int) -> bytes:
     out = io.BytesIO()
-    client.download(replace(place, revision=info.sha), name, most_bytes, out)
+    hub_client.download(replace(place, revision=info.sha), name, most_bytes, out)
     return out.getvalue()

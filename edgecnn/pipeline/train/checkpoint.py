@@ -64,6 +64,16 @@ class Earlier:
     """None if there was no checkpoint, or it was written before this was recorded."""
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What a training learns from, which must be the same when it is resumed."""
+
+    data_sha256: str
+    """The `digest` of the training split, and of a body that is not trained."""
+    start_sha256: str | None
+    """Of the file with the weights that it starts from."""
+
+
 def write_metrics(history: Sequence[Epoch], folder: Path) -> None:
     """Write the history as metrics.csv, a line an epoch, with six significant digits."""
     text = io.StringIO()
@@ -73,13 +83,13 @@ def write_metrics(history: Sequence[Epoch], folder: Path) -> None:
     files.write_text(folder / "metrics.csv", text.getvalue())
 
 
-def save(folder: Path, state: State, data_sha256: str, seconds: float, taken: Taken) -> None:
+def save(folder: Path, state: State, basis: Basis, seconds: float, taken: Taken) -> None:
     """Write the checkpoint, atomically.
 
     Args:
         folder: the run folder.
         state: of the training after an epoch.
-        data_sha256: the `digest` of the training split.
+        basis: what the training learns from.
         seconds: spent on training so far.
         taken: what the training takes of its machine.
     """
@@ -88,7 +98,8 @@ def save(folder: Path, state: State, data_sha256: str, seconds: float, taken: Ta
         "optimizer": state.optimizer.state_dict(),
         "averaged": state.averaged.state_dict() if state.averaged is not None else None,
         "history": [dataclasses.asdict(row) for row in state.history],
-        "data_sha256": data_sha256,
+        "data_sha256": basis.data_sha256,
+        "start_sha256": basis.start_sha256,
         "seconds": seconds,
         "taken": dataclasses.asdict(taken),
     }
@@ -98,19 +109,19 @@ def save(folder: Path, state: State, data_sha256: str, seconds: float, taken: Ta
     files.write_bytes(folder / FILE, MAGIC + hashlib.sha256(content).digest() + content)
 
 
-def load(folder: Path, state: State, data_sha256: str) -> Earlier:
+def load(folder: Path, state: State, basis: Basis) -> Earlier:
     """Load the checkpoint into `state`, if there is one: a training may end before its first epoch does.
 
     Args:
         folder: the run folder.
         state: of a net and an optimizer that the same recipe made.
-        data_sha256: the `digest` of the training split as it is now.
+        basis: what the training learns from, as it is now.
 
     Returns:
         What is known of the training so far.
 
     Raises:
-        RunError: the file is damaged or another recipe's, or the training images have changed.
+        RunError: the file is damaged or another recipe's, or what the training learns from has changed.
     """
     path = folder / FILE
     if not path.is_file():
@@ -127,13 +138,17 @@ def load(folder: Path, state: State, data_sha256: str) -> Earlier:
             state.averaged.load_state_dict(table["averaged"])
         state.history[:] = [Epoch(**row) for row in table["history"]]
         earlier = Earlier(float(table["seconds"]), Taken(**table["taken"]) if "taken" in table else None)
-        trained_on = table["data_sha256"]
+        before = Basis(table["data_sha256"], table.get("start_sha256"))
     except Exception as error:  # a damaged file can raise anything: zip, pickle, key and shape errors
         raise RunError(
             f"{path} is not a checkpoint of this run: {' '.join(str(error).split())[:300].rstrip('.')}.",
             "train again under another --name",
         ) from error
-    if trained_on != data_sha256:
+    if before.start_sha256 not in (None, basis.start_sha256):
+        raise RunError(
+            f"The weights to start from have changed since {path} was written.", "train again under another --name"
+        )
+    if before.data_sha256 != basis.data_sha256:
         raise RunError(f"The pictures have changed since {path} was written.", "train again under another --name")
     return earlier
 

@@ -77,8 +77,7 @@ def dry_run(
             recipe=resolved, asked=resolved, folder=folder, resume=False, force=force, splits=splits,
             seen_before=seen_before, team=ALONE, device=chosen, trackers=(), held=held,
         )  # fmt: skip
-        net, _, _ = build_net(job)
-        size = counts.size(net, splits.train.input_shape)
+        size = counts.size(build_net(job).net, splits.train.input_shape)
     if slow := resources.warning(taken, facts):
         console.warn(slow)
     before = values(recipe)

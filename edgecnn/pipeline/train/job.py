@@ -16,10 +16,10 @@ from edgecnn.common import console
 from edgecnn.data import Splits
 from edgecnn.nets import code, culprit
 from edgecnn.nets.anatomy import Size
-from edgecnn.pipeline.train import augment, progressive_resizing, resources, seen, start
+from edgecnn.pipeline.train import augment, class_weights, progressive_resizing, resources, seen, start
 from edgecnn.pipeline.train.distributed import Team
 from edgecnn.pipeline.train.seen import Seen
-from edgecnn.pipeline.train.start import class_weights
+from edgecnn.pipeline.train.start import NewNet
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.records.run import Taken
 
@@ -72,27 +72,40 @@ def load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
     return splits, seen_before
 
 
-def build_net(job: TrainJob) -> tuple[nn.Module, float, float]:
-    """Build the net on the CPU, with the weights it starts from.
+@dataclass(frozen=True)
+class FreshNet:
+    """A net before its first step, and how its pixels are normalized."""
 
-    Returns:
-        The net, and the mean and deviation by which its pixels are normalized: those of the weights it starts from, or
-        else of the training images.
-    """
+    net: nn.Module
+    mean: float
+    """Of the pixels that the weights it starts from were trained on, or else of the training images."""
+    std: float
+    start_sha256: str | None
+    """Of the file that it starts from; None without one, or if it is not recorded."""
+
+
+def build_net(job: TrainJob) -> FreshNet:
+    """Build the net on the CPU, with the weights it starts from."""
     recipe, training = job.recipe, job.splits.train
     net = nets.build(job.net_plan, training.input_shape, len(training.classes))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
-    normalisation = None
+    normalisation, sha256 = None, None
     if recipe.start:
-        first = start.load(recipe, net.state_dict(), job.of_classes, training.classes)
+        fresh = NewNet(
+            own=net.state_dict(),
+            of_classes=job.of_classes,
+            classes=training.classes,
+            input_shape=training.input_shape,
+        )
+        first = start.load(recipe.start, fresh)
         net.load_state_dict(dict(first.weights))
-        normalisation = first.normalisation
+        normalisation, sha256 = first.normalisation, first.sha256
     if code.is_code(job.net_plan.name) and not job.resume:
         culprit.require_exportable(net, training.input_shape)
     if normalisation is None:
         with console.stage("mean and deviation of the pixels"):
             normalisation = data.pixel_statistics(training.images)
-    return net, *normalisation
+    return FreshNet(net, *normalisation, sha256)
 
 
 def announce(job: TrainJob, size: Size, taken: Taken, taken_before: Taken | None) -> None:

@@ -18,7 +18,7 @@ from edgecnn.data import Split
 from edgecnn.errors import GateFailed
 from edgecnn.nets import device, inference
 from edgecnn.pipeline.train import checkpoint, optimizer, precise_batch_norm, sync_batch_norm, train_step
-from edgecnn.pipeline.train.checkpoint import Epoch, State
+from edgecnn.pipeline.train.checkpoint import Basis, Epoch, State
 from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.pipeline.train.tracking import Tracking
 from edgecnn.pipeline.train.train_step import TrainContext
@@ -57,8 +57,7 @@ class Journal:
     """The run folder, which gets metrics.csv and the checkpoint."""
     epochs: int
     """Epochs of the whole training."""
-    data_sha256: str
-    """`checkpoint.digest` of the training split."""
+    basis: Basis
     taken: Taken
     """What the training took of its machine."""
     earlier_s: float
@@ -74,7 +73,7 @@ class Journal:
             seconds: since the training was begun or resumed.
         """
         checkpoint.write_metrics(state.history, self.folder)
-        checkpoint.save(self.folder, state, self.data_sha256, self.earlier_s + seconds, self.taken)
+        checkpoint.save(self.folder, state, self.basis, self.earlier_s + seconds, self.taken)
         row = state.history[-1]
         console.note(
             f"epoch {row.epoch}/{self.epochs}  loss {row.train_loss:.4f}, validation {row.validation_loss:.4f}  "

@@ -20,7 +20,8 @@ from edgecnn import data
 from edgecnn.common import arrays, console, files
 from edgecnn.data import Split, Splits
 from edgecnn.errors import DataError, EdgecnnError, RunError
-from edgecnn.records import pretrained, zoo
+from edgecnn.pipeline.train import start
+from edgecnn.records import zoo
 from edgecnn.records.recipe import DataPlan, Recipe
 from edgecnn.records.run import Run, open_run
 
@@ -185,8 +186,7 @@ def held_out(recipe: Recipe, splits: Splits) -> tuple[Splits, Seen]:
 def _ancestors(recipe: Recipe) -> dict[str, str]:
     """Return the folders of the runs whose weights or logits a training uses, each with its role."""
     teachers = dict.fromkeys(recipe.distill.teacher if recipe.distill else (), "its teacher")
-    is_run = recipe.start and not pretrained.is_named(recipe.start) and not pretrained.is_file(recipe.start)
-    return teachers | ({recipe.start: "which it starts from"} if is_run else {})
+    return teachers | ({recipe.start: "which it starts from"} if start.is_run(recipe.start) else {})
 
 
 def _seen_in_training(splits: Splits) -> Seen:
@@ -220,10 +220,9 @@ def _seen_by(folder: str, are_files: bool, visited: frozenset[str] = frozenset()
             console.note(f"{folder} has learnt from {place or run.recipe.data.name}: these pictures are not compared")
             return None
         loaded = data.load(data_of(run))
-        start, visited = run.recipe.start, visited | {str(Path(folder).resolve())}
-        earlier = (
-            _seen_by(start, are_files, visited) if start and str(Path(start).resolve()) not in visited else NOTHING
-        )
+        named, visited = run.recipe.start, visited | {str(Path(folder).resolve())}
+        is_earlier = start.is_run(named) and str(Path(named).resolve()) not in visited
+        earlier = _seen_by(named, are_files, visited) if is_earlier else NOTHING
     except EdgecnnError as error:
         console.note(f"Whether {folder} was trained on pictures of these splits cannot be told: {error}")
         return None

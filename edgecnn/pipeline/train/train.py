@@ -34,10 +34,10 @@ from edgecnn.pipeline.train import (
     seen,
     tracking,
 )
-from edgecnn.pipeline.train.checkpoint import Earlier, Epoch, State
+from edgecnn.pipeline.train.checkpoint import Basis, Earlier, Epoch, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
-from edgecnn.pipeline.train.job import TrainJob, announce, build_net, load_splits, reproducible
+from edgecnn.pipeline.train.job import FreshNet, TrainJob, announce, build_net, load_splits, reproducible
 from edgecnn.pipeline.train.loop import Journal, Watch
 from edgecnn.pipeline.train.tracking import Tracking
 from edgecnn.pipeline.train.train_step import TrainContext
@@ -62,8 +62,8 @@ class _Trained:
 
     net: nn.Module
     """On the CPU."""
-    mean: float
-    std: float
+    fresh: FreshNet
+    """As it was before the first step."""
     size: Size
     history: Sequence[Epoch]
     taken: Taken
@@ -147,12 +147,13 @@ def _train(job: TrainJob, watch: Watch | None) -> Run:
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
     started = time.perf_counter()
     with reproducible(recipe.seed, taken.num_threads):
-        net, mean, std = build_net(job)
-        size = counts.size(net, training.input_shape)
-        learns = learner.of(job, net, mean, std)
+        fresh = build_net(job)
+        size = counts.size(fresh.net, training.input_shape)
+        learns = learner.of(job, fresh.net, fresh.mean, fresh.std)
+        basis = Basis(learns.data_sha256, fresh.start_sha256)
         of_classes = job.of_classes if recipe.optim.body_lr != 1 else ()
         state = optimizer.fresh_state(device.move(learns.net, job.device), recipe.optim, of_classes)
-        earlier, taken = _take_folder(job, state, learns.data_sha256, taken)
+        earlier, taken = _take_folder(job, state, basis, taken)
         announce(job, size, taken, earlier.taken)
         if slow := resources.warning(taken, facts):
             console.warn(slow)
@@ -162,17 +163,17 @@ def _train(job: TrainJob, watch: Watch | None) -> Run:
             watch(0, device.cpu_version(learns.net.eval()))
         shown = learns.training, learns.mean, learns.std
         ctx = TrainContext(recipe, *shown, teacher, team, device=job.device, precision=taken.precision)
-        journal = Journal(job.folder, recipe.epochs, learns.data_sha256, taken, earlier.seconds, tracked, watch)
+        journal = Journal(job.folder, recipe.epochs, basis, taken, earlier.seconds, tracked, watch)
         _fit(job, ctx, state, learns.validation, journal)
     if team.is_leader:
         seconds = earlier.seconds + time.perf_counter() - started
         whole = learns.whole(device.cpu_version(state.eval_net))
-        _write_run(job, _Trained(whole, mean, std, size, state.history, taken, seconds), tracked)
+        _write_run(job, _Trained(whole, fresh, size, state.history, taken, seconds), tracked)
     team.barrier()
     return open_run(job.folder)
 
 
-def _take_folder(job: TrainJob, state: State, data_sha256: str, taken: Taken) -> tuple[Earlier, Taken]:
+def _take_folder(job: TrainJob, state: State, basis: Basis, taken: Taken) -> tuple[Earlier, Taken]:
     """Lock the folder, claim it for a new training or load its checkpoint into `state`.
 
     Returns:
@@ -184,7 +185,7 @@ def _take_folder(job: TrainJob, state: State, data_sha256: str, taken: Taken) ->
     """
     if job.resume and job.team.is_leader:
         job.held.enter_context(locks.held(job.folder / TRAINING_LOCK, "training"))
-    earlier = checkpoint.load(job.folder, state, data_sha256) if job.resume else Earlier()
+    earlier = checkpoint.load(job.folder, state, basis) if job.resume else Earlier()
     if earlier.taken:
         taken = resources.resumed(job.asked, taken, earlier.taken)
     _agree_on_precision(job.team, taken)
@@ -216,8 +217,8 @@ def _write_run(job: TrainJob, trained: _Trained, tracked: Tracking) -> None:
         recipe=job.recipe,
         input_shape=training.input_shape,
         labels=training.classes,
-        mean=trained.mean,
-        std=trained.std,
+        mean=trained.fresh.mean,
+        std=trained.fresh.std,
         params=trained.size.params,
         macs=trained.size.macs,
         validation_top1_percent=trained.history[-1].validation_top1_percent,
@@ -226,6 +227,7 @@ def _write_run(job: TrainJob, trained: _Trained, tracked: Tracking) -> None:
         processes=job.team.count,
         weights_sha256=nets.store(trained.net, job.folder / WEIGHTS),
         training=trained.taken,
+        start_sha256=trained.fresh.start_sha256,
         code_sha256=files.sha256(job.folder / CODE) if (job.folder / CODE).is_file() else None,
     )
     curves.draw(trained.history, run.recipe.name, run.folder / "curves.png")

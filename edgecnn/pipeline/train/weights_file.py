@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "module
 """The keys under which training scripts keep the weights beside an epoch and an optimizer."""
 COUNTERS = "num_batches_tracked"
 """A batch norm's counter that old files lack and inference does not read."""
+OWN_NUMBERS = "the net's numbers are keys of [net]: -s net.width=16; the number of classes is the data set's"
 SHOWN = 3
 """Keys that an error lists of each kind."""
 
@@ -56,28 +57,45 @@ def read(path: Path) -> LoadedWeights:
     return weights
 
 
-def fitted(weights: LoadedWeights, own: Mapping[str, Tensor], path: Path) -> LoadedWeights:
+def fitted(
+    weights: LoadedWeights,
+    own: Mapping[str, Tensor],
+    source: Path | str,
+    hint: str = OWN_NUMBERS,
+    of_classes: Collection[str] = (),
+    same_classes: bool = True,
+) -> LoadedWeights:
     """Return the weights under the names and in the types of a net's own state_dict `own`.
 
     A prefix that all names share (`module.`, `model.`) is taken off or put in front where that makes them agree.
+
+    Args:
+        weights: of any origin.
+        own: what they are held against.
+        source: where they come from, for the error.
+        hint: what to do about another net.
+        of_classes: names that keep what they have in `own` if they are missing or have another shape.
+        same_classes: whether the outputs mean the same in both; otherwise all of `of_classes` keep theirs.
 
     Raises:
         ModelFileError: A name is missing or too many, or a shape is another; the first of each kind are listed.
     """
     tensors, said = _renamed(weights.tensors, own)
+    for name in of_classes:
+        if not same_classes or name not in tensors or tensors[name].shape != own[name].shape:
+            tensors[name] = own[name]
     missing = [name for name in own if name not in tensors and not name.endswith(COUNTERS)]
     extra = [name for name in tensors if name not in own]
     shared = [name for name in own if name in tensors]
     other = [
-        f"{name} is {tuple(tensors[name].shape)} in the file and {tuple(own[name].shape)} in the net"
+        f"{name} is {tuple(tensors[name].shape)} there and {tuple(own[name].shape)} in the net"
         for name in shared
         if tensors[name].shape != own[name].shape
     ]
-    problems = [_listed("the file lacks", missing), _listed("the net has no", extra), _listed("", other)]
+    problems = [_listed("it lacks", missing), _listed("the net has no", extra), _listed("", other)]
     if any(problems):
         raise ModelFileError(
-            f"{path} does not hold the weights of this net: {'; '.join(filter(None, problems))}.",
-            "the net's numbers are keys of [net]: -s net.width=16; the number of classes is the data set's",
+            f"{source} does not hold the weights of this net: {'; '.join(filter(None, problems))}.", hint
         )
     if any(tensors[name].dtype != own[name].dtype for name in shared):
         kinds = sorted({str(tensors[name].dtype).removeprefix("torch.") for name in shared})

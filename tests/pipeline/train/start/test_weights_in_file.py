@@ -8,7 +8,8 @@ from data_samples import class_folders
 from safetensors.torch import load_file
 from torch import nn
 
-from edgecnn.errors import ModelFileError
+from edgecnn.common import files
+from edgecnn.errors import ModelFileError, RunError
 from edgecnn.pipeline.train.train import train
 from edgecnn.records import plans
 from edgecnn.records.recipe import Recipe
@@ -50,6 +51,28 @@ def test_for_other_classes_the_last_layer_stays_as_it_was_drawn(digits_run: Run,
         name for name, value in weights.items() if held[name].shape == value.shape and torch.equal(held[name], value)
     }
     assert set(weights) - kept == {"head.linear.weight", "head.linear.bias"}
+
+
+def test_a_training_is_not_resumed_once_the_file_is_another(digits_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(load_file(digits_run.weights), path)
+    told = ("epochs=2", *SHORT[1:], f"start={str(path)!r}")
+    recipe = plans.load_recipe(str(digits_run.folder / "recipe.toml"), told)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(epoch: int, net: nn.Module) -> None:
+        if epoch == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe, tmp_path / "run", watch=kill)
+    torch.save({name: 2 * value for name, value in load_file(digits_run.weights).items()}, path)
+    with pytest.raises(RunError, match="weights to start from have changed"):
+        train(recipe, tmp_path / "run", resume=True)
+    torch.save(load_file(digits_run.weights), path)
+    assert train(recipe, tmp_path / "run", resume=True).start_sha256 == files.sha256(path)
 
 
 def test_the_weights_of_another_net_are_refused_before_anything_is_written(digits_run: Run, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.common import hub_place
 from edgecnn.errors import UsageError
-from edgecnn.pipeline.hub import place
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from edgecnn.pipeline.hub import place
     ],
 )
 def test_an_address_names_owner_model_and_revision(address: str, repository: str, revision: str | None) -> None:
-    parsed = place.parse(address)
+    parsed = hub_place.parse(address)
     assert (parsed.repository, parsed.revision, str(parsed)) == (repository, revision, address)
 
 
@@ -31,13 +31,13 @@ def test_an_address_names_owner_model_and_revision(address: str, repository: str
 )  # fmt: skip
 def test_anything_else_is_none(address: str) -> None:
     with pytest.raises(UsageError, match="is no address on a hub"):
-        place.parse(address)
+        hub_place.parse(address)
 
 
 @given(st.text(max_size=40))
 def test_no_text_reaches_beyond_a_folder(text: str) -> None:
     try:
-        parsed = place.parse(f"hf://{text}")
+        parsed = hub_place.parse(f"hf://{text}")
     except UsageError:
         return
     assert "/" not in parsed.name

@@ -10,13 +10,14 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from edgecnn.common import plugins
+from edgecnn.common.hub_place import HubPlace
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, MissingPackage, UsageError
-from edgecnn.pipeline.hub.place import HubPlace
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -33,6 +34,7 @@ LEAST_BYTES_PER_S = 10_000
 """Least average rate of a download, so that a server which sends a byte a second does not keep us forever."""
 BLOCK_BYTES = 1 << 16
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+NETWORK = "is the network there? HF_ENDPOINT names another hub"
 LOGIN = "a private one needs a token of yours: `hf auth login`, or HF_TOKEN"
 
 
@@ -87,6 +89,34 @@ def download(place: HubPlace, name: str, most_bytes: int, out: BinaryIO) -> None
                 out.write(block)
 
 
+def cached(api: HfApi, place: HubPlace, names: Iterable[str]) -> list[Path]:
+    """Return files of a repository in the client's own cache, which they are downloaded into if they are not there.
+
+    If the hub cannot be reached, those that were downloaded last are taken.
+
+    Raises:
+        EdgecnnError: The hub cannot be reached and they are not in the cache, or it refuses, or has no such files.
+    """
+    from huggingface_hub import errors, hf_hub_download
+
+    unreached = None
+    try:
+        state(api, place)  # the client would try for half a minute
+    except EnvironmentUnfit as error:
+        unreached = error
+    paths = []
+    for name in names:
+        with explained(place, name):
+            try:
+                path = hf_hub_download(
+                    place.repository, name, revision=place.revision, local_files_only=unreached is not None
+                )
+            except errors.LocalEntryNotFoundError as error:
+                raise unreached or EnvironmentUnfit(f"{name} of {place} did not come.", NETWORK) from error
+            paths.append(Path(path))
+    return paths
+
+
 @contextlib.contextmanager
 def explained(place: HubPlace, name: str = "") -> Iterator[None]:
     """Turn whatever the hub's client raises inside the block into an error of one sentence.
@@ -130,9 +160,7 @@ def _explanation(error: BaseException, place: HubPlace, name: str) -> EdgecnnErr
     if isinstance(error, errors.HfHubHTTPError):
         return _refusal(error.response.status_code, error.server_message, place, hub)
     if isinstance(error, HTTPError):
-        return EnvironmentUnfit(
-            f"Cannot reach {hub}: {plugins.reason(error)}.", "is the network there? HF_ENDPOINT names another hub"
-        )
+        return EnvironmentUnfit(f"Cannot reach {hub}: {plugins.reason(error)}.", NETWORK)
     if isinstance(error, ValueError | KeyError | TypeError):
         return EnvironmentUnfit(f"{hub} does not answer as a hub does: {plugins.reason(error)}.")
     return None
