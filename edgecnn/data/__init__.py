@@ -6,6 +6,7 @@ through a split takes `blocks(split.images)` or `split.images[indices]`, and `Sp
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -56,6 +57,8 @@ class Split:
     """(N,) which images of a training set its author set apart for validation; None if the plan decides."""
     files: Texts | None = None
     """(N,) the path of each image's file, or its name in a file of many; None if images are not files."""
+    larger: Images | None = None
+    """uint8 (N, H', W', C), the same images larger, for training on random parts of them; None without."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,16 +85,20 @@ class Split:
 
     def take(self, indices: npt.NDArray[np.intp]) -> Split:
         """Return the split of the images at these indices, in that order. Images in a file stay there."""
-        images = self.images
         return Split(
-            images.part(indices) if isinstance(images, Stored) else images[indices],
+            _part(self.images, indices),
             self.labels[indices],
             self.classes,
             None if self.contents is None else self.contents[indices],
             None if self.keys is None else self.keys[indices],
             None if self.held_out is None else self.held_out[indices],
             None if self.files is None else self.files[indices],
+            None if self.larger is None else _part(self.larger, indices),
         )
+
+
+def _part(images: Images, indices: npt.NDArray[np.intp]) -> Images:
+    return images.part(indices) if isinstance(images, Stored) else images[indices]
 
 
 @dataclass(frozen=True)
@@ -184,7 +191,8 @@ def load(plan: DataPlan) -> Splits:
     train_indices = np.flatnonzero(~held_out)
     if plan.fraction < 1:
         train_indices = train_indices[stratified(whole.labels[train_indices], plan.fraction, plan.fraction_seed)]
-    train, validation = whole.take(train_indices), whole.take(np.flatnonzero(held_out))
+    train = whole.take(train_indices)
+    validation = dataclasses.replace(whole, larger=None).take(np.flatnonzero(held_out))
     return Splits(train, validation, test, train_indices.astype(np.int64))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from edgecnn.data._listed import Listed
 from edgecnn.errors import PlanError
 from edgecnn.records import resizing
 
+MOST_LARGER = 2.0
+
 
 def load(
     list_pictures: Callable[[Path], Listed],
@@ -23,6 +28,7 @@ def load(
     size: int | list[int],
     width: int,
     resize: str,
+    larger: float,
     channels: int,
     test: float,
     seed: int,
@@ -40,6 +46,7 @@ def load(
         size: Height that pictures are resized to, or height and width.
         width: Width that pictures are resized to; 0 for square ones, or that of `size`.
         resize: How (`records.resizing`).
+        larger: How much larger the training images are that random parts are taken from (`Split.larger`).
         channels: 1 or 3.
         test: Share of every class that becomes the test split, if there is none.
         seed: Seed of that split.
@@ -56,8 +63,9 @@ def load(
         PlanError: An option is out of range.
         DataError: The pictures cannot be listed, one is in the test split and in another, or one cannot be read.
     """
-    _check_options(path, channels, test, split)
-    shape, resized = (*resizing.sides(size, width), channels), resizing.parse(resize)
+    _check_options(path, larger, channels, test, split)
+    height, width = resizing.sides(size, width)
+    resized = resizing.parse(resize)
     own = list_pictures(Path(path).expanduser())
     pictures, labels, roles = own.pictures, own.labels, own.roles.copy()
     contents = _decoded.digests(pictures)
@@ -65,7 +73,10 @@ def load(
         _copies.refuse_leak(pictures, contents, roles)
     leaked = np.flatnonzero(_copies.leaked(contents, roles))
     roles[leaked] = "left out"
-    images, broken = _decoded.images(pictures, contents, shape=shape, skip_broken=skip_broken, resizing=resized)
+    decoded = functools.partial(_decoded.images, pictures, contents, skip_broken=skip_broken, resizing=resized)
+    images, broken = decoded(shape=(height, width, channels))
+    sides = math.ceil(larger * height), math.ceil(larger * width)
+    for_parts = decoded(shape=(*sides, channels))[0] if larger > 1 else None
     looked = _near_copies.look(pictures, contents) if near_copies and split == "content" else None
     keys = _copies.keys(own.names, contents, looked, group) if split == "content" else None
     kept = np.ones(len(pictures), dtype=bool)
@@ -88,14 +99,17 @@ def load(
         console.note(f"{own.no_test}: {100 * test:g} % of the pictures of {own.origin} are cut off to test with")
     files = np.array([str(picture) for picture in pictures], dtype=np.str_)
     whole = Split(images, labels, own.classes, np.array(contents, dtype=np.str_), keys, held_out, files)
-    return whole.take(np.flatnonzero(kept & (roles != "test"))), whole.take(np.flatnonzero(kept & (roles == "test")))
+    test_split = whole.take(np.flatnonzero(kept & (roles == "test")))
+    return dataclasses.replace(whole, larger=for_parts).take(np.flatnonzero(kept & (roles != "test"))), test_split
 
 
-def _check_options(path: str, channels: int, test: float, split: str) -> None:
+def _check_options(path: str, larger: float, channels: int, test: float, split: str) -> None:
     if not path:
         raise PlanError("[data] lacks the key 'path'.", "name the place of your pictures: --data path/to/pictures")
     if channels not in (1, 3):
         raise PlanError(f"[data]: channels = {channels} is of no picture.", "1 for grey, 3 for colour")
+    if not 1 <= larger <= MOST_LARGER:
+        raise PlanError(f"[data]: larger = {larger} should lie between 1 and {MOST_LARGER:g}.")
     if not 0 < test < 1:
         raise PlanError(f"[data]: test = {test} should lie between 0 and 1.")
     if split not in ("content", "drawn"):

@@ -30,6 +30,7 @@ def load(
     size: int | list[int] = 32,
     width: int = 0,
     resize: str = "crop",
+    larger: float = 1.0,
     channels: int = 3,
     test: float = 0.2,
     seed: int = 0,
@@ -48,6 +49,7 @@ def load(
         width: width that images are resized to, if `size` is the height alone; 0 for square images.
         resize: how: "crop" keeps the largest centred part of that aspect ratio, "crop:0.875" the central 87.5 % of
             its height and width, "squash" stretches, "letterbox" adds black bars, "letterbox:114" grey ones.
+        larger: how much larger the images are, up to 2, that augment.resized_crop takes random parts from.
         channels: 1 for grayscale, 3 for RGB.
         test: share of every class that becomes the test split, if no file is for that.
         seed: of that split.
@@ -67,7 +69,7 @@ def load(
         EnvironmentUnfit: a file takes more memory or time than one of its size may.
     """
     return _own_pictures.load(
-        functools.partial(listed, image=image, label=label), path, size=size, width=width, resize=resize,
+        functools.partial(listed, image=image, label=label), path, size=size, width=width, resize=resize, larger=larger,
         channels=channels, test=test, seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks, group=group,
         near_copies=near_copies,
     )  # fmt: skip

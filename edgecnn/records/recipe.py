@@ -123,10 +123,20 @@ class AugmentPlan:
     """Pad by this many pixels and crop back at a random place."""
     rotation: float = 0.0
     """Largest rotation to either side, in degrees; the border is repeated."""
+    resized_crop: float = 0.0
+    """Least share of the area that a random part keeps, which is then brought to the whole size; 0 is off."""
     cutout: int = 0
     """Side in pixels of a square that is set to the mean."""
     jitter: float = 0.0
     """Largest relative change of brightness and of contrast."""
+    saturation: float = 0.0
+    """Largest relative change of how strong colours are."""
+    hue: float = 0.0
+    """Largest turn of the circle of colours, in degrees."""
+    trivial: bool = False
+    """One of TrivialAugment's fourteen changes for each picture (`edgecnn.pipeline.train.trivial_augment`)."""
+    erasing: float = 0.0
+    """Share of the pictures of which a rectangle, of 2 to 33 % of the area, is set to the mean."""
     mixup: float = 0.0
     """Blend each picture and its label with another's; the share is drawn from Beta(mixup, mixup)."""
     cutmix: float = 0.0
@@ -140,6 +150,9 @@ class AugmentPlan:
             raise ValueError(f"shift and cutout should be at most {MOST_PIXELS:,} pixels")
         if not 0 <= self.rotation <= 180:
             raise ValueError(f"rotation = {self.rotation} should lie between 0 and 180 degrees")
+        for name, most in (("resized_crop", 1), ("erasing", 1), ("saturation", 1), ("hue", 180)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} = {getattr(self, name)} should lie between 0 and {most}")
         if self.alternate and not self.flip:
             raise ValueError("alternate says how to flip: it needs flip = true")
         if min(self.mixup, self.cutmix) < 0 or (self.mixup and self.cutmix):

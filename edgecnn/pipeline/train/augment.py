@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from edgecnn.data import Split
 from edgecnn.errors import PlanError
+from edgecnn.pipeline.train import colour_jitter, random_resized_crop, trivial_augment
 from edgecnn.records.recipe import AugmentPlan
+
+CONTAINS: Mapping[str, tuple[str, ...]] = {
+    "resized_crop": ("shift",),
+    "trivial": ("shift", "rotation", "jitter", "saturation"),
+}
+"""What else an augmentation does to images, so that a data set that refuses that refuses it too."""
+ERASED_AREA = (0.02, 0.33)
+ERASED_RATIO = (0.3, 3.3)
+"""Range of a random rectangle's share of the area, and of its height / width (Zhong et al., 2020, arXiv:1708.04896)."""
 
 
 def check(plan: AugmentPlan, forbidden: Mapping[str, str], data_name: str) -> None:
     """Raise PlanError for an augmentation that changes what this data set's labels mean."""
     for name in plan.used():
-        if name in forbidden:
-            raise PlanError(
-                f"The augmentation {name!r} does not fit {data_name!r}: {forbidden[name]}.",
-                f"set augment.{name} to off",
-            )
+        for part in (name, *CONTAINS.get(name, ())):
+            if part in forbidden:
+                raise PlanError(
+                    f"The augmentation {name!r} does not fit {data_name!r}: {forbidden[part]}.",
+                    f"set augment.{name} to off",
+                )
+
+
+def check_images(plan: AugmentPlan, training: Split) -> None:
+    """Raise PlanError for an augmentation that does nothing to these images, or images that no augmentation uses."""
+    for name in ("saturation", "hue"):
+        if getattr(plan, name) and training.input_shape[0] == 1:
+            raise PlanError(f"The augmentation {name!r} is of colours, and the pictures are grey.", "leave it out")
+    if training.larger is not None and not plan.resized_crop:
+        raise PlanError(
+            "data.larger is for random parts of pictures alone, and augment.resized_crop is off.",
+            "set augment.resized_crop = 0.5, or leave data.larger out",
+        )
 
 
 def augment(
@@ -28,6 +53,7 @@ def augment(
     fill: float,
     generator: torch.Generator,
     mirrored: Tensor | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Change every image of a batch at random, each independently of the others.
 
@@ -37,10 +63,14 @@ def augment(
         fill: pixel value of a cutout.
         generator: what is drawn depends on it and the batch's shape only.
         mirrored: (N,) bool, which images to flip; None draws it.
+        size: (height, width) of the result, of images that are larger for a random crop; None is their own.
 
     Returns:
-        float32 (N, H, W, C) in 0..255.
+        float32 (N, height, width, C) in 0..255.
     """
+    if plan.resized_crop:
+        own = pixels.shape[1], pixels.shape[2]
+        pixels = random_resized_crop.crop(pixels, plan.resized_crop, size or own, generator)
     n, height, width, _ = pixels.shape
     if plan.flip or plan.shift:
         pixels = _flip_and_shift(pixels, plan, generator, mirrored)
@@ -51,10 +81,18 @@ def augment(
         contrast = 1 + plan.jitter * _uniform(n, generator)
         brightness = 255 * plan.jitter * _uniform(n, generator)
         values = values.sub_(fill).mul_(contrast).add_(fill + brightness).clamp_(0, 255)
+    if plan.saturation or plan.hue:
+        factors = 1 + plan.saturation * _uniform(n, generator).flatten()
+        degrees = plan.hue * _uniform(n, generator).flatten()
+        values = colour_jitter.apply(values, colour_jitter.matrices(factors, degrees))
+    if plan.trivial:
+        values = trivial_augment.change(values, fill, generator)
     if plan.cutout:
         rows = _random_span(n, height, plan.cutout, generator)
         columns = _random_span(n, width, plan.cutout, generator)
         values.masked_fill_((rows[:, :, None] & columns[:, None, :])[..., None], fill)
+    if plan.erasing:
+        values.masked_fill_(_rectangles(n, height, width, plan.erasing, generator)[..., None], fill)
     return values
 
 
@@ -140,6 +178,22 @@ def _random_span(n: int, size: int, side: int, generator: torch.Generator) -> Te
     start = torch.randint(0, size, (n, 1), generator=generator) - side // 2
     position = torch.arange(size).expand(n, size)
     return (position >= start) & (position < start + side)
+
+
+def _rectangles(n: int, height: int, width: int, share: float, generator: torch.Generator) -> Tensor:
+    """Return which pixels to erase, (N, H, W) bool: a random rectangle in that share of the images."""
+    draws = torch.rand(n, 5, generator=generator)  # whether, area, ratio, top, left
+    area = height * width * (ERASED_AREA[0] + (ERASED_AREA[1] - ERASED_AREA[0]) * draws[:, 1])
+    low, high = (math.log(bound) for bound in ERASED_RATIO)
+    ratio = torch.exp(low + (high - low) * draws[:, 2])
+    spans = []
+    for side, length, draw in ((height, (area * ratio).sqrt(), 3), (width, (area / ratio).sqrt(), 4)):
+        length = length.round().clamp(1, side)
+        start = ((side - length + 1) * draws[:, draw]).floor()[:, None]
+        position = torch.arange(side).expand(n, side)
+        spans.append((position >= start) & (position < start + length[:, None]))
+    erased = draws[:, 0] < share
+    return erased[:, None, None] & spans[0][:, :, None] & spans[1][:, None, :]
 
 
 def _random_interval(size: int, share: float, generator: torch.Generator) -> tuple[int, int]:

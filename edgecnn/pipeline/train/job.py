@@ -68,6 +68,7 @@ def load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
     with team.leader_first():  # all processes have looked into the folder before the leader claims it
         splits, seen_before = seen.held_out(recipe, data.load(recipe.data))
+    augment.check_images(recipe.augment, splits.train)
     team.check(min(recipe.batch_size, len(splits.train)))
     return splits, seen_before
 

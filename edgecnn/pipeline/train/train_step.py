@@ -67,8 +67,11 @@ def load_batch(
         Inputs, float32 (n, C, H, W), and target probabilities, float32 (n, K), with n = N / processes.
     """
     plan, training = ctx.recipe.augment, ctx.training
-    pixels = torch.from_numpy(training.images[indices])  # (N, H, W, C)
-    values = augment.augment(pixels, plan, ctx.mean, generator, mirrored[indices] if mirrored is not None else None)
+    images = training.images if training.larger is None else training.larger
+    pixels = torch.from_numpy(images[indices])  # (N, H, W, C)
+    flips = mirrored[indices] if mirrored is not None else None
+    _, height, width = training.input_shape
+    values = augment.augment(pixels, plan, ctx.mean, generator, flips, (height, width))
     targets = F.one_hot(torch.from_numpy(training.labels[indices]), len(training.classes)).float()
     inputs, targets = augment.mix(inference.normalised(values, ctx.mean, ctx.std), targets, plan, generator)
     rows = ctx.team.rows(len(indices))
