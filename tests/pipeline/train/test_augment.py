@@ -123,7 +123,10 @@ def test_pictures_are_changed_independently() -> None:
 
 
 def test_every_augmentation_can_be_forbidden_and_the_reason_is_told() -> None:
-    on = {"flip": True, "shift": 1, "rotation": 9.0, "cutout": 1, "jitter": 0.1, "mixup": 0.2, "cutmix": 1.0}
+    on = {
+        "flip": True, "shift": 1, "rotation": 9.0, "cutout": 1, "jitter": 0.1, "mixup": 0.2, "cutmix": 1.0,
+        "resized_crop": 0.5, "saturation": 0.5, "hue": 9.0, "trivial": True, "erasing": 0.5,
+    }  # fmt: skip
     assert {*on, "alternate"} == {field.name for field in dataclasses.fields(AugmentPlan)}
     for name, value in on.items():
         plan = AugmentPlan(**{name: value})  # type: ignore[arg-type]
