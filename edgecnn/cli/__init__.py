@@ -16,6 +16,7 @@ import typer
 from edgecnn import __version__
 from edgecnn.cli import (
     boards,
+    certainty,
     checks,
     completion,
     groups,
@@ -83,7 +84,7 @@ def _options(
 
 for command in (
     *(starting.init, models.train, models.export, models.run, measuring.bench, measuring.compare),
-    *(use.predict, boards.deploy),
+    *(certainty.calibrate, use.predict, boards.deploy),
     *(hub.push, hub.pull),
     *(checks.inspect, checks.verify, checks.selftest, checks.doctor, studies.duel, studies.lesson, studies.report),
 ):

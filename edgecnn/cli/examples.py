@@ -23,6 +23,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Four files, each checked against the run", "edgecnn export runs/photos"),
         ("Mend what int8 loses above 0.5 pp", "edgecnn export runs/photos --max-drop 0.5 --rescue"),
     ),
+    "calibrate": (
+        ("Answer unknown to pictures unlike those of training", "edgecnn calibrate runs/photos"),
+        ("Be wrong on at most 5 % of what is answered", "edgecnn calibrate runs/photos --max-risk 5"),
+    ),
     "run": (
         ("Three nets of one size, side by side", "edgecnn run dscnn-digits mlp-digits vit-digits"),
     ),

@@ -12,7 +12,7 @@ from edgecnn.common import console
 from edgecnn.errors import UsageError
 
 GROUPS = {
-    "Make a model": ("init", "train", "import", "export", "run"),
+    "Make a model": ("init", "train", "import", "export", "calibrate", "run"),
     "Use it": ("predict", "deploy"),
     "Measure and check it": ("bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
     "Study": ("duel", "lesson", "report"),

@@ -49,6 +49,10 @@ TARGET_FILE = Annotated[
         help="A run folder, zoo:NAME, or a model file of any make.", parser=_located, autocompletion=completion.targets
     ),
 ]
+CALIBRATED = Annotated[
+    Path,
+    typer.Argument(help="A run folder, or one of its files.", parser=_located, autocompletion=completion.targets),
+]
 DEPLOYED = Annotated[
     Path,
     typer.Argument(

@@ -13,7 +13,7 @@ SECTIONS = {
     ),
     "Pictures": (
         "data", "size", "resize", "channels", "mean", "std", "classes", "pictures", "device-log", "camera", "limit",
-        "only-unseen",
+        "only-unseen", "others",
     ),
     "Training": (
         "epochs", "batch-size", "lr", "seed", "repeats", "resume", "force", "dry-run", "track", "train precision",
@@ -23,11 +23,12 @@ SECTIONS = {
         "weights", "format", "precision", "io", "target", "onnx-for", "calib-samples", "rescue", "rescue-all", "input",
         "logits", "golden", "record",
     ),
+    "Known and unknown": ("keep", "score", "unknown"),
     "Measuring": ("rounds", "warmup-runs", "num-runs", "min-secs", "profile", "tolerance", "tolerance-lsb", "across"),
     "Machine": (
         "board", "runtime", "num-threads", "device", "service", "status", "rollback", "across-runs", "release", "again",
     ),
-    "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "strict"),
+    "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "max-risk", "strict"),
     "Output": (
         "output", "init force", "name", "json", "csv", "save", "top-k", "duel", "lessons", "bench", "evaluation",
         "public", "license",

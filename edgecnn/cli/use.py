@@ -29,6 +29,9 @@ def predict(
     mean: o.MEAN = None,
     std: o.STD = None,
     logits: o.LOGITS = None,
+    unknown: Annotated[
+        str, typer.Option("--unknown", help="When to answer unknown: auto, off, or the least known score.")
+    ] = "auto",
     num_threads: Annotated[int, typer.Option("--num-threads", min=1, help="Threads of the runtime.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a line of CSV for each picture.")] = False,
@@ -41,7 +44,7 @@ def predict(
     from edgecnn.pipeline.predict.sorting import Sorter
 
     options = o.pictures(size, channels, mean, std, logits, resize)
-    opened = verb.open_model(model, format, precision, options, num_threads)
+    opened = verb.open_model(model, format, precision, options, num_threads, unknown)
     sorter = Sorter(save, opened.labels) if save else None
     predictions: list[verb.Prediction] = []
     if as_csv:

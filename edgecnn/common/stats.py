@@ -39,6 +39,21 @@ def wilson(successes: int, n: int, z: float = 1.959963984540054) -> Proportion:
     return Proportion(successes, n, 100 * share, 100 * low, 100 * high)
 
 
+def binomial_upper(successes: int, n: int, chance: float) -> float:
+    """Return the share that the true one exceeds with a probability of at most `chance`, of `successes` in n trials.
+
+    It is the one-sided bound of C. J. Clopper and E. S. Pearson (1934, Biometrika 26:404): the largest share at which
+    so few successes still have that probability.
+    """
+    if n <= 0 or not 0 <= successes <= n or not 0 < chance < 1:
+        raise UsageError(f"{successes} of {n} at a chance of {chance} is no bound.")
+    low, high = successes / n, 1.0
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _at_most(successes, n, middle) > chance else (low, middle)
+    return high
+
+
 def mcnemar_exact(gained: int, lost: int) -> float:
     """Compute the two-sided exact p-value of McNemar's test on paired correct or wrong answers.
 
@@ -213,6 +228,18 @@ def unpaired_drop_pp(a: Proportion, b: Proportion) -> tuple[float, float, float]
     low = drop - math.hypot(a.percent - a.low_percent, b.high_percent - b.percent)
     high = drop + math.hypot(a.high_percent - a.percent, b.percent - b.low_percent)
     return drop, low, high
+
+
+def _at_most(successes: int, n: int, share: float) -> float:
+    """Compute P(Binomial(n, share) <= successes), for a share above 0 and below 1."""
+    if successes >= n:
+        return 1.0
+    log_share, log_rest = math.log(share), math.log1p(-share)
+    terms = (
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * log_share + (n - k) * log_rest
+        for k in range(successes + 1)
+    )
+    return math.fsum(map(math.exp, terms))
 
 
 def _rank_sum_counts(m: int, n: int) -> list[int]:

@@ -11,12 +11,13 @@ may move them all. An image must not be in test/ and in another split.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data import Split, _folder_layout, _own_pictures
+from edgecnn.data import Split, _folder_layout, _others, _own_pictures
 from edgecnn.data._folder_layout import Layout
 from edgecnn.data._folder_layout import test_of as test_of
 from edgecnn.data._listed import Listed
@@ -42,6 +43,7 @@ def load(
     group: str = "",
     near_copies: bool = True,
     split: str = "content",
+    others: str = "",
 ) -> tuple[Split, Split]:
     """Load the images of a folder, which are decoded once and then read from a cache.
 
@@ -62,6 +64,7 @@ def load(
         near_copies: keep near-copies (re-encoded, resized or shifted by a few pixels) in the same split.
         split: "content", or "drawn" for runs made before images were split by content: with one image more, every split
             is drawn anew.
+        others: a folder of pictures of anything else, which become the class "none of these"; "" for none.
 
     Returns:
         The training and the test split, uint8 (N, H, W, channels).
@@ -72,13 +75,14 @@ def load(
             different classes, an image is in test/ and in another split, or an image cannot be read.
     """
     return _own_pictures.load(
-        listed, path, size=size, width=width, resize=resize, larger=larger, channels=channels, test=test, seed=seed,
-        skip_broken=skip_broken, skip_leaks=skip_leaks, group=group, near_copies=near_copies, split=split,
+        functools.partial(listed, others=others), path, size=size, width=width, resize=resize, larger=larger,
+        channels=channels, test=test, seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks, group=group,
+        near_copies=near_copies, split=split,
     )  # fmt: skip
 
 
-def listed(root: Path) -> Listed:
-    """List the images of a folder, split after split, class after class, and sorted by path."""
+def listed(root: Path, others: str = "") -> Listed:
+    """List the images of a folder, split after split, class after class, and sorted by path; then the others."""
     layout = _folder_layout.find(root)
     by_role = {role: _folder_layout.classes(part) for role, part in layout.parts}
     classes = tuple(by_role["train"])
@@ -97,7 +101,7 @@ def listed(root: Path) -> Listed:
         for path in paths_by_class[name]
     ]
     paths, labels, roles = zip(*rows, strict=True)
-    return Listed(
+    own = Listed(
         str(layout.train),
         classes,
         paths,
@@ -106,6 +110,7 @@ def listed(root: Path) -> Listed:
         np.array(roles, dtype="U10"),
         no_test="there is no test/",
     )
+    return _others.added(own, others)
 
 
 def _names(paths: Sequence[Path], layout: Layout) -> list[str]:

@@ -22,6 +22,7 @@ from edgecnn.common import config, documents, files, magic
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import ModelFileError
 from edgecnn.records import labels, model_files, own_labels
+from edgecnn.records.certainty import Certainty
 from edgecnn.records.gates import Outcome
 from edgecnn.records.resizing import CROP, Resizing
 
@@ -180,6 +181,8 @@ class Artifact:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     verdict: Verdict | None = None
     parity: Parity | None = None
+    certainty: Certainty | None = None
+    """None until `edgecnn calibrate` has learnt it."""
 
     @property
     def name(self) -> str:

@@ -71,7 +71,7 @@ class FileScore:
     top5: Proportion | None
     """None where there are five classes or fewer, or the file puts out no scores."""
     calibration_error_pp: float | None
-    """How far the scores are from the shares of right answers (`score.calibration_error_pp`)."""
+    """How far the scores are from the shares of right answers (`calibration_error.expected_pp`)."""
     calibration_error_low_pp: float | None
     calibration_error_high_pp: float | None
     """Ends of the 95 % interval, by the bootstrap."""

@@ -14,6 +14,8 @@ from edgecnn.common import documents, escapes
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import DataError
 
+NONE_OF_THESE = "none of these"
+"""The class of pictures of anything else (`data.others`): whoever is answered with it is told "unknown"."""
 SHOWN = 20
 """The most names that an error lists before it counts the rest."""
 LARGEST_BYTES = 1 << 20

@@ -23,6 +23,17 @@ def test_the_wilson_interval_is_scipys(trial: tuple[int, int]) -> None:
     assert ours.high_percent == pytest.approx(100 * theirs.high, abs=1e-9)
 
 
+@given(st.integers(0, 40), st.integers(1, 3000), st.floats(0.001, 0.5))
+def test_the_upper_bound_is_clopper_and_pearsons(successes: int, more: int, chance: float) -> None:
+    n = successes + more
+    bound = binomtest(successes, n).proportion_ci(1 - 2 * chance, "exact").high if successes else 1 - chance ** (1 / n)
+    assert stats.binomial_upper(successes, n, chance) == pytest.approx(bound, abs=1e-7)
+
+
+def test_all_successes_bound_nothing() -> None:
+    assert stats.binomial_upper(7, 7, 0.05) == 1.0
+
+
 @settings(deadline=None)
 @given(trials)
 def test_the_wilson_interval_holds_the_share_and_stays_a_share(trial: tuple[int, int]) -> None:

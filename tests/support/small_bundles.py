@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +18,13 @@ import tiny_models
 from PIL import Image
 
 from edgecnn import formats
+from edgecnn.common import stats
 from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.records import artifact
 from edgecnn.records.artifact import Artifact, Preprocessing
+from edgecnn.records.certainty import Bootstrapped, Certainty, Fit, Outlook, Risk
 from edgecnn.records.recipe import DataPlan, NetPlan, Recipe
 from edgecnn.records.resizing import CROP
 from edgecnn.testing import samples
@@ -59,6 +65,32 @@ def exported(
     artifact.write_card(one)
     np.savez(folder / "golden.npz", **held | {one.name: outputs(one, images())})
     return one
+
+
+@functools.cache
+def _described() -> Artifact:
+    with tempfile.TemporaryDirectory() as folder:
+        return exported(Path(folder))
+
+
+def doubtful(
+    one: Artifact | None = None, least_share: float | None = None, outlook: Outlook | None = None, **rule: Any
+) -> Artifact:
+    """The file as a calibration leaves it, with these thresholds; without a file, one that is nowhere any more."""
+    estimate = Bootstrapped(value=1.0, low=0.5, high=2.0)
+    fit = Fit(error_pp=estimate, loss=estimate)
+    chosen = Certainty(
+        **{"temperature": 2.0, "score": "max-softmax", "least_score": None, "keep_percent": 95.0, **rule},
+        validation_n=61,
+        before=fit,
+        after=fit,
+        risk=Risk(
+            max_percent=5.0, confidence_percent=95.0, least_share=least_share, bound_percent=4.0,
+            answered=stats.wilson(50, 61), wrong=1, needed_n=104,
+        ),
+        outlook=outlook,
+    )  # fmt: skip
+    return dataclasses.replace(one or _described(), certainty=chosen)
 
 
 def outputs(one: Artifact, shown: npt.NDArray[np.uint8]) -> npt.NDArray[np.generic]:

@@ -26,6 +26,7 @@ from edgecnn.onboard import runtimes, tensors
 from edgecnn.pipeline.bench import candidates
 from edgecnn.pipeline.bench.candidates import Candidate
 from edgecnn.pipeline.bench.test_inputs import Shelf, Stimuli
+from edgecnn.pipeline.calibrate import calibration_error
 from edgecnn.pipeline.export import check
 from edgecnn.pipeline.train import seen
 from edgecnn.records import environment, gates, settling, shown_pictures, zoo
@@ -180,10 +181,11 @@ def _score(
     count = class_count(description.output)
     named = (names for names in (model.labels, stimuli.classes) if len(names) == count)
     labels = next(named, tuple(map(str, range(count))))
-    shares, answers = score.shares_of(logits), logits.argmax(1)
+    temperature = model.certainty.temperature if model.certainty else 1.0
+    shares, answers = score.shares_of(logits, temperature), logits.argmax(1)
     table = score.confusion(truth, answers, count)
     has_scores = description.output.reading != "number"
-    error = score.calibration_error_pp(shares, truth) if has_scores else (None, None, None)
+    error = calibration_error.expected_pp(shares, truth) if has_scores else None
     names = stimuli.files or tuple(f"#{number}" for number in range(len(truth)))
     return FileScore(
         file=candidate.name,
@@ -195,9 +197,9 @@ def _score(
         n=len(truth),
         top1=stats.wilson(int((answers == truth).sum()), len(truth)),
         top5=score.top5(shares, truth) if has_scores else None,
-        calibration_error_pp=error[0],
-        calibration_error_low_pp=error[1],
-        calibration_error_high_pp=error[2],
+        calibration_error_pp=error.value if error else None,
+        calibration_error_low_pp=error.low if error else None,
+        calibration_error_high_pp=error.high if error else None,
         classes=score.class_scores(table, labels),
         confusion=tuple(map(tuple, table.tolist())),
         mistakes=score.mistakes(shares, truth, labels, names),

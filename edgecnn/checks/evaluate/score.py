@@ -10,17 +10,13 @@ import numpy.typing as npt
 
 from edgecnn.common import documents, stats
 from edgecnn.common.stats import Proportion
-from edgecnn.onboard.runner.classify import softmax
+from edgecnn.onboard.unknown import softmax
 from edgecnn.records.evaluation import ClassChange, ClassScore, WrongAnswer
 
 Scores = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int64]
 
 TOP = 5
-BINS = 15
-"""As many as in the paper that `calibration_error_pp` follows."""
-RESAMPLES = 1_000
-SEED = 0
 MOST_MISTAKES = 24
 MOST_RIGHT = 6
 """How many rightly called pictures are kept, each of another class."""
@@ -28,13 +24,13 @@ SHARES_SUM = (0.5, 1.1)
 """Between which the outputs of every picture add up where they are shares: int8 rounds many small ones to 0."""
 
 
-def shares_of(logits: npt.NDArray[np.float32]) -> Scores:
+def shares_of(logits: npt.NDArray[np.float32], temperature: float = 1.0) -> Scores:
     """Return the share of each class (N, K): the softmax, or the outputs themselves where they are shares already."""
     whole = logits.astype(np.float64)
     sums = whole.sum(1, keepdims=True)
     if (whole >= 0).all() and (sums > SHARES_SUM[0]).all() and (sums < SHARES_SUM[1]).all():
         return np.asarray(whole / sums)
-    return softmax(logits)
+    return softmax(whole / temperature)
 
 
 def confusion(truth: Classes, answers: Classes, count: int) -> npt.NDArray[np.int64]:
@@ -61,28 +57,6 @@ def top5(shares: Scores, truth: Classes) -> Proportion | None:
         return None
     better = (shares > shares[np.arange(len(truth)), truth][:, None]).sum(1)
     return stats.wilson(int((better < TOP).sum()), len(truth))
-
-
-def calibration_error_pp(shares: Scores, truth: Classes) -> tuple[float, float, float]:
-    """Return the expected calibration error in percentage points, and the ends of its 95 % interval.
-
-    The answers are put into 15 bins of equal width by their scores; it is the mean, over all pictures, of the distance
-    between a bin's mean score and its share of right answers (Guo et al., 2017, ICML, arXiv:1706.04599). The interval
-    is that of the percentile bootstrap over pictures; the error is never below 0, and few pictures make it larger.
-    """
-    sure, correct = shares.max(1), (shares.argmax(1) == truth).astype(np.float64)
-    bins = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
-    pictures = len(truth)
-
-    def error(gaps: npt.NDArray[np.float64]) -> float:
-        return float(np.abs(np.bincount(bins, gaps, minlength=BINS)).sum()) / pictures * 100
-
-    rng, gaps = np.random.default_rng(SEED), sure - correct
-    resampled = [
-        error(gaps * np.bincount(rng.integers(0, pictures, pictures), minlength=pictures)) for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return error(gaps), float(low), float(high)
 
 
 def mistakes(shares: Scores, truth: Classes, labels: Sequence[str], names: Sequence[str]) -> tuple[WrongAnswer, ...]:

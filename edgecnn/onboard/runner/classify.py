@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import ModelFileError
-from edgecnn.onboard import preprocessing, runtimes, tensors
+from edgecnn.onboard import preprocessing, runtimes, tensors, unknown
+from edgecnn.onboard.unknown import Reason
 from edgecnn.records.artifact import Artifact
 
 TOP = 5
@@ -22,16 +23,21 @@ class Classification:
     """What a model answers to one picture."""
 
     top: tuple[tuple[str, float], ...]
-    """(label, softmax of the dequantised logits) of the best classes, the best first."""
+    """(label, calibrated softmax of the dequantised logits) of the best classes, the best first."""
     ms: float
     """The time from the encoded bytes to this answer."""
     inference_ms: float
     """The runtime's share of that time."""
+    known_score: float | None = None
+    """How much the picture is like those of training, which the model's threshold is held against; None if the model
+    answers every picture."""
+    unknown: Reason | None = None
+    """Why the picture is not answered; None if it is."""
 
     @property
     def label(self) -> str:
-        """The best class."""
-        return self.top[0][0]
+        """The best class, or "unknown"."""
+        return unknown.UNKNOWN if self.unknown else self.top[0][0]
 
     @property
     def score(self) -> float:
@@ -39,10 +45,12 @@ class Classification:
         return self.top[0][1]
 
     def table(self) -> dict[str, Any]:
-        """Return the answer as JSON has it."""
+        """Return the answer as JSON has it; why a picture is unknown is told by models that may say so."""
+        doubt = {} if self.known_score is None else {"unknown": self.unknown, "known_score": round(self.known_score, 6)}
         return {
             "label": self.label,
             "score": self.score,
+            **doubt,
             "top": [{"label": name, "score": value} for name, value in self.top],
             "ms": round(self.ms, 4),
         }
@@ -51,9 +59,18 @@ class Classification:
 class Classifier:
     """A model file and its card, loaded once, for one thread at a time."""
 
-    def __init__(self, file: Artifact, runtime: str, num_threads: int = 1, max_pixels: int | None = None) -> None:
+    def __init__(
+        self,
+        file: Artifact,
+        runtime: str,
+        num_threads: int = 1,
+        max_pixels: int | None = None,
+        choice: str | float = unknown.AUTO,
+    ) -> None:
+        """Open the model; `choice` says when it answers "unknown" (`unknown.rule_of`)."""
         self._artifact = file
         self._max_pixels = max_pixels
+        self._rule = unknown.rule_of(file, choice)
         self._session = runtimes.get(runtime).open_session(file.path, num_threads, output=file.description.output.name)
 
     def __call__(self, picture: Path | bytes, top: int = TOP) -> Classification:
@@ -77,14 +94,17 @@ class Classifier:
         before = time.perf_counter()
         outputs = self.outputs(pixels[None])
         after = time.perf_counter()
-        scores = softmax(tensors.decode(outputs, self._artifact.description.output))[0]  # (K,)
-        if not np.isfinite(scores).all():
+        decision = unknown.decide(tensors.decode(outputs, self._artifact.description.output)[0], self._rule)
+        shares = decision.shares  # (K,)
+        if not np.isfinite(shares).all():
             raise ModelFileError(f"{self._artifact.path} answers with logits that are not numbers.")
-        best = np.argsort(-scores, kind="stable")[:top]
+        best = np.argsort(-shares, kind="stable")[:top]
         return Classification(
-            top=tuple((self._artifact.labels[i], round(float(scores[i]), 6)) for i in best),
+            top=tuple((self._artifact.labels[i], round(float(shares[i]), 6)) for i in best),
             ms=(time.perf_counter() - start) * 1e3,
             inference_ms=(after - before) * 1e3,
+            known_score=decision.score,
+            unknown=decision.reason,
         )
 
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
@@ -112,9 +132,3 @@ def preload() -> None:
 
     Image.init()
     preprocessing.formats()
-
-
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Compute exp(x) / sum(exp(x)) along the last axis, shifted by the largest logit so that nothing overflows."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

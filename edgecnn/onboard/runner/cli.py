@@ -48,7 +48,8 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
     from edgecnn.onboard.runner import asked
     from edgecnn.onboard.runner.classify import Classifier
 
-    classifier, code = Classifier(bundle.artifact, bundle.manifest.runtime, options.num_threads), EXIT_PASS
+    runtime, code = bundle.manifest.runtime, EXIT_PASS
+    classifier = Classifier(bundle.artifact, runtime, options.num_threads, choice=options.unknown)
     for name, picture in asked.pictures(options.pictures, options.camera):
         if isinstance(picture, EdgecnnError):
             code, line = picture.exit_code, {"picture": name, "error": picture.sentence}
@@ -130,7 +131,8 @@ def serve(bundle: Contents, options: argparse.Namespace) -> int:
     def load() -> LoadedModel:
         current = contents.open_bundle(bundle.folder)
         runtime = current.manifest.runtime
-        return LoadedModel(current, Classifier(current.artifact, runtime, options.num_threads, options.max_pixels))
+        threads, most, choice = options.num_threads, options.max_pixels, options.unknown
+        return LoadedModel(current, Classifier(current.artifact, runtime, threads, most, choice))
 
     limits = Limits(
         queue=options.queue,
@@ -169,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     classify_parser = add(classify, "Print a line of JSON for each picture.")
     classify_parser.add_argument("pictures", nargs="*", help="files, folders, or - for one picture on stdin")
     classify_parser.add_argument("--camera", action="store_true", help="take a picture with picamera2")
+    _add_unknown(classify_parser)
 
     selftest_parser = add(selftest, "Compare this machine's answers with those of the one that exported the model.")
     selftest_parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -180,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     bench_parser.add_argument("--json", action="store_true", help="print the result as JSON, every sample in it")
 
     serve_parser = add(serve, "Answer POST /classify, GET /healthz and GET /metrics.")
+    _add_unknown(serve_parser)
     serve_parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve_parser.add_argument("--port", type=_port, default=8080, help="(%(default)s; 0 takes a free one)")
     serve_parser.add_argument(
@@ -201,6 +205,11 @@ def _parser() -> argparse.ArgumentParser:
         "--max-pixels", type=_at_least_1, default=MAX_SERVED_PIXELS, help="of a picture (%(default)s)"
     )
     return parser
+
+
+def _add_unknown(parser: argparse.ArgumentParser) -> None:
+    words = "when to answer unknown: auto (as the card says), off, or the least known_score (%(default)s)"
+    parser.add_argument("--unknown", default="auto", metavar="WHEN", help=words)
 
 
 def _at_least_1(text: str) -> int:

@@ -276,5 +276,5 @@ class Server:
             return error_reply(HTTPStatus.INSUFFICIENT_STORAGE, "the picture does not fit the memory")
         except Exception as error:
             return unexpected(error)
-        self.metrics.observe(answer.inference_ms / 1e3)
+        self.metrics.observe(answer)
         return json_reply(HTTPStatus.OK, answer.table() | {"sha256": model.bundle.artifact.description.sha256})

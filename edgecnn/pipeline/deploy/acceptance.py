@@ -12,7 +12,7 @@ from edgecnn.common import replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EnvironmentUnfit, GateFailed
-from edgecnn.onboard import golden, tensors
+from edgecnn.onboard import golden, tensors, unknown
 from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.installed import Installed
@@ -64,6 +64,8 @@ def require_same_answer(releases: Installed, release: str, made: Bundle, board: 
     result = releases.run(release, ["classify", "-"], stream.getvalue())
     logits = tensors.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
+    if unknown.decide(logits, unknown.rule_of(made.artifact)).reason:
+        best = {unknown.UNKNOWN}
     try:
         label = replies.table(result.stdout, raw=True)["label"]
     except (NotAReply, KeyError) as error:

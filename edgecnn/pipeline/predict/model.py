@@ -17,6 +17,7 @@ from edgecnn.errors import DataError, EdgecnnError, ModelFileError, UsageError
 from edgecnn.onboard import pixel_types, preprocessing, runtimes
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.classify import TOP, Classification, Classifier
+from edgecnn.onboard.unknown import AUTO
 from edgecnn.records import artifact, foreign, resolve
 from edgecnn.records.artifact import Artifact, class_count
 from edgecnn.records.foreign import PictureOptions
@@ -40,12 +41,12 @@ class Model:
         labels: The classes, in the order of the outputs.
     """
 
-    def __init__(self, file: Artifact, runtime: str, num_threads: int = 1) -> None:
+    def __init__(self, file: Artifact, runtime: str, num_threads: int = 1, choice: str | float = AUTO) -> None:
         if (channels := file.preprocessing.channels) not in (1, 3):
             raise ModelFileError(f"{file.path} takes {channels} channels, which no picture has.", "1 or 3 can be read")
         self.artifact = file
         self.labels = file.labels
-        self._classifier = Classifier(file, runtime, num_threads)
+        self._classifier = Classifier(file, runtime, num_threads, choice=choice)
 
     def __repr__(self) -> str:
         return f"<edgecnn model {self.artifact.path}: {len(self.labels)} classes>"
@@ -70,7 +71,8 @@ class Model:
 
         Returns:
             A Classification, for a batch a list of them: `label` and `score` of the best class, and `top`, the best
-            ones as (label, score). A score is the softmax of the model's outputs.
+            ones as (label, score). A score is the softmax of the model's outputs, calibrated if its card tells how. For
+            a picture that the model should not answer, `label` is "unknown", and `unknown` says why.
 
         Raises:
             DataError: A picture cannot be read, or an array is no picture.
@@ -93,7 +95,11 @@ class Model:
 
 
 def load_model(
-    path: str | os.PathLike[str] | Artifact, *, pictures: PictureOptions | None = None, num_threads: int = 1
+    path: str | os.PathLike[str] | Artifact,
+    *,
+    pictures: PictureOptions | None = None,
+    num_threads: int = 1,
+    unknown: str | float = AUTO,
 ) -> Model:
     """Load a model file to classify pictures with.
 
@@ -102,6 +108,8 @@ def load_model(
             bundle that `edgecnn deploy --output` wrote.
         pictures: How pictures are to be fed, against what the file or its card says.
         num_threads: Threads of the runtime.
+        unknown: When to answer "unknown": "auto" as the file's card says, "off" never, or where the known score is
+            below a number.
 
     Raises:
         ModelFileError: It is no model file or takes no pictures, or its card is another file's.
@@ -118,7 +126,7 @@ def load_model(
     if (place / contents.MANIFEST).is_file():
         bundle = contents.open_bundle(place)
         contents.verify(bundle)
-        return Model(bundle.artifact, bundle.manifest.runtime, num_threads)
+        return Model(bundle.artifact, bundle.manifest.runtime, num_threads, unknown)
     if is_run(place):
         names = ", ".join(str(file) for file in open_run(place).exported() if file.suffix in (".onnx", ".tflite"))
         raise UsageError(f"{place} is a run, not a model file.", f"name one of its files: {names or 'none yet'}")
@@ -128,7 +136,7 @@ def load_model(
     if card is None:
         console.note(f"{known.sentence}.")
     runtime = runtimes.for_format(known.artifact.description.format)[0]
-    return Model(_with_labels(known.artifact), runtime, num_threads)
+    return Model(_with_labels(known.artifact), runtime, num_threads, unknown)
 
 
 def _with_labels(file: Artifact) -> Artifact:

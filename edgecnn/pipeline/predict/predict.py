@@ -10,6 +10,7 @@ from edgecnn import formats
 from edgecnn.errors import DataError, EdgecnnError
 from edgecnn.onboard.runner import asked
 from edgecnn.onboard.runner.classify import TOP, Classification
+from edgecnn.onboard.unknown import AUTO
 from edgecnn.pipeline.predict.model import Model, load_model
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.run import is_run
@@ -34,6 +35,7 @@ def open_model(
     precision: str = "int8",
     pictures: PictureOptions | None = None,
     num_threads: int = 1,
+    unknown: str = AUTO,
 ) -> Model:
     """Load a model to classify pictures with.
 
@@ -43,14 +45,15 @@ def open_model(
         precision: The same, by its precision.
         pictures: How pictures are fed, where it differs from what a file says of itself.
         num_threads: Threads of the runtime.
+        unknown: When it answers "unknown": "auto", "off", or a number (`unknown.rule_of`).
 
     Raises:
-        UsageError: There is no such target, or the run has no such file or several.
+        UsageError: There is no such target, the run has no such file or several, or `unknown` is none of these.
         ModelFileError: It is no model file, or takes no pictures.
         MissingPackage: The runtime that reads it is not installed.
     """
     path = formats.choose(target, format, precision).path if is_run(target) else target
-    return load_model(path, pictures=pictures, num_threads=num_threads)
+    return load_model(path, pictures=pictures, num_threads=num_threads, unknown=unknown)
 
 
 def predict(model: Model, words: Sequence[str], camera: bool = False, top: int = TOP) -> Iterator[Prediction]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgecnn.common import console, documents, stats
 from edgecnn.common.units import interval
+from edgecnn.onboard.runner.classify import Classification
 from edgecnn.pipeline.predict.predict import Prediction
 from edgecnn.records import environment
 
@@ -18,11 +19,20 @@ def show(predictions: Sequence[Prediction], model: str) -> None:
     answered = [(prediction.picture, answer) for prediction in predictions if (answer := prediction.answer)]
     if answered:
         has_more = any(len(answer.top) > 1 for _, answer in answered)
-        rows = [
-            [name, answer.label, _percent(answer.score), *([_others(answer.top[1:])] if has_more else [])]
+        rows = [  # in place of its score, an unknown picture has the reason
+            [
+                name,
+                answer.label,
+                answer.unknown or _percent(answer.score),
+                *([_others(_after(answer))] if has_more else []),
+            ]
             for name, answer in answered
         ]
         console.table(["picture", "class", "score", *(["then"] if has_more else [])], rows)
+        if unknown := sum(answer.unknown is not None for _, answer in answered):
+            console.note(
+                f"{unknown:,} of {len(answered):,} pictures are unknown to it: --unknown off names their best class"
+            )
         console.note(f"{model}: {_time(sorted(answer.ms for _, answer in answered))}")
     for prediction in predictions:
         if prediction.problem and len(predictions) > 1:  # one alone is the error that ends the command
@@ -39,17 +49,22 @@ def json_line(prediction: Prediction) -> str:
 
 def csv_head(top: int) -> str:
     """Return the line that names the columns of `csv_line`."""
-    return console.csv_line(
-        ["picture", *(word for n in range(1, top + 1) for word in (f"label_{n}", f"score_{n}")), "error"]
-    )
+    ranks = (word for n in range(1, top + 1) for word in (f"label_{n}", f"score_{n}"))
+    return console.csv_line(["picture", *ranks, "unknown", "error"])
 
 
 def csv_line(prediction: Prediction, top: int) -> str:
     """Return a prediction as a line of CSV: the best classes with their scores, empty where there are fewer."""
     best = prediction.answer.top if prediction.answer else ()
     cells = [cell for label, score in best for cell in (label, score)]
+    unknown = (prediction.answer.unknown if prediction.answer else None) or ""
     error = prediction.problem.sentence if prediction.problem else ""
-    return console.csv_line([prediction.picture, *cells, *[""] * (2 * (top - len(best))), error])
+    return console.csv_line([prediction.picture, *cells, *[""] * (2 * (top - len(best))), unknown, error])
+
+
+def _after(answer: Classification) -> Sequence[tuple[str, float]]:
+    """Return the classes that come after the answer; all of them, if that is "unknown"."""
+    return answer.top if answer.unknown else answer.top[1:]
 
 
 def _time(times_ms: Sequence[float]) -> str:

@@ -1,4 +1,4 @@
-"""Copies pictures into a folder for each class that a model sees in them."""
+"""Copies pictures into a folder for each class that a model sees in them, and one for those it does not know."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecnn.common import files
 from edgecnn.errors import UsageError
+from edgecnn.onboard.unknown import UNKNOWN
 from edgecnn.pipeline.predict.predict import Prediction
 
 UNSAFE = re.compile(r"[^\w.,+()\- ]")
@@ -31,7 +32,7 @@ class Sorter:
         if folder.is_dir() and any(folder.iterdir()):
             raise UsageError(f"{folder} holds something.", "name an empty folder with --save")
         self._folder = files.make_folder(folder)
-        self._names = _folder_names(labels)
+        self._names = _folder_names([*labels, *({UNKNOWN} - {*labels})])
 
     def keep(self, prediction: Prediction) -> Path | None:
         """Copy the picture of a prediction, and return where to; None for a picture without an answer."""

@@ -126,7 +126,7 @@ def _filters(net: nn.Module) -> tuple[str, str]:
 def _looked(run: Run, net: nn.Module, pictures: ShownPictures) -> Iterator[ActivationPicture]:
     """Yield the pictures with the evidence for the net's answers; none if the net has no exact maps."""
     from edgecnn.nets import sight
-    from edgecnn.onboard.runner.classify import softmax
+    from edgecnn.onboard.unknown import softmax
 
     seen = sight.class_activation(net, pictures.images, run.mean, run.std)
     if seen is None:

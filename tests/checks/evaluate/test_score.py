@@ -53,22 +53,6 @@ def test_of_five_classes_the_best_five_say_nothing() -> None:
     assert score.top5(score.shares_of(logits), truth) is None
 
 
-def test_the_calibration_error_is_the_mean_gap_between_score_and_accuracy() -> None:
-    shares = np.array([[0.9, 0.1]] * 8 + [[0.6, 0.4]] * 2)
-    truth = np.array([0] * 6 + [1] * 2 + [0] * 2)
-    error, low, high = score.calibration_error_pp(shares, truth)
-    assert error == pytest.approx(100 * (abs(8 * 0.9 - 6) + abs(2 * 0.6 - 2)) / 10)
-    assert low < error < high
-
-
-def test_scores_that_are_right_as_often_as_they_say_are_calibrated() -> None:
-    rng = np.random.default_rng(0)
-    best = rng.uniform(0.5, 1, 20_000)
-    truth = (rng.uniform(size=20_000) > best).astype(np.int64)
-    error, _, high = score.calibration_error_pp(np.stack([best, 1 - best], axis=1), truth)
-    assert error < high < 2
-
-
 def test_outputs_that_are_shares_already_are_taken_as_they_are() -> None:
     shares = np.array([[0.25, 0.5, 0.25], [0.0, 0.996, 0.004]], np.float32)
     assert score.shares_of(shares) == pytest.approx(shares)

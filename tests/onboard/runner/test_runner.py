@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgecnn.errors import EnvironmentUnfit, MissingPackage
-from edgecnn.onboard.runner import asked, classify, selftest
-from edgecnn.records import environment
+from edgecnn.onboard import tensors, unknown
+from edgecnn.onboard.runner import asked, selftest
+from edgecnn.pipeline.deploy import bundle
+from edgecnn.records import artifact, environment
 
 # Runs the program as `python edgecnn.pyz ARGUMENTS` would, then tells what it had to import and to hold.
 WATCHED = """
@@ -280,7 +282,7 @@ LOGITS = arrays.arrays(np.float32, (2, 5), elements=st.floats(-(2.0**99), 2.0**9
 
 @given(LOGITS)
 def test_scores_are_a_distribution_in_the_order_of_the_logits(logits: np.ndarray) -> None:
-    scores = classify.softmax(logits)
+    scores = unknown.softmax(logits)
     assert np.allclose(scores.sum(axis=1), 1)
     order = np.argsort(logits, axis=1, kind="stable")
     assert (np.diff(np.take_along_axis(scores, order, axis=1), axis=1) >= 0).all()
@@ -309,3 +311,45 @@ def test_float_outputs_are_compared_by_the_largest_magnitude(there: np.ndarray, 
 )
 def test_outputs_of_another_kind_are_different(here: np.ndarray) -> None:
     assert selftest.compare(here, np.zeros((2, 3), np.float32)).exit_code == 1
+
+
+@pytest.fixture(scope="module")
+def doubting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose card calls about half of all pictures unknown."""
+    place = tmp_path_factory.mktemp("doubting")
+    file = small_bundles.exported(place / "exported")
+    logits = tensors.decode(small_bundles.outputs(file, small_bundles.images()), file.description.output)
+    scores = unknown.scores(logits, unknown.Rule(score="max-logit"))
+    threshold = float(np.unique(scores)[len(np.unique(scores)) // 2]) - 1e-6
+    card = small_bundles.doubtful(file, score="max-logit", least_score=threshold)
+    artifact.write_card(card)
+    bundle.make(card).write(place / "bundle")
+    return place / "bundle"
+
+
+def test_a_picture_unlike_those_of_training_is_unknown_and_keeps_its_scores(
+    doubting: Path, folder: Path, tmp_path: Path
+) -> None:
+    shown = str(save(tmp_path / "shown", 32))
+    answers, plain = (lines(call(place, "classify", shown)[1]) for place in (doubting, folder))
+    assert {answer["unknown"] for answer in answers} == {None, "unlike"}
+    for answer, before in zip(answers, plain, strict=True):
+        assert answer["label"] == ("unknown" if answer["unknown"] else before["label"])
+        assert [row["label"] for row in answer["top"]] == [row["label"] for row in before["top"]]
+        assert answer["score"] == answer["top"][0]["score"] <= before["score"]  # its temperature is 2
+        assert "unknown" not in before
+
+
+def test_a_user_may_have_every_picture_answered_or_choose_the_least_score(doubting: Path, tmp_path: Path) -> None:
+    shown = str(save(tmp_path / "shown", 32))
+    off = lines(call(doubting, "classify", shown, "--unknown", "off")[1])
+    assert all("unknown" not in answer and answer["label"] == answer["top"][0]["label"] for answer in off)
+    for least, expected in (("-1e9", {None}), ("1e9", {"unlike"})):
+        assert {a["unknown"] for a in lines(call(doubting, "classify", shown, f"--unknown={least}")[1])} == expected
+    code, _, stderr = call(doubting, "classify", shown, "--unknown", "maybe")
+    assert code == 64
+    assert stderr.startswith("error: 'maybe' does not say when to answer unknown.")
+
+
+def test_its_selftest_is_exact_all_the_same(doubting: Path) -> None:
+    assert json.loads(call(doubting, "selftest", "--json")[1])["verdict"] == "identical"

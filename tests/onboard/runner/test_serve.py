@@ -16,6 +16,7 @@ from PIL import Image
 from served import PATIENCE_S, PICTURE, Running, parsed, peak_kb, running
 
 from edgecnn.onboard.runner import contents
+from edgecnn.onboard.runner.classify import Classification
 from edgecnn.onboard.runner.metrics import BUCKETS_S, Metrics
 
 
@@ -240,7 +241,7 @@ def test_by_default_it_listens_to_this_machine_alone(folder: Path) -> None:
 def test_a_histogram_counts_each_bound_and_all_below(folder: Path) -> None:
     metrics = Metrics(contents.open_bundle(folder))
     for seconds in (0.0, BUCKETS_S[0], 0.02, 99.0):
-        metrics.observe(seconds)
+        metrics.observe(Classification(top=(("cat", 0.9),), ms=1e3 * seconds, inference_ms=1e3 * seconds))
     text = metrics.text()
     assert 'edgecnn_inference_seconds_bucket{le="0.0001"} 2' in text
     assert 'edgecnn_inference_seconds_bucket{le="0.025"} 3' in text

@@ -17,6 +17,8 @@ from edgecnn.errors import DataError, UsageError
 from edgecnn.onboard.runner.classify import Classification
 from edgecnn.pipeline.predict import predict, sorting
 from edgecnn.pipeline.predict.predict import Prediction
+from edgecnn.records import artifact, exported
+from edgecnn.records.run import open_run
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_csv_has_a_column_for_each_class_that_is_told(
         use.predict(model, [str(folder)], top_k=2, as_csv=True)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == 8
-    assert list(rows[0]) == ["picture", "label_1", "score_1", "label_2", "score_2", "error"]
+    assert list(rows[0]) == ["picture", "label_1", "score_1", "label_2", "score_2", "unknown", "error"]
     (broken,) = (row for row in rows if row["error"])
     assert broken["picture"].endswith("broken.png")
     assert broken["label_1"] == broken["score_2"] == ""
@@ -129,3 +131,39 @@ def test_any_model_file_is_taken(kind: str, folder: Path, tmp_path: Path) -> Non
     file = small_bundles.exported(tmp_path, kind)
     predictions = list(predict.predict(predict.open_model(file.path), [str(folder)]))
     assert [prediction.answer is not None for prediction in predictions] == [True] * 7
+
+
+@pytest.fixture
+def doubting(model: Path) -> Path:
+    """A run folder whose file does not know any picture."""
+    (file,) = exported.cards(open_run(model))
+    artifact.write_card(small_bundles.doubtful(file, score="max-logit", least_score=1e9))
+    return model
+
+
+def test_what_the_model_does_not_know_is_told_and_sorted_apart(
+    doubting: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use.predict(doubting, [str(folder)], top_k=2, save=tmp_path / "sorted")
+    out, err = capsys.readouterr()
+    assert [line.split()[1:3] for line in out.splitlines()[2:]] == [["unknown", "unlike"]] * 7
+    assert "7 of 7 pictures are unknown to it: --unknown off names their best class" in err
+    assert [path.name for path in (tmp_path / "sorted").iterdir()] == ["unknown"]
+    assert len(list((tmp_path / "sorted" / "unknown").iterdir())) == 7
+
+
+def test_with_unknown_off_every_picture_is_answered(
+    doubting: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use.predict(doubting, [str(folder)], unknown="off", as_json=True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["label"] for line in lines} <= set(small_bundles.LABELS)
+    use.predict(doubting, [str(folder)], as_csv=True)
+    rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert [(row["unknown"], row["label_1"]) for row in rows] == [("unlike", line["label"]) for line in lines]
+
+
+def test_a_class_that_is_called_unknown_is_sorted_under_its_name(tmp_path: Path) -> None:
+    sorter = sorting.Sorter(tmp_path / "sorted", ("cat", "unknown"))
+    kept = sorter.keep(Prediction(picture="-", source=b"pixels", answer=answer("unknown")))
+    assert kept == tmp_path / "sorted" / "unknown" / "stdin"
