@@ -32,6 +32,7 @@ from edgecnn.data._pictures import source as source
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError, UsageError
 from edgecnn.records.recipe import DataPlan
+from edgecnn.records.sound import FrontEnd
 
 Images: TypeAlias = npt.NDArray[np.uint8] | Stored
 """uint8 (N, H, W, C), in memory or in a file. Both have a shape and a length, and return an array for an index."""
@@ -59,6 +60,8 @@ class Split:
     """(N,) the path of each image's file, or its name in a file of many; None if images are not files."""
     larger: Images | None = None
     """uint8 (N, H', W', C), the same images larger, for training on random parts of them; None without."""
+    altered: npt.NDArray[np.bool_] | None = None
+    """(N,) which images are changed copies of others, to be learnt from and not to validate with; None for none."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,6 +97,7 @@ class Split:
             None if self.held_out is None else self.held_out[indices],
             None if self.files is None else self.files[indices],
             None if self.larger is None else _part(self.larger, indices),
+            None if self.altered is None else self.altered[indices],
         )
 
 
@@ -174,6 +178,12 @@ def listed(plan: DataPlan) -> Listed:
     return plugins.call(list_pictures, options, "[data]")
 
 
+def sound(plan: DataPlan) -> FrontEnd | None:
+    """Return the front end that makes the pictures of a plan's sounds; None for a data set of pictures."""
+    front_end = getattr(get(plan.name), "front_end", None)
+    return None if front_end is None else cast(FrontEnd, front_end(**plan.options))
+
+
 def load(plan: DataPlan) -> Splits:
     """Load a data set's three splits.
 
@@ -191,6 +201,8 @@ def load(plan: DataPlan) -> Splits:
     train_indices = np.flatnonzero(~held_out)
     if plan.fraction < 1:
         train_indices = train_indices[stratified(whole.labels[train_indices], plan.fraction, plan.fraction_seed)]
+    if whole.altered is not None:
+        held_out = held_out & ~whole.altered
     train = whole.take(train_indices)
     validation = dataclasses.replace(whole, larger=None).take(np.flatnonzero(held_out))
     return Splits(train, validation, test, train_indices.astype(np.int64))

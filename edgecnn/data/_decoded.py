@@ -35,6 +35,7 @@ from edgecnn.errors import DataError, EnvironmentUnfit
 from edgecnn.onboard import preprocessing
 from edgecnn.records.resizing import CROP, Resizing
 
+S = TypeVar("S")
 T = TypeVar("T")
 Shape = tuple[int, int, int]
 """(H, W, C) of one image."""
@@ -152,7 +153,7 @@ def _parts(
     _kept.write(kept_path, {"broken": broken, "pixels_crc32": checksum})
 
 
-def in_processes(work: Callable[[Sequence[Picture]], T], pictures: Sequence[Picture]) -> Generator[T]:
+def in_processes(work: Callable[[Sequence[S]], T], pictures: Sequence[S]) -> Generator[T]:
     """Yield what `work` returns for each CHUNK of the images, in order, from one process per core.
 
     Processes and not threads, because of the global interpreter lock: 10,000 JPEGs of 32 x 32 on two cores took 1.7 s

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edgecnn.records.artifact import Preprocessing
 from edgecnn.records.run import Run
+from edgecnn.records.sound import FrontEnd
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,6 +35,11 @@ class Source(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing: ...
+
+    @property
+    def sound(self) -> FrontEnd | None:
+        """How a sound becomes such a picture; None for a net of pictures."""
+        ...
 
     @property
     def calibration(self) -> Calibrated | None:

@@ -96,13 +96,11 @@ def _described(data: bytes, input_shape: Sequence[int] = ()) -> Description:
 
 def _card(model: Source, facts: Description, array: CArray) -> list[str]:
     """Return the lines of the comment: what a programmer must know to use the array."""
-    size = model.preprocessing
     version = importlib.metadata.version(tflite_micro.PACKAGE)
     paragraphs = [
         f"{model.run.name}, {facts.precision}: a TFLite model for TensorFlow Lite for Microcontrollers, made by "
         f"edgecnn {edgecnn.__version__} from weights with sha256 {model.run_sha256}.",
-        f"Input: {_tensor(facts.input)} A picture is {size.width} x {size.height} pixels, {size.colour_order}, "
-        f"resized: {size.resize}.",
+        f"Input: {_tensor(facts.input)} {_fed(model)}",
         f"Output: {_tensor(facts.output)} One value a class, the largest is the answer.",
         f"Operators: {', '.join(f'{name} {count}' for name, count in facts.operators.items())}.",
         f"Tensor arena: {array.arena_bytes:,} bytes, aligned to {c_array.ALIGNMENT}; the least that tflite-micro "
@@ -110,6 +108,18 @@ def _card(model: Source, facts: Description, array: CArray) -> list[str]:
         "with scratch buffers of their own (CMSIS-NN, ESP-NN) may need more.",
     ]
     return [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, WIDTH, subsequent_indent="  ")]
+
+
+def _fed(model: Source) -> str:
+    """Describe what a pixel of the input is: of a picture, or of what the front end makes of a sound."""
+    size, sound = model.preprocessing, model.sound
+    if sound is None:
+        return f"A picture is {size.width} x {size.height} pixels, {size.colour_order}, resized: {size.resize}."
+    ranges = ", ".join(f"{low:.2f} to {high:.2f}" for low, high in dict.fromkeys(sound.ranges_db))
+    return (
+        f"A pixel is a value of a sound's spectrogram, rows in time: {sound.words()}. {sound.rule}. "
+        f"Pixels 0 to 255 stand for dB, column by column: {ranges}."
+    )
 
 
 def _tensor(spec: TensorSpec) -> str:

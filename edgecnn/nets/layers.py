@@ -91,12 +91,24 @@ def activation(name: str) -> nn.Module:
 
 
 def conv_bn(
-    channels_in: int, channels_out: int, kernel: int, *, stride: int = 1, groups: int = 1, act: nn.Module | None = None
+    channels_in: int,
+    channels_out: int,
+    kernel: int | tuple[int, int],
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    act: nn.Module | None = None,
+    padding: tuple[int, int] | None = None,
 ) -> nn.Sequential:
-    """Return a convolution with batch norm and, if there is one, an activation: one operator in an exported file."""
+    """Return a convolution with batch norm and, if there is one, an activation: one operator in an exported file.
+
+    Without `padding`, which filters with an even side need, it is that of odd ones: half of a side.
+    """
+    sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+    padding = (sides[0] // 2, sides[1] // 2) if padding is None else padding
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["conv"] = nn.Conv2d(
-        channels_in, channels_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+        channels_in, channels_out, sides, stride, padding=padding, groups=groups, bias=False
     )  # (N, channels_in, H, W) -> (N, channels_out, ceil(H / stride), ceil(W / stride))
     parts["bn"] = nn.BatchNorm2d(channels_out, eps=EPSILON)
     if act is not None:

@@ -15,6 +15,8 @@ from edgecnn.records.artifact import Artifact, values_per_picture
 
 FILE = "golden.npz"
 IMAGES = "images"
+SOUND, SOUND_PLACE = "sound", "sound_place"
+"""The samples of one sound, int16 (n,), and which of the images the front end makes of it."""
 
 
 def read(source: Path | bytes, key: str, artifact: Artifact) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
@@ -45,6 +47,25 @@ def read(source: Path | bytes, key: str, artifact: Artifact) -> tuple[npt.NDArra
             f"and {artifact.name} puts out {per_picture} {wanted} a picture"
         )
     return images, outputs
+
+
+def read_sound(source: Path | bytes, artifact: Artifact) -> tuple[npt.NDArray[np.int16], int] | None:
+    """Read the sound that accompanies the golden vectors of a model of sounds.
+
+    Returns:
+        (samples at the front end's rate, (n,), the place of its picture among the images); None if there is none.
+
+    Raises:
+        Missing: There is no such file.
+        Unreadable: The file is damaged.
+    """
+    stored = arrays.read(source)
+    if artifact.sound is None or SOUND not in stored or SOUND_PLACE not in stored:
+        return None
+    samples, place = stored[SOUND], stored[SOUND_PLACE]
+    if samples.dtype != np.int16 or samples.ndim != 1 or place.ndim or not 0 <= int(place) < len(stored[IMAGES]):
+        raise Unreadable(f"its sound is {samples.dtype} {samples.shape}")
+    return samples, int(place)
 
 
 def _require_images(images: npt.NDArray[Any], artifact: Artifact) -> None:

@@ -6,12 +6,12 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.errors import DataError
-from edgecnn.onboard import picture_formats, preprocessing
+from edgecnn.onboard import picture_formats, preprocessing, wav_files
 
 SYSTEM_FOLDERS = frozenset(
     {
@@ -49,22 +49,43 @@ class Listing:
     """How many files, or folders that are passed over whole, of each kind, which is a suffix or a name."""
 
 
-def walk(folder: Path) -> Listing:
+@dataclass(frozen=True)
+class Wanted:
+    """The files that are looked for."""
+
+    word: str
+    """What they hold, in the plural."""
+    suffixes: tuple[str, ...]
+    tell: Callable[[Path], bool]
+    """Whether a file without a suffix holds one."""
+
+
+def pictures() -> Wanted:
+    """Return the kind that all pictures are of."""
+    return Wanted("pictures", preprocessing.suffixes(), preprocessing.is_picture)
+
+
+def sounds() -> Wanted:
+    """Return the kind that all sounds are of."""
+    return Wanted("sounds", wav_files.SUFFIXES, wav_files.is_sound)
+
+
+def walk(folder: Path, wanted: Wanted | None = None) -> Listing:
     """List the pictures below `folder` at any depth, told by their suffix, or by their content if they have none.
 
     Hidden files, files that are no pictures, and folders that are hidden, links, thumbnails or a system's are passed
-    over and counted. Raises DataError for a folder that cannot be read.
+    over and counted; `wanted` lists other files instead. Raises DataError for a folder that cannot be read.
     """
     paths: list[Path] = []
     left_out: Counter[str] = Counter()
-    read_here = frozenset(preprocessing.suffixes())
+    wanted = wanted or pictures()
     for place, folders, names in os.walk(folder, onerror=_refuse):
         kinds = {name: _kind_of_folder(Path(place, name)) for name in folders}
         left_out.update(kind for kind in kinds.values() if kind)
         folders[:] = [name for name in folders if not kinds[name]]
         for name in names:
             path = Path(place, name)
-            if kind := _kind_of_file(path, read_here):
+            if kind := _kind_of_file(path, wanted):
                 left_out[kind] += 1
             else:
                 paths.append(path)
@@ -78,8 +99,8 @@ def is_passed_over(folder: str) -> bool:
 
 def loose(folder: Path) -> list[Path]:
     """List the pictures in the folder itself, sorted, without those in folders below it."""
-    read_here = frozenset(preprocessing.suffixes())
-    return sorted(path for path in folder.iterdir() if path.is_file() and not _kind_of_file(path, read_here))
+    wanted = pictures()
+    return sorted(path for path in folder.iterdir() if path.is_file() and not _kind_of_file(path, wanted))
 
 
 def told(left_out: Mapping[str, int]) -> str:
@@ -96,16 +117,17 @@ def is_loss(left_out: Mapping[str, int]) -> bool:
     return any(_mend(kind) or kind in (EMPTY, LINK) for kind in left_out)
 
 
-def none_in(place: str, listing: Listing) -> DataError:
-    """Return the error for a place without pictures, which names what lies there instead."""
-    suffixes = " ".join(preprocessing.suffixes())
+def none_in(place: str, listing: Listing, wanted: Wanted | None = None) -> DataError:
+    """Return the error for a place without pictures, or what else is wanted, which names what lies there instead."""
+    wanted = wanted or pictures()
+    word, suffixes = wanted.word, " ".join(wanted.suffixes)
     if not listing.left_out:
-        return DataError(f"{place} holds no pictures.", f"remove it, or add pictures ({suffixes})")
+        return DataError(f"{place} holds no {word}.", f"remove it, or add {word} ({suffixes})")
     mends = dict.fromkeys(mend for kind in listing.left_out if (mend := _mend(kind)))
     counts = ", ".join(f"{count:,} {kind}" for kind, count in listing.left_out.most_common())
     return DataError(
-        f"{place} holds no pictures that can be read here, only {counts}.",
-        "; ".join(mends) or f"pictures that are read: {suffixes}",
+        f"{place} holds no {word} that can be read here, only {counts}.",
+        "; ".join(mends) or f"{word} that are read: {suffixes}",
     )
 
 
@@ -117,8 +139,8 @@ def _kind_of_folder(path: Path) -> str:
     return LINK if path.is_symlink() else ""
 
 
-def _kind_of_file(path: Path, read_here: Set[str]) -> str:
-    """Return the kind under which a file is left out; "" for a picture. `read_here` has the pictures' suffixes."""
+def _kind_of_file(path: Path, wanted: Wanted) -> str:
+    """Return the kind under which a file is left out; "" for one that is wanted."""
     name = path.name
     if name.startswith("._"):
         return APPLE_DOUBLE
@@ -127,7 +149,7 @@ def _kind_of_file(path: Path, read_here: Set[str]) -> str:
     if name.startswith("."):
         return HIDDEN
     suffix = path.suffix.lower()
-    is_known = suffix in read_here
+    is_known = suffix in wanted.suffixes
     if not is_known and SUFFIX.fullmatch(suffix):
         return suffix
     try:
@@ -138,7 +160,7 @@ def _kind_of_file(path: Path, read_here: Set[str]) -> str:
         return SPECIAL
     if not status.st_size:
         return EMPTY
-    return "" if is_known or preprocessing.is_picture(path) else NO_SUFFIX
+    return "" if is_known or wanted.tell(path) else NO_SUFFIX
 
 
 def _mend(kind: str) -> str:

@@ -64,6 +64,12 @@ KINDS = (
         "save single frames as JPEG",
         ((4, b"ftyp"), (8, b"AVI "), (0, b"\x1aE\xdf\xa3")),
     ),
+    Foreign(
+        "a sound",
+        (".wav", ".wave", ".mp3", ".flac", ".ogg", ".m4a"),
+        "ask a model of sounds about them",
+        ((8, b"WAVE"), (0, b"ID3"), (0, b"fLaC"), (0, b"OggS")),
+    ),
     Foreign("an archive", (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), "unpack them", ((0, b"PK\x03\x04"),)),
     Foreign("a web page", (), "download the picture itself", ((0, b"<!doctype"), (0, b"<html"))),
     Foreign("a pointer of Git LFS", (), "git lfs pull", ((0, b"version https://git-lfs"),)),

@@ -25,6 +25,7 @@ from edgecnn.records import labels, model_files, own_labels
 from edgecnn.records.certainty import Certainty
 from edgecnn.records.gates import Outcome
 from edgecnn.records.resizing import CROP, Resizing
+from edgecnn.records.sound import FrontEnd
 
 CARD_VERSION = 1
 KIND = documents.Kind(name="card", words="a card this tool wrote", error=ModelFileError, hint="export it again")
@@ -183,6 +184,8 @@ class Artifact:
     parity: Parity | None = None
     certainty: Certainty | None = None
     """None until `edgecnn calibrate` has learnt it."""
+    sound: FrontEnd | None = None
+    """How a sound becomes the picture that `preprocessing` has the size of; None for a model of pictures."""
 
     @property
     def name(self) -> str:
@@ -264,6 +267,8 @@ def _require_sense(artifact: Artifact) -> None:
     for numbers in (size.mean, size.std):
         if isinstance(numbers, tuple) and len(numbers) != size.channels:
             raise Unreadable(f"its preprocessing is of {len(numbers)} channels, its pictures have {size.channels}")
+    if artifact.sound is not None and sizes != (artifact.sound.frames, artifact.sound.columns, 1):
+        raise Unreadable("its pictures are not those that its front end makes of a sound")
     if artifact.labels and len(artifact.labels) != class_count(spec.output):
         raise Unreadable(f"it names {len(artifact.labels)} classes for {class_count(spec.output)} outputs")
     for inside in (spec.labels, own_labels.read(artifact.path)):

@@ -60,6 +60,8 @@ KINDS = (
 )
 NAMES = (FOLDER, *(kind.data for kind in KINDS))
 """The data sets of one's own pictures."""
+RESIZED = (*NAMES, "coco")
+"""The data sets whose pictures are brought to a size."""
 
 
 def located(text: str) -> tuple[str, Path] | None:
@@ -98,7 +100,7 @@ def word(plan: DataPlan) -> str:
 
 def resizing_of(plan: DataPlan) -> Resizing:
     """Return how a plan resizes pictures; those of a data set that does not are as they are. Raises PlanError."""
-    return resizing.parse(str(plan.options.get("resize", "crop"))) if plan.name in NAMES else CROP
+    return resizing.parse(str(plan.options.get("resize", "crop"))) if plan.name in RESIZED else CROP
 
 
 def kept_options(before: Mapping[str, Any], data: str) -> dict[str, Any]:

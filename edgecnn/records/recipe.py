@@ -127,6 +127,10 @@ class AugmentPlan:
     """Least share of the area that a random part keeps, which is then brought to the whole size; 0 is off."""
     cutout: int = 0
     """Side in pixels of a square that is set to the mean."""
+    mask_rows: int = 0
+    """Most rows in a band that is set to the mean; of a spectrogram, a span of time (SpecAugment)."""
+    mask_columns: int = 0
+    """Most columns in a band that is set to the mean; of a spectrogram, a band of frequencies or coefficients."""
     jitter: float = 0.0
     """Largest relative change of brightness and of contrast."""
     saturation: float = 0.0
@@ -146,8 +150,10 @@ class AugmentPlan:
         _require_finite(self)
         if self.shift < 0 or self.cutout < 0 or not 0 <= self.jitter < 1:
             raise ValueError("shift and cutout should not be negative, jitter should lie in [0, 1)")
-        if max(self.shift, self.cutout) > MOST_PIXELS:
-            raise ValueError(f"shift and cutout should be at most {MOST_PIXELS:,} pixels")
+        if min(self.mask_rows, self.mask_columns) < 0:
+            raise ValueError("mask_rows and mask_columns should not be negative")
+        if max(self.shift, self.cutout, self.mask_rows, self.mask_columns) > MOST_PIXELS:
+            raise ValueError(f"shift, cutout, mask_rows and mask_columns should be at most {MOST_PIXELS:,} pixels")
         if not 0 <= self.rotation <= 180:
             raise ValueError(f"rotation = {self.rotation} should lie between 0 and 180 degrees")
         for name, most in (("resized_crop", 1), ("erasing", 1), ("saturation", 1), ("hue", 180)):

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import coco_folders
 import data_samples
 import kept_pictures
+import made_sounds
 import pytest
 
 from edgecnn.common import plugins
@@ -33,10 +35,22 @@ def _shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"count": 300, "test": 50}
 
 
+def _coco(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    coco_folders.write(tmp_path / "coco", "train2017", 3 * coco_folders.BOXES)
+    coco_folders.write(tmp_path / "coco", "val2017", coco_folders.BOXES, seed=1_000)
+    return {"path": str(tmp_path / "coco"), "size": 16}
+
+
+def _speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"path": str(made_sounds.folder(tmp_path / "sounds", 8)), "copies": 1, **made_sounds.FRONT_END}
+
+
 SAMPLES: dict[str, Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]] = {
     "cifar10": _cifar10,
+    "coco": _coco,
     "fashion-mnist": _fashion_mnist,
     "shapes": _shapes,
+    "speech": _speech,
     **{way: _kept(way) for way in kept_pictures.WAYS},
 }
 """Data sets that are not inside a package: make a small one, and give the options that find it."""

@@ -33,11 +33,17 @@ def test_an_option_of_another_type_is_refused(value: Any) -> None:
         build("dscnn", growth=value)
 
 
+KEYWORDS = {
+    "width": 64, "stages": 1, "depth": 4, "residual": False, "stem_height": 10, "stem_width": 4, "stem_stride": 2,
+}  # fmt: skip
+
+
 class TestMobileNets:
     @pytest.mark.parametrize(
         ("name", "shape", "classes", "options", "parameters", "macs"),
         [
             ("mobilenet", (3, 96, 96), 2, {}, 210_850, 7_489_664),  # MLPerf Tiny's for visual wake words
+            ("dscnn", (1, 49, 10), 12, KEYWORDS, 22_604, 2_656_768),  # MLPerf Tiny's for keyword spotting
             ("mobilenet", (3, 224, 224), 1000, {"width": 32}, 4_221_032, 568_740_352),
             ("mobilenet-v2", (3, 224, 224), 1000, {"width": 32}, 3_487_816, 300_774_272),
         ],
@@ -71,6 +77,25 @@ class TestMobileNets:
 
 
 class TestDSCNN:
+    @pytest.mark.parametrize("height", [4, 5, 10, 49])
+    @pytest.mark.parametrize("sides", [(10, 4), (3, 3), (2, 5), (4, 7)])
+    @pytest.mark.parametrize("stride", [1, 2])
+    def test_a_stem_of_any_sides_keeps_height_and_width_but_for_its_stride(
+        self, height: int, sides: tuple[int, int], stride: int
+    ) -> None:
+        options = {"stem_height": min(sides[0], 2 * height), "stem_width": sides[1], "stem_stride": stride, "stages": 1}
+        if stride == 1 and sides != (3, 3):
+            with pytest.raises(PlanError, match="should have odd sides"):
+                build("dscnn", (1, height, 10), **options)
+            return
+        net = build("dscnn", (1, height, 10), **options)
+        y = net.stem(torch.zeros(1, 1, height, 10))
+        assert y.shape[2:] == (-(-height // stride), -(-10 // stride))
+
+    def test_a_stem_larger_than_the_picture_is_refused(self) -> None:
+        with pytest.raises(PlanError, match=r"filters of 31 x 3 are too large for 10 x 10 pixels"):
+            build("dscnn", (1, 10, 10), stem_height=31, stages=1)
+
     @pytest.mark.parametrize("pool", ["max", "average", "stride"])
     @pytest.mark.parametrize("residual", [True, False])
     def test_halves_the_picture_between_stages(self, pool: str, residual: bool) -> None:

@@ -112,7 +112,10 @@ def _file(
         facts, on_board = there.look(artifact, board)
         findings += on_board
     description = dataclasses.replace(description, output=artifact.description.output)
-    findings += file.findings(path, description, facts.packages if facts else None)
+    about_file = file.findings(path, description, facts.packages if facts else None)
+    findings += [finding for finding in about_file if artifact.sound is None or finding.subject != "input scale"]
+    if artifact.sound is not None:  # whose bytes are no pixels
+        findings.append(Finding(level="ok", subject="front end", evidence=artifact.sound.words()))
     machines = saturation.machines(board, facts)
     exposed = list(saturation.findings(artifact, machines)) if description.format == "onnx" else []
     findings += exposed
@@ -128,6 +131,11 @@ def _file(
 def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> tuple[Diagnosis, list[Finding]]:
     """Diagnose the preprocessing from pictures. Raises DataError if they cannot be used."""
     artifact = known.artifact
+    if artifact.sound is not None:
+        raise DataError(
+            f"{artifact.path} hears sounds, so --pictures is not about it.",
+            "its card holds the front end; edgecnn eval",
+        )
     if len(artifact.description.input.shape) != 4:
         raise DataError(f"{artifact.path} takes no picture: its input is {artifact.description.input.shape}.")
     shown = images.labelled(folder, limit if log is None else 1 << 40)

@@ -95,6 +95,8 @@ def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
         "run": model.run.name,
         "run_sha256": model.run_sha256,
     }
+    if model.sound is not None:
+        notes["sound"] = documents.to_json(dataclasses.asdict(model.sound), None)
     if precision == "int8" and model.calibration is not None:
         notes["target"] = plan.target
         notes["calibration"] = documents.to_json(model.calibration.summary(), None)

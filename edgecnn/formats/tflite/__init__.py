@@ -31,13 +31,15 @@ def write(model: Source, precision: str, plan: ExportPlan, path: Path) -> None:
     flatbuffer = convert.convert(model, precision, plan)
     raw = convert.takes_floats(precision, plan)
     mean, std = (0.0, 1.0) if raw else (model.run.mean, model.run.std)
-    metadata = _tflite_metadata.build(model.run.name, model.preprocessing, mean, std)
+    metadata = _tflite_metadata.build(model.run.name, model.preprocessing, mean, std, model.sound)
     notes: dict[str, Any] = {
         "labels": model.run.labels,
         "preprocessing": dataclasses.asdict(model.preprocessing),
         "run": model.run.name,
         "run_sha256": model.run_sha256,
     }
+    if model.sound is not None:
+        notes["sound"] = dataclasses.asdict(model.sound)
     if precision == "int8" and model.calibration is not None:
         notes["calibration"] = model.calibration.summary()
     surgery.add_note(flatbuffer, _tflite_metadata.CARD_NOTE, documents.to_json(notes, None).encode())

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.records.artifact import Preprocessing
+from edgecnn.records.sound import FrontEnd
 
 NOTE = "TFLITE_METADATA"
 CARD_NOTE = "EDGECNN_CARD"
@@ -22,24 +23,29 @@ LABELS = "labels.txt"
 PARSER = "1.0.0"
 """The oldest metadata parser that knows all fields used here."""
 RGB, GREY = 1, 2
-IMAGE_PROPERTIES = 2
+FEATURE_PROPERTIES, IMAGE_PROPERTIES = 1, 2
 NORMALIZATION_OPTIONS = 1
 TENSOR_AXIS_LABELS = 2
 
 
-def build(name: str, preprocessing: Preprocessing, mean: float, std: float) -> bytes:
-    """Build the ModelMetadata of an image classifier whose input tensor holds (pixel - mean) / std."""
+def build(name: str, preprocessing: Preprocessing, mean: float, std: float, sound: FrontEnd | None = None) -> bytes:
+    """Build the ModelMetadata of a classifier whose input tensor holds (pixel - mean) / std, of images or of sounds."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
-    size = _table(builder, 2, {0: ("Uint32", preprocessing.width), 1: ("Uint32", preprocessing.height)})
-    colour = GREY if preprocessing.channels == 1 else RGB
-    image = _table(builder, 2, {0: ("Int8", colour), 1: ("Offset", size)})
-    content = _table(builder, 3, {0: ("Uint8", IMAGE_PROPERTIES), 1: ("Offset", image)})
+    if sound is None:
+        size = _table(builder, 2, {0: ("Uint32", preprocessing.width), 1: ("Uint32", preprocessing.height)})
+        colour = GREY if preprocessing.channels == 1 else RGB
+        kind, properties = IMAGE_PROPERTIES, _table(builder, 2, {0: ("Int8", colour), 1: ("Offset", size)})
+        words = ("image", f"Picture, {preprocessing.colour_order}; resized: {preprocessing.resize}.")
+    else:
+        kind, properties = FEATURE_PROPERTIES, _table(builder, 0, {})
+        words = ("spectrogram", f"Sound as bytes, {sound.words()}; {sound.rule}.")
+    content = _table(builder, 3, {0: ("Uint8", kind), 1: ("Offset", properties)})
     means, stds = _floats(builder, [mean]), _floats(builder, [std])
     normalisation = _table(builder, 2, {0: ("Offset", means), 1: ("Offset", stds)})
     unit = _table(builder, 2, {0: ("Uint8", NORMALIZATION_OPTIONS), 1: ("Offset", normalisation)})
-    source = _tensor(builder, "image", f"Picture, {preprocessing.colour_order}; resized: {preprocessing.resize}.") | {
+    source = _tensor(builder, *words) | {
         3: ("Offset", content),
         4: ("Offset", _offsets(builder, [unit])),
     }
@@ -67,7 +73,7 @@ def build(name: str, preprocessing: Preprocessing, mean: float, std: float) -> b
         8,
         {
             0: ("Offset", builder.CreateString(name)),
-            1: ("Offset", builder.CreateString("Image classifier, exported by edgecnn.")),
+            1: ("Offset", builder.CreateString(f"{'Sound' if sound else 'Image'} classifier, exported by edgecnn.")),
             3: ("Offset", _offsets(builder, [graph])),
             7: ("Offset", builder.CreateString(PARSER)),
         },

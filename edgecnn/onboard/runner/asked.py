@@ -1,4 +1,4 @@
-"""The pictures that a command line asks about: files, folders, stdin, or one that the camera takes."""
+"""The pictures or sounds that a command line asks about: files, folders, stdin, or what the camera takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgecnn.common import bugs
 from edgecnn.common.escapes import say
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, MissingPackage, UsageError
 from edgecnn.onboard import picture_files
-from edgecnn.onboard.picture_files import Listing
+from edgecnn.onboard.picture_files import Listing, Wanted
 from edgecnn.onboard.picture_sizes import MAX_STREAM_BYTES
 
 STDIN = "-"
@@ -32,7 +32,9 @@ NO_PICAMERA2 = 3
 CAMERA_TIMEOUT_S = 30.0
 
 
-def pictures(words: Sequence[str], camera: bool = False) -> Iterator[tuple[str, Path | bytes | EdgecnnError]]:
+def pictures(
+    words: Sequence[str], camera: bool = False, wanted: Wanted | None = None
+) -> Iterator[tuple[str, Path | bytes | EdgecnnError]]:
     """Yield (name, picture) for each picture, or an error in place of one that is missing.
 
     What a folder holds besides pictures is said on stderr.
@@ -40,21 +42,28 @@ def pictures(words: Sequence[str], camera: bool = False) -> Iterator[tuple[str, 
     Args:
         words: Files, folders, or "-" for one picture on stdin.
         camera: Take a picture with the camera first.
+        wanted: The files of a folder; None is pictures.
 
     Raises:
-        UsageError: No picture is asked about.
+        UsageError: No picture is asked about, or a camera about a sound.
         MissingPackage, EnvironmentUnfit: The camera takes none.
     """
+    hears = wanted is not None and wanted.word == "sounds"
+    if camera and hears:
+        raise UsageError("This model hears sounds, which no camera takes.", "name WAV files or folders, or - for stdin")
     if camera:
         yield "camera", photograph()
     elif not words:
-        raise UsageError("There is no picture to classify.", "name files or folders, - for stdin, or --camera")
+        hint = (
+            "name WAV files or folders, or - for stdin" if hears else "name files or folders, - for stdin, or --camera"
+        )
+        raise UsageError(f"There is no {'sound' if hears else 'picture'} to classify.", hint)
     for word in words:
         if word == STDIN:
             yield STDIN, sys.stdin.buffer.read(MAX_STREAM_BYTES)
             continue
         try:
-            listing = sources(word)
+            listing = sources(word, wanted)
         except (EdgecnnError, OSError) as error:  # a name may be too long for any file
             yield word, bugs.explained(error)
             continue
@@ -65,17 +74,17 @@ def pictures(words: Sequence[str], camera: bool = False) -> Iterator[tuple[str, 
             yield str(path), path
 
 
-def sources(word: str) -> Listing:
+def sources(word: str, wanted: Wanted | None = None) -> Listing:
     """List the files that a word of the command line names: itself, or the pictures below a folder.
 
-    Raises DataError for a folder without pictures.
+    Raises DataError for a folder without pictures, or without what is wanted instead.
     """
     path = Path(word)
     if not path.is_dir():
         return Listing((path,))
-    listing = picture_files.walk(path)
+    listing = picture_files.walk(path, wanted)
     if not listing.pictures:
-        raise picture_files.none_in(word, listing)
+        raise picture_files.none_in(word, listing, wanted)
     return listing
 
 

@@ -1,7 +1,8 @@
-"""From a picture to a class, by the steps of training: decode, resize, encode, run."""
+"""From a picture or a sound to a class, by the steps of training: decode, resize, encode, run."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import ModelFileError
-from edgecnn.onboard import preprocessing, runtimes, tensors, unknown
+from edgecnn.onboard import preprocessing, runtimes, sounds, tensors, unknown
 from edgecnn.onboard.unknown import Reason
 from edgecnn.records.artifact import Artifact
 
@@ -19,8 +20,18 @@ TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What a model answers to one window of a sound."""
+
+    start_s: float
+    """The second at which the window begins."""
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Classification:
-    """What a model answers to one picture."""
+    """What a model answers to one picture or sound."""
 
     top: tuple[tuple[str, float], ...]
     """(label, calibrated softmax of the dequantised logits) of the best classes, the best first."""
@@ -33,6 +44,8 @@ class Classification:
     answers every picture."""
     unknown: Reason | None = None
     """Why the picture is not answered; None if it is."""
+    windows: tuple[Heard, ...] = ()
+    """The answer to each window of a sound that is longer than the model hears at once; `top` has their means."""
 
     @property
     def label(self) -> str:
@@ -53,6 +66,7 @@ class Classification:
             **doubt,
             "top": [{"label": name, "score": value} for name, value in self.top],
             "ms": round(self.ms, 4),
+            **({"windows": [dataclasses.asdict(window) for window in self.windows]} if self.windows else {}),
         }
 
 
@@ -76,6 +90,8 @@ class Classifier:
     def __call__(self, picture: Path | bytes, top: int = TOP) -> Classification:
         """Classify a file, or the bytes of one. Raises DataError if it cannot be read."""
         size, start = self._artifact.preprocessing, time.perf_counter()
+        if self._artifact.sound is not None:
+            return self._listen(*sounds.windows(picture, self._artifact.sound), start, top)
         pixels = preprocessing.decode(
             picture,
             height=size.height,
@@ -105,6 +121,32 @@ class Classifier:
             inference_ms=(after - before) * 1e3,
             known_score=decision.score,
             unknown=decision.reason,
+        )
+
+    def _listen(
+        self, pictures: npt.NDArray[np.uint8], starts_s: tuple[float, ...], start: float, top: int
+    ) -> Classification:
+        """Return the answer to a sound, whose windows are uint8 (W, frames, columns, 1).
+
+        Windows that are not answered do not count, unless none is.
+        """
+        if len(pictures) == 1:
+            return self.answer(pictures[0], start, top)
+        answers = [self.answer(window, start, len(self._artifact.labels)) for window in pictures]
+        known = [answer for answer in answers if answer.unknown is None]
+        scores = [dict(answer.top) for answer in known or answers]
+        means = {name: sum(score[name] for score in scores) / len(scores) for name in self._artifact.labels}
+        best = sorted(means, key=lambda name: -means[name])[:top]
+        return Classification(
+            top=tuple((name, round(means[name], 6)) for name in best),
+            ms=(time.perf_counter() - start) * 1e3,
+            inference_ms=sum(answer.inference_ms for answer in answers),
+            known_score=max((a.known_score for a in answers if a.known_score is not None), default=None),
+            unknown=None if known else answers[0].unknown,
+            windows=tuple(
+                Heard(start_s=round(second, 3), label=answer.label, score=answer.score)
+                for second, answer in zip(starts_s, answers, strict=True)
+            ),
         )
 
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:

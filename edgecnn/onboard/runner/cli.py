@@ -44,13 +44,15 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
 
 
 def classify(bundle: Contents, options: argparse.Namespace) -> int:
-    """Print a line of JSON for each picture; the line has "error" if the picture cannot be read."""
+    """Print a line of JSON for each picture or sound; the line has "error" if it cannot be read."""
+    from edgecnn.onboard import picture_files
     from edgecnn.onboard.runner import asked
     from edgecnn.onboard.runner.classify import Classifier
 
     runtime, code = bundle.manifest.runtime, EXIT_PASS
     classifier = Classifier(bundle.artifact, runtime, options.num_threads, choice=options.unknown)
-    for name, picture in asked.pictures(options.pictures, options.camera):
+    wanted = picture_files.sounds() if bundle.artifact.sound else None
+    for name, picture in asked.pictures(options.pictures, options.camera, wanted):
         if isinstance(picture, EdgecnnError):
             code, line = picture.exit_code, {"picture": name, "error": picture.sentence}
         else:
@@ -156,7 +158,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=contents.PROGRAM, description="Run this bundle's model: pictures in, classes out.")
+    parser = _Parser(
+        prog=contents.PROGRAM, description="Run this bundle's model: pictures in, or sounds, and classes out."
+    )
     parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -168,8 +172,10 @@ def _parser() -> argparse.ArgumentParser:
         )
         return command_parser
 
-    classify_parser = add(classify, "Print a line of JSON for each picture.")
-    classify_parser.add_argument("pictures", nargs="*", help="files, folders, or - for one picture on stdin")
+    classify_parser = add(
+        classify, "Print a line of JSON for each picture, or for each WAV file if the model hears sounds."
+    )
+    classify_parser.add_argument("pictures", nargs="*", help="files, folders, or - for one on stdin")
     classify_parser.add_argument("--camera", action="store_true", help="take a picture with picamera2")
     _add_unknown(classify_parser)
 

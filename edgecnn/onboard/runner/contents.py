@@ -68,6 +68,14 @@ class Contents:
         except Unreadable as error:
             raise ModelFileError(f"{path} holds no golden vectors: {error}.", AGAIN) from error
 
+    def golden_sound(self) -> tuple[npt.NDArray[np.int16], int] | None:
+        """Read the samples of a sound, and the place of its picture among the golden images; None without one."""
+        path = self.folder / GOLDEN
+        try:
+            return golden.read_sound(path, self.artifact)
+        except Unreadable as error:
+            raise ModelFileError(f"{path} holds no golden sound: {error}.", AGAIN) from error
+
 
 def open_bundle(folder: Path) -> Contents:
     """Open the bundle in a folder. Raises ModelFileError if there is none, or if model and card do not match."""

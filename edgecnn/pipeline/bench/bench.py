@@ -221,7 +221,12 @@ def score(
 
 
 def _time_whole(board: Board, candidate: Candidate, suite: Suite, stimuli: Stimuli) -> None:
-    """Time an application's whole way from file to class, which needs Pillow on the board."""
+    """Time an application's whole way from file to class, which needs Pillow on the board.
+
+    The files are pictures, so a model of sounds has no such time.
+    """
+    if candidate.artifact.sound is not None:
+        return
     try:
         job = dataclasses.replace(job_of(candidate, suite), end_to_end=stimuli.pictures(suite))
         candidate.end_to_end = _run(board, candidate, job).end_to_end

@@ -163,7 +163,9 @@ def sized(plan: DataPlan, artifact: Artifact) -> DataPlan:
         DataError: If the artifact takes no images, or leaves their size open.
     """
     size = artifact.preprocessing
-    if plan.name not in data_paths.NAMES:
+    if artifact.sound is not None and data.sound(plan) is not None:
+        return dataclasses.replace(plan, options=artifact.sound.options() | dict(plan.options))
+    if plan.name not in data_paths.RESIZED:
         return plan
     if size.resizing != CROP:
         plan = dataclasses.replace(plan, options={"resize": str(size.resizing), **plan.options})

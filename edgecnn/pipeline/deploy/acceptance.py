@@ -12,7 +12,7 @@ from edgecnn.common import replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.common.signals import ending_signal
 from edgecnn.errors import EnvironmentUnfit, GateFailed
-from edgecnn.onboard import golden, tensors, unknown
+from edgecnn.onboard import golden, tensors, unknown, wav_files
 from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.installed import Installed
@@ -49,7 +49,7 @@ def passed(result: CommandResult, made: Bundle, board: str, max_lsb: int) -> dic
 
 
 def require_same_answer(releases: Installed, release: str, made: Bundle, board: str) -> None:
-    """Classify one golden image as a file; that also leaves Python's bytecode for the first user.
+    """Classify one golden image or sound as a file; that also leaves Python's bytecode for the first user.
 
     Raises:
         GateFailed: The class is another one.
@@ -58,10 +58,18 @@ def require_same_answer(releases: Installed, release: str, made: Bundle, board: 
     from PIL import Image
 
     images, outputs = golden.read(made.files[contents.GOLDEN], contents.OUTPUTS, made.artifact)
-    pixels, expected = images[0], outputs[:1]  # (H, W, C), (1, ...)
-    stream = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "png")
-    result = releases.run(release, ["classify", "-"], stream.getvalue())
+    place, content = 0, b""
+    if (hears := made.artifact.sound) is not None:
+        sound = golden.read_sound(made.files[contents.GOLDEN], made.artifact)
+        if sound is None:  # it was exported without its sounds
+            return
+        place, content = sound[1], wav_files.write(sound[0], hears.sample_rate_hz)
+    else:
+        stream, pixels = io.BytesIO(), images[0]  # (H, W, C)
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "png")
+        content = stream.getvalue()
+    expected = outputs[place : place + 1]  # (1, ...)
+    result = releases.run(release, ["classify", "-"], content)
     logits = tensors.decode(expected, made.artifact.description.output)[0]  # (K,)
     best = {made.artifact.labels[i] for i in np.flatnonzero(logits == logits.max())}
     if unknown.decide(logits, unknown.rule_of(made.artifact)).reason:
@@ -72,7 +80,8 @@ def require_same_answer(releases: Installed, release: str, made: Bundle, board: 
         raise _broken(result, "classify", board) from error
     if label not in best:
         called = replies.plain(repr(label))
-        raise GateFailed(f"{made.artifact.name} calls a golden picture {called} on {board}, not {sorted(best)[0]!r}.")
+        word = "picture" if made.artifact.sound is None else "sound"
+        raise GateFailed(f"{made.artifact.name} calls a golden {word} {called} on {board}, not {sorted(best)[0]!r}.")
 
 
 def _broken(result: CommandResult, command: str, board: str) -> EnvironmentUnfit:

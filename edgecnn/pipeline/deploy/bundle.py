@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -145,10 +146,14 @@ def _golden(artifact: Artifact) -> bytes:
     source = artifact.path.with_name(contents.GOLDEN)
     try:
         images, outputs = golden.read(source, artifact.name, artifact)
+        sound = golden.read_sound(source, artifact)
     except Unreadable as error:
         raise RunError(f"{source} has no golden vectors of {artifact.name}: {error}.", "export it again") from error
     stream = io.BytesIO()
-    np.savez(stream, images=images, outputs=outputs)
+    held: dict[str, Any] = {"images": images, "outputs": outputs}
+    if sound is not None:
+        held |= {golden.SOUND: sound[0], golden.SOUND_PLACE: np.array(sound[1])}
+    np.savez(stream, **held)
     return stream.getvalue()
 
 
@@ -159,16 +164,22 @@ def _safe(name: str) -> str:
 
 def _readme(artifact: Artifact, name: str, runtime: str, packages: tuple[str, ...]) -> str:
     card, size = artifact.description, artifact.preprocessing
+    asked = f"pictures of {size.width} x {size.height} ({size.colour_order})"
+    word, example = "picture", "picture.jpg"
+    camera = "\n    python3 edgecnn.pyz classify --camera         takes one with picamera2"
+    if artifact.sound is not None:
+        asked = f"sounds of {artifact.sound.seconds:g} s (WAV; {artifact.sound.words()})"
+        word, example, camera = "sound", "sound.wav  ", ""
     checked = ""
     if artifact.verdict is not None:
         v = artifact.verdict
         checked = (
             f"It answers {v.top1_percent:.2f} % [{v.top1_low_percent:.2f}, {v.top1_high_percent:.2f}] of {v.n:,} test"
-            f" pictures\nright (95 % Wilson interval).\n"
+            f" {word}s\nright (95 % Wilson interval).\n"
         )
     return f"""{name}: {artifact.name}
 
-Precision {card.precision}, {card.bytes:,} bytes, for pictures of {size.width} x {size.height} ({size.colour_order}), \
+Precision {card.precision}, {card.bytes:,} bytes, for {asked}, \
 {len(artifact.labels)} classes.
 {checked}
 It needs Python 3.11 or newer on a 64-bit system, and three packages:
@@ -177,12 +188,11 @@ It needs Python 3.11 or newer on a 64-bit system, and three packages:
 
 (`edgecnn deploy --board` brings them along; there `./run` stands for `python3 edgecnn.pyz`.)
 
-    python3 edgecnn.pyz classify picture.jpg      a line of JSON a picture; folders and - (stdin) too
-    python3 edgecnn.pyz classify --camera         takes one with picamera2
+    python3 edgecnn.pyz classify {example}      a line of JSON a {word}; folders and - (stdin) too{camera}
     python3 edgecnn.pyz selftest                  the same answers here as where it was exported?
     python3 edgecnn.pyz bench                     how fast is it here?
     python3 edgecnn.pyz serve                     http://127.0.0.1:8080: POST /classify, GET /healthz, GET /metrics
 
-{artifact.name}.json says how a picture becomes the input tensor; {contents.MANIFEST} has the sha256 of every file.
+{artifact.name}.json says how a {word} becomes the input tensor; {contents.MANIFEST} has the sha256 of every file.
 Runtime: {runtime}. Made by edgecnn {__version__}.
 """

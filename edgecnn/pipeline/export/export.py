@@ -30,7 +30,8 @@ from edgecnn.common.documents import Unreadable
 from edgecnn.data import Split, Splits
 from edgecnn.errors import RunError, UsageError
 from edgecnn.nets import code
-from edgecnn.onboard import tensors
+from edgecnn.onboard import golden as golden_file
+from edgecnn.onboard import sounds, tensors
 from edgecnn.pipeline.export import check, float_layers, switch
 from edgecnn.pipeline.export import exportable as quantize
 from edgecnn.pipeline.export.exportable import Exportable
@@ -43,6 +44,7 @@ from edgecnn.records import labels, settling, verdicts, zoo
 from edgecnn.records.artifact import Artifact, Description
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import EXPORT_LOCK, Run
+from edgecnn.records.sound import FrontEnd
 
 GOLDEN = 32
 """How many test pictures and their outputs accompany the files."""
@@ -176,10 +178,26 @@ def _write_companions(
     chosen = np.unique(np.linspace(0, len(test) - 1, GOLDEN).astype(int))
     golden = {"images": test.images[chosen], "labels": test.labels[chosen]}
     golden |= _kept_golden(model.run.artifacts, golden["images"])
+    golden |= _golden_sound(model.sound, golden["images"], test, chosen)
     golden |= {artifact.name: values[artifact.name][chosen] for artifact in made}
     stream = io.BytesIO()
     np.savez(stream, **golden)
     files.write_bytes(folder / "golden.npz", stream.getvalue())
+
+
+def _golden_sound(
+    front_end: FrontEnd | None, images: npt.NDArray[np.uint8], test: Split, chosen: npt.NDArray[np.intp]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the samples of the first golden picture's sound that is a file, and that picture's place."""
+    if front_end is None or test.files is None:
+        return {}
+    for place, index in enumerate(chosen.tolist()):
+        if (path := Path(str(test.files[index]))).is_file():
+            samples = sounds.samples_of(path, front_end.sample_rate_hz)
+            pictures = sounds.heard(samples, front_end)
+            if len(pictures) == 1 and np.array_equal(pictures[0], images[place]):
+                return {golden_file.SOUND: samples, golden_file.SOUND_PLACE: np.array(place)}
+    return {}
 
 
 def _write_prices(prices: PriceList, made: list[Artifact], folder: Path) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from edgecnn import formats, nets
+from edgecnn import data, formats, nets
 from edgecnn.common import files
 from edgecnn.common.silence import quietly
 from edgecnn.data import Splits
@@ -31,6 +31,7 @@ from edgecnn.records import data_paths
 from edgecnn.records.artifact import Artifact, Preprocessing
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import Run
+from edgecnn.records.sound import FrontEnd
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Exportable:
             resize=resizing.rule,
             resizing=resizing,
         )
+
+    @property
+    def sound(self) -> FrontEnd | None:
+        """How a sound becomes such a picture; None for a net of pictures."""
+        return data.sound(self.run.recipe.data)
 
     def example(self) -> Tensor:
         """Return one black picture, (1, C, H, W)."""
@@ -171,4 +177,5 @@ def write(model: Exportable, format_name: str, precision: str, plan: ExportPlan,
         run_sha256=model.run_sha256,
         target=plan.target if quantised and format_name == "onnx" else None,
         calibration=model.calibration.summary() if quantised and model.calibration is not None else {},
+        sound=model.sound,
     )

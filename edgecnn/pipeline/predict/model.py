@@ -87,6 +87,11 @@ class Model:
             return self._classifier(picture, top)
         if isinstance(picture, (str, os.PathLike)):
             return self._classifier(Path(picture), top)
+        if self.artifact.sound is not None:
+            raise DataError(
+                f"{self.artifact.path} hears sounds, and no {type(picture).__name__} is one.",
+                "name a WAV file, or its bytes",
+            )
         start, size = time.perf_counter(), self.artifact.preprocessing
         image = _drawn(picture) if isinstance(picture, np.ndarray) else _upright(picture)
         shape = {"height": size.height, "width": size.width, "channels": size.channels}

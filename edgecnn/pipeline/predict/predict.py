@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecnn import formats
 from edgecnn.errors import DataError, EdgecnnError
+from edgecnn.onboard import picture_files
 from edgecnn.onboard.runner import asked
 from edgecnn.onboard.runner.classify import TOP, Classification
 from edgecnn.onboard.unknown import AUTO
@@ -69,7 +70,8 @@ def predict(model: Model, words: Sequence[str], camera: bool = False, top: int =
         UsageError: No picture is asked about.
         MissingPackage, EnvironmentUnfit: The camera takes none.
     """
-    for name, picture in asked.pictures(words, camera):
+    wanted = picture_files.sounds() if model.artifact.sound else None
+    for name, picture in asked.pictures(words, camera, wanted):
         if isinstance(picture, EdgecnnError):
             yield Prediction(picture=name, source=None, problem=picture)
             continue

@@ -93,6 +93,10 @@ def augment(
         values.masked_fill_((rows[:, :, None] & columns[:, None, :])[..., None], fill)
     if plan.erasing:
         values.masked_fill_(_rectangles(n, height, width, plan.erasing, generator)[..., None], fill)
+    if plan.mask_rows:
+        values.masked_fill_(_random_band(n, height, plan.mask_rows, generator)[:, :, None, None], fill)
+    if plan.mask_columns:
+        values.masked_fill_(_random_band(n, width, plan.mask_columns, generator)[:, None, :, None], fill)
     return values
 
 
@@ -194,6 +198,17 @@ def _rectangles(n: int, height: int, width: int, share: float, generator: torch.
         spans.append((position >= start) & (position < start + length[:, None]))
     erased = draws[:, 0] < share
     return erased[:, None, None] & spans[0][:, :, None] & spans[1][:, None, :]
+
+
+def _random_band(n: int, size: int, most: int, generator: torch.Generator) -> Tensor:
+    """Return which rows (or columns) a band of 0 to `most` of them covers, (N, size) bool.
+
+    From Park et al., 2019, SpecAugment, Interspeech, arXiv:1904.08779.
+    """
+    length = torch.randint(0, min(most, size) + 1, (n, 1), generator=generator)
+    start = (torch.rand(n, 1, generator=generator) * (size - length + 1)).long()
+    position = torch.arange(size).expand(n, size)
+    return (position >= start) & (position < start + length)
 
 
 def _random_interval(size: int, share: float, generator: torch.Generator) -> tuple[int, int]:

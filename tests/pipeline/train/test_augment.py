@@ -88,6 +88,18 @@ def test_a_cutout_fills_one_square_and_nothing_else(side: int, seed: int) -> Non
             assert columns.max() - columns.min() < side
 
 
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 1000))
+def test_masks_fill_one_band_of_rows_and_one_of_columns_and_nothing_else(rows: int, columns: int, seed: int) -> None:
+    x = pictures(4)
+    changed = (augmented(x, seed, mask_rows=rows, mask_columns=columns) != x.float()).any(3)  # (N, H, W)
+    whole_rows, whole_columns = changed.all(2), changed.all(1)  # (N, H), (N, W)
+    assert torch.equal(changed, whole_rows[:, :, None] | whole_columns[:, None, :])
+    for bands, most in ((whole_rows, rows), (whole_columns, columns)):
+        for band in bands[~changed.all((1, 2))]:
+            assert band.sum() <= most
+            assert (band.int().diff() != 0).sum() <= 2  # one band
+
+
 def test_a_turn_moves_what_a_picture_shows_about_its_centre_by_no_more_than_announced() -> None:
     n, height, width, most = 400, 31, 41, 30.0
     x = torch.zeros(n, height, width, 1, dtype=torch.uint8)
@@ -126,6 +138,7 @@ def test_every_augmentation_can_be_forbidden_and_the_reason_is_told() -> None:
     on = {
         "flip": True, "shift": 1, "rotation": 9.0, "cutout": 1, "jitter": 0.1, "mixup": 0.2, "cutmix": 1.0,
         "resized_crop": 0.5, "saturation": 0.5, "hue": 9.0, "trivial": True, "erasing": 0.5,
+        "mask_rows": 2, "mask_columns": 2,
     }  # fmt: skip
     assert {*on, "alternate"} == {field.name for field in dataclasses.fields(AugmentPlan)}
     for name, value in on.items():
