@@ -14,6 +14,7 @@ from edgecnn import data, nets
 from edgecnn.common import config
 from edgecnn.records import recipe
 from edgecnn.records.plans import ExportPlan, Suite
+from edgecnn.studies.sweep.plan import Dimension, PrunerPlan, SamplerPlan, SweepPlan
 
 HEAD = ("key", "type", "default", "meaning")
 TABLES = {
@@ -33,6 +34,7 @@ TOLD = {
     "name": "Name of the plan; its file's name without it.",
     "net.name": "A net: one of those below, `my.py:Net`, or `package.module:Net`.",
     "optim.name": "The optimiser.",
+    "optuna.name": "One of Optuna's, by its name.",
     "seed": "Seed of the weights, the order of the pictures and their augmentation.",
 }
 """Meanings of keys that need no words in the source, where the name says it."""
@@ -62,6 +64,13 @@ def page() -> str:
         "## Suite\n",
         "For `edgecnn bench --suite NAME`. Where there is an option of the same name, it does the same.\n",
         _table(Suite),
+        "## Sweep\n",
+        "The second file of `edgecnn sweep RECIPE sweep.toml` ([how](../how-to/sweep.md)). `[sampler]` and `[pruner]` take "
+        "the arguments of Optuna's classes besides.\n",
+        _table(SweepPlan, skip=("sampler", "pruner")),
+        *(part for plan in (SamplerPlan, PrunerPlan) for part in (f"{docstring(plan).text}\n", _table(plan, "optuna"))),
+        f"### A key of [space]\n\n{docstring(Dimension).text}\n",
+        _table(Dimension),
     ]
     return "\n".join(parts)
 
@@ -84,6 +93,7 @@ def _type(source: str) -> str:
         return " or ".join(part.strip().replace("'", '"') for part in literal[1].split(","))
     for python, toml in (
         (r"tuple\[(str|Precision), \.\.\.\]", "strings"), (r"Mapping\[str, Mapping\[str, Any\]\]", "tables"),
+        (r"Mapping\[str, Dimension\]", "tables"), (r"tuple\[Any, \.\.\.\]", "values"),
         (r"Literal\['auto'\]", '"auto"'), (r"\bstr\b", "string"), (r"\bbool\b", "true or false"),
         (r"\bint\b", "integer"), (r"\bfloat\b", "number"), (r" \| None", ""), (r" \| ", " or "),
     ):  # fmt: skip

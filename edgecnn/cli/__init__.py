@@ -86,7 +86,8 @@ for command in (
     *(starting.init, models.train, models.export, models.run, measuring.bench, measuring.compare),
     *(certainty.calibrate, use.predict, boards.deploy),
     *(hub.push, hub.pull),
-    *(checks.inspect, checks.verify, checks.selftest, checks.doctor, studies.duel, studies.lesson, studies.report),
+    *(checks.inspect, checks.verify, checks.selftest, checks.doctor),
+    *(studies.sweep, studies.duel, studies.lesson, studies.report),
 ):
     app.command(cls=groups.Command)(command)
 app.command("import", cls=groups.Command)(imports.import_weights)

@@ -56,6 +56,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Is all installed?", "edgecnn doctor"),
         ("Why does a model file answer wrongly?", "edgecnn doctor model.tflite --pictures photos/"),
     ),
+    "sweep": (
+        ("What sweep.toml asks for, on two cores", "edgecnn sweep dscnn-digits sweep.toml --jobs 2"),
+        ("Join it, or go on with it, for two hours", "edgecnn sweep dscnn-digits sweep.toml --hours 2"),
+        ("What has come out until now", "edgecnn sweep dscnn-digits sweep.toml --show"),
+    ),
     "duel": (
         ("On a tenth of the data, and on all of it", "edgecnn duel dscnn-fashion --budget macs --fractions 0.1,1"),
     ),

@@ -9,7 +9,7 @@ ARGUMENTS, OTHERS, CONSOLE = "Arguments", "Options", "Console"
 SECTIONS = {
     "Settings": (
         "set", "plan", "suite", "budget", "families", "fractions", "trials", "trial-fraction", "min-steps", "jobs",
-        "quick",
+        "hours", "storage", "quick",
     ),
     "Pictures": (
         "data", "size", "resize", "channels", "mean", "std", "classes", "pictures", "device-log", "camera", "limit",
@@ -26,12 +26,13 @@ SECTIONS = {
     "Known and unknown": ("keep", "score", "unknown"),
     "Measuring": ("rounds", "warmup-runs", "num-runs", "min-secs", "profile", "tolerance", "tolerance-lsb", "across"),
     "Machine": (
-        "board", "runtime", "num-threads", "device", "service", "status", "rollback", "across-runs", "release", "again",
+        "board", "runtime", "num-threads", "device", "on", "service", "status", "rollback", "across-runs", "release",
+        "again",
     ),
     "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "max-risk", "strict"),
     "Output": (
-        "output", "init force", "name", "json", "csv", "save", "top-k", "duel", "lessons", "bench", "evaluation",
-        "public", "license",
+        "output", "init force", "name", "json", "csv", "save", "show", "top-k", "duel", "lessons", "bench",
+        "evaluation", "public", "license",
     ),
     OTHERS: (),
     CONSOLE: ("quiet", "verbose", "help"),

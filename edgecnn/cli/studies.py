@@ -1,4 +1,4 @@
-"""The commands that study: duel, lesson, report."""
+"""The commands that study: sweep, duel, lesson, report."""
 
 from __future__ import annotations
 
@@ -16,6 +16,50 @@ from edgecnn.common.escapes import say
 
 if TYPE_CHECKING:
     from edgecnn.studies.findings import Lesson
+
+
+def sweep(
+    recipe: o.RECIPE,
+    plan: Annotated[Path, typer.Argument(help="A .toml file: what is searched, and how (how-to/sweep).")],
+    trials: Annotated[int | None, typer.Option("--trials", help="Points to look at, all workers together.")] = None,
+    hours: Annotated[float | None, typer.Option("--hours", help="Stop after these; the same command goes on.")] = None,
+    data: o.DATA = None,
+    epochs: o.EPOCHS = None,
+    settings: o.SET = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Trainings at a time; 1 by default, on Ray one for each CPU.")
+    ] = None,
+    storage: Annotated[
+        str, typer.Option("--storage", help="Optuna's: a journal's path, or a database's URL; sqlite:///sweep.db")
+    ] = "",
+    on: Annotated[str, typer.Option("--on", help="Train on a Ray of this machine, ray, or on ray://HOST:10001")] = "",
+    only_show: Annotated[bool, typer.Option("--show", help="Train nothing, and show what there is.")] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make the sweep in, under its name.")
+    ] = Path("sweeps"),
+    name: Annotated[str | None, typer.Option("--name", help="Name of the sweep; the recipe's by default.")] = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Search keys of a recipe with Optuna, by trials that are ordinary runs."""
+    from edgecnn.records import resolve
+
+    outputs.folder(output)
+    folder, around = resolve.find_training(recipe, o.changes(settings, {}), data, output, name)
+    from edgecnn.studies.sweep import plan as plans
+    from edgecnn.studies.sweep import sweep as verb
+
+    asked = plans.load(plan, o.changes(None, {"trials": trials, "epochs": epochs}))
+    command = shlex.join(["edgecnn", *sys.argv[1:]])
+    result = verb.run(
+        around, asked, output / folder.name, command,
+        storage=storage, jobs=(0 if on else 1) if jobs is None else jobs, hours=hours, on=on, only_show=only_show,
+    )  # fmt: skip
+    if as_json:
+        say((output / folder.name / verb.RESULT).read_text(encoding="utf-8"), end="")
+    else:
+        verb.show(result)
+    if result.best is not None:
+        console.note(f"edgecnn train {shlex.quote(str(output / folder.name / verb.BEST))} trains the best")
 
 
 def duel(

@@ -1,4 +1,4 @@
-"""The results of lessons and duels, as their JSON files hold them: numbers with n and interval, claims, verdicts."""
+"""The results of lessons, duels and sweeps, as their JSON files hold them: numbers with n and interval, verdicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.errors import UsageError
 from edgecnn.records import environment
 from edgecnn.records.environment import Environment
 
-T = TypeVar("T", bound="Lesson | Duel")
+T = TypeVar("T", bound="Lesson | Duel | Sweep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +187,77 @@ class Duel:
     """The plan, which determines the numbers: recipe, families, fractions, trials, steps."""
 
 
-def write(result: Lesson | Duel, path: Path) -> None:
+TrialOutcome = Literal["finished", "pruned", "failed", "repeat", "unfinished"]
+"""What has become of a trial; a repeat draws the recipe of an earlier one again, and is not trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepTrial:
+    """A point of a sweep's space, and what has become of it."""
+
+    number: int
+    point: Mapping[str, Any]
+    """Values by the recipe's dotted keys."""
+    outcome: TrialOutcome
+    values: tuple[float, ...]
+    """Of the objectives; empty unless it is finished, or repeats one that is."""
+    epochs: int
+    """Epochs that are in its run folder."""
+    why: str = ""
+    """Why it failed."""
+    repeats: int | None = None
+    is_on_front: bool = False
+    """Whether no other trial is as good in all objectives and better in one, by value."""
+    seconds: float
+    """From when it was drawn until it was finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepObjective:
+    """What was sought."""
+
+    name: str
+    unit: str
+    direction: Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A search of a recipe's keys; all its numbers are of validation pictures."""
+
+    name: str
+    command: str
+    date: str
+    environment: Environment
+    recipe: str
+    data: str
+    objectives: tuple[SweepObjective, ...]
+    trials: tuple[SweepTrial, ...]
+    best: int | None = None
+    """The trial of the front that is best by the first objective."""
+    validation_n: int
+    """How many pictures each trial was validated on; 0 if that is not known."""
+    importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Objective -> key -> the share of the objective's variance that the key explains (fANOVA)."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The plan."""
+
+    def __post_init__(self) -> None:
+        if any(len(trial.values) not in (0, len(self.objectives)) for trial in self.trials):
+            raise ValueError("a trial has other values than those of the objectives")
+
+    def count(self, outcome: TrialOutcome) -> int:
+        """Return how many trials ended in one way."""
+        return sum(trial.outcome == outcome for trial in self.trials)
+
+    @property
+    def front(self) -> tuple[SweepTrial, ...]:
+        """The trials on the front, the best by the first objective first."""
+        sign = -1 if self.objectives[0].direction == "maximize" else 1
+        return tuple(sorted((t for t in self.trials if t.is_on_front), key=lambda t: (sign * t.values[0], t.number)))
+
+
+def write(result: Lesson | Duel | Sweep, path: Path) -> None:
     """Write a result as JSON, atomically.
 
     Raises:

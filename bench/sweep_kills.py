@@ -1,0 +1,152 @@
+"""SIGKILLs of random workers of a sweep: bench/results/sweep-kills.json.
+
+    python bench/sweep_kills.py -o bench/results/sweep-kills.json
+
+A sweep of random points is done twice: by one worker that nobody disturbs, and by several that share a folder, of which
+one after the other is killed while it is at work on a trial, at a random moment, and replaced. The second must come to
+the same trials with the same weights, bit for bit, and have told each of them once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import record
+
+from edgecnn.common import console, files
+from edgecnn.errors import EdgecnnError, EnvironmentUnfit
+
+SWEEP = """\
+trials = {trials}
+epochs = {epochs}
+[sampler]
+name = "RandomSampler"
+[space]
+net.width = {{low = 8, high = 24, step = 4}}
+optim.lr = {{low = 1e-3, high = 1e-1, log = true}}
+augment.shift = {{choice = [0, 1, 2]}}
+"""
+FINISHED = 1
+"""How Optuna's journal writes the state of a trial that is complete."""
+PAUSE_S = 10.0
+"""A kill comes within so many seconds after its worker has taken a trial."""
+
+
+def worker(plan: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """Start `edgecnn sweep`, which joins the sweep."""
+    words = [sys.executable, "-m", "edgecnn", "-q", "sweep", "dscnn-digits", plan, "--output", folder, "--name", "s"]
+    return subprocess.Popen([*map(str, words), "-s", "num_threads=1"], stdout=subprocess.DEVNULL)
+
+
+def at_work(folder: Path) -> dict[int, str]:
+    """The workers that hold a trial: process -> trial."""
+    holders = {}
+    for path in (folder / "s" / "locks").glob("trial-*.lock"):
+        try:
+            holders[int(json.loads(path.read_text(encoding="utf-8"))["pid"])] = path.stem
+        except (OSError, ValueError, KeyError):  # written just now, or removed
+            continue
+    return holders
+
+
+def disturbed(plan: Path, folder: Path, workers: int, kills: int, seed: int) -> list[dict[str, Any]]:
+    """Do the sweep with workers that are killed; return what each kill hit."""
+    chance = random.Random(seed)
+    alive = [worker(plan, folder) for _ in range(workers)]
+    hits: list[dict[str, Any]] = []
+    try:
+        while len(hits) < kills:
+            victim = chance.choice(alive)
+            while victim.pid not in (holders := at_work(folder)):
+                if victim.poll() is not None:
+                    raise EnvironmentUnfit(f"The sweep ended after {len(hits)} kills.", "more --trials")
+                time.sleep(0.02)
+            time.sleep(chance.uniform(0, PAUSE_S))
+            trial = at_work(folder).get(victim.pid, "")
+            metrics = folder / "s" / "runs" / (trial or holders[victim.pid]) / "metrics.csv"
+            epochs = len(metrics.read_text(encoding="utf-8").splitlines()) - 1 if metrics.is_file() else 0
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+            hits.append({"trial": trial, "epochs": epochs})
+            console.note(f"kill {len(hits)}: {trial or 'between two trials'}, {epochs} epochs")
+            alive[alive.index(victim)] = worker(plan, folder)
+        for process in alive:
+            if process.wait():
+                raise EnvironmentUnfit(f"A worker ended with {process.returncode}.")
+    finally:
+        for process in alive:
+            process.kill()
+    return hits
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Every trial's point, values and the digest of its weights."""
+    sweep = json.loads((folder / "s" / "sweep.json").read_text(encoding="utf-8"))
+    trials = {}
+    for trial in sweep["trials"]:
+        facts = folder / "s" / "runs" / f"trial-{trial['number']:04d}" / "run.json"
+        weights = json.loads(facts.read_text(encoding="utf-8"))["weights_sha256"] if facts.is_file() else None
+        trials[trial["number"]] = [trial["point"], trial["outcome"], trial["values"], weights]
+    return trials
+
+
+def told(folder: Path) -> list[int]:
+    """How often the journal says of each trial that it is complete, by the order of the trials."""
+    counts: dict[int, int] = {}
+    for line in (folder / "s" / "journal.log").read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if entry.get("state") == FINISHED and "trial_id" in entry:
+            counts[entry["trial_id"]] = counts.get(entry["trial_id"], 0) + 1
+    return [counts[trial] for trial in sorted(counts)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+        os.environ["XDG_CACHE_HOME"] = str(Path(scratch, "cache"))
+        plan, calm, harried = (Path(scratch, name) for name in ("sweep.toml", "calm", "harried"))
+        files.write_text(plan, SWEEP.format(trials=asked.trials, epochs=asked.epochs))
+        if worker(plan, calm).wait():
+            raise EnvironmentUnfit("The sweep that nobody disturbs failed.")
+        console.note(f"{asked.trials} trials without a kill")
+        hits = disturbed(plan, harried, asked.workers, asked.kills, asked.seed)
+        first, second = outcome(calm), outcome(harried)
+        counts = told(harried)
+    result = {
+        "kills": len(hits),
+        "workers": asked.workers,
+        "trials": len(second),
+        "finished": sum(trial[1] == "finished" for trial in second.values()),
+        "lost": sum(trial[1] == "unfinished" for trial in second.values()) + len(first) - len(second),
+        "told_more_than_once": sum(count != 1 for count in counts),
+        "equal_weights": sum(second.get(number) == trial for number, trial in first.items()),
+        "hits": hits,
+    }
+    record.write(asked.output, result)
+    console.table(tuple(list(result)[:-1]), [[str(value) for value in list(result.values())[:-1]]])
+    return int(result["lost"] != 0 or result["told_more_than_once"] != 0 or result["equal_weights"] != len(first))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except EdgecnnError as error:
+        console.error(error.sentence, error.hint)
+        sys.exit(error.exit_code)
