@@ -52,7 +52,7 @@ def gather(folder: Path) -> dict[str, Any]:
 def row(net: dict[str, Any]) -> list[str]:
     """A net as a line of a table, under HEAD."""
     height, width = net["input_shape"][1:]
-    start = f"{net['start'] or 'drawn'}{', head alone' if net['learn'] == 'head' else ''}"
+    start = f"{net['start'] or 'drawn'}{LEARNS[net['learn']]}"
     values = (net["validation_top1_percent"], [verdict["top1_percent"] for verdict in net["verdicts"]])
     accuracies = [_accuracy(percents) for percents in values]
     drop = mean_interval([verdict["drop_pp"] for verdict in net["verdicts"]])
@@ -76,6 +76,7 @@ def _accuracy(percents: list[float]) -> str:
     return f"{mean:.2f} [{max(0.0, low):.2f}, {min(100.0, high):.2f}]"
 
 
+LEARNS = {"all": "", "head": ", head alone", "head-then-all": ", head first"}
 HEAD = (
     "net", "start", "pictures", "MACs", "int8 kB", "activations kB", "validation top-1 %", "int8 test top-1 %",
     "drop pp", "training s",

@@ -14,7 +14,14 @@ OF_THE_MACHINE = ("precision", "num_threads", "device")
 """Keys that say how a machine computes and not what is learnt; they may change when a run is resumed."""
 
 MOST_SEED = 2**63 - 1
-MOST = {"epochs": 100_000, "qat_epochs": 100_000, "batch_size": 1_000_000, "seed": MOST_SEED, "num_threads": 1_024}
+MOST = {
+    "epochs": 100_000,
+    "head_epochs": 100_000,
+    "qat_epochs": 100_000,
+    "batch_size": 1_000_000,
+    "seed": MOST_SEED,
+    "num_threads": 1_024,
+}
 """Upper bounds of a Recipe's integers."""
 MOST_PIXELS = 10_000
 """Upper bound of a shift or a cutout."""
@@ -218,10 +225,12 @@ class Recipe:
     start: str = ""
     """Weights that the training starts from: folder of a finished run of the same net, zoo:NAME, imagenet:NAME,
     timm:NAME, torchvision:NAME, or a file (.safetensors, .pt); empty draws them."""
-    learn: Literal["all", "head"] = "all"
-    """What is trained: all weights, or the last layer alone, on what the rest makes of every picture (a linear
-    probe)."""
+    learn: Literal["all", "head", "head-then-all"] = "all"
+    """What is trained: all weights; the last layer alone, on what the rest makes of every picture (a linear probe); or
+    first that and then all of them."""
     epochs: int = 10
+    head_epochs: int = 20
+    """Epochs of the last layer alone, before `epochs` of all weights, where `learn` is "head-then-all"."""
     qat_epochs: int = 0
     """Final epochs under int8 rounding, which every int8 export of the run uses (`export/qat.py`)."""
     batch_size: int = 128
@@ -244,12 +253,14 @@ class Recipe:
             raise ValueError(f"num_threads = {self.num_threads} should be at least 1, or 'auto'")
         if self.batch_size < 2:
             raise ValueError(f"batch_size = {self.batch_size} should be at least 2: batch norm needs a batch")
+        if self.learn != "all" and not self.start:
+            raise ValueError(f"learn = '{self.learn}' needs weights to start from: start = 'imagenet:...', or a run")
         if self.learn == "head":
             self._require_what_a_head_can_do()
+        if self.learn == "head-then-all" and self.head_epochs < 1:
+            raise ValueError(f"head_epochs = {self.head_epochs} should be at least 1 for learn = 'head-then-all'")
 
     def _require_what_a_head_can_do(self) -> None:
-        if not self.start:
-            raise ValueError("learn = 'head' needs weights to start from: start = 'imagenet:...', or a run")
         others = [name for name in self.augment.used() if name != "flip"]
         others += [name for name in ("small", "distill", "qat_epochs") if getattr(self, name)]
         others += ["alternate"] * self.augment.alternate

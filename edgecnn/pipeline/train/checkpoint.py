@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,6 +111,13 @@ def save(folder: Path, state: State, basis: Basis, seconds: float, taken: Taken)
     files.write_bytes(folder / FILE, MAGIC + hashlib.sha256(content).digest() + content)
 
 
+def epochs(folder: Path) -> int:
+    """Return how many epochs a checkpoint has seen; 0 without one. Raises RunError if it is damaged."""
+    with _expected(folder / FILE):
+        table = _read(folder / FILE)
+        return 0 if table is None else len(table["history"])
+
+
 def load(folder: Path, state: State, basis: Basis) -> Earlier:
     """Load the checkpoint into `state`, if there is one: a training may end before its first epoch does.
 
@@ -124,11 +133,10 @@ def load(folder: Path, state: State, basis: Basis) -> Earlier:
         RunError: the file is damaged or another recipe's, or what the training learns from has changed.
     """
     path = folder / FILE
-    if not path.is_file():
-        return Earlier()
-    try:
-        content = _verified(path.read_bytes())
-        table = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # it may be from another device
+    with _expected(path):
+        table = _read(path)
+        if table is None:
+            return Earlier()
         state.net.load_state_dict(table["net"])
         for group in table["optimizer"]["param_groups"]:
             if "times" in group:  # checkpoints written before the key was renamed
@@ -139,11 +147,6 @@ def load(folder: Path, state: State, basis: Basis) -> Earlier:
         state.history[:] = [Epoch(**row) for row in table["history"]]
         earlier = Earlier(float(table["seconds"]), Taken(**table["taken"]) if "taken" in table else None)
         before = Basis(table["data_sha256"], table.get("start_sha256"))
-    except Exception as error:  # a damaged file can raise anything: zip, pickle, key and shape errors
-        raise RunError(
-            f"{path} is not a checkpoint of this run: {' '.join(str(error).split())[:300].rstrip('.')}.",
-            "train again under another --name",
-        ) from error
     if before.start_sha256 not in (None, basis.start_sha256):
         raise RunError(
             f"The weights to start from have changed since {path} was written.", "train again under another --name"
@@ -151,6 +154,27 @@ def load(folder: Path, state: State, basis: Basis) -> Earlier:
     if before.data_sha256 != basis.data_sha256:
         raise RunError(f"The pictures have changed since {path} was written.", "train again under another --name")
     return earlier
+
+
+@contextlib.contextmanager
+def _expected(path: Path) -> Iterator[None]:
+    """Raise RunError for whatever reading the checkpoint at `path` raises inside the block."""
+    try:
+        yield
+    except Exception as error:  # a damaged file can raise anything: zip, pickle, key and shape errors
+        raise RunError(
+            f"{path} is not a checkpoint of this run: {' '.join(str(error).split())[:300].rstrip('.')}.",
+            "train again under another --name",
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return what is in the checkpoint at `path`, with tensors on the CPU; None if there is none."""
+    if not path.is_file():
+        return None
+    content = _verified(path.read_bytes())
+    table: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return table
 
 
 def _verified(content: bytes) -> bytes:

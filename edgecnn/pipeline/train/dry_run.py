@@ -13,7 +13,7 @@ from edgecnn.common import config, console, files
 from edgecnn.common.escapes import say
 from edgecnn.nets import budget, code, counts, device
 from edgecnn.nets.anatomy import Size
-from edgecnn.pipeline.train import resources, run_folder, tracking
+from edgecnn.pipeline.train import phases, resources, run_folder, tracking
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import ALONE
 from edgecnn.pipeline.train.job import TrainJob, build_net, load_splits, reproducible
@@ -94,9 +94,16 @@ def dry_run(
         train_n=count,
         validation_n=len(splits.validation),
         test_n=len(splits.test),
-        steps=resolved.epochs * (count // min(resolved.batch_size, count)),
+        steps=sum(_steps(phase.recipe, count) for phase in phases.of(resolved)),
         training=taken,
     )
+
+
+def _steps(recipe: Recipe, count: int) -> int:
+    """Return the steps of a phase of a training on so many images."""
+    if recipe.learn == "head" and recipe.augment.flip:
+        count *= 2
+    return recipe.epochs * (count // min(recipe.batch_size, count))
 
 
 def values(recipe: Recipe) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def show(dry: DryRun) -> None:
         f"data     {dry.recipe.data.name}: {dry.train_n:,} pictures to train on, {dry.validation_n:,} to validate, "
         f"{dry.test_n:,} to test; {len(dry.classes)} classes, {height} x {width} x {channels}"
     )
-    say(f"steps    {dry.steps:,} in {dry.recipe.epochs:,} epochs")
+    say(f"steps    {dry.steps:,} in {phases.of(dry.recipe)[-1].end:,} epochs")
     say(f"machine  {dry.training}\n")
     taken = {name: getattr(dry.training, name) for name in OF_THE_MACHINE}
     rows = [

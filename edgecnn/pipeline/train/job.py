@@ -23,6 +23,9 @@ from edgecnn.pipeline.train.start import NewNet
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.records.run import Taken
 
+LEARNS = {"all": "", "head": ", the head alone", "head-then-all": ", the head alone and then all of it"}
+"""What is learnt, in words, by a recipe's `learn`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainJob:
@@ -116,7 +119,7 @@ def announce(job: TrainJob, size: Size, taken: Taken, taken_before: Taken | None
     console.note(
         f"{recipe.name}: {recipe.net.name} with {size.params:,} parameters and {size.macs:,} MACs, "
         f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
-        + (", the head alone" if recipe.learn == "head" else "")
+        + LEARNS[recipe.learn]
         + (f", from the weights of {recipe.start}" if recipe.start else "")
         + f", {taken}"
         + (f", {job.team.count} processes" if job.team.count > 1 else "")

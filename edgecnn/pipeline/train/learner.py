@@ -24,6 +24,7 @@ from edgecnn.errors import PlanError
 from edgecnn.nets import device, inference
 from edgecnn.pipeline.train import checkpoint
 from edgecnn.pipeline.train.job import TrainJob
+from edgecnn.records.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,12 @@ class Learner:
         return None if watch is None else lambda epoch, net: watch(epoch, self.whole(net))
 
 
-def of(job: TrainJob, net: nn.Module, mean: float, std: float) -> Learner:
+def of(job: TrainJob, recipe: Recipe, net: nn.Module, mean: float, std: float) -> Learner:
     """Return what a job trains: all of a net on images, or its last layer on features, which are computed here.
 
     Args:
-        job: if its recipe flips images, a head learns from the features of the mirrored ones too.
+        job: with the images.
+        recipe: of a phase of it; if it flips images, a head learns from the features of the mirrored ones too.
         net: with the weights that the training starts from.
         mean: of the pixels, to normalize them.
         std: of the pixels, to normalize them.
@@ -58,13 +60,13 @@ def of(job: TrainJob, net: nn.Module, mean: float, std: float) -> Learner:
         PlanError: only the last layer is to be trained, and the net does not end in one linear layer.
     """
     splits = job.splits
-    if job.recipe.learn == "head":
-        return _of_head(job, net, mean, std)
+    if recipe.learn == "head":
+        return _of_head(job, recipe.augment.flip, net, mean, std)
     return Learner(net, splits.train, splits.validation, mean, std, checkpoint.digest(splits.train), lambda net: net)
 
 
-def _of_head(job: TrainJob, net: nn.Module, mean: float, std: float) -> Learner:
-    splits, flip = job.splits, job.recipe.augment.flip
+def _of_head(job: TrainJob, flip: bool, net: nn.Module, mean: float, std: float) -> Learner:
+    splits = job.splits
     name, last = _last_layer(net, job.of_classes)
     body = device.move(net, job.device)
     count = len(splits.train) * (1 + flip) + len(splits.validation)
@@ -108,7 +110,9 @@ def _last_layer(net: nn.Module, of_classes: set[str]) -> tuple[str, nn.Linear]:
     name = layers.pop() if len(layers) == 1 else ""
     last = net.get_submodule(name)
     if not name or not isinstance(last, nn.Linear):
-        raise PlanError("learn = 'head' is for a net that ends in one linear layer.", "leave learn out to train it all")
+        raise PlanError(
+            "A head is the last linear layer, and this net ends in none.", "leave learn out to train it all"
+        )
     return name, last
 
 

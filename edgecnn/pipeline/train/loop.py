@@ -86,7 +86,7 @@ class Journal:
 
 
 def fit(state: State, ctx: TrainContext, validation: Split, journal: Journal) -> None:
-    """Train the epochs that `state` has not seen, each ended by a validation and a checkpoint.
+    """Train the epochs of a phase that `state` has not seen, each ended by a validation and a checkpoint.
 
     If several processes train, only the leader validates, writes, prints and keeps the history; the others wait for it
     in their next step.
@@ -95,20 +95,21 @@ def fit(state: State, ctx: TrainContext, validation: Split, journal: Journal) ->
         GateFailed: the training loss is not finite.
     """
     net = sync_batch_norm.distribute(state.net, ctx.team)
-    warned = any(overfits(state.history[:end]) for end in range(len(state.history) + 1))
+    done = max(0, len(state.history) - ctx.before)
+    warned = any(overfits(state.history[ctx.before : ctx.before + end]) for end in range(done + 1))
     started = time.perf_counter()
     with console.progress(ctx.recipe.name, ctx.all_steps) as advance:
-        advance(len(state.history) * ctx.steps)
-        for epoch in range(len(state.history), ctx.recipe.epochs):
+        advance(done * ctx.steps)
+        for epoch in range(done, ctx.recipe.epochs):
             trained = train_epoch(state, net, ctx, epoch, advance)
             if not ctx.team.is_leader:
                 continue
             state.history.append(validate(state.eval_net, ctx, validation, trained))
             journal.write(state, time.perf_counter() - started)
-            if not warned and overfits(state.history):
+            if not warned and overfits(state.history[ctx.before :]):
                 warned = True
                 console.warn(
-                    f"overfitting since epoch {epoch + 1 - RISING_EPOCHS}: validation loss rises while training "
+                    f"overfitting since epoch {trained.epoch - RISING_EPOCHS}: validation loss rises while training "
                     "loss falls; more augmentation, more weight decay or fewer epochs would help"
                 )
 
@@ -123,7 +124,7 @@ def train_epoch(
         net: `state.net`, or its distributed form (`sync_batch_norm.distribute`). All processes then draw the same
             batches and each takes its own rows; only dropout is drawn by each process for itself.
         ctx: the training.
-        epoch: counted from 0.
+        epoch: of this phase, counted from 0.
         advance: called with 1 after every step.
 
     Raises:
@@ -145,13 +146,13 @@ def train_epoch(
         loss, logits = train_step.forward(net, ctx, inputs, targets, step)
         train_step.backward(state, loss)
         optimizer.step(state, recipe.optim, step)
-        total_loss += _finite(loss.item(), recipe, f"epoch {epoch + 1}, step {i + 1}")
+        total_loss += _finite(loss.item(), recipe, f"epoch {ctx.before + epoch + 1}, step {i + 1}")
         correct += int((logits.argmax(1) == targets.argmax(1)).sum())
         advance(1)
     total_loss, correct = ctx.team.all_reduce_sum(total_loss, correct)
     images, seconds = ctx.steps * ctx.batch_size, time.perf_counter() - started
     return TrainedEpoch(
-        epoch=epoch + 1,
+        epoch=ctx.before + epoch + 1,
         lr=learning_rate(recipe.optim, epoch * ctx.steps, ctx.all_steps),
         loss=total_loss / (ctx.steps * ctx.team.count),
         top1_percent=100 * correct / images,

@@ -28,6 +28,7 @@ from edgecnn.pipeline.train import (
     loop,
     malloc,
     optimizer,
+    phases,
     replacing,
     resources,
     run_folder,
@@ -38,7 +39,9 @@ from edgecnn.pipeline.train.checkpoint import Basis, Earlier, Epoch, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
 from edgecnn.pipeline.train.job import FreshNet, TrainJob, announce, build_net, load_splits, reproducible
+from edgecnn.pipeline.train.learner import Learner
 from edgecnn.pipeline.train.loop import Journal, Watch
+from edgecnn.pipeline.train.phases import Phase
 from edgecnn.pipeline.train.tracking import Tracking
 from edgecnn.pipeline.train.train_step import TrainContext
 from edgecnn.records import plans
@@ -140,37 +143,74 @@ def train(
 
 
 def _train(job: TrainJob, watch: Watch | None) -> Run:
-    """Train the job's net and return the finished run, which the leader writes."""
+    """Train the job's net, phase by phase, and return the finished run, which the leader writes."""
     recipe, training, team = job.recipe, job.splits.train, job.team
     teacher = Teacher(recipe.distill, training.input_shape, training.classes, job.device) if recipe.distill else None
     facts = resources.here()
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
     started = time.perf_counter()
+    first, *later = phases.left(recipe, checkpoint.epochs(job.folder) if job.resume else 0)
     with reproducible(recipe.seed, taken.num_threads):
         fresh = build_net(job)
         size = counts.size(fresh.net, training.input_shape)
-        learns = learner.of(job, fresh.net, fresh.mean, fresh.std)
-        basis = Basis(learns.data_sha256, fresh.start_sha256)
-        of_classes = job.of_classes if recipe.optim.body_lr != 1 else ()
-        state = optimizer.fresh_state(device.move(learns.net, job.device), recipe.optim, of_classes)
-        earlier, taken = _take_folder(job, state, basis, taken)
+        learns, state = _begun(job, first, fresh, fresh.net, [])
+        earlier, taken = _take_folder(job, state, Basis(learns.data_sha256, fresh.start_sha256), taken)
         announce(job, size, taken, earlier.taken)
         if slow := resources.warning(taken, facts):
             console.warn(slow)
         tracked = job.held.enter_context(tracking.tracked(job.trackers, recipe, taken, job.folder, state.history))
-        watch = learns.watched(watch)
         if watch is not None and not state.history and team.is_leader:
-            watch(0, device.cpu_version(learns.net.eval()))
-        shown = learns.training, learns.mean, learns.std
-        ctx = TrainContext(recipe, *shown, teacher, team, device=job.device, precision=taken.precision)
-        journal = Journal(job.folder, recipe.epochs, basis, taken, earlier.seconds, tracked, watch)
-        _fit(job, ctx, state, learns.validation, journal)
+            watch(0, learns.whole(device.cpu_version(learns.net.eval())))
+        for phase in (first, *later):
+            if phase is not first:
+                whole = learns.whole(device.cpu_version(state.eval_net))
+                learns, state = _begun(job, phase, fresh, whole, state.history)
+            ctx = TrainContext(
+                phase.recipe,
+                learns.training,
+                learns.mean,
+                learns.std,
+                teacher if phase.recipe.distill else None,
+                team,
+                device=job.device,
+                precision=taken.precision,
+                before=phase.before,
+            )
+            journal = Journal(
+                folder=job.folder,
+                epochs=phases.of(recipe)[-1].end,
+                basis=Basis(learns.data_sha256, fresh.start_sha256),
+                taken=taken,
+                earlier_s=earlier.seconds + time.perf_counter() - started,
+                tracking=tracked,
+                watch=learns.watched(watch),
+            )
+            _fit(job, ctx, state, learns.validation, journal)
     if team.is_leader:
         seconds = earlier.seconds + time.perf_counter() - started
         whole = learns.whole(device.cpu_version(state.eval_net))
         _write_run(job, _Trained(whole, fresh, size, state.history, taken, seconds), tracked)
     team.barrier()
     return open_run(job.folder)
+
+
+def _begun(
+    job: TrainJob, phase: Phase, fresh: FreshNet, net: nn.Module, history: Sequence[Epoch]
+) -> tuple[Learner, State]:
+    """Return what a phase trains, and its state before its first step.
+
+    Args:
+        job: the training.
+        phase: of it.
+        fresh: how pixels are normalized.
+        net: as the phase before left it, on the CPU.
+        history: of the phases before.
+    """
+    learns = learner.of(job, phase.recipe, net, fresh.mean, fresh.std)
+    of_classes = job.of_classes if phase.recipe.optim.body_lr != 1 else ()
+    state = optimizer.fresh_state(device.move(learns.net, job.device), phase.recipe.optim, of_classes)
+    state.history.extend(history)
+    return learns, state
 
 
 def _take_folder(job: TrainJob, state: State, basis: Basis, taken: Taken) -> tuple[Earlier, Taken]:

@@ -35,6 +35,8 @@ class TrainContext:
     device: torch.device = device.CPU
     precision: Literal["fp32", "bf16"] = "fp32"
     """The type of the matrix products, which the recipe may leave to the machine."""
+    before: int = 0
+    """Epochs of the phases before this one, whose epochs and steps are counted from its own beginning."""
 
     @property
     def batch_size(self) -> int:
