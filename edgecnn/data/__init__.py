@@ -208,6 +208,16 @@ def load(plan: DataPlan) -> Splits:
     return Splits(train, validation, test, train_indices.astype(np.int64))
 
 
+def load_unlabelled(plan: DataPlan, splits: Splits) -> Split:
+    """Load the pictures of `plan.unlabelled`, which have no classes, in the size of a data set's `splits`.
+
+    Copies of pictures that the data set validates or tests with are left out. Raises DataError if none is left.
+    """
+    from edgecnn.data import _unlabelled
+
+    return _unlabelled.load(plan, splits)
+
+
 def class_counts(splits: Splits) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return a table of the images per class and split: its head, and its rows with the totals last."""
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}

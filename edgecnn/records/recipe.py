@@ -51,6 +51,8 @@ class DataPlan:
     only_unseen: bool = False
     """Leave out of validation and test what the start run or the teachers have seen; otherwise such a training is
     refused."""
+    unlabelled: str = ""
+    """Folder of further pictures, of anything and without classes, on which a teacher's logits alone are learnt."""
     options: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)
 
     def __post_init__(self) -> None:
@@ -197,7 +199,7 @@ class DistillPlan:
     """Teachers whose logits are learnt besides the labels (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531)."""
 
     teacher: tuple[str, ...]
-    """Folders of finished runs on the same pictures and classes; the logits of several are averaged."""
+    """Folders of finished runs on the same pictures and classes, in any size; the logits of several are averaged."""
     weight: float = 0.5
     """Share of the loss that comes from the teacher."""
     temperature: float = 4.0
@@ -253,6 +255,10 @@ class Recipe:
             raise ValueError(f"num_threads = {self.num_threads} should be at least 1, or 'auto'")
         if self.batch_size < 2:
             raise ValueError(f"batch_size = {self.batch_size} should be at least 2: batch norm needs a batch")
+        if self.data.unlabelled and not self.distill:
+            raise ValueError("data.unlabelled is for what a teacher knows of it: [distill] teacher = 'runs/...'")
+        if self.data.unlabelled and (self.augment.mixup or self.augment.cutmix):
+            raise ValueError("mixup and cutmix mix labels, which the pictures of data.unlabelled do not have")
         if self.learn != "all" and not self.start:
             raise ValueError(f"learn = '{self.learn}' needs weights to start from: start = 'imagenet:...', or a run")
         if self.learn == "head":

@@ -16,7 +16,7 @@ from edgecnn.nets.anatomy import Size
 from edgecnn.pipeline.train import phases, resources, run_folder, tracking
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import ALONE
-from edgecnn.pipeline.train.job import TrainJob, build_net, load_splits, reproducible
+from edgecnn.pipeline.train.job import TrainJob, build_net, load_pictures, reproducible
 from edgecnn.records.recipe import OF_THE_MACHINE, Recipe
 from edgecnn.records.run import Taken, is_free
 
@@ -66,15 +66,16 @@ def dry_run(
     chosen = device.choose(recipe.device)
     run_folder.refuse_a_run(folder, force)
     code.allow(recipe.net.name)
-    splits, seen_before = load_splits(recipe, ALONE)
+    loaded, seen_before = load_pictures(recipe, ALONE)
+    splits = loaded.splits
     resolved = budget.resolve(recipe, splits.train.input_shape, len(splits.train.classes))
     if resolved.distill:
-        Teacher(resolved.distill, splits.train.input_shape, splits.train.classes, chosen)
+        Teacher(resolved.distill, splits.train.input_shape, splits.train.classes, chosen, loaded)
     facts = resources.here()
     taken = resources.take(resolved, chosen.type, device.why(resolved.device), facts, ALONE)
     with contextlib.ExitStack() as held, reproducible(resolved.seed, taken.num_threads):
         job = TrainJob(
-            recipe=resolved, asked=resolved, folder=folder, resume=False, force=force, splits=splits,
+            recipe=resolved, asked=resolved, folder=folder, resume=False, force=force, pictures=loaded,
             seen_before=seen_before, team=ALONE, device=chosen, trackers=(), held=held,
         )  # fmt: skip
         size = counts.size(build_net(job).net, splits.train.input_shape)

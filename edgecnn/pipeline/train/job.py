@@ -16,8 +16,9 @@ from edgecnn.common import console
 from edgecnn.data import Splits
 from edgecnn.nets import code, culprit
 from edgecnn.nets.anatomy import Size
-from edgecnn.pipeline.train import augment, class_weights, progressive_resizing, resources, seen, start
+from edgecnn.pipeline.train import augment, class_weights, pictures, progressive_resizing, resources, seen, start
 from edgecnn.pipeline.train.distributed import Team
+from edgecnn.pipeline.train.pictures import Pictures
 from edgecnn.pipeline.train.seen import Seen
 from edgecnn.pipeline.train.start import NewNet
 from edgecnn.records.recipe import NetPlan, Recipe
@@ -39,7 +40,7 @@ class TrainJob:
     resume: bool
     force: bool
     """Whether a run that is in the folder is overwritten."""
-    splits: Splits
+    pictures: Pictures
     seen_before: Seen
     """Images that the runs which this training builds on have seen."""
     team: Team
@@ -47,6 +48,10 @@ class TrainJob:
     trackers: Sequence[str]
     held: contextlib.ExitStack
     """Holds the lock of the folder, and the trackers' records, until the training has ended."""
+
+    @property
+    def splits(self) -> Splits:
+        return self.pictures.splits
 
     @functools.cached_property
     def net_plan(self) -> NetPlan:
@@ -59,11 +64,11 @@ class TrainJob:
         return class_weights.names(self.net_plan, self.splits)
 
 
-def load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
-    """Load the splits, the leader first, and check that the recipe can be trained on them.
+def load_pictures(recipe: Recipe, team: Team) -> tuple[Pictures, Seen]:
+    """Load the pictures, the leader first, and check that the recipe can be trained on them.
 
     Returns:
-        The splits without what the runs that this training builds on have seen, and what those have seen.
+        The pictures, whose splits lack what the runs that this training builds on have seen, and what those have seen.
     """
     data_set = data.get(recipe.data.name)
     if recipe.small is not None:
@@ -71,9 +76,10 @@ def load_splits(recipe: Recipe, team: Team) -> tuple[Splits, Seen]:
     augment.check(recipe.augment, data_set.FORBIDDEN_AUGMENTATIONS, recipe.data.name)
     with team.leader_first():  # all processes have looked into the folder before the leader claims it
         splits, seen_before = seen.held_out(recipe, data.load(recipe.data))
+        loaded = pictures.load(recipe.data, splits)
     augment.check_images(recipe.augment, splits.train)
     team.check(min(recipe.batch_size, len(splits.train)))
-    return splits, seen_before
+    return loaded, seen_before
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,7 @@ def announce(job: TrainJob, size: Size, taken: Taken, taken_before: Taken | None
     console.note(
         f"{recipe.name}: {recipe.net.name} with {size.params:,} parameters and {size.macs:,} MACs, "
         f"{len(splits.train):,} pictures to train on, {len(splits.validation):,} to validate"
+        + (f", {len(others):,} without a class" if (others := job.pictures.unlabelled) else "")
         + LEARNS[recipe.learn]
         + (f", from the weights of {recipe.start}" if recipe.start else "")
         + f", {taken}"

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +21,7 @@ from edgecnn.common import console
 from edgecnn.data import Images, Split
 from edgecnn.errors import PlanError
 from edgecnn.nets import device, inference
-from edgecnn.pipeline.train import checkpoint
+from edgecnn.pipeline.train import checkpoint, pictures
 from edgecnn.pipeline.train.job import TrainJob
 from edgecnn.records.recipe import Recipe
 
@@ -59,10 +58,10 @@ def of(job: TrainJob, recipe: Recipe, net: nn.Module, mean: float, std: float) -
     Raises:
         PlanError: only the last layer is to be trained, and the net does not end in one linear layer.
     """
-    splits = job.splits
     if recipe.learn == "head":
         return _of_head(job, recipe.augment.flip, net, mean, std)
-    return Learner(net, splits.train, splits.validation, mean, std, checkpoint.digest(splits.train), lambda net: net)
+    training = job.pictures.all
+    return Learner(net, training, job.splits.validation, mean, std, checkpoint.digest(training), lambda net: net)
 
 
 def _of_head(job: TrainJob, flip: bool, net: nn.Module, mean: float, std: float) -> Learner:
@@ -86,7 +85,7 @@ def _of_head(job: TrainJob, flip: bool, net: nn.Module, mean: float, std: float)
 
         training = features(splits.train)
         if flip:
-            training = _joined(training, features(splits.train, mirrored=True))
+            training = pictures.joined(training, features(splits.train, mirrored=True))
         validation = features(splits.validation)
     device.move(net, device.CPU)
 
@@ -114,12 +113,3 @@ def _last_layer(net: nn.Module, of_classes: set[str]) -> tuple[str, nn.Linear]:
             "A head is the last linear layer, and this net ends in none.", "leave learn out to train it all"
         )
     return name, last
-
-
-def _joined(first: Split, second: Split) -> Split:
-    """Return the features of two splits of the same images, one after the other."""
-    return Split(
-        cast(Images, np.concatenate([first.images[:], second.images[:]])),
-        np.concatenate([first.labels, second.labels]),
-        first.classes,
-    )

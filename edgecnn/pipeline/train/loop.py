@@ -135,27 +135,30 @@ def train_epoch(
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed + ctx.team.rank)  # dropout draws from the global generator
     order = torch.randperm(len(ctx.training), generator=generator).numpy()
-    mirrored = train_step.flip_mask(ctx, epoch) if recipe.augment.alternate else None
-    total_loss, correct = 0.0, 0.0
+    mirrored = train_step.mirrored(ctx, epoch, generator)
+    total_loss, correct, labelled = 0.0, 0.0, 0.0
     net.train()
     for i in range(ctx.steps):
         step = epoch * ctx.steps + i
         indices = order[i * ctx.batch_size : (i + 1) * ctx.batch_size]
         inputs, targets = train_step.load_batch(ctx, indices, mirrored, generator)
         optimizer.set_learning_rate(state.optimizer, learning_rate(recipe.optim, step, ctx.all_steps))
-        loss, logits = train_step.forward(net, ctx, inputs, targets, step)
+        known = train_step.known_logits(ctx, indices, mirrored)
+        loss, logits = train_step.forward(net, ctx, inputs, targets, step, known)
         train_step.backward(state, loss)
         optimizer.step(state, recipe.optim, step)
         total_loss += _finite(loss.item(), recipe, f"epoch {ctx.before + epoch + 1}, step {i + 1}")
-        correct += int((logits.argmax(1) == targets.argmax(1)).sum())
+        has_label = targets.any(1)
+        correct += int(((logits.argmax(1) == targets.argmax(1)) & has_label).sum())
+        labelled += int(has_label.sum())
         advance(1)
-    total_loss, correct = ctx.team.all_reduce_sum(total_loss, correct)
+    total_loss, correct, labelled = ctx.team.all_reduce_sum(total_loss, correct, labelled)
     images, seconds = ctx.steps * ctx.batch_size, time.perf_counter() - started
     return TrainedEpoch(
         epoch=ctx.before + epoch + 1,
         lr=learning_rate(recipe.optim, epoch * ctx.steps, ctx.all_steps),
         loss=total_loss / (ctx.steps * ctx.team.count),
-        top1_percent=100 * correct / images,
+        top1_percent=100 * correct / max(1.0, labelled),
         seconds=seconds,
         images_per_s=images / seconds,
     )
@@ -163,7 +166,7 @@ def train_epoch(
 
 def validate(net: nn.Module, ctx: TrainContext, validation: Split, trained: TrainedEpoch) -> Epoch:
     """Recompute the net's batch-norm statistics, evaluate it, and return the epoch's row of the history."""
-    precise_batch_norm.recompute_batch_norm(net, ctx.training, ctx.mean, ctx.std, ctx.recipe.seed)
+    precise_batch_norm.recompute_batch_norm(net, ctx.labelled or ctx.training, ctx.mean, ctx.std, ctx.recipe.seed)
     logits = inference.logits(net, validation.images, ctx.mean, ctx.std)  # (N, K)
     labels = torch.from_numpy(validation.labels)  # (N,)
     return Epoch(

@@ -69,9 +69,17 @@ def read(run: Run) -> Seen | None:
         raise RunError(f"{path} is damaged: which pictures the run has learnt is lost.", "train it again") from error
 
 
-def record(folder: Path, splits: Splits, before: Seen = NOTHING) -> None:
-    """Write which images a new run has seen: those of its splits, and what its ancestors had seen `before`."""
-    _write(folder, _seen_in_training(splits) | before)
+def record(folder: Path, splits: Splits, before: Seen = NOTHING, unlabelled: Split | None = None) -> None:
+    """Write which images a new run has seen.
+
+    Args:
+        folder: of the run.
+        splits: of the training.
+        before: what its ancestors had seen.
+        unlabelled: further images that it has learnt from.
+    """
+    further = Seen(frozenset(_short_digests(unlabelled)), frozenset()) if unlabelled else NOTHING
+    _write(folder, _seen_in_training(splits) | before | further)
 
 
 def add(run: Run, splits: Splits, learns: bool) -> None:

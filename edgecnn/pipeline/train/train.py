@@ -38,7 +38,7 @@ from edgecnn.pipeline.train import (
 from edgecnn.pipeline.train.checkpoint import Basis, Earlier, Epoch, State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import Team
-from edgecnn.pipeline.train.job import FreshNet, TrainJob, announce, build_net, load_splits, reproducible
+from edgecnn.pipeline.train.job import FreshNet, TrainJob, announce, build_net, load_pictures, reproducible
 from edgecnn.pipeline.train.learner import Learner
 from edgecnn.pipeline.train.loop import Journal, Watch
 from edgecnn.pipeline.train.phases import Phase
@@ -119,7 +119,8 @@ def train(
             run_folder.refuse_a_run(folder, force)
             code.allow(recipe.net.name)
         with console.stage("pictures read, split and checked"):
-            splits, seen_before = load_splits(recipe, team)
+            pictures, seen_before = load_pictures(recipe, team)
+        splits = pictures.splits
         asked = budget.resolve(recipe, splits.train.input_shape, len(splits.train.classes))
         if resume:
             recipe = run_folder.same_recipe(asked, begun, folder)
@@ -132,7 +133,7 @@ def train(
             folder=folder,
             resume=resume,
             force=force,
-            splits=splits,
+            pictures=pictures,
             seen_before=seen_before,
             team=team,
             device=chosen,
@@ -145,12 +146,14 @@ def train(
 def _train(job: TrainJob, watch: Watch | None) -> Run:
     """Train the job's net, phase by phase, and return the finished run, which the leader writes."""
     recipe, training, team = job.recipe, job.splits.train, job.team
-    teacher = Teacher(recipe.distill, training.input_shape, training.classes, job.device) if recipe.distill else None
+    teacher = _teacher(job)
     facts = resources.here()
     taken = resources.take(job.asked, job.device.type, device.why(job.asked.device), facts, team)
     started = time.perf_counter()
     first, *later = phases.left(recipe, checkpoint.epochs(job.folder) if job.resume else 0)
     with reproducible(recipe.seed, taken.num_threads):
+        if teacher is not None:
+            teacher.ask(recipe.name, recipe.augment.flip)
         fresh = build_net(job)
         size = counts.size(fresh.net, training.input_shape)
         learns, state = _begun(job, first, fresh, fresh.net, [])
@@ -174,6 +177,7 @@ def _train(job: TrainJob, watch: Watch | None) -> Run:
                 team,
                 device=job.device,
                 precision=taken.precision,
+                labelled=training if learns.training is not training and phase.recipe.learn == "all" else None,
                 before=phase.before,
             )
             journal = Journal(
@@ -192,6 +196,12 @@ def _train(job: TrainJob, watch: Watch | None) -> Run:
         _write_run(job, _Trained(whole, fresh, size, state.history, taken, seconds), tracked)
     team.barrier()
     return open_run(job.folder)
+
+
+def _teacher(job: TrainJob) -> Teacher | None:
+    """Return the nets that the job's net learns from; None without any."""
+    plan, training = job.recipe.distill, job.splits.train
+    return Teacher(plan, training.input_shape, training.classes, job.device, job.pictures) if plan else None
 
 
 def _begun(
@@ -271,7 +281,7 @@ def _write_run(job: TrainJob, trained: _Trained, tracked: Tracking) -> None:
         code_sha256=files.sha256(job.folder / CODE) if (job.folder / CODE).is_file() else None,
     )
     curves.draw(trained.history, run.recipe.name, run.folder / "curves.png")
-    seen.record(run.folder, job.splits, job.seen_before)
+    seen.record(run.folder, job.splits, job.seen_before, job.pictures.unlabelled)
     tracked.finish(run)  # before the facts, which end the training: a kill between the two lets a resume finish both
     write_facts(run)
     checkpoint.remove(run.folder)

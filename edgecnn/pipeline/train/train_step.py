@@ -35,6 +35,8 @@ class TrainContext:
     device: torch.device = device.CPU
     precision: Literal["fp32", "bf16"] = "fp32"
     """The type of the matrix products, which the recipe may leave to the machine."""
+    labelled: Split | None = None
+    """The part of `training` that has labels; None if all of it has."""
     before: int = 0
     """Epochs of the phases before this one, whose epochs and steps are counted from its own beginning."""
 
@@ -66,7 +68,8 @@ def load_batch(
         generator: of every random change.
 
     Returns:
-        Inputs, float32 (n, C, H, W), and target probabilities, float32 (n, K), with n = N / processes.
+        Inputs, float32 (n, C, H, W), and target probabilities, float32 (n, K), with n = N / processes. Those of an
+        image without a label are 0.
     """
     plan, training = ctx.recipe.augment, ctx.training
     images = training.images if training.larger is None else training.larger
@@ -74,23 +77,41 @@ def load_batch(
     flips = mirrored[indices] if mirrored is not None else None
     _, height, width = training.input_shape
     values = augment.augment(pixels, plan, ctx.mean, generator, flips, (height, width))
-    targets = F.one_hot(torch.from_numpy(training.labels[indices]), len(training.classes)).float()
+    labels = torch.from_numpy(training.labels[indices])
+    targets = F.one_hot(labels.clamp(min=0), len(training.classes)).float()
+    if ctx.labelled is not None:
+        targets *= (labels >= 0)[:, None]
     inputs, targets = augment.mix(inference.normalised(values, ctx.mean, ctx.std), targets, plan, generator)
     rows = ctx.team.rows(len(indices))
     return device.move(inputs[rows], ctx.device), device.move(targets[rows], ctx.device)
 
 
-def forward(net: nn.Module, ctx: TrainContext, inputs: Tensor, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
+def known_logits(ctx: TrainContext, indices: npt.NDArray[np.int64], mirrored: Tensor | None) -> Tensor | None:
+    """Return what teachers of other sizes say of this process's rows of a batch, float32 (n, K); None without any."""
+    if ctx.teacher is None or not ctx.teacher.asks_once:
+        return None
+    rows = torch.from_numpy(indices[ctx.team.rows(len(indices))])
+    known = ctx.teacher.known(rows, None if mirrored is None else mirrored[rows])
+    return None if known is None else device.move(known, ctx.device)
+
+
+def forward(
+    net: nn.Module, ctx: TrainContext, inputs: Tensor, targets: Tensor, step: int, known: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Compute the loss and the logits, float32 (N, K), of one step, counted over all epochs.
 
-    The net may see smaller images in the first steps; a teacher always sees them at full size.
+    The net may see smaller images in the first steps; a teacher always sees them at full size, or said before what it
+    sees (`known_logits`).
     """
     recipe = ctx.recipe
     with torch.autocast(ctx.device.type, torch.bfloat16, enabled=ctx.precision == "bf16"):
         logits = net(progressive_resizing.resize_for_step(recipe.small, inputs, step, ctx.all_steps))
-        taught = ctx.teacher.logits(inputs, ctx.mean, ctx.std) if ctx.teacher else None
-    logits = logits.float()
-    loss = F.cross_entropy(logits, targets, label_smoothing=recipe.optim.label_smoothing)
+        taught = ctx.teacher.logits(inputs, ctx.mean, ctx.std, known) if ctx.teacher else None
+    logits, smoothing = logits.float(), recipe.optim.label_smoothing
+    if ctx.teacher is not None and taught is not None and ctx.labelled is not None:
+        each = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
+        return ctx.teacher.loss(logits, taught, each, targets.any(1)), logits
+    loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
     if ctx.teacher is not None and taught is not None:
         loss = ctx.teacher.loss(logits, taught, loss)
     return loss, logits
@@ -105,6 +126,16 @@ def backward(state: State, loss: Tensor) -> None:
 def seed_of(seed: int, epoch: int) -> int:
     """Return the seed of all random draws of one epoch, a function of the recipe's seed and the epoch alone."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def mirrored(ctx: TrainContext, epoch: int, generator: torch.Generator) -> Tensor | None:
+    """Return which training images to flip in this epoch, (N,) bool; None if that is drawn with the batches."""
+    plan = ctx.recipe.augment
+    if plan.alternate:
+        return flip_mask(ctx, epoch)
+    if plan.flip and ctx.teacher is not None and ctx.teacher.asks_once:
+        return torch.rand(len(ctx.training), generator=generator) < 0.5
+    return None
 
 
 def flip_mask(ctx: TrainContext, epoch: int) -> Tensor:
