@@ -6,6 +6,7 @@ before it is asked.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from pathlib import Path
 
@@ -48,13 +49,18 @@ def load(plan: DataPlan, splits: Splits) -> Split:
     contents = _decoded.digests(found.pictures)
     channels, height, width = splits.train.input_shape
     how = inspect.signature(data.get(plan.name).load).parameters.get("resize")
-    images, broken = _decoded.images(
+    decoded = functools.partial(
+        _decoded.images,
         found.pictures,
         contents,
-        shape=(height, width, channels),
         skip_broken=True,
         resizing=resizing.parse(str(plan.options.get("resize", how.default if how else resizing.CROP))),
     )
+    images, broken = decoded(shape=(height, width, channels))
+    larger = None
+    if splits.train.larger is not None:
+        rows, columns = splits.train.larger.shape[1:3]
+        larger, _ = decoded(shape=(rows, columns, channels))
     held_out = _held_out(found.pictures, contents, plan, splits)
     readable = np.ones(len(contents), dtype=bool)
     readable[broken] = False
@@ -67,7 +73,7 @@ def load(plan: DataPlan, splits: Splits) -> Split:
         raise DataError(f"{folder} holds no picture to learn from: all are left out.", "name a folder with others")
     labels = np.full(len(contents), NO_CLASS, dtype=np.int64)
     names = np.array([str(path) for path in found.pictures], dtype=np.str_)
-    whole = Split(images, labels, splits.train.classes, np.array(contents, dtype=np.str_), files=names)
+    whole = Split(images, labels, splits.train.classes, np.array(contents, dtype=np.str_), files=names, larger=larger)
     return whole.take(kept)
 
 

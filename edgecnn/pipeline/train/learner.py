@@ -81,7 +81,8 @@ def _of_head(job: TrainJob, flip: bool, net: nn.Module, mean: float, std: float)
 
             with last.register_forward_pre_hook(note):
                 inference.logits(body, split.images, mean, std, mirrored)
-            return dataclasses.replace(split, images=cast(Images, torch.cat(reached).numpy()[:, None, None, :]))
+            images = cast(Images, torch.cat(reached).numpy()[:, None, None, :])
+            return dataclasses.replace(split, images=images, larger=None)
 
         training = features(splits.train)
         if flip:

@@ -17,6 +17,8 @@ from edgecnn.records.run import Run
 
 OF_SIZE = ("size", "width", "resize", "channels")
 """Options of a data set that say how a picture becomes an image."""
+FOR_PARTS = "larger"
+"""The option for images that random parts are taken from, of which a teacher sees none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Pictures:
         Raises:
             RunError: that net takes images that these pictures cannot become.
         """
-        own: Mapping[str, Any] = {k: v for k, v in self.plan.options.items() if k not in OF_SIZE}
+        own: Mapping[str, Any] = {k: v for k, v in self.plan.options.items() if k not in (*OF_SIZE, FOR_PARTS)}
         theirs = {k: v for k, v in run.recipe.data.options.items() if k in OF_SIZE}
         plan = dataclasses.replace(self.plan, options={**own, **theirs})
         with console.held_back():  # all of it was said of the student's own
@@ -58,10 +60,12 @@ def load(plan: DataPlan, splits: Splits) -> Pictures:
 
 def joined(first: Split, second: Split) -> Split:
     """Return two splits of the same classes as one, in memory."""
+    larger = None if first.larger is None or second.larger is None else (first.larger[:], second.larger[:])
     return Split(
         np.concatenate([first.load_all(), second.load_all()]),
         np.concatenate([first.labels, second.labels]),
         first.classes,
+        larger=None if larger is None else np.concatenate(larger),
     )
 
 

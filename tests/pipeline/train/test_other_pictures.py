@@ -147,6 +147,8 @@ def test_a_kill_changes_nothing(birds: Path, teacher: Run, others: Path, tmp_pat
         if epoch == 1:
             raise Killed
 
+    parts = student(birds, teacher, f"data.unlabelled={str(others)!r}", "data.larger=1.5", "augment.resized_crop=0.5")
+    assert len(train(parts, tmp_path / "parts").labels) == 2
     whole = train(told, tmp_path / "whole")
     with pytest.raises(Killed):
         train(told, tmp_path / "killed", watch=kill)

@@ -88,6 +88,20 @@ def test_only_the_head_is_kept_from_what_a_head_cannot_do(digits_run: Run, birds
     assert (head.before, head.end, rest.before, rest.end) == (0, 3, 3, 5)
 
 
+def test_random_parts_of_pictures_are_for_the_second_phase(digits_run: Run, birds: Path, tmp_path: Path) -> None:
+    parts = both(digits_run, birds, "data.larger=1.5", "augment.resized_crop=0.5", "epochs=1", "head_epochs=1")
+    whole = both(digits_run, birds, "epochs=1", "head_epochs=1")
+    heads: list[Tensor] = []
+
+    def watch(epoch: int, net: nn.Module) -> None:
+        if epoch == 1:
+            heads.append(net.get_submodule("head.linear").state_dict()["weight"].clone())
+
+    first, second = (train(plan, tmp_path / name, watch=watch) for plan, name in ((parts, "parts"), (whole, "whole")))
+    assert torch.equal(*heads)
+    assert first.weights_sha256 != second.weights_sha256
+
+
 @pytest.mark.parametrize(("change", "reason"), [("start=''", "needs weights"), ("head_epochs=0", "at least 1")])
 def test_what_makes_no_two_phases_is_refused(digits_run: Run, birds: Path, change: str, reason: str) -> None:
     with pytest.raises(PlanError, match=reason):
