@@ -7,6 +7,7 @@ EdgecnnError
 │   ├── RunError             a run folder is missing, incomplete or another recipe's
 │   └── ModelFileError       a file is not a model this tool can read
 ├── GateFailed           1   everything ran, and a gate said no
+├── FleetIncomplete      3   of a group of boards, some did not do it
 ├── Undecided            2   everything ran, and a gate that had to tell cannot
 ├── EnvironmentUnfit     2   this machine cannot do it, or cannot tell
 │   ├── MissingPackage       a package of an extra is not installed
@@ -26,6 +27,7 @@ from pathlib import Path
 EXIT_PASS = 0
 EXIT_GATE = 1
 EXIT_UNFIT = 2
+EXIT_FLEET = 3
 EXIT_USAGE = 64
 EXIT_BUG = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -70,6 +72,12 @@ class GateFailed(EdgecnnError):
     """Everything ran, and a gate said no."""
 
     exit_code = EXIT_GATE
+
+
+class FleetIncomplete(EdgecnnError):
+    """Of a group of boards, at least one did not do it; the record says which, and why."""
+
+    exit_code = EXIT_FLEET
 
 
 class Undecided(EdgecnnError):

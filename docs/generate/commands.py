@@ -47,6 +47,7 @@ def exit_codes() -> str:
         (str(errors.EXIT_PASS), "It worked, and every gate passed."),
         (str(errors.EXIT_GATE), "A gate failed: `--max-drop`, `--max-ms`, `--min-acc`, a check of a file."),
         (str(errors.EXIT_UNFIT), "It cannot be told (`--strict`), or this machine or board cannot do it."),
+        (str(errors.EXIT_FLEET), "Of a group of boards (`--board @NAME`), at least one did not; the record says why."),
         (str(errors.EXIT_USAGE), "The command, a recipe, a picture or a file is not what it should be."),
         (str(errors.EXIT_BUG), "A bug of edgecnn; the message says where the traceback lies."),
     ]

@@ -6,10 +6,12 @@ network. The process is the same worker everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edgecnn.boards import _named
+from edgecnn.boards import _groups, _named
+from edgecnn.boards._groups import BoardGroup
 from edgecnn.boards._named import NamedBoard
 from edgecnn.boards._turns import in_turns
 from edgecnn.common import plugins
@@ -23,12 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Board",
+    "BoardGroup",
     "BoardKind",
     "NamedBoard",
     "connect",
     "find",
     "get",
+    "groups",
     "in_turns",
+    "is_group",
+    "members",
     "named_boards",
     "open_board",
     "preferred_python",
@@ -86,6 +92,8 @@ def find(name: str) -> tuple[BoardKind, str]:
     Raises:
         UsageError: There is none of that name; the hint lists the known ones.
     """
+    if is_group(name):
+        raise UsageError(f"{name!r} is a group of boards, and one board is needed here.", "name one board")
     kind, colon, address = name.partition(":")
     if not colon and name in _named.names():
         return get("ssh"), name
@@ -123,3 +131,26 @@ def preferred_python(name: str) -> str | None:
 def named_boards() -> dict[str, NamedBoard]:
     """Return the boards that files name. Raises PlanError for a file that is not right."""
     return {name: _named.read(name) for name in _named.names()}
+
+
+def is_group(name: str) -> bool:
+    """Return whether a name is that of a group of boards, such as "@shop"."""
+    return name.startswith(_groups.MARK)
+
+
+def groups() -> dict[str, BoardGroup]:
+    """Return the groups of boards that files name. Raises PlanError for a file that is not right."""
+    return {name: _groups.read(name) for name in _groups.names()}
+
+
+def members(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the boards that names of boards and of groups stand for, each once.
+
+    Raises:
+        UsageError: There is no board or group of that name.
+        PlanError: A group's file has a mistake.
+    """
+    listed = [board for name in names for board in (_groups.read(name).boards if is_group(name) else (name,))]
+    for board in listed:
+        find(board)
+    return tuple(dict.fromkeys(listed))

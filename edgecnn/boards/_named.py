@@ -13,6 +13,9 @@ from edgecnn.common import cache, config
 from edgecnn.records import plans
 from edgecnn.records.plans import Suite
 
+GROUP_MARK = "@"
+"""The first letter of a group's name, and of its file (`_groups`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamedBoard:
@@ -45,6 +48,15 @@ def read(name: str) -> NamedBoard:
     return config.build(NamedBoard, config.read(path), path.name)
 
 
+def group_files() -> dict[str, Path]:
+    """Return the file of each group of boards by its name, which has the mark."""
+    return {name: path for name, path in _all_files().items() if name.startswith(GROUP_MARK)}
+
+
 def _files() -> dict[str, Path]:
     """Return the file of each board by its name."""
+    return {name: path for name, path in _all_files().items() if not name.startswith(GROUP_MARK)}
+
+
+def _all_files() -> dict[str, Path]:
     return {path.stem: path for place in (plans.folder(Suite) / "boards", folder()) for path in place.glob("*.toml")}

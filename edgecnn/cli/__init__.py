@@ -1,7 +1,7 @@
 """The command line: parse, call one verb, print. Heavy imports stay inside the commands.
 
 Data goes to stdout, all else to stderr. Exit codes: 0 pass, 1 a gate failed, 2 inconclusive or
-environment unfit, 64 usage, 70 a bug of edgecnn.
+environment unfit, 3 a board of a group did not, 64 usage, 70 a bug of edgecnn.
 """
 
 from __future__ import annotations

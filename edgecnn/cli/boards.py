@@ -1,15 +1,18 @@
-"""The commands that reach boards: deploy, and `board` with list, info, doctor, clean and make."""
+"""The commands that reach boards: deploy, and `board` with list, info, status, doctor, trust, clean and make."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgecnn.cli import completion, groups, outputs
+from edgecnn.cli import completion, fleets, groups, outputs
 from edgecnn.cli import options as o
 from edgecnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgecnn.pipeline.deploy.bundle import Bundle
 
 board = typer.Typer(
     cls=groups.CommandGroup, no_args_is_help=True, help="See, check and clean the boards that can be reached."
@@ -22,13 +25,16 @@ NAME = Annotated[
         autocompletion=completion.boards,
     ),
 ]
+NAME_OR_GROUP = Annotated[
+    str, typer.Argument(help="A board as `edgecnn board list` shows it, or @GROUP.", autocompletion=completion.boards)
+]
 
 
 def deploy(
     target: o.DEPLOYED,
     board: Annotated[
         str | None,
-        typer.Option("--board", help="ssh://user@host, or a board's name.", autocompletion=completion.boards),
+        typer.Option("--board", help="ssh://user@host, a board's name, or @GROUP.", autocompletion=completion.boards),
     ] = None,
     format: Annotated[str, typer.Option("--format", help="tflite or onnx")] = "tflite",
     precision: Annotated[str, typer.Option("--precision", help="int8 or fp32")] = "int8",
@@ -41,6 +47,20 @@ def deploy(
     across_runs: Annotated[
         bool, typer.Option("--across-runs", help="It may take the place of another run's model.")
     ] = False,
+    sign: Annotated[
+        Path | None, typer.Option("--sign", metavar="KEY", help="Sign the bundle with this ssh key.")
+    ] = None,
+    canary: Annotated[
+        int | None, typer.Option("--canary", min=1, help="Of a group: boards that come first, and are soaked.")
+    ] = None,
+    soak: Annotated[
+        str | None, typer.Option("--soak", metavar="N|Ns", help="Of a group: requests, or seconds, on each board.")
+    ] = None,
+    max_error_rate: Annotated[
+        float, typer.Option("--max-error-rate", help="Of wrong answers in %; beyond it all boards go back.")
+    ] = 1.0,
+    jobs: fleets.JOBS = None,
+    resume: fleets.RESUME = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the release before.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Say what is on the board.")] = False,
     as_json: o.JSON = False,
@@ -59,6 +79,13 @@ def deploy(
             show.show_status(verb.status(str(target), board), as_json)
         return
     outputs.folder(output)
+    if board is not None and fleets.is_group(board):
+        made = verb.make(target, format=format, precision=precision, output=output, strict=strict, sign=sign)
+        how = {"canary": canary or 0, "max_error_rate": max_error_rate, "strict": strict, "max_lsb": max_lsb}
+        how |= {"with_service": service, "across_runs": across_runs}
+        _roll_out(made, board, soak or ("200" if canary else None), how, jobs, resume, as_json)
+        return
+    fleets.refuse_without_group(canary=canary, soak=soak, jobs=jobs, resume=resume)
     done = verb.deploy(
         target,
         board,
@@ -69,9 +96,27 @@ def deploy(
         max_lsb=max_lsb,
         strict=strict,
         across_runs=across_runs,
+        sign=sign,
     )
     if done:
         show.show_deployment(done, zoo.named(target), as_json)
+
+
+def _roll_out(
+    made: Bundle, group: str, soak: str | None, how: dict[str, Any], jobs: int | None, resume: bool, as_json: bool
+) -> None:
+    """Bring one bundle to every board of a group, print what came of it, and judge it."""
+    import hashlib
+
+    from edgecnn.common import config, documents
+    from edgecnn.fleets import fleet, rollout
+    from edgecnn.pipeline.deploy.soak import SoakPlan
+
+    plan = rollout.Rollout(**how, soak=SoakPlan.parse(soak) if soak else None)
+    digest = hashlib.sha256(made.archive(signed=False)).hexdigest()
+    subject = documents.canonical({"name": made.name, "sha256": digest, **config.table_of(plan)})
+    boards, folder = fleets.plan_of("deploy", [group], subject), fleets.place(None, "deploy", [group])
+    fleets.tell(rollout.roll_out(made, boards, plan, folder, jobs=jobs or fleet.JOBS, resume=resume), as_json)
 
 
 @board.command(name="list", cls=groups.Command)
@@ -93,12 +138,70 @@ def info(name: NAME, as_json: o.JSON = False) -> None:
 
 
 @board.command(cls=groups.Command)
-def doctor(name: NAME) -> None:
+def status(
+    name: NAME_OR_GROUP,
+    output: fleets.RECORD = None,
+    jobs: fleets.JOBS = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Say what runs on a board: releases, selftests, throttling, requests and what was unknown."""
+    from edgecnn.checks.board import show
+    from edgecnn.checks.board import status as verb
+
+    if fleets.is_group(name):
+        from edgecnn.fleets import measuring
+
+        fleets.ask("board status", name, measuring.status(), measuring.STATUS_HEAD, output, jobs, as_json)
+        return
+    fleets.refuse_without_group(jobs=jobs, output=output)
+    show.show_status(verb.status(name), as_json)
+
+
+@board.command(cls=groups.Command)
+def doctor(
+    name: NAME_OR_GROUP,
+    output: fleets.RECORD = None,
+    jobs: fleets.JOBS = None,
+    resume: fleets.RESUME = False,
+) -> None:
     """Check a board for all that a bench needs, and say how to mend what is missing."""
     from edgecnn.checks.board import board as verb
     from edgecnn.checks.board import show
 
+    if fleets.is_group(name):
+        from edgecnn.fleets import measuring
+
+        fleets.run(
+            "board doctor", [name], measuring.doctor(), measuring.DOCTOR_HEAD, "",
+            output=output, jobs=jobs, resume=resume,
+        )  # fmt: skip
+        return
+    fleets.refuse_without_group(jobs=jobs, resume=resume, output=output)
     show.show_checks(verb.doctor(name))
+
+
+@board.command(cls=groups.Command)
+def trust(
+    name: NAME_OR_GROUP,
+    key: Annotated[Path | None, typer.Argument(help="A public key of ssh, KEY.pub; none lists whom it trusts.")] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Trust the key no longer; without one take every bundle.")
+    ] = False,
+    newest_only: Annotated[
+        bool | None, typer.Option("--newest-only/--any-age", help="Refuse what was signed before the newest release.")
+    ] = None,
+) -> None:
+    """Have a board refuse bundles that are not signed by somebody it trusts."""
+    from edgecnn.checks.board import show
+    from edgecnn.checks.board import trust as verb
+
+    if fleets.is_group(name):
+        from edgecnn.fleets import measuring
+
+        task = measuring.trust(key, forget, newest_only)
+        fleets.ask("board trust", name, task, measuring.TRUST_HEAD, None, None, False)
+        return
+    show.show_trust(verb.trust(name, key, forget=forget, newest_only=newest_only))
 
 
 @board.command(cls=groups.Command)

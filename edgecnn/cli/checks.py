@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli import completion, outputs
+from edgecnn.cli import completion, fleets, outputs
 from edgecnn.cli import options as o
 from edgecnn.common import console, documents
 from edgecnn.common.escapes import say
@@ -102,6 +102,8 @@ def verify(
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write parity.json and flips into."),
     ] = None,
+    jobs: fleets.JOBS = None,
+    resume: fleets.RESUME = False,
     as_json: o.JSON = False,
 ) -> None:
     """Ask net, files, runtimes and boards the same pictures; name the first layer that differs."""
@@ -113,6 +115,19 @@ def verify(
     plan = o.data_plan(data)
     allowed = Tolerance(lsb=tolerance_lsb, relative=tolerance)
     pictures = o.pictures(size, channels, mean, std, logits, resize)
+    if board and fleets.is_group(board):
+        from edgecnn.fleets import measuring
+
+        limits = {"limit": limit, "tolerance": allowed, "only_unseen": only_unseen, "input_size": input}
+        gates = {"max_drop": max_drop, "max_lsb": max_lsb, "strict": strict}
+        task = measuring.verify(targets, plan, limit, allowed, pictures, only_unseen, input, gates)
+        subject = measuring.subject(targets, data=plan, pictures=pictures, **limits, **gates)
+        fleets.run(
+            "verify", board, task, measuring.VERIFY_HEAD, subject,
+            output=output, jobs=jobs, resume=resume, as_json=as_json,
+        )  # fmt: skip
+        return
+    fleets.refuse_without_group(jobs=jobs, resume=resume)
     result = parity.verify(targets, board or [], plan, limit, allowed, output, pictures, only_unseen, input)
     if as_json:
         say(documents.to_json(matrix.to_table(result)))

@@ -31,12 +31,12 @@ def targets(incomplete: str) -> list[str]:
 
 
 def boards(incomplete: str) -> list[str]:
-    """Return the boards that begin so: this machine, emulated ones, and those that a file names."""
+    """Return the boards that begin so: this machine, emulated ones, and those and the groups that a file names."""
     from edgecnn import boards as kinds
     from edgecnn.boards.emulated import machine, user_mode
 
     emulated = [f"emulated:{name}" for name in (*machine.BOARDS, *user_mode.CORES)]
-    return _matching(["local", *emulated, "ssh://", *kinds.named_boards()], incomplete)
+    return _matching(["local", *emulated, "ssh://", *kinds.named_boards(), *kinds.groups()], incomplete)
 
 
 def data_sets(incomplete: str) -> list[str]:

@@ -36,6 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "deploy": (
         ("Onto a Raspberry Pi, tested there", "edgecnn deploy runs/photos --board ssh://pi@raspberrypi"),
+        ("Onto a group of boards, one of them first", "edgecnn deploy runs/photos --board @shop --canary 1"),
         ("Into a folder, to be copied by hand", "edgecnn deploy runs/photos -o bundle"),
     ),
     "bench": (
@@ -71,6 +72,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "pull": (("From a hub, into runs/photos", "edgecnn pull hf://user/photos"),),
     "board list": (("All boards, for a program", "edgecnn board list --json"),),
     "board info": (("A board over SSH", "edgecnn board info ssh://pi@raspberrypi"),),
+    "board status": (("Of a group of boards", "edgecnn board status @shop"),),
+    "board trust": (("Take nobody else's bundles", "edgecnn board trust ssh://pi@raspberrypi ~/.ssh/id_ed25519.pub"),),
     "board doctor": (("Can it bench?", "edgecnn board doctor ssh://pi@raspberrypi"),),
     "board clean": (("After the last bench", "edgecnn board clean ssh://pi@raspberrypi"),),
     "board make": (("The emulated boards' image", "edgecnn board make --release bookworm"),),

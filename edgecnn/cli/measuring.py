@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgecnn.cli import fleets, outputs
 from edgecnn.cli import options as o
-from edgecnn.cli import outputs
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.errors import UsageError
@@ -52,6 +52,8 @@ def bench(
         typer.Option("--output", "-o", metavar="PATH", help="File (.json) or folder to write the report into."),
     ] = None,
     as_json: o.JSON = False,
+    jobs: fleets.JOBS = None,
+    resume: fleets.RESUME = False,
     as_csv: o.BENCH_CSV = False,
 ) -> None:
     """Measure latency, memory and accuracy of every file, each in fresh processes that take turns."""
@@ -60,6 +62,16 @@ def bench(
         "num_runs": num_runs, "min_secs": min_secs, "limit": limit, "max_ms": max_ms, "min_acc": min_acc,
         "input": input, "only_unseen": only_unseen or None,
     }  # fmt: skip
+    if fleets.is_group(board):
+        if profile or as_csv:
+            raise UsageError("--profile and --csv are about one board.", "name one board, or take --json")
+        outputs.folder(output)
+        _bench_group(
+            targets, find_suite(suite, o.changes(settings, {**keys, "board": None})), o.data_plan(data),
+            o.pictures(size, channels, mean, std, logits, resize), str(board), strict, output, jobs, resume, as_json,
+        )  # fmt: skip
+        return
+    fleets.refuse_without_group(jobs=jobs, resume=resume)
     if output is not None and output.suffix == ".json" and not output.is_dir():
         outputs.file(output, outputs.is_report_of("bench"), (".json",))
     else:
@@ -111,6 +123,33 @@ def find_suite(suite: str, changes: list[str]) -> Suite:
     from edgecnn.records import plans
 
     return plans.load(plans.Suite, suite, changes)
+
+
+def _bench_group(
+    targets: list[Path],
+    suite: Suite,
+    data: DataPlan | None,
+    pictures: PictureOptions | None,
+    group: str,
+    strict: bool,
+    output: Path | None,
+    jobs: int | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    from edgecnn.fleets import measuring
+
+    fleets.run(
+        "bench",
+        [group],
+        measuring.bench(targets, suite, data, pictures, strict),
+        measuring.BENCH_HEAD,
+        measuring.subject(targets, suite=suite, data=data, pictures=pictures),
+        output=output,
+        jobs=jobs,
+        resume=resume,
+        as_json=as_json,
+    )
 
 
 def measure(

@@ -28,8 +28,10 @@ SECTIONS = {
     "Machine": (
         "board", "runtime", "num-threads", "device", "on", "service", "status", "rollback", "across-runs", "release",
         "again",
+        "sign", "canary", "soak", "forget", "newest-only", "bench jobs", "verify jobs", "deploy jobs", "status jobs",
+        "doctor jobs", "bench resume", "verify resume", "deploy resume", "doctor resume",
     ),
-    "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "max-risk", "strict"),
+    "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "max-risk", "max-error-rate", "strict"),
     "Output": (
         "output", "init force", "name", "json", "csv", "save", "show", "top-k", "duel", "lessons", "bench",
         "evaluation", "public", "license",

@@ -17,6 +17,9 @@ from typing import TextIO
 from edgecnn.common import escapes
 from edgecnn.common.escapes import say
 
+SHORTEST_CELL = 6
+"""What `fitted` leaves of a cell at least."""
+
 _quiet = False
 _verbose = False
 _silent = False
@@ -140,6 +143,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | N
             *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
         ]
         say("  ".join(cells).rstrip(), file=stream)
+
+
+def fitted(lines: Sequence[Sequence[str]], width: int) -> list[tuple[str, ...]]:
+    """Return the cells of a table, its head among them, cut where they are longest until it has `width` columns."""
+    widths = [max(len(escapes.line(line[i])) for line in lines) for i in range(len(lines[0]))]
+    room = width - 2 * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > SHORTEST_CELL:
+        widths[widths.index(max(widths))] -= 1
+    return [
+        tuple(cell if len(cell) <= most else f"{cell[: most - 1]}…" for cell, most in zip(line, widths, strict=True))
+        for line in ([escapes.line(cell) for cell in line] for line in lines)
+    ]
 
 
 def note_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -7,6 +7,7 @@ entry imports, which are found by reading the sources.
 from __future__ import annotations
 
 import ast
+import functools
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,6 +80,7 @@ def write_worker(path: Path) -> None:
     files.write_bytes(path, worker())
 
 
+@functools.cache
 def program(module: str) -> bytes:
     """Put a module with a `main` and all modules of ours that it imports into the text of one program.
 

@@ -14,7 +14,8 @@ Each command prints one line of JSON. A release is made under another name and g
 is replaced by a rename, so at any moment it leads to the old release or to the new one, also after a power cut. It
 decides: a history that a crash left behind is read so that it ends with `current`. A release that a process runs is
 never removed, however many came after it.
-It is sent as one text with `serving`, the module it imports (`archive.program`); both need the standard library only.
+A board that trusts certain signers takes nobody else's bundles (`signatures`). It is sent as one text with the modules
+it imports (`archive.program`); all need the standard library only.
 """
 
 from __future__ import annotations
@@ -32,13 +33,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.onboard import serving
+from edgecnn.onboard import json_files, serving, signatures
 
 KEPT = 3
 """How many releases are kept, the current one among them; those that run are kept besides."""
 LONGEST_TEXT = 1 << 16
 """How much of a small file is read."""
-LARGEST_CARD = 1 << 22
 # Without site and user folders none of the board's own packages is found. The release's folder is found through every
 # link, so that a running program stays with its release when `current` moves on.
 RUN = """#!/bin/sh
@@ -51,7 +51,7 @@ def main(command: str, root: str, *arguments: str) -> int:
     """Do one command, alone, and print its answer or its error as JSON."""
     commands: dict[str, Callable[..., dict[str, Any]]]
     commands = {"status": status, "unpack": unpack, "switch": switch, "tell": tell}
-    commands |= {"rollback": rollback, "undo": undo, "drop": drop}
+    commands |= {"sign": sign, "rollback": rollback, "undo": undo, "drop": drop}
     folder = Path(root)
     if command == "rollback" and not folder.is_dir():
         print(json.dumps({"error": "there is no earlier release"}))
@@ -59,6 +59,8 @@ def main(command: str, root: str, *arguments: str) -> int:
     try:
         with _locked(folder):
             answer = commands[command](folder, *arguments)
+    except signatures.Untrusted as error:
+        answer = {"untrusted": str(error), "hint": error.hint}
     except OSError as error:
         answer = {"error": _sentence(error, folder)}
     except Exception as error:  # zipfile alone raises eight kinds for a damaged archive
@@ -85,6 +87,7 @@ def unpack(root: Path, release: str, archive: str, packages: str, python: str) -
     try:
         with zipfile.ZipFile(archive) as bundle:
             _check(bundle, root)
+            signatures.require_archive(root, bundle)
             bundle.extractall(part)
         # With hard links no bytes are copied, and the release outlives a cache that is emptied.
         shutil.copytree(packages, part / "packages", copy_function=_link)
@@ -102,14 +105,26 @@ def unpack(root: Path, release: str, archive: str, packages: str, python: str) -
     return {}
 
 
+def sign(root: Path, release: str, archive: str) -> dict[str, Any]:
+    """Give a release that is there the signature in its bundle's archive, if this board takes it."""
+    with zipfile.ZipFile(archive) as bundle:
+        signatures.require_archive(root, bundle)
+        for name in (signatures.DOCUMENT, signatures.SIGNATURE):
+            _write(root / "releases" / release / name, bundle.read(name).decode().splitlines())
+    Path(archive).unlink()
+    return {}
+
+
 def switch(root: Path, release: str) -> dict[str, Any]:
     """Make a release the current one, then remove those that are older than the last KEPT."""
     if not (root / "releases" / release / "run").is_file():
         return {"error": f"release {release} is gone: somebody else deployed at the same time"}
+    signatures.require_release(root, root / "releases" / release)
     before, history = _current(root), [name for name in _history(root) if name != release] + [release]
     _write(root / "history", history[-KEPT:])
     _point(root / "run", Path("current", "run"))
     _point(root / "current", Path("releases", release))  # last: what fails before it changes nothing
+    signatures.remember(root, root / "releases" / release)
     kept = {
         *history[-KEPT:],
         *serving.programs(root).values(),
@@ -130,6 +145,7 @@ def rollback(root: Path, expected: str = "") -> dict[str, Any]:
         return {"error": "there is no earlier release"}
     if expected not in ("", history[-2]):
         return {"error": f"release {expected} is not the one before: somebody else deployed at the same time"}
+    signatures.require_release(root, root / "releases" / history[-2], may_be_older=True)
     _write(root / "history", history[:-1])
     _point(root / "current", Path("releases", history[-2]))
     return {"before": history[-1], "current": history[-2]}
@@ -209,10 +225,10 @@ def _model(release: Path) -> dict[str, str | None]:
     """Read what a release holds from its manifest and card: the model's file, its run and weights, its classes."""
     model: dict[str, str | None] = dict.fromkeys(("model", "run", "run_sha256", "classes_sha256"))
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-        name = _table(release / "manifest.json")["model"]
+        name = json_files.table(release / "manifest.json")["model"]
         if isinstance(name, str) and _is_plain(name):
             model["model"] = name
-        card = _table(release / f"{model['model']}.json")
+        card = json_files.table(release / f"{model['model']}.json")
         model |= {key: card[key] for key in ("run", "run_sha256") if isinstance(card[key], str)}
         model["classes_sha256"] = classes_sha256(card["labels"])
     return model
@@ -221,15 +237,6 @@ def _model(release: Path) -> dict[str, str | None]:
 def classes_sha256(labels: Sequence[str]) -> str:
     """Return a digest of the class names in their order."""
     return hashlib.sha256("\0".join(labels).encode(errors="replace")).hexdigest()
-
-
-def _table(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a regular file; empty for anything else."""
-    if not path.is_file():  # a pipe would never end
-        return {}
-    with path.open(encoding="utf-8") as stream:
-        table = json.loads(stream.read(LARGEST_CARD))
-    return table if isinstance(table, dict) else {}
 
 
 def _history(root: Path) -> list[str]:

@@ -66,7 +66,7 @@ class CleanedBoard:
 
 
 def list_boards() -> list[BoardEntry]:
-    """List every kind of board, then every board with a name of its own."""
+    """List every kind of board, then every board with a name of its own, then every group."""
     from edgecnn.boards.emulated import machine, user_mode
 
     emulated = f"emulated:{'|'.join((*machine.BOARDS, *user_mode.CORES))}"
@@ -76,6 +76,8 @@ def list_boards() -> list[BoardEntry]:
         rows.append(
             BoardEntry(name, " ".join(filter(None, [f"ssh://{named.address.removeprefix('ssh://')}", named.notes])))
         )
+    for name, group in boards.groups().items():
+        rows.append(BoardEntry(name, " ".join(filter(None, [", ".join(group.boards), group.notes]))))
     return rows
 
 

@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,17 @@ class Bundle:
 
     packages: tuple[str, ...]
     """The distributions that a device needs."""
+    signature: Mapping[str, bytes] = field(default_factory=dict)
+    """What `signing.sign` adds: the signed document and its signature, by their names; empty for an unsigned bundle."""
 
-    def archive(self) -> bytes:
-        """Pack all files into one zip archive, uncompressed, for what is large is compressed already."""
+    def archive(self, signed: bool = True) -> bytes:
+        """Pack all files into one zip archive, uncompressed, for what is large is compressed already.
+
+        Without its signature a bundle is the same bytes however often it is signed.
+        """
         stream = io.BytesIO()
-        files.reproducible_zip(stream, sorted(self.files.items()), compressed=False)
+        held = {**self.files, **(self.signature if signed else {})}
+        files.reproducible_zip(stream, sorted(held.items()), compressed=False)
         return stream.getvalue()
 
     def write(self, folder: Path) -> None:
@@ -59,16 +65,17 @@ class Bundle:
         Raises OutputError if the folder holds something else than a bundle.
         """
         files.make_folder(folder)
-        strange = sorted({path.name for path in folder.iterdir()} - {name.partition("/")[0] for name in self.files})
+        held = {**self.files, **self.signature}
+        strange = sorted({path.name for path in folder.iterdir()} - {name.partition("/")[0] for name in held})
         if strange and not (folder / contents.MANIFEST).is_file():
             raise OutputError(f"{folder} holds {strange[0]}, which is no part of a bundle.", "name an empty --output")
         (folder / contents.MANIFEST).unlink(missing_ok=True)
         for name in strange:
             if (folder / name).is_file():
                 (folder / name).unlink()
-        for name in sorted(self.files, key=lambda name: name == contents.MANIFEST):
+        for name in sorted(held, key=lambda name: name == contents.MANIFEST):
             files.make_folder((folder / name).parent)
-            files.write_bytes(folder / name, self.files[name])
+            files.write_bytes(folder / name, held[name])
 
 
 def make(artifact: Artifact, strict: bool = False) -> Bundle:

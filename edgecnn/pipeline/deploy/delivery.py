@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def deliver(
     max_lsb: int = 0,
     with_service: bool = False,
     across_runs: bool = False,
+    before_switch: Callable[[str | None], None] = lambda current: None,
 ) -> Deployment:
     """Send a bundle through a link, test it there, make it current, and tell the servers there.
 
@@ -60,6 +61,7 @@ def deliver(
         max_lsb: The largest difference from the golden vectors that is accepted, in steps of an integer output.
         with_service: Whether to run `serve` there as a systemd unit.
         across_runs: Whether the release may take the place of another run's model.
+        before_switch: Called with the release that is current, None if there is none, before another becomes it.
 
     Raises:
         UsageError: The current release is another run's, and nobody has said that it may go.
@@ -81,6 +83,7 @@ def deliver(
         with contextlib.suppress(EnvironmentUnfit):  # the link may be cut; the next deployment clears up
             releases.drop(release)
         raise
+    before_switch(status.current)
     before = releases.switch(release)
     if with_service:
         with _undone_after_failure(releases, release, status.current):
@@ -98,6 +101,18 @@ def deliver(
         command=f"{typed(link.destination)} edgecnn/{made.name}/run classify picture.jpg",
         service=runs,
     )
+
+
+def go_back(link: Link, facts: BoardFacts, releases: Installed, before: str, name: str, board: str) -> tuple[str, str]:
+    """Make the release before the current one current again: (current now, current before).
+
+    Raises:
+        UsageError: `before` is not the one before, for somebody else has deployed.
+    """
+    current, left = releases.rollback(before)
+    service.restart(link, facts, name)
+    report(releases.tell(), current, name, board)
+    return current, left
 
 
 def require_fit(link: Link, board: str, packages: Sequence[str] = ("numpy",)) -> BoardFacts:
@@ -136,16 +151,21 @@ def report(told: Told, release: str, name: str, board: str) -> None:
 def _sent(
     link: Link, facts: BoardFacts, made: Bundle, releases: Installed, status: Status
 ) -> tuple[str, CommandResult]:
-    """Have the bundle as a release on the board: (id, selftest). A release that works is not sent again."""
+    """Have the bundle as a release on the board: (id, selftest).
+
+    A release that works is not sent again; a new signature of it is.
+    """
     packages = _packages(link, facts, made)
-    archive = made.archive()
-    release = hashlib.sha256(archive + Path(packages).name.encode()).hexdigest()[:ID_DIGITS]
+    release = hashlib.sha256(made.archive(signed=False) + Path(packages).name.encode()).hexdigest()[:ID_DIGITS]
+    incoming = f"{releases.path}/{release}.zip"
     tested = releases.test(release) if release in status.releases else None
     if tested is None or tested.returncode:
-        incoming = f"{releases.path}/{release}.zip"
-        link.push(archive, incoming)
+        link.push(made.archive(), incoming)
         releases.unpack(release, incoming, packages)
         tested = releases.test(release)
+    elif made.signature:
+        link.push(made.archive(), incoming)
+        releases.sign(release, incoming)
     return release, tested
 
 

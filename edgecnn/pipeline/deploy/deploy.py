@@ -14,7 +14,8 @@ from edgecnn import boards, formats
 from edgecnn.boards.ssh.link import Link
 from edgecnn.common import console
 from edgecnn.errors import UsageError
-from edgecnn.pipeline.deploy import bundle, delivery, service
+from edgecnn.pipeline.deploy import bundle, delivery, service, signing
+from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.delivery import Deployment
 from edgecnn.pipeline.deploy.installed import Installed, ReleasedModel, Status
 from edgecnn.records.run import reads_exports
@@ -56,6 +57,7 @@ def deploy(
     max_lsb: int = 0,
     strict: bool = False,
     across_runs: bool = False,
+    sign: Path | None = None,
 ) -> Deployment | None:
     """Write the bundle of a model file into a folder, put it on a board, or both.
 
@@ -69,6 +71,7 @@ def deploy(
         max_lsb: The largest difference from the golden vectors that is accepted, in steps of an integer output.
         strict: Whether a file whose check cannot tell is refused.
         across_runs: Whether the release may take the place of another run's model.
+        sign: The ssh key to sign the bundle with.
 
     Returns:
         What is on the board now; None without a board.
@@ -84,14 +87,33 @@ def deploy(
     """
     if board is None and output is None:
         raise UsageError("There is nowhere to deploy to.", "--board ssh://user@host, or --output FOLDER")
-    made = bundle.make(formats.choose(target, format, precision), strict)
-    if output is not None:
-        made.write(output)
-        console.note(f"{output}: {len(made.files)} files, {sum(map(len, made.files.values())) / 1000:.1f} kB")
+    made = make(target, format=format, precision=precision, output=output, strict=strict, sign=sign)
     if board is None:
         return None
     with reach(board) as link:
         return delivery.deliver(link, made, board, max_lsb=max_lsb, with_service=service, across_runs=across_runs)
+
+
+def make(
+    target: Path,
+    *,
+    format: str = "tflite",
+    precision: str = "int8",
+    output: Path | None = None,
+    strict: bool = False,
+    sign: Path | None = None,
+) -> Bundle:
+    """Make the bundle of a model file, sign it and write it into a folder, as far as that is asked for.
+
+    The arguments are those of `deploy`, which raises the same errors.
+    """
+    made = bundle.make(formats.choose(target, format, precision), strict)
+    if sign is not None:
+        made = signing.sign(made, sign)
+    if output is not None:
+        made.write(output)
+        console.note(f"{output}: {len(made.files)} files, {sum(map(len, made.files.values())) / 1000:.1f} kB")
+    return made
 
 
 def rollback(target: str, board: str, across_runs: bool = False) -> Rollback:
@@ -118,9 +140,7 @@ def rollback(target: str, board: str, across_runs: bool = False) -> Rollback:
                 f"{name} on {board} is {now}; the release before is {earlier}: another run's.",
                 "--across-runs goes back to it all the same; `edgecnn deploy` puts any model there",
             )
-        current, before = releases.rollback(status.before)
-        service.restart(link, facts, name)
-        delivery.report(releases.tell(), current, name, board)
+        current, before = delivery.go_back(link, facts, releases, status.before, name, board)
     return Rollback(name=name, board=board, before=before, current=current, model=earlier)
 
 

@@ -117,7 +117,7 @@ class Installed:
     def __init__(self, link: Link, facts: BoardFacts, name: str) -> None:
         self.path = f"{facts.home}/edgecnn/{name}"
         self._link = link
-        self._python = preflight.interpreter(facts)
+        self.python = preflight.interpreter(facts)
         self._program = archive.program(releases.__name__)
 
     def status(self) -> Status:
@@ -126,7 +126,11 @@ class Installed:
 
     def unpack(self, release: str, incoming: str, packages: str) -> None:
         """Make a release of a bundle's archive and a folder of packages, both paths there."""
-        self._ask(_Done, "unpack", release, incoming, packages, self._python)
+        self._ask(_Done, "unpack", release, incoming, packages, self.python)
+
+    def sign(self, release: str, incoming: str) -> None:
+        """Give a release the signature in its bundle's archive, a path there. Raises BoardUnfit if it is not taken."""
+        self._ask(_Done, "sign", release, incoming)
 
     def switch(self, release: str) -> str | None:
         """Make a release current; returns the one before, None if this is the first or the same."""
@@ -159,11 +163,14 @@ class Installed:
 
     def _ask(self, cls: type[T], command: str, *arguments: str, kind: type[EdgecnnError] = BoardUnfit) -> T:
         """Run a command of `edgecnn.onboard.releases`. Raises BoardUnfit, or `kind` for an error that it answers."""
-        argv = [self._python, *preflight.STANDARD_LIBRARY_ONLY, "-", command, self.path, *arguments]
+        argv = [self.python, *preflight.STANDARD_LIBRARY_ONLY, "-", command, self.path, *arguments]
         answer = self._link.run(argv, self._program, TEST_TIMEOUT_S)
         failed = f"{command} of {self.path} on {self._link.destination} failed"
         try:
             table = replies.table(answer.stdout)
+            if "untrusted" in table:
+                reason, hint = (replies.plain(str(table.get(key) or "")) for key in ("untrusted", "hint"))
+                raise BoardUnfit(f"{self._link.destination} refuses the bundle: {reason}.", hint or None)
             if "error" in table:
                 raise kind(f"{failed}: {replies.plain(str(table['error'])).rstrip('.')}.")
             return config.build(cls, table, "the answer")

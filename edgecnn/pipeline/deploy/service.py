@@ -154,6 +154,12 @@ def restart(link: Link, facts: BoardFacts, name: str) -> bool:
     return True
 
 
+def remove(link: Link, facts: BoardFacts, name: str) -> None:
+    """Stop and remove the unit, if there is one."""
+    if link.run(["test", "-f", _path(facts, name)], timeout_s=60).returncode == 0:
+        link.script(f"{FORGET}\n{UNDO}", [unit_name(name), _path(facts, name)], timeout_s=120)
+
+
 def state(link: Link, name: str) -> str | None:
     """Return what systemd says, as in "active" or "failed"; None without systemd or without the unit."""
     answer = link.script(STATE, [unit_name(name)], timeout_s=60)
