@@ -10,6 +10,7 @@ from edgecnn.common import config, documents
 from edgecnn.errors import PlanError
 from edgecnn.records.artifact import ImageNote
 from edgecnn.records.resizing import Resizing
+from edgecnn.records.sound import FrontEnd
 
 
 def ultralytics(notes: Mapping[str, Any]) -> ImageNote | None:
@@ -24,6 +25,14 @@ def resizing(preprocessing: Any) -> Resizing | None:
     said = preprocessing.get("resizing") if isinstance(preprocessing, dict) else None
     try:
         return None if said is None else config.build(Resizing, said, "the note")
+    except PlanError:
+        return None
+
+
+def sound(said: Any) -> FrontEnd | None:
+    """Return the front end that this tool's note states; None if there is none, or it is no front end."""
+    try:
+        return None if said is None else config.build(FrontEnd, said, "the note")
     except PlanError:
         return None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors import DataError
 from edgecnn.onboard import front_end, resample, wav_files
 from edgecnn.onboard.wav_files import Samples
 from edgecnn.records.sound import FrontEnd
@@ -18,9 +18,9 @@ MOST_SECONDS = 60.0
 """The longest sound that is classified."""
 
 
-def samples_of(source: Path | bytes, rate_hz: int, name: str = "") -> Samples:
+def samples_of(source: Path | bytes, rate_hz: int, name: str = "", most_seconds: float = math.inf) -> Samples:
     """Read a sound at a sample rate, (n,). Raises DataError."""
-    samples, own_hz = wav_files.read(source, name)
+    samples, own_hz = wav_files.read(source, name, most_seconds)
     return resample.resample(samples, own_hz, rate_hz)
 
 
@@ -51,11 +51,7 @@ def windows(source: Path | bytes, wanted: FrontEnd, name: str = "") -> tuple[npt
     Raises:
         DataError: It cannot be read, or is longer than MOST_SECONDS.
     """
-    samples = samples_of(source, wanted.sample_rate_hz, name)
-    seconds = len(samples) / wanted.sample_rate_hz
-    if seconds > MOST_SECONDS:
-        label = name or (str(source) if isinstance(source, Path) else "The sound")
-        raise DataError(f"{label} is {seconds:,.0f} s long, {MOST_SECONDS:g} s are allowed.", "cut it into parts")
+    samples = samples_of(source, wanted.sample_rate_hz, name, MOST_SECONDS)
     places = starts(len(samples), wanted.samples)
     return heard(samples, wanted), tuple(place / wanted.sample_rate_hz for place in places)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ READ = {(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)}
 MOST_VALUES = 20_000_000
 """The most samples of all channels together: 7 minutes at 48 kHz in one channel."""
 MOST_CHANNELS = 32
+BLOCK = 1 << 18
+"""Samples of each channel that are unpacked at a time, to 8 bytes each."""
 UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 """What a program states that writes a sound into a pipe: its data go on to the end."""
 OTHERS = (
@@ -48,12 +52,13 @@ def is_sound(path: Path) -> bool:
         return False
 
 
-def read(source: Path | bytes, name: str = "") -> tuple[Samples, int]:
+def read(source: Path | bytes, name: str = "", most_seconds: float = math.inf) -> tuple[Samples, int]:
     """Read a sound; channels are mixed to one by their mean, and other widths are rounded to 16 bits.
 
     Args:
         source: A file, or its bytes.
         name: What an error calls it; by default a file's path, or how many bytes there are.
+        most_seconds: How long it may be; a longer one is refused before its samples are unpacked.
 
     Returns:
         (samples (n,), samples a second).
@@ -64,7 +69,7 @@ def read(source: Path | bytes, name: str = "") -> tuple[Samples, int]:
     label = name or (str(source) if isinstance(source, Path) else f"a sound of {len(source)} bytes")
     try:
         content = _content(source) if isinstance(source, Path) else source
-        return _read(content)
+        return _read(content, most_seconds)
     except OSError as error:
         raise DataError(f"Cannot read {label}: {error.strerror or error}.", "remove or replace it") from error
     except _Unfit as unfit:
@@ -90,7 +95,7 @@ def _content(path: Path) -> bytes:
         return stream.read(8 * MOST_VALUES + 1)
 
 
-def _read(content: bytes) -> tuple[Samples, int]:
+def _read(content: bytes, most_seconds: float) -> tuple[Samples, int]:
     if content[:4] == b"RIFX":
         raise _Unfit("it is a WAV file of big-endian numbers", CONVERT)
     if not is_wav(content[:12]):
@@ -102,8 +107,16 @@ def _read(content: bytes) -> tuple[Samples, int]:
         if name == b"data":
             if form is None:
                 raise _Unfit("its data come before their form")
-            return _samples(content, start, length, *form)
+            return _samples(content, start, length, form, most_seconds), form.rate_hz
     raise _Unfit("it ends before its data")
+
+
+@dataclass(frozen=True)
+class _Form:
+    kind: int
+    channels: int
+    rate_hz: int
+    bits: int
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -115,8 +128,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
         place += 8 + length + length % 2
 
 
-def _form(chunk: bytes) -> tuple[int, int, int, int]:
-    """Return (kind, channels, samples a second, bits)."""
+def _form(chunk: bytes) -> _Form:
     if len(chunk) < 16:
         raise _Unfit("its form is cut short")
     kind, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
@@ -128,28 +140,32 @@ def _form(chunk: bytes) -> tuple[int, int, int, int]:
         )
     if not 1 <= channels <= MOST_CHANNELS or not 1 <= rate_hz <= 1_000_000:
         raise _Unfit(f"it has {channels} channels of {rate_hz:,} samples a second")
-    return kind, channels, rate_hz, bits
+    return _Form(kind, channels, rate_hz, bits)
 
 
-def _samples(
-    content: bytes, start: int, length: int, kind: int, channels: int, rate_hz: int, bits: int
-) -> tuple[Samples, int]:
-    width = bits // 8
+def _samples(content: bytes, start: int, length: int, form: _Form, most_seconds: float) -> Samples:
+    frame = form.channels * form.bits // 8  # bytes of one sample of every channel
     if length in UNKNOWN_LENGTHS:
         length = len(content) - start
-    count = length // (width * channels)  # of each channel
-    if count * channels > MOST_VALUES:
-        raise _Unfit(f"it has {count * channels:,} samples, {MOST_VALUES:,} are allowed", "cut it into parts")
+    count = length // frame
+    if count > most_seconds * form.rate_hz:
+        raise _Unfit(f"it is {count / form.rate_hz:,.0f} s long, {most_seconds:g} s are allowed", "cut it into parts")
+    if count * form.channels > MOST_VALUES:
+        raise _Unfit(f"it has {count * form.channels:,} samples, {MOST_VALUES:,} are allowed", "cut it into parts")
     if start + length > len(content):
         raise _Unfit(f"it is cut short: {length:,} bytes of samples are stated and {len(content) - start:,} are there")
     if not count:
         raise _Unfit("it holds no samples")
-    data = np.frombuffer(content, dtype=np.uint8, count=count * channels * width, offset=start)
-    values = _values(data, kind, bits).reshape(count, channels)
-    if not np.isfinite(values).all():
-        raise _Unfit("it has samples that are no numbers")
-    mixed = values[:, 0] if channels == 1 else values.sum(axis=1) / channels
-    return np.rint(mixed).clip(-32_768, 32_767).astype(np.int16), rate_hz
+    samples = np.empty(count, dtype=np.int16)
+    for first in range(0, count, BLOCK):
+        block = min(BLOCK, count - first)
+        data = np.frombuffer(content, dtype=np.uint8, count=block * frame, offset=start + first * frame)
+        values = _values(data, form.kind, form.bits).reshape(block, form.channels)
+        if not np.isfinite(values).all():
+            raise _Unfit("it has samples that are no numbers")
+        mixed = values[:, 0] if form.channels == 1 else values.sum(axis=1) / form.channels
+        samples[first : first + block] = np.rint(mixed).clip(-32_768, 32_767)
+    return samples
 
 
 def _values(data: npt.NDArray[np.uint8], kind: int, bits: int) -> npt.NDArray[np.float64]:

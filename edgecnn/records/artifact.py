@@ -83,6 +83,8 @@ class ImageNote:
     mean: float | tuple[float, ...] | None = None
     std: float | tuple[float, ...] | None = None
     resizing: Resizing | None = None
+    sound: FrontEnd | None = None
+    """How they are made of sounds, by a note of this tool."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,8 @@ class Known:
     def sentence(self) -> str:
         """Everything that was assumed, in one line."""
         size = self.artifact.preprocessing
+        if (sound := self.artifact.sound) is not None:
+            return f"{self.artifact.name} hears {sound.words()} ({self.whose or 'by its own notes'}); {self.names}"
         shape = f"{size.height} x {size.width} x {size.channels} {size.colour_order} ({size.resizing})"
         fed = fed_words(self.artifact.description.input, size)
         return f"{self.artifact.name} takes {shape}, {fed} ({self.whose or 'which nobody says'}); {self.names}"
@@ -86,8 +88,17 @@ def known(path: Path, description: Description) -> Known:
             whose = image.source
         if image.resizing is not None:
             preprocessing = _resized_by(preprocessing, image.resizing)
+    sound = image.sound if image is not None else None
+    if sound and (sound.frames, sound.columns, 1) != (
+        preprocessing.height,
+        preprocessing.width,
+        preprocessing.channels,
+    ):
+        sound = None
     description, class_labels, names = _classes(path, description)
-    artifact = Artifact(path=path, description=description, preprocessing=preprocessing, labels=class_labels)
+    artifact = Artifact(
+        path=path, description=description, preprocessing=preprocessing, labels=class_labels, sound=sound
+    )
     return Known(artifact=artifact, names=names, whose=whose)
 
 

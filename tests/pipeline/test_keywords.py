@@ -114,6 +114,16 @@ class TestFiles:
         with pytest.raises(ModelFileError, match="not those that its front end makes of a sound"):
             artifacts.read_card(path)
 
+    @pytest.mark.parametrize("format", ["tflite", "onnx"])
+    def test_a_file_without_its_card_still_hears(
+        self, format: str, files: dict[str, Artifact], tone: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        alone = tone.with_name(files[format].name)
+        alone.write_bytes(files[format].path.read_bytes())
+        model = predict.open_model(alone)
+        assert (model.artifact.sound, model(tone).label) == (FRONT_END, "tone")
+        assert f"{alone.name} hears mfcc, 0.5 s at 8,000 Hz" in capsys.readouterr().err
+
     def test_the_c_array_says_how_to_feed_it(self, files: dict[str, Artifact]) -> None:
         text = " ".join(files["c"].path.read_text().replace("\n *", " ").split())
         assert "mfcc, 0.5 s at 8,000 Hz, windows of 40 ms every 20 ms, 20 mel bands from 20 to 3800 Hz: 24 x 10" in text

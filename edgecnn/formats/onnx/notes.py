@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgecnn.formats._notes import literal, names_of, resizing, ultralytics
+from edgecnn.formats._notes import literal, names_of, resizing, sound, ultralytics
 from edgecnn.records.artifact import ImageNote
 
 LABEL_KEYS = ("labels", "names", "classes", "class_names", "id2label")
@@ -36,7 +36,8 @@ def image(notes: Mapping[str, str]) -> ImageNote | None:
     own = literal(notes.get("preprocessing", ""))
     if isinstance(own, dict) and {"mean", "std", "colour_order"} <= own.keys():
         said = {key: own[key] for key in ("mean", "std", "colour_order")}
-        return ImageNote(source="its own notes", **said, resizing=resizing(own))
+        hears = sound(literal(notes.get("sound", "")))
+        return ImageNote(source="its own notes", **said, resizing=resizing(own), sound=hears)
     small = {key.lower(): value.lower() for key, value in notes.items()}
     colour_order = FORMATS.get(small.get("image.bitmappixelformat", ""))
     mean, std = RANGES.get(small.get("image.nominalpixelrange", ""), (None, None))

@@ -52,7 +52,8 @@ def read(model: Any, data: bytes) -> tuple[tuple[str, ...], ImageNote | None]:
     graph = _graph(model)
     image, own = _image(graph), _notes.literal(_content(model, CARD_NOTE).decode(errors="replace"))
     if image is not None and isinstance(own, dict):
-        image = dataclasses.replace(image, resizing=_notes.resizing(own.get("preprocessing")))
+        said = _notes.resizing(own.get("preprocessing")), _notes.sound(own.get("sound"))
+        image = dataclasses.replace(image, resizing=said[0], sound=said[1])
     return _labels(behind, graph), image
 
 
