@@ -170,8 +170,10 @@ class OwnPictures(DataSet, Protocol):
 
 
 def listed(plan: DataPlan) -> Listed:
-    """List the pictures of one's own at the path of a plan, which names such a data set. Raises DataError."""
+    """List the pictures of one's own at the path of a plan, if that has such. Raises DataError, UsageError."""
     data_set = cast(OwnPictures, get(plan.name))
+    if not hasattr(data_set, "listed"):
+        raise UsageError(f"{plan.name} lists no pictures to look at before a recipe is chosen.", "name a recipe")
     list_pictures = functools.partial(data_set.listed, Path(plan.options["path"]))
     known = inspect.signature(list_pictures).parameters
     options = {key: value for key, value in plan.options.items() if key in known}

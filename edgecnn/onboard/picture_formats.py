@@ -67,7 +67,7 @@ KINDS = (
     Foreign(
         "a sound",
         (".wav", ".wave", ".mp3", ".flac", ".ogg", ".m4a"),
-        "ask a model of sounds about them",
+        "ask a model of sounds about them, which --data speech:FOLDER trains",
         ((8, b"WAVE"), (0, b"ID3"), (0, b"fLaC"), (0, b"OggS")),
     ),
     Foreign("an archive", (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), "unpack them", ((0, b"PK\x03\x04"),)),

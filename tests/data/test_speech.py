@@ -11,7 +11,7 @@ from edgecnn import data
 from edgecnn.data import _heard, speech
 from edgecnn.data._heard import Changes, Take
 from edgecnn.data._sound_files import Sound
-from edgecnn.errors import DataError, PlanError
+from edgecnn.errors import DataError, PlanError, UsageError
 from edgecnn.onboard import sounds, wav_files
 from edgecnn.records.recipe import DataPlan
 
@@ -193,6 +193,12 @@ def test_folders_that_hold_no_sounds_say_so(tmp_path: Path) -> None:
         load(tmp_path / "nothing")
     with pytest.raises(PlanError, match="lacks the key 'path'"):
         speech.load()
+
+
+def test_a_recipe_is_not_chosen_by_looking_at_sounds(root: Path) -> None:
+    with pytest.raises(UsageError, match="speech lists no pictures to look at") as caught:
+        data.listed(DataPlan(name="speech", options={"path": str(root)}))
+    assert caught.value.hint == "name a recipe"
 
 
 def test_one_list_alone_and_splits_beside_classes_are_refused(commands: Path) -> None:

@@ -183,7 +183,7 @@ class TestPredict:
         looks = predict.open_model(formats.choose(ZOO / "fashion-10k", "tflite", "int8").path)
         with pytest.raises(DataError, match=r"new\.wav: it holds a sound\.") as caught:
             looks(tone)
-        assert caught.value.hint == "ask a model of sounds about it"
+        assert caught.value.hint == "ask a model of sounds about it, which --data speech:FOLDER trains"
 
 
 class TestDoctor:
