@@ -24,6 +24,7 @@ import chart
 import code_map
 import commands
 import contracts
+import cost_table
 import documents
 import keys
 import lesson_pages
@@ -50,6 +51,8 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "map": code_map.code_map,
     "output": sessions.output,
     "photographs": photo_table.table,
+    "cost-model": cost_table.table,
+    "cost-by-net": cost_table.by_net,
     "recorded": sessions.recorded,
     "rescue": benches.rescue,
     "result": documents.result,

@@ -90,6 +90,10 @@ def _fault(job: Job, measured: Outcome) -> str | None:
         return "the times of the lowered graph are none"
     if steps and not (steps.whole and steps.differences and all(map(len, steps.differences))):
         return "its steps are none"
+    if measured.survey and (
+        job.survey is None or len(measured.survey) != len(job.survey.inputs) or not _are_times(*measured.survey)
+    ):
+        return "its survey is none"
     return None
 
 

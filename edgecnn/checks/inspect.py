@@ -6,6 +6,7 @@ import dataclasses
 import os
 import textwrap
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn import formats, nets
@@ -13,8 +14,8 @@ from edgecnn.common import console, documents, sizes
 from edgecnn.common.escapes import say
 from edgecnn.errors import UsageError
 from edgecnn.nets import code
-from edgecnn.records import notebook, plans, resolve
-from edgecnn.records.artifact import Description, TensorSpec
+from edgecnn.records import description_words, notebook, plans, resolve
+from edgecnn.records.artifact import Description
 from edgecnn.records.notebook import HtmlTable
 from edgecnn.records.recipe import Recipe
 from edgecnn.records.resolve import Target
@@ -22,6 +23,7 @@ from edgecnn.records.run import Run, Taken, is_run
 
 if TYPE_CHECKING:
     from edgecnn.nets.anatomy import Layer
+    from edgecnn.pipeline.costs.predict import CostPrediction
 
 WIDTH = 80
 
@@ -56,6 +58,8 @@ class ModelFile:
 
     name: str
     description: Description
+    prediction: CostPrediction | None = None
+    """What it costs on a board, if one was named."""
 
     def _repr_html_(self) -> str:
         return notebook.html(self)
@@ -66,6 +70,7 @@ def inspect(
     *,
     dense_input: tuple[int, int, int] = (3, 224, 224),
     input_size: str | Sequence[int] = (),
+    board: str | None = None,
     settings: Iterable[str] = (),
     **changes: Any,
 ) -> Anatomy | ModelFile:
@@ -76,6 +81,7 @@ def inspect(
         dense_input: (C, H, W) of the picture whose dense first layer is priced beside a net.
         input_size: Sizes of the input that a model file leaves open, as "1x3x224x224" or numbers; for a net
             (H, W, C), in place of `dense_input`.
+        board: A board, or a profile that `edgecnn board profile` wrote: what a model file costs there is predicted.
         settings: Changes of a recipe as `-s` takes them on the command line, such as "net.width=8".
         **changes: Keys of a recipe and their values, such as `net={"width": 8}`.
 
@@ -97,6 +103,8 @@ def inspect(
         dense_input = _picture(shape)
     if min(dense_input) < 1:
         raise UsageError("A picture needs at least one pixel and one channel.", "write it as 224x224x3")
+    if board and kind != "file":
+        raise UsageError("What a file costs is predicted from the file.", "name a .tflite file with --board")
     said = resolve.overrides(settings, changes)
     if isinstance(target, Recipe) or (kind == "recipe" and isinstance(target, (str, os.PathLike))):
         return of_recipe(resolve.find_recipe(target, said), dense_input)
@@ -105,14 +113,19 @@ def inspect(
         what = f"{target if isinstance(target, str) else path} is finished: nothing in it can be set."
         raise UsageError(what, "settings change a recipe")
     if kind == "file":
-        return ModelFile(name=path.name, description=formats.describe(path, shape))
+        prediction = _predicted(path, board) if board else None
+        return ModelFile(name=path.name, description=formats.describe(path, shape), prediction=prediction)
     return of_run(target if isinstance(target, Run) else resolve.find_run(path), dense_input)
 
 
 def show(inspected: Anatomy | ModelFile) -> None:
     """Print a net as a table and what it adds up to, or a file's facts line by line."""
     if isinstance(inspected, ModelFile):
-        say("\n".join(file_lines(inspected.name, inspected.description)))
+        say("\n".join(description_words.lines(inspected.name, inspected.description)))
+        if inspected.prediction:
+            from edgecnn.pipeline.costs import show as costs
+
+            costs.show_prediction(inspected.prediction)
         return
     say(f"{_title(inspected)}\n")
     console.table(*layer_table(inspected))
@@ -121,15 +134,28 @@ def show(inspected: Anatomy | ModelFile) -> None:
 
 def to_json(inspected: Anatomy | ModelFile) -> str:
     """Return the numbers of a net, or the description of a file."""
-    whole = inspected.description if isinstance(inspected, ModelFile) else inspected
-    return documents.to_json(dataclasses.asdict(whole))
+    if not isinstance(inspected, ModelFile):
+        return documents.to_json(dataclasses.asdict(inspected))
+    table = dataclasses.asdict(inspected.description)
+    if inspected.prediction:
+        table["prediction"] = dataclasses.asdict(inspected.prediction)
+    return documents.to_json(table)
 
 
 def tables(inspected: Anatomy | ModelFile) -> list[HtmlTable]:
     """Return the same for a notebook."""
     if isinstance(inspected, ModelFile):
-        return [HtmlTable(inspected.name, (), [*file_facts(inspected.name, inspected.description).items()])]
+        return [
+            HtmlTable(inspected.name, (), [*description_words.facts(inspected.name, inspected.description).items()])
+        ]
     return [HtmlTable(_title(inspected), *layer_table(inspected))]
+
+
+def _predicted(path: Path, board: str) -> CostPrediction:
+    from edgecnn.pipeline.costs import predict
+    from edgecnn.records import cost_profile
+
+    return predict.of_file(path, cost_profile.find(board))
 
 
 def of_recipe(recipe: Recipe, dense_input: tuple[int, int, int]) -> Anatomy:
@@ -207,63 +233,6 @@ def totals(anatomy: Anatomy) -> list[str]:
             f"device: {taken.why_device}."
         )
     return [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH)]
-
-
-def file_lines(name: str, description: Description) -> list[str]:
-    """Return a model file's own words, one fact a line, in 80 columns."""
-    lines: list[str] = []
-    for label, text in file_facts(name, description).items():
-        lines += textwrap.wrap(text, WIDTH, initial_indent=f"{label:<16}", subsequent_indent=" " * 16)
-    return lines
-
-
-def file_facts(name: str, description: Description) -> dict[str, str]:
-    """Return what a model file says of itself, in words, by what it is about."""
-    count = sum(description.operators.values())
-    operators = ", ".join(f"{kind} {n}" for kind, n in description.operators.items())
-    facts = {
-        "file": name,
-        "format": f"{description.format}, {description.format_version}",
-        "bytes": f"{description.bytes:,}",
-        "sha256": description.sha256,
-        "precision": description.precision,
-        "input": tensor_words(description.input),
-        "output": tensor_words(description.output),
-        "parameters": f"{description.parameters:,}",
-        "MACs": _count(description.macs, description),
-        "operators": f"{count}: {operators}",
-        "in float": f"{description.float_operators} of {count} operators",
-        "quantise pairs": f"{description.quantize_pairs} operators that only quantise or dequantise",
-        "transposes": str(description.transposes),
-        "planned peak": _count(description.planned_activation_peak_bytes, description, " bytes of activations at once"),
-        "labels": ", ".join(description.labels) or "none inside",
-    }
-    if description.micro_arena_bytes is not None:
-        facts["tensor arena"] = f"{description.micro_arena_bytes:,} bytes in tflite-micro"
-    return facts
-
-
-def tensor_words(spec: TensorSpec) -> str:
-    """Return one tensor in words: "x: int8 1x28x28x1 NHWC, real = 0.0039 * (stored + 128)"."""
-    size = sizes.words(spec.shape) if spec.shape or spec.open else ""
-    words = f"{spec.name}: {spec.dtype} {size} {spec.layout}".rstrip()
-    words += {"probability": ", a sigmoid for two classes", "number": f", the class itself, of {spec.classes}"}.get(
-        spec.reading, ""
-    )
-    if spec.scale is None:
-        return words
-    zero_point = spec.zero_point or 0
-    sign = "+" if zero_point < 0 else "-"
-    return f"{words}, real = {spec.scale:.6g} * (stored {sign} {abs(zero_point)})"
-
-
-def _count(number: int | None, description: Description, unit: str = "") -> str:
-    if number is not None:
-        return f"{number:,}{unit}"
-    spec = description.input
-    if not spec.open:
-        return "unknown"
-    return f"open, as the input's size is: say it with --input {sizes.example(spec.shape or None)}"
 
 
 def _picture(shape: Sequence[int]) -> tuple[int, int, int]:

@@ -26,6 +26,7 @@ from edgecnn.cli import (
     measuring,
     mistakes,
     models,
+    planning,
     starting,
     studies,
     supervision,
@@ -83,7 +84,7 @@ def _options(
 
 
 for command in (
-    *(starting.init, models.train, models.export, models.run, measuring.bench, measuring.compare),
+    *(starting.init, planning.plan, models.train, models.export, models.run, measuring.bench, measuring.compare),
     *(certainty.calibrate, use.predict, boards.deploy),
     *(hub.push, hub.pull),
     *(checks.inspect, checks.verify, checks.selftest, checks.doctor),

@@ -1,4 +1,4 @@
-"""The commands that reach boards: deploy, and `board` with list, info, status, doctor, trust, clean and make."""
+"""The commands that reach boards: deploy, and `board` with list, info, status, doctor, trust, clean, make, profile."""
 
 from __future__ import annotations
 
@@ -225,3 +225,24 @@ def make(
     from edgecnn.checks.board import show
 
     show.show_made(verb.make(release, again))
+
+
+@board.command(cls=groups.Command)
+def profile(
+    name: NAME,
+    precision: Annotated[str, typer.Option("--precision", help="int8,fp32")] = "int8,fp32",
+    num_threads: Annotated[str, typer.Option("--num-threads", help="Threads of the runtime: 1, or 1,2,4")] = "1",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File (.json) to write instead of your own.")
+    ] = None,
+    as_json: o.JSON = False,
+) -> None:
+    """Measure what operators cost on a board, so that the cost of any net is predicted."""
+    from edgecnn.pipeline.costs import profile as verb
+    from edgecnn.pipeline.costs import show
+
+    words = num_threads.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise UsageError(f"--num-threads {num_threads!r} is no number of threads.", "--num-threads 1,2,4")
+    done = verb.profile(name, precision.split(","), [int(word) for word in words], output=output)
+    show.show(done, as_json)

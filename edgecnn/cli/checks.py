@@ -25,13 +25,21 @@ def inspect(
         str | None,
         typer.Option("--input", help="Sizes a file leaves open; of a net, height x width x channels priced dense."),
     ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(
+            "--board",
+            help="Predict a file's cost on it: emulated:pi5, or a profile (.json).",
+            autocompletion=completion.boards,
+        ),
+    ] = None,
     settings: o.SET = None,
     as_json: o.JSON = False,
 ) -> None:
     """Show a net layer by layer, or what a model file says of itself."""
     from edgecnn.checks import inspect as verb
 
-    result = verb.inspect(target, input_size=input if input is not None else (), settings=settings or ())
+    result = verb.inspect(target, input_size=input if input is not None else (), board=board, settings=settings or ())
     if as_json:
         say(verb.to_json(result))
     else:

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "inspect": (
         ("A recipe's net, layer by layer", "edgecnn inspect dscnn-digits"),
         ("A model file of any make", "edgecnn inspect model.tflite"),
+        ("What a file would cost on a Raspberry Pi 5", "edgecnn inspect model.tflite --board emulated:pi5"),
     ),
     "doctor": (
         ("Is all installed?", "edgecnn doctor"),
@@ -61,6 +62,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("What sweep.toml asks for, on two cores", "edgecnn sweep dscnn-digits sweep.toml --jobs 2"),
         ("Join it, or go on with it, for two hours", "edgecnn sweep dscnn-digits sweep.toml --hours 2"),
         ("What has come out until now", "edgecnn sweep dscnn-digits sweep.toml --show"),
+    ),
+    "plan": (
+        ("The best net for a budget, by the evening", "edgecnn plan --data photos/ --board pi --max-ms 2 --hours 4"),
+        (
+            "On an emulated Raspberry Pi 5",
+            "edgecnn plan fashion-resnet8 --board emulated:pi5 --max-minstr 0.6",
+        ),
     ),
     "duel": (
         ("On a tenth of the data, and on all of it", "edgecnn duel dscnn-fashion --budget macs --fractions 0.1,1"),
@@ -76,5 +84,6 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "board trust": (("Take nobody else's bundles", "edgecnn board trust ssh://pi@raspberrypi ~/.ssh/id_ed25519.pub"),),
     "board doctor": (("Can it bench?", "edgecnn board doctor ssh://pi@raspberrypi"),),
     "board clean": (("After the last bench", "edgecnn board clean ssh://pi@raspberrypi"),),
+    "board profile": (("What operators cost on a board", "edgecnn board profile ssh://pi@raspberrypi"),),
     "board make": (("The emulated boards' image", "edgecnn board make --release bookworm"),),
 }  # fmt: skip

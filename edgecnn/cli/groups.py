@@ -15,7 +15,7 @@ GROUPS = {
     "Make a model": ("init", "train", "import", "export", "calibrate", "run"),
     "Use it": ("predict", "deploy"),
     "Measure and check it": ("bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
-    "Study": ("sweep", "duel", "lesson", "report"),
+    "Study": ("plan", "sweep", "duel", "lesson", "report"),
     "Around": ("list", "board", "push", "pull"),
 }
 

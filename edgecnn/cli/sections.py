@@ -31,7 +31,10 @@ SECTIONS = {
         "sign", "canary", "soak", "forget", "newest-only", "bench jobs", "verify jobs", "deploy jobs", "status jobs",
         "doctor jobs", "bench resume", "verify resume", "deploy resume", "doctor resume",
     ),
-    "Gates": ("max-drop", "max-ms", "min-acc", "max-lsb", "min-class-recall", "max-risk", "max-error-rate", "strict"),
+    "Gates": (
+        "max-drop", "max-ms", "max-minstr", "max-kb", "max-arena-kb", "min-acc", "max-lsb", "min-class-recall",
+        "max-risk", "max-error-rate", "strict",
+    ),
     "Output": (
         "output", "init force", "name", "json", "csv", "save", "show", "top-k", "duel", "lessons", "bench",
         "evaluation", "public", "license",

@@ -39,6 +39,10 @@ class Operator:
     channels: tuple[int, int] | None = None
     """(in, out) of a weighted kind."""
     stride: int = 1
+    kernel: tuple[int, int] = (1, 1)
+    """(height, width) of a convolution's filter or of a pool's window."""
+    is_rectified: bool = False
+    """Whether an activation is fused into it, where its file says so."""
     macs: int
     bytes: int
     """Activations read and written, and constants, each counted once."""

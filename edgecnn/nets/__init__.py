@@ -24,7 +24,11 @@ MOST_WEIGHTS = 50_000_000
 
 
 class Net(Protocol):
-    """The contract of an architecture: a file in `architectures` has these names."""
+    """The contract of an architecture: a file in `architectures` has these names.
+
+    It may also have `SPACE`, a mapping of options of `build` to the values that are worth trying: then `edgecnn plan`
+    proposes such nets.
+    """
 
     KNOBS: tuple[str, ...]
     """Integer options of `build` that scale the net, coarse ones first. The budget solver changes them."""

@@ -96,6 +96,20 @@ class Steps:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileSurvey:
+    """Model files of a folder, all measured in one process: starting one costs an emulated board a minute."""
+
+    folder: str
+    inputs: tuple[TensorSpec, ...]
+    """The input of each file, in the order of the files' names."""
+    passes: int
+    """How often each file is measured; for times, all files take turns within a pass."""
+    unit: Unit
+    least_instructions: int
+    """Instructions are counted over as many runs in a row as take at least this many."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One model file on one runtime in one process, and the parts to do there: at least one of those below."""
 
@@ -113,6 +127,7 @@ class Job:
     end_to_end: EncodedImages | None = None
     lower: Lowering | None = None
     prefixes: Prefixes | None = None
+    survey: FileSurvey | None = None
 
     @classmethod
     def for_artifact(cls, artifact: Artifact, runtime: str, num_threads: int = 1, **parts: Any) -> Job:
@@ -149,3 +164,5 @@ class Outcome:
     lowered: Lowered | None = None
     steps: Steps | None = None
     """None also where instructions were asked for and the kernel lets nobody count."""
+    survey: tuple[tuple[float, ...], ...] = ()
+    """[file][pass]: the cost of each file in the survey's unit; empty also where nobody may count instructions."""

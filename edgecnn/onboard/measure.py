@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from edgecnn.common import arrays
 from edgecnn.errors import DataError, ModelFileError
-from edgecnn.onboard import counters, operator_cost, preprocessing, runtimes, tensors
-from edgecnn.onboard.job import Counting, EncodedImages, Job, LabelledSet, Outcome, Timing
+from edgecnn.onboard import counters, operator_cost, preprocessing, runtimes, surveying, tensors
+from edgecnn.onboard.job import Counting, EncodedImages, FileSurvey, Job, LabelledSet, Outcome, Timing
 from edgecnn.onboard.opening import in_time
 from edgecnn.onboard.runtimes import Runtime, Session
 from edgecnn.onboard.tensors import INTEGERS
@@ -59,6 +59,7 @@ def run(job: Job) -> Outcome:
         end_to_end=end_to_end(job, job.end_to_end) if job.end_to_end else None,
         lowered=_on_random_input(job, operator_cost.lower, job.lower) if job.lower else None,
         steps=_on_random_input(job, operator_cost.measure, job.prefixes) if job.prefixes else None,
+        survey=_survey(job, job.survey) if job.survey else (),
     )
 
 
@@ -252,6 +253,11 @@ def _on_random_input(job: Job, part: Callable[[Runtime, Path, T, int, npt.NDArra
     """Call a function of `operator_cost` with the job's file and a random input."""
     x = random_input(job.input, job.preprocessing)
     return part(runtimes.get(job.runtime), Path(job.model), task, job.num_threads, x)
+
+
+def _survey(job: Job, survey: FileSurvey) -> tuple[tuple[float, ...], ...]:
+    inputs = [random_input(spec, job.preprocessing) for spec in survey.inputs]
+    return surveying.measure(runtimes.get(job.runtime), survey, inputs, job.num_threads)
 
 
 def _time_steadily(session: Session, timing: Timing) -> list[int]:

@@ -58,12 +58,12 @@ def measure(runtime: Runtime, model: Path, prefixes: Prefixes, num_threads: int,
     """
     runtime.import_engine()
     if prefixes.unit == "ms":
-        return _steps(runtime, model, prefixes, num_threads, x, _timed)
+        return _steps(runtime, model, prefixes, num_threads, x, timed)
     counter = counters.instructions()  # before the runtime starts its threads, so that they are counted too
     if counter is None:
         return None
     with counter:
-        cost = functools.partial(_counted, counter, prefixes.least_instructions)
+        cost = functools.partial(counted, counter, prefixes.least_instructions)
         return _steps(runtime, model, prefixes, num_threads, x, cost)
 
 
@@ -92,7 +92,7 @@ def _steps(runtime: Runtime, model: Path, plan: Prefixes, num_threads: int, x: n
     return Steps(unit=plan.unit, differences=tuple(differences), whole=whole)
 
 
-def _timed(session: Session) -> float:
+def timed(session: Session) -> float:
     """Return the milliseconds of one run, the median of a burst."""
     *_, last_ms = _burst(session, WARM_UP_RUNS)
     runs = min(MOST_RUNS, max(FEWEST_RUNS, math.ceil(BURST_MS / last_ms)))
@@ -110,7 +110,7 @@ def _burst(session: Session, runs: int) -> tuple[float, ...]:
     return tuple(ns / 1e6 for ns in times_ns)
 
 
-def _counted(counter: Counter, least_instructions: int, session: Session) -> float:
+def counted(counter: Counter, least_instructions: int, session: Session) -> float:
     """Return the instructions of one run: the mean of several in a row, less what counting costs."""
     runs = math.ceil(least_instructions / counter.count(session.invoke))
     (empty,), (total,) = (counters.in_a_row(counter, step, runs, 1) for step in (_nothing, session.invoke))

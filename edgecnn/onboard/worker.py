@@ -62,6 +62,8 @@ def _run(job: Job) -> Outcome:
     model = Path(job.model)
     arrays = [Path(path) for path in (job.replay, job.accuracy and job.accuracy.labels) if path]
     image_bytes = sum(path.stat().st_size for path in arrays if path.is_file())
+    if job.survey:  # all its files are open at once
+        image_bytes += sum(path.stat().st_size for path in Path(job.survey.folder).iterdir())
     opening.bound_for_life(model, job.num_threads * BYTES_PER_THREAD + image_bytes * BYTES_PER_PIXEL)
     with opening.opening(model):
         return measure.run(job)

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn import formats
 from edgecnn.checks import inspect
 from edgecnn.errors import ModelFileError, PlanError, RunError, UsageError
+from edgecnn.records import description_words
 from edgecnn.records.artifact import Description, TensorSpec
 from edgecnn.records.run import Run
 
@@ -109,9 +110,9 @@ def test_a_model_file_as_json_is_its_description(capsys: pytest.CaptureFixture[s
 
 def test_a_quantised_tensor_says_what_its_numbers_mean() -> None:
     spec = TensorSpec(name="x", shape=(1, 8, 8, 1), dtype="int8", layout="NHWC", scale=0.5, zero_point=-128)
-    assert inspect.tensor_words(spec) == "x: int8 1x8x8x1 NHWC, real = 0.5 * (stored + 128)"
+    assert description_words.tensor_words(spec) == "x: int8 1x8x8x1 NHWC, real = 0.5 * (stored + 128)"
     spec = TensorSpec(name="y", shape=(1, 10), dtype="uint8", layout="NK", scale=0.25, zero_point=3)
-    assert inspect.tensor_words(spec) == "y: uint8 1x10 NK, real = 0.25 * (stored - 3)"
+    assert description_words.tensor_words(spec) == "y: uint8 1x10 NK, real = 0.25 * (stored - 3)"
 
 
 def test_long_facts_are_wrapped() -> None:
@@ -133,7 +134,7 @@ def test_long_facts_are_wrapped() -> None:
         parameters=1,
         labels=tuple(f"label {i}" for i in range(30)),
     )
-    lines = inspect.file_lines("x.tflite", description)
+    lines = description_words.lines("x.tflite", description)
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
     assert "label 29" in text

@@ -25,6 +25,7 @@ FOLDERS = {
     "bench": ("bench", "zoo:fashion-10k"),
     "eval": ("eval", "zoo:fashion-10k"),
     "verify": ("verify", "zoo:fashion-10k"),
+    "plan": ("plan", "dscnn-digits"),
     "duel": ("duel", "dscnn-digits"),
     "lesson": ("lesson", "filters"),
 }

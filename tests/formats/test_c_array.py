@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgecnn import data, formats
-from edgecnn.checks import inspect
 from edgecnn.errors import ModelFileError, PlanError
 from edgecnn.onboard import c_array, tensors
 from edgecnn.onboard.c_array import CArray
@@ -23,6 +22,7 @@ from edgecnn.pipeline.export import check
 from edgecnn.pipeline.export.export import export
 from edgecnn.pipeline.export.show import show
 from edgecnn.records import artifact as artifacts
+from edgecnn.records import description_words
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import Run, open_run
 
@@ -110,7 +110,7 @@ def test_an_export_checks_the_array_on_the_whole_test_split_and_keeps_its_golden
     show([made])
     arena = f"{made.description.micro_arena_bytes:,} bytes in tflite-micro"
     assert f"tensor arena of {arena}" in capsys.readouterr().out
-    assert any(arena in line for line in inspect.file_lines(made.name, made.description))
+    assert any(arena in line for line in description_words.lines(made.name, made.description))
 
 
 def test_notes_and_label_files_take_no_flash() -> None:

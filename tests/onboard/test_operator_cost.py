@@ -74,7 +74,7 @@ class Priced:
 
 @pytest.mark.parametrize("price", [1, 40, 100_000])
 def test_a_count_is_of_one_run_and_counting_costs_nothing(price: int) -> None:
-    assert operator_cost._counted(Meter(), 1_000, Priced(price)) == price  # type: ignore[arg-type]
+    assert operator_cost.counted(Meter(), 1_000, Priced(price)) == price  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["island.onnx", "linear.tflite"])

@@ -105,10 +105,10 @@ class EmulatedBoard:
 
     def run(self, job: Job) -> Outcome:
         """Do a job there. Raises EnvironmentUnfit if it asks for a time, or if no instructions can be counted."""
-        if job.window or job.end_to_end:
+        if job.window or job.end_to_end or (job.survey and job.survey.unit == "ms"):
             raise EnvironmentUnfit("An emulated board has no time of its own, so it cannot tell a latency.")
         outcome = self._board.run(job)
-        if job.count and outcome.count is None:
+        if (job.count and outcome.count is None) or (job.survey and not outcome.survey):
             raise EnvironmentUnfit("The emulated board counts no instructions.", "edgecnn board make --again")
         if outcome.accuracy:
             outcome = dataclasses.replace(outcome, accuracy=dataclasses.replace(outcome.accuracy, elapsed_s=None))

@@ -195,6 +195,9 @@ class RemoteBoard:
         if job.prefixes:
             folder = self._sent_folder(job.prefixes.folder, "prefixes.zip")
             sent = dataclasses.replace(sent, prefixes=dataclasses.replace(job.prefixes, folder=folder))
+        if job.survey:
+            folder = self._sent_folder(job.survey.folder, "survey.zip")
+            sent = dataclasses.replace(sent, survey=dataclasses.replace(job.survey, folder=folder))
         return sent
 
     def _sent_folder(self, folder: str, name: str) -> str:

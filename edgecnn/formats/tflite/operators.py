@@ -13,6 +13,7 @@ from edgecnn.formats.tflite import sizes
 from edgecnn.formats.tflite.flatbuffer import constant, dtype_name, dump, load, operator_name, shape, text
 
 CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
+POOLS = {"AVERAGE_POOL_2D", "MAX_POOL_2D"}
 PRODUCTS = {"FULLY_CONNECTED", "BATCH_MATMUL"}
 KINDS = {
     "AVERAGE_POOL_2D": "average pool",
@@ -129,7 +130,9 @@ def _operator(model: Any, graph: Any, operator: Any, place: int) -> Operator:
         input_shape=shape(activations[0]) if activations else (),
         output_shape=shape(outputs[0]),
         channels=channels,
-        stride=stride,
+        stride=stride if channels else _pool_stride(operator, name),
+        kernel=_kernel(graph, operator, name),
+        is_rectified=bool(getattr(operator.builtinOptions, "fusedActivationFunction", 0)),
         macs=macs,
         bytes=sum(_bytes(model, tensor) for tensor in (*inputs, *outputs)),
         is_float=kind not in ("quantize", "dequantize") and any(dtype.startswith("float") for dtype in types),
@@ -167,6 +170,20 @@ def _weighted(graph: Any, operator: Any, name: str) -> tuple[str, str, tuple[int
     else:
         kind, inner = "matmul", source[-2] if options is not None and options.adjX else source[-1]
     return kind, f"{kind} {inner}>{result[-1]}", (inner, result[-1]), 1, math.prod(result) * inner
+
+
+def _kernel(graph: Any, operator: Any, name: str) -> tuple[int, int]:
+    """Return (height, width) of the filter or window."""
+    if name in POOLS and operator.builtinOptions is not None:
+        return int(operator.builtinOptions.filterHeight), int(operator.builtinOptions.filterWidth)
+    if name not in CONVOLUTIONS:
+        return 1, 1
+    _, height, width, _ = shape(graph.tensors[operator.inputs[1]])
+    return height, width
+
+
+def _pool_stride(operator: Any, name: str) -> int:
+    return int(operator.builtinOptions.strideH) if name in POOLS and operator.builtinOptions is not None else 1
 
 
 def _plain(name: str) -> str:

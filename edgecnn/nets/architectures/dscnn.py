@@ -18,6 +18,16 @@ from edgecnn.nets import layers
 
 KNOBS = ("width",)
 ANY_SIZE = True
+SPACE = {
+    "width": (8, 12, 16, 24, 32, 48, 64),
+    "stages": (2, 3, 4),
+    "depth": (1, 2, 3),
+    "growth": (1.0, 1.5, 2.0),
+    "squeeze": (1.0, 0.5),
+    "kernel": (3, 5),
+    "pool": ("max", "average", "stride"),
+    "stem_stride": (1, 2),
+}
 
 
 def build(

@@ -14,6 +14,7 @@ from edgecnn.nets import layers
 
 KNOBS = ()
 ANY_SIZE = True
+SPACE = {"width": (0.25, 0.5, 0.75, 1.0), "depth": (0.5, 1.0)}
 
 STAGES = (
     (1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2), (6, 5, 112, 3, 1), (6, 5, 192, 4, 2),

@@ -11,6 +11,7 @@ from edgecnn.nets import layers
 
 KNOBS = ("hidden", "last")
 ANY_SIZE = False
+SPACE = {"hidden": (32, 64, 128, 256), "depth": (1, 2, 3), "last": (16, 32, 64)}
 
 
 class MLP(nn.Module):

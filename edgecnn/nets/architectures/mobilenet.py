@@ -13,6 +13,7 @@ from edgecnn.nets import layers
 
 KNOBS = ("width",)
 ANY_SIZE = True
+SPACE = {"width": (4, 8, 12, 16, 24)}
 
 BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), *[(16, 1)] * 5, (32, 2), (32, 1))
 """Output channels of a block, as a multiple of the stem's, and its stride."""

@@ -10,6 +10,7 @@ from edgecnn.nets import layers
 
 KNOBS = ("width",)
 ANY_SIZE = True
+SPACE = {"width": (8, 12, 16, 24, 32), "features": (160, 320, 640, 1280), "multiple": (4, 8)}
 
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 """Expansion, output channels of the whole net, blocks, and stride of the first block."""

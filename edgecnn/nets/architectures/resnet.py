@@ -16,6 +16,7 @@ from edgecnn.nets import layers
 
 KNOBS = ("width",)
 ANY_SIZE = True
+SPACE = {"width": (8, 12, 16, 20, 24, 32), "depth": (8, 14, 20), "growth": (1.0, 1.5, 2.0)}
 
 
 def build(

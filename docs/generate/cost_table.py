@@ -1,0 +1,23 @@
+"""The tables of predicted costs, made from bench/results/cost-model.json."""
+
+from __future__ import annotations
+
+import cost_model
+import record
+
+from edgecnn.common import console
+
+RESULT = "cost-model.json"
+BOARD = "emulated:pi5"
+
+
+def table() -> str:
+    """Return how the profiles were had, and a row for each board and precision."""
+    result = record.read(RESULT)
+    machines = "; ".join(f"{board}: {machine}" for board, machine in cost_model.machines(result).items())
+    return f"({record.how(result)}; {machines})\n\n" + console.markdown_table(cost_model.HEAD, cost_model.rows(result))
+
+
+def by_net() -> str:
+    """Return a row for each architecture on one board."""
+    return console.markdown_table(cost_model.BY_NET, cost_model.rows_by_net(record.read(RESULT), BOARD))

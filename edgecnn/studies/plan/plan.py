@@ -1,0 +1,278 @@
+"""`edgecnn plan`: proposes nets within the limits of a board, trains the most promising, and measures the best there.
+
+plans/NAME/
+    journal.json     what was asked for and all that has been done, written anew after every step
+    trials/          a run for each training; one that was killed is resumed to the same bits
+    plan.md          the front, predicted against measured, and how far short trainings could be trusted
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+from edgecnn import boards, data
+from edgecnn.common import config, console, files, locks
+from edgecnn.errors import GateFailed, RunError, UsageError
+from edgecnn.pipeline.costs import show as costs
+from edgecnn.pipeline.costs import surveyed
+from edgecnn.pipeline.costs.profile import RUNTIME
+from edgecnn.pipeline.export import export as exporting
+from edgecnn.pipeline.train.train import train
+from edgecnn.records import cost_profile, gates, settling
+from edgecnn.records.cost_profile import CostProfile
+from edgecnn.records.gates import Gate
+from edgecnn.records.plans import ExportPlan
+from edgecnn.records.recipe import NetPlan, Recipe
+from edgecnn.records.run import open_run
+from edgecnn.studies.plan import halving, proposals, records, show
+from edgecnn.studies.plan.records import Finalist, PlanLimits, Planned, PlannedRun, PlanSettings, Proposal
+
+LOCK = ".lock"
+PAGE = "plan.md"
+TRIALS = "trials"
+SPARE = 3
+"""How many times as many nets are measured as drafts as are trained: a prediction may be a little too low."""
+
+
+def plan(
+    recipe: Recipe,
+    folder: Path,
+    board: str,
+    limits: PlanLimits,
+    hours: float = 2.0,
+    resume: bool = False,
+    seed: int = 0,
+) -> Planned:
+    """Find the most accurate net within the limits, as far as the hours allow.
+
+    Args:
+        recipe: How to train; its net is replaced, its epochs are the most that any training takes.
+        folder: Where the plan is kept.
+        board: The board whose costs count; it has a profile (`edgecnn board profile`).
+        limits: What the file may cost there and how right it must be.
+        hours: For trainings, exports and measurements together.
+        resume: Go on with the plan in the folder, which must have been asked for the same.
+        seed: Of the nets that are drawn.
+
+    Returns:
+        What was found; `judge` holds the gates.
+
+    Raises:
+        UsageError: No limit is set that the board can hold, or it has no profile.
+        GateFailed: No net of the design spaces is within the limits.
+        RunError: The folder holds a plan already, or another one than is resumed.
+    """
+    profile = cost_profile.find(board)
+    _require_limits(limits, profile, hours)
+    recipe = dataclasses.replace(recipe, start="", budget=None, distill=None, learn="all")
+    settings = PlanSettings(recipe=config.table_of(recipe), board=board, limits=limits, hours=hours, seed=seed)
+    files.make_folder(folder)
+    with locks.held(folder / LOCK, "plan"):
+        planned = _begun(folder, settings, resume)
+        if planned is None:
+            planned = _proposed(recipe, profile, settings)
+            records.write(planned, folder)
+        planned = _trained(planned, recipe, folder)
+        planned = _exported(planned, folder)
+        planned = dataclasses.replace(planned, gates=tuple(_hold(planned)))
+        records.write(planned, folder)
+        files.write_text(folder / PAGE, show.markdown(planned))
+    return planned
+
+
+def judge(planned: Planned, strict: bool = False) -> None:
+    """Hold the gates, after the plan was written and shown.
+
+    Raises:
+        GateFailed: The best file found is beyond a limit.
+        Undecided: If `strict` and an interval contains the limit.
+    """
+    settling.settle(
+        planned.gates, strict, "more --hours, or a larger limit", "a larger test split tells the accuracy closer"
+    )
+
+
+def best(planned: Planned) -> Finalist:
+    """Return the file that was chosen: of those within the limits, or else of all, the best on validation."""
+    order = [trial.candidate for trial in planned.of_rung(planned.rungs[-1][0])]
+    within = [done for done in planned.exported if _within(planned, done)]
+    return min(within or planned.exported, key=lambda done: order.index(done.candidate))
+
+
+def _require_limits(limits: PlanLimits, profile: CostProfile, hours: float) -> None:
+    wrong = limits.max_minstr if profile.unit == "ms" else limits.max_ms
+    if wrong is not None:
+        option = "--max-ms" if profile.unit == "ms" else "--max-minstr"
+        raise UsageError(f"Costs on {profile.board} are told in {profile.unit}.", f"set {option}")
+    if limits.cost(profile.unit) is None and limits.max_kb is None and limits.max_arena_kb is None:
+        raise UsageError("A plan needs a limit.", "--max-ms 2, --max-minstr 0.6, --max-kb 100 or --max-arena-kb 64")
+    if not hours > 0:
+        raise UsageError(f"--hours {hours:g} is no time.", "--hours 2")
+
+
+def _begun(folder: Path, settings: PlanSettings, resume: bool) -> Planned | None:
+    """Return the plan that is in the folder; None if there is none."""
+    if not (folder / records.FILE).exists():
+        return None
+    if not resume:
+        raise RunError(f"{folder} holds a plan already.", "--resume goes on with it; -o and --name take another folder")
+    planned = records.read(folder)
+    if config.table_of(planned.settings) != config.table_of(settings):
+        raise RunError(f"The plan in {folder} was asked for something else.", "resume it with the same words")
+    return planned
+
+
+def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> Planned:
+    splits = data.load(recipe.data)
+    training = splits.train
+    shapes = proposals.shapes_of(recipe, training.input_shape)
+    drawn, fitting = proposals.propose(profile, settings.limits, shapes, len(training.classes), settings.seed)
+    pace = halving.seconds_per_epoch(recipe, fitting, training)
+    rungs = halving.rungs(recipe, pace, settings.hours)
+    console.note(
+        f"{len(fitting)} of {drawn} nets are predicted within the limits; about {pace:.0f} s an epoch: "
+        + ", then ".join(f"{count} for {epochs} epochs" for epochs, count in rungs)
+    )
+    chosen = proposals.shortlist(fitting, SPARE * rungs[0][1])
+    with console.stage(f"files of {len(chosen)} nets measured on {settings.board} before they are trained"):
+        measured = proposals.measured_drafts(settings.board, chosen, len(training.classes))
+    kept = [net for net in measured if not proposals.over(net, net.drafted or 0.0, settings.limits, profile)]
+    if not kept:
+        nearest = min(measured, key=lambda net: net.drafted or 0.0)
+        raise GateFailed(
+            f"No net is within the limits as measured on {settings.board}; {proposals.title(nearest)} needs "
+            f"{costs.amount(nearest.drafted or 0.0, profile.unit)}.",
+            "a larger limit",
+        )
+    return Planned(
+        settings=settings,
+        unit=profile.unit,
+        p95_percent=profile.model(proposals.PRECISION).held_out.p95_percent,
+        drawn=drawn,
+        fitting=len(fitting),
+        rungs=((rungs[0][0], min(rungs[0][1], len(kept))), *rungs[1:]),
+        candidates=tuple(kept[: rungs[0][1]]),
+    )
+
+
+def _trained(planned: Planned, recipe: Recipe, folder: Path) -> Planned:
+    """Train what each rung has left, a run for each; the time of a rung is its share of the hours."""
+    allowed = halving.SHARE * 3600 * planned.settings.hours / len(planned.rungs)
+    names = [candidate.name for candidate in planned.candidates]
+    for epochs, count in planned.rungs:
+        for name in names[:count]:
+            done = planned.of_rung(epochs)
+            if any(trial.candidate == name for trial in done):
+                continue
+            spent = sum(trial.seconds for trial in done)
+            if done and spent + spent / len(done) > allowed:
+                console.warn(f"The time for trainings of {epochs} epochs is over after {len(done)} of {count}.")
+                break
+            trial = _trial(planned.candidate(name), epochs, recipe, folder)
+            planned = dataclasses.replace(planned, trials=(*planned.trials, trial))
+            records.write(planned, folder)
+        names = [trial.candidate for trial in planned.of_rung(epochs)]
+    return planned
+
+
+def _trial(candidate: Proposal, epochs: int, recipe: Recipe, folder: Path) -> PlannedRun:
+    name = f"{candidate.name}-{epochs}"
+    options = dict(recipe.data.options)
+    if options.get("size") not in (None, candidate.input_shape[1]):
+        options["size"] = candidate.input_shape[1]
+    own = dataclasses.replace(
+        recipe,
+        name=name,
+        epochs=epochs,
+        net=NetPlan(name=candidate.net, options=candidate.options),
+        data=dataclasses.replace(recipe.data, options=options),
+    )
+    place, start = folder / TRIALS / name, time.perf_counter()
+    with console.stage(f"{name} trained"), console.held_back():  # what a training tells stands in its folder
+        run = train(own, place, resume=(place / "recipe.toml").is_file())
+    console.note(f"{name}: {proposals.title(candidate)}, {run.validation_top1_percent:.2f} % on validation")
+    return PlannedRun(
+        candidate=candidate.name,
+        epochs=epochs,
+        run=f"{TRIALS}/{name}",
+        validation_percent=run.validation_top1_percent,
+        validation_n=run.validation_n,
+        seconds=max(run.train_seconds, time.perf_counter() - start),
+    )
+
+
+def _exported(planned: Planned, folder: Path) -> Planned:
+    """Export and measure finalists, the best on validation first, until one is within the limits."""
+    for trial in planned.of_rung(planned.rungs[-1][0]):
+        if any(_within(planned, done) for done in planned.exported):
+            break
+        if any(trial.candidate == done.candidate for done in planned.exported):
+            continue
+        made = exporting.export(
+            open_run(folder / trial.run), ExportPlan(name="plan", format=("tflite",), precision=(proposals.PRECISION,))
+        )[0]
+        with boards.open_board(planned.settings.board) as board:
+            measured = surveyed.measure(board, {made.name: made.path.read_bytes()}, RUNTIME, 1)[made.name]
+        assert made.verdict is not None
+        assert made.description.planned_activation_peak_bytes is not None
+        done = Finalist(
+            candidate=trial.candidate,
+            file=f"{trial.run}/artifacts/{made.name}",
+            file_bytes=made.description.bytes,
+            arena_bytes=made.description.planned_activation_peak_bytes,
+            measured=measured,
+            top1_percent=made.verdict.top1_percent,
+            top1_low_percent=made.verdict.top1_low_percent,
+            top1_high_percent=made.verdict.top1_high_percent,
+            test_n=made.verdict.n,
+        )
+        planned = dataclasses.replace(planned, exported=(*planned.exported, done))
+        records.write(planned, folder)
+    return planned
+
+
+def _costs(planned: Planned, done: Finalist) -> list[tuple[str, float, float, str]]:
+    """Return (option, value, limit, words) of each limit on a cost."""
+    limits = planned.settings.limits
+    held = [
+        ("max-kb", done.file_bytes / 1000, limits.max_kb, f"{done.file_bytes / 1000:.1f} kB"),
+        ("max-arena-kb", done.arena_bytes / 1000, limits.max_arena_kb, f"{done.arena_bytes / 1000:.1f} kB at once"),
+        (
+            "max-ms" if planned.unit == "ms" else "max-minstr",
+            done.measured,
+            limits.cost(planned.unit),
+            costs.amount(done.measured, planned.unit),
+        ),
+    ]
+    return [(option, value, limit, words) for option, value, limit, words in held if limit is not None]
+
+
+def _within(planned: Planned, done: Finalist) -> bool:
+    return all(value <= limit for _, value, limit, _ in _costs(planned, done))
+
+
+def _hold(planned: Planned) -> list[Gate]:
+    chosen = best(planned)
+    held = [
+        Gate(
+            limit=option,
+            subject=chosen.file,
+            outcome=gates.at_most(value, value, limit),
+            sentence=f"{chosen.file} needs {words}, {'within' if value <= limit else 'over'} --{option}",
+        )
+        for option, value, limit, words in _costs(planned, chosen)
+    ]
+    if (min_acc := planned.settings.limits.min_acc) is not None:
+        outcome = gates.at_least(chosen.top1_low_percent, chosen.top1_high_percent, min_acc)
+        held.append(
+            Gate(
+                limit="min-acc",
+                subject=chosen.file,
+                outcome=outcome,
+                sentence=f"the best that was found within the limits reaches {show.accuracy(chosen)}, and {min_acc:g} "
+                "% were asked for",
+            )
+        )
+    return held

@@ -1,0 +1,147 @@
+"""Nets that fit the limits: drawn from the design spaces, costed without an export, and the most promising chosen.
+
+Nobody knows a net's accuracy before it is trained. Within a family more multiply-accumulates and more weights make it
+better as a rule, so those nets are proposed that have the most of both for their cost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn import boards, formats
+from edgecnn.common import console, scratch
+from edgecnn.errors import GateFailed, UsageError
+from edgecnn.nets import spaces
+from edgecnn.pipeline.costs import predict, show, surveyed
+from edgecnn.pipeline.costs.profile import RUNTIME, drafted
+from edgecnn.records.cost_profile import CostProfile
+from edgecnn.records.recipe import NetPlan, Recipe
+from edgecnn.studies.plan.records import PlanLimits, Proposal
+
+DRAWN = 120
+"""Nets drawn from each design space."""
+PRECISION: Final = "int8"
+NOTES_BYTES = 2_700
+"""Labels, card and signature of an exported file, at most (the zoo's have 1,900 to 2,600)."""
+SMALLEST_SIDE = 16
+
+
+def propose(
+    profile: CostProfile, limits: PlanLimits, shapes: Sequence[tuple[int, int, int]], classes: int, seed: int
+) -> tuple[int, list[Proposal]]:
+    """Draw nets and keep those that are predicted within the limits.
+
+    Args:
+        profile: What operators cost on the board.
+        limits: Those of the user.
+        shapes: (C, H, W) that pictures can be brought to.
+        classes: The number of classes.
+        seed: Of the drawing.
+
+    Returns:
+        How many were drawn, and the candidates that fit.
+
+    Raises:
+        GateFailed: None fits; the sentence names the nearest.
+    """
+    nets: list[Proposal] = []
+    with console.stage("nets drawn from the design spaces and costed"):
+        for name in spaces.names():
+            for plan, shape, layers in spaces.different(name, DRAWN, shapes, classes, seed):
+                nets.append(_costed(plan, shape, layers, profile, f"n{len(nets):03}"))
+    fitting = [net for net in nets if not over(net, net.predicted, limits, profile)]
+    if not fitting:
+        raise GateFailed(_nearest(nets, limits, profile), "a larger limit, or smaller pictures")
+    return len(nets), fitting
+
+
+def over(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile) -> float:
+    """Return by which share a net exceeds its tightest limit, 0 if it keeps all."""
+    most = limits.cost(profile.unit)
+    pairs = [(cost, most)] if most else []
+    if limits.max_kb:
+        pairs.append((net.file_bytes + NOTES_BYTES, 1000 * limits.max_kb))
+    if limits.max_arena_kb:
+        pairs.append((net.arena_bytes, 1000 * limits.max_arena_kb))
+    return max([0.0, *(value / limit - 1 for value, limit in pairs)])
+
+
+def shortlist(fitting: Sequence[Proposal], count: int) -> list[Proposal]:
+    """Choose the nets to train: the families take turns, each with its front, the costliest of it first."""
+    fronts = []
+    for name in dict.fromkeys(net.net for net in fitting):
+        family = [net for net in fitting if net.net == name]
+        front = [net for net in family if not any(_dominates(other, net) for other in family)]
+        rest = [net for net in family if net not in front]
+        fronts.append(sorted(front, key=lambda net: -net.predicted) + sorted(rest, key=lambda net: -net.macs))
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*fronts))
+    return [net for net in turns if net is not None][:count]
+
+
+def measured_drafts(board: str, nets: Sequence[Proposal], classes: int) -> list[Proposal]:
+    """Measure files with the nets' layers on the board: what a file costs does not depend on what was learnt."""
+    contents = {}
+    for net in nets:
+        layers = spaces.sketched(NetPlan(name=net.net, options=net.options), net.input_shape, classes)
+        contents[net.name] = drafted(layers, net.input_shape, PRECISION)[0]
+    with boards.open_board(board) as ready:
+        costs = surveyed.measure(ready, contents, RUNTIME, 1)
+    return [dataclasses.replace(net, drafted=costs[net.name]) for net in nets]
+
+
+def shapes_of(recipe: Recipe, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """Return the sizes worth trying: the whole one, and three quarters and a half where the data set takes a size."""
+    channels, height, width = shape
+    if height != width or recipe.data.options.get("size") != height or "width" in recipe.data.options:
+        return [shape]
+    sides = dict.fromkeys((height, 3 * height // 32 * 8, height // 16 * 8))
+    return [(channels, side, side) for side in sides if side == height or side >= SMALLEST_SIDE]
+
+
+def _costed(
+    plan: NetPlan, shape: tuple[int, int, int], layers: Sequence[Any], profile: CostProfile, name: str
+) -> Proposal:
+    content, operators = drafted(layers, shape, PRECISION)
+    with scratch.folder() as folder:
+        path = Path(folder) / "draft.tflite"
+        path.write_bytes(content)
+        description = formats.describe(path)
+    assert description.planned_activation_peak_bytes is not None
+    return Proposal(
+        name=name,
+        net=plan.name,
+        options=dict(plan.options),
+        input_shape=shape,
+        macs=sum(operator.macs for operator in operators),
+        parameters=description.parameters,
+        file_bytes=len(content),
+        arena_bytes=description.planned_activation_peak_bytes,
+        predicted=predict.of_operators(operators, profile, PRECISION).cost,
+    )
+
+
+def _dominates(net: Proposal, other: Proposal) -> bool:
+    """Return whether a net costs no more than another and has no fewer MACs or parameters, and is not its equal."""
+    pairs = ((other.predicted, net.predicted), (net.macs, other.macs), (net.parameters, other.parameters))
+    return all(better >= worse for better, worse in pairs) and any(better > worse for better, worse in pairs)
+
+
+def _nearest(nets: Sequence[Proposal], limits: PlanLimits, profile: CostProfile) -> str:
+    if not nets:
+        raise UsageError("No design space has a net for these pictures.", "larger pictures")
+    net = min(nets, key=lambda net: over(net, net.predicted, limits, profile))
+    return (
+        f"None of {len(nets)} nets is predicted within the limits on {profile.board}; the nearest, {title(net)}, needs "
+        f"{show.amount(net.predicted, profile.unit)}, {(net.file_bytes + NOTES_BYTES) / 1000:.0f} kB and "
+        f"{net.arena_bytes / 1000:.0f} kB of activations."
+    )
+
+
+def title(net: Proposal) -> str:
+    """Return a net in words: "dscnn width 8, stages 3 at 28 x 28"."""
+    _, height, width = net.input_shape
+    return f"{net.net} {', '.join(f'{key} {value}' for key, value in net.options.items())} at {height} x {width}"
