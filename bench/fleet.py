@@ -38,8 +38,8 @@ from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.soak import SoakPlan
 from edgecnn.records import zoo
 
-SIZES = (100, 200, 400, 1000)
-REPEATS = 3
+SIZES = (100, 300, 1000)
+REPEATS = 2
 CANARIES, REQUESTS = 10, 200
 
 

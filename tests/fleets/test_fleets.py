@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import shlex
 import shutil
@@ -10,9 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import pytest
 import small_bundles
 import sshd
 import sshd_fleet
+import wrong_server
 from sshd_fleet import PATIENCE_S, SshdFleet
 
 from edgecnn.boards.ssh import link
@@ -28,7 +26,6 @@ from edgecnn.checks.board import trust
 from edgecnn.errors import EXIT_FLEET, BoardUnfit, GateFailed
 from edgecnn.fleets import fleet, rollout
 from edgecnn.fleets.journal import FleetPlan
-from edgecnn.onboard.runner import contents
 from edgecnn.pipeline.deploy import delivery, deploy, signing
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.soak import SoakPlan
@@ -156,28 +153,6 @@ def made(folder: Path, seed: int = 0, name: str = MODEL) -> Bundle:
     return dataclasses.replace(small_bundles.made(folder / f"{name}-{seed}", seed=seed), name=name)
 
 
-def wrong_when_it_serves(bundle: Bundle) -> Bundle:
-    """The bundle with a server that fails at every third picture, while selftest and classify are right."""
-    source = zipfile.ZipFile(BytesIO(bundle.files[contents.PROGRAM]))
-    packed = BytesIO()
-    with zipfile.ZipFile(packed, "w") as target:
-        for name in source.namelist():
-            text = source.read(name)
-            if name.endswith("runner/serve.py"):
-                text += (
-                    b"\nfrom edgecnn.onboard.runner import server as _server\n_right, _asked = _server.json_reply, []\n"
-                    b"def _wrong(status, table, *more):\n    _asked.append(status)\n"
-                    b"    return _right(status, {} if len(_asked) % 3 == 0 else table, *more)\n"
-                    b"_server.json_reply = _wrong\n"
-                )
-            target.writestr(name, text)
-    files = dict(bundle.files) | {contents.PROGRAM: packed.getvalue()}
-    manifest = json.loads(files[contents.MANIFEST])
-    manifest["files"][contents.PROGRAM] = hashlib.sha256(files[contents.PROGRAM]).hexdigest()
-    files[contents.MANIFEST] = json.dumps(manifest).encode()
-    return dataclasses.replace(bundle, files=files)
-
-
 def test_a_canary_that_answers_wrongly_goes_back_and_the_others_are_not_touched(
     boards: SshdFleet, tmp_path: Path
 ) -> None:
@@ -186,7 +161,7 @@ def test_a_canary_that_answers_wrongly_goes_back_and_the_others_are_not_touched(
         earlier = delivery.deliver(there, made(tmp_path, name=name), "pi-1").release
     plan = FleetPlan(verb="deploy", boards=HEALTHY, subject="")
     how = rollout.Rollout(canary=2, soak=SoakPlan(requests=12))
-    bad = wrong_when_it_serves(made(tmp_path, 3, name))
+    bad = wrong_server.in_bundle(made(tmp_path, 3, name))
     record = rollout.roll_out(bad, plan, how, tmp_path / "record", jobs=2, resume=False)
     assert record.failure is not None
     assert "8 of 24 requests answered wrongly, 33.33 %" in record.failure
