@@ -89,7 +89,9 @@ def verify(
     targets: o.TARGETS,
     board: Annotated[
         list[str] | None,
-        typer.Option("--board", help="Ask on this board too; may be repeated.", autocompletion=completion.boards),
+        typer.Option(
+            "--board", help="Ask on this board too, or @GROUP; may be repeated.", autocompletion=completion.boards
+        ),
     ] = None,
     data: o.DATA = None,
     size: o.SIZE = None,

@@ -30,7 +30,7 @@ def bench(
     mean: o.MEAN = None,
     std: o.STD = None,
     logits: o.LOGITS = None,
-    board: o.BOARD = None,
+    board: o.BOARD_OR_GROUP = None,
     runtime: o.RUNTIME = None,
     num_threads: o.NUM_THREADS = None,
     rounds: o.ROUNDS = None,

@@ -121,6 +121,10 @@ BOARD = Annotated[
     str | None,
     typer.Option("--board", help="Where to measure; this machine by default.", autocompletion=completion.boards),
 ]
+BOARD_OR_GROUP = Annotated[
+    str | None,
+    typer.Option("--board", help="Where to measure: a board or @GROUP.", autocompletion=completion.boards),
+]
 RUNTIME = Annotated[str | None, typer.Option("--runtime", help="Only these runtimes, by name.")]
 NUM_THREADS = Annotated[int | None, typer.Option("--num-threads", help="Threads of the runtime.")]
 ROUNDS = Annotated[int | None, typer.Option("--rounds", help="Fresh processes per file, taking turns.")]

@@ -50,6 +50,14 @@ def held(path: Path, activity: str, *, shared: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, so that of several processes that make the same thing one does and the others wait."""
+    with path.open("w", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 def _acquired(path: Path, activity: str, shared: bool) -> int:
     """Lock the file at `path` and return its descriptor."""
     while True:

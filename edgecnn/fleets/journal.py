@@ -114,10 +114,12 @@ def opened(folder: Path, plan: FleetPlan, resume: bool) -> Iterator[FleetJournal
     with locks.held(folder / LOCK, "command for a group of boards"):
         lines = _read(path, plan) if resume else []
         if not resume:
+            # Where the same plan was interrupted, its boards may have changed, and what they had is what they had then.
+            ended = (".json", ".log") if _is_unfinished(folder, plan) else (".json", ".log", ".before")
             for board in plan.boards:
-                for suffix in (".json", ".log", ".before"):
+                for suffix in ended:
                     (folder / f"{stem(board)}{suffix}").unlink(missing_ok=True)
-            (folder / SUMMARY).unlink(missing_ok=True)
+        (folder / SUMMARY).unlink(missing_ok=True)
         # Written anew, so that what a kill left of a line is gone.
         head = {"version": VERSION, "plan": config.table_of(plan)}
         files.write_text(path, "".join(f"{documents.to_json(line, None)}\n" for line in (head, *lines)))
@@ -129,6 +131,16 @@ def stem(board: str) -> str:
     """Return the name of a board's files: its own if that can be one, or else with a digest that tells it apart."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", board).strip("-.")[:LONGEST_STEM]
     return plain if plain == board else f"{plain}-{hashlib.sha256(board.encode()).hexdigest()[:8]}"
+
+
+def _is_unfinished(folder: Path, plan: FleetPlan) -> bool:
+    """Return whether the folder holds the journal of this plan, begun and interrupted."""
+    if (folder / SUMMARY).is_file():
+        return False
+    with contextlib.suppress(UsageError):
+        _read(folder / JOURNAL, plan)
+        return True
+    return False
 
 
 def _read(path: Path, plan: FleetPlan) -> list[dict[str, Any]]:

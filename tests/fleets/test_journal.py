@@ -78,13 +78,22 @@ def test_two_at_a_time_are_refused(tmp_path: Path) -> None:
 def test_beginning_anew_forgets_what_was_there(tmp_path: Path) -> None:
     with journal.opened(tmp_path, PLAN, resume=False) as begun:
         begun.add(done("pi-1"))
-        begun.place("pi-1", ".before").write_text("{}")
         begun.place("pi-1", ".json").write_text("{}")
     with journal.opened(tmp_path, PLAN, resume=False) as again:
         assert again.outcomes == {}
-    assert {path.name for path in tmp_path.iterdir()} == {journal.JOURNAL}
+    assert not (tmp_path / "pi-1.json").exists()
     head = json.loads((tmp_path / journal.JOURNAL).read_text())
     assert head["plan"]["boards"] == list(PLAN.boards)
+
+
+def test_what_boards_had_before_an_interruption_is_kept_when_the_same_begins_anew(tmp_path: Path) -> None:
+    with journal.opened(tmp_path, PLAN, resume=False) as begun:
+        begun.place("pi-1", ".before").write_text('{"release": "old"}')
+    with journal.opened(tmp_path, PLAN, resume=False) as again:
+        assert again.place("pi-1", ".before").read_text() == '{"release": "old"}'
+    other = FleetPlan(verb="deploy", boards=PLAN.boards, subject="another bundle")
+    with journal.opened(tmp_path, other, resume=False) as third:
+        assert not third.place("pi-1", ".before").exists()
 
 
 @given(boards=st.lists(st.text(min_size=1, max_size=120), unique=True, max_size=20))

@@ -13,17 +13,14 @@ image-<release>-<key>/
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.boards.emulated import debian, initramfs, tools
-from edgecnn.common import console, files, scratch
+from edgecnn.common import console, files, locks, scratch
 from edgecnn.common.cache import cache_folder
 
 DISK_BYTES = 4_000_000_000
@@ -117,7 +114,7 @@ def make(release: str, *, again: bool = False) -> Image:
         return image
     tools.require(tools.TO_BUILD)
     files.make_folder(folder())
-    with alone(folder() / "lock"):
+    with locks.in_turn(folder() / "lock"):
         if (image := find(release)) and not again:  # another process was quicker
             return image
         made = Image(folder() / f"image-{release}-{key()}")
@@ -127,14 +124,6 @@ def make(release: str, *, again: bool = False) -> Image:
                 made.folder.rename(work / "old")
             (work / "image").rename(made.folder)
         return made
-
-
-@contextlib.contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file, so that of several processes that make the same thing one does and the others wait."""
-    with lock.open("w", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _build(release: str, work: Path) -> None:

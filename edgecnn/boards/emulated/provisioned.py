@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.boards.emulated import machine
-from edgecnn.boards.emulated.image import Image, alone
+from edgecnn.boards.emulated.image import Image
 from edgecnn.boards.ssh import board_facts, preflight, provision, remote
 from edgecnn.boards.ssh.link import connect
-from edgecnn.common import console, documents, files
+from edgecnn.common import console, documents, files, locks
 from edgecnn.errors import EnvironmentUnfit
 from edgecnn.onboard import archive
 
@@ -56,7 +56,7 @@ def make(image: Image, packages: Sequence[str]) -> Path:
         BoardUnfit: There is no wheel for one of the packages.
     """
     path = _path(image, packages)
-    with alone(image.folder / "lock"):
+    with locks.in_turn(image.folder / "lock"):
         if not path.is_file():
             console.note("putting the packages on the disk ...")
             with files.replacing(path) as disk:

@@ -19,7 +19,7 @@ from edgecnn.boards.ssh.board_cache import BoardCache
 from edgecnn.boards.ssh.board_facts import BoardFacts, Python
 from edgecnn.boards.ssh.link import Link
 from edgecnn.boards.ssh.preflight import require
-from edgecnn.common import cache, console, documents, files, scratch
+from edgecnn.common import cache, console, documents, files, locks, scratch
 from edgecnn.common.replies import last_line
 from edgecnn.errors import BoardUnfit, EnvironmentUnfit, MissingPackage
 
@@ -50,12 +50,15 @@ def provision(link: Link, facts: BoardFacts, packages: Sequence[str]) -> str:
 def site_archive(facts: BoardFacts, packages: Sequence[str]) -> Path:
     """Return the packages and all that they need as a zip archive in this machine's cache, made unless it is there."""
     archive = archive_path(facts, packages)
-    if not archive.is_file():
-        assert facts.python is not None
-        with scratch.folder() as work:
-            site = work / "site"
-            _install(facts, facts.python, packages, site)
-            board_cache.pack(site, archive, _belongs)
+    if archive.is_file():
+        return archive
+    with locks.in_turn(archive.with_suffix(".lock")):  # boards of one kind that are provisioned at once fetch it once
+        if not archive.is_file():
+            assert facts.python is not None
+            with scratch.folder() as work:
+                site = work / "site"
+                _install(facts, facts.python, packages, site)
+                board_cache.pack(site, archive, _belongs)
     return archive
 
 
