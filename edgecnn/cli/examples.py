@@ -6,6 +6,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "init": (
         ("A recipe for a folder of pictures for each class", "edgecnn init photos/"),
         ("For a board with little room", "edgecnn init photos/ --budget 30000 -o small.toml"),
+        ("With room for a net of ImageNet's", "edgecnn init photos/ --budget 4000000 -o large.toml"),
     ),
     "train": (
         ("With a recipe that is chosen for the pictures", "edgecnn train --data photos/"),

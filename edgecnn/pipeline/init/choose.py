@@ -7,7 +7,7 @@ from typing import Any
 
 from edgecnn.common import escapes
 from edgecnn.errors import PlanError
-from edgecnn.pipeline.init import decision, net
+from edgecnn.pipeline.init import decision, imagenet, net
 from edgecnn.pipeline.init.decision import Decision
 from edgecnn.pipeline.init.survey import Survey
 from edgecnn.records import resizing
@@ -33,28 +33,36 @@ WIDEST_SHIFT = 16
 """A shift is this part of the shorter side."""
 
 
-def choose(survey: Survey, budget_params: int | None, asked: Mapping[str, Any]) -> tuple[Decision, ...]:
+def choose(
+    survey: Survey, budget_params: int | None, asked: Mapping[str, Any], has_imagenet: bool = False
+) -> tuple[Decision, ...]:
     """Decide on all keys of a recipe.
 
     Args:
         survey: What the pictures are.
         budget_params: The most parameters of the net; None for no bound.
         asked: What the user named, by key; what follows from it is decided by it.
+        has_imagenet: Whether a net of ImageNet's is here to start from.
 
     Raises:
         PlanError: No net fits the budget and the pictures.
     """
-    data = decision.settle(_data(survey), asked)
+    from_imagenet = has_imagenet and imagenet.fits(survey, budget_params, asked)
+    size = _square(survey, imagenet.side(survey), imagenet.WHY_SIDE) if from_imagenet else _size(survey)
+    data = decision.settle(_data(survey, size), asked)
     options = decision.nested(data)["data"]
     height, width, channels = _shape({**options, **decision.values_in("data", asked)})
     learning = _training_pictures(survey, options)
-    decisions = [
-        *_length(learning),
-        *data,
-        *net.choose((channels, height, width), len(survey.classes), budget_params, asked),
-        *_optimiser(learning),
-        *_augmentation(survey, height, width, learning),
-    ]
+    if from_imagenet:
+        decisions = [*data, *imagenet.choose(survey, learning, asked), _flip(survey)]
+    else:
+        decisions = [
+            *_length(learning),
+            *data,
+            *net.choose((channels, height, width), len(survey.classes), budget_params, asked),
+            *_optimiser(learning),
+            *_augmentation(survey, height, width, learning),
+        ]
     settled = decision.settle(decisions, asked)
     known = {item.key for item in settled}
     return (*settled, *(Decision(key, value, decision.ASKED) for key, value in asked.items() if key not in known))
@@ -67,12 +75,12 @@ def summary(survey: Survey, most: int = 6) -> str:
     return f"{survey.pictures:,} pictures in {len(survey.classes)} classes: {shown}"
 
 
-def _data(survey: Survey) -> list[Decision]:
+def _data(survey: Survey, size: list[Decision]) -> list[Decision]:
     """Decide how the pictures are read and split."""
     decisions = [
         Decision("data.name", survey.data, summary(survey)),
         Decision("data.path", survey.path, _splits(survey)),
-        *_size(survey),
+        *size,
         _channels(survey),
     ]
     if "test" not in survey.splits:
@@ -123,6 +131,13 @@ def _size(survey: Survey) -> list[Decision]:
         return [Decision("data.size", [rows, columns], f"{median}; {why}; {many}")]
     side = min(SIDE, width, height)
     why = f"the zoo's nets learnt from {SIDE} x {SIDE}" if side == SIDE else "more would show no more"
+    return _square(survey, side, why)
+
+
+def _square(survey: Survey, side: int, why: str) -> list[Decision]:
+    """Decide on square pictures, and on what becomes of those that are none."""
+    width, height = survey.median_width, survey.median_height
+    median = f"the pictures are {width:,} x {height:,} (median)"
     cut = 100 - 100 * min(width, height) / max(width, height)
     if cut < WORTH_SAYING:
         return [Decision("data.size", side, f"{median}; {why}")]
@@ -182,11 +197,15 @@ def _optimiser(learning: int) -> list[Decision]:
 def _augmentation(survey: Survey, height: int, width: int, learning: int) -> list[Decision]:
     """Decide on the changes to training pictures that leave their labels as they are."""
     shift = min(height, width) // WIDEST_SHIFT
-    flip = survey.mirror or "no class names a side, a digit or a letter, so a mirrored picture keeps its class"
     decisions = [
-        Decision("augment.flip", survey.mirror is None, flip),
+        _flip(survey),
         Decision("augment.shift", shift, f"a {WIDEST_SHIFT}th of the shorter side, in whole pixels"),
     ]
     if learning > MANY and min(height, width) >= SIDE:
         decisions += [Decision("small.side", 0.625, "many pictures: the first half of the steps sees them smaller")]
     return decisions
+
+
+def _flip(survey: Survey) -> Decision:
+    why = survey.mirror or "no class names a side, a digit or a letter, so a mirrored picture keeps its class"
+    return Decision("augment.flip", survey.mirror is None, why)

@@ -5,6 +5,7 @@ mirrors.py     which classes a mirror would swap or break
 groups.py      which pictures belong together by their names
 choose.py      what follows, key by key
 net.py         the net within the budget, and the weights it starts from
+imagenet.py    a net that knows ImageNet, where the budget names room for it
 recipe_file.py the commented file
 """
 
@@ -19,7 +20,7 @@ from pathlib import Path
 from edgecnn import data
 from edgecnn.common import console, files
 from edgecnn.errors import UsageError
-from edgecnn.pipeline.init import choose, decision, recipe_file
+from edgecnn.pipeline.init import choose, decision, imagenet, recipe_file
 from edgecnn.pipeline.init.decision import Decision
 from edgecnn.pipeline.init.survey import Survey, survey
 from edgecnn.records import data_paths, plans
@@ -57,7 +58,7 @@ def choose_recipe(pictures: DataPlan | str, changes: Sequence[str] = (), budget_
     options = {**plan.options, **decision.values_in("data", asked)}
     with console.held_back():  # whoever loads the pictures says it again
         seen = survey(DataPlan(name=plan.name, options=options))
-    decisions = choose.choose(seen, budget_params, asked)
+    decisions = choose.choose(seen, budget_params, asked, imagenet.is_installed())
     table = {"name": name_for(Path(seen.path)), **decision.nested(decisions)}
     return Choice(seen, decisions, plans.build_recipe(table, "the chosen recipe"))
 

@@ -11,7 +11,7 @@ from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.pipeline.init import choose, recipe_file
 from edgecnn.pipeline.init.init import Choice, command
-from edgecnn.records import data_paths, resizing
+from edgecnn.records import data_paths, pretrained, resizing
 
 IMAGENET_RECIPE = "photos-lite0"
 SMALLEST_PHOTOGRAPH = 97
@@ -37,6 +37,8 @@ def show(choice: Choice, path: Path) -> None:
 def from_imagenet(choice: Choice) -> str | None:
     """Return the command that trains a net of ImageNet's on the pictures; None for pictures unlike its own."""
     survey, plan = choice.survey, choice.recipe.data
+    if choice.recipe.start.startswith(pretrained.PREFIX):  # that is what was chosen
+        return None
     if not survey.coloured or min(survey.median_width, survey.median_height) < SMALLEST_PHOTOGRAPH:
         return None
     words = ["edgecnn", "train", IMAGENET_RECIPE, "--data", data_paths.word(plan)]

