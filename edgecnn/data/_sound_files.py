@@ -87,7 +87,8 @@ def find(root: Path, words: Sequence[str], unknown: float, silence: float, secon
         sorted(path for place in places for path in picture_files.walk(place, picture_files.sounds()).pictures)
     )
     if silence and noises:
-        sounds += _silences(root, noises, seconds, round(silence * len(sounds)), stated=any(s.role for s in sounds))
+        validated = any(sound.role == "validation" for sound in sounds)
+        sounds += _silences(root, noises, seconds, round(silence * len(sounds)), validated)
     classes = tuple(sorted({sound.label for sound in sounds}))
     if len(classes) < 2:
         raise DataError(f"{root} has sounds of {len(classes)} class.", "a classifier needs at least two: <class>/*.wav")
@@ -158,10 +159,10 @@ def _drawn(others: list[Sound], share: float, sounds: list[Sound], words: Sequen
     return [Sound(sound.path, sound.name, UNKNOWN, sound.role) for sound in chosen]
 
 
-def _silences(root: Path, noises: Sequence[Path], seconds: float, most: int, stated: bool) -> list[Sound]:
+def _silences(root: Path, noises: Sequence[Path], seconds: float, most: int, validated: bool) -> list[Sound]:
     """Cut noises into sounds that do not overlap, the beginning of each for training and its end for test.
 
-    Validation has its own part only if that of the words is stated; otherwise the plan decides about both.
+    `validated` gives validation a part of its own, as words have; otherwise the plan decides about both.
     """
     cuts: list[Sound] = []
     for path in noises:
@@ -169,10 +170,8 @@ def _silences(root: Path, noises: Sequence[Path], seconds: float, most: int, sta
         count = int(len(samples) / rate_hz / seconds)
         for index in range(count):
             place = index / count
-            role: Role = "train" if place < OF_TRAINING else "test"
-            if stated and OF_TRAINING <= place < (1 + OF_TRAINING) / 2:
-                role = "validation"
-            elif not stated and place < (1 + OF_TRAINING) / 2:
+            role: Role = "train" if place < OF_TRAINING else "validation" if place < (1 + OF_TRAINING) / 2 else "test"
+            if role == "validation" and not validated:
                 role = "train"
             cuts.append(Sound(path, path.relative_to(root).as_posix(), SILENCE, role, index * seconds))
     step = max(1.0, len(cuts) / most) if most else 0.0

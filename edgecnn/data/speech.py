@@ -107,10 +107,10 @@ def load(
     found = _sound_files.find(root, named, unknown, silence, seconds)
     contents = _contents(found.sounds)
     labels = np.array([found.classes.index(sound.label) for sound in found.sounds], dtype=np.int64)
-    stated = any(sound.role for sound in found.sounds if sound.start_s is None)
+    stated = {sound.role for sound in found.sounds if sound.start_s is None}
     roles = np.array([sound.role or "train" for sound in found.sounds], dtype="U10")
     keys = _keys(found.sounds, contents, group)
-    if not stated or "test" not in roles:
+    if "test" not in stated:
         free = np.array([sound.start_s is None for sound in found.sounds]) & (roles != "validation")
         roles[np.flatnonzero(free)[by_key(labels[free], keys[free], test, f"test {seed}", 2)]] = "test"
         console.note(f"nothing says what to test with: {100 * test:g} % of the sounds of {root} are cut off for it")

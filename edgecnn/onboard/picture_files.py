@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgecnn.errors import DataError
 from edgecnn.onboard import picture_formats, preprocessing, wav_files
+from edgecnn.records.artifact import Artifact
 
 SYSTEM_FOLDERS = frozenset(
     {
@@ -68,6 +69,11 @@ def pictures() -> Wanted:
 def sounds() -> Wanted:
     """Return the kind that all sounds are of."""
     return Wanted("sounds", wav_files.SUFFIXES, wav_files.is_sound)
+
+
+def asked_about(file: Artifact) -> Wanted:
+    """Return the kind of files that a model takes: sounds if it has a front end, or else pictures."""
+    return pictures() if file.sound is None else sounds()
 
 
 def walk(folder: Path, wanted: Wanted | None = None) -> Listing:

@@ -101,6 +101,21 @@ def test_words_make_unknown_of_the_others_and_silence_of_the_noise(commands: Pat
     assert max(places[0]) + 0.5 <= min(places[1])  # no cut of a noise in two splits
 
 
+def test_silence_is_validated_with_only_where_words_are(tmp_path: Path) -> None:
+    made_sounds.folder(tmp_path / "s" / "train", 8)
+    made_sounds.folder(tmp_path / "s" / "test", 4, seed=1)
+    made_sounds.write(tmp_path / "s" / "train" / "_background_noise_" / "room.wav", ROOMS)
+    splits = data.load(
+        DataPlan(
+            name="speech",
+            validation=0.3,
+            options={"path": str(tmp_path / "s"), "silence": 0.5, **made_sounds.FRONT_END},
+        )
+    )
+    for part in (splits.train, splits.validation, splits.test):
+        assert min(counts(part).values()) > 0
+
+
 def test_train_and_test_folders_are_splits(tmp_path: Path) -> None:
     made_sounds.folder(tmp_path / "s" / "train", 4)
     made_sounds.folder(tmp_path / "s" / "test", 2, seed=1)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from edgecnn.onboard import c_array, wav_files
 from edgecnn.onboard.runner import contents, selftest
 from edgecnn.onboard.runner.classify import Classifier
 from edgecnn.pipeline.bench import test_inputs
+from edgecnn.pipeline.calibrate import calibrate
 from edgecnn.pipeline.deploy import acceptance, bundle
 from edgecnn.pipeline.deploy.installed import Installed
 from edgecnn.pipeline.export.export import export
@@ -184,6 +186,25 @@ class TestPredict:
         with pytest.raises(DataError, match=r"new\.wav: it holds a sound\.") as caught:
             looks(tone)
         assert caught.value.hint == "ask a model of sounds about it, which --data speech:FOLDER trains"
+
+
+class TestCalibrated:
+    def test_other_sounds_are_asked_about_and_a_long_sound_of_them_is_unknown(
+        self, run: Run, files: dict[str, Artifact], home: Path, tmp_path: Path
+    ) -> None:
+        shutil.copytree(run.folder, tmp_path / "sweeps")
+        for index in range(5):
+            clicks = np.where(np.arange(4_000) % (500 + index) == 0, 32_000, 0).astype(np.int16)
+            made_sounds.write(tmp_path / "clicks" / f"{index}.wav", clicks)
+        file = tmp_path / "sweeps" / "artifacts" / files["tflite"].name
+        (calibrated,) = calibrate.calibrate(file, calibrate.Wish(keep_percent=80), [tmp_path / "clicks"])
+        assert calibrated.certainty is not None
+        assert calibrated.certainty.outlook is not None
+        assert [other.unknown.n for other in calibrated.certainty.outlook.others] == [5]
+        model = predict.open_model(file, unknown="2.0")  # no score reaches that
+        answer = model(wav_files.write(np.tile(clicks, 2), made_sounds.RATE_HZ))
+        assert answer.label == "unknown"
+        assert {window.label for window in answer.windows} == {"unknown"}
 
 
 class TestDoctor:

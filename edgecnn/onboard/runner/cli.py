@@ -51,7 +51,7 @@ def classify(bundle: Contents, options: argparse.Namespace) -> int:
 
     runtime, code = bundle.manifest.runtime, EXIT_PASS
     classifier = Classifier(bundle.artifact, runtime, options.num_threads, choice=options.unknown)
-    wanted = picture_files.sounds() if bundle.artifact.sound else None
+    wanted = picture_files.asked_about(bundle.artifact)
     for name, picture in asked.pictures(options.pictures, options.camera, wanted):
         if isinstance(picture, EdgecnnError):
             code, line = picture.exit_code, {"picture": name, "error": picture.sentence}

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edgecnn.common import console, locks, stats
 from edgecnn.data import Split
 from edgecnn.errors import DataError, ModelFileError, UsageError
-from edgecnn.onboard import runtimes, tensors, unknown
+from edgecnn.onboard import picture_files, runtimes, tensors, unknown
 from edgecnn.onboard.runner import asked
 from edgecnn.onboard.runner.classify import Classifier
 from edgecnn.onboard.unknown import Rule, Sureness
@@ -169,7 +169,8 @@ def _outlook(card: Artifact, learnt: Certainty, test: Split, others: Sequence[Pa
 def _other_pictures(file: Artifact, folder: Path) -> OtherPictures:
     """Return how many pictures of a folder a calibrated file does not know, asked as a device asks it."""
     classifier = Classifier(file, runtimes.for_format(file.description.format)[0])
-    answers = [classifier(path) for path in asked.sources(str(folder)).pictures]
+    wanted = picture_files.asked_about(file)
+    answers = [classifier(path) for path in asked.sources(str(folder), wanted).pictures]
     refused = sum(answer.unknown is not None for answer in answers)
     return OtherPictures(name=folder.name, unknown=stats.wilson(refused, len(answers)))
 

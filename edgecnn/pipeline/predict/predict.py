@@ -70,7 +70,7 @@ def predict(model: Model, words: Sequence[str], camera: bool = False, top: int =
         UsageError: No picture is asked about.
         MissingPackage, EnvironmentUnfit: The camera takes none.
     """
-    wanted = picture_files.sounds() if model.artifact.sound else None
+    wanted = picture_files.asked_about(model.artifact)
     for name, picture in asked.pictures(words, camera, wanted):
         if isinstance(picture, EdgecnnError):
             yield Prediction(picture=name, source=None, problem=picture)
