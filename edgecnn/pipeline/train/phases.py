@@ -30,13 +30,18 @@ class Phase:
 
 def of(recipe: Recipe) -> tuple[Phase, ...]:
     """Return the phases of a training in their order."""
-    if recipe.learn != "head-then-all":
+    if recipe.learn == "all":
         return (Phase(recipe, 0),)
+    alone = dataclasses.replace(recipe.optim, body_lr=1.0)  # there is no body
+    if recipe.learn == "head":
+        return (Phase(dataclasses.replace(recipe, optim=alone), 0),)
     head = dataclasses.replace(
         recipe,
         learn="head",
         epochs=recipe.head_epochs,
+        optim=alone,
         augment=AugmentPlan(flip=recipe.augment.flip),
+        data=dataclasses.replace(recipe.data, unlabelled=""),
         small=None,
         distill=None,
         qat_epochs=0,

@@ -171,3 +171,9 @@ def test_pictures_without_a_class_need_a_teacher_and_a_folder(birds: Path, teach
     with pytest.raises(DataError, match="all are left out"):
         train(student(birds, teacher, f"data.unlabelled={str(only_test)!r}"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_teacher_waits_until_the_head_has_learnt(birds: Path, teacher: Run, others: Path, tmp_path: Path) -> None:
+    started = ("learn=head-then-all", "head_epochs=1", "epochs=1", f"start={str(teacher.folder)!r}")
+    told = student(birds, teacher, *started, f"data.unlabelled={str(others)!r}", "augment.flip=true")
+    assert train(told, tmp_path / "run").start_sha256 == teacher.weights_sha256

@@ -81,6 +81,20 @@ def test_the_second_phase_goes_on_from_the_first_at_its_own_rates(
     assert 0 < moved < 1e-4
 
 
+@pytest.mark.parametrize("learn", ["head", "head-then-all"])
+def test_the_head_alone_learns_at_the_whole_rate(digits_run: Run, birds: Path, tmp_path: Path, learn: str) -> None:
+    heads: list[Tensor] = []
+
+    def watch(epoch: int, net: nn.Module) -> None:
+        if epoch == 1:
+            heads.append(net.get_submodule("head.linear").state_dict()["weight"].clone())
+
+    for rate in ("1.0", "0.01"):
+        told = (f"optim.body_lr={rate}", f"learn={learn}", "epochs=1", "head_epochs=1", "augment.shift=0")
+        train(both(digits_run, birds, *told), tmp_path / rate, watch=watch)
+    assert torch.equal(*heads)
+
+
 def test_only_the_head_is_kept_from_what_a_head_cannot_do(digits_run: Run, birds: Path) -> None:
     head, rest = phases.of(both(digits_run, birds, "augment.shift=1", "augment.flip=true", "head_epochs=3"))
     assert head.recipe.augment.used() == ("flip",)
