@@ -5,6 +5,7 @@
 The same net on the same pictures, each loop a process of its own, all taking turns:
 
     plain     a DataLoader with two workers, one Pillow picture at a time (crop, flip, normalise), NCHW float32
+              (a recipe with a random resized crop: one JPEG file at a time, decoded anew in every epoch)
     edgecnn   what `edgecnn train` does, its steps timed one by one: data, forward, backward, optimiser
     without   the same less one of its means each: what that is worth
     with      the same and one more thing that could help, and is not taken
@@ -56,7 +57,8 @@ LOOPS = (
 
 def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
     """Pictures/s of every loop in every round, and what follows."""
-    net, shape = net_of(recipe, data.load(recipe.data))
+    splits = data.load(recipe.data)
+    net, shape = net_of(recipe, splits)
     context = multiprocessing.get_context("spawn")
     ends: dict[str, Connection] = {}
     processes = []
@@ -88,6 +90,7 @@ def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float) -> d
         "params": anatomy.folded_parameters(net),
         "macs": anatomy.macs(net, shape),
         "input_shape": list(shape),
+        "training_pictures": len(splits.train),
         "rounds": rounds,
         "pictures_per_s": speeds,
         "ratios": {name: _ratio(speeds[name], speeds["edgecnn"]) for name in loops if name != "edgecnn"},
@@ -128,13 +131,13 @@ def _serve(name: str, recipe: Recipe, end: Connection) -> None:
         except EOFError:
             return
         spent_s.clear()
-        end.send((_pictures_per_s(steps, seconds), dict(spent_s)))
+        end.send((_pictures_per_s(steps, seconds, CYCLE if recipe.small else 1), dict(spent_s)))
 
 
-def _pictures_per_s(steps: Iterator[int], seconds: float) -> float:
+def _pictures_per_s(steps: Iterator[int], seconds: float, at_once: int) -> float:
     start, seen = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < seconds or not seen:
-        seen += sum(itertools.islice(steps, CYCLE))
+        seen += sum(itertools.islice(steps, at_once))
     return seen / elapsed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import time
 from collections import Counter
@@ -53,10 +54,38 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy((pixels.transpose(2, 0, 1) - self._mean) / self._std), int(self._split.labels[index])
 
 
+class Photographs(Dataset[tuple[Tensor, int]]):
+    """One JPEG at a time, as torchvision's examples have it: decoded, a random part resized, flipped, normalised."""
+
+    def __init__(self, split: Split, recipe: Recipe, mean: float, std: float) -> None:
+        assert split.files is not None
+        self._files, self._labels, self._augment = split.files, split.labels, recipe.augment
+        self._height, self._width = split.input_shape[1:]
+        self._mean, self._std = mean, std
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        picture = Image.open(self._files[index]).convert("RGB")
+        area = picture.width * picture.height * float(torch.empty(()).uniform_(self._augment.resized_crop, 1))
+        ratio = math.exp(float(torch.empty(()).uniform_(-1, 1)) * math.log(4 / 3))
+        width = min(picture.width, round(math.sqrt(area * ratio)))
+        height = min(picture.height, round(math.sqrt(area / ratio)))
+        left = int(torch.randint(0, picture.width - width + 1, ()))
+        top = int(torch.randint(0, picture.height - height + 1, ()))
+        box = (left, top, left + width, top + height)
+        picture = picture.crop(box).resize((self._width, self._height), Image.Resampling.BILINEAR)
+        if self._augment.flip and torch.rand(()) < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float()
+        return (pixels - self._mean) / self._std, int(self._labels[index])
+
+
 def plain(ctx: TrainContext, net: nn.Module) -> Iterator[int]:
     """The loop of every tutorial; yields the pictures of each step."""
     loader = DataLoader(
-        Pictures(ctx.training, ctx.recipe, ctx.mean, ctx.std),
+        (Photographs if ctx.recipe.augment.resized_crop else Pictures)(ctx.training, ctx.recipe, ctx.mean, ctx.std),
         batch_size=ctx.recipe.batch_size,
         shuffle=True,
         drop_last=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,11 @@ class FileScore:
     """The worst ones, those with the surest wrong answers first."""
     correct_bits: str = ""
     """Which pictures it calls by their right name, a bit a picture (`packed`); empty in an early record."""
+    balanced_percent: float | None = None
+    """The mean recall of all classes that have pictures (`balanced_accuracy`); None in an early record."""
+    balanced_low_percent: float | None = None
+    balanced_high_percent: float | None = None
+    """Ends of its 95 % interval."""
     pictures_sha256: str = ""
     """Digest of the pictures' names (pixels, where they have none) and true classes; two files with the same one were
     shown the same pictures in the same order. Empty in an early record."""
@@ -92,6 +98,19 @@ class FileScore:
             raise ValueError(f"the confusions of {self.file} are no square of its {count} classes")
         if any(cell < 0 for row in self.confusion for cell in row) or self.n != self.top1.n:
             raise ValueError(f"the confusions of {self.file} do not count its {self.n} pictures")
+
+
+def balanced_accuracy(classes: Sequence[ClassScore]) -> tuple[float, float, float]:
+    """Return the mean recall of the classes that have pictures, and its 95 % interval, in percent.
+
+    Classes are samples of their own, so how far the mean may be off follows from the ends of their Wilson intervals, by
+    squaring and adding (R. G. Newcombe, 1998, Stat. Med. 17:873; G. Y. Zou and A. Donner, 2008, Stat. Med. 27:1693).
+    """
+    recalls = [scored.recall for scored in classes if scored.recall]
+    mean = sum(recall.percent for recall in recalls) / len(recalls)
+    below = math.hypot(*(recall.percent - recall.low_percent for recall in recalls)) / len(recalls)
+    above = math.hypot(*(recall.high_percent - recall.percent for recall in recalls)) / len(recalls)
+    return mean, mean - below, mean + above
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,18 @@ NUMBERED = re.compile(r"(\d{1,9})(?:\s*[:,;]\s*|\s+)(\S.*)")
 """A line such as "0 red", as Teachable Machine writes it, or "0: red"."""
 
 
+UNEVEN = 3.0
+"""From so many times the pictures of the rarest class on, the counts of classes are said to differ."""
+
+
+def uneven(counts: Sequence[int]) -> str:
+    """Return how far the counts of classes are apart, as in "from 12 to 120"; "" if they hardly are."""
+    present = [count for count in counts if count]
+    if not present or max(present) < UNEVEN * min(present):
+        return ""
+    return f"from {min(present):,} to {max(present):,}"
+
+
 def composed(name: str) -> str:
     """Return the name in Unicode's composed form (NFC); macOS decomposes the names of folders (NFD)."""
     return unicodedata.normalize("NFC", name)

@@ -189,13 +189,17 @@ def load_recipe(name: str, overrides: Iterable[str] = (), data: str | DataPlan |
     return build_recipe(table, path.name, overrides, data)
 
 
+KEPT = ("validation", "seed", "sampling")
+"""The keys of a [data] table that stay whatever data set takes the place of another."""
+
+
 def build_recipe(
     table: dict[str, Any], source: str, overrides: Iterable[str] = (), data: str | DataPlan | None = None
 ) -> Recipe:
     """Return the recipe of a whole table, changed as `load_recipe` does; errors call it `source`."""
     if data is not None:
         before = table.get("data", {})
-        replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in ("validation", "seed") if k in before})
+        replaced = dataclasses.replace(data_plan(data), **{k: before[k] for k in KEPT if k in before})
         table["data"] = data_paths.kept_options(before, replaced.name) | config.table_of(replaced)
     table = config.override(table, overrides)
     if "data" not in table:

@@ -48,6 +48,8 @@ class DataPlan:
     """Share of the training pictures, per class, that is learnt from; validation and test stay whole."""
     fraction_seed: int = 0
     """Seed of the choice of that share."""
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """What an epoch shows: every training picture once, or as many drawn so that all classes are equally frequent."""
     only_unseen: bool = False
     """Leave out of validation and test what the start run or the teachers have seen; otherwise such a training is
     refused."""
@@ -95,6 +97,8 @@ class OptimPlan:
     warmup: float = 0.2
     """Share of all steps in which the learning rate rises."""
     label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weight of each class in the loss; balanced is the inverse of its number of training pictures, 1 on average."""
     decay: Literal["weights", "all"] = "weights"
     """What weight decay applies to: weights that multiply inputs, or biases and batch norm too."""
     bias_lr: float = 1.0
@@ -257,10 +261,14 @@ class Recipe:
             raise ValueError(f"batch_size = {self.batch_size} should be at least 2: batch norm needs a batch")
         if self.data.unlabelled and not self.distill:
             raise ValueError("data.unlabelled is for what a teacher knows of it: [distill] teacher = 'runs/...'")
+        if self.data.unlabelled and self.data.sampling != "shuffled":
+            raise ValueError("data.sampling draws by classes, which the pictures of data.unlabelled do not have")
         if self.data.unlabelled and (self.augment.mixup or self.augment.cutmix):
             raise ValueError("mixup and cutmix mix labels, which the pictures of data.unlabelled do not have")
         if self.learn != "all" and not self.start:
             raise ValueError(f"learn = '{self.learn}' needs weights to start from: start = 'imagenet:...', or a run")
+        if self.data.sampling == self.optim.class_weights == "balanced":
+            raise ValueError("data.sampling and optim.class_weights both balance the classes: leave one of them out")
         if self.learn == "head":
             self._require_what_a_head_can_do()
         if self.learn == "head-then-all" and self.head_epochs < 1:

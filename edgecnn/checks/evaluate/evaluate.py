@@ -32,7 +32,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records import environment, gates, settling, shown_pictures, zoo
 from edgecnn.records.artifact import class_count
 from edgecnn.records.environment import Environment
-from edgecnn.records.evaluation import FOLDER, Evaluation, FileScore, Rounding, packed, shown, write
+from edgecnn.records.evaluation import FOLDER, Evaluation, FileScore, Rounding, balanced_accuracy, packed, shown, write
 from edgecnn.records.foreign import PictureOptions
 from edgecnn.records.gates import Gate
 from edgecnn.records.recipe import DataPlan
@@ -187,6 +187,8 @@ def _score(
     has_scores = description.output.reading != "number"
     error = calibration_error.expected_pp(shares, truth) if has_scores else None
     names = stimuli.files or tuple(f"#{number}" for number in range(len(truth)))
+    classes = score.class_scores(table, labels)
+    balanced = balanced_accuracy(classes)
     return FileScore(
         file=candidate.name,
         sha256=description.sha256,
@@ -200,9 +202,12 @@ def _score(
         calibration_error_pp=error.value if error else None,
         calibration_error_low_pp=error.low if error else None,
         calibration_error_high_pp=error.high if error else None,
-        classes=score.class_scores(table, labels),
+        classes=classes,
         confusion=tuple(map(tuple, table.tolist())),
         mistakes=score.mistakes(shares, truth, labels, names),
+        balanced_percent=balanced[0],
+        balanced_low_percent=balanced[1],
+        balanced_high_percent=balanced[2],
         correct_bits=packed(answers == truth),
         pictures_sha256=score.pictures_sha256([labels[k] for k in truth], stimuli.files, images),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgecnn.common import console
 from edgecnn.common.escapes import say
 from edgecnn.common.stats import Proportion
-from edgecnn.records import environment
+from edgecnn.records import environment, labels
 from edgecnn.records.evaluation import Evaluation, FileScore, shown
 from edgecnn.records.notebook import HtmlTable
 
@@ -23,6 +23,8 @@ def show(evaluation: Evaluation) -> None:
     file = shown(evaluation)
     say(_title(evaluation, file))
     console.table(HEAD, [_row(each) for each in evaluation.files])
+    for line in balanced(evaluation):
+        say(line)
     say(f"\n{file.file}, class by class")
     console.table(*classes(evaluation, file))
     if (rows := matrix(file)) and len(rows[0]) <= WIDTH:
@@ -63,25 +65,37 @@ def classes(evaluation: Evaluation, file: FileScore) -> tuple[list[str], list[li
     ]
 
 
+def balanced(evaluation: Evaluation) -> list[str]:
+    """Return each file's balanced accuracy as lines, if the classes have test pictures in very different numbers."""
+    lines = []
+    for file in evaluation.files:
+        apart = labels.uneven([scored.recall.n if scored.recall else 0 for scored in file.classes])
+        if apart and file.balanced_percent is not None:
+            interval = f"[{file.balanced_low_percent:.2f}, {file.balanced_high_percent:.2f}]"
+            lines.append(f"{file.file}: balanced accuracy {file.balanced_percent:.2f} % {interval},")
+            lines.append(f"  the mean recall of classes with {apart} test pictures")
+    return lines
+
+
 def matrix(file: FileScore) -> list[str]:
     """Return the confusions as lines, with a number for each cell; a dot is none."""
-    labels = [scored.label for scored in file.classes]
+    names = [scored.label for scored in file.classes]
     cells = [["." if not count else str(count) for count in row] for row in file.confusion]
-    room = max(map(len, labels))
+    room = max(map(len, names))
     width = max(3, *(len(cell) for row in cells for cell in row))
-    head = " " * room + "".join(f"  {label[:width]:>{width}}" for label in labels)
+    head = " " * room + "".join(f"  {label[:width]:>{width}}" for label in names)
     body = [
         f"{label:<{room}}" + "".join(f"  {cell:>{width}}" for cell in row)
-        for label, row in zip(labels, cells, strict=True)
+        for label, row in zip(names, cells, strict=True)
     ]
     return [head, *body]
 
 
 def confusions(file: FileScore) -> list[str]:
     """Return the commonest confusions as lines, the largest shares of a class first."""
-    labels = [scored.label for scored in file.classes]
+    names = [scored.label for scored in file.classes]
     pairs = [
-        (count / sum(row), count, sum(row), labels[truth], labels[answer])
+        (count / sum(row), count, sum(row), names[truth], names[answer])
         for truth, row in enumerate(file.confusion)
         for answer, count in enumerate(row)
         if count and truth != answer

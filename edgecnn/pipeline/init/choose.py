@@ -10,7 +10,7 @@ from edgecnn.errors import PlanError
 from edgecnn.pipeline.init import decision, imagenet, net
 from edgecnn.pipeline.init.decision import Decision
 from edgecnn.pipeline.init.survey import Survey
-from edgecnn.records import resizing
+from edgecnn.records import labels, resizing
 
 SIDE = 32
 """Height and width that pictures are brought to: those that the zoo's nets learnt from. 64 x 64 takes four times
@@ -54,13 +54,14 @@ def choose(
     height, width, channels = _shape({**options, **decision.values_in("data", asked)})
     learning = _training_pictures(survey, options)
     if from_imagenet:
-        decisions = [*data, *imagenet.choose(survey, learning, asked), _flip(survey)]
+        decisions = [*data, *imagenet.choose(survey, learning, asked), *_balance(survey), _flip(survey)]
     else:
         decisions = [
             *_length(learning),
             *data,
             *net.choose((channels, height, width), len(survey.classes), budget_params, asked),
             *_optimiser(learning),
+            *_balance(survey),
             *_augmentation(survey, height, width, learning),
         ]
     settled = decision.settle(decisions, asked)
@@ -192,6 +193,13 @@ def _optimiser(learning: int) -> list[Decision]:
         Decision("optim.weight_decay", 0.0005, ""),
         Decision("optim.ema", 0.998, ""),
     ]
+
+
+def _balance(survey: Survey) -> list[Decision]:
+    """Decide whether rare classes count as much as frequent ones."""
+    if not (apart := labels.uneven(survey.counts)):
+        return []
+    return [Decision("optim.class_weights", "balanced", f"the classes have {apart} pictures, and all count alike so")]
 
 
 def _augmentation(survey: Survey, height: int, width: int, learning: int) -> list[Decision]:

@@ -16,7 +16,16 @@ from edgecnn.common import console
 from edgecnn.data import Splits
 from edgecnn.nets import code, culprit
 from edgecnn.nets.anatomy import Size
-from edgecnn.pipeline.train import augment, class_weights, pictures, progressive_resizing, resources, seen, start
+from edgecnn.pipeline.train import (
+    augment,
+    class_balance,
+    class_weights,
+    pictures,
+    progressive_resizing,
+    resources,
+    seen,
+    start,
+)
 from edgecnn.pipeline.train.distributed import Team
 from edgecnn.pipeline.train.pictures import Pictures
 from edgecnn.pipeline.train.seen import Seen
@@ -131,6 +140,7 @@ def announce(job: TrainJob, size: Size, taken: Taken, taken_before: Taken | None
         + f", {taken}"
         + (f", {job.team.count} processes" if job.team.count > 1 else "")
     )
+    class_balance.say(recipe, splits.train)
     if taken_before and (moved := resources.moved(taken, taken_before)):
         console.note(moved)
     for word, why in (

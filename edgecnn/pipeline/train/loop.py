@@ -17,7 +17,7 @@ from edgecnn.common import console
 from edgecnn.data import Split
 from edgecnn.errors import GateFailed
 from edgecnn.nets import device, inference
-from edgecnn.pipeline.train import checkpoint, optimizer, precise_batch_norm, sync_batch_norm, train_step
+from edgecnn.pipeline.train import checkpoint, class_balance, optimizer, precise_batch_norm, sync_batch_norm, train_step
 from edgecnn.pipeline.train.checkpoint import Basis, Epoch, State
 from edgecnn.pipeline.train.optimizer import learning_rate
 from edgecnn.pipeline.train.tracking import Tracking
@@ -134,7 +134,7 @@ def train_epoch(
     seed = train_step.seed_of(recipe.seed, epoch)
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed + ctx.team.rank)  # dropout draws from the global generator
-    order = torch.randperm(len(ctx.training), generator=generator).numpy()
+    order = class_balance.order(ctx.training, recipe.data.sampling, generator)
     mirrored = train_step.mirrored(ctx, epoch, generator)
     total_loss, correct, labelled = 0.0, 0.0, 0.0
     net.train()

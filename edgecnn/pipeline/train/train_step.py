@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from edgecnn.data import Split
 from edgecnn.nets import device, inference
-from edgecnn.pipeline.train import augment, progressive_resizing
+from edgecnn.pipeline.train import augment, class_balance, progressive_resizing, slow_kernels
 from edgecnn.pipeline.train.checkpoint import State
 from edgecnn.pipeline.train.distillation import Teacher
 from edgecnn.pipeline.train.distributed import ALONE, Team
@@ -44,6 +46,15 @@ class TrainContext:
     def batch_size(self) -> int:
         """Images in a batch of all processes together: the recipe's, or the whole training split if it is smaller."""
         return min(self.recipe.batch_size, len(self.training))
+
+    @functools.cached_property
+    def class_weights(self) -> Tensor | None:
+        """The weights of the classes in the loss, float32 (K,) on the device; None if all count as they come."""
+        if self.recipe.optim.class_weights == "none":
+            return None
+        return device.move(
+            class_balance.weights(self.training if self.labelled is None else self.labelled).float(), self.device
+        )
 
     @property
     def steps(self) -> int:
@@ -105,13 +116,16 @@ def forward(
     """
     recipe = ctx.recipe
     with torch.autocast(ctx.device.type, torch.bfloat16, enabled=ctx.precision == "bf16"):
-        logits = net(progressive_resizing.resize_for_step(recipe.small, inputs, step, ctx.all_steps))
+        shown = progressive_resizing.resize_for_step(recipe.small, inputs, step, ctx.all_steps)
+        is_in_bf16_here = ctx.precision == "bf16" and ctx.device.type == "cpu"
+        with slow_kernels.DepthwiseInFp32() if is_in_bf16_here else contextlib.nullcontext():
+            logits = net(shown)
         taught = ctx.teacher.logits(inputs, ctx.mean, ctx.std, known) if ctx.teacher else None
-    logits, smoothing = logits.float(), recipe.optim.label_smoothing
+    logits, weights, smoothing = logits.float(), ctx.class_weights, recipe.optim.label_smoothing
     if ctx.teacher is not None and taught is not None and ctx.labelled is not None:
-        each = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
+        each = F.cross_entropy(logits, targets, weights, label_smoothing=smoothing, reduction="none")
         return ctx.teacher.loss(logits, taught, each, targets.any(1)), logits
-    loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    loss = F.cross_entropy(logits, targets, weights, label_smoothing=smoothing)
     if ctx.teacher is not None and taught is not None:
         loss = ctx.teacher.loss(logits, taught, loss)
     return loss, logits

@@ -101,3 +101,8 @@ def test_how_much_learns_can_be_named() -> None:
 
 def test_pictures_that_lie_in_all_ways_become_squares() -> None:
     assert chosen(200, 400, 100, alike=0.6)["data.size"] == 32
+
+
+def test_classes_of_very_different_numbers_count_alike() -> None:
+    assert "optim.class_weights" not in chosen(200)
+    assert chosen(200, counts=(20, 180))["optim.class_weights"] == "balanced"
