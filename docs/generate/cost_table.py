@@ -5,7 +5,9 @@ from __future__ import annotations
 import cost_model
 import record
 
-from edgecnn.common import console
+from edgecnn.common import config, console
+from edgecnn.studies.plan import show
+from edgecnn.studies.plan.records import Planned
 
 RESULT = "cost-model.json"
 BOARD = "emulated:pi5"
@@ -21,3 +23,11 @@ def table() -> str:
 def by_net() -> str:
     """Return a row for each architecture on one board."""
     return console.markdown_table(cost_model.BY_NET, cost_model.rows_by_net(record.read(RESULT), BOARD))
+
+
+def planned(name: str) -> str:
+    """Return what a recorded plan came to."""
+    table = record.read(f"{name}.json")
+    del table["schema_version"]
+    plan = config.build(Planned, table, name)
+    return "\n\n".join([console.markdown_table(show.HEAD, show.rows(plan)).rstrip(), *show.sentences(plan)]) + "\n"

@@ -53,6 +53,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "photographs": photo_table.table,
     "cost-model": cost_table.table,
     "cost-by-net": cost_table.by_net,
+    "planned": cost_table.planned,
     "recorded": sessions.recorded,
     "rescue": benches.rescue,
     "result": documents.result,

@@ -159,7 +159,9 @@ def fitted(lines: Sequence[Sequence[str]], width: int) -> list[tuple[str, ...]]:
 
 def note_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table to stderr, unless quiet."""
-    if not _quiet:
+    if _held is not None:
+        _held.append(lambda: note_table(head, rows))
+    elif not _quiet:
         table(head, rows, sys.stderr)
 
 

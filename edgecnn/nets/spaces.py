@@ -57,16 +57,16 @@ def different(
         (net, shape, layers) of each, fewer than `count` if a space has no more.
     """
     drawn, seen, tries = random.Random(f"{name} {seed}"), set(), 0
-    found: list[tuple[NetPlan, tuple[int, int, int], tuple[Any, ...]]] = []
-    while len(found) < count and tries < TRIES:
+    nets_drawn: list[tuple[NetPlan, tuple[int, int, int], tuple[Any, ...]]] = []
+    while len(nets_drawn) < count and tries < TRIES:
         tries += 1
         plan, shape = draw(name, drawn), drawn.choice(list(shapes))
         if (key := (tuple(plan.options.items()), shape)) in seen:
             continue
         seen.add(key)
         try:
-            found.append((plan, shape, sketched(plan, shape, classes)))
+            nets_drawn.append((plan, shape, sketched(plan, shape, classes)))
             tries = 0
         except PlanError:
             continue
-    return found
+    return nets_drawn

@@ -36,20 +36,13 @@ def rungs(recipe: Recipe, seconds_per_epoch: float, hours: float) -> tuple[tuple
     If the hours do not hold one training of each rung, all trainings are shorter; there is always at least one.
     """
     epochs_in_all = SHARE * 3600 * hours / seconds_per_epoch
-    finalists = int(epochs_in_all // (RUNGS * recipe.epochs))
-    longest = recipe.epochs if finalists else max(1, int(epochs_in_all // RUNGS))
-    plan: list[tuple[int, int]] = []
-    for place in range(RUNGS):
-        epochs = math.ceil(longest / THIRD ** (RUNGS - 1 - place))
-        count = max(1, int(min(MOST, epochs_in_all / RUNGS / epochs)))
-        if plan and plan[-1][0] == epochs:
-            plan[-1] = (epochs, max(plan[-1][1], count))
-        else:
-            plan.append((epochs, count))
-    counts = [min([count, *(earlier for _, earlier in plan[:place])]) for place, (_, count) in enumerate(plan)]
+    longest = recipe.epochs if epochs_in_all >= RUNGS * recipe.epochs else max(1, int(epochs_in_all // RUNGS))
+    lengths = sorted({math.ceil(longest / THIRD**place) for place in range(RUNGS)})
+    fitting = [max(1, int(epochs_in_all / len(lengths) / epochs)) for epochs in lengths]
+    first = min(MOST, fitting[0])
     return tuple(
-        (epochs, max(1, min(count, counts[0] // THIRD**place if place else count)))
-        for place, ((epochs, _), count) in enumerate(zip(plan, counts, strict=True))
+        (epochs, max(1, min(count, first // THIRD**place)))
+        for place, (epochs, count) in enumerate(zip(lengths, fitting, strict=True))
     )
 
 
@@ -79,8 +72,8 @@ def order_kept(planned: Planned) -> Proportion | None:
     for (early, _), (late, _) in itertools.pairwise(planned.rungs):
         before = {trial.candidate: trial.validation_percent for trial in planned.of_rung(early)}
         after = {trial.candidate: trial.validation_percent for trial in planned.of_rung(late)}
-        for one, other in itertools.combinations(after, 2):
-            if one in before and other in before and before[one] != before[other] and after[one] != after[other]:
+        for first, second in itertools.combinations(after, 2):
+            if before.get(first) != before.get(second) and after[first] != after[second]:
                 pairs += 1
-                kept += (before[one] > before[other]) == (after[one] > after[other])
+                kept += (before[first] > before[second]) == (after[first] > after[second])
     return stats.wilson(kept, pairs) if pairs else None

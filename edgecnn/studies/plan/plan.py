@@ -137,7 +137,7 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
     )
     chosen = proposals.shortlist(fitting, SPARE * rungs[0][1])
     with console.stage(f"files of {len(chosen)} nets measured on {settings.board} before they are trained"):
-        measured = proposals.measured_drafts(settings.board, chosen, len(training.classes))
+        measured = proposals.measured_drafts(profile, chosen, len(training.classes))
     kept = [net for net in measured if not proposals.over(net, net.drafted or 0.0, settings.limits, profile)]
     if not kept:
         nearest = min(measured, key=lambda net: net.drafted or 0.0)

@@ -18,6 +18,7 @@ from edgecnn.errors import GateFailed, UsageError
 from edgecnn.nets import spaces
 from edgecnn.pipeline.costs import predict, show, surveyed
 from edgecnn.pipeline.costs.profile import RUNTIME, drafted
+from edgecnn.records import environment
 from edgecnn.records.cost_profile import CostProfile
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.studies.plan.records import PlanLimits, Proposal
@@ -82,13 +83,15 @@ def shortlist(fitting: Sequence[Proposal], count: int) -> list[Proposal]:
     return [net for net in turns if net is not None][:count]
 
 
-def measured_drafts(board: str, nets: Sequence[Proposal], classes: int) -> list[Proposal]:
+def measured_drafts(profile: CostProfile, nets: Sequence[Proposal], classes: int) -> list[Proposal]:
     """Measure files with the nets' layers on the board: what a file costs does not depend on what was learnt."""
     contents = {}
     for net in nets:
         layers = spaces.sketched(NetPlan(name=net.net, options=net.options), net.input_shape, classes)
         contents[net.name] = drafted(layers, net.input_shape, PRECISION)[0]
-    with boards.open_board(board) as ready:
+    with boards.open_board(profile.board) as ready:
+        if others := environment.differences(ready.facts(), profile.environment):
+            console.warn(f"The profile of {profile.board} was measured on another machine ({'; '.join(others)}).")
         costs = surveyed.measure(ready, contents, RUNTIME, 1)
     return [dataclasses.replace(net, drafted=costs[net.name]) for net in nets]
 

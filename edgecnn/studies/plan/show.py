@@ -72,21 +72,23 @@ def rows(planned: Planned) -> list[list[str]]:
 def sentences(planned: Planned) -> list[str]:
     """Return what follows from the trainings, in sentences."""
     seconds = sum(trial.seconds for trial in planned.trials)
-    said = [
+    trained = {trial.candidate for trial in planned.trials}
+    lines = [
         f"{planned.fitting} of {planned.drawn} drawn nets are predicted within the limits; {len(planned.candidates)} "
-        f"were trained, in {len(planned.trials)} trainings of {seconds / 60:.0f} minutes together.",
+        f"were chosen, and the hours held {len(planned.trials)} trainings of {len(trained)} of them, "
+        f"{seconds / 60:.0f} minutes together.",
         _trust(planned),
     ]
     for done in planned.exported:
         net = planned.candidate(done.candidate)
         off = 100 * abs(net.predicted / done.measured - 1)
-        said.append(
+        lines.append(
             f"{done.file}: {proposals.title(net)}, int8 {accuracy(done)}, {costs.amount(done.measured, planned.unit)} "
             f"on {planned.settings.board}, predicted {costs.amount(net.predicted, planned.unit)}: {off:.1f} % off, "
             f"{'within' if off <= planned.p95_percent else 'beyond'} the {planned.p95_percent:.1f} % that the profile "
             "states."
         )
-    return said
+    return lines
 
 
 def accuracy(done: Finalist) -> str:
