@@ -26,6 +26,7 @@ import commands
 import contracts
 import cost_table
 import documents
+import fault_table
 import keys
 import lesson_pages
 import photo_table
@@ -46,6 +47,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "boards": benches.boards,
     "chart": chart.caption,
     "duel": benches.duel,
+    "data-faults": fault_table.table,
     "exit-codes": commands.exit_codes,
     "lessons": lesson_pages.verdicts,
     "map": code_map.code_map,

@@ -19,6 +19,7 @@ from edgecnn.cli import (
     certainty,
     checks,
     completion,
+    data,
     groups,
     hub,
     imports,
@@ -95,6 +96,7 @@ app.command("import", cls=groups.Command)(imports.import_weights)
 app.command("eval", cls=groups.Command)(checks.evaluate)
 app.command("list", cls=groups.Command)(listing.list_names)
 app.add_typer(boards.board, name="board")
+app.add_typer(data.data, name="data")
 
 
 def main() -> None:

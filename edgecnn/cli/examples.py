@@ -79,6 +79,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "list": (("The data sets", "edgecnn list data"),),
     "push": (("To a hub, for oneself", "edgecnn push runs/photos hf://user/photos"),),
     "pull": (("From a hub, into runs/photos", "edgecnn pull hf://user/photos"),),
+    "data check": (
+        ("What is wrong with a folder of pictures?", "edgecnn data check photos/"),
+        ("On a page, with a list to leave some out", "edgecnn data check photos/ --page check.html --fix list.csv"),
+    ),
     "board list": (("All boards, for a program", "edgecnn board list --json"),),
     "board info": (("A board over SSH", "edgecnn board info ssh://pi@raspberrypi"),),
     "board status": (("Of a group of boards", "edgecnn board status @shop"),),

@@ -14,7 +14,7 @@ from edgecnn.errors import UsageError
 GROUPS = {
     "Make a model": ("init", "train", "import", "export", "calibrate", "run"),
     "Use it": ("predict", "deploy"),
-    "Measure and check it": ("bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
+    "Measure and check it": ("data", "bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
     "Study": ("plan", "sweep", "duel", "lesson", "report"),
     "Around": ("list", "board", "push", "pull"),
 }

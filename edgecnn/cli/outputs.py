@@ -31,24 +31,26 @@ def folder(path: Path | None) -> None:
     files.require_writable(path)
 
 
-def file(path: Path, is_ours: Callable[[Path], bool], suffixes: tuple[str, ...]) -> None:
+def file(path: Path, is_ours: Callable[[Path], bool], suffixes: tuple[str, ...], option: str = "--output") -> None:
     """Check that a result can be written to a file, which may take the place of one that the same command wrote.
 
     Args:
         path: The file.
         is_ours: Tells whether the command wrote a file that is there.
         suffixes: How its name may end; the first is the usual one.
+        option: What names the file.
 
     Raises:
         UsageError: It is a folder, or somebody else's file.
         OutputError: Its folder cannot be made, or takes no files.
     """
+    word = "-o" if option == "--output" else option
     if path.is_dir():
-        raise UsageError(f"{path} is a folder, and --output is a file here.", f"-o {path / f'report{suffixes[0]}'}")
+        raise UsageError(f"{path} is a folder, and {option} is a file here.", f"{word} {path / f'report{suffixes[0]}'}")
     if path.suffix not in suffixes:
-        raise UsageError(f"The name of {path} does not say {suffixes[0]}.", f"-o {path.with_suffix(suffixes[0])}")
+        raise UsageError(f"The name of {path} does not say {suffixes[0]}.", f"{word} {path.with_suffix(suffixes[0])}")
     if path.exists() and not is_ours(path):
-        raise UsageError(f"{path} is there, and this command has not written it.", "move it, or name another --output")
+        raise UsageError(f"{path} is there, and this command has not written it.", f"move it, or name another {option}")
     files.require_writable(path)
 
 
@@ -66,6 +68,7 @@ def is_report_of(verb: str) -> Callable[[Path], bool]:
 
 
 def is_page(path: Path) -> bool:
-    """Return whether an HTML file says that `edgecnn report` wrote it."""
+    """Return whether an HTML file says that `edgecnn report` or `edgecnn data check` wrote it."""
     with path.open("rb") as stream:
-        return b"edgecnn report" in stream.read(HEAD_BYTES)
+        head = stream.read(HEAD_BYTES)
+    return b"edgecnn report" in head or b"edgecnn data check" in head

@@ -70,6 +70,20 @@ def mcnemar_exact(gained: int, lost: int) -> float:
     return min(1.0, float(2 * tail / 2**n))
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number (S. Holm, 1979, Scandinavian Journal of Statistics 6:65).
+
+    To reject those of at most 0.05 rejects any that is true with a probability of at most 0.05, however they depend on
+    each other.
+    """
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
 def paired_drop_pp(gained: int, lost: int, n: int, z: float = 1.959963984540054) -> tuple[float, float, float]:
     """Estimate the drop in accuracy between two classifiers on the same n pictures, in percentage points.
 

@@ -21,8 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.common import plugins
+from edgecnn.data import _left_out
 from edgecnn.data._cut import Texts, by_key
 from edgecnn.data._cut import stratified as stratified
+from edgecnn.data._decoded import in_processes as in_processes
 from edgecnn.data._listed import Listed as Listed
 from edgecnn.data._overview import Overview as Overview
 from edgecnn.data._overview import overview as overview
@@ -177,7 +179,8 @@ def listed(plan: DataPlan) -> Listed:
     list_pictures = functools.partial(data_set.listed, Path(plan.options["path"]))
     known = inspect.signature(list_pictures).parameters
     options = {key: value for key, value in plan.options.items() if key in known}
-    return plugins.call(list_pictures, options, "[data]")
+    own: Listed = plugins.call(list_pictures, options, "[data]")
+    return _left_out.without(own, Path(plan.options["path"]), plan.options.get("leave_out", ""))
 
 
 def sound(plan: DataPlan) -> FrontEnd | None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data import _copies, _decoded, _near_copies
+from edgecnn.data import _copies, _decoded, _near_copies, _remarks
 from edgecnn.data._cut import Texts
 from edgecnn.data._listed import Listed
 from edgecnn.data._near_copies import Looked
+from edgecnn.data._stored import Pixels, Stored
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Overview:
         """(N,) which pictures to train or to validate with are also, byte for byte, in the test split."""
         return _copies.leaked(self.contents, self.listed.roles)
 
+    @property
+    def small_classes(self) -> npt.NDArray[np.intp]:
+        """(n,) the classes with far fewer readable pictures than the others."""
+        return _remarks.small_classes(self.listed.labels[self.readable], self.listed.classes)
+
     def keys(self, group: str = "") -> Texts:
         """Return a key for every picture, the same for pictures that a split keeps together (N,).
 
@@ -40,6 +46,11 @@ class Overview:
             group: A regular expression that tells groups by the pictures' names.
         """
         return _copies.keys(self.listed.names, self.contents, self.looked, group)
+
+    def pixels(self, size: int) -> Pixels | Stored:
+        """Return all pictures as square RGB, uint8 (N, size, size, 3), from the cache; broken ones are black."""
+        pictures = self.listed.pictures
+        return _decoded.images(pictures, self.contents, shape=(size, size, 3), skip_broken=True)[0]
 
 
 def overview(own: Listed) -> Overview:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.common import console
-from edgecnn.data import Split, _copies, _decoded, _near_copies, _remarks
+from edgecnn.data import Split, _copies, _decoded, _left_out, _near_copies, _remarks
 from edgecnn.data._cut import Texts, by_key, stratified
 from edgecnn.data._listed import Listed
 from edgecnn.errors import PlanError
@@ -36,6 +36,7 @@ def load(
     skip_leaks: bool,
     group: str,
     near_copies: bool,
+    leave_out: str,
     split: str = "content",
 ) -> tuple[Split, Split]:
     """Load pictures, which are decoded once and then read from a cache.
@@ -54,6 +55,7 @@ def load(
         skip_leaks: Leave out pictures to train and to validate with that are test pictures too.
         group: A regular expression whose matches in the names tell which pictures stay together, or "".
         near_copies: Keep near-copies in the same split.
+        leave_out: A list of pictures that are left out, or "".
         split: "content", or "drawn" as before pictures were split by content.
 
     Returns:
@@ -66,7 +68,8 @@ def load(
     _check_options(path, larger, channels, test, split)
     height, width = resizing.sides(size, width)
     resized = resizing.parse(resize)
-    own = list_pictures(Path(path).expanduser())
+    place = Path(path).expanduser()
+    own = _left_out.without(list_pictures(place), place, leave_out)
     pictures, labels, roles = own.pictures, own.labels, own.roles.copy()
     contents = _decoded.digests(pictures)
     if not skip_leaks:

@@ -85,10 +85,16 @@ def _two_classes(pictures: Sequence[Picture], labels: npt.NDArray[np.int64], con
     return f"one picture lies in two classes: {pictures[a]} and {pictures[b]}{more}; a net cannot learn both"
 
 
+def small_classes(labels: npt.NDArray[np.int64], classes: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return the classes with less than 1 / FEW of the median class's images."""
+    counts = np.bincount(labels, minlength=len(classes))
+    return np.flatnonzero(counts * FEW < np.median(counts))
+
+
 def _small(labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str | None:
     counts = np.bincount(labels, minlength=len(classes))
     median = float(np.median(counts))
-    small = [f"{classes[label]} {counts[label]:,}" for label in np.flatnonzero(counts * FEW < median).tolist()]
+    small = [f"{classes[label]} {counts[label]:,}" for label in small_classes(labels, classes).tolist()]
     if not small:
         return None
     return f"far fewer pictures than the other classes' {median:,.0f} (median): {', '.join(small)}"

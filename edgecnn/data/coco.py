@@ -43,6 +43,7 @@ def load(
     skip_leaks: bool = False,
     group: str = "",
     near_copies: bool = False,
+    leave_out: str = "",
 ) -> tuple[Split, Split]:
     """Load the pictures, which are decoded once and then read from a cache.
 
@@ -62,6 +63,7 @@ def load(
         skip_leaks: learn from no picture that is also in the test split, and print how many are left out for that.
         group: a regular expression, searched for in a picture's name; those with the same match stay in one split.
         near_copies: keep near-copies in the same split.
+        leave_out: a list of `edgecnn data check --fix`; the pictures that it says so of are left out.
 
     Returns:
         The training and the test split, uint8 (N, H, W, channels).
@@ -73,7 +75,7 @@ def load(
     return _own_pictures.load(
         functools.partial(listed, thing=thing, least_share=least_share), path, size=size, width=width, resize=resize,
         larger=larger, channels=channels, test=test, seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks,
-        group=group, near_copies=near_copies,
+        group=group, near_copies=near_copies, leave_out=leave_out,
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def load(
     skip_leaks: bool = False,
     group: str = "",
     near_copies: bool = True,
+    leave_out: str = "",
     split: str = "content",
     others: str = "",
 ) -> tuple[Split, Split]:
@@ -62,6 +63,7 @@ def load(
         group: a regular expression, searched for in an image's path below its class folder. Images with the same groups
             of the match, or the same match if it has none, stay in the same split: a subject, or a video.
         near_copies: keep near-copies (re-encoded, resized or shifted by a few pixels) in the same split.
+        leave_out: a list of `edgecnn data check --fix`; the pictures that it says so of are left out.
         split: "content", or "drawn" for runs made before images were split by content: with one image more, every split
             is drawn anew.
         others: a folder of pictures of anything else, which become the class "none of these"; "" for none.
@@ -77,7 +79,7 @@ def load(
     return _own_pictures.load(
         functools.partial(listed, others=others), path, size=size, width=width, resize=resize, larger=larger,
         channels=channels, test=test, seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks, group=group,
-        near_copies=near_copies, split=split,
+        near_copies=near_copies, leave_out=leave_out, split=split,
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ def load(
     skip_leaks: bool = False,
     group: str = "",
     near_copies: bool = True,
+    leave_out: str = "",
 ) -> tuple[Split, Split]:
     """Load the images of Parquet files, which are decoded once and then read from a cache.
 
@@ -58,6 +59,7 @@ def load(
         group: a regular expression, searched for in the path that stands beside an image; images with the same match
             stay in the same split.
         near_copies: keep near-copies in the same split.
+        leave_out: a list of `edgecnn data check --fix`; the pictures that it says so of are left out.
 
     Returns:
         The training and the test split, uint8 (N, H, W, channels).
@@ -71,7 +73,7 @@ def load(
     return _own_pictures.load(
         functools.partial(listed, image=image, label=label), path, size=size, width=width, resize=resize, larger=larger,
         channels=channels, test=test, seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks, group=group,
-        near_copies=near_copies,
+        near_copies=near_copies, leave_out=leave_out,
     )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def load(
     skip_leaks: bool = False,
     group: str = "",
     near_copies: bool = True,
+    leave_out: str = "",
 ) -> tuple[Split, Split]:
     """Load the images of shards, which are decoded once and then read from a cache.
 
@@ -67,6 +68,7 @@ def load(
         group: a regular expression, searched for in the path of an image's member; images with the same match stay in
             the same split.
         near_copies: keep near-copies in the same split.
+        leave_out: a list of `edgecnn data check --fix`; the pictures that it says so of are left out.
 
     Returns:
         The training and the test split, uint8 (N, H, W, channels).
@@ -78,7 +80,7 @@ def load(
     return _own_pictures.load(
         functools.partial(listed, label=label), path, size=size, width=width, resize=resize, larger=larger,
         channels=channels, test=test, seed=seed, skip_broken=skip_broken, skip_leaks=skip_leaks, group=group,
-        near_copies=near_copies,
+        near_copies=near_copies, leave_out=leave_out,
     )  # fmt: skip
 
 

@@ -26,9 +26,10 @@ ROLES: dict[str, Role] = {
 }  # fmt: skip
 """The split that a word means, in upper or lower case."""
 FOLDER = "folder"
-SHARED = frozenset(
-    {"size", "width", "resize", "larger", "channels", "test", "skip_broken", "skip_leaks", "group", "near_copies"}
-)
+SHARED = frozenset({
+    "size", "width", "resize", "larger", "channels", "test", "skip_broken", "skip_leaks", "group", "near_copies",
+    "leave_out",
+})  # fmt: skip
 """The options that every data set of one's own pictures has, which stay when another one takes its place."""
 NAMED = re.compile(r"([a-z][a-z0-9-]*):(.+)", re.DOTALL)
 """A data set and the path of its pictures."""

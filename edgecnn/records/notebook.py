@@ -16,6 +16,7 @@ MADE_BY = {
     "Run": "edgecnn.pipeline.train.show",
     "Artifact": "edgecnn.pipeline.export.show",
     "Report": "edgecnn.pipeline.bench.show",
+    "DataCheck": "edgecnn.checks.data.show",
     "Evaluation": "edgecnn.checks.evaluate.show",
     "Matrix": "edgecnn.checks.verify.show",
     "Anatomy": "edgecnn.checks.inspect",

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from edgecnn.checks.doctor.examination import Examination
 from edgecnn.checks.doctor.finding import Finding
 from edgecnn.checks.doctor.preprocessing import Diagnosis, Tried
-from edgecnn.common import console
+from edgecnn.common import console, paragraphs
 from edgecnn.common.escapes import say
 from edgecnn.records.notebook import HtmlTable
 
-WIDTH = 80
-INDENT = 21
 NAME = 28
 """Width of the column that says what is fed."""
 ROWS = 12
@@ -22,14 +20,11 @@ ROWS = 12
 
 def lines(findings: Sequence[Finding]) -> list[str]:
     """Return the lines of all findings, each with what mends it."""
-    result = []
-    for finding in findings:
-        head = f"{finding.level:<7}{finding.subject}"
-        head = f"{head:<{INDENT}}" if len(head) < INDENT else f"{head}  "
-        result += _wrapped(finding.evidence, head)
-        if finding.mend is not None:
-            result += _wrapped(finding.mend, " " * INDENT + "-> ")
-    return result
+    return [
+        line
+        for finding in findings
+        for line in paragraphs.finding(finding.level, finding.subject, finding.evidence, finding.mend)
+    ]
 
 
 def show(examination: Examination) -> None:
@@ -55,7 +50,7 @@ def tables(examination: Examination) -> list[HtmlTable]:
 
 def _show_tried(diagnosis: Diagnosis) -> None:
     what = "answers the device gave" if diagnosis.of_device else "labelled pictures"
-    say("\n".join(textwrap.wrap(f"{diagnosis.n:,} {what}; assumed: {diagnosis.assumed}", WIDTH)))
+    say("\n".join(textwrap.wrap(f"{diagnosis.n:,} {what}; assumed: {diagnosis.assumed}", paragraphs.WIDTH)))
     column = "agree % [95 %]" if diagnosis.of_device else "top-1 % [95 %]"
     scored = diagnosis.tried[0].score_distance is not None
     head = ["fed", column, "+", "-", "p", "score off" if scored else "classes"]
@@ -71,7 +66,7 @@ def _show_tried(diagnosis: Diagnosis) -> None:
     if same := len(diagnosis.tried) - len(distinct):
         rest.append(f"{same} feed the same numbers as another")
     if rest:
-        say("\n".join(textwrap.wrap("; ".join(rest) + " (--json has all)", WIDTH)))
+        say("\n".join(textwrap.wrap("; ".join(rest) + " (--json has all)", paragraphs.WIDTH)))
 
 
 def _row(trial: Tried, scored: bool) -> list[str]:
@@ -83,8 +78,3 @@ def _row(trial: Tried, scored: bool) -> list[str]:
         f"{trial.p_value:.1g}" if trial.names else "",
         f"{trial.score_distance:.4f}" if scored else str(trial.classes_answered),
     ]
-
-
-def _wrapped(text: str, head: str) -> list[str]:
-    indent = " " * (len(head) if head.startswith(" ") else INDENT)
-    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.common import escapes, files
-from edgecnn.errors import MissingPackage
-from edgecnn.studies.page import view
+from edgecnn.common import files
+from edgecnn.studies.page import render, view
 from edgecnn.studies.page.gather import Gathered, gather
-
-HERE = Path(__file__).parent
 
 
 def build(
@@ -52,25 +47,4 @@ def build(
 
 def html(gathered: Gathered, command: str) -> str:
     """Render the page as text; `command` is the command line that repeats it."""
-    try:
-        import jinja2
-        from markupsafe import Markup
-    except ImportError as error:
-        raise MissingPackage(str(error.name), "train", "The report page") from error
-
-    loader = jinja2.FileSystemLoader(HERE)
-    template = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("template.html.j2")
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "hover.js"))
-    # The policy lets this one script run, by its digest: nothing that a name or a label holds is a script.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return escapes.text(
-        template.render(
-            style=Markup(style), script=Markup(script), digest=digest, command=command, **view.view(gathered)
-        )
-    )
+    return render.page("template.html.j2", command=command, **view.view(gathered))

@@ -19,7 +19,7 @@ from edgecnn.errors import EdgecnnError, ModelFileError, OutputError, RunError, 
 from edgecnn.records import environment, isa, measurement, report
 from edgecnn.records.report import Failure
 from edgecnn.records.summary import summarise
-from edgecnn.studies.page import build
+from edgecnn.studies.page import build, render
 from edgecnn.studies.page.gather import gather
 
 MACHINE = environment.here()
@@ -323,7 +323,7 @@ def _contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_and_series_stand_out_from_the_paper_in_both_schemes(scheme: int) -> None:
-    style = (build.HERE / "style.css").read_text()
+    style = (render.HERE / "style.css").read_text()
     colours = dict(re.findall(r"(--[\w-]+): (#\w{6});", style.split(":root {")[1 + scheme].split("}")[0]))
     for name in ("--ink", "--soft", "--link", "--good", "--bad", "--doubt"):
         for ground in ("--paper", "--band"):

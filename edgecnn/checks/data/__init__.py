@@ -1,0 +1,1 @@
+"""`edgecnn data check`: what is wrong with pictures of one's own, before anything is learnt from them."""
