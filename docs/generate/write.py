@@ -27,6 +27,7 @@ import contracts
 import cost_table
 import documents
 import fault_table
+import fleets
 import keys
 import lesson_pages
 import photo_table
@@ -49,6 +50,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "duel": benches.duel,
     "data-faults": fault_table.table,
     "exit-codes": commands.exit_codes,
+    "fleet": fleets.fleet,
     "lessons": lesson_pages.verdicts,
     "map": code_map.code_map,
     "output": sessions.output,

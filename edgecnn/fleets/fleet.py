@@ -20,6 +20,10 @@ JOBS = 8
 """Boards at a time, unless the user says otherwise: each costs this machine a process, and the network a transfer."""
 
 
+ONCE = ("board status", "board trust")
+"""What is asked anew each time, and never resumed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BoardAnswer:
     """What a task says of a board that did it."""
@@ -111,7 +115,8 @@ def each_of(journal: FleetJournal, boards: Sequence[str], task: Task, jobs: int)
                 watched.tell(outcome)
     except KeyboardInterrupt:
         settled = sum(outcome.is_answered for outcome in journal.outcomes.values())
-        console.warn(f"{settled} of {len(journal.plan.boards)} boards have answered; with --resume the rest follows.")
+        rest = "" if journal.plan.verb in ONCE else "; with --resume the rest follows"
+        console.warn(f"{settled} of {len(journal.plan.boards)} boards have answered{rest}.")
         raise
 
 
@@ -159,9 +164,8 @@ def judge(fleet: Fleet) -> None:
         error.exit_code = first.exit_code
         raise error
     names = ", ".join(outcome.board for outcome in failed[:3]) + (" and others" if len(failed) > 3 else "")
-    repeat = (
-        "" if all(outcome.is_answered for outcome in failed) else "; --resume tries those again that gave no answer"
-    )
+    is_over = fleet.verb in ONCE or all(outcome.is_answered for outcome in failed)
+    repeat = "" if is_over else "; --resume tries those again that gave no answer"
     where = f"{fleet.folder / SUMMARY} says why" if fleet.folder else "the lines above say why"
     raise FleetIncomplete(
         f"{len(failed)} of {len(fleet.outcomes)} boards did not pass `{fleet.verb}`: {names}.", f"{where}{repeat}"

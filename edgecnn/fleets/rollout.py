@@ -158,7 +158,7 @@ class _Bringing:
                     max_lsb=how.max_lsb,
                     with_service=how.with_service,
                     across_runs=how.across_runs,
-                    before_switch=lambda current: _keep_before(record, current),
+                    before_switch=lambda current, release: _keep_before(record, current, release),
                 )
             except GateFailed as error:
                 failing = float(how.soak.requests or 1) if how.soak else 0.0
@@ -192,8 +192,10 @@ def _go_back(journal: FleetJournal, name: str, jobs: int) -> None:
             facts = delivery.require_fit(link, board)
             installed = Installed(link, facts, name)
             current = installed.status().current
-            if current == before or current is None:
+            if current == before:
                 pass  # it never came to the change, or is back already
+            elif current != documents.table(record.with_suffix(".before"))["next"]:
+                raise UsageError(f"{board} has {current or 'no release'}: somebody else deployed at the same time.")
             elif before is None:
                 service.remove(link, facts, name)
                 installed.undo(None)
@@ -213,11 +215,11 @@ def _go_back(journal: FleetJournal, name: str, jobs: int) -> None:
             journal.note(f"back {board}", "")
 
 
-def _keep_before(record: Path, current: str | None) -> None:
-    """Keep which release a board had, unless an earlier attempt of this rollout has."""
+def _keep_before(record: Path, current: str | None, release: str) -> None:
+    """Keep which release a board had and which it gets, unless an earlier attempt of this rollout has."""
     place = record.with_suffix(".before")
     if not place.is_file():
-        files.write_json(place, {"release": current})
+        files.write_json(place, {"release": current, "next": release})
 
 
 def _before(record: Path) -> str | None:

@@ -128,7 +128,7 @@ def _be_worker(item: str, work: Callable[[str], Answer], log: Path, pipe: int, p
 
 def _print_into(log: Path) -> None:
     """Send both streams of this process into a file; nobody types, and progress bars are for the caller."""
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, descriptor in ((nothing, 0), (target, 1), (target, 2)):
         os.dup2(source, descriptor)

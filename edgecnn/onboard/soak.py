@@ -28,7 +28,7 @@ LONGEST_WORDS = 300
 
 
 def main(release: str, pictures: str, requests: str, seconds: str) -> int:
-    """Ask, and print {"requests", "errors", "first_error", "seconds"}, or {"error"} if no server runs."""
+    """Ask, and print {"requests", "errors", "first_error", "seconds"}; a server that does not start answers nothing."""
     shown = json.loads(Path(pictures).read_text(encoding="utf-8"))
     Path(pictures).unlink()
     command = [f"{release}/run", "serve", "--port", "0"]
@@ -50,7 +50,8 @@ def _ask(server: subprocess.Popen[str], shown: list[dict[str, Any]], requests: i
     said = server.stderr.readline()
     port = re.search(r"http://127\.0\.0\.1:(\d+)", said)
     if port is None:
-        return {"error": said.strip()[:LONGEST_WORDS] or "it ended and said nothing"}
+        silence = f"the server does not start: {said.strip()[:LONGEST_WORDS] or 'it said nothing'}"
+        return {"requests": requests or 1, "errors": requests or 1, "first_error": silence, "seconds": 0.0}
     bodies = [(base64.b64decode(one["picture"]), one["labels"]) for one in shown]
     started, count, errors, first = time.monotonic(), 0, 0, None
     while count < requests if requests else time.monotonic() - started < seconds:

@@ -50,7 +50,7 @@ def deliver(
     max_lsb: int = 0,
     with_service: bool = False,
     across_runs: bool = False,
-    before_switch: Callable[[str | None], None] = lambda current: None,
+    before_switch: Callable[[str | None, str], None] = lambda current, release: None,
 ) -> Deployment:
     """Send a bundle through a link, test it there, make it current, and tell the servers there.
 
@@ -61,7 +61,7 @@ def deliver(
         max_lsb: The largest difference from the golden vectors that is accepted, in steps of an integer output.
         with_service: Whether to run `serve` there as a systemd unit.
         across_runs: Whether the release may take the place of another run's model.
-        before_switch: Called with the release that is current, None if there is none, before another becomes it.
+        before_switch: Called with the release that is current, None if there is none, and the one that becomes it next.
 
     Raises:
         UsageError: The current release is another run's, and nobody has said that it may go.
@@ -83,7 +83,7 @@ def deliver(
         with contextlib.suppress(EnvironmentUnfit):  # the link may be cut; the next deployment clears up
             releases.drop(release)
         raise
-    before_switch(status.current)
+    before_switch(status.current, release)
     before = releases.switch(release)
     if with_service:
         with _undone_after_failure(releases, release, status.current):
