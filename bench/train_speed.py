@@ -13,7 +13,8 @@ The same net on the same pictures, each loop a process of its own, all taking tu
 Between two turns is a pause, for the workers of the first loop fill their queue when its turn is over; and turns are
 long beside that queue, which the next turn begins with. Each round gives one ratio; stated are their median and the
 interval of the rounds. Where a recipe shows small pictures first, a round holds as large a share of them as a whole
-training does. That the quicker loop learns as much is measured by bench/train_equal.py.
+training does. With --cpu-time, for a machine that others work on, seconds of the processor are counted, and the plain
+loop loads its pictures itself. That the quicker loop learns as much is measured by bench/train_equal.py.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from typing import Any
 import record
 import torch
 from torch import nn
-from training_loops import CYCLE, PARTS, context_of, net_of, ours, plain, settled
+from training_loops import CYCLE, PARTS, WORKERS, context_of, net_of, ours, plain, settled
 
 from edgecnn import data
 from edgecnn.common import console
@@ -55,7 +56,7 @@ LOOPS = (
 )  # fmt: skip
 
 
-def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
+def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float, cpu_time: bool) -> dict[str, Any]:
     """Pictures/s of every loop in every round, and what follows."""
     splits = data.load(recipe.data)
     net, shape = net_of(recipe, splits)
@@ -64,7 +65,7 @@ def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float) -> d
     processes = []
     for name in loops:
         ends[name], other = context.Pipe()
-        processes.append(context.Process(target=_run, args=(name, recipe, other)))
+        processes.append(context.Process(target=_run, args=(name, recipe, cpu_time, other)))
         processes[-1].start()
         other.close()
         ends[name].recv()  # it is warm, and from now on idle
@@ -91,6 +92,7 @@ def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float) -> d
         "macs": anatomy.macs(net, shape),
         "input_shape": list(shape),
         "training_pictures": len(splits.train),
+        "cpu_time": cpu_time,
         "rounds": rounds,
         "pictures_per_s": speeds,
         "ratios": {name: _ratio(speeds[name], speeds["edgecnn"]) for name in loops if name != "edgecnn"},
@@ -98,7 +100,7 @@ def race(recipe: Recipe, loops: Sequence[str], rounds: int, seconds: float) -> d
     }
 
 
-def _run(name: str, recipe: Recipe, end: Connection) -> None:
+def _run(name: str, recipe: Recipe, cpu_time: bool, end: Connection) -> None:
     """One loop, in a process of its own: for every number of seconds it is sent it answers with its speed."""
     if name == "without bf16":
         recipe = dataclasses.replace(recipe, precision="fp32")
@@ -108,10 +110,10 @@ def _run(name: str, recipe: Recipe, end: Connection) -> None:
         recipe = dataclasses.replace(recipe, small=None)
     keeping = contextlib.nullcontext() if name in ("plain", "without kept pages") else malloc.keep_freed_pages()
     with keeping:
-        _serve(name, recipe, end)
+        _serve(name, recipe, cpu_time, end)
 
 
-def _serve(name: str, recipe: Recipe, end: Connection) -> None:
+def _serve(name: str, recipe: Recipe, cpu_time: bool, end: Connection) -> None:
     torch.set_num_threads(int(recipe.num_threads))
     splits = data.load(recipe.data)
     net, _ = net_of(recipe, splits)
@@ -121,8 +123,10 @@ def _serve(name: str, recipe: Recipe, end: Connection) -> None:
     spent_s: Counter[str] = Counter()
     ctx = context_of(recipe, splits)
     layout = torch.contiguous_format if name == "without channels-last" else torch.channels_last
-    steps = plain(ctx, net) if name == "plain" else ours(ctx, net, spent_s, layout)
-    for _ in range(WARM_UP_STEPS):
+    workers = 0 if cpu_time else WORKERS
+    steps = plain(ctx, net, workers) if name == "plain" else ours(ctx, net, spent_s, layout)
+    clock = time.process_time if cpu_time else time.perf_counter
+    for _ in range(1 if cpu_time else WARM_UP_STEPS):
         next(steps)
     end.send(None)
     while True:
@@ -131,12 +135,12 @@ def _serve(name: str, recipe: Recipe, end: Connection) -> None:
         except EOFError:
             return
         spent_s.clear()
-        end.send((_pictures_per_s(steps, seconds, CYCLE if recipe.small else 1), dict(spent_s)))
+        end.send((_pictures_per_s(steps, seconds, CYCLE if recipe.small else 1, clock), dict(spent_s)))
 
 
-def _pictures_per_s(steps: Iterator[int], seconds: float, at_once: int) -> float:
-    start, seen = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - start) < seconds or not seen:
+def _pictures_per_s(steps: Iterator[int], seconds: float, at_once: int, clock: Callable[[], float]) -> float:
+    start, seen = clock(), 0
+    while (elapsed := clock() - start) < seconds or not seen:
         seen += sum(itertools.islice(steps, at_once))
     return seen / elapsed
 
@@ -156,6 +160,10 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=10, help="of each loop in each round")
+    parser.add_argument(
+        "--cpu-time", action="store_true",
+        help="count seconds of the processor, on a machine that others use; plain then loads its own pictures",
+    )  # fmt: skip
     parser.add_argument("--data", help="a data set's name or a folder, in place of the recipes' own")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="K=V", help="change a key of every recipe")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
@@ -163,7 +171,7 @@ def main() -> int:
     try:
         found = [settled(plans.load_recipe(name, options.set, options.data)) for name in options.recipes]
         loops = _loops(options.loops)
-        results = [race(recipe, loops, options.rounds, options.seconds) for recipe in found]
+        results = [race(recipe, loops, options.rounds, options.seconds, options.cpu_time) for recipe in found]
         record.write(options.output, {"results": results})
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)

@@ -82,16 +82,16 @@ class Photographs(Dataset[tuple[Tensor, int]]):
         return (pixels - self._mean) / self._std, int(self._labels[index])
 
 
-def plain(ctx: TrainContext, net: nn.Module) -> Iterator[int]:
+def plain(ctx: TrainContext, net: nn.Module, workers: int = WORKERS) -> Iterator[int]:
     """The loop of every tutorial; yields the pictures of each step."""
     loader = DataLoader(
         (Photographs if ctx.recipe.augment.resized_crop else Pictures)(ctx.training, ctx.recipe, ctx.mean, ctx.std),
         batch_size=ctx.recipe.batch_size,
         shuffle=True,
         drop_last=True,
-        num_workers=WORKERS,
-        persistent_workers=True,
-        multiprocessing_context="fork",  # the default here; a process that was spawned would spawn
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,  # the default; a process that was spawned would spawn
     )
     optim = ctx.recipe.optim
     optimizer = torch.optim.SGD(

@@ -12,8 +12,8 @@ import record
 from edgecnn.common import console
 from edgecnn.common.stats import mean_interval
 
-SPEEDS = ("train-speed.json", "train-speed-avx2.json", "train-speed-zen4.json")
-"""A CPU with bf16, the same with the kernels of one that has AVX2 alone, and another with bf16."""
+SPEEDS = ("train-speed.json", "train-speed-avx2.json", "train-speed-zen4.json", "train-speed-photos.json")
+"""A CPU with bf16, the same with the kernels of one that has AVX2 alone, another with bf16, and photographs."""
 EQUAL = tuple(f"train-equal-{name}.json" for name in ("dscnn", "dscnn-weights", "resnet8", "resnet8-20"))
 TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
@@ -35,7 +35,9 @@ def _speed(name: str) -> Iterator[str]:
         means.append([one["name"], *(_ratio(ratio) for name, ratio in one["ratios"].items() if name != "plain")])
     first = table["results"][0]
     threads = tomllib.loads(first["recipe"])["num_threads"]
-    yield f"({record.how(table)}; {first['rounds']} rounds, the loops taking turns, {threads} threads)"
+    clock = ", in seconds of the processor, which others shared" if first.get("cpu_time") else ""
+    plural = "s" * (threads != 1)
+    yield f"({record.how(table)}; {first['rounds']} rounds, the loops taking turns, {threads} thread{plural}{clock})"
     yield ""
     parts = " / ".join(first["shares_percent"])
     head = [
@@ -43,6 +45,13 @@ def _speed(name: str) -> Iterator[str]:
         f"{parts} %",
     ]  # fmt: skip
     yield console.markdown_table(head, rows)
+    if count := first.get("training_pictures"):
+        side = " x ".join(map(str, first["input_shape"][1:]))
+        seconds = [count / statistics.median(first["pictures_per_s"][name]) for name in ("plain", "edgecnn")]
+        yield (
+            f"An epoch of {count:,} photographs at {side} takes {seconds[1]:,.0f} s of one core, and {seconds[0]:,.0f} s by"
+            " the tutorial's loop, which decodes every JPEG anew.\n"
+        )
     names = [name for name in first["ratios"] if name != "plain"]
     if not names:
         return
