@@ -104,7 +104,9 @@ def _same_time() -> Iterator[str]:
 
 def _small(one: dict[str, Any]) -> str:
     """Which part of the steps saw how small pictures."""
-    small = tomllib.loads(one["recipe"])["small"]
+    small = tomllib.loads(one["recipe"]).get("small")
+    if small is None:
+        return "none"
     side = round(small["side"] * one["input_shape"][1])
     return f"{side} x {side} in {100 * small['share']:.0f} %"
 
