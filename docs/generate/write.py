@@ -35,6 +35,7 @@ import python_page
 import sessions
 import speed
 import terminal
+import tiny_table
 
 from edgecnn.common import files
 
@@ -61,6 +62,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "recorded": sessions.recorded,
     "rescue": benches.rescue,
     "result": documents.result,
+    "tiny": tiny_table.table,
     "training": speed.training,
     "zoo": benches.zoo_table,
     "zoo-cards": benches.zoo_cards,

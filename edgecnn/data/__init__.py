@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -171,6 +171,14 @@ class OwnPictures(DataSet, Protocol):
         ...
 
 
+class Sounds(DataSet, Protocol):
+    """The further contract of a data set of sounds, whose images are what a front end makes of them."""
+
+    def front_end(self, **options: Any) -> FrontEnd:
+        """Return the front end by the options of `load`. Raises PlanError."""
+        ...
+
+
 def listed(plan: DataPlan) -> Listed:
     """List the pictures of one's own at the path of a plan, if that has such. Raises DataError, UsageError."""
     data_set = cast(OwnPictures, get(plan.name))
@@ -185,8 +193,8 @@ def listed(plan: DataPlan) -> Listed:
 
 def sound(plan: DataPlan) -> FrontEnd | None:
     """Return the front end that makes the pictures of a plan's sounds; None for a data set of pictures."""
-    front_end = getattr(get(plan.name), "front_end", None)
-    return None if front_end is None else cast(FrontEnd, front_end(**plan.options))
+    data_set = get(plan.name)
+    return cast(Sounds, data_set).front_end(**plan.options) if hasattr(data_set, "front_end") else None
 
 
 def load(plan: DataPlan) -> Splits:

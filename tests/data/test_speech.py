@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn import data
-from edgecnn.data import _heard, speech
+from edgecnn.data import _decoded, _heard, speech
 from edgecnn.data._heard import Changes, Take
 from edgecnn.data._sound_files import Sound
 from edgecnn.errors import DataError, PlanError, UsageError
@@ -21,6 +21,7 @@ ROOMS = np.random.default_rng(5).normal(0, 300, 8_000 * 8).astype(np.int16)
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(_decoded, "CHUNK", 1_000)  # one process, which starts at once; test_keywords has several
 
 
 @pytest.fixture
