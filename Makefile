@@ -1,4 +1,5 @@
-# make setup | demo | test | avx2-test | board-test | attack | lint | docs | dist | clean. Needs Python 3.11 or newer and nothing as root.
+# make setup | demo | test | avx2-test | board-test | ray-test | attack | lint | docs | dist | clean. Needs Python 3.11 or
+# newer and nothing as root.
 #
 #   PYTHON=python3.12       the interpreter to build .venv from
 #   PIP_ARGS='...'          further arguments of every `pip install`
@@ -13,10 +14,10 @@ AVX2_TESTS := $(foreach name,formats/c_array formats/formats nets/layers nets/ne
 	pipeline/train/train,tests/$(dir $(name))test_$(notdir $(name)).py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test avx2-test board-test attack lint docs dist clean
+.PHONY: help setup demo test avx2-test board-test ray-test attack lint docs dist clean
 
 help:
-	@sed -n '1,4p' Makefile
+	@sed -n '1,5p' Makefile
 
 setup: $(STAMP)
 
@@ -54,6 +55,11 @@ avx2-test: $(STAMP)
 
 board-test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/machines
+
+# Sweeps on a Ray of this machine's own, whose workers are killed; 260 MB that nothing else here needs.
+ray-test: $(STAMP)
+	$(BIN)/python -m pip install -q $(PIP_ARGS) -c constraints.txt -e '.[ray]'
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/studies/sweep/test_on_ray.py
 
 # Kills, damaged and hostile input, full disks, load: an hour or two on two cores, on 127.0.0.1 only, as root for the
 # full disks. The counts go to bench/results/attack.json.

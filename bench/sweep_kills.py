@@ -134,7 +134,7 @@ def main() -> int:
         "workers": asked.workers,
         "trials": len(second),
         "finished": sum(trial[1] == "finished" for trial in second.values()),
-        "lost": sum(trial[1] == "unfinished" for trial in second.values()) + len(first) - len(second),
+        "lost": len(first) - sum(trial[1] == "finished" for trial in second.values()),
         "told_more_than_once": sum(count != 1 for count in counts),
         "equal_weights": sum(second.get(number) == trial for number, trial in first.items()),
         "hits": hits,

@@ -36,8 +36,8 @@ SECTIONS = {
         "max-risk", "max-error-rate", "strict",
     ),
     "Output": (
-        "output", "init force", "name", "page", "fix", "json", "csv", "save", "show", "top-k", "duel", "lessons",
-        "bench", "evaluation", "public", "license",
+        "output", "init force", "name", "page", "fix", "json", "csv", "save", "show", "top-k", "duel", "sweep",
+        "lessons", "bench", "evaluation", "public", "license",
     ),
     OTHERS: (),
     CONSOLE: ("quiet", "verbose", "help"),

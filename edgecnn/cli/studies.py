@@ -144,6 +144,7 @@ def report(
         Path, typer.Option("--output", "-o", metavar="FILE", help="File (.html) to write the page into.")
     ] = Path("report.html"),
     duel: Annotated[Path | None, typer.Option("--duel", help="A duel's folder, or its duel.json.")] = None,
+    of_sweep: Annotated[Path | None, typer.Option("--sweep", help="A sweep's folder, or its sweep.json.")] = None,
     lessons: Annotated[Path | None, typer.Option("--lessons", help="The folder `edgecnn lesson` wrote into.")] = None,
     benches: Annotated[list[Path] | None, typer.Option("--bench", help="A bench report to show besides.")] = None,
     evaluations: Annotated[
@@ -154,5 +155,5 @@ def report(
     from edgecnn.studies.page import build as verb
 
     outputs.file(output, outputs.is_page, (".html", ".htm"))
-    page = verb.build(runs, output, duel, lessons, benches or [], evaluations or [])
+    page = verb.build(runs, output, duel, lessons, benches or [], evaluations or [], of_sweep)
     say(f"{page}  {page.stat().st_size / 1e6:.2f} MB")

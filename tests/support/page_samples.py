@@ -26,7 +26,19 @@ from edgecnn.records.report import Report
 from edgecnn.records.run import open_run
 from edgecnn.records.shown_pictures import ShownPictures
 from edgecnn.studies import findings
-from edgecnn.studies.findings import Cell, Claim, Contender, Crossover, Duel, Lesson, Number, Trial
+from edgecnn.studies.findings import (
+    Cell,
+    Claim,
+    Contender,
+    Crossover,
+    Duel,
+    Lesson,
+    Number,
+    Sweep,
+    SweepObjective,
+    SweepTrial,
+    Trial,
+)
 from edgecnn.testing.samples import run as write_net
 from edgecnn.testing.samples import write_run
 
@@ -232,6 +244,36 @@ def duel(folder: Path) -> Path:
             crossovers=(crossover,), sentences=("The dscnn leads at every share.",), elapsed_s=600.0,
         ),
         folder / "duel.json",
+    )  # fmt: skip
+    return folder
+
+
+def sweep(folder: Path, front: bool = True) -> Path:
+    """Three trials for accuracy and MACs, of which one failed; without a front all did."""
+    folder.mkdir(parents=True, exist_ok=True)
+    points = [{"net.width": width, "augment.<b>": 0.25} for width in (8, 16, 24)]
+    done = [
+        SweepTrial(
+            number=n, point=points[n], outcome="finished", values=values, epochs=2, seconds=3.0, is_on_front=True
+        )
+        for n, values in enumerate(((80.0, 1e5), (90.0, 2e5)))
+    ]
+    failed = [
+        SweepTrial(number=number, point=points[2], outcome="failed", values=(), epochs=0, seconds=1.0, why="too <wide>")
+        for number in range(len(done) if front else 0, 3)
+    ]
+    findings.write(
+        Sweep(
+            name="digits-sweep", command="edgecnn sweep dscnn-digits sweep.toml", date="2026-11-05T10:11:12+00:00",
+            environment=environment.here(), recipe="dscnn-digits", data="digits", validation_n=200,
+            objectives=(
+                SweepObjective(name="accuracy", unit="%", direction="maximize"),
+                SweepObjective(name="macs", unit="MACs", direction="minimize"),
+            ),
+            trials=(*(done if front else ()), *failed), best=1 if front else None,
+            importances={"accuracy": {"net.width": 0.9, "augment.<b>": 0.1}} if front else {},
+        ),
+        folder / "sweep.json",
     )  # fmt: skip
     return folder
 

@@ -18,6 +18,7 @@ def build(
     lessons: Path | None = None,
     benches: Sequence[Path] = (),
     evaluations: Sequence[Path] = (),
+    sweep: Path | None = None,
 ) -> Path:
     """Write the page to `output` and return its path; the same input gives the same bytes.
 
@@ -28,16 +29,18 @@ def build(
         lessons: folder of lessons' JSON files.
         benches: further bench reports.
         evaluations: folders of `edgecnn eval -o`, of files whose runs hold no evaluation of their own.
+        sweep: a sweep's folder or JSON file.
 
     Raises:
         RunError, ModelFileError, UsageError: an input cannot be read.
         MissingPackage: a package that draws the page is missing.
         OutputError: `output` cannot be written.
     """
-    gathered = gather(runs, duel, lessons, benches, evaluations)
+    gathered = gather(runs, duel, lessons, benches, evaluations, sweep)
     files.make_folder(output.parent)
     command_words = ["edgecnn", "report", *map(str, runs)]
     command_words += ["--duel", str(duel)] if duel else []
+    command_words += ["--sweep", str(sweep)] if sweep else []
     command_words += ["--lessons", str(lessons)] if lessons else []
     command_words += [word for path in benches for word in ("--bench", str(path))]
     command_words += [word for path in evaluations for word in ("--evaluation", str(path))]

@@ -1,4 +1,4 @@
-"""The input of the page: runs with files, evaluation, benches and profiles beside them, a duel, and lessons."""
+"""The input of the page: runs with files, evaluation, benches and profiles beside them, a duel, a sweep, lessons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edgecnn.records.report import Report
 from edgecnn.records.run import BENCHES, Run, open_run
 from edgecnn.records.shown_pictures import ShownPictures
 from edgecnn.studies import findings
-from edgecnn.studies.findings import Duel, Lesson
+from edgecnn.studies.findings import Duel, Lesson, Sweep
 
 MACHINE = documents.Kind(name="machine", words="a machine that was described", error=RunError, hint="train it again")
 LARGEST_PICTURE = 16 << 20
@@ -97,6 +97,7 @@ class Gathered:
     runs: tuple[Trained, ...]
     benches: tuple[Benched, ...]
     duel: Duel | None
+    sweep: Sweep | None
     lessons: tuple[Taught, ...]
 
 
@@ -106,6 +107,7 @@ def gather(
     lessons: Path | None = None,
     benches: Sequence[Path] = (),
     evaluations: Sequence[Path] = (),
+    sweep: Path | None = None,
 ) -> Gathered:
     """Read everything that the page shows.
 
@@ -115,6 +117,7 @@ def gather(
         lessons: folder of lessons' JSON files.
         benches: reports to show in addition to those found beside the runs.
         evaluations: folders that `edgecnn eval -o` wrote into, each of a file of one of the runs.
+        sweep: a folder with a sweep.json, or that file.
 
     Raises:
         RunError, ModelFileError, UsageError: an input cannot be read.
@@ -131,6 +134,7 @@ def gather(
         runs=opened,
         benches=_benches([trained.run for trained in opened], benches),
         duel=findings.read(Duel, duel / "duel.json" if duel.is_dir() else duel) if duel else None,
+        sweep=findings.read(Sweep, sweep / "sweep.json" if sweep.is_dir() else sweep) if sweep else None,
         lessons=tuple(_lessons(lessons)) if lessons else (),
     )
 

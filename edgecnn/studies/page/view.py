@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edgecnn.studies import sweep_cells
 from edgecnn.studies.page import (
     benches,
     charts,
@@ -15,6 +16,7 @@ from edgecnn.studies.page import (
     lesson,
     sight,
     summary,
+    sweep,
     tables,
     versus,
 )
@@ -49,6 +51,7 @@ def view(gathered: Gathered) -> dict[str, Any]:
         "benches": shown_benches,
         "unbenched": [one for one in gathered.runs if one.artifacts and not benches.is_benched(one, gathered.benches)],
         "duel": gathered.duel,
+        "sweep": gathered.sweep,
         "lessons": lessons,
         "in_short": summary.sentences(gathered),
         "headlines": headline.headlines(gathered.runs, gathered.benches),
@@ -66,6 +69,14 @@ def view(gathered: Gathered) -> dict[str, Any]:
             "duel_pictures": (duel.learning(gathered.duel), duel.costs(gathered.duel)),
             "duel_tables": (duel.shares(gathered.duel), duel.contenders(gathered.duel, f"machine {machine}")),
             "duel_trials": duel.trials(gathered.duel),
+        }
+    if gathered.sweep:
+        view |= {
+            "sweep_machine": machines.number(gathered.sweep.environment, f"the sweep {gathered.sweep.name}"),
+            "sweep_told": tuple(sweep_cells.sentences(gathered.sweep)),
+            "sweep_picture": sweep.trials_drawn(gathered.sweep),
+            "sweep_tables": [t for t in (sweep.front(gathered.sweep), sweep.importances(gathered.sweep)) if t],
+            "sweep_trials": sweep.trials(gathered.sweep),
         }
     return {**view, "machines": tables.machines(machines.environments, machines.used)}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -25,6 +26,8 @@ from edgecnn.studies.sweep.study import SweepJob
 LOCAL = "ray"
 """The address that means a Ray of this machine's own, started for the sweep and ended with it."""
 CLIENT = "ray://"
+ANSWER_S = 10.0
+"""How long an address has to answer."""
 
 
 def require(address: str) -> None:
@@ -58,7 +61,7 @@ def work(job: SweepJob, until: float, address: str, jobs: int) -> None:
     require(address)
     import ray
 
-    with _connected(ray, address, jobs):
+    with connected(address, jobs):
         slots = jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
         task: Any = ray.remote(num_cpus=1, max_retries=-1)(_worker)
         pending = [task.remote(studies.to_table(job), until) for _ in range(slots)]
@@ -80,13 +83,17 @@ def _worker(table: dict[str, Any], until: float) -> str:
 
 
 @contextlib.contextmanager
-def _connected(ray: Any, address: str, jobs: int) -> Iterator[None]:
-    """Start a local Ray, or connect to a cluster, for the block."""
+def connected(address: str, jobs: int) -> Iterator[None]:
+    """Start a local Ray, or connect to a cluster, for the block. Raises EnvironmentUnfit if it does not answer."""
+    import ray
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     options: dict[str, Any] = {"address": address}
     if address == LOCAL:
         options = {"address": "local", "num_cpus": jobs or None, "include_dashboard": False}
+    else:
+        _require_answer(address)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -97,3 +104,13 @@ def _connected(ray: Any, address: str, jobs: int) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise EnvironmentUnfit if nobody listens at an address; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise EnvironmentUnfit(f"No Ray answers at {address}: {reason}.", "`ray status` says more there") from error

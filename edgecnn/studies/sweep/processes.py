@@ -31,11 +31,12 @@ def work(job: SweepJob, until: float, jobs: int) -> None:
         EnvironmentUnfit: A worker gave up.
     """
     begun: list[subprocess.Popen[str]] = []
+    over = threading.Event()
     task = documents.to_json({**studies.to_table(job), "until": None if until == float("inf") else until}, None)
     environment = os.environ | {"OMP_NUM_THREADS": str(max(1, resources.here().cores // jobs))}
 
     def one() -> None:
-        while True:
+        while not over.is_set():
             process = subprocess.Popen(
                 [sys.executable, "-m", __name__],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -50,7 +51,8 @@ def work(job: SweepJob, until: float, jobs: int) -> None:
             for line in process.stdout:
                 console.note(line.rstrip())
             words = process.stderr.read().strip()
-            if not (code := process.wait()):
+            code = process.wait()
+            if not code or over.is_set():
                 return
             if code > 0:
                 raise EnvironmentUnfit(words[-LAST_WORDS:].rstrip(".") + ".", "the same command goes on with the sweep")
@@ -62,6 +64,7 @@ def work(job: SweepJob, until: float, jobs: int) -> None:
             for future in futures:
                 future.result()
         finally:
+            over.set()
             for process in begun:
                 process.kill()
 

@@ -138,8 +138,9 @@ class _KernelLock:
 
     def acquire(self) -> bool:
         """Wait for the lock; Optuna asks for it."""
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        self._descriptor = descriptor  # now, for until then it is another thread's
         return True
 
     def release(self) -> None:

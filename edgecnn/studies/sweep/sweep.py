@@ -75,6 +75,8 @@ def run(
     if asked.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=asked.epochs)
     plan.check(asked, recipe)
+    if storage and "://" not in storage:
+        storage = str(Path(storage).absolute())  # for workers with another working folder
     job = SweepJob(recipe=recipe, plan=asked, folder=output.absolute(), storage=storage)
     study = open_study(job)
     until = time.time() + 3600 * hours if hours is not None else float("inf")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sweeps
 import waiting
+from sweeps import weights
 
 from edgecnn.common import config
 from edgecnn.errors import EnvironmentUnfit, PlanError, RunError, UsageError
@@ -26,8 +23,7 @@ from edgecnn.studies.sweep import claims, sweep, worker
 from edgecnn.studies.sweep.plan import SweepPlan
 from edgecnn.studies.sweep.study import SweepJob, open_study
 
-SMALL = ("epochs=1", "net.width=4", "net.depth=1", "batch_size=128", "num_threads=1", "precision=fp32")
-RECIPE = plans.load_recipe("dscnn-digits", SMALL)
+RECIPE = plans.load_recipe("dscnn-digits", sweeps.SMALL)
 EVERY = {"name": "BruteForceSampler"}
 WIDTHS = {"net.width": {"choice": (4, 8)}, "optim.lr": {"low": 1e-3, "high": 0.1, "log": True}}
 
@@ -39,10 +35,6 @@ def plan(space: dict[str, Any] | None = None, **keys: Any) -> SweepPlan:
 
 def run(folder: Path, asked: SweepPlan, recipe: Recipe = RECIPE, **options: Any) -> Sweep:
     return sweep.run(recipe, asked, folder, "edgecnn sweep", **options)
-
-
-def weights(folder: Path) -> list[str | None]:
-    return [open_run(path).weights_sha256 for path in sorted((folder / "runs").iterdir())]
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +189,11 @@ def test_a_trial_that_workers_die_of_is_given_up(tmp_path: Path) -> None:
     assert "workers in a row died of it" in outcomes[0].words
 
 
+def test_what_keeps_one_process_of_several_from_training_ends_all(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentUnfit, match="trials all failed"):
+        run(tmp_path / "s", plan({"optim.lr": {"low": 1e30, "high": 1e31}}, trials=12), jobs=2)
+
+
 @pytest.mark.parametrize(("options", "sentence"), [({"jobs": 0}, "0 nets at a time"), ({"hours": 0}, "no time")])
 def test_what_cannot_be_asked_for_is_said(tmp_path: Path, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
@@ -208,48 +205,15 @@ def test_a_sampler_is_told_of_by_its_own_arguments(tmp_path: Path) -> None:
         run(tmp_path / "s", plan(sampler={"name": "TPESampler", "startup": 3}))
 
 
-LONG = """
-trials = 4
-epochs = 8
-[sampler]
-name = "RandomSampler"
-[space]
-net.width = {choice = [4, 8]}
-optim.lr = {low = 1e-3, high = 0.1, log = true}
-"""
-
-
-def command(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """A sweep of the plan LONG in a process of its own, into folder/sweeps/s."""
-    (folder / "sweep.toml").write_text(LONG)
-    settings = [word for key in SMALL for word in ("-s", key)]
-    return subprocess.Popen(
-        [sys.executable, "-m", "edgecnn", "sweep", "dscnn-digits", "sweep.toml", "--name", "s", *settings, *words],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def kill_at_work(folder: Path) -> bool:
-    """Kill a process that holds a trial of which an epoch is over; return whether there was one."""
-    for metrics in (folder / "runs").glob("*/metrics.csv"):
-        # The lock is written or removed just now, or its holder is dead.
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(json.loads((folder / "locks" / f"{metrics.parent.name}.lock").read_text())["pid"], signal.SIGKILL)
-            return True
-    return False
-
-
 def test_killed_workers_lose_no_trial_and_repeat_none(tmp_path: Path) -> None:
     run(tmp_path / "calm" / "s", plan(trials=4, epochs=8))
     folder = tmp_path / "sweeps" / "s"
-    with command(tmp_path) as alone:
-        waiting.until(lambda: kill_at_work(folder))
-    with command(tmp_path, "--jobs", "2") as pair:
-        waiting.until(lambda: kill_at_work(folder))
+    with sweeps.command(tmp_path) as alone:
+        waiting.until(lambda: sweeps.kill_at_work(folder))
+    with sweeps.command(tmp_path, "--jobs", "2") as pair:
+        waiting.until(lambda: sweeps.kill_at_work(folder))
         _, stderr = pair.communicate()
     assert (alone.returncode, pair.returncode) == (-signal.SIGKILL, 0)
     assert "a worker was ended by SIGKILL; another takes over" in stderr
     assert weights(folder) == weights(tmp_path / "calm" / "s")
-    journal = [json.loads(line) for line in (folder / "journal.log").read_text().splitlines()]
-    told = [entry["trial_id"] for entry in journal if entry.get("state") == 1 and "trial_id" in entry]
-    assert sorted(told) == [0, 1, 2, 3]
+    assert sweeps.told(folder) == [0, 1, 2, 3]
