@@ -6,7 +6,7 @@ import contextlib
 import functools
 import importlib.util
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from edgecnn.errors import DataError, MissingPackage
 from edgecnn.onboard import picture_formats, picture_sizes, pixel_types
 from edgecnn.records.resizing import CROP, Resizing
 
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag for how a picture lies, and its values for a quarter turn."""
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png", ".apng"),
@@ -105,7 +107,9 @@ def decode(
         raise DataError(f"A picture has 1 or 3 channels, not {channels}.")
     label = name or (str(source) if isinstance(source, Path) else f"a picture of {len(source)} bytes")
     try:
-        return fit(upright(source, max_pixels), height=height, width=width, channels=channels, resizing=resizing)
+        reduction = functools.partial(resizing.reduction, to_width=width, to_height=height)
+        image = upright(source, max_pixels, reduction)
+        return fit(image, height=height, width=width, channels=channels, resizing=resizing)
     except MemoryError:
         raise
     except Exception as error:
@@ -137,16 +141,23 @@ def fit(image: Any, *, height: int, width: int, channels: int, resizing: Resizin
     return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
-def upright(source: Path | bytes, max_pixels: int | None = None) -> Any:
+def upright(
+    source: Path | bytes, max_pixels: int | None = None, reduction: Callable[[int, int], int] | None = None
+) -> Any:
     """Read a Pillow image in its own size, upright and of 8 bits a channel; raises whatever Pillow does.
 
-    A JPEG of more than `picture_sizes.MAX_PIXELS` comes in a half or a quarter of its width and height.
+    A JPEG of more than `picture_sizes.MAX_PIXELS` comes in a half or a quarter of its width and height, and any other
+    as many times smaller as `reduction` says of its upright width and height.
     """
     from PIL import ImageOps
 
     with opened(source, max_pixels) as image:
         pixel_types.refuse(image)
         pixel_types.scale_transparency(image)
+        if reduction is not None and image.format in ("JPEG", "MPO") and not image.decoderconfig:  # not reduced yet
+            size = image.size[:: -1 if image.getexif().get(ORIENTATION) in TURNED else 1]
+            if (factor := reduction(*size)) > 1:
+                image.draft(None, (image.width // factor, image.height // factor))
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return pixel_types.eight_bits(image)

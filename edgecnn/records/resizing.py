@@ -7,6 +7,8 @@ A recipe names it by a text, [data] resize:
     squash          the whole picture, stretched
     letterbox       the whole picture in its own aspect ratio, with black bars
     letterbox:114   with bars of grey level 114
+
+With :draft behind it, large JPEGs are unpacked at a part of their size, which is faster.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels."""
 KERNEL = "a triangle filter that reaches one target pixel to each side, or one source pixel when enlarging"
 SMALLEST_SHARE = 0.05
+SPARE = 2
+"""Pixels that a reduced JPEG keeps for each of the target's, so that the filter still has what it averages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,8 @@ class Resizing:
     """Share of the crop's height and width that is kept."""
     fill: int = 0
     """Grey level of a letterbox's bars, in all channels."""
+    draft: bool = False
+    """Whether a JPEG much larger than the target is unpacked at a half, a quarter or an eighth of its sides."""
 
     def __post_init__(self) -> None:
         if self.mode not in ("crop", "squash", "letterbox"):
@@ -43,13 +49,20 @@ class Resizing:
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
-        if self.share < 1:
-            return f"{self.mode}:{self.share!r}"
-        return f"{self.mode}:{self.fill}" if self.fill else self.mode
+        number = f":{self.share!r}" if self.share < 1 else f":{self.fill}" if self.fill else ""
+        return f"{self.mode}{number}{':draft' * self.draft}"
 
     @property
     def rule(self) -> str:
         """The rule in words, exact enough to write it anew; part of a cache's key and of every card."""
+        drafted = (
+            "; before that a JPEG is unpacked by libjpeg at an eighth, a quarter or a half of its sides, the least for"
+            f" which the part of it that is kept has {SPARE} pixels for each of the target's, in both directions"
+        )
+        return self._resized + drafted * self.draft
+
+    @property
+    def _resized(self) -> str:
         if self.mode == "squash":
             return f"the whole picture is stretched to the target by Pillow's BILINEAR: {KERNEL}"
         if self.mode == "letterbox":
@@ -82,6 +95,15 @@ class Resizing:
         left, top = (to_width - inside_width) // 2, (to_height - inside_height) // 2
         return left, top, left + inside_width, top + inside_height
 
+    def reduction(self, width: int, height: int, to_width: int, to_height: int) -> int:
+        """Return how many times smaller than width x height a JPEG is unpacked: 1, 2, 4 or 8."""
+        if not self.draft:
+            return 1
+        left, top, right, bottom = self.box(width, height, to_width, to_height)
+        start, above, end, below = self.place(width, height, to_width, to_height)
+        source_pixels = min((right - left) / (end - start), (bottom - top) / (below - above))
+        return next((factor for factor in (8, 4, 2) if factor * SPARE <= source_pixels), 1)
+
 
 CROP = Resizing()
 """The largest centred crop, which is the default and what earlier versions did."""
@@ -89,13 +111,15 @@ CROP = Resizing()
 
 def parse(text: str) -> Resizing:
     """Return what a text such as "crop:0.875" names. Raises PlanError."""
-    mode, colon, number = text.partition(":")
+    whole = text.removesuffix(":draft")
+    mode, colon, number = whole.partition(":")
+    draft = whole != text
     try:
         if not colon:
-            return Resizing(mode=mode)  # type: ignore[arg-type]
+            return Resizing(mode=mode, draft=draft)  # type: ignore[arg-type]
         if mode == "crop":
-            return Resizing(share=float(number))
-        return Resizing(mode=mode, fill=int(number))  # type: ignore[arg-type]
+            return Resizing(share=float(number), draft=draft)
+        return Resizing(mode=mode, fill=int(number), draft=draft)  # type: ignore[arg-type]
     except ValueError as error:
         raise PlanError(
             f"resize = {text!r} is no way to resize a picture.", "crop, crop:0.875, squash, letterbox or letterbox:114"

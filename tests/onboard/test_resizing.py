@@ -27,9 +27,9 @@ Pixels = npt.NDArray[np.uint8]
 SIDES = st.integers(1, 60)
 TARGETS = st.sampled_from([64, 96, 128, 160, 224]) | st.integers(1, 40)
 RESIZINGS = st.one_of(
-    st.builds(Resizing, share=st.floats(0.05, 1)),
-    st.just(Resizing(mode="squash")),
-    st.builds(Resizing, mode=st.just("letterbox"), fill=st.integers(0, 255)),
+    st.builds(Resizing, share=st.floats(0.05, 1), draft=st.booleans()),
+    st.builds(Resizing, mode=st.just("squash"), draft=st.booleans()),
+    st.builds(Resizing, mode=st.just("letterbox"), fill=st.integers(0, 255), draft=st.booleans()),
 )
 
 # What the program of a bundle does to a picture, in a process that cannot import torch.
@@ -161,7 +161,7 @@ def test_the_rule_of_earlier_versions_is_a_crop_word_for_word() -> None:
 
 
 def test_every_rule_has_words_of_its_own() -> None:
-    texts = ["crop", "crop:0.875", "crop:0.9", "squash", "letterbox", "letterbox:114"]
+    texts = ["crop:draft", "crop", "crop:0.875", "crop:0.9", "squash", "letterbox", "letterbox:114"]
     assert len({resizing.parse(text).rule for text in texts}) == len(texts)
 
 
@@ -194,3 +194,29 @@ def test_grey_pictures_have_grey_bars() -> None:
     how = Resizing(mode="letterbox", fill=9)
     pixels = preprocessing.decode(stream.getvalue(), height=8, width=8, channels=1, resizing=how)
     assert pixels[:, 0, 0].tolist() == [9, 9, 200, 200, 200, 200, 9, 9]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("how", ["crop", "squash", "letterbox:9"])
+def test_a_draft_of_a_large_jpeg_is_nearly_the_whole_and_of_others_it_is_the_whole(how: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image, decoded = picture(600, 900), {}
+    for kind in ("jpeg", "png"):
+        stream = io.BytesIO()
+        image.save(stream, kind, exif=exif)
+        for text in (how, f"{how}:draft"):
+            rule = resizing.parse(text)
+            decoded[kind, rule.draft] = preprocessing.decode(
+                stream.getvalue(), height=48, width=64, channels=3, resizing=rule
+            ).astype(int)
+    assert np.array_equal(decoded["png", True], decoded["png", False])
+    difference = np.abs(decoded["jpeg", True] - decoded["jpeg", False])
+    assert 0 < difference.mean() < 2
+
+
+def test_a_draft_leaves_two_pixels_for_each_of_the_target() -> None:
+    draft = resizing.parse("squash:draft")
+    sizes = [(127, 1000), (128, 1000), (256, 1000), (511, 1000), (512, 512), (4000, 3000)]
+    assert [draft.reduction(*size, 32, 32) for size in sizes] == [1, 2, 4, 4, 8, 8]
+    assert CROP.reduction(4000, 3000, 32, 32) == 1
