@@ -91,4 +91,4 @@ def test_every_make_target_exists(line: str) -> None:
 def test_no_page_shows_a_command_that_is_neither_run_nor_marked() -> None:
     for page in PAGES:
         fences = re.findall(r"^```(\w+)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        assert set(fences) <= {"sh", "text", "toml", "python", "pycon"}, page
+        assert set(fences) <= {"sh", "text", "toml", "json", "yaml", "python", "pycon"}, page
