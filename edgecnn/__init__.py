@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgecnn.checks.inspect import inspect as inspect
     from edgecnn.checks.verify.api import verify as verify
     from edgecnn.pipeline.bench.api import bench as bench
+    from edgecnn.pipeline.calibrate.api import calibrate as calibrate
     from edgecnn.pipeline.export.api import export as export
     from edgecnn.pipeline.predict.model import Model as Model
     from edgecnn.pipeline.predict.model import load_model as load_model
@@ -53,6 +54,7 @@ __all__ = [
     "Suite",
     "__version__",
     "bench",
+    "calibrate",
     "doctor",
     "errors",
     "evaluate",
@@ -75,6 +77,7 @@ _MODULES = {
     "Run": "records.run",
     "Suite": "records.plans",
     "bench": "pipeline.bench.api",
+    "calibrate": "pipeline.calibrate.api",
     "doctor": "checks.doctor.doctor",
     "evaluate": "checks.evaluate.api",
     "export": "pipeline.export.api",

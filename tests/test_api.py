@@ -33,7 +33,18 @@ ROOT = Path(edgecnn.__file__).parents[1]
 QUICK: dict[str, Any] = {"epochs": 1, "num_threads": 1, "precision": "fp32"}
 BRIEF: dict[str, Any] = {"rounds": 1, "num_runs": 5, "min_secs": 0, "limit": 40}
 HOSTILE = "<script>alert('1')</script>\u202e"
-VERBS = ("load_recipe", "train", "export", "load_model", "bench", "evaluate", "verify", "inspect", "doctor")
+VERBS = (
+    "load_recipe",
+    "train",
+    "export",
+    "calibrate",
+    "load_model",
+    "bench",
+    "evaluate",
+    "verify",
+    "inspect",
+    "doctor",
+)
 """In the order in which their examples use what the ones before have made."""
 
 

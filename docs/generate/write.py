@@ -36,6 +36,7 @@ import sessions
 import speed
 import terminal
 import tiny_table
+import unknown_table
 
 from edgecnn.common import files
 
@@ -64,6 +65,9 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "result": documents.result,
     "tiny": tiny_table.table,
     "training": speed.training,
+    "unknown": unknown_table.table,
+    "unknown-calibration": unknown_table.calibration,
+    "unknown-risks": unknown_table.risks,
     "zoo": benches.zoo_table,
     "zoo-cards": benches.zoo_cards,
 }

@@ -23,6 +23,7 @@ from edgecnn.onboard.runner import asked
 from edgecnn.onboard.runner.classify import Classifier
 from edgecnn.onboard.unknown import Rule, Sureness
 from edgecnn.pipeline.calibrate import calibration_error, temperature, thresholds
+from edgecnn.pipeline.calibrate.calibration_error import Classes, Shares
 from edgecnn.pipeline.export import check
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact as artifacts
@@ -90,8 +91,12 @@ def calibrate(
         done = []
         for card in cards:
             console.note(f"asking {card.name} about {len(splits.validation):,} validation pictures")
-            learnt = learn(card, ask(card, splits.validation), splits.validation, wish)
-            outlook = _outlook(card, learnt, splits.test, others)
+            learnt = learn(card, ask(card, splits.validation), splits.validation.labels, wish)
+            file = dataclasses.replace(card, certainty=learnt)
+            outlook = dataclasses.replace(
+                stated(file, ask(card, splits.test), splits.test.labels),
+                others=tuple(_other_pictures(file, folder) for folder in others),
+            )
             done.append(dataclasses.replace(card, certainty=dataclasses.replace(learnt, outlook=outlook)))
         for file in done:
             artifacts.write_card(file)
@@ -109,21 +114,18 @@ def judge(files: Sequence[Artifact], strict: bool = False) -> None:
         settling.settle([_gate(broken)], strict, None, "more validation pictures would tell: a larger data.validation")
 
 
-def learn(card: Artifact, logits: Logits, validation: Split, wish: Wish) -> Certainty:
-    """Return what the validation pictures say of a file, by its logits (N, K) for them."""
+def learn(card: Artifact, logits: Logits, truth: Classes, wish: Wish) -> Certainty:
+    """Return what the validation pictures say of a file, by its logits (N, K) for them and their classes (N,)."""
     rule = unknown.rule_of(dataclasses.replace(card, certainty=None))
-    known = _is_known(validation, rule)
-    logits, truth = logits[known], validation.labels[known]
+    logits, truth = _known(logits, truth, rule)
     rule = dataclasses.replace(rule, temperature=temperature.fitted(logits, truth), score=wish.score)
     least = thresholds.least_score(unknown.scores(logits, rule), wish.keep_percent)
     rule = dataclasses.replace(rule, least_score=least)
     promised = None
     if wish.max_risk_percent is not None:
-        decisions = decide(logits, rule)
-        passed = np.array([decision.reason is None for decision in decisions], dtype=bool)
-        shares = np.array([decision.shares.max() for decision in decisions])
+        passed, shares = _answered(decide(logits, rule))
         correct = logits.argmax(1) == truth
-        promised = thresholds.risk(shares[passed], correct[passed], len(truth), wish.max_risk_percent)
+        promised = thresholds.risk(shares.max(1)[passed], correct[passed], len(truth), wish.max_risk_percent)
     return Certainty(
         temperature=rule.temperature,
         score=wish.score,
@@ -136,34 +138,26 @@ def learn(card: Artifact, logits: Logits, validation: Split, wish: Wish) -> Cert
     )
 
 
-def decide(logits: Logits, rule: Rule) -> list[Sureness]:
-    """Return the decision on each picture, by the logits (N, K)."""
-    return [unknown.decide(row, rule) for row in logits]
-
-
-def _outlook(card: Artifact, learnt: Certainty, test: Split, others: Sequence[Path]) -> Outlook:
-    """Return what the test pictures of the known classes say of a file with its thresholds."""
-    file = dataclasses.replace(card, certainty=learnt)
+def stated(file: Artifact, logits: Logits, truth: Classes) -> Outlook:
+    """Return what test pictures say of a calibrated file, by its logits (N, K) for them and their classes (N,)."""
     rule = unknown.rule_of(file)
-    test = test.take(np.flatnonzero(_is_known(test, rule)))
-    logits, truth = ask(card, test), test.labels
-    decisions = decide(logits, rule)
-    answered = np.array([decision.reason is None for decision in decisions], dtype=bool)
-    wrong = int((answered & (logits.argmax(1) != truth)).sum())
-    answers = np.bincount(logits.argmax(1)[answered], minlength=len(card.labels))
-    shares = np.stack([decision.shares for decision in decisions])
+    logits, truth = _known(logits, truth, rule)
+    answered, shares = _answered(decide(logits, rule))
+    count, best = int(answered.sum()), logits.argmax(1)
+    answers = np.bincount(best[answered], minlength=len(file.labels)).tolist()
     return Outlook(
         before=calibration_error.fit(unknown.softmax(logits), truth),
         after=calibration_error.fit(shares, truth),
-        answered=stats.wilson(int(answered.sum()), len(truth)),
-        wrong=stats.wilson(wrong, int(answered.sum())) if answered.any() else None,
+        answered=stats.wilson(count, len(truth)),
+        wrong=stats.wilson(int((answered & (best != truth)).sum()), count) if count else None,
         mean_score=float(shares.max(1).mean()),
-        class_percents={
-            label: 100 * int(count) / max(1, int(answered.sum()))
-            for label, count in zip(card.labels, answers, strict=True)
-        },
-        others=tuple(_other_pictures(file, folder) for folder in others),
+        class_percents={label: 100 * n / max(1, count) for label, n in zip(file.labels, answers, strict=True)},
     )
+
+
+def decide(logits: Logits, rule: Rule) -> list[Sureness]:
+    """Return the decision on each picture, by the logits (N, K)."""
+    return [unknown.decide(row, rule) for row in logits]
 
 
 def _other_pictures(file: Artifact, folder: Path) -> OtherPictures:
@@ -183,9 +177,16 @@ def ask(card: Artifact, pictures: Split) -> Logits:
     return logits
 
 
-def _is_known(pictures: Split, rule: Rule) -> npt.NDArray[np.bool_]:
-    """Return which pictures are of a class that is asked about, (N,)."""
-    return np.asarray(pictures.labels != (-1 if rule.none_of_these is None else rule.none_of_these))
+def _known(logits: Logits, truth: Classes, rule: Rule) -> tuple[Logits, Classes]:
+    """Return the logits and classes of the pictures that are of a class that is asked about."""
+    known = truth != (-1 if rule.none_of_these is None else rule.none_of_these)
+    return logits[known], truth[known]
+
+
+def _answered(all_sure: Sequence[Sureness]) -> tuple[npt.NDArray[np.bool_], Shares]:
+    """Return which pictures are answered, (N,), and the calibrated shares of all, (N, K)."""
+    answered = np.array([sure.reason is None for sure in all_sure], dtype=bool)
+    return answered, np.stack([sure.shares for sure in all_sure])
 
 
 def _run_of(target: Path) -> tuple[Run, str | None]:

@@ -21,7 +21,7 @@ from edgecnn.common import documents, escapes, files
 from edgecnn.common.documents import Unreadable
 from edgecnn.errors import ModelFileError, OutputError, RunError, UsageError
 from edgecnn.formats.onnx import saturation
-from edgecnn.onboard import archive, golden, runtimes
+from edgecnn.onboard import archive, golden, runtimes, unknown
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.contents import Manifest
 from edgecnn.records import artifact as artifacts
@@ -169,6 +169,16 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:LONGEST_NAME] or "model"
 
 
+def _doubts(artifact: Artifact, word: str) -> str:
+    """Return what a bundle's README says of pictures, or whatever the `word` is, that the model does not know."""
+    if not unknown.rule_of(artifact).is_active:
+        return ""
+    return (
+        f'\nIt answers "unknown" to a {word} that it should not judge; `classify` and `serve` with --unknown off judge'
+        " every one.\n"
+    )
+
+
 def _readme(artifact: Artifact, name: str, runtime: str, packages: tuple[str, ...]) -> str:
     card, size = artifact.description, artifact.preprocessing
     asked = f"pictures of {size.width} x {size.height} ({size.colour_order})"
@@ -199,7 +209,7 @@ It needs Python 3.11 or newer on a 64-bit system, and three packages:
     python3 edgecnn.pyz selftest                  the same answers here as where it was exported?
     python3 edgecnn.pyz bench                     how fast is it here?
     python3 edgecnn.pyz serve                     http://127.0.0.1:8080: POST /classify, GET /healthz, GET /metrics
-
+{_doubts(artifact, word)}
 {artifact.name}.json says how a {word} becomes the input tensor; {contents.MANIFEST} has the sha256 of every file.
 Runtime: {runtime}. Made by edgecnn {__version__}.
 """

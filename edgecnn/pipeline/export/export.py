@@ -40,7 +40,7 @@ from edgecnn.pipeline.export.rescue import show as present
 from edgecnn.pipeline.export.rescue.price_list import PriceList
 from edgecnn.pipeline.train import seen
 from edgecnn.records import artifact as artifacts
-from edgecnn.records import labels, settling, verdicts, zoo
+from edgecnn.records import exported, labels, settling, verdicts, zoo
 from edgecnn.records.artifact import Artifact, Description
 from edgecnn.records.plans import ExportPlan
 from edgecnn.records.run import EXPORT_LOCK, Run
@@ -74,6 +74,7 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         )
     check.require_as_trained(run, splits.validation)
     with locks.held(run.folder / EXPORT_LOCK, "export"), switch.renewed(run.artifacts) as folder:
+        calibrated = {card.name for card in exported.cards(run) if card.certainty is not None}
         if "int8" in plan.precision:
             seen.add(run, splits, learns="qat" in plan.rungs or plan.rescue != "off")
         exportable, prices = _prepared(run, splits, plan)
@@ -94,6 +95,8 @@ def export(run: Run, plan: ExportPlan) -> list[Artifact]:
         _write_companions(exportable, made_files, values, splits.test, folder)
         if prices is not None:
             _write_prices(prices, made_files, folder)
+    if forgotten := sorted(calibrated & {artifact.name for artifact in made_files}):
+        console.warn(f"{forgotten[0]} is new, and not calibrated any more: edgecnn calibrate {run.folder}")
     return [dataclasses.replace(artifact, path=run.artifacts / artifact.name) for artifact in made_files]
 
 

@@ -21,7 +21,7 @@ from edgecnn.pipeline.calibrate import calibrate as verb
 from edgecnn.pipeline.calibrate.calibrate import Wish
 from edgecnn.pipeline.deploy import bundle
 from edgecnn.pipeline.train import seen
-from edgecnn.records import artifact
+from edgecnn.records import artifact, exported
 from edgecnn.records.artifact import Artifact
 
 FILES = ("fp32.onnx", "fp32.tflite", "int8.onnx", "int8.tflite")
@@ -146,3 +146,14 @@ def test_a_folder_without_pictures_is_an_error_before_a_card_is_written(
     with pytest.raises(DataError):
         verb.calibrate(calibrated[0].path, others=[tmp_path])
     assert artifact.card_path(calibrated[0].path).read_bytes() == before
+
+
+def test_an_export_that_replaces_a_calibrated_file_says_so(
+    run: edgecnn.Run, calibrated: list[Artifact], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(run.folder, tmp_path / "digits")
+    edgecnn.export(folder, format=("onnx",), precision=("fp32",), max_drop=100)
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"is new, and not calibrated any more: edgecnn calibrate {folder}" in told
+    (new,) = (card for card in exported.cards(edgecnn.open_run(folder)) if card.name.endswith("fp32.onnx"))
+    assert new.certainty is None
