@@ -6,6 +6,8 @@ their channels to multiples of 8: width = 16 with multiple = 8 is its multiplier
 
 from __future__ import annotations
 
+import math
+
 from edgecnn.nets import layers
 
 KNOBS = ("width",)
@@ -23,6 +25,8 @@ def build(
     input_shape: tuple[int, int, int],
     classes: int,
     width: int = 16,
+    whole_stem: bool = False,
+    depth: float = 1.0,
     features: int = 1280,
     multiple: int = 1,
     activation: str = "relu6",
@@ -34,6 +38,8 @@ def build(
         input_shape: (C, H, W) of one image.
         classes: the number of classes.
         width: channels of the stem, with which those of all blocks are scaled.
+        whole_stem: give the stem the channels of the whole net's, and scale those of the blocks alone.
+        depth: blocks of a stage, relative to the paper's and rounded up; the first and the last stage keep theirs.
         features: channels of the last convolution, which nets of less than the whole width keep in the paper.
         multiple: the number that channels are rounded to multiples of.
         activation: "relu", "relu6" or "none".
@@ -43,11 +49,19 @@ def build(
         PlanError: a number below its least, or an unknown activation.
     """
     layers.require_positive(width=width, multiple=multiple, features=features)
+    layers.require_above_zero(depth=depth)
+    layers.require_depth(depth=math.ceil(depth * max(count for _, _, count, _ in STAGES)))
     layers.require_dropout(dropout)
-    first = layers.rounded_channels(width, multiple)
+    first = WHOLE if whole_stem else layers.rounded_channels(width, multiple)
     stages = [
-        (expansion, 3, layers.rounded_channels(channels * width / WHOLE, multiple), count, stride)
-        for expansion, channels, count, stride in STAGES
+        (
+            expansion,
+            3,
+            layers.rounded_channels(channels * width / WHOLE, multiple),
+            count if stage in (0, len(STAGES) - 1) else math.ceil(round(count * depth, 6)),
+            stride,
+        )
+        for stage, (expansion, channels, count, stride) in enumerate(STAGES)
     ]
     net = layers.ConvNet(
         stem=layers.conv_bn(input_shape[0], first, 3, stride=2, act=layers.activation(activation)),

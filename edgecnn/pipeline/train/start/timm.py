@@ -46,6 +46,12 @@ ARCHITECTURES = {
     "mobilenetv1_125": Architecture("ra4_e3600_r224_in1k", 'name = "mobilenet", width = 40'),
     "mobilenetv2_050": Architecture("lamb_in1k", 'name = "mobilenet-v2", width = 16, multiple = 8'),
     "mobilenetv2_100": Architecture("ra_in1k", 'name = "mobilenet-v2", width = 32'),
+    "mobilenetv2_110d": Architecture(
+        "ra_in1k", 'name = "mobilenet-v2", width = 35, whole_stem = true, depth = 1.2, multiple = 8'
+    ),
+    "mobilenetv2_120d": Architecture(
+        "ra_in1k", 'name = "mobilenet-v2", width = 38, whole_stem = true, depth = 1.4, multiple = 8'
+    ),
     "mobilenetv2_140": Architecture("ra_in1k", 'name = "mobilenet-v2", width = 45, multiple = 8, features = 1792'),
     "efficientnet_lite0": Architecture("ra_in1k", 'name = "efficientnet-lite"'),
     "tf_efficientnet_lite0": Architecture("in1k", 'name = "efficientnet-lite"', of_tensorflow=True),
