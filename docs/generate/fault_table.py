@@ -11,7 +11,7 @@ RESULT = "data-faults.json"
 
 
 def table() -> str:
-    """Return how the numbers were had, a row for every kind of fault, and how long a check took."""
+    """Return how the numbers were had, and a row for every kind of fault."""
     result = record.read(RESULT)
     seeds = f"{result['seeds']} seed{'s' * (result['seeds'] > 1)}"
     accuracies = result["accuracy_with_faults"]
@@ -19,12 +19,9 @@ def table() -> str:
         name: "; ".join("{percent:.1f} % [{low_percent:.1f}, {high_percent:.1f}]".format(**share) for share in shares)
         for name, shares in accuracies.items()
     }
-    clean = result["clean"]
-    stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in clean["stages_s"].items())
     return (
         f"({record.how(result)}; {result['pictures']} pictures of {result['classes']} classes, {seeds}; Wilson's 95 % "
         f"intervals)\n\n{console.markdown_table(data_faults.HEAD, data_faults.rows(result))}\n"
         f"With these faults the classifiers were right, by cross-validation and by the labels as they stood, on "
-        f"{told['pretrained']} with the pretrained net and on {told['small']} with small features. A check of the "
-        f"untouched {result['pictures']} pictures took {clean['seconds']:.0f} s with nothing in the cache ({stages}).\n"
+        f"{told['pretrained']} with the pretrained net and on {told['small']} with small features.\n"
     )

@@ -94,8 +94,8 @@ def _finding(kind: str, told: Sequence[ProbeClass], judged: Judged, words: str, 
     if not told:
         return DataFinding(level="ok", kind=kind, sentence=f"none of {classes} classes is told {words}", of=classes)
     names = [f"{scored.label} {scored.recall}" for scored in told]
-    verb = "class is" if len(told) == 1 else "classes are"
-    sentence = f"{len(told)} of {classes} {verb} told {words}: recall of {labels_of.listed(names, 4)}"
+    verb = "is" if len(told) == 1 else "are"
+    sentence = f"{len(told)} of {classes} classes {verb} told {words}: recall of {labels_of.listed(names, 4)}"
     return DataFinding(
         level="warn",
         kind=kind,
