@@ -38,6 +38,8 @@ augment.shift = {{choice = [0, 1, 2]}}
 """
 FINISHED = 1
 """How Optuna's journal writes the state of a trial that is complete."""
+AFTER_AN_EPOCH = 0.5
+"""The share of kills that come right after an epoch of that worker; the others come at any moment."""
 PAUSE_S = 10.0
 """A kill comes within so many seconds after its worker has taken a trial."""
 
@@ -59,6 +61,12 @@ def at_work(folder: Path) -> dict[int, str]:
     return holders
 
 
+def epochs(folder: Path, trial: str) -> int:
+    """How many epochs of a trial are over."""
+    path = folder / "s" / "runs" / trial / "metrics.csv"
+    return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
+
+
 def disturbed(plan: Path, folder: Path, workers: int, kills: int, seed: int) -> list[dict[str, Any]]:
     """Do the sweep with workers that are killed; return what each kill hit."""
     chance = random.Random(seed)
@@ -71,14 +79,20 @@ def disturbed(plan: Path, folder: Path, workers: int, kills: int, seed: int) -> 
                 if victim.poll() is not None:
                     raise EnvironmentUnfit(f"The sweep ended after {len(hits)} kills.", "more --trials")
                 time.sleep(0.02)
-            time.sleep(chance.uniform(0, PAUSE_S))
+            if chance.random() < AFTER_AN_EPOCH:
+                begun = epochs(folder, holders[victim.pid])
+                while at_work(folder).get(victim.pid) == holders[victim.pid]:
+                    if epochs(folder, holders[victim.pid]) > begun:
+                        break
+                    time.sleep(0.02)
+            else:
+                time.sleep(chance.uniform(0, PAUSE_S))
             trial = at_work(folder).get(victim.pid, "")
-            metrics = folder / "s" / "runs" / (trial or holders[victim.pid]) / "metrics.csv"
-            epochs = len(metrics.read_text(encoding="utf-8").splitlines()) - 1 if metrics.is_file() else 0
+            done = epochs(folder, trial or holders[victim.pid])
             victim.send_signal(signal.SIGKILL)
             victim.wait()
-            hits.append({"trial": trial, "epochs": epochs})
-            console.note(f"kill {len(hits)}: {trial or 'between two trials'}, {epochs} epochs")
+            hits.append({"trial": trial, "epochs": done})
+            console.note(f"kill {len(hits)}: {trial or 'between two trials'}, {done} epochs")
             alive[alive.index(victim)] = worker(plan, folder)
         for process in alive:
             if process.wait():
@@ -114,7 +128,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, required=True)

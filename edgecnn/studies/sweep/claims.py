@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BEAT_S = 20.0
 """Seconds between two beats of a trial whose storage other disks share."""
+MANY_DEATHS = 3
+"""A trial of which so many workers in a row died without an epoch is taken when no other is left."""
 GRACE_S = 180.0
 """Seconds without a beat, by the clock of whoever watches, after which a worker on another disk counts as dead."""
 PLACE, BEAT, POINT, WHY, REPEATS, DEATHS = (
@@ -87,7 +89,10 @@ class Claims:
         if not trials and (own := _own_point(self._job)):
             self._study.enqueue_trial(own)  # the recipe as it is, so that what wins is no worse
             trials = self._trials()
+        is_full = len(trials) >= self._job.plan.trials
         for trial in trials:
+            if trial.user_attrs.get(DEATHS, (0, 0))[1] >= MANY_DEATHS and not is_full:
+                continue  # another point first
             if trial.state == TrialState.RUNNING and self._is_abandoned(trial) and self._takes_over(trial, held):
                 break
             is_waiting = trial.state == TrialState.WAITING
@@ -95,7 +100,7 @@ class Claims:
                 self._lock(trial.number, held)
                 break
         else:
-            if len(trials) >= self._job.plan.trials:
+            if is_full:
                 return None
             trial = storage.get_trial(storage.create_new_trial(self._study._study_id))
             self._lock(trial.number, held)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 """Seconds between two looks for a trial, while all are finished or at work elsewhere."""
-MOST_DEATHS = 10
+MOST_DEATHS = 25
 """So many workers in a row may die of a trial without an epoch before it counts as failed."""
 MOST_FAILURES = 5
 """So many trials in a row may fail before a worker stops: it is not the points that are wrong."""

@@ -178,6 +178,17 @@ def test_a_worker_on_another_disk_is_left_alone_until_its_heart_stops(
             assert taken.trial.number == claimed.trial.number
 
 
+def test_a_trial_that_workers_die_of_comes_last(tmp_path: Path) -> None:
+    job = SweepJob(recipe=RECIPE, plan=plan(trials=2), folder=tmp_path / "s")
+    queue = claims.Claims(job, open_study(job))
+    taken = []
+    for _ in range(claims.MANY_DEATHS + 2):
+        with queue.next() as claimed:
+            assert claimed is not None
+            taken.append(claimed.trial.number)
+    assert taken == [0] * (claims.MANY_DEATHS + 1) + [1]
+
+
 def test_a_trial_that_workers_die_of_is_given_up(tmp_path: Path) -> None:
     job = SweepJob(recipe=RECIPE, plan=plan(trials=1), folder=tmp_path / "s")
     queue = claims.Claims(job, open_study(job))
