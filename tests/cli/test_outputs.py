@@ -26,6 +26,7 @@ FOLDERS = {
     "eval": ("eval", "zoo:fashion-10k"),
     "verify": ("verify", "zoo:fashion-10k"),
     "plan": ("plan", "dscnn-digits"),
+    "sweep": ("sweep", "dscnn-digits", "sweep.toml"),
     "duel": ("duel", "dscnn-digits"),
     "lesson": ("lesson", "filters"),
 }
