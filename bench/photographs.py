@@ -1,16 +1,19 @@
 """Nets for photographs of one's own, by where they start: how bench/results/photographs.json is made.
 
     edgecnn train RECIPE --data PHOTOS --repeats 3        for each; then export every seed's run to int8 TFLite
-    python bench/photographs.py runs/FIRST runs/SECOND ... -o bench/results/photographs.json
+    edgecnn bench runs/*/seed-0/artifacts/seed-0-int8.tflite --board emulated:pi5 -o pi5.json      and pi4, and local
+    python bench/photographs.py runs/FIRST runs/SECOND ... --bench pi5.json pi4.json local.json \
+        -o bench/results/photographs.json
 
-Of each folder of repeats: the int8 TFLite files on the whole test split, seed by seed, what the net costs, and how long
-a training took.
+Of each folder of repeats: the int8 TFLite files on the whole test split, seed by seed, what the net costs on each
+machine of a bench, and how long a training took.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,15 @@ import zoo
 
 from edgecnn.common import console
 from edgecnn.common.stats import mean_interval
+from edgecnn.common.units import interval
 from edgecnn.errors import EdgecnnError
+from edgecnn.records import environment, report
+from edgecnn.records.measurement import p50
+from edgecnn.records.report import Report
 
 
-def gather(folder: Path) -> dict[str, Any]:
-    """What the seeds of one folder cost and reached. Raises RunError without runs or without their int8 files."""
+def gather(folder: Path, benches: Sequence[Report]) -> dict[str, Any]:
+    """Return what the seeds of one folder cost and reached. Raises RunError without runs or their int8 files."""
     runs = record.seeds(folder)
     artifacts = [zoo.int8_file(run) for run in runs]
     first, recipe = artifacts[0].description, runs[0].recipe
@@ -33,6 +40,7 @@ def gather(folder: Path) -> dict[str, Any]:
         "net": recipe.net.name,
         "start": recipe.start,
         "learn": recipe.learn,
+        "teacher": list(recipe.distill.teacher) if recipe.distill else [],
         "epochs": recipe.epochs,
         "input_shape": runs[0].input_shape,
         "params": runs[0].params,
@@ -77,24 +85,39 @@ def _accuracy(percents: list[float]) -> str:
 
 
 LEARNS = {"all": "", "head": ", head alone", "head-then-all": ", head first"}
+BOARDS = ("emulated:pi4", "emulated:pi5")
 HEAD = (
-    "net", "start", "pictures", "MACs", "int8 kB", "activations kB", "validation top-1 %", "int8 test top-1 %",
-    "drop pp", "training s",
+    "run", "net", "pictures", "start", "teacher", "validation top-1 %", "int8 test top-1 %", "drop pp", "training s"
+)  # fmt: skip
+COST_HEAD = (
+    "run", "net", "pictures", "parameters", "MACs", "int8 kB", "activations kB", "instructions, pi4",
+    "instructions, pi5", "p50 here [95 %]",
 )  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folders", type=Path, nargs="+", help="of `edgecnn train --repeats`, every run exported")
+    parser.add_argument("--bench", type=Path, nargs="*", default=[], help="reports of `edgecnn bench` on their files")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
-        nets = [gather(folder) for folder in options.folders]
-        record.write(options.output, {"nets": nets})
+        benches = [report.read(path) for path in options.bench]
+        nets = [gather(folder, benches) for folder in options.folders]
+        machines = {
+            bench.board: {
+                "date": bench.date,
+                "command": bench.command,
+                "environment": environment.to_table(bench.environment),
+            }
+            for bench in benches
+        }
+        record.write(options.output, {"machines": machines, "nets": nets})
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
     console.table(HEAD, [row(net) for net in nets])
+    console.table(COST_HEAD, [cost_row(net) for net in nets])
     return 0
 
 

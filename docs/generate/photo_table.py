@@ -6,6 +6,7 @@ import photographs
 import record
 
 from edgecnn.common import console
+from edgecnn.records import environment
 
 RESULT = "photographs.json"
 
@@ -19,4 +20,15 @@ def table() -> str:
         f"({record.how(result)}; means over {seeds} seeds with their 95 % interval, {nets[0]['num_threads']} thread; "
         f"{verdict['n']} test pictures)\n\n"
         + console.markdown_table(photographs.HEAD, [photographs.row(net) for net in nets])
+    )
+
+
+def costs() -> str:
+    """Return on which machines the nets were measured, and a row for each net."""
+    result = record.read(RESULT)
+    machines = {board: environment.from_table(machine["environment"]) for board, machine in result["machines"].items()}
+    return (
+        record.legend(machines)
+        + "\n"
+        + console.markdown_table(photographs.COST_HEAD, [photographs.cost_row(net) for net in result["nets"]])
     )

@@ -57,6 +57,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "map": code_map.code_map,
     "output": sessions.output,
     "photographs": photo_table.table,
+    "photographs-cost": photo_table.costs,
     "cost-model": cost_table.table,
     "cost-by-net": cost_table.by_net,
     "planned": cost_table.planned,
