@@ -51,8 +51,8 @@ def redrawn(way: Callable[[Image.Image, np.random.Generator], Image.Image]) -> C
 
 
 def brightened(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    gain = rng.uniform(4, 8)
-    return image.point(lambda value: min(255, round(gain * (value + 40))))
+    gain = rng.uniform(4, 7)
+    return image.point(lambda value: min(255, round(gain * value)))
 
 
 def truncated(path: Path, rng: np.random.Generator) -> None:
@@ -89,12 +89,11 @@ CHANGES: dict[str, tuple[int, Change]] = {
 
 
 def marked(path: Path, rng: np.random.Generator) -> None:
-    """Write a watermark of 10 pixels' height at some place of the lower border."""
+    """Write a white watermark of 10 pixels' height along the lower border, a few pixels up or down."""
     with Image.open(path) as opened:
         image = opened.convert("RGB")
-    ImageDraw.Draw(image).text(
-        (int(rng.integers(4, image.width // 2)), image.height - 14), "(c) flowers.example", "white"
-    )
+    line = " ".join(["(c) flowers.example"] * 2)
+    ImageDraw.Draw(image).text((int(rng.integers(0, 10)), image.height - int(rng.integers(12, 18))), line, "white")
     image.save(path, quality=75)
 
 
@@ -152,6 +151,7 @@ def plant(folder: Path, seed: int) -> dict[str, set[str]]:
             copy = path.parents[1] / other / f"twice-{path.name}"
             shutil.copy(path, copy)
             note("two classes", path, copy)
+            note("labels", copy)
     return planted
 
 
