@@ -54,28 +54,59 @@ def gather(folder: Path, benches: Sequence[Report]) -> dict[str, Any]:
         "validation_n": runs[0].validation_n,
         "int8_sha256": [artifact.description.sha256 for artifact in artifacts],
         "verdicts": [asdict(artifact.verdict) for artifact in artifacts if artifact.verdict is not None],
+        "costs": {bench.board: cost for bench in benches if (cost := _cost(bench, first.sha256))},
     }
 
 
+def _cost(bench: Report, sha256: str) -> dict[str, Any]:
+    """Return the time or the instructions of one picture, measured for the file with this sha256; {} if it is none."""
+    for measured in bench.measurements:
+        summary = measured.summary
+        if measured.sha256 == sha256 and measured.is_timed:
+            return {"p50_ms": p50(measured), "rounds": summary.rounds, "runtime": measured.runtime}
+        if measured.sha256 == sha256 and summary.instructions_p50:
+            return {
+                "instructions": summary.instructions_p50,
+                "n": summary.instructions_n,
+                "runtime": measured.runtime,
+            }
+    return {}
+
+
 def row(net: dict[str, Any]) -> list[str]:
-    """A net as a line of a table, under HEAD."""
-    height, width = net["input_shape"][1:]
-    start = f"{net['start'] or 'drawn'}{LEARNS[net['learn']]}"
+    """Return how accurate a net is, under HEAD."""
     values = (net["validation_top1_percent"], [verdict["top1_percent"] for verdict in net["verdicts"]])
     accuracies = [_accuracy(percents) for percents in values]
     drop = mean_interval([verdict["drop_pp"] for verdict in net["verdicts"]])
     return [
-        net["net"],
-        start,
-        f"{height} x {width}",
-        f"{net['macs']:,}",
-        f"{net['bytes'] / 1e3:,.1f}",
-        f"{net['planned_activation_peak_bytes'] / 1e3:,.1f}",
+        *_title(net),
+        f"{net['start'] or 'drawn'}{LEARNS[net['learn']]}",
+        ", ".join(net["teacher"]) or "-",
         f"{accuracies[0]}, n {net['validation_n']}",
         accuracies[1],
         "{:+.2f} [{:+.2f}, {:+.2f}]".format(*drop),
         "{:,.0f}".format(mean_interval(net["train_seconds"])[0]),
     ]
+
+
+def cost_row(net: dict[str, Any]) -> list[str]:
+    """Return what a net costs, under COST_HEAD."""
+    counts = [net["costs"].get(board, {}).get("instructions") for board in BOARDS]
+    here = net["costs"].get("local")
+    return [
+        *_title(net),
+        f"{net['params']:,}",
+        f"{net['macs']:,}",
+        f"{net['bytes'] / 1e3:,.1f}",
+        f"{net['planned_activation_peak_bytes'] / 1e3:,.1f}",
+        *("-" if count is None else f"{count / 1e3:,.0f} k" for count in counts),
+        interval(*here["p50_ms"]) if here else "-",
+    ]
+
+
+def _title(net: dict[str, Any]) -> list[str]:
+    height, width = net["input_shape"][1:]
+    return [net["name"], net["net"], f"{height} x {width}"]
 
 
 def _accuracy(percents: list[float]) -> str:

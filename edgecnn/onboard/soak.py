@@ -32,7 +32,9 @@ def main(release: str, pictures: str, requests: str, seconds: str) -> int:
     shown = json.loads(Path(pictures).read_text(encoding="utf-8"))
     Path(pictures).unlink()
     command = [f"{release}/run", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+    ) as server:
         try:
             answer = _ask(server, shown, int(requests), float(seconds))
         finally:

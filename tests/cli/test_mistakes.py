@@ -84,7 +84,7 @@ def test_a_missing_run_file_or_recipe_is_compared_with_those_beside_it(edgecnn: 
 
 
 def test_an_option_of_other_commands_is_told_to_be_theirs(edgecnn: Cli) -> None:
-    assert "`train`, `run`, `duel` would take it" in edgecnn("export", "runs/x", "--epochs", 3)[2]
+    assert "`plan`, `train`, `run`, `sweep`, `duel` would take it" in edgecnn("export", "runs/x", "--epochs", 3)[2]
     assert "hint: all files of a run are taken" in edgecnn("bench", "runs/x", "--precision", "int8")[2]
     assert "hint: model files run on the CPU" in edgecnn("predict", "runs/x", "--device", "cuda")[2]
     assert "behind a command, as in `edgecnn init --json`" in edgecnn("--json", "list")[2]

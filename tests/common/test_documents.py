@@ -26,8 +26,19 @@ from edgecnn.records.plans import Suite
 from edgecnn.records.run import open_run
 
 PACKAGE = Path(edgecnn.__file__).parent
-ALONE = {"agent.py", "releases.py", "counters.py", "checks/doctor/installation.py"}
-"""Programs that run on a board or in a child by themselves, with nothing of the package."""
+ALONE = {
+    "agent.py",
+    "releases.py",
+    "counters.py",
+    "onboard/json_files.py",
+    "onboard/signatures.py",
+    "onboard/soak.py",
+    "onboard/state.py",
+    "checks/doctor/installation.py",
+    "data/coco.py",
+}
+"""Programs that run on a board or in a child by themselves, with nothing of the package; and what reads COCO's
+annotations, which are larger than any document."""
 
 
 @pytest.mark.parametrize(

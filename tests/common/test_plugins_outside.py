@@ -140,7 +140,7 @@ def test_a_name_that_is_brought_twice_or_is_ours_is_said_to_be(tmp_path: Path) -
     )
     said = python(code, *sites)
     assert "The data set 'both' is brought by 2 packages: first 2.0, second 2.0." in said
-    assert "edgecnn.data.digits\n1 cifar10 csv-list digits" in said
+    assert "edgecnn.data.digits\n1 cifar10 coco csv-list digits" in said
     assert "warning: first 2.0 brings a data set named 'digits', and edgecnn has its own of that name" in said
     assert said.count("brings a data set named 'digits'") == 2
 

@@ -63,7 +63,7 @@ def test_the_seed_of_the_plan_moves_validation_and_nothing_else() -> None:
 def test_an_unknown_data_set_is_a_usage_error_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no data set named 'digit'") as caught:
         data.load(DataPlan(name="digit"))
-    assert "did you mean 'digits'? Known: cifar10, csv-list, digits, fashion-mnist, folder" in str(caught.value.hint)
+    assert "did you mean 'digits'? Known: cifar10, coco, csv-list, digits, fashion-mnist" in str(caught.value.hint)
 
 
 def test_an_unknown_option_of_a_data_set_is_named() -> None:

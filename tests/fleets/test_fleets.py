@@ -30,7 +30,10 @@ from edgecnn.pipeline.deploy import delivery, deploy, signing
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.soak import SoakPlan
 
-pytestmark = sshd.needed
+pytestmark = [
+    sshd.needed,
+    pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),  # of JAX, which other tests load
+]
 MODEL = "animals"
 REFUSING, DYING, FULL = "pi-4", "pi-5", "pi-6"
 HEALTHY = ("pi-1", "pi-2", "pi-3")

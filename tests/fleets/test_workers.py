@@ -18,6 +18,10 @@ from edgecnn.fleets.workers import WorkerEnd
 
 PATIENCE_S = 60
 
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:os\.fork\(\) was called:RuntimeWarning"
+)  # of JAX, which other tests load
+
 
 def ended(
     items: list[str], work: Any, folder: Path, jobs: int = 2, watch: Any = lambda running: None

@@ -77,4 +77,6 @@ def keygen(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ssh-keygen, which may ask for a passphrase in the terminal."""
     if not shutil.which("ssh-keygen"):
         raise EnvironmentUnfit("This machine has no ssh-keygen to sign with.", "apt install openssh-client")
-    return subprocess.run(["ssh-keygen", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["ssh-keygen", *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
