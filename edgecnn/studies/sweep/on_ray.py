@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from edgecnn.common import console, escapes, plugins
+from edgecnn.common import console, plugins
+from edgecnn.common.escapes import say
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, MissingPackage, UsageError
 from edgecnn.studies.sweep import study as studies
 from edgecnn.studies.sweep import worker
@@ -76,7 +77,7 @@ def work(job: SweepJob, until: float, address: str, jobs: int) -> None:
 def _worker(table: dict[str, Any], until: float) -> str:
     """Work until the sweep is done; return the sentence of what keeps this node from it, if anything does."""
     try:
-        worker.work(studies.from_table(table), until, lambda outcome: escapes.say(worker.line(outcome), flush=True))
+        worker.work(studies.from_table(table), until, lambda outcome: say(worker.line(outcome), flush=True))
     except EdgecnnError as error:
         return error.sentence
     return ""

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from edgecnn.common import console, documents, signals
+from edgecnn.common.escapes import say
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 from edgecnn.pipeline.train import resources
 from edgecnn.studies.sweep import study as studies
@@ -46,12 +47,13 @@ def work(job: SweepJob, until: float, jobs: int) -> None:
             assert process.stdin is not None
             assert process.stdout is not None
             assert process.stderr is not None
-            process.stdin.write(f"{task}\n")
-            process.stdin.flush()  # and stays open: its end tells the worker that we have ended
-            for line in process.stdout:
-                console.note(line.rstrip())
-            words = process.stderr.read().strip()
-            code = process.wait()
+            with process:
+                process.stdin.write(f"{task}\n")
+                process.stdin.flush()  # and stays open: its end tells the worker that we have ended
+                for line in process.stdout:
+                    console.note(line.rstrip())
+                words = process.stderr.read().strip()
+                code = process.wait()
             if not code or over.is_set():
                 return
             if code > 0:
@@ -77,10 +79,10 @@ def _main() -> int:
         worker.work(
             studies.from_table(task),
             float("inf") if task["until"] is None else task["until"],
-            lambda outcome: print(worker.line(outcome), flush=True),
+            lambda outcome: say(worker.line(outcome), flush=True),
         )
     except EdgecnnError as error:
-        print(error.sentence, file=sys.stderr)
+        say(error.sentence, file=sys.stderr)
         return error.exit_code
     return 0
 
