@@ -12,10 +12,10 @@ from edgecnn.common import console
 from edgecnn.errors import UsageError
 
 GROUPS = {
-    "Make a model": ("init", "train", "import", "export", "calibrate", "run"),
+    "Make a model": ("init", "train", "plan", "sweep", "import", "export", "calibrate", "run"),
     "Use it": ("predict", "deploy"),
     "Measure and check it": ("data", "bench", "eval", "compare", "verify", "selftest", "inspect", "doctor"),
-    "Study": ("plan", "sweep", "duel", "lesson", "report"),
+    "Study": ("duel", "lesson", "report"),
     "Around": ("list", "board", "push", "pull"),
 }
 

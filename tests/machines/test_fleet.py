@@ -22,6 +22,7 @@ from edgecnn.fleets.rollout import Rollout
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.soak import SoakPlan
 
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")  # of JAX, which others load
 CORES = ("pi4", "pi5")
 NAME = "animals"
 
