@@ -78,12 +78,14 @@ def row(net: dict[str, Any]) -> list[str]:
     values = (net["validation_top1_percent"], [verdict["top1_percent"] for verdict in net["verdicts"]])
     accuracies = [_accuracy(percents) for percents in values]
     drop = mean_interval([verdict["drop_pp"] for verdict in net["verdicts"]])
+    height, width = net["input_shape"][1:]
     return [
-        *_title(net),
+        net["name"],
+        f"{height} x {width}",
         f"{net['start'] or 'drawn'}{LEARNS[net['learn']]}",
-        ", ".join(net["teacher"]) or "-",
-        f"{accuracies[0]}, n {net['validation_n']}",
+        ", ".join(_folder(teacher) for teacher in net["teacher"]) or "-",
         accuracies[1],
+        f"{accuracies[0]}, n {net['validation_n']}",
         "{:+.2f} [{:+.2f}, {:+.2f}]".format(*drop),
         "{:,.0f}".format(mean_interval(net["train_seconds"])[0]),
     ]
@@ -94,7 +96,8 @@ def cost_row(net: dict[str, Any]) -> list[str]:
     counts = [net["costs"].get(board, {}).get("instructions") for board in BOARDS]
     here = net["costs"].get("local")
     return [
-        *_title(net),
+        net["name"],
+        net["net"],
         f"{net['params']:,}",
         f"{net['macs']:,}",
         f"{net['bytes'] / 1e3:,.1f}",
@@ -104,9 +107,10 @@ def cost_row(net: dict[str, Any]) -> list[str]:
     ]
 
 
-def _title(net: dict[str, Any]) -> list[str]:
-    height, width = net["input_shape"][1:]
-    return [net["name"], net["net"], f"{height} x {width}"]
+def _folder(run: str) -> str:
+    """Return how the table calls a run: the folder of its repeats."""
+    path = Path(run)
+    return path.parent.name if path.name.startswith("seed-") else path.name
 
 
 def _accuracy(percents: list[float]) -> str:
@@ -118,11 +122,11 @@ def _accuracy(percents: list[float]) -> str:
 LEARNS = {"all": "", "head": ", head alone", "head-then-all": ", head first"}
 BOARDS = ("emulated:pi4", "emulated:pi5")
 HEAD = (
-    "run", "net", "pictures", "start", "teacher", "validation top-1 %", "int8 test top-1 %", "drop pp", "training s"
+    "run", "pictures", "start", "teacher", "int8 test top-1 %", "validation top-1 %", "drop pp", "training s"
 )  # fmt: skip
 COST_HEAD = (
-    "run", "net", "pictures", "parameters", "MACs", "int8 kB", "activations kB", "instructions, pi4",
-    "instructions, pi5", "p50 here [95 %]",
+    "run", "net", "parameters", "MACs", "int8 kB", "activations kB", "instructions, pi4", "instructions, pi5",
+    "p50 here [95 %]",
 )  # fmt: skip
 
 
