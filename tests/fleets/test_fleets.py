@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forks
 import psutil
 import pytest
 import small_bundles
@@ -30,10 +31,7 @@ from edgecnn.pipeline.deploy import delivery, deploy, signing
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.soak import SoakPlan
 
-pytestmark = [
-    sshd.needed,
-    pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),  # of JAX, which other tests load
-]
+pytestmark = [sshd.needed, forks.ALLOWED]
 MODEL = "animals"
 REFUSING, DYING, FULL = "pi-4", "pi-5", "pi-6"
 HEALTHY = ("pi-1", "pi-2", "pi-3")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import forks
 import psutil
 import pytest
 
@@ -18,9 +19,7 @@ from edgecnn.fleets.workers import WorkerEnd
 
 PATIENCE_S = 60
 
-pytestmark = pytest.mark.filterwarnings(
-    r"ignore:os\.fork\(\) was called:RuntimeWarning"
-)  # of JAX, which other tests load
+pytestmark = forks.ALLOWED
 
 
 def ended(
@@ -76,10 +75,11 @@ def test_an_interrupt_lets_each_tidy_up(tmp_path: Path) -> None:
         if len(list(tmp_path.glob("*.begun"))) == 2:
             raise KeyboardInterrupt
 
+    before = psutil.Process().children()  # of other tests
     with pytest.raises(KeyboardInterrupt):
         ended(["a", "b", "c"], work, tmp_path, 2, watch)
     assert sorted(path.name for path in tmp_path.glob("*.tidy")) == ["a.tidy", "b.tidy"]
-    assert not psutil.Process().children()
+    assert psutil.Process().children() == before
 
 
 PARENT = """

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import forks
 import pytest
 import small_bundles
 import wrong_server
@@ -22,7 +23,7 @@ from edgecnn.fleets.rollout import Rollout
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.soak import SoakPlan
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")  # of JAX, which others load
+pytestmark = forks.ALLOWED
 CORES = ("pi4", "pi5")
 NAME = "animals"
 

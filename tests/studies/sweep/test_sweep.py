@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import signal
+import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +143,13 @@ def test_a_trial_that_does_worse_than_others_did_is_pruned_by_its_epochs(tmp_pat
     assert not (tmp_path / "s" / sweep.BEST).exists()
 
 
-def test_when_the_time_is_up_a_trial_waits_for_the_next_worker(tmp_path: Path) -> None:
+def test_when_the_time_is_up_a_trial_waits_for_the_next_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = plan(trials=2, epochs=2)
     assert run(tmp_path / "calm", asked).count("finished") == 2
-    stopped = run(tmp_path / "s", asked, hours=1e-4)
+    ticks = itertools.chain([0.0], itertools.repeat(float("inf")))  # it is up once the first trial has begun
+    with monkeypatch.context() as clock:
+        clock.setattr(worker, "time", types.SimpleNamespace(time=lambda: next(ticks), sleep=time.sleep))
+        stopped = run(tmp_path / "s", asked, hours=1.0)
     assert stopped.count("finished") < 2
     assert run(tmp_path / "s", asked).count("finished") == 2
     assert weights(tmp_path / "s") == weights(tmp_path / "calm")
