@@ -52,7 +52,7 @@ def held(path: Path, activity: str, *, shared: bool = False) -> Iterator[int]:
 
 @contextlib.contextmanager
 def in_turn(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, so that of several processes that make the same thing one does and the others wait."""
+    """Wait for the lock file `path`, and hold it during the block: of several processes one is at work."""
     with path.open("w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

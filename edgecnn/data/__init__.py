@@ -31,6 +31,7 @@ from edgecnn.data._overview import overview as overview
 from edgecnn.data._pictures import Picture as Picture
 from edgecnn.data._pictures import decode as decode
 from edgecnn.data._pictures import source as source
+from edgecnn.data._remarks import say_left_out as say_left_out
 from edgecnn.data._stored import Stored
 from edgecnn.errors import DataError, UsageError
 from edgecnn.records.recipe import DataPlan

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.common import console
+from edgecnn.data import _remarks
 from edgecnn.errors import DataError, nearest_path
 from edgecnn.onboard import picture_files
 from edgecnn.onboard.picture_files import Listing
@@ -148,9 +149,7 @@ def _say_left_out(part: Path, listings: Iterable[Listing]) -> None:
     """Print the kinds of files that are left out, with their counts."""
     system = (entry.name for entry in part.iterdir() if entry.is_dir() and picture_files.is_passed_over(entry.name))
     left_out = sum((listing.left_out for listing in listings), Counter(system))
-    if left_out:
-        say = console.warn if picture_files.is_loss(left_out) else console.note
-        say(f"left out {picture_files.told(left_out)} in {part}")
+    _remarks.say_left_out(left_out, part)
 
 
 def test_of(folder: Path) -> Path:

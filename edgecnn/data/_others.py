@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.common import console
+from edgecnn.data import _remarks
 from edgecnn.data._listed import Listed
 from edgecnn.errors import DataError
 from edgecnn.onboard import picture_files
@@ -37,9 +37,7 @@ def added(own: Listed, folder: str) -> Listed:
     listing = picture_files.walk(place)
     if not listing.pictures:
         raise picture_files.none_in(f"The folder {place} of other pictures", listing)
-    if listing.left_out:
-        say = console.warn if picture_files.is_loss(listing.left_out) else console.note
-        say(f"left out {picture_files.told(listing.left_out)} in {place}")
+    _remarks.say_left_out(listing.left_out, place)
     count = len(listing.pictures)
     return dataclasses.replace(
         own,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from edgecnn.common import console
 from edgecnn.data._near_copies import Looked
 from edgecnn.data._pictures import Picture
 from edgecnn.data._stored import Pixels, Stored
+from edgecnn.onboard import picture_files
 
 FEW = 5
 """A class is called small if it has less than 1 / FEW of the median class's images."""
@@ -117,3 +119,10 @@ def _sizes(labels: npt.NDArray[np.int64], looked: Looked) -> str | None:
         return None
     shown = ", ".join(f"{width} x {height}" for width, height in sorted(own)[:3])
     return f"the size of a picture tells its class, for each has its own ({shown} ...): what is learnt may be that"
+
+
+def say_left_out(left_out: Mapping[str, int], place: Path) -> None:
+    """Print what lies in a place and is not read, as a warning if it may have been meant to be; nothing if all is."""
+    if left_out:
+        say = console.warn if picture_files.is_loss(left_out) else console.note
+        say(f"left out {picture_files.told(left_out)} in {place}")

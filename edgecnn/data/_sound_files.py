@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.common import console
+from edgecnn.data import _remarks
 from edgecnn.errors import DataError, PlanError, nearest
 from edgecnn.onboard import picture_files, wav_files
 from edgecnn.records import labels
@@ -119,9 +119,7 @@ def _in_folders(root: Path) -> Iterator[Sound]:
                 yield Sound(
                     path, name, labels.composed(folder.name), role or (lists.get(name, "train") if lists else None)
                 )
-    if left_out:
-        say = console.warn if picture_files.is_loss(left_out) else console.note
-        say(f"left out {picture_files.told(left_out)} in {root}")
+    _remarks.say_left_out(left_out, root)
     if not count:
         suffixes = " ".join(wav_files.SUFFIXES)
         raise DataError(f"{root} holds no sounds in folders of their classes.", f"<class>/*.wav; read are {suffixes}")

@@ -37,7 +37,7 @@ def load(plan: DataPlan, splits: Splits) -> Split:
         DataError: there is no such folder, or it has no pictures that can be read and are not held out.
     """
     folder = Path(plan.unlabelled).expanduser()
-    if splits.test.contents is None or splits.validation.contents is None:
+    if any(part.contents is None or part.files is None for part in (splits.test, splits.validation)):
         raise DataError(
             f"[data]: unlabelled goes with pictures of one's own, and {plan.name} has none.", "leave unlabelled out"
         )
@@ -81,13 +81,13 @@ def _held_out(
     pictures: tuple[Path, ...], contents: list[str], plan: DataPlan, splits: Splits
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return which pictures are copies or near-copies of some that the data set validates or tests with, (N,)."""
-    asked: set[str] = {str(content) for part in (splits.validation, splits.test) for content in part.digests()}
-    own = data.listed(plan)
-    others = [
-        (picture, content)
-        for picture, content in zip(own.pictures, _decoded.digests(own.pictures), strict=True)
-        if content in asked
-    ]
+    asked = {
+        str(file): content
+        for part in (splits.validation, splits.test)
+        for file, content in zip(part.files if part.files is not None else (), part.digests(), strict=True)
+    }
+    listed = data.listed(plan).pictures
+    others = [(picture, asked[str(picture)]) for picture in listed if str(picture) in asked]
     both = [*pictures, *(picture for picture, _ in others)]
     digests = [*contents, *(content for _, content in others)]
     keys = _copies.keys([str(picture) for picture in both], digests, _near_copies.look(both, digests), "")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edgecnn.common import console, documents, escapes
 from edgecnn.common.documents import Unreadable
-from edgecnn.data import Split, _listed, _own_pictures, _tar
+from edgecnn.data import Split, _listed, _own_pictures, _remarks, _tar
 from edgecnn.data._listed import Listed, Row
 from edgecnn.data._pictures import Part
 from edgecnn.data._tar import Member
@@ -111,9 +111,7 @@ def listed(place: Path, label: str = "label") -> Listed:
                 continue
             kind = kind or _label_kind(shard, sample)
             rows.append(_row(shard, sample, kind, names, label, role))
-    if left_out:
-        say = console.warn if picture_files.is_loss(left_out) else console.note
-        say(f"left out {picture_files.told(left_out)} in {place}")
+    _remarks.say_left_out(left_out, place)
     by_name = f", named by {NAMES_FILE}" if names and kind != "txt" else ""
     what = f"{len(rows):,} pictures of {len(shards):,} shard{'s' * (len(shards) != 1)}"
     console.note(f"{place}: {what}, their classes in .{kind}{by_name}")

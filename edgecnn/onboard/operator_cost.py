@@ -36,9 +36,7 @@ Cost = Callable[[Session], float]
 
 def lower(runtime: Runtime, model: Path, task: Lowering, num_threads: int, x: npt.NDArray[Any]) -> Lowered:
     """Return the graph that is executed here, and the runtime's own profile of it. Raises ModelFileError."""
-    session = runtime.open_session(model, num_threads)
-    session.load(x)
-    session.invoke()
+    session = warmed(runtime, model, num_threads, x)
     times_ms = _burst(session, task.num_runs)
     with scratch.folder() as folder:
         lowered = Path(folder, model.name)
@@ -70,26 +68,28 @@ def measure(runtime: Runtime, model: Path, prefixes: Prefixes, num_threads: int,
 def _steps(runtime: Runtime, model: Path, plan: Prefixes, num_threads: int, x: npt.NDArray[Any], cost: Cost) -> Steps:
     call, *paths = sorted(Path(plan.folder).iterdir())
 
-    def opened(path: Path, lowered: bool = True) -> Session:
-        session = runtime.open_session(path, num_threads, lowered)
-        session.load(x)
-        session.invoke()
-        return session
-
     gc.collect()
     gc.disable()
     try:
-        before = opened(call)
+        before = warmed(runtime, call, num_threads, x, lowered=True)
         differences = [tuple(cost(before) for _ in range(plan.passes))]
         for path in paths:
-            session = opened(path)
+            session = warmed(runtime, path, num_threads, x, lowered=True)
             differences.append(tuple(-cost(before) + cost(session) for _ in range(plan.passes)))
             before = session
-        file = opened(model, lowered=False)
+        file = warmed(runtime, model, num_threads, x)
         whole = tuple(cost(file) for _ in range(plan.passes))
     finally:
         gc.enable()
     return Steps(unit=plan.unit, differences=tuple(differences), whole=whole)
+
+
+def warmed(runtime: Runtime, path: Path, num_threads: int, x: npt.NDArray[Any], lowered: bool = False) -> Session:
+    """Open a model file and run it once. Raises ModelFileError."""
+    session = runtime.open_session(path, num_threads, lowered)
+    session.load(x)
+    session.invoke()
+    return session
 
 
 def timed(session: Session) -> float:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgecnn.onboard import counters
 from edgecnn.onboard.job import FileSurvey
-from edgecnn.onboard.operator_cost import counted, timed
+from edgecnn.onboard.operator_cost import counted, timed, warmed
 from edgecnn.onboard.runtimes import Runtime, Session
 
 
@@ -35,24 +35,21 @@ def measure(
     runtime.import_engine()
     paths = sorted(Path(survey.folder).iterdir())
 
-    def opened(path: Path, x: npt.NDArray[Any]) -> Session:
-        session = runtime.open_session(path, num_threads)
-        session.load(x)
-        session.invoke()
-        return session
-
     gc.collect()
     gc.disable()
     try:
         if survey.unit == "ms":
-            sessions = [opened(path, x) for path, x in zip(paths, inputs, strict=True)]
+            sessions = [warmed(runtime, path, num_threads, x) for path, x in zip(paths, inputs, strict=True)]
             passes = [[timed(session) for session in sessions] for _ in range(survey.passes)]
             return tuple(zip(*passes, strict=True))
         counter = counters.instructions()  # before the runtime starts its threads, so that they are counted too
         if counter is None:
             return ()
         with counter:
-            return tuple(_counts(counter, opened(path, x), survey) for path, x in zip(paths, inputs, strict=True))
+            return tuple(
+                _counts(counter, warmed(runtime, path, num_threads, x), survey)
+                for path, x in zip(paths, inputs, strict=True)
+            )
     finally:
         gc.enable()
 

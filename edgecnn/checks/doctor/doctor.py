@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import formats
+from edgecnn import data, formats
 from edgecnn.checks.doctor import conclusions, device_log, file, images, installation, preprocessing, saturation
 from edgecnn.checks.doctor import on_board as there
 from edgecnn.checks.doctor.examination import Examination
@@ -30,7 +30,6 @@ from edgecnn.checks.doctor.trial import Target
 from edgecnn.common import console, sizes
 from edgecnn.data import Picture
 from edgecnn.errors import DataError, EnvironmentUnfit, GateFailed, ModelFileError, UsageError
-from edgecnn.onboard import picture_files
 from edgecnn.records import artifact as artifacts
 from edgecnn.records import foreign, labels, resolve
 from edgecnn.records.artifact import Artifact, Description, class_count
@@ -139,9 +138,7 @@ def _preprocessing(known: Known, folder: Path, log: Path | None, limit: int) -> 
     if len(artifact.description.input.shape) != 4:
         raise DataError(f"{artifact.path} takes no picture: its input is {artifact.description.input.shape}.")
     shown = images.labelled(folder, limit if log is None else 1 << 40)
-    if shown.left_out:
-        say = console.warn if picture_files.is_loss(shown.left_out) else console.note
-        say(f"left out {picture_files.told(shown.left_out)} in {folder}")
+    data.say_left_out(shown.left_out, folder)
     if log is None:
         names, target = _classes(artifact, shown, folder)
         pictures: Sequence[Picture] = shown.pictures

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgecnn.boards.ssh import preflight
 from edgecnn.boards.ssh.link import Link
-from edgecnn.common import config, documents, replies, stats
+from edgecnn.common import config, documents, replies
 from edgecnn.common.replies import NotAReply, last_line
 from edgecnn.errors import EnvironmentUnfit, PlanError, UsageError
 from edgecnn.onboard import archive
@@ -88,8 +88,3 @@ def soak(link: Link, releases: Installed, release: str, made: Bundle, plan: Soak
     except (NotAReply, PlanError) as error:
         reason = last_line(answer.stderr) or f"exit code {answer.returncode}"
         raise EnvironmentUnfit(f"The soak on {link.destination} gave no answer: {reason}.") from error
-
-
-def rate(errors: int, requests: int) -> stats.Proportion:
-    """Return the error rate in percent with its 95 % Wilson interval."""
-    return stats.wilson(errors, requests)

@@ -7,9 +7,7 @@ file; they see the trial's heartbeat in the storage, and take a trial over whose
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
 import threading
 import time
 import uuid
@@ -69,7 +67,7 @@ class Claims:
     def next(self) -> Iterator[Claimed | None]:
         """Take a trial for the block; yields None if all are finished or at work elsewhere."""
         with contextlib.ExitStack() as held:
-            with _alone(self._locks / "next.lock"):  # what follows depends on the trials that are there
+            with locks.in_turn(self._locks / "next.lock"):  # what follows depends on the trials that are there
                 trial = self._taken(held)
                 claimed = self._prepared(trial) if trial is not None else None
             if claimed is not None and self._job.storage:
@@ -196,21 +194,10 @@ def epochs(folder: Path) -> int:
 def _place(folder: Path) -> str:
     """Return a name of the disk that a sweep's folder is on, which all workers that see the folder share."""
     path = folder / ".place"
-    with _alone(folder / ".place.lock"):
+    with locks.in_turn(folder / ".place.lock"):
         if not path.is_file():
             files.write_text(path, uuid.uuid4().hex)
         return path.read_text(encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait for the lock file at `path`, and hold it during the block."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

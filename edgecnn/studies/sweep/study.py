@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.common import config, documents, files, plugins
+from edgecnn.common import config, documents, files, locks, plugins
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, MissingPackage, PlanError, RunError
 from edgecnn.records.recipe import Recipe
 from edgecnn.studies.sweep import plan as plans
@@ -134,18 +133,18 @@ class _KernelLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f".{path.name}.lock")
-        self._descriptor = -1
+        self._held = contextlib.ExitStack()
 
     def acquire(self) -> bool:
         """Wait for the lock; Optuna asks for it."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self._descriptor = descriptor  # now, for until then it is another thread's
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(locks.in_turn(self._path))
+            self._held = lock.pop_all()  # now, for until then it is another thread's
         return True
 
     def release(self) -> None:
         """Free the lock."""
-        os.close(self._descriptor)
+        self._held.close()
 
 
 def sampler(plan: SweepPlan, number: int) -> optuna.samplers.BaseSampler:
