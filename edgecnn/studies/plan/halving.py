@@ -1,33 +1,28 @@
 """Successive halving (Jamieson and Talwalkar, 2016, AISTATS): many short trainings, then longer ones of the best third.
 
-How many fit into the hours is told by timing a training step of the costliest net. How far short trainings can be
-trusted is told by the pairs of nets that kept their order from one rung to the next.
+How many fit into the hours is told beforehand by timing training steps of a net in the middle, and then by what the
+trainings themselves took. How far short trainings can be trusted is told by the pairs of nets that kept their order
+from one rung to the next.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-import time
+import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from edgecnn import nets
 from edgecnn.common import stats
 from edgecnn.common.stats import Proportion
-from edgecnn.records.recipe import NetPlan, Recipe
-from edgecnn.studies.plan.records import Planned, Proposal
-
-if TYPE_CHECKING:
-    from edgecnn.data import Split
+from edgecnn.records.recipe import Recipe
+from edgecnn.studies.plan.records import Planned, PlannedRun
 
 THIRD = 3
-RUNGS = 3
-MOST = 27
+RUNGS = 4
+MOST = 54
 """The most nets in the first rung."""
 SHARE = 0.85
 """Of the hours that trainings may take; exports and measurements take the rest."""
-TIMED_STEPS = 3
 
 
 def rungs(recipe: Recipe, seconds_per_epoch: float, hours: float) -> tuple[tuple[int, int], ...]:
@@ -46,24 +41,25 @@ def rungs(recipe: Recipe, seconds_per_epoch: float, hours: float) -> tuple[tuple
     )
 
 
-def seconds_per_epoch(recipe: Recipe, candidates: Sequence[Proposal], training: Split) -> float:
-    """Time a training step of the net with the most multiply-accumulates, and return what an epoch takes."""
-    import torch
+def has_time(planned: Planned, name: str, epochs: int) -> bool:
+    """Return whether a training is likely to end before the time of its rung is over.
 
-    net = max(candidates, key=lambda candidate: candidate.macs)
-    batch = min(recipe.batch_size, len(training))
-    model = nets.build(NetPlan(name=net.net, options=net.options), net.input_shape, len(training.classes)).train()
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pictures = torch.randn(batch, *net.input_shape).to(memory_format=torch.channels_last)
-    labels = torch.zeros(batch, dtype=torch.int64)
+    Every rung has as much time as any other, and what the ones before left. What an epoch of the net takes is known
+    from its training in the rung before, or else from those of other nets in this one; the first training of a rung
+    always has time.
+    """
+    done = planned.of_rung(epochs)
+    if not done:
+        return True
+    lengths = [length for length, _ in planned.rungs]
+    over = SHARE * 3600 * planned.settings.hours * (lengths.index(epochs) + 1) / len(lengths)
+    own = [trial for trial in planned.trials if trial.candidate == name]
+    per_epoch = statistics.median(trial.seconds / trial.epochs for trial in own or done)
+    return _seconds(planned.trials) + per_epoch * epochs <= over
 
-    def step() -> float:
-        start = time.perf_counter()
-        torch.nn.functional.cross_entropy(model(pictures), labels).backward()  # type: ignore[no-untyped-call]
-        return time.perf_counter() - start
 
-    step()
-    return max(1, len(training) // batch) * sorted(step() for _ in range(TIMED_STEPS))[TIMED_STEPS // 2]
+def _seconds(trials: Sequence[PlannedRun]) -> float:
+    return math.fsum(trial.seconds for trial in trials)
 
 
 def order_kept(planned: Planned) -> Proportion | None:

@@ -12,13 +12,16 @@ import dataclasses
 import time
 from pathlib import Path
 
-from edgecnn import boards, data
+from edgecnn import boards
 from edgecnn.common import config, console, files, locks
 from edgecnn.errors import GateFailed, RunError, UsageError
 from edgecnn.pipeline.costs import show as costs
 from edgecnn.pipeline.costs import surveyed
 from edgecnn.pipeline.costs.profile import RUNTIME
 from edgecnn.pipeline.export import export as exporting
+from edgecnn.pipeline.train import pace
+from edgecnn.pipeline.train.distributed import ALONE
+from edgecnn.pipeline.train.job import load_pictures
 from edgecnn.pipeline.train.train import train
 from edgecnn.records import cost_profile, gates, settling
 from edgecnn.records.cost_profile import CostProfile
@@ -48,7 +51,8 @@ def plan(
     """Find the most accurate net within the limits, as far as the hours allow.
 
     Args:
-        recipe: How to train; its net is replaced, its epochs are the most that any training takes.
+        recipe: How to train; its net is replaced, its epochs are the most that any training takes. Weights are drawn:
+            its start and its budget are left out.
         folder: Where the plan is kept.
         board: The board whose costs count; it has a profile (`edgecnn board profile`).
         limits: What the file may cost there and how right it must be.
@@ -66,7 +70,9 @@ def plan(
     """
     profile = cost_profile.find(board)
     _require_limits(limits, profile, hours)
-    recipe = dataclasses.replace(recipe, start="", budget=None, distill=None, learn="all")
+    if left_out := [key for key in ("start", "budget") if getattr(recipe, key)]:
+        console.note(f"The recipe's {' and '.join(left_out)} are left out: nets of a plan begin with drawn weights.")
+    recipe = dataclasses.replace(recipe, start="", budget=None, learn="all")
     settings = PlanSettings(recipe=config.table_of(recipe), board=board, limits=limits, hours=hours, seed=seed)
     files.make_folder(folder)
     with locks.held(folder / LOCK, "plan"):
@@ -125,14 +131,15 @@ def _begun(folder: Path, settings: PlanSettings, resume: bool) -> Planned | None
 
 
 def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> Planned:
-    splits = data.load(recipe.data)
-    training = splits.train
+    pictures, _ = load_pictures(recipe, ALONE)
+    training = pictures.splits.train
     shapes = proposals.shapes_of(recipe, training.input_shape)
     drawn, fitting = proposals.propose(profile, settings.limits, shapes, len(training.classes), settings.seed)
-    pace = halving.seconds_per_epoch(recipe, fitting, training)
-    rungs = halving.rungs(recipe, pace, settings.hours)
+    middle = sorted(fitting, key=lambda net: net.macs)[len(fitting) // 2]
+    seconds = pace.seconds_per_epoch(_with_net(recipe, middle), middle.input_shape, pictures)
+    rungs = halving.rungs(recipe, seconds, settings.hours)
     console.note(
-        f"{len(fitting)} of {drawn} nets are predicted within the limits; about {pace:.0f} s an epoch: "
+        f"{len(fitting)} of {drawn} nets are predicted within the limits; about {seconds:.1f} s an epoch: "
         + ", then ".join(f"{count} for {epochs} epochs" for epochs, count in rungs)
     )
     chosen = proposals.shortlist(fitting, SPARE * rungs[0][1])
@@ -158,16 +165,14 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
 
 
 def _trained(planned: Planned, recipe: Recipe, folder: Path) -> Planned:
-    """Train what each rung has left, a run for each; the time of a rung is its share of the hours."""
-    allowed = halving.SHARE * 3600 * planned.settings.hours / len(planned.rungs)
+    """Train what each rung has left, a run for each, while its share of the hours lasts."""
     names = [candidate.name for candidate in planned.candidates]
     for epochs, count in planned.rungs:
         for name in names[:count]:
             done = planned.of_rung(epochs)
             if any(trial.candidate == name for trial in done):
                 continue
-            spent = sum(trial.seconds for trial in done)
-            if done and spent + spent / len(done) > allowed:
+            if not halving.has_time(planned, name, epochs):
                 console.warn(f"The time for trainings of {epochs} epochs is over after {len(done)} of {count}.")
                 break
             trial = _trial(planned.candidate(name), epochs, recipe, folder)
@@ -179,16 +184,7 @@ def _trained(planned: Planned, recipe: Recipe, folder: Path) -> Planned:
 
 def _trial(candidate: Proposal, epochs: int, recipe: Recipe, folder: Path) -> PlannedRun:
     name = f"{candidate.name}-{epochs}"
-    options = dict(recipe.data.options)
-    if options.get("size") not in (None, candidate.input_shape[1]):
-        options["size"] = candidate.input_shape[1]
-    own = dataclasses.replace(
-        recipe,
-        name=name,
-        epochs=epochs,
-        net=NetPlan(name=candidate.net, options=candidate.options),
-        data=dataclasses.replace(recipe.data, options=options),
-    )
+    own = dataclasses.replace(_with_net(recipe, candidate), name=name, epochs=epochs)
     place, start = folder / TRIALS / name, time.perf_counter()
     with console.stage(f"{name} trained"), console.held_back():  # what a training tells stands in its folder
         run = train(own, place, resume=(place / "recipe.toml").is_file())
@@ -200,6 +196,18 @@ def _trial(candidate: Proposal, epochs: int, recipe: Recipe, folder: Path) -> Pl
         validation_percent=run.validation_top1_percent,
         validation_n=run.validation_n,
         seconds=max(run.train_seconds, time.perf_counter() - start),
+    )
+
+
+def _with_net(recipe: Recipe, candidate: Proposal) -> Recipe:
+    """Return the recipe with a candidate's net, and pictures of its size."""
+    options = dict(recipe.data.options)
+    if options.get("size") not in (None, candidate.input_shape[1]):
+        options["size"] = candidate.input_shape[1]
+    return dataclasses.replace(
+        recipe,
+        net=NetPlan(name=candidate.net, options=candidate.options),
+        data=dataclasses.replace(recipe.data, options=options),
     )
 
 

@@ -23,7 +23,7 @@ from edgecnn.records.cost_profile import CostProfile
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.studies.plan.records import PlanLimits, Proposal
 
-DRAWN = 120
+DRAWN = 240
 """Nets drawn from each design space."""
 PRECISION: Final = "int8"
 NOTES_BYTES = 2_700
