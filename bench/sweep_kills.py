@@ -4,7 +4,8 @@
 
 A sweep of random points is done twice: by one worker that nobody disturbs, and by several that share a folder, of which
 one after the other is killed while it is at work on a trial, at a random moment, and replaced. The second must come to
-the same trials with the same weights, bit for bit, and have told each of them once.
+the same trials with the same weights, bit for bit, and have told each of them once. If it ends before there were enough
+kills, another one of other points follows.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from edgecnn.errors import EdgecnnError, EnvironmentUnfit
 SWEEP = """\
 trials = {trials}
 epochs = {epochs}
+seed = {seed}
 [sampler]
 name = "RandomSampler"
 [space]
@@ -40,7 +42,7 @@ FINISHED = 1
 """How Optuna's journal writes the state of a trial that is complete."""
 AFTER_AN_EPOCH = 0.5
 """The share of kills that come right after an epoch of that worker; the others come at any moment."""
-PAUSE_S = 10.0
+PAUSE_S = 5.0
 """A kill comes within so many seconds after its worker has taken a trial."""
 
 
@@ -67,18 +69,18 @@ def epochs(folder: Path, trial: str) -> int:
     return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
 
 
-def disturbed(plan: Path, folder: Path, workers: int, kills: int, seed: int) -> list[dict[str, Any]]:
-    """Do the sweep with workers that are killed; return what each kill hit."""
-    chance = random.Random(seed)
+def disturbed(plan: Path, folder: Path, workers: int, kills: int, chance: random.Random) -> list[dict[str, Any]]:
+    """Do the sweep with workers of which up to `kills` are killed; return what each kill hit."""
     alive = [worker(plan, folder) for _ in range(workers)]
     hits: list[dict[str, Any]] = []
     try:
-        while len(hits) < kills:
-            victim = chance.choice(alive)
-            while victim.pid not in (holders := at_work(folder)):
-                if victim.poll() is not None:
-                    raise EnvironmentUnfit(f"The sweep ended after {len(hits)} kills.", "more --trials")
+        while len(hits) < kills and any(process.poll() is None for process in alive):
+            holders = at_work(folder)
+            victims = [process for process in alive if process.pid in holders]
+            if not victims:
                 time.sleep(0.02)
+                continue
+            victim = chance.choice(victims)
             if chance.random() < AFTER_AN_EPOCH:
                 begun = epochs(folder, holders[victim.pid])
                 while at_work(folder).get(victim.pid) == holders[victim.pid]:
@@ -89,6 +91,8 @@ def disturbed(plan: Path, folder: Path, workers: int, kills: int, seed: int) -> 
                 time.sleep(chance.uniform(0, PAUSE_S))
             trial = at_work(folder).get(victim.pid, "")
             done = epochs(folder, trial or holders[victim.pid])
+            if victim.poll() is not None:  # it ended in the meantime, as there was nothing left to do
+                continue
             victim.send_signal(signal.SIGKILL)
             victim.wait()
             hits.append({"trial": trial, "epochs": done})
@@ -129,33 +133,42 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--trials", type=int, default=24)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
+    chance = random.Random(asked.seed)
+    hits: list[dict[str, Any]] = []
+    trials = finished = repeated = equal = 0
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         os.environ["XDG_CACHE_HOME"] = str(Path(scratch, "cache"))
-        plan, calm, harried = (Path(scratch, name) for name in ("sweep.toml", "calm", "harried"))
-        files.write_text(plan, SWEEP.format(trials=asked.trials, epochs=asked.epochs))
-        if worker(plan, calm).wait():
-            raise EnvironmentUnfit("The sweep that nobody disturbs failed.")
-        console.note(f"{asked.trials} trials without a kill")
-        hits = disturbed(plan, harried, asked.workers, asked.kills, asked.seed)
-        first, second = outcome(calm), outcome(harried)
-        counts = told(harried)
+        while len(hits) < asked.kills:
+            folder = Path(scratch, f"after-{len(hits)}-kills")
+            plan, calm, harried = (folder / name for name in ("sweep.toml", "calm", "harried"))
+            files.make_folder(folder)
+            files.write_text(plan, SWEEP.format(trials=asked.trials, epochs=asked.epochs, seed=asked.seed + len(hits)))
+            if worker(plan, calm).wait():
+                raise EnvironmentUnfit("The sweep that nobody disturbs failed.")
+            console.note(f"{asked.trials} trials without a kill")
+            hits += disturbed(plan, harried, asked.workers, asked.kills - len(hits), chance)
+            first, second = outcome(calm), outcome(harried)
+            trials += len(first)
+            finished += sum(trial[1] == "finished" for trial in second.values())
+            repeated += sum(count != 1 for count in told(harried))
+            equal += sum(second.get(number) == trial for number, trial in first.items())
     result = {
         "kills": len(hits),
         "workers": asked.workers,
-        "trials": len(second),
-        "finished": sum(trial[1] == "finished" for trial in second.values()),
-        "lost": len(first) - sum(trial[1] == "finished" for trial in second.values()),
-        "told_more_than_once": sum(count != 1 for count in counts),
-        "equal_weights": sum(second.get(number) == trial for number, trial in first.items()),
+        "trials": trials,
+        "finished": finished,
+        "lost": trials - finished,
+        "told_more_than_once": repeated,
+        "equal_weights": equal,
         "hits": hits,
     }
     record.write(asked.output, result)
     console.table(tuple(list(result)[:-1]), [[str(value) for value in list(result.values())[:-1]]])
-    return int(result["lost"] != 0 or result["told_more_than_once"] != 0 or result["equal_weights"] != len(first))
+    return int(result["lost"] != 0 or result["told_more_than_once"] != 0 or equal != trials)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecnn import data
 from edgecnn.common import console
-from edgecnn.data import Split, Splits, _copies, _decoded, _near_copies
+from edgecnn.data import Split, Splits, _copies, _decoded, _near_copies, _remarks
 from edgecnn.errors import DataError
 from edgecnn.onboard import picture_files
 from edgecnn.records import resizing
@@ -46,6 +46,7 @@ def load(plan: DataPlan, splits: Splits) -> Split:
     found = picture_files.walk(folder)
     if not found.pictures:
         raise picture_files.none_in(str(folder), found)
+    _remarks.say_left_out(found.left_out, folder)
     contents = _decoded.digests(found.pictures)
     channels, height, width = splits.train.input_shape
     how = inspect.signature(data.get(plan.name).load).parameters.get("resize")

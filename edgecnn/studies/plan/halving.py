@@ -21,6 +21,8 @@ THIRD = 3
 RUNGS = 4
 MOST = 54
 """The most nets in the first rung."""
+FAMILIES = 2
+"""Families of nets that are never dropped for being the worse half."""
 SHARE = 0.85
 """Of the hours that trainings may take; exports and measurements take the rest."""
 
@@ -39,6 +41,26 @@ def rungs(recipe: Recipe, seconds_per_epoch: float, hours: float) -> tuple[tuple
         (epochs, max(1, min(count, first // THIRD**place)))
         for place, (epochs, count) in enumerate(zip(lengths, fitting, strict=True))
     )
+
+
+def next_net(planned: Planned) -> str | None:
+    """Return the net of the first rung whose turn it is, told by the trainings so far; None if there is no more.
+
+    The families take turns, and after each turn the worse half of them drops out, until two are left: how one family
+    does against another is known after one training of each, and those that follow are better spent on the best.
+    """
+    done = {trial.candidate: trial.validation_percent for trial in planned.of_rung(planned.rungs[0][0])}
+    families: dict[str, list[str]] = {}
+    for candidate in planned.candidates:
+        families.setdefault(candidate.net, []).append(candidate.name)
+    for turn in range(len(planned.candidates)):
+        for names in families.values():
+            if turn < len(names) and names[turn] not in done:
+                return names[turn]
+        best = {family: max(done[name] for name in names[: turn + 1]) for family, names in families.items()}
+        kept = max(FAMILIES, math.ceil(len(families) / 2))
+        families = {family: families[family] for family in sorted(families, key=lambda name: -best[name])[:kept]}
+    return None
 
 
 def has_time(planned: Planned, name: str, epochs: int) -> bool:

@@ -9,6 +9,7 @@ plans/NAME/
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from pathlib import Path
 
@@ -160,25 +161,39 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
         drawn=drawn,
         fitting=len(fitting),
         rungs=((rungs[0][0], min(rungs[0][1], len(kept))), *rungs[1:]),
-        candidates=tuple(kept[: rungs[0][1]]),
+        candidates=tuple(kept),
     )
 
 
 def _trained(planned: Planned, recipe: Recipe, folder: Path) -> Planned:
     """Train what each rung has left, a run for each, while its share of the hours lasts."""
-    names = [candidate.name for candidate in planned.candidates]
-    for epochs, count in planned.rungs:
-        for name in names[:count]:
-            done = planned.of_rung(epochs)
-            if any(trial.candidate == name for trial in done):
+    first = planned.rungs[0]
+    while len(planned.of_rung(first[0])) < first[1] and (name := halving.next_net(planned)) is not None:
+        if not _has_time(planned, name, *first):
+            break
+        planned = _with_trial(planned, name, first[0], recipe, folder)
+    for (shorter, _), (epochs, count) in itertools.pairwise(planned.rungs):
+        for trial in planned.of_rung(shorter)[:count]:
+            if any(done.candidate == trial.candidate for done in planned.of_rung(epochs)):
                 continue
-            if not halving.has_time(planned, name, epochs):
-                console.warn(f"The time for trainings of {epochs} epochs is over after {len(done)} of {count}.")
+            if not _has_time(planned, trial.candidate, epochs, count):
                 break
-            trial = _trial(planned.candidate(name), epochs, recipe, folder)
-            planned = dataclasses.replace(planned, trials=(*planned.trials, trial))
-            records.write(planned, folder)
-        names = [trial.candidate for trial in planned.of_rung(epochs)]
+            planned = _with_trial(planned, trial.candidate, epochs, recipe, folder)
+    return planned
+
+
+def _has_time(planned: Planned, name: str, epochs: int, count: int) -> bool:
+    if halving.has_time(planned, name, epochs):
+        return True
+    done = len(planned.of_rung(epochs))
+    console.warn(f"The time for trainings of {epochs} epochs is over after {done} of {count}.")
+    return False
+
+
+def _with_trial(planned: Planned, name: str, epochs: int, recipe: Recipe, folder: Path) -> Planned:
+    trial = _trial(planned.candidate(name), epochs, recipe, folder)
+    planned = dataclasses.replace(planned, trials=(*planned.trials, trial))
+    records.write(planned, folder)
     return planned
 
 

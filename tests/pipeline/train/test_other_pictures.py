@@ -106,11 +106,13 @@ def test_pictures_without_a_class_are_learnt_from_and_no_test_picture_is(
     with Image.open(birds / "test" / "hen" / "001.png") as asked:
         asked.resize((60, 60)).save(others / "phone" / "larger.png")
     (others / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    (others / "raw.cr2").write_bytes(b"raw")
     told = (f"data.unlabelled={str(others)!r}", "epochs=1")
     plain = train(student(birds, teacher, "epochs=1"), tmp_path / "plain")
     capsys.readouterr()
     run = train(student(birds, teacher, *told), tmp_path / "run")
     said = " ".join(capsys.readouterr().err.split())
+    assert "left out 1 .cr2" in said
     assert "left out 1 of 11 pictures that cannot be read" in said
     assert "left out 2 of 11 pictures that are copies of pictures held out" in said
     assert "8 without a class" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import signal
@@ -186,6 +187,50 @@ def test_rungs_shrink_by_thirds_and_fit_the_hours(epochs: int, pace: float, hour
     assert rungs[-1][0] <= epochs
     whole = sum(length * count for length, count in rungs) * pace
     assert whole <= 3600 * hours or all(count == 1 for _, count in rungs)
+
+
+def test_the_worse_half_of_the_families_drops_out_after_each_turn_until_two_are_left() -> None:
+    accuracy = {"a": 50, "b": 80, "c": 70, "d": 60}  # of every net of a family
+
+    def proposal(name: str) -> records.Proposal:
+        return records.Proposal(
+            name=name, net=name[0], options={}, input_shape=(1, 8, 8), macs=1, parameters=1, file_bytes=1,
+            arena_bytes=1, predicted=1.0,
+        )  # fmt: skip
+
+    names = [f"{family}{number}" for number in range(3) for family in accuracy]
+    settings = records.PlanSettings(recipe={}, board="local", limits=LIMITS, hours=1)
+    planned = Planned(
+        settings=settings, unit="ms", p95_percent=1, drawn=12, fitting=12, rungs=((1, 12),),
+        candidates=tuple(proposal(name) for name in names),
+    )  # fmt: skip
+    order = []
+    while (name := halving.next_net(planned)) is not None:
+        order.append(name)
+        done = records.PlannedRun(
+            candidate=name, epochs=1, run=name, validation_percent=accuracy[name[0]], validation_n=100, seconds=1
+        )
+        planned = dataclasses.replace(planned, trials=(*planned.trials, done))
+    assert order == ["a0", "b0", "c0", "d0", "b1", "c1", "b2", "c2"]
+
+
+def test_a_training_that_would_outlast_its_rung_is_not_begun() -> None:
+    settings = records.PlanSettings(recipe={}, board="local", limits=LIMITS, hours=1)
+
+    def done(name: str, epochs: int, seconds: float) -> records.PlannedRun:
+        return records.PlannedRun(
+            candidate=name, epochs=epochs, run=name, validation_percent=50, validation_n=100, seconds=seconds
+        )
+
+    planned = Planned(
+        settings=settings, unit="ms", p95_percent=1, drawn=3, fitting=3, rungs=((1, 3), (10, 2)), candidates=(),
+        trials=(done("slow", 1, 200), done("quick", 1, 20), done("first", 10, 300)),
+    )  # fmt: skip
+    assert halving.SHARE * 3600 == 3060
+    assert halving.has_time(planned, "quick", 10)  # 520 s are spent, and it takes 200
+    assert halving.has_time(planned, "slow", 10)  # it takes 2,000 and ends within both rungs' time
+    longer = dataclasses.replace(planned, trials=(*planned.trials, done("second", 10, 700)))
+    assert not halving.has_time(longer, "slow", 10)
 
 
 def test_the_order_that_short_trainings_give_is_held_against_the_longer_ones() -> None:
