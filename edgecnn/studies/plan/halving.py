@@ -52,7 +52,7 @@ def next_net(planned: Planned) -> str | None:
     done = {trial.candidate: trial.validation_percent for trial in planned.of_rung(planned.rungs[0][0])}
     families: dict[str, list[str]] = {}
     for candidate in planned.candidates:
-        families.setdefault(candidate.net, []).append(candidate.name)
+        families.setdefault(candidate.family, []).append(candidate.name)
     for turn in range(len(planned.candidates)):
         for names in families.values():
             if turn < len(names) and names[turn] not in done:

@@ -9,8 +9,6 @@ plans/NAME/
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import time
 from pathlib import Path
 
 from edgecnn import boards
@@ -23,19 +21,17 @@ from edgecnn.pipeline.export import export as exporting
 from edgecnn.pipeline.train import pace
 from edgecnn.pipeline.train.distributed import ALONE
 from edgecnn.pipeline.train.job import load_pictures
-from edgecnn.pipeline.train.train import train
 from edgecnn.records import cost_profile, gates, settling
 from edgecnn.records.cost_profile import CostProfile
 from edgecnn.records.gates import Gate
 from edgecnn.records.plans import ExportPlan
-from edgecnn.records.recipe import NetPlan, Recipe
+from edgecnn.records.recipe import Recipe
 from edgecnn.records.run import open_run
-from edgecnn.studies.plan import halving, proposals, records, show
-from edgecnn.studies.plan.records import Finalist, PlanLimits, Planned, PlannedRun, PlanSettings, Proposal
+from edgecnn.studies.plan import halving, proposals, records, show, trials
+from edgecnn.studies.plan.records import Finalist, PlanLimits, Planned, PlanSettings
 
 LOCK = ".lock"
 PAGE = "plan.md"
-TRIALS = "trials"
 SPARE = 3
 """How many times as many nets are measured as drafts as are trained: a prediction may be a little too low."""
 
@@ -52,8 +48,8 @@ def plan(
     """Find the most accurate net within the limits, as far as the hours allow.
 
     Args:
-        recipe: How to train; its net is replaced, its epochs are the most that any training takes. Weights are drawn:
-            its start and its budget are left out.
+        recipe: How to train; its net is replaced, its epochs are the most that any training takes. If it has a start,
+            its own net with those weights and the zoo's are proposed beside nets with drawn ones.
         folder: Where the plan is kept.
         board: The board whose costs count; it has a profile (`edgecnn board profile`).
         limits: What the file may cost there and how right it must be.
@@ -71,9 +67,9 @@ def plan(
     """
     profile = cost_profile.find(board)
     _require_limits(limits, profile, hours)
-    if left_out := [key for key in ("start", "budget") if getattr(recipe, key)]:
-        console.note(f"The recipe's {' and '.join(left_out)} are left out: nets of a plan begin with drawn weights.")
-    recipe = dataclasses.replace(recipe, start="", budget=None, learn="all")
+    if recipe.budget:
+        console.note("The recipe's [budget] is left out: the plan's limits take its place.")
+        recipe = dataclasses.replace(recipe, budget=None)
     settings = PlanSettings(recipe=config.table_of(recipe), board=board, limits=limits, hours=hours, seed=seed)
     files.make_folder(folder)
     with locks.held(folder / LOCK, "plan"):
@@ -81,7 +77,7 @@ def plan(
         if planned is None:
             planned = _proposed(recipe, profile, settings)
             records.write(planned, folder)
-        planned = _trained(planned, recipe, folder)
+        planned = trials.trained(planned, recipe, folder)
         planned = _exported(planned, folder)
         planned = dataclasses.replace(planned, gates=tuple(_hold(planned)))
         records.write(planned, folder)
@@ -135,9 +131,10 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
     pictures, _ = load_pictures(recipe, ALONE)
     training = pictures.splits.train
     shapes = proposals.shapes_of(recipe, training.input_shape)
-    drawn, fitting = proposals.propose(profile, settings.limits, shapes, len(training.classes), settings.seed)
+    trained = proposals.trained_nets(recipe, training.input_shape[0])
+    drawn, fitting = proposals.propose(profile, settings.limits, shapes, len(training.classes), settings.seed, trained)
     middle = sorted(fitting, key=lambda net: net.macs)[len(fitting) // 2]
-    seconds = pace.seconds_per_epoch(_with_net(recipe, middle), middle.input_shape, pictures)
+    seconds = pace.seconds_per_epoch(trials.with_net(recipe, middle), middle.input_shape, pictures)
     rungs = halving.rungs(recipe, seconds, settings.hours)
     console.note(
         f"{len(fitting)} of {drawn} nets are predicted within the limits; about {seconds:.1f} s an epoch: "
@@ -162,67 +159,6 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
         fitting=len(fitting),
         rungs=((rungs[0][0], min(rungs[0][1], len(kept))), *rungs[1:]),
         candidates=tuple(kept),
-    )
-
-
-def _trained(planned: Planned, recipe: Recipe, folder: Path) -> Planned:
-    """Train what each rung has left, a run for each, while its share of the hours lasts."""
-    first = planned.rungs[0]
-    while len(planned.of_rung(first[0])) < first[1] and (name := halving.next_net(planned)) is not None:
-        if not _has_time(planned, name, *first):
-            break
-        planned = _with_trial(planned, name, first[0], recipe, folder)
-    for (shorter, _), (epochs, count) in itertools.pairwise(planned.rungs):
-        for trial in planned.of_rung(shorter)[:count]:
-            if any(done.candidate == trial.candidate for done in planned.of_rung(epochs)):
-                continue
-            if not _has_time(planned, trial.candidate, epochs, count):
-                break
-            planned = _with_trial(planned, trial.candidate, epochs, recipe, folder)
-    return planned
-
-
-def _has_time(planned: Planned, name: str, epochs: int, count: int) -> bool:
-    if halving.has_time(planned, name, epochs):
-        return True
-    done = len(planned.of_rung(epochs))
-    console.warn(f"The time for trainings of {epochs} epochs is over after {done} of {count}.")
-    return False
-
-
-def _with_trial(planned: Planned, name: str, epochs: int, recipe: Recipe, folder: Path) -> Planned:
-    trial = _trial(planned.candidate(name), epochs, recipe, folder)
-    planned = dataclasses.replace(planned, trials=(*planned.trials, trial))
-    records.write(planned, folder)
-    return planned
-
-
-def _trial(candidate: Proposal, epochs: int, recipe: Recipe, folder: Path) -> PlannedRun:
-    name = f"{candidate.name}-{epochs}"
-    own = dataclasses.replace(_with_net(recipe, candidate), name=name, epochs=epochs)
-    place, start = folder / TRIALS / name, time.perf_counter()
-    with console.stage(f"{name} trained"), console.held_back():  # what a training tells stands in its folder
-        run = train(own, place, resume=(place / "recipe.toml").is_file())
-    console.note(f"{name}: {proposals.title(candidate)}, {run.validation_top1_percent:.2f} % on validation")
-    return PlannedRun(
-        candidate=candidate.name,
-        epochs=epochs,
-        run=f"{TRIALS}/{name}",
-        validation_percent=run.validation_top1_percent,
-        validation_n=run.validation_n,
-        seconds=max(run.train_seconds, time.perf_counter() - start),
-    )
-
-
-def _with_net(recipe: Recipe, candidate: Proposal) -> Recipe:
-    """Return the recipe with a candidate's net, and pictures of its size."""
-    options = dict(recipe.data.options)
-    if options.get("size") not in (None, candidate.input_shape[1]):
-        options["size"] = candidate.input_shape[1]
-    return dataclasses.replace(
-        recipe,
-        net=NetPlan(name=candidate.net, options=candidate.options),
-        data=dataclasses.replace(recipe.data, options=options),
     )
 
 

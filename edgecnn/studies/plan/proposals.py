@@ -6,21 +6,23 @@ better as a rule, so those nets are proposed that have the most of both for thei
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from edgecnn import boards, formats
 from edgecnn.common import console, scratch
-from edgecnn.errors import GateFailed, UsageError
+from edgecnn.errors import GateFailed, PlanError, UsageError
 from edgecnn.nets import spaces
 from edgecnn.pipeline.costs import predict, show, surveyed
 from edgecnn.pipeline.costs.profile import RUNTIME, drafted
-from edgecnn.records import environment
+from edgecnn.records import environment, zoo
 from edgecnn.records.cost_profile import CostProfile
 from edgecnn.records.recipe import NetPlan, Recipe
+from edgecnn.records.run import open_run
 from edgecnn.studies.plan.records import PlanLimits, Proposal
 
 DRAWN = 240
@@ -32,7 +34,12 @@ SMALLEST_SIDE = 16
 
 
 def propose(
-    profile: CostProfile, limits: PlanLimits, shapes: Sequence[tuple[int, int, int]], classes: int, seed: int
+    profile: CostProfile,
+    limits: PlanLimits,
+    shapes: Sequence[tuple[int, int, int]],
+    classes: int,
+    seed: int,
+    trained: Mapping[str, NetPlan] | None = None,
 ) -> tuple[int, list[Proposal]]:
     """Draw nets and keep those that are predicted within the limits.
 
@@ -42,6 +49,7 @@ def propose(
         shapes: (C, H, W) that pictures can be brought to.
         classes: The number of classes.
         seed: Of the drawing.
+        trained: Nets with weights to begin with, by their start; each is proposed in every shape.
 
     Returns:
         How many were drawn, and the candidates that fit.
@@ -51,6 +59,12 @@ def propose(
     """
     nets: list[Proposal] = []
     with console.stage("nets drawn from the design spaces and costed"):
+        for start, plan in (trained or {}).items():
+            for shape in shapes:
+                with contextlib.suppress(PlanError):  # it takes no picture so small, or its cost is not known
+                    layers = spaces.sketched(plan, shape, classes)
+                    net = _costed(plan, shape, layers, profile, f"n{len(nets):03}")
+                    nets.append(dataclasses.replace(net, start=start))
         for name in spaces.names():
             for plan, shape, layers in spaces.different(name, DRAWN, shapes, classes, seed):
                 nets.append(_costed(plan, shape, layers, profile, f"n{len(nets):03}"))
@@ -74,8 +88,8 @@ def over(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile) -
 def shortlist(fitting: Sequence[Proposal], count: int) -> list[Proposal]:
     """Choose the nets to train: the families take turns, each with its front, the costliest of it first."""
     fronts = []
-    for name in dict.fromkeys(net.net for net in fitting):
-        family = [net for net in fitting if net.net == name]
+    for name in dict.fromkeys(net.family for net in fitting):
+        family = [net for net in fitting if net.family == name]
         front = [net for net in family if not any(_dominates(other, net) for other in family)]
         rest = [net for net in family if net not in front]
         fronts.append(sorted(front, key=lambda net: -net.predicted) + sorted(rest, key=lambda net: -net.macs))
@@ -94,6 +108,22 @@ def measured_drafts(profile: CostProfile, nets: Sequence[Proposal], classes: int
             console.warn(f"The profile of {profile.board} was measured on another machine ({'; '.join(others)}).")
         costs = surveyed.measure(ready, contents, RUNTIME, 1)
     return [dataclasses.replace(net, drafted=costs[net.name]) for net in nets]
+
+
+def trained_nets(recipe: Recipe, channels: int) -> dict[str, NetPlan]:
+    """Return nets with weights to begin with, by their start: the recipe's own, and the zoo's for such pictures.
+
+    There are none for a recipe without a start, whose nets begin with drawn weights.
+    """
+    if not recipe.start:
+        return {}
+    nets = {recipe.start: recipe.net}
+    for name in zoo.names():
+        with contextlib.suppress(UsageError):  # its files are not installed
+            run = open_run(zoo.located(start := f"{zoo.PREFIX}{name}"))
+            if run.input_shape[0] == channels and start not in nets:
+                nets[start] = run.recipe.net
+    return nets
 
 
 def shapes_of(recipe: Recipe, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
@@ -145,6 +175,8 @@ def _nearest(nets: Sequence[Proposal], limits: PlanLimits, profile: CostProfile)
 
 
 def title(net: Proposal) -> str:
-    """Return a net in words: "dscnn width 8, stages 3 at 28 x 28"."""
+    """Return a net in words: "dscnn width 8, stages 3 at 28 x 28", "zoo:colour-90k at 48 x 48"."""
     _, height, width = net.input_shape
+    if net.start:
+        return f"{net.start} at {height} x {width}"
     return f"{net.net} {', '.join(f'{key} {value}' for key, value in net.options.items())} at {height} x {width}"

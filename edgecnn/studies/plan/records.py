@@ -75,6 +75,13 @@ class Proposal:
     predicted: float
     drafted: float | None = None
     """What a file with these layers and other weights costs, measured on the board."""
+    start: str = ""
+    """The weights that its trainings begin with; "" for drawn ones."""
+
+    @property
+    def family(self) -> str:
+        """What it is compared within: the nets of one design space, or the sizes of one trained net."""
+        return self.start or self.net
 
 
 @dataclass(frozen=True, kw_only=True)

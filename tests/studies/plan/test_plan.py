@@ -19,7 +19,7 @@ from edgecnn.common import documents
 from edgecnn.errors import GateFailed, RunError, UsageError
 from edgecnn.records import cost_profile, environment, plans
 from edgecnn.records.cost_profile import CostModel, CostProfile, HeldOut, KindCost
-from edgecnn.studies.plan import halving, plan, proposals, records, show
+from edgecnn.studies.plan import halving, plan, proposals, records, show, trials
 from edgecnn.studies.plan.records import PlanLimits, Planned
 
 KINDS = (
@@ -165,6 +165,36 @@ def test_everything_proposed_is_predicted_within_the_limits() -> None:
     chosen = proposals.shortlist(fitting, 4)
     families = list(dict.fromkeys(net.net for net in fitting))
     assert [net.net for net in chosen[: len(families)]] == families[:4]
+
+
+def test_a_recipe_with_a_start_has_trained_nets_proposed_in_every_size() -> None:
+    sized = plans.build_recipe(
+        {
+            "name": "x",
+            "net": {"name": "resnet", "width": 16},
+            "data": {"name": "folder", "path": "p", "size": 48},
+            "start": "zoo:colour-90k",
+            "learn": "head",
+        },
+        "a recipe",
+    )
+    trained = proposals.trained_nets(sized, channels=3)
+    assert next(iter(trained)) == "zoo:colour-90k"
+    assert {"zoo:colour-10k", "zoo:colour-30k"} <= set(trained)
+    assert not any("fashion" in start for start in trained)
+    assert proposals.trained_nets(RECIPE, channels=3) == {}
+
+    shapes = proposals.shapes_of(sized, (3, 48, 48))
+    _, fitting = proposals.propose(cost_profile.find("local"), PlanLimits(max_ms=1.0), shapes, 5, 0, trained)
+    own = [net for net in fitting if net.start == "zoo:colour-90k"]
+    assert [net.input_shape[1] for net in own] == [48, 32, 24]
+    assert proposals.title(own[1]) == "zoo:colour-90k at 32 x 32"
+    assert {net.family for net in proposals.shortlist(fitting, len(trained))} == set(trained)
+    (other,) = (net for net in fitting if net.start == "zoo:colour-30k" and net.input_shape[1] == 32)
+    drawn = next(net for net in fitting if not net.start)
+    assert [(plan.start, plan.learn) for plan in (trials.with_net(sized, net) for net in (own[0], other, drawn))] == [
+        ("zoo:colour-90k", "head"), ("zoo:colour-30k", "all"), ("", "all"),
+    ]  # fmt: skip
 
 
 def test_pictures_are_tried_smaller_where_their_data_set_takes_a_size() -> None:
