@@ -131,7 +131,12 @@ def _answer() -> None:
         _tell(refused)
         sys.exit(refused.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _tell(EdgecnnError("Interrupted.", "`edgecnn train RUN --resume` continues a training"))
+        _tell(
+            EdgecnnError(
+                "Interrupted.",
+                "--resume goes on with a training, a plan or a group of boards; a sweep goes on with the same words",
+            )
+        )
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
