@@ -66,7 +66,10 @@ def _trial(candidate: Proposal, epochs: int, recipe: Recipe, folder: Path) -> Pl
 
 
 def with_net(recipe: Recipe, candidate: Proposal) -> Recipe:
-    """Return the recipe with a candidate's net and start, and pictures of its size."""
+    """Return the recipe with a candidate's net and start, and pictures of its size.
+
+    Layers whose weights are drawn all learn at the same rate.
+    """
     options = dict(recipe.data.options)
     if options.get("size") not in (None, candidate.input_shape[1]):
         options["size"] = candidate.input_shape[1]
@@ -74,6 +77,7 @@ def with_net(recipe: Recipe, candidate: Proposal) -> Recipe:
         recipe,
         net=NetPlan(name=candidate.net, options=candidate.options),
         start=candidate.start,
+        optim=recipe.optim if candidate.start else dataclasses.replace(recipe.optim, body_lr=1.0),
         learn=recipe.learn if candidate.start and candidate.start == recipe.start else "all",
         data=dataclasses.replace(recipe.data, options=options),
     )

@@ -175,6 +175,7 @@ def test_a_recipe_with_a_start_has_trained_nets_proposed_in_every_size() -> None
             "data": {"name": "folder", "path": "p", "size": 48},
             "start": "zoo:colour-90k",
             "learn": "head",
+            "optim": {"body_lr": 0.1},
         },
         "a recipe",
     )
@@ -192,8 +193,9 @@ def test_a_recipe_with_a_start_has_trained_nets_proposed_in_every_size() -> None
     assert {net.family for net in proposals.shortlist(fitting, len(trained))} == set(trained)
     (other,) = (net for net in fitting if net.start == "zoo:colour-30k" and net.input_shape[1] == 32)
     drawn = next(net for net in fitting if not net.start)
-    assert [(plan.start, plan.learn) for plan in (trials.with_net(sized, net) for net in (own[0], other, drawn))] == [
-        ("zoo:colour-90k", "head"), ("zoo:colour-30k", "all"), ("", "all"),
+    recipes = [trials.with_net(sized, net) for net in (own[0], other, drawn)]
+    assert [(plan.start, plan.learn, plan.optim.body_lr) for plan in recipes] == [
+        ("zoo:colour-90k", "head", 0.1), ("zoo:colour-30k", "all", 0.1), ("", "all", 1.0),
     ]  # fmt: skip
 
 
