@@ -9,13 +9,14 @@ from html import escape
 
 import record
 
-from edgecnn.records import report
+from edgecnn.records import plans, report
 from edgecnn.records.measurement import Measurement
+from edgecnn.records.recipe import Recipe
 
 BOARDS = {"pi4": "Raspberry Pi 4 (Cortex-A72)", "pi5": "Raspberry Pi 5 (Cortex-A76)"}
 """An emulated board -> what its panel is called."""
 KINDS = {
-    "dscnn": "depthwise-separable CNN", "resnet": "ResNet-8, MLPerf Tiny's net", "mlp": "MLP", "vit": "ViT",
+    "dscnn": "depthwise-separable CNN", "resnet": "residual CNN", "mlp": "MLP", "vit": "ViT",
 }  # fmt: skip
 THEMES = {
     "light": {
@@ -54,7 +55,7 @@ def _points(measured: Sequence[Measurement]) -> Iterator[Point]:
         if one.verdict is None or one.summary.instructions_p50 is None or one.format != "tflite":
             continue
         name = (one.run or one.file).rpartition("/")[2].removeprefix("zoo:")
-        kind = next((kind for kind in ("mlp", "vit", "resnet") if kind in name), "dscnn")
+        kind = plans.load(Recipe, name).net.name
         verdict = one.verdict
         yield Point(
             name, kind, one.summary.instructions_p50, verdict.top1_percent, verdict.top1_low_percent,

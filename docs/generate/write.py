@@ -37,6 +37,7 @@ import speed
 import terminal
 import tiny_table
 import unknown_table
+import zoo_costs
 
 from edgecnn.common import files
 
@@ -71,6 +72,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "unknown-risks": unknown_table.risks,
     "zoo": benches.zoo_table,
     "zoo-cards": benches.zoo_cards,
+    "zoo-costs": zoo_costs.zoo_costs,
 }
 """Name of a part -> what makes it; words after the name in the comment are its arguments."""
 

@@ -105,6 +105,11 @@ def open_study(job: SweepJob) -> optuna.Study:
         )
     except EdgecnnError:
         raise
+    except ImportError as error:
+        raise EnvironmentUnfit(
+            f"The driver of the database {job.storage.partition('://')[0]} is not installed.",
+            "PostgreSQL's is `pip install psycopg2-binary`, for --storage postgresql+psycopg2://user@host/name",
+        ) from error
     except Exception as error:  # each database has errors of its own
         raise EnvironmentUnfit(
             f"The storage of the sweep cannot be opened: {plugins.reason(error)}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import signal
+import sys
 import time
 import types
 from pathlib import Path
@@ -165,6 +166,14 @@ def test_a_storage_that_cannot_be_opened_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentUnfit, match="cannot be opened"):
         run(tmp_path / "s", plan(), storage="nosuchbase://here")
     assert not (tmp_path / "s").exists()
+
+
+def test_a_database_without_its_driver_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(EnvironmentUnfit, match="driver of the database postgresql ") as refused:
+        run(tmp_path / "s", plan(), storage="postgresql://user@127.0.0.1/name")
+    assert refused.value.hint is not None
+    assert "psycopg2-binary" in refused.value.hint
 
 
 def test_a_worker_on_another_disk_is_left_alone_until_its_heart_stops(
