@@ -18,7 +18,7 @@ HERE = "zoo-here.json"
 
 
 def zoo_costs() -> str:
-    """Return the table, each data set's models by their instructions on the Pi 5, and the commands it comes from."""
+    """Return the table, each data set's models by their instructions on the Pi 5, and where its commands are."""
     benches = {board: [report.read(record.RESULTS / f"{part}-{board}.json") for part in PARTS] for board in BOARDS}
     here = report.read(record.RESULTS / HERE)
     costs = {board: _costs(read) for board, read in benches.items()} | {"here": _costs([here])}
@@ -34,12 +34,11 @@ def zoo_costs() -> str:
         for run in models
     ]
     head = ["model", "int8 top-1 %", *BOARDS.values(), "here, µs", "nothing is as right for less on"]
-    commands = "\n".join(f"    {read.command}" for each in (*benches.values(), [here]) for read in each)
     machine = environment.machine_name(here.environment)
     return (
         console.markdown_table(head, rows)
         + f"\nInstructions of one picture are counted on emulated cores; here is {machine}, {show.how(here)}, medians. "
-        f"{here.date[:10]}, by\n\n{commands}\n"
+        f"{here.date[:10]}; commands, versions and samples are in `bench/results/zoo-*.json`.\n"
     )
 
 
