@@ -83,7 +83,8 @@ def _drawn(colours: dict[str, str]) -> str:
     every = [point for board in BOARDS for point in points(board)]
     low = math.floor(min(point.low_percent for point in every))
     high = math.ceil(max(point.high_percent for point in every))
-    most = 2 ** math.ceil(math.log2(max(point.instructions for point in every) / 1e6))
+    powers = [math.log2(point.instructions / 1e6) for point in every]
+    span = (math.floor(min(powers)), math.ceil(max(powers)))
     kinds = [kind for kind in KINDS if any(point.kind == kind for point in every)]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -94,7 +95,7 @@ def _drawn(colours: dict[str, str]) -> str:
     ]
     for number, (board, title) in enumerate(BOARDS.items()):
         parts += _panel(
-            points(board), title, LEFT + number * (PANEL_WIDTH + GAP), (low, high), most, colours, number == 0
+            points(board), title, LEFT + number * (PANEL_WIDTH + GAP), (low, high), span, colours, number == 0
         )
     x = LEFT
     for kind in kinds:
@@ -105,14 +106,14 @@ def _drawn(colours: dict[str, str]) -> str:
 
 
 def _panel(
-    shown: list[Point], title: str, left: float, percents: tuple[int, int], most: float, colours: dict[str, str],
-    labelled: bool,
+    shown: list[Point], title: str, left: float, percents: tuple[int, int], powers: tuple[int, int],
+    colours: dict[str, str], labelled: bool,
 ) -> list[str]:  # fmt: skip
-    low, high = percents
+    (low, high), (least, most) = percents, powers
     bottom = TOP + PANEL_HEIGHT
 
     def across(millions: float) -> float:
-        return left + math.log2(max(1.0, millions)) / math.log2(most) * PANEL_WIDTH
+        return left + (math.log2(millions) - least) / (most - least) * PANEL_WIDTH
 
     def up(percent: float) -> float:
         return bottom - (percent - low) / (high - low) * PANEL_HEIGHT
@@ -125,9 +126,9 @@ def _panel(
             parts.append(
                 f'<text class="soft" x="{left - 8}" y="{up(percent) + 4:.1f}" text-anchor="end">{percent} %</text>'
             )
-    for millions in (2**power for power in range(round(math.log2(most)) + 1)):
+    for millions in (2.0**power for power in range(least, most + 1)):
         parts.append(
-            f'<text class="soft" x="{across(millions):.1f}" y="{bottom + 18}" text-anchor="middle">{millions}</text>'
+            f'<text class="soft" x="{across(millions):.1f}" y="{bottom + 18}" text-anchor="middle">{millions:g}</text>'
         )
     parts.append(
         f'<text class="soft" x="{left + PANEL_WIDTH / 2}" y="{bottom + 38}" text-anchor="middle">'
@@ -146,16 +147,21 @@ def _panel(
 
 
 def _labels(shown: list[Point], across: Place, up: Place, edges: tuple[float, float]) -> Iterator[str]:
-    """Yield each point's name to its right or left, up or down, wherever it first lies on nothing else."""
+    """Yield each point's name to its right or left, up or down, where it first lies on nothing, or on intervals alone."""
     taken = [
         (across(p.instructions / 1e6) - 6, up(p.top1_percent) - 6, 12.0, 12.0) for p in shown
     ]  # x, y, width, height
+    bars = [
+        (across(p.instructions / 1e6) - 1, up(p.high_percent), 2.0, up(p.low_percent) - up(p.high_percent))
+        for p in shown
+    ]
     for point in sorted(shown, key=lambda point: -point.instructions):
         x, y, width = across(point.instructions / 1e6), up(point.top1_percent), 7.2 * len(point.name)
         places = [(left, y + down) for down in (0, -14, 14, -28, 28) for left in (x + 9, x - 9 - width)]
         inside = [(left, middle) for left, middle in places if edges[0] <= left and left + width <= edges[1]]
-        free = (place for place in inside if not any(_meet((*place, width), box) for box in taken))
-        left, middle = next(free, places[0])
+        free = [place for place in inside if not any(_meet((*place, width), box) for box in taken)]
+        clear = (place for place in free if not any(_meet((*place, width), bar) for bar in bars))
+        left, middle = next(clear, (free or places)[0])
         taken.append((left, middle - 7, width, 14.0))
         yield f'<text x="{left:.1f}" y="{middle + 4:.1f}" textLength="{width:.0f}">{escape(point.name)}</text>'
 
