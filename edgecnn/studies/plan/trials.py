@@ -7,6 +7,7 @@ import itertools
 import time
 from pathlib import Path
 
+from edgecnn import nets
 from edgecnn.common import console
 from edgecnn.pipeline.train.train import train
 from edgecnn.records.recipe import NetPlan, Recipe
@@ -68,7 +69,8 @@ def _trial(candidate: Proposal, epochs: int, recipe: Recipe, folder: Path) -> Pl
 def with_net(recipe: Recipe, candidate: Proposal) -> Recipe:
     """Return the recipe with a candidate's net and start, and pictures of its size.
 
-    Layers whose weights are drawn all learn at the same rate.
+    Layers whose weights are drawn all learn at the same rate, and a net that takes pictures of one size alone sees no
+    smaller ones first.
     """
     options = dict(recipe.data.options)
     if options.get("size") not in (None, candidate.input_shape[1]):
@@ -78,6 +80,7 @@ def with_net(recipe: Recipe, candidate: Proposal) -> Recipe:
         net=NetPlan(name=candidate.net, options=candidate.options),
         start=candidate.start,
         optim=recipe.optim if candidate.start else dataclasses.replace(recipe.optim, body_lr=1.0),
+        small=recipe.small if nets.get(candidate.net).ANY_SIZE else None,
         learn=recipe.learn if candidate.start and candidate.start == recipe.start else "all",
         data=dataclasses.replace(recipe.data, options=options),
     )

@@ -199,6 +199,14 @@ def test_a_recipe_with_a_start_has_trained_nets_proposed_in_every_size() -> None
     ]  # fmt: skip
 
 
+def test_a_net_of_one_size_alone_is_not_shown_smaller_pictures_first() -> None:
+    recipe = plans.load_recipe("colour-90k")
+    _, fitting = proposals.propose(cost_profile.find("local"), PlanLimits(max_ms=1.0), [(3, 32, 32)], 10, seed=0)
+    planned = {net.net: trials.with_net(recipe, net) for net in fitting}
+    assert planned["mlp"].small is None
+    assert planned["resnet"].small == recipe.small is not None
+
+
 def test_pictures_are_tried_smaller_where_their_data_set_takes_a_size() -> None:
     sized = plans.build_recipe(
         {"name": "x", "net": {"name": "dscnn"}, "data": {"name": "folder", "path": "p", "size": 64}}, "a recipe"
