@@ -50,11 +50,16 @@ def points(board: str) -> list[Point]:
     return sorted(_points(measured), key=lambda point: point.instructions)
 
 
+def model_of(measured: Measurement) -> str:
+    """Return the name of the zoo's model that was measured."""
+    return (measured.run or measured.file).rpartition("/")[2].removeprefix("zoo:")
+
+
 def _points(measured: Sequence[Measurement]) -> Iterator[Point]:
     for one in measured:
         if one.verdict is None or one.summary.instructions_p50 is None or one.format != "tflite":
             continue
-        name = (one.run or one.file).rpartition("/")[2].removeprefix("zoo:")
+        name = model_of(one)
         kind = plans.load(Recipe, name).net.name
         verdict = one.verdict
         yield Point(

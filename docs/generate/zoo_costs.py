@@ -1,7 +1,8 @@
-"""What the zoo's int8 TFLite files cost on two boards and here, and which of them nothing beats at their price."""
+"""The table of costs of the zoo's int8 TFLite files on two boards and here, and of which nothing beats at its price."""
 
 from __future__ import annotations
 
+import chart
 import record
 import zoo
 
@@ -11,7 +12,6 @@ from edgecnn.records import environment, report
 from edgecnn.records.report import Report
 from edgecnn.records.run import Run
 
-BOARDS = {"pi4": "pi4, k instructions", "pi5": "pi5, k instructions"}
 PARTS = ("zoo", "zoo-colour")
 """Beginnings of the names of the benches on boards, one for each data set."""
 HERE = "zoo-here.json"
@@ -19,21 +19,31 @@ HERE = "zoo-here.json"
 
 def zoo_costs() -> str:
     """Return the table, each data set's models by their instructions on the Pi 5, and where its commands are."""
-    benches = {board: [report.read(record.RESULTS / f"{part}-{board}.json") for part in PARTS] for board in BOARDS}
+    benches = {
+        board: [report.read(record.RESULTS / f"{part}-{board}.json") for part in PARTS] for board in chart.BOARDS
+    }
     here = report.read(record.RESULTS / HERE)
     costs = {board: _costs(read) for board, read in benches.items()} | {"here": _costs([here])}
-    models = sorted(zoo.models(), key=lambda run: (run.recipe.data.name, costs["pi5"][run.name]))
+    models = zoo.models()
+    top1 = {run.name: _top1(run) for run in models}
+    models = sorted(models, key=lambda run: (run.recipe.data.name, costs["pi5"][run.name]))
     rows = [
         [
             run.name,
-            f"{_top1(run):.2f}",
-            *(f"{costs[board][run.name] / 1e3:,.0f}" for board in BOARDS),
+            f"{top1[run.name]:.2f}",
+            *(f"{costs[board][run.name] / 1e3:,.0f}" for board in chart.BOARDS),
             f"{1000 * costs['here'][run.name]:.1f}",
-            ", ".join(place for place in costs if _is_on_front(run, models, costs[place])) or "-",
+            ", ".join(place for place in costs if _is_on_front(run, models, top1, costs[place])) or "-",
         ]
         for run in models
     ]
-    head = ["model", "int8 top-1 %", *BOARDS.values(), "here, µs", "nothing is as right for less on"]
+    head = [
+        "model",
+        "int8 top-1 %",
+        *(f"{board}, k instructions" for board in chart.BOARDS),
+        "here, µs",
+        "nothing is as right for less on",
+    ]
     machine = environment.machine_name(here.environment)
     return (
         console.markdown_table(head, rows)
@@ -46,12 +56,11 @@ def _costs(reports: list[Report]) -> dict[str, float]:
     """Return model -> instructions of one picture, or ms where time is kept."""
     costs = {}
     for read in reports:
-        for one in read.measurements:
-            if one.format == "tflite" and one.precision == "int8":
-                name = (one.run or one.file).rpartition("/")[2].removeprefix("zoo:")
-                cost = one.summary.instructions_p50 or one.summary.p50_ms
+        for measured in read.measurements:
+            if measured.format == "tflite" and measured.precision == "int8":
+                cost = measured.summary.instructions_p50 or measured.summary.p50_ms
                 assert cost is not None
-                costs[name] = cost
+                costs[chart.model_of(measured)] = cost
     return costs
 
 
@@ -61,12 +70,12 @@ def _top1(run: Run) -> float:
     return verdict.top1_percent
 
 
-def _is_on_front(run: Run, models: list[Run], costs: dict[str, float]) -> bool:
+def _is_on_front(run: Run, models: list[Run], top1: dict[str, float], costs: dict[str, float]) -> bool:
     """Return whether no other model for such pictures is at least as accurate and costs no more."""
     return not any(
         other.name != run.name
         and other.recipe.data.name == run.recipe.data.name
-        and _top1(other) >= _top1(run)
+        and top1[other.name] >= top1[run.name]
         and costs[other.name] <= costs[run.name]
         for other in models
     )

@@ -1,4 +1,4 @@
-"""How long an epoch of a training takes, told beforehand by a few real steps."""
+"""Times a few real training steps, to tell beforehand how long an epoch takes."""
 
 from __future__ import annotations
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
 
 from edgecnn.common import stats
 from edgecnn.common.stats import Proportion
 from edgecnn.records.recipe import Recipe
-from edgecnn.studies.plan.records import Planned, PlannedRun
+from edgecnn.studies.plan.records import Planned
 
 THIRD = 3
 RUNGS = 4
@@ -77,11 +76,7 @@ def has_time(planned: Planned, name: str, epochs: int) -> bool:
     over = SHARE * 3600 * planned.settings.hours * (lengths.index(epochs) + 1) / len(lengths)
     own = [trial for trial in planned.trials if trial.candidate == name]
     per_epoch = statistics.median(trial.seconds / trial.epochs for trial in own or done)
-    return _seconds(planned.trials) + per_epoch * epochs <= over
-
-
-def _seconds(trials: Sequence[PlannedRun]) -> float:
-    return math.fsum(trial.seconds for trial in trials)
+    return math.fsum(trial.seconds for trial in planned.trials) + per_epoch * epochs <= over
 
 
 def order_kept(planned: Planned) -> Proportion | None:
