@@ -86,13 +86,17 @@ def over(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile) -
 
 
 def shortlist(fitting: Sequence[Proposal], count: int) -> list[Proposal]:
-    """Choose the nets to train: the families take turns, each with its front, the costliest of it first."""
+    """Choose the nets to train: the families take turns, each with its front, the costliest of it first.
+
+    Nets that have weights go first, and then the family with the most MACs for its cost: there may be no time for all.
+    """
     fronts = []
     for name in dict.fromkeys(net.family for net in fitting):
         family = [net for net in fitting if net.family == name]
         front = [net for net in family if not any(_dominates(other, net) for other in family)]
         rest = [net for net in family if net not in front]
         fronts.append(sorted(front, key=lambda net: -net.predicted) + sorted(rest, key=lambda net: -net.macs))
+    fronts.sort(key=lambda nets: (not nets[0].start, 0 if nets[0].start else -nets[0].macs))
     turns = itertools.chain.from_iterable(itertools.zip_longest(*fronts))
     return [net for net in turns if net is not None][:count]
 

@@ -162,9 +162,10 @@ def test_everything_proposed_is_predicted_within_the_limits() -> None:
         assert net.predicted <= 0.05
         assert net.file_bytes + proposals.NOTES_BYTES <= 100_000
         assert net.arena_bytes <= 60_000
-    chosen = proposals.shortlist(fitting, 4)
-    families = list(dict.fromkeys(net.net for net in fitting))
-    assert [net.net for net in chosen[: len(families)]] == families[:4]
+    families = {net.net for net in fitting}
+    chosen = proposals.shortlist(fitting, len(families))
+    assert {net.net for net in chosen} == families
+    assert [net.macs for net in chosen] == sorted((net.macs for net in chosen), reverse=True)
 
 
 def test_a_recipe_with_a_start_has_trained_nets_proposed_in_every_size() -> None:
@@ -225,8 +226,16 @@ def test_rungs_shrink_by_thirds_and_fit_the_hours(epochs: int, pace: float, hour
     assert all(early < late for (early, _), (late, _) in itertools.pairwise(rungs))
     assert all(many >= few >= 1 for (_, many), (_, few) in itertools.pairwise(rungs))
     assert rungs[-1][0] <= epochs
+    assert all(count > 1 for _, count in rungs[:-1])
     whole = sum(length * count for length, count in rungs) * pace
-    assert whole <= 3600 * hours or all(count == 1 for _, count in rungs)
+    assert whole <= 3600 * hours or rungs == ((1, 1),)
+
+
+def test_the_longest_training_has_all_its_epochs_if_two_fifths_of_the_hours_hold_them() -> None:
+    recipe = plans.load_recipe("dscnn-digits", ["epochs=80"])
+    seconds = 0.4 * halving.SHARE * 3600 / 80  # an hour then has 2,448 s for the last rung's one training
+    assert halving.rungs(recipe, seconds * 0.999, 1)[-1] == (80, 1)
+    assert halving.rungs(recipe, seconds * 2, 1)[-1] == (40, 1)
 
 
 def test_the_worse_half_of_the_families_drops_out_after_each_turn_until_two_are_left() -> None:
