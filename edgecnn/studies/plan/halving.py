@@ -34,19 +34,20 @@ SHARE = 0.85
 def rungs(recipe: Recipe, seconds_per_epoch: float, hours: float) -> tuple[tuple[int, int], ...]:
     """Return (epochs, trainings) of each rung: the last has the recipe's epochs, and each before it a third of those.
 
-    There are as many rungs as have two trainings or more to choose from, up to `RUNGS`. If the hours do not hold one
+    A rung before the last that would have one training chooses nothing and is left out. If the hours do not hold one
     training of the last, all are shorter; there is always at least one.
     """
     epochs_in_all = SHARE * 3600 * hours / seconds_per_epoch
-    for most in range(RUNGS, 0, -1):
-        longest = min(recipe.epochs, max(1, int(epochs_in_all * _share(most - 1, most))))
-        lengths = sorted({math.ceil(longest / THIRD**place) for place in range(most)})
+    longest = min(recipe.epochs, max(1, int(epochs_in_all * LAST)))
+    lengths = sorted({math.ceil(longest / THIRD**place) for place in range(RUNGS)})
+    while len(lengths) > 1:
         fitting = [int(epochs_in_all * _share(place, len(lengths)) / epochs) for place, epochs in enumerate(lengths)]
         first = min(MOST, fitting[0])
         counts = [max(1, min(count, first // THIRD**place)) for place, count in enumerate(fitting)]
-        if all(count > 1 for count in counts[:-1]):
-            break
-    return tuple(zip(lengths, counts, strict=True))
+        if counts[-2] > 1:
+            return tuple(zip(lengths, counts, strict=True))
+        del lengths[-2]
+    return ((min(recipe.epochs, max(1, int(epochs_in_all))), 1),)
 
 
 def _share(place: int, count: int) -> float:
