@@ -42,6 +42,9 @@ def deploy(
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write the bundle into.")
     ] = None,
     service: Annotated[bool, typer.Option("--service", help="Serve over HTTP as a systemd unit.")] = False,
+    serve_options: Annotated[
+        str, typer.Option("--serve-options", metavar="WORDS", help="Of the service: '--port 8081 --unknown off'.")
+    ] = "",
     max_lsb: Annotated[int, typer.Option("--max-lsb", help="Largest difference from the golden vectors.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a file whose check cannot tell.")] = False,
     across_runs: Annotated[
@@ -78,11 +81,12 @@ def deploy(
         else:
             show.show_status(verb.status(str(target), board), as_json)
         return
+    words = verb.words_of_serve(serve_options, service)
     outputs.folder(output)
     if board is not None and fleets.is_group(board):
         made = verb.make(target, format=format, precision=precision, output=output, strict=strict, sign=sign)
         how = {"canary": canary or 0, "max_error_rate": max_error_rate, "strict": strict, "max_lsb": max_lsb}
-        how |= {"with_service": service, "across_runs": across_runs}
+        how |= {"with_service": service, "serve_options": words, "across_runs": across_runs}
         _roll_out(made, board, soak or ("200" if canary else None), how, jobs, resume, as_json)
         return
     fleets.refuse_without_group(canary=canary, soak=soak, jobs=jobs, resume=resume)
@@ -93,6 +97,7 @@ def deploy(
         precision=precision,
         output=output,
         service=service,
+        serve_options=words,
         max_lsb=max_lsb,
         strict=strict,
         across_runs=across_runs,

@@ -26,9 +26,9 @@ SECTIONS = {
     "Known and unknown": ("keep", "score", "unknown"),
     "Measuring": ("rounds", "warmup-runs", "num-runs", "min-secs", "profile", "tolerance", "tolerance-lsb", "across"),
     "Machine": (
-        "board", "runtime", "num-threads", "device", "on", "service", "status", "rollback", "across-runs", "release",
-        "again",
-        "sign", "canary", "soak", "forget", "newest-only", "bench jobs", "verify jobs", "deploy jobs", "status jobs",
+        "board", "runtime", "num-threads", "device", "on", "service", "serve-options", "status", "rollback",
+        "across-runs", "release", "again", "sign",
+        "canary", "soak", "forget", "newest-only", "bench jobs", "verify jobs", "deploy jobs", "status jobs",
         "doctor jobs", "bench resume", "verify resume", "deploy resume", "doctor resume",
     ),
     "Gates": (

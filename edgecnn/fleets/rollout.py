@@ -49,6 +49,7 @@ class Rollout:
     """Whether a rate that may be beyond the limit is taken to be."""
     max_lsb: int = 0
     with_service: bool = False
+    serve_options: tuple[str, ...] = ()
     across_runs: bool = False
 
     def __post_init__(self) -> None:
@@ -157,6 +158,7 @@ class _Bringing:
                     board,
                     max_lsb=how.max_lsb,
                     with_service=how.with_service,
+                    serve_options=how.serve_options,
                     across_runs=how.across_runs,
                     before_switch=lambda current, release: _keep_before(record, current, release),
                 )

@@ -80,6 +80,12 @@ def rule_of(artifact: Artifact, choice: str | float = AUTO) -> Rule:
     return rule if choice == AUTO else dataclasses.replace(rule, least_score=_number(choice))
 
 
+def require_choice(choice: str | float) -> None:
+    """Raise UsageError if a choice is neither "auto" nor "off" nor a number."""
+    if choice not in (AUTO, OFF):
+        _number(choice)
+
+
 def decide(logits: npt.NDArray[np.float32], rule: Rule) -> Sureness:
     """Return how sure a model is of one picture, by its logits (K,)."""
     shares = softmax(logits.astype(np.float64) / rule.temperature)

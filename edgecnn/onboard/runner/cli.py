@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 from edgecnn import __version__
 from edgecnn.common import bugs, documents
 from edgecnn.common.escapes import say
-from edgecnn.errors import EXIT_PASS, EXIT_USAGE, EdgecnnError, EnvironmentUnfit
+from edgecnn.errors import EXIT_PASS, EdgecnnError, EnvironmentUnfit, UsageError
+from edgecnn.onboard import unknown
 from edgecnn.onboard.picture_sizes import MAX_SERVED_PIXELS
 from edgecnn.onboard.runner import contents
 from edgecnn.onboard.runner.contents import Contents
@@ -151,10 +153,28 @@ def serve(bundle: Contents, options: argparse.Namespace) -> int:
     return EXIT_PASS
 
 
+def serve_options(text: str) -> tuple[str, ...]:
+    """Return the words of options of `serve`, which takes them.
+
+    Args:
+        text: As a shell would take them: "--port 8081 --unknown off".
+
+    Raises:
+        UsageError: `serve` would refuse them.
+    """
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"{text!r} are no options of serve: {error}.", "--port 8081") from None
+    if {"-h", "--help"} & set(words):
+        raise UsageError("--help is nothing to serve with.", f"{contents.PROGRAM} serve --help")
+    unknown.require_choice(_parser().parse_args(["serve", *words]).unknown)
+    return words
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"error: {message}\nhint: {self.prog} --help\n")
+        raise UsageError(message, f"{self.prog} --help")
 
 
 def _parser() -> argparse.ArgumentParser:

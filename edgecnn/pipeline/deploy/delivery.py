@@ -49,6 +49,7 @@ def deliver(
     *,
     max_lsb: int = 0,
     with_service: bool = False,
+    serve_options: Sequence[str] = (),
     across_runs: bool = False,
     before_switch: Callable[[str | None, str], None] = lambda current, release: None,
 ) -> Deployment:
@@ -60,6 +61,7 @@ def deliver(
         board: The board's name.
         max_lsb: The largest difference from the golden vectors that is accepted, in steps of an integer output.
         with_service: Whether to run `serve` there as a systemd unit.
+        serve_options: The unit's options of `serve`.
         across_runs: Whether the release may take the place of another run's model.
         before_switch: Called with the release that is current, None if there is none, and the one that becomes it next.
 
@@ -87,7 +89,7 @@ def deliver(
     before = releases.switch(release)
     if with_service:
         with _undone_after_failure(releases, release, status.current):
-            _start_service(link, facts, made.name)
+            _start_service(link, facts, made.name, serve_options)
         runs = True
     else:
         runs = service.restart(link, facts, made.name)
@@ -169,10 +171,10 @@ def _sent(
     return release, tested
 
 
-def _start_service(link: Link, facts: BoardFacts, name: str) -> None:
+def _start_service(link: Link, facts: BoardFacts, name: str, options: Sequence[str]) -> None:
     """Install and start the unit, or have it as it was; warn if it will not outlive the session."""
     with service.undone_after_failure(link, facts, name):
-        lingers = service.start(link, facts, name)
+        lingers = service.start(link, facts, name, options)
     if not lingers:
         console.warn(
             "The service ends with your last session there; "

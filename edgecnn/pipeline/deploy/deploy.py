@@ -6,6 +6,7 @@ A release is sent whole, tested there with its golden vectors, and only then bec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgecnn import boards, formats
 from edgecnn.boards.ssh.link import Link
 from edgecnn.common import console
 from edgecnn.errors import UsageError
+from edgecnn.onboard.runner import cli as serving
 from edgecnn.pipeline.deploy import bundle, delivery, service, signing
 from edgecnn.pipeline.deploy.bundle import Bundle
 from edgecnn.pipeline.deploy.delivery import Deployment
@@ -54,6 +56,7 @@ def deploy(
     precision: str = "int8",
     output: Path | None = None,
     service: bool = False,
+    serve_options: Sequence[str] = (),
     max_lsb: int = 0,
     strict: bool = False,
     across_runs: bool = False,
@@ -68,6 +71,7 @@ def deploy(
         precision: Which of a run's files to take; a run without a pure int8 file gives its `int8-mixed` one.
         output: The folder to write the bundle into.
         service: Whether to run `serve` on the board as a systemd unit.
+        serve_options: The unit's options of `serve`, as `words_of_serve` gives them.
         max_lsb: The largest difference from the golden vectors that is accepted, in steps of an integer output.
         strict: Whether a file whose check cannot tell is refused.
         across_runs: Whether the release may take the place of another run's model.
@@ -91,7 +95,26 @@ def deploy(
     if board is None:
         return None
     with reach(board) as link:
-        return delivery.deliver(link, made, board, max_lsb=max_lsb, with_service=service, across_runs=across_runs)
+        return delivery.deliver(
+            link,
+            made,
+            board,
+            max_lsb=max_lsb,
+            with_service=service,
+            serve_options=serve_options,
+            across_runs=across_runs,
+        )
+
+
+def words_of_serve(text: str, service: bool) -> tuple[str, ...]:
+    """Return the words of the options that a service's `serve` has, such as "--port 8081 --unknown off".
+
+    Raises:
+        UsageError: `serve` would refuse them, or there is no service to have them.
+    """
+    if text and not service:
+        raise UsageError("--serve-options are those of a service.", f"--service --serve-options {text!r}")
+    return serving.serve_options(text)
 
 
 def make(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgecnn.boards.ssh.board_facts import BoardFacts
 from edgecnn.boards.ssh.failures import unwritten
@@ -21,7 +21,7 @@ UNIT = """[Unit]
 Description=edgecnn: {name}
 
 [Service]
-ExecStart=%h/edgecnn/{path}/run serve
+ExecStart=%h/edgecnn/{path}/run serve{options}
 Restart=on-failure
 RestartSec=2
 NoNewPrivileges=yes
@@ -92,10 +92,11 @@ def unit_name(name: str) -> str:
     return f"edgecnn-{name}.service"
 
 
-def unit(name: str) -> str:
-    """Return the text of the unit, in which no letter of `name` has a meaning to systemd."""
+def unit(name: str, options: Sequence[str] = ()) -> str:
+    """Return the text of the unit, in which no letter of `name` or of serve's options has a meaning to systemd."""
     described = "".join(letter if letter.isprintable() and letter != "\\" else " " for letter in name)
-    return UNIT.format(name=described.replace("%", "%%"), path=_word(name), memory_max=MEMORY_MAX)
+    words = "".join(f" {_word(word)}" for word in options)
+    return UNIT.format(name=described.replace("%", "%%"), path=_word(name), options=words, memory_max=MEMORY_MAX)
 
 
 def check(link: Link, name: str) -> None:
@@ -124,12 +125,12 @@ def undone_after_failure(link: Link, facts: BoardFacts, name: str) -> Iterator[N
     link.script(FORGET, words, timeout_s=60)
 
 
-def start(link: Link, facts: BoardFacts, name: str) -> bool:
+def start(link: Link, facts: BoardFacts, name: str, options: Sequence[str]) -> bool:
     """Install the unit, enable and start it; returns False if it will end with the user's last session.
 
     Raises BoardUnfit if it does not run.
     """
-    link.push(unit(name).encode(), _path(facts, name))
+    link.push(unit(name, options).encode(), _path(facts, name))
     answer = link.script(START, [unit_name(name)], timeout_s=120)
     if answer.returncode:
         raise BoardUnfit(

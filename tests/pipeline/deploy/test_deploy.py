@@ -347,10 +347,42 @@ def test_a_service_that_does_not_start_leaves_everything_as_it_was(
     assert [path.name for path in unit.parent.glob(f"*{name}*")] == [unit.name]
 
 
+def test_the_service_serves_with_the_options_that_are_asked_for(
+    board: Sshd, there: Link, tmp_path: Path, systemctl: Path
+) -> None:
+    words = deploy.words_of_serve("--port 8081 --host '::' --unknown off", service=True)
+    assert put(there, made(tmp_path, "told"), with_service=True, serve_options=words).service
+    text = (board.home / ".config/systemd/user/edgecnn-told.service").read_text()
+    assert "\nExecStart=%h/edgecnn/told/run serve --port 8081 --host \\x3a\\x3a --unknown off\n" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--port x", "'x' is not a port"),
+        ("--unknown never", "'never' does not say when to answer unknown"),
+        ("--host '", "No closing quotation"),
+        ("--prot 1", "unrecognized arguments: --prot 1"),
+        ("--help", "nothing to serve with"),
+    ],
+)
+def test_options_that_serve_would_refuse_are_refused_before_anything_is_sent(options: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        deploy.words_of_serve(options, service=True)
+
+
+def test_options_of_a_service_need_a_service() -> None:
+    with pytest.raises(UsageError, match="those of a service") as refused:
+        deploy.words_of_serve("--port 8081", service=False)
+    assert refused.value.hint == "--service --serve-options '--port 8081'"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "edgecnn-animals.service"
-    unit.write_text(service.unit("animals").replace("%h/edgecnn/animals/run", "/bin/true"))
+    unit.write_text(
+        service.unit("animals", ["--host", "::", "--unknown", "100%"]).replace("%h/edgecnn/animals/run", "/bin/true")
+    )
     done = subprocess.run(["systemd-analyze", "verify", "--user", unit], capture_output=True, text=True, check=False)
     assert [line for line in done.stderr.splitlines() if unit.name in line] == []
 
