@@ -1,4 +1,4 @@
-"""What each option of a recipe buys, over several seeds: how bench/results/ablation.json is made.
+"""Measure what each option of a recipe buys, over several seeds; makes bench/results/ablation.json.
 
     python bench/ablation.py bench/ablations/options.toml --seeds 3 -o bench/results/ablation.json
 
@@ -32,7 +32,7 @@ class Ablation:
 
     recipe: str
     settings: tuple[str, ...]
-    """Of the base: what makes it short."""
+    """The settings of the base that make it short."""
     options: dict[str, tuple[str, ...]]
     """What an option is called -> its settings."""
 

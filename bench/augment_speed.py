@@ -1,4 +1,4 @@
-"""What augmentation costs, ours and kornia's: how bench/results/augment-speed.json is made.
+"""Measure what augmentation costs, ours and kornia's; makes bench/results/augment-speed.json.
 
     pip install --no-deps kornia kornia-rs
     python bench/augment_speed.py -o bench/results/augment-speed.json

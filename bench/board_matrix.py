@@ -58,7 +58,7 @@ class Part:
 
 
 class Matrix:
-    """What has been measured so far: one small file each, under the output's name."""
+    """The measurements so far: one small file each, under the output's name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = files.make_folder(folder)
@@ -84,7 +84,7 @@ class Matrix:
 
 
 def measure(matrix: Matrix, board: str, boot: int, found: Sequence[Candidate], plan: Suite, limits: Limits) -> None:
-    """What is not there yet, in one boot. Only the first boot scores; the others count."""
+    """Measure what is missing, in one boot. Only the first boot scores; the others count."""
     todo = [one for one in found if matrix.part(board, boot, one, limits.of(one, boot)) is None]
     if not todo:
         return
@@ -115,7 +115,7 @@ def measure(matrix: Matrix, board: str, boot: int, found: Sequence[Candidate], p
 def differences(
     machine: Board, matrix: Matrix, one: Candidate, plan: Suite, pictures: int | None, stimuli: Stimuli | None
 ) -> Golden | None:
-    """Where an integer file's outputs are not this machine's to the last bit: how many values, and how far."""
+    """Compare an integer file's outputs with this machine's: how many values differ, and how far; None if none does."""
     here = matrix.part(HERE, 0, one, pictures)
     if stimuli is None or one.accuracy is None or here is None or here.accuracy is None:
         return None

@@ -1,4 +1,4 @@
-"""How far predicted costs are off on each board: how bench/results/cost-model.json is made.
+"""Measure how far predicted costs are off on each board; makes bench/results/cost-model.json.
 
     edgecnn board profile emulated:pi5 -o pi5.json          for each board
     python bench/cost_model.py pi3.json pi4.json pi5.json local.json -o bench/results/cost-model.json
@@ -26,7 +26,7 @@ BY_NET = ("net", "nets", "median error", "largest")
 
 
 def gather(profile: CostProfile) -> dict[str, Any]:
-    """What a profile's models were off by."""
+    """Return a profile's models with their errors on held-out nets."""
     table = cost_profile.to_table(profile)
     for model in table["models"]:
         del model["operators"]  # they are the profile's own

@@ -1,4 +1,4 @@
-"""How many planted faults `edgecnn data check` finds in photographs: how bench/results/data-faults.json is made.
+"""Count the planted faults that `edgecnn data check` finds in photographs; makes bench/results/data-faults.json.
 
     python bench/data_faults.py FOLDER -o bench/results/data-faults.json
 

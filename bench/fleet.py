@@ -1,4 +1,4 @@
-"""What a rollout costs the machine that drives it, for up to 1,000 boards: how bench/results/fleet.json is made.
+"""Measure what a rollout to up to 1,000 boards costs the machine that drives it; makes bench/results/fleet.json.
 
     python bench/fleet.py -o bench/results/fleet.json
 
@@ -83,7 +83,7 @@ class StandIn(Link):
 
 
 def facts_here() -> bytes:
-    """What this machine says of itself as a board."""
+    """Return the facts of this machine as a board states them."""
     return subprocess.run(["sh", "-c", board_facts.SCRIPT, "sh"], capture_output=True, check=False).stdout
 
 

@@ -1,4 +1,4 @@
-"""What do `inspect` and `doctor` say of files from other makers? How bench/results/foreign-files.json and .md are made.
+"""Ask `inspect` and `doctor` about files from other makers; makes bench/results/foreign-files.json and .md.
 
     python -m pip download --no-deps -d WHEELS mediapipe==0.10.21 openwakeword==0.4.0 onnx silero-vad ...
     python bench/foreign_files.py WHEELS -o bench/results/foreign-files.json
@@ -34,7 +34,7 @@ MODELS = (".onnx", ".tflite", ".task")
 PACKAGES = (".whl", ".zip", ".gz", ".task")
 LIMIT_S = 300
 KEPT = ("precision", "format_version", "input", "output", "operators", "float_operators", "parameters", "macs")
-"""Of what `inspect` answers."""
+"""The keys that are kept of the answer of `inspect`."""
 SIZES = {
     "trueocr/*/rec.onnx": "1x1x96x320",
     "*_rec_*": "1x3x48x320",
@@ -60,7 +60,7 @@ BY_HAND = (
     "The precision word of every file was held against the types of its constants and values, counted apart from the "
     "tool: none contradicts them."
 )
-"""Of the run that is recorded; another needs another look."""
+"""Remarks on the run that is recorded; another run needs another look."""
 MENDED = (
     "An output whose size depends on what is shown, or is declared with another rank (ddddocr), was refused from the "
     "second picture on; it is read anew.",
@@ -94,7 +94,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Said:
-    """What one command said of a file."""
+    """The answer of one command to a file."""
 
     exit_code: int | None
     """None: it was ended at the limit of time."""
@@ -181,7 +181,7 @@ def size_for(source: Source, description: Any) -> str | None:
 
 
 def survey(source: Source) -> dict[str, Any]:
-    """What both commands say of one file."""
+    """Return the answers of both commands to one file."""
     described = ask("inspect", source.path, None)
     size = size_for(source, described.answer)
     if size is not None:

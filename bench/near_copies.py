@@ -1,4 +1,4 @@
-"""How many copies of a picture are found, and how many others are taken for copies: bench/results/near-copies.json.
+"""Count the copies of a picture that are found, and others taken for copies; makes bench/results/near-copies.json.
 
     python bench/near_copies.py FOLDER... -o bench/results/near-copies.json
 
@@ -56,7 +56,7 @@ WAYS: dict[str, Way] = {
 
 
 def measure(folder: Path, count: int) -> dict[str, Any]:
-    """What is found among `count` pictures of the folder and their copies."""
+    """Count what is found among `count` pictures of the folder and their copies."""
     listed = list(picture_files.walk(folder).pictures)
     drawn = np.sort(np.random.default_rng(SEED).permutation(len(listed))[:count])
     chosen = [listed[index] for index in drawn]

@@ -1,4 +1,4 @@
-"""What spelling of int8 ONNX is right on every CPU, and quick: how bench/results/onnx-variants.json and .md are made.
+"""Find the spelling of int8 ONNX that is right on every CPU, and quick; makes bench/results/onnx-variants.json and .md.
 
     python bench/onnx_variants.py models/zoo/fashion-10k ... -o bench/results/onnx-variants.json
 
@@ -106,7 +106,7 @@ def job(one: Artifact, **parts: Any) -> Job:
 
 
 def exactness(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board | None) -> dict[str, float]:
-    """How a spelling's logits on a machine differ from those of its TFLite file here."""
+    """Compare a spelling's logits on a machine with those of its TFLite file here."""
     task = job(pair.onnx, replay=str(images))
     outcome = measure.run(task) if board is None else board.run(task)
     values = np.array(outcome.replay, dtype=pair.onnx.description.output.dtype)

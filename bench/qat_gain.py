@@ -1,4 +1,4 @@
-"""What training under int8 rounding buys: how bench/results/qat.json is made.
+"""Measure what training under int8 rounding buys; makes bench/results/qat.json.
 
     python bench/qat_gain.py runs/ablation/base --epochs 2 -o bench/results/qat.json
 
@@ -27,7 +27,7 @@ from edgecnn.records.run import Run
 
 
 def int8_top1(run: Run, splits: Splits, plan: ExportPlan) -> float:
-    """Of the int8 net on the validation pictures, in percent."""
+    """Return the accuracy of the int8 net on the validation pictures, in percent."""
     graph = exportable.prepare(run, splits, plan).int8_module(fold_weights=True)
     labels, right = torch.from_numpy(splits.validation.labels), 0
     with torch.no_grad():

@@ -24,7 +24,7 @@ from edgecnn.errors import EdgecnnError
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """What the seeds of one folder took and reached. Raises RunError without runs or without their int8 files."""
+    """Return what the seeds of one folder took and reached. Raises RunError without runs or int8 files."""
     runs = record.seeds(folder)
     made = [zoo.int8_file(run) for run in runs]
     verdicts = [asdict(one.verdict) for one in made if one.verdict is not None]

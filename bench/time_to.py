@@ -1,4 +1,4 @@
-"""How long a training takes to a stated accuracy: how bench/results/time-to-*.json are made.
+"""Measure how long a training takes to a stated accuracy; makes bench/results/time-to-*.json.
 
     python bench/time_to.py 92 runs/quick -o bench/results/time-to-fashion.json
 

@@ -1,4 +1,4 @@
-"""Whether the quicker loop learns as much: how bench/results/train-equal-*.json are made.
+"""Check that the quicker loop learns as much; makes bench/results/train-equal-*.json.
 
     python bench/train_equal.py resnet8 --data FOLDER -o bench/results/train-equal-resnet8.json
 

@@ -1,4 +1,4 @@
-"""How fast training is, against the loop of every tutorial: how bench/results/train-speed.json is made.
+"""Measure how fast training is, against the loop of every tutorial; makes bench/results/train-speed.json.
 
     python bench/train_speed.py dscnn-colour resnet8 --data FOLDER -o bench/results/train-speed.json
 
@@ -146,7 +146,7 @@ def _pictures_per_s(steps: Iterator[int], seconds: float, at_once: int, clock: C
 
 
 def _ratio(slower: list[float], faster: list[float]) -> dict[str, float]:
-    """How many times faster, round by round: the median and its interval."""
+    """Return how many times faster it is, round by round: the median and its interval."""
     ratios = sorted(b / a for a, b in zip(slower, faster, strict=True))
     low, high, held = median_interval(ratios)
     return {"median": statistics.median(ratios), "low": low, "high": high, "interval_percent": held}

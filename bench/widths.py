@@ -1,4 +1,4 @@
-"""Which numbers of channels train fast: how bench/results/widths.json is made.
+"""Measure which numbers of channels train fast; makes bench/results/widths.json.
 
     python bench/widths.py -o bench/results/widths.json
 
@@ -26,7 +26,7 @@ BATCH, SIDE = 128, 32
 
 
 def seconds(width: int) -> float:
-    """Of one forward and one backward pass."""
+    """Time one forward and one backward pass."""
     shape = (BATCH, width, SIDE, SIDE)
     x, gradient = (
         torch.randn(shape, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last) for _ in range(2)

@@ -83,7 +83,7 @@ def int8_file(run: Run) -> Artifact:
 
 
 def card(run: Run) -> str:
-    """What anyone who takes this model should know, in Markdown."""
+    """Return a model's card, in Markdown: what anyone who takes it should know."""
     one = int8_file(run)
     verdict = one.verdict
     assert verdict is not None  # int8_file has seen to it
@@ -151,7 +151,7 @@ def _drop(one: Artifact) -> str:
 
 
 def _pictures(run: Run) -> str:
-    """What the model learnt from."""
+    """Return a line on the pictures that the model learnt from."""
     plan = run.recipe.data
     what, licence = plan.name, data.get(plan.name).LICENCE
     if plan.name == "folder":

@@ -20,7 +20,7 @@ BRIEF = "--limit=60 --rounds=1 --num-runs=5 --min-secs=0"
 
 @dataclass(frozen=True)
 class Job:
-    """What GitHub sees of a step."""
+    """The result of a step as GitHub sees it."""
 
     code: int
     outputs: dict[str, str]

@@ -1,4 +1,4 @@
-"""What other machines run (workflows, containers, the action): linted here, for it cannot be run here."""
+"""Linters for files that other machines run (workflows, containers, the action), which cannot be run here."""
 
 from __future__ import annotations
 

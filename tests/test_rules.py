@@ -10,6 +10,11 @@ from checkout import ROOT
 
 FILES = sorted((ROOT / "edgecnn").rglob("*.py"))
 LINES = 300
+OPENINGS = (
+    *("As ", "At ", "By ", "For ", "From ", "How ", "In ", "Of ", "On ", "To ", "What ", "When ", "Where ", "Whether "),
+    *("Which ", "Who ", "Why ", "With "),
+)
+"""Words that a docstring does not begin with, for its subject or its verb would be left to the reader."""
 
 
 def parsed(path: Path) -> ast.Module:
@@ -22,7 +27,7 @@ def room(path: Path) -> tuple[str, ...]:
 
 
 def private_imports(path: Path) -> Iterator[str]:
-    """What a module imports of another package's own: a name with one underscore in front, outside of its package."""
+    """Yield the private names that a module imports of another package: with one underscore in front, outside of it."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "edgecnn":
             for alias in node.names:
@@ -54,6 +59,23 @@ def test_no_name_of_a_module_hides_a_builtin() -> None:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in names
     ]
     assert hidden == []
+
+
+def docstrings(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (name, docstring) of a module and of the classes and functions in it."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield getattr(node, "name", "the module"), ast.get_docstring(node) or ""
+
+
+def test_every_docstring_begins_with_a_noun_or_a_verb() -> None:
+    questions = [
+        f"{path.relative_to(ROOT)}: {name}: {text.splitlines()[0]}"
+        for path in FILES
+        for name, text in docstrings(path)
+        if text.startswith(OPENINGS)
+    ]
+    assert questions == []
 
 
 def test_no_file_is_long() -> None:

@@ -79,7 +79,7 @@ def _deploy(target: _board.Target, number: int) -> None:
 
 
 def _killed(target: _board.Target, number: int, kind: str, moment: float) -> bool:
-    """Whether the kill came before the deployment had ended."""
+    """Kill one deployment and return whether the kill came before it had ended."""
     with _started(target, number) as process:
         assert process.stderr is not None
         if kind != "at command":
@@ -99,7 +99,7 @@ def _killed(target: _board.Target, number: int, kind: str, moment: float) -> boo
 
 
 def _faults(target: _board.Target) -> list[str]:
-    """What is not as it should be after a kill."""
+    """List everything that is not as it should be after a kill."""
     found = []
     end = time.monotonic() + PATIENCE_S
     while (running := target.board.processes("")) and time.monotonic() < end:
@@ -113,7 +113,7 @@ def _faults(target: _board.Target) -> list[str]:
 
 
 def _after_another(target: _board.Target, number: int) -> list[str]:
-    """What the next deployment does not put right."""
+    """List the faults that the next deployment does not put right."""
     try:
         _deploy(target, number)
     except AssertionError as error:

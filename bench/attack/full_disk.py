@@ -27,7 +27,7 @@ import fuzz
 import numpy as np
 
 SIZES = 20
-"""Of each disk, spread by a factor from the smallest that could matter to one that is large enough."""
+"""The number of sizes of each disk, spread by a factor from the smallest that could matter to a large enough one."""
 SMALLEST_KB, LARGEST_KB = 8, 1200
 ROOM_KB = 200_000
 LONGEST_S = 300.0

@@ -40,7 +40,7 @@ HOSTILE_REQUESTS = 1600
 
 
 class Checks:
-    """What was tried and what came out."""
+    """The number of checks that were tried, and those that did not hold."""
 
     def __init__(self) -> None:
         self.tried = 0
@@ -86,7 +86,7 @@ def jpeg(rng: np.random.Generator, width: int, height: int) -> bytes:
 
 
 def throughput(checks: Checks, folder: Path, pictures: dict[str, bytes]) -> list[dict[str, Any]]:
-    """What the three servers answer: none is refused, all say the same, and ours takes no more of a CPU than waitress.
+    """Compare three servers: none is refused, all say the same, and ours takes no more CPU time than waitress.
 
     The answers a second of the server's CPU time are compared: on a busy machine wall time tells who got the CPU.
     """

@@ -30,7 +30,7 @@ MARKUP = ("<script>alert(1)<script>", "<img src=x onerror=alert(1)>", "a|b", "[x
 REAL = ("Äpfel & Birnen", "猫と犬", "кошки", "قطط", "🐱 (v2)", "👩‍🚀", "it's", "a,b", "z: w", "CON", "trailing.")
 ALL = (*CONTROLS, *PLACES, *SHELL, *MARKUP, *REAL)
 PICTURES = 6
-"""Of a class."""
+"""The number of pictures of each class."""
 RECIPE = """epochs = 1
 batch_size = 32
 precision = "fp32"
@@ -80,7 +80,7 @@ class Attack:
         self.counts.add(ended)
 
     def _around(self) -> set[str]:
-        """What lies outside the work folder, as far as a name could reach; and what a shell would have left."""
+        """Return what lies outside the work folder, as far as a name could reach, and what a shell would have left."""
         above = {str(path) for place in (self.folder, *self.work.parents[:2]) for path in place.iterdir()}
         return (
             above
@@ -223,7 +223,7 @@ def reports(work: Path) -> Commands:
 
 
 def _hostile(text: str) -> str | None:
-    """Where a control character stands, with what is around it."""
+    """Return the text around the first control character, or None without one."""
     found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", text)
     return ascii(text[max(0, found.start() - 40) : found.end() + 40]) if found else None
 

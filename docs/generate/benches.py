@@ -102,7 +102,7 @@ def pictures() -> list[Path]:
 
 
 def ablation() -> str:
-    """What each option of a recipe buys on one small net, over seeds."""
+    """Return a table of what each option of a recipe buys on one small net, over seeds."""
     table = record.read("ablation.json")
     rows = [
         [
@@ -129,7 +129,7 @@ def ablation() -> str:
 
 
 def _qat() -> str:
-    """What epochs under int8 rounding buy the base of the ablation."""
+    """Return a sentence on what epochs under int8 rounding buy the base of the ablation."""
     table = record.read("qat.json")
     gain, after, drop = (
         "{:+.2f} pp [{:+.2f}, {:+.2f}]".format(*one)
@@ -178,7 +178,7 @@ def _means(one: Duel, fraction: float) -> Iterator[str]:
 
 
 def how_measured(finding: Duel | Lesson) -> str:
-    """When and on which machine something was measured."""
+    """Return when and on which machine something was measured."""
     return f"{finding.date[:10]}, {_machine(finding.environment)}"
 
 

@@ -19,7 +19,7 @@ TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
 def training() -> str:
-    """How fast it is, and what it reaches in a stated time."""
+    """Return how fast training is, and what it reaches in a stated time."""
     speeds = [line for name in SPEEDS for line in _speed(name)]
     return "\n".join([*speeds, *_equal(), *_times(), *_same_time()]) + "\n"
 
@@ -103,7 +103,7 @@ def _same_time() -> Iterator[str]:
 
 
 def _small(one: dict[str, Any]) -> str:
-    """Which part of the steps saw how small pictures."""
+    """Return the share of the steps that saw small pictures, and their size."""
     small = tomllib.loads(one["recipe"]).get("small")
     if small is None:
         return "none"

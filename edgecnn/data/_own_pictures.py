@@ -1,4 +1,4 @@
-"""From listed pictures of one's own to a training and a test split, the same way wherever they are kept."""
+"""Split listed pictures of one's own into training and test, the same way however they are stored."""
 
 from __future__ import annotations
 

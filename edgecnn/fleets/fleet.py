@@ -26,7 +26,7 @@ ONCE = ("board status", "board trust")
 
 @dataclass(frozen=True, kw_only=True)
 class BoardAnswer:
-    """What a task says of a board that did it."""
+    """The answer of one board to a task."""
 
     sentence: str
     rows: tuple[tuple[str, ...], ...] = ()
@@ -36,7 +36,7 @@ class BoardAnswer:
 
 
 class Task(Protocol):
-    """What is done to one board, in a process of its own."""
+    """A task for one board, run in a process of its own."""
 
     def __call__(self, board: str, record: Path) -> BoardAnswer:
         """Do it, and write the board's record.

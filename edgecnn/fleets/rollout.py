@@ -37,7 +37,7 @@ BACK_HEAD = ("release", "left", "", "")
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """How a release reaches a group of boards."""
+    """The order and the limits by which a release reaches a group of boards."""
 
     canary: int = 0
     """How many boards come first; 0 takes all at once."""

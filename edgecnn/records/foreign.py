@@ -21,7 +21,7 @@ Number = float | tuple[float, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions:
-    """What the user says about a file's pictures, overriding the file and its card; None is nothing."""
+    """The user's options for a file's pictures, overriding the file and its card; None overrides nothing."""
 
     size: tuple[int, int] | None = None
     """(height, width)"""

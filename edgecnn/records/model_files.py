@@ -43,7 +43,7 @@ AGAIN = "copy it there again, as whole as the model was saved"
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """Where a tensor's bytes lie outside the model file."""
+    """The place of a tensor's bytes outside the model file."""
 
     location: str
     offset: int

@@ -151,7 +151,7 @@ def exact_sums() -> Integers:
 
 
 def saturated_sums() -> Integers:
-    """With every sum of two neighbouring products cut off at 16 bits, as vpmaddubsw does."""
+    """Return the sums with every sum of two neighbouring products cut off at 16 bits, as vpmaddubsw does."""
     each = IMAGES.reshape(2, 32, 2, 1).astype(np.int64) * WEIGHTS.reshape(1, 32, 2, -1)
     return np.asarray(np.clip(each.sum(axis=2), -32768, 32767).sum(axis=1))
 

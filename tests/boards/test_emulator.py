@@ -1,4 +1,4 @@
-"""What needs no emulated machine; the rest is in tests/machines."""
+"""Tests of emulation that need no emulated machine; the rest is in tests/machines."""
 
 import gzip
 import lzma

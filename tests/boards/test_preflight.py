@@ -1,4 +1,4 @@
-"""What is read of a board, and what is refused before anything is copied."""
+"""The facts that are read of a board, and the boards that are refused before anything is copied."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""What a file may ask for has a limit that is said: no number in a recipe or a model takes hours or the machine."""
+"""Limits on what a file may ask for: no number in a recipe or a model takes hours or the machine."""
 
 import dataclasses
 import json

@@ -24,7 +24,7 @@ from edgecnn.onboard import preprocessing
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where decoded pictures are kept in this test."""
+    """Return the folder in which decoded pictures are kept in this test."""
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     return home / "edgecnn" / "decoded"

@@ -127,7 +127,7 @@ def test_an_arrow_points_where_its_label_says() -> None:
     images = split.load_all().astype(float)
     objects = np.abs(images - np.median(images, axis=(1, 2), keepdims=True)).max(3) > 1.5 * shapes.NOISE
     place = np.arange(32) - 15.5
-    # Of an arrow, the half with the point is the heavier one about the middle of its extent.
+    # The half of an arrow with the point is the heavier one about the middle of its extent.
     lean = np.zeros((len(split), 2))
     for i, one in enumerate(objects):
         for axis in (0, 1):

@@ -281,7 +281,7 @@ PICTURES_BYTES = 40_000 * 32 * 32 * 3
 
 
 def grown(tmp_path: Path, large_bytes: int) -> int:
-    """By how much a process that has trained on few pictures grows at most when it trains on 40,000."""
+    """Return how much a process that has trained on few pictures grows at most when it trains on 40,000."""
     said = subprocess.run(
         [sys.executable, "-c", TRAINED, str(tmp_path / str(large_bytes)), str(large_bytes)],
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},

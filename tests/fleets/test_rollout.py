@@ -1,4 +1,4 @@
-"""How a release reaches a group: the order of the boards, and when all of them go back."""
+"""The rollout of a release to a group: the order of the boards, and when all of them go back."""
 
 import pytest
 from hypothesis import given

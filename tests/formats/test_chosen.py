@@ -1,4 +1,4 @@
-"""Which exported file is meant where a run is named."""
+"""The exported file that is meant if a run is named."""
 
 from __future__ import annotations
 

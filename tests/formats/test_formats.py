@@ -152,7 +152,7 @@ def test_both_formats_round_a_weight_that_lies_between_two_steps_to_the_same_one
 
 
 def int8_weights(path: Path) -> list[list[int]]:
-    """Of every layer the sorted int8 values of its weights, smallest layer first; layouts differ between formats."""
+    """Return each layer's sorted int8 weights, smallest layer first; layouts differ between formats."""
     if path.suffix == ".onnx":
         constants = [numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer]
     else:

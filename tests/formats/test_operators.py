@@ -1,4 +1,4 @@
-"""What every reader of operators must do, on files of this tool and of others, as their runtimes execute them."""
+"""The contract of a reader of operators, on files of this tool and of others, as their runtimes execute them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which layers have sums of two products that pass 16 bits, told from a file and seen on a core that cuts them off."""
+"""Layers with sums of two products beyond 16 bits, told from a file and seen on a core that cuts them off."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def bright(path: Path) -> npt.NDArray[Any]:
 
 @pytest.fixture(scope="module")
 def haswell(folder: Path, layers: dict[str, Path], files: dict[str, Path]) -> dict[Path, npt.NDArray[Any]]:
-    """What each file, and its exact version beside it, puts out there; one start for all."""
+    """Return the outputs of each file, and of its exact version beside it, on a Haswell; one start for all."""
     asked = [(path, bright(path)) for path in layers.values()]
     asked += [(path, SHOWN) for path in files.values()]
     for path, values in list(asked):

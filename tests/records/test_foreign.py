@@ -1,4 +1,4 @@
-"""What is known of a file that another tool made, by its own metadata, a label file beside it, and the user."""
+"""The facts of a file that another tool made, by its own metadata, a label file beside it, and the user."""
 
 from __future__ import annotations
 

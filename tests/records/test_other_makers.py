@@ -1,4 +1,4 @@
-"""What files from other makers have that ours have not: each kind once, as bench/foreign_files.py met it."""
+"""Features of other makers' files that ours do not have: each kind once, as bench/foreign_files.py met it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def saved(
 
 @pytest.mark.parametrize("declared", [["n", "m"], [1, 4], ["a", "b", "c"]], ids=["open", "fixed", "of another rank"])
 def test_an_output_whose_size_depends_on_what_is_shown_is_read_each_time(declared: list[Any], tmp_path: Path) -> None:
-    """As the boxes of a detector are, or what a maker declared wrong: ONNX Runtime only warns of it."""
+    """Detectors' boxes are like that, or a maker declares the size wrong: ONNX Runtime only warns of it."""
     nodes = [helper.make_node("NonZero", ["x"], ["places"]), helper.make_node("Cast", ["places"], ["y"], to=1)]
     path = saved(tmp_path / "boxes.onnx", nodes, output=declared)
     session = runtimes.get("onnxruntime").open_session(path, 1)
@@ -149,7 +149,7 @@ def test_a_file_that_forgets_to_import_a_domain_is_read_all_the_same(tmp_path: P
 
 
 def test_a_recurrent_layer_costs_its_weights_at_every_step(tmp_path: Path) -> None:
-    """Of a GRU: three gates, each a product with what comes in and one with what it remembers."""
+    """A GRU has three gates, each a product with what comes in and one with what it remembers."""
     steps, features, hidden = 7, 5, 4
     weights = {
         "w": np.ones((1, 3 * hidden, features), np.float32),
@@ -243,7 +243,7 @@ def test_a_detector_may_find_more_in_one_picture_than_in_another(tmp_path: Path)
 
 
 def test_an_even_input_that_is_divided_by_its_deviation_is_no_broken_file(tmp_path: Path) -> None:
-    """As of nets that normalise each sound or picture by itself: what is black, or silent, has no deviation."""
+    """Some nets normalise each sound or picture by itself: what is black, or silent, has no deviation."""
     nodes = [
         helper.make_node("ReduceMean", ["x"], ["mean"]),
         helper.make_node("Sub", ["x", "mean"], ["off"]),

@@ -15,7 +15,7 @@ WEIGHTED = {"onnx": {"Conv", "Gemm", "MatMul"}, "tflite": {"CONV_2D", "DEPTHWISE
 
 
 def weighted_layers(path: Path) -> int:
-    """How many operators of a file have weights."""
+    """Return how many operators of a file have weights."""
     return len(_tflite_weighted(_tflite(path)) if path.suffix == ".tflite" else _onnx_weighted(_onnx(path)))
 
 

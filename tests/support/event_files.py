@@ -32,7 +32,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def texts(folder: Path) -> dict[str, str]:
-    """What stands under TensorBoard's TEXT, by its name."""
+    """Return the texts under TensorBoard's TEXT, by name."""
     values = [value for event in events(folder) for value in event.summary.value]
     return {
         value.tag.removesuffix("/text_summary"): value.tensor.string_val[0].decode()

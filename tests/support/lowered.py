@@ -27,7 +27,7 @@ MADE = {
 
 
 def reader(name: str) -> Reader:
-    """What tells the operators of a format apart."""
+    """Return the reader of a format's operators."""
     found = formats.get(name).OPERATORS
     assert found is not None
     return found

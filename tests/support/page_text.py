@@ -1,4 +1,4 @@
-"""What stands on a page of HTML, for tests to read."""
+"""The visible text of a page of HTML, for tests to read."""
 
 from __future__ import annotations
 

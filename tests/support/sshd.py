@@ -60,7 +60,7 @@ class Sshd:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """For `link.connect`: the client's configuration, in which `board` is a Host."""
+        """The options for `link.connect`: the client's configuration, in which `board` is a Host."""
         return ("-F", str(self.folder / "client"))
 
     @property

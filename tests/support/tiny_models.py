@@ -131,5 +131,5 @@ def linear_c(path: Path, kernel: Weights, int8: bool = False) -> Path:
 
 
 def logits(kernel: Weights, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """What the float files put out for uint8 pictures (N, H, W, C): (N, K), exactly."""
+    """Return the output of the float files for uint8 pictures (N, H, W, C): (N, K), exactly."""
     return images.reshape(len(images), -1).astype(np.float32) @ kernel.reshape(len(kernel), -1).T

@@ -1,4 +1,4 @@
-"""What comes to be in other processes, waited for."""
+"""Helpers that wait for something to happen in other processes."""
 
 import time
 from collections.abc import Callable

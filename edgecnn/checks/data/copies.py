@@ -12,7 +12,7 @@ from edgecnn.records.data_check import DataFinding, Suspect
 from edgecnn.records.leave_out import Action
 
 KEPT_FIRST = ("test", "validation", "train")
-"""Of copies in several splits the ones in the first of these are kept: a test picture must not be learnt from."""
+"""Copies in the first of these splits are kept when several hold them: a test picture must not be learnt from."""
 
 
 def findings(pictures: CheckedPictures) -> Iterator[DataFinding]:

@@ -1,4 +1,4 @@
-"""What scores and true classes say of a model: shares with intervals, confusions, calibration, the worst mistakes."""
+"""Scores held against true classes: accuracy with intervals, confusions, calibration, the worst mistakes."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ EXAMPLES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How far apart two values may be and still count as equal."""
+    """The largest difference at which two values still count as equal."""
 
     lsb: int = 0
     """Tolerance of integers with the same scale, in steps."""
@@ -143,7 +143,7 @@ def search(count: int, differs: Callable[[int], bool], walk: bool) -> tuple[int,
 
 @dataclass(frozen=True)
 class _Found:
-    """How far the values of two tensors differ on the same images."""
+    """The differences between the values of two tensors on the same images."""
 
     values: int
     differing: int

@@ -1,4 +1,4 @@
-"""What the cost of an operator is made of: numbers of tiles, of steps inside them, of pixels and of vectors.
+"""The terms of an operator's cost: numbers of tiles, of steps inside them, of pixels and of vectors.
 
 Kernels of neural nets compute a tile of `mr` pixels by `nr` channels at a time and go through the channels they read in
 groups of `kr`; what hangs over the edge of a tile costs as much as a full one. Sizes of tiles differ between CPUs and

@@ -37,7 +37,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What was fitted."""
+    """A fitted cost model, with its error on each file."""
 
     call: float
     operators: Mapping[str, KindCost]

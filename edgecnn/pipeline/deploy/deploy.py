@@ -36,7 +36,7 @@ class Rollback:
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """What is on a board under one name."""
+    """The model that is installed on a board under one name."""
 
     name: str
     board: str

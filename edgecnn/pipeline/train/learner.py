@@ -1,4 +1,4 @@
-"""What the training loop trains: a whole net on images, or the last layer alone on what the rest makes of them.
+"""The net that the training loop trains: a whole net on images, or the last layer alone on the rest's outputs.
 
 The second is a linear probe (Alain and Bengio, 2017, ICLR workshop, arXiv:1610.01644): the weights that the training
 starts from stay as they are, and every image goes through them once. Its features are images of 1 x 1 pixel to the

@@ -18,7 +18,7 @@ class Phase:
     """A part of a training with a learner, an optimizer and a schedule of its own."""
 
     recipe: Recipe
-    """Of this phase alone: `learn` is "all" or "head"."""
+    """The recipe of this phase alone: `learn` is "all" or "head"."""
     before: int
     """Epochs of the phases before it."""
 

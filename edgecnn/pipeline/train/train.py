@@ -61,7 +61,7 @@ from edgecnn.records.run import (
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a training has come to."""
+    """The result of a training: the net, its history and its times."""
 
     net: nn.Module
     """On the CPU."""

@@ -35,7 +35,7 @@ class Crossing:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the whole interval lies within the shares that were trained on."""
+        """True if the whole interval lies within the shares that were trained on."""
         return self.low > 0 and self.high < math.inf
 
 

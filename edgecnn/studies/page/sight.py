@@ -1,4 +1,4 @@
-"""What the net sees, as pictures: its first filters, and where it found the evidence for its answers."""
+"""Pictures of what a net looks for: its first filters, and where it found the evidence for its answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ActivationPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What is to be seen of a run's net."""
+    """The filters and activation maps of a run's net, as pictures."""
 
     run: Run
     filters: str = ""

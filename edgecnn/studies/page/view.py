@@ -1,4 +1,4 @@
-"""What the template of the page is given: everything that was gathered, as tables, pictures and sentences."""
+"""The context of the page's template: everything that was gathered, as tables, pictures and sentences."""
 
 from __future__ import annotations
 

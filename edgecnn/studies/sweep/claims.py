@@ -1,4 +1,4 @@
-"""Which trial a worker takes: one whose worker has died, one that waits, or a new one.
+"""Choose the trial that a worker takes: one whose worker has died, one that waits, or a new one.
 
 A worker holds a lock file for its trial, which the kernel frees when it dies. Workers with other disks do not see that
 file; they see the trial's heartbeat in the storage, and take a trial over whose heart has not beaten for a while.

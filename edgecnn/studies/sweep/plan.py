@@ -25,7 +25,7 @@ MOST_TRIALS = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """What one key of a recipe may be: one of several values, or a number of a range."""
+    """The values that one key of a recipe may take: one of a list, or a number of a range."""
 
     choice: tuple[Any, ...] = ()
     low: int | float | None = None
@@ -55,7 +55,7 @@ class Dimension:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the range is one of whole numbers."""
+        """True if the range is one of whole numbers."""
         return all(isinstance(bound, int) for bound in (self.low, self.high, self.step or 1))
 
     @property
@@ -75,7 +75,7 @@ class Dimension:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerPlan:
-    """Which of Optuna's samplers draws the points, with arguments of its own."""
+    """The Optuna sampler that draws the points, with arguments of its own."""
 
     name: Literal[
         "TPESampler", "RandomSampler", "GPSampler", "CmaEsSampler", "QMCSampler", "BruteForceSampler", "NSGAIISampler",
@@ -86,7 +86,7 @@ class SamplerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PrunerPlan:
-    """Which of Optuna's pruners ends a training that does worse than others did, with arguments of its own."""
+    """The Optuna pruner that ends a training that does worse than others did, with arguments of its own."""
 
     name: Literal[
         "NopPruner", "MedianPruner", "PercentilePruner", "SuccessiveHalvingPruner", "HyperbandPruner", "ThresholdPruner"
@@ -96,7 +96,7 @@ class PrunerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPlan:
-    """What is searched, how, and for what."""
+    """A plan of a sweep: the space, the objectives, and how they are searched."""
 
     space: Mapping[str, Dimension]
     """By the recipe's dotted keys, such as "optim.lr"."""

@@ -1,4 +1,4 @@
-"""What a sweep has come to: all trials, the front, the importances of the keys, and the recipe that did best."""
+"""The results of a sweep: all trials, the front, the importances of the keys, and the recipe that did best."""
 
 from __future__ import annotations
 

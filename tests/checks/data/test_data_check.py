@@ -1,4 +1,4 @@
-"""What is found in small pictures with known faults, and how it is told."""
+"""Small pictures with known faults: the faults are found, and the sentences about them."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def model_file(kind: str, channels: int, trained_with: str = "") -> Path:
 
 @functools.cache
 def laboratory(kind: str, channels: int) -> Laboratory:
-    """Where a file made for raw pixels is shown the test pictures; what is tried there once is kept."""
+    """Return a laboratory for a file made for raw pixels, shown the test pictures; what is tried there is kept."""
     path = model_file(kind, channels)
     description = formats.describe(path)
     model = ExaminedModel(path, description)
@@ -102,7 +102,7 @@ def laboratory(kind: str, channels: int) -> Laboratory:
 
 
 def told(kind: str, channels: int, made: Mistake, scores: bool = True) -> tuple[Diagnosis, bool]:
-    """What is said of a device that makes one mistake, and whether that can show in the numbers at all."""
+    """Diagnose a device that makes one mistake; return also whether that can show in the numbers at all."""
     where = laboratory(kind, channels)
     answers = where.answers((made,))
     target = Target(classes=answers.classes, scores=answers.probabilities.max(1) if scores else None)
@@ -147,7 +147,7 @@ def test_every_mistake_of_a_device_is_named_by_the_scores_it_logs(channels: int,
 
 
 def _is_same(diagnosis: Diagnosis, made: Mistake) -> bool:
-    """Whether the one named feeds the very numbers the mistake does."""
+    """Return whether the hypothesis that is named feeds the very numbers that the mistake does."""
     (row,) = (one for one in diagnosis.tried if one.names == (made.name,))
     return row.same_tensors_as is not None and row.same_tensors_as == diagnosis.named_words
 
@@ -190,7 +190,7 @@ def test_answers_that_come_from_elsewhere_are_explained_by_nothing() -> None:
 
 
 def fitted(hits: int, n: int, chance_percent: float, classes_answered: int = 2) -> Diagnosis:
-    """What is known when the assumed way, the best of all, gives so many right answers."""
+    """Return the diagnosis if the assumed way, the best of all, gives so many right answers."""
     share = stats.wilson(hits, n)
     tried = preprocessing.Tried(
         names=(), words="as assumed", percent=share.percent, low_percent=share.low_percent,

@@ -1,4 +1,4 @@
-"""What the doctor says of sums that some CPUs cut off, and who else names them as the cause."""
+"""The doctor's findings on sums that some CPUs cut off, and the commands that name them as the cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server does with more than it can do at once: who waits, who is cut off, and what it holds meanwhile."""
+"""A server with more work than it can do at once: who waits, who is cut off, and what it holds meanwhile."""
 
 import asyncio
 import contextlib

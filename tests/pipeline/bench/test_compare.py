@@ -157,7 +157,7 @@ def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
 
 
 def answers(digest: str) -> Report:
-    """What a board reports that neither keeps time nor counts."""
+    """Return the report of a board that neither keeps time nor counts."""
     (timed,) = scored(900, digest).measurements
     return samples.report(dataclasses.replace(timed, windows=()))
 
@@ -223,7 +223,7 @@ def test_a_measurement_without_times_is_compared_by_its_accuracy_alone() -> None
 
 
 def counted(p50: int, spread: int = 0) -> Report:
-    """What an emulated board reports: instructions and no time."""
+    """Return the report of an emulated board: instructions and no time."""
     one = samples.measurement(SIX)
     summary = dataclasses.replace(
         one.summary, instructions_p50=float(p50), instructions_min=p50 - spread, instructions_max=p50, instructions_n=20

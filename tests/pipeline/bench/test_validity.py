@@ -1,4 +1,4 @@
-"""When a measurement may be believed."""
+"""The verdict on whether a measurement may be believed."""
 
 from dataclasses import replace
 

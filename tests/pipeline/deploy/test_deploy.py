@@ -434,7 +434,7 @@ def test_the_same_runs_other_file_needs_no_word_and_a_release_without_a_card_can
 
 
 def test_a_renamed_run_goes_on_as_the_model_it_was(board: Sshd, tmp_path: Path) -> None:
-    """What is called `tiger` is another run's, and nothing of it is touched."""
+    """The model called `tiger` is another run's, and nothing of it is touched."""
     with link.connect(board.destination, board.options) as opened:
         tiger = put(opened, of_run(tmp_path / "tiger", "tiger", "tiger", 1))
     (tmp_path / "runs").mkdir()

@@ -33,7 +33,7 @@ def fewer(one: Scheme, pictures: int) -> Scheme:
 
 
 def int8_top1(one: Scheme) -> float:
-    """In percent, on the validation pictures."""
+    """Return the accuracy on the validation pictures, in percent."""
     graph = exportable.exportable(one, one.net).int8_module(fold_weights=True)
     with torch.no_grad():
         logits = graph(scheme.normalised(one.splits.validation.load_all(), one.run))

@@ -1,4 +1,4 @@
-"""Which names of pictures say that some belong together."""
+"""Names of pictures that say that some belong together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLASSES = ("cat", "dog")
 
 
 def found(names: Iterable[str]) -> Grouping | None:
-    """What is found if both classes have pictures of these names."""
+    """Return the grouping if both classes have pictures of these names."""
     names = list(names)
     each = [name.replace("CLASS", label) for label in CLASSES for name in names]
     return groups.find(each, np.repeat(np.arange(len(CLASSES)), len(names)))

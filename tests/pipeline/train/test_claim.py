@@ -34,7 +34,7 @@ def edgecnn(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def hopeless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a training leaves whose loss became nan in its first epoch."""
+    """Return the folder that a training leaves whose loss became nan in its first epoch."""
     folder = tmp_path_factory.mktemp("hopeless") / "run"
     with pytest.raises(GateFailed, match="in epoch 1"):
         train(recipe(*HOPELESS), folder)

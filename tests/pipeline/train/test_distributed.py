@@ -55,7 +55,7 @@ def torchrun(*arguments: object) -> subprocess.Popen[str]:
 
 
 def told(err: str) -> list[str]:
-    """What edgecnn says of an error, apart from torchrun's own report."""
+    """Return edgecnn's lines about an error, apart from torchrun's own report."""
     return [line for line in err.splitlines() if line.startswith(("error:", "hint:"))]
 
 
@@ -67,7 +67,7 @@ def apart(one: Run, other: Run) -> float:
 
 
 def killed(folder: Path, rank: int) -> str:
-    """What is said when that process of a training into `folder` is killed after its first checkpoint."""
+    """Kill that process of a training into `folder` after its first checkpoint, and return the message."""
     process = torchrun(
         *("-m", "edgecnn", "train", "dscnn-digits", *CHANGES, "--output", folder.parent, "--name", folder.name)
     )

@@ -104,7 +104,7 @@ def test_files_of_other_scripts_are_understood_and_what_was_done_is_said(
 
 
 class Payload:
-    """What runs code if it is unpickled as it asks to be."""
+    """An object that runs code if it is unpickled as it asks to be."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""What a training takes of a machine that its recipe does not name: decided by facts, so on any machine."""
+"""Resources of a training that its recipe does not name: decided by facts, so on any machine."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ OLD, NEW = (dataclasses.replace(machine, cpus=(0,)) for machine in (AVX2, ZEN_4)
 
 
 def taken_of(machine: Facts, folder: Path, *overrides: str, resume: bool = False) -> Taken:
-    """What a training takes on that machine."""
+    """Train on that machine and return the resources that were taken."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resources, "here", lambda: machine)
         run = train(recipe("precision=auto", "num_threads=auto", *overrides), folder, resume)
@@ -313,7 +313,7 @@ def test_training_never_looks_at_the_test_split(tmp_path: Path, monkeypatch: pyt
     splits = data.load(recipe().data)
 
     class Untouchable:
-        """How many pictures there are of each class is shown, and which they are is noted down; no more."""
+        """A test split that shows its labels and digests, and nothing more."""
 
         labels, digests = splits.test.labels, splits.test.digests
 

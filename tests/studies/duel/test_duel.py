@@ -51,7 +51,7 @@ def lasting(cell: Cell) -> Cell:
 
 
 def settled(one: Contender) -> tuple[object, ...]:
-    """What of a contender no clock and no memory decides."""
+    """Return the fields of a contender that no clock and no memory decides."""
     return (one.net, one.optim, one.augment, one.trials, one.bytes, one.int8_top1_percent, one.precision, one.params)
 
 

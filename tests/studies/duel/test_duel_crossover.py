@@ -1,4 +1,4 @@
-"""Where learning curves meet: found where it is known, and its interval holds it as often as it says."""
+"""The crossing of learning curves: found if it is known, and its interval holds it as often as it says."""
 
 from __future__ import annotations
 

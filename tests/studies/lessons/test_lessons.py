@@ -1,4 +1,4 @@
-"""What every lesson owes: the contract `edgecnn.studies.lessons.Teachable`, and its exact claims; then each one's own.
+"""The contract `edgecnn.studies.lessons.Teachable` of all lessons, and their exact claims; then each one's own.
 
 Each lesson is measured once, in its quick form, and all tests read that.
 """
@@ -105,7 +105,7 @@ class TestEveryLesson:
 
 
 def _through_json(one: Lesson) -> Lesson:
-    """With lists for tuples where a mapping of anything holds them, as JSON gives them back."""
+    """Return the lesson with lists for tuples in a mapping of anything, as JSON gives them back."""
     import dataclasses
 
     return dataclasses.replace(one, settings=json.loads(json.dumps(one.settings)))

@@ -1,4 +1,4 @@
-"""What `edgecnn eval` found, on the page: confusions, classes, mistakes with their pictures, and what the net sees."""
+"""Results of `edgecnn eval` on the page: confusions, classes, mistakes with their pictures, what the net sees."""
 
 from __future__ import annotations
 

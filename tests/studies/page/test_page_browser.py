@@ -76,7 +76,7 @@ def test_only_tables_and_figures_scroll_sideways(browser: Browser, page: Path, w
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_text_stands_out_from_what_is_behind_it(browser: Browser, page: Path, scheme: str) -> None:
-    """At least 4.5 to 1 as the browser computes colours, in the figures too (WCAG 2.2, 1.4.3)."""
+    """The contrast is 4.5 to 1 or more as the browser computes colours, in the figures too (WCAG 2.2, 1.4.3)."""
     browser.open(page, scheme=scheme)
     faint = """(() => {
         const light = text => text.match(/[0-9.]+/g).slice(0, 3).map(v => v / 255)
