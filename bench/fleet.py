@@ -125,7 +125,7 @@ def driven(count: int, jobs: int) -> dict[str, float]:
 def _cpu_s() -> float:
     """CPU seconds of this process and of those that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def line(runs: Sequence[dict[str, float]], key: str) -> dict[str, float]:

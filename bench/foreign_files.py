@@ -201,16 +201,16 @@ def survey(source: Source) -> dict[str, Any]:
 
 def levels(row: dict[str, Any], level: str) -> list[dict[str, Any]]:
     """A file's findings of one level."""
-    return [one for one in (row["doctor"]["answer"] or {}).get("findings", []) if one["level"] == level]
+    return [finding for finding in (row["doctor"]["answer"] or {}).get("findings", []) if finding["level"] == level]
 
 
 def verdict(row: dict[str, Any]) -> str:
     """The doctor's, with every finding that is no mere "ok" by its subject."""
     if row["doctor"]["answer"] is None:
         return row["doctor"]["error"] or f"exit code {row['doctor']['exit_code']}"
-    words = [f"**wrong: {one['subject']}**, {one['evidence']}" for one in levels(row, "wrong")]
+    words = [f"**wrong: {finding['subject']}**, {finding['evidence']}" for finding in levels(row, "wrong")]
     for level in ("warn", "note"):
-        subjects = ", ".join(dict.fromkeys(one["subject"] for one in levels(row, level)))
+        subjects = ", ".join(dict.fromkeys(finding["subject"] for finding in levels(row, level)))
         words += [f"{level}: {subjects}"] if subjects else []
     return "; ".join(words) or "ok"
 
@@ -265,7 +265,7 @@ def main() -> int:
     rows: dict[str, dict[str, Any]] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            for source in (one for place in options.places for one in sources(place, Path(scratch))):
+            for source in (candidate for place in options.places for candidate in sources(place, Path(scratch))):
                 is_left_out = any(fnmatch.fnmatch(source.name, pattern) for pattern in options.skip)
                 if is_left_out or (digest := files.sha256(source.path)) in rows:
                     continue
@@ -276,9 +276,9 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    found = list(rows.values())
-    record.write(options.output, {"files": found})
-    files.write_text(options.output.with_suffix(".md"), page(found))
+    results = list(rows.values())
+    record.write(options.output, {"files": results})
+    files.write_text(options.output.with_suffix(".md"), page(results))
     return 0
 
 

@@ -72,9 +72,9 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
                 image.save(copies[-1], **how)  # type: ignore[arg-type]
             both = [*chosen, *copies]
             pairs = {tuple(pair) for pair in _near_copies.look(both, _decoded.digests(both)).pairs.tolist()}
-        found = sum((number, number + len(chosen)) in pairs for number in range(len(chosen)))
-        ways[name] = {"found": found, "n": len(chosen), "percent": str(wilson(found, len(chosen)))}
-        console.note(f"{folder.name}: {name} {found} of {len(chosen)}")
+        hits = sum((number, number + len(chosen)) in pairs for number in range(len(chosen)))
+        ways[name] = {"found": hits, "n": len(chosen), "percent": str(wilson(hits, len(chosen)))}
+        console.note(f"{folder.name}: {name} {hits} of {len(chosen)}")
     near = [[str(listed[a].relative_to(folder)), str(listed[b].relative_to(folder))] for a, b in looked.pairs.tolist()]
     return {
         "folder": folder.name,

@@ -100,9 +100,9 @@ def _seven_bits(weight: Tensor) -> Tensor:
     return weight.detach().flatten(1).abs().amax(1) * (127 / 64)
 
 
-def job(one: Artifact, **parts: Any) -> Job:
-    runtime = runtimes.for_format(one.description.format)[0]
-    return Job.for_artifact(one, runtime, **parts)
+def job(file: Artifact, **parts: Any) -> Job:
+    runtime = runtimes.for_format(file.description.format)[0]
+    return Job.for_artifact(file, runtime, **parts)
 
 
 def exactness(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board | None) -> dict[str, float]:
@@ -172,26 +172,28 @@ def measured(run: Run, limit: int, on: Sequence[tuple[str, Board]]) -> dict[str,
 
 
 def _on_board(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board) -> dict[str, Any]:
-    found: dict[str, Any] = dict(exactness(pair, images, expected, board))
+    numbers: dict[str, Any] = dict(exactness(pair, images, expected, board))
     if "pi" in board.name:
         outcome = board.run(job(pair.onnx, count=COUNTING))
         if outcome.count is not None:
-            found["instructions"] = statistics.median(outcome.count.instructions)
-    return found
+            numbers["instructions"] = statistics.median(outcome.count.instructions)
+    return numbers
 
 
 def rows(tables: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[list[str]]:
     """A line for each spelling of each run."""
     for table in tables:
         for name in VARIANTS:
-            one, safe = table["spellings"][name], table["spellings"][SAFE]
-            ratio, verdict = one["ratio"], one["verdict"]
+            spelling, safe = table["spellings"][name], table["spellings"][SAFE]
+            ratio, verdict = spelling["ratio"], spelling["verdict"]
             cells = [table["run"], name, f"{verdict['top1_percent']:.2f}", f"{verdict['drop_pp']:+.2f}"]
             cells.append(f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
-            cells += [f"{one[board]['equal_percent']:.1f} ({one[board]['max_lsb']})" for board in ("local", *names)]
+            cells += [
+                f"{spelling[board]['equal_percent']:.1f} ({spelling[board]['max_lsb']})" for board in ("local", *names)
+            ]
             for board in names:
-                if "instructions" in one[board]:
-                    count = one[board]["instructions"]
+                if "instructions" in spelling[board]:
+                    count = spelling[board]["instructions"]
                     cells.append(f"{count / 1000:,.0f} k ({count / safe[board]['instructions']:.2f})")
             yield cells
 

@@ -22,7 +22,7 @@ KERNELS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", environment.CPUINFO)
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def write(output: Path, found: dict[str, Any]) -> None:
+def write(output: Path, result: dict[str, Any]) -> None:
     """`found` as JSON, after the command line that is running, the date and the machine."""
     files.write_json(
         output,
@@ -32,7 +32,7 @@ def write(output: Path, found: dict[str, Any]) -> None:
             ),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "environment": environment.to_table(environment.here()),
-            **found,
+            **result,
         },
     )
 
@@ -43,8 +43,8 @@ def _kernels() -> list[str]:
 
 def read(name: str) -> dict[str, Any]:
     """A result that stands in bench/results."""
-    found: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
-    return found
+    result: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return result
 
 
 def how(table: dict[str, Any]) -> str:

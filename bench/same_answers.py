@@ -76,7 +76,7 @@ def measure(run: Run, boards: Sequence[str], limit: int) -> Part:
 
 def _rows(matrix: Matrix) -> Iterator[Row]:
     first = matrix.answers[0]
-    apart = {(one.before, one.after): one for one in matrix.differences}
+    apart = {(difference.before, difference.after): difference for difference in matrix.differences}
     for answer in matrix.answers[1:]:
         against = apart[first.name, answer.name]
         assert against.parity is not None  # both files have one output scale
@@ -96,7 +96,7 @@ def _rows(matrix: Matrix) -> Iterator[Row]:
 
 def _layer(answer: Answer, matrix: Matrix, apart: dict[tuple[str, str], Difference]) -> str:
     """Return the layer at which a file leaves the TFLite file here: by its format, by the machine, or by both."""
-    here = next(one for one in matrix.answers if one.board == HERE and one.sha256 == answer.sha256)
+    here = next(other for other in matrix.answers if other.board == HERE and other.sha256 == answer.sha256)
     pairs = [(matrix.answers[0], here, "from TFLite")]
     pairs += [(here, answer, "from here")] if answer.board != HERE else []
     words = []

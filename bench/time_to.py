@@ -44,7 +44,7 @@ def main() -> int:
     try:
         runs = record.seeds(options.repeats)
         reached = [seconds_to(options.target, run) for run in runs]
-        seconds, low, high = mean_interval([one for _, one in reached])
+        seconds, low, high = mean_interval([seconds for _, seconds in reached])
         record.write(
             options.output,
             {
@@ -59,7 +59,7 @@ def main() -> int:
                 "of_epochs": runs[0].recipe.epochs,
                 "seeds": [run.recipe.seed for run in runs],
                 "validation_n": runs[0].validation_n,
-                "seconds": [one for _, one in reached],
+                "seconds": [time_s for _, time_s in reached],
                 "mean_seconds": seconds,
                 "low_seconds": low,
                 "high_seconds": high,

@@ -196,8 +196,8 @@ def _decoded(folder: Path, size: Preprocessing) -> Pixels:
 
 
 def _share(hits: Iterable[bool] | npt.NDArray[np.bool_]) -> dict[str, Any]:
-    found = np.array(list(hits), dtype=bool)
-    return dataclasses.asdict(stats.wilson(int(found.sum()), len(found)))
+    correct = np.array(list(hits), dtype=bool)
+    return dataclasses.asdict(stats.wilson(int(correct.sum()), len(correct)))
 
 
 def main() -> int:

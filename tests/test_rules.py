@@ -38,7 +38,7 @@ def private_imports(path: Path) -> Iterator[str]:
 
 
 def test_no_private_name_is_imported_from_another_package() -> None:
-    assert [found for path in FILES for found in private_imports(path)] == []
+    assert [name for path in FILES for name in private_imports(path)] == []
 
 
 def test_no_class_has_a_name_that_another_has() -> None:
@@ -47,7 +47,7 @@ def test_no_class_has_a_name_that_another_has() -> None:
         for node in parsed(path).body:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(path.relative_to(ROOT)))
-    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
 def test_no_name_of_a_module_hides_a_builtin() -> None:

@@ -130,7 +130,9 @@ def _undisturbed(scratch: Path) -> dict[str, Any]:
     return {name: (base / "runs" / "r" / name).read_bytes() for name in SAME}
 
 
-def _on_a_small_disk(scratch: Path, place: str, size_kb: int, mounts: bool, right: dict[str, bytes]) -> dict[str, Any]:
+def _on_a_small_disk(
+    scratch: Path, place: str, size_kb: int, mounts: bool, expected: dict[str, bytes]
+) -> dict[str, Any]:
     """One chain, whose every command that finds no room is tried again with more."""
     base = scratch / f"{place}-{size_kb}"
     outcome: dict[str, Any] = {"sentences": [], "not_held": []}
@@ -161,7 +163,7 @@ def _on_a_small_disk(scratch: Path, place: str, size_kb: int, mounts: bool, righ
             if again.outcome != "passed":
                 failed(f"{command[0]} again: {again.outcome}, exit code {again.code}", again.said)
                 return outcome
-        for name, content in right.items():
+        for name, content in expected.items():
             if (base / "runs" / "r" / name).read_bytes() != content:
                 failed(f"{name} differs from that of an undisturbed chain")
     shutil.rmtree(base, ignore_errors=True)

@@ -72,8 +72,8 @@ class Attack:
         ended.number = self.counts.tried
         if shown := _hostile(ended.printed + ended.said):
             ended.outcome, ended.said = "control character printed", shown
-        elif found := self._around() - before:
-            ended.outcome, ended.said = "written elsewhere", str(sorted(found)[:3])
+        elif strays := self._around() - before:
+            ended.outcome, ended.said = "written elsewhere", str(sorted(strays)[:3])
         elif page := self._page():
             ended.outcome, ended.said = "control character written", page
         ended.command = tuple(ascii(word) for word in command)
@@ -224,8 +224,8 @@ def reports(work: Path) -> Commands:
 
 def _hostile(text: str) -> str | None:
     """Return the text around the first control character, or None without one."""
-    found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", text)
-    return ascii(text[max(0, found.start() - 40) : found.end() + 40]) if found else None
+    match = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", text)
+    return ascii(text[max(0, match.start() - 40) : match.end() + 40]) if match else None
 
 
 def _can_be_a_file(name: str) -> bool:

@@ -56,14 +56,18 @@ def model_of(measured: Measurement) -> str:
 
 
 def _points(measured: Sequence[Measurement]) -> Iterator[Point]:
-    for one in measured:
-        if one.verdict is None or one.summary.instructions_p50 is None or one.format != "tflite":
+    for measurement in measured:
+        if (
+            measurement.verdict is None
+            or measurement.summary.instructions_p50 is None
+            or measurement.format != "tflite"
+        ):
             continue
-        name = model_of(one)
+        name = model_of(measurement)
         kind = plans.load(Recipe, name).net.name
-        verdict = one.verdict
+        verdict = measurement.verdict
         yield Point(
-            name, kind, one.summary.instructions_p50, verdict.top1_percent, verdict.top1_low_percent,
+            name, kind, measurement.summary.instructions_p50, verdict.top1_percent, verdict.top1_low_percent,
             verdict.top1_high_percent,
         )  # fmt: skip
 
@@ -71,7 +75,7 @@ def _points(measured: Sequence[Measurement]) -> Iterator[Point]:
 def caption() -> str:
     """Return what the chart shows, how it was measured and by which commands."""
     read = [report.read(record.RESULTS / f"zoo-{board}.json") for board in BOARDS]
-    n = {one.verdict.n for one in read[0].measurements if one.verdict}
+    n = {measurement.verdict.n for measurement in read[0].measurements if measurement.verdict}
     return (
         f"{len(points('pi5'))} int8 TFLite files on Fashion-MNIST: top-1 on {max(n):,} test pictures with its 95 % interval, "
         "and the instructions of one picture, counted on emulated cores, where a time would mean nothing. "

@@ -143,22 +143,22 @@ def captions(package: str, group: str = "") -> dict[str, str]:
     }
 
 
-def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **given: Any) -> T:
-    """Call `function(**given, **options)` after checking the options against its signature.
+def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **fixed: Any) -> T:
+    """Call `function(**fixed, **options)` after checking the options against its signature.
 
     Args:
         function: A plug-in's function.
         options: Keyword arguments that a user wrote.
         source: The table that the options come from, such as "[net] of dscnn-digits.toml".
-        given: Keyword arguments that no option may replace.
+        fixed: Keyword arguments that no option may replace.
 
     Raises:
         PlanError: An option is unknown, or its type differs from its default's.
     """
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return function(**given, **options)
-    known = [name for name in parameters if name not in given]
+        return function(**fixed, **options)
+    known = [name for name in parameters if name not in fixed]
     for key, value in options.items():
         if key not in known:
             raise PlanError(f"{source} has an unknown key {key!r}.", nearest(key, known))
@@ -174,7 +174,7 @@ def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **
                 f"{source}: {key} = {value!r} should be of type {type(default).__name__}.",
                 f"its default is {default!r}",
             )
-    return function(**given, **options)
+    return function(**fixed, **options)
 
 
 def reason(error: BaseException) -> str:

@@ -166,9 +166,9 @@ def judge(fleet: Fleet) -> None:
     names = ", ".join(outcome.board for outcome in failed[:3]) + (" and others" if len(failed) > 3 else "")
     is_over = fleet.verb in ONCE or all(outcome.is_answered for outcome in failed)
     repeat = "" if is_over else "; --resume tries those again that gave no answer"
-    where = f"{fleet.folder / SUMMARY} says why" if fleet.folder else "the lines above say why"
+    reason = f"{fleet.folder / SUMMARY} says why" if fleet.folder else "the lines above say why"
     raise FleetIncomplete(
-        f"{len(failed)} of {len(fleet.outcomes)} boards did not pass `{fleet.verb}`: {names}.", f"{where}{repeat}"
+        f"{len(failed)} of {len(fleet.outcomes)} boards did not pass `{fleet.verb}`: {names}.", f"{reason}{repeat}"
     )
 
 

@@ -186,18 +186,18 @@ def test_a_bench_tells_answers_and_nothing_else(job: Job, tmp_path: Path, capsys
     from edgecnn.pipeline.bench import show
 
     suite = plans.load(Suite, "default", ["board=emulated:x86-64-v3", "limit=20"])
-    found = bench([Path(job.model)], suite, DataPlan(name="digits"), tmp_path / "out.json")
-    path = found.path
-    (one,) = found.measurements
+    result = bench([Path(job.model)], suite, DataPlan(name="digits"), tmp_path / "out.json")
+    path = result.path
+    (row,) = result.measurements
     assert path is not None
-    assert one.accuracy is not None
-    assert (one.accuracy.n, one.accuracy.elapsed_s) == (20, None)
-    assert (one.windows, one.counts, one.summary.peak_rss_bytes) == ((), (), None)
+    assert row.accuracy is not None
+    assert (row.accuracy.n, row.accuracy.elapsed_s) == (20, None)
+    assert (row.windows, row.counts, row.summary.peak_rss_bytes) == ((), (), None)
     (written,) = json.loads(path.read_text())["measurements"]
     jsonschema.validate(json.loads(path.read_text()), SCHEMA, cls=jsonschema.Draft202012Validator)
     assert not measurement.TIMES & (set(written) | set(written["summary"]) | set(written["accuracy"]))
-    assert report.read(path) == found
-    show.show(found)
+    assert report.read(path) == result
+    show.show(result)
     assert show.ANSWERS_MEAN in capsys.readouterr().out
 
 

@@ -97,7 +97,7 @@ def test_pictures_are_resized_by_the_stated_rule(tmp_path: Path) -> None:
     train, _ = folder.load(str(tmp_path), size=8, channels=1)
     assert train.images.shape == (2, 8, 8, 1)
     decoded = [preprocessing.decode(p, height=8, width=8, channels=1) for p in sorted(tmp_path.glob("cat/*"))]
-    assert any(np.array_equal(train.images[0], one) for one in decoded)
+    assert any(np.array_equal(train.images[0], image) for image in decoded)
 
 
 def test_pictures_are_found_at_any_depth_and_by_any_case_of_their_suffix(tmp_path: Path) -> None:

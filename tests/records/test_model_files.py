@@ -99,10 +99,10 @@ def test_its_description_is_that_of_the_model_in_one_file_with_all_bytes_counted
     location: str, inside: Path, tmp_path: Path
 ) -> None:
     path = apart(tmp_path / "apart" / "net.onnx", inside, location)
-    found, whole = formats.describe(path), formats.describe(inside)
+    described, whole = formats.describe(path), formats.describe(inside)
     assert model_files.beside(path) == (location,)
-    assert found.bytes == path.stat().st_size + WEIGHT_BYTES
-    assert dataclasses.replace(found, bytes=whole.bytes, sha256=whole.sha256) == whole
+    assert described.bytes == path.stat().st_size + WEIGHT_BYTES
+    assert dataclasses.replace(described, bytes=whole.bytes, sha256=whole.sha256) == whole
 
 
 def test_a_model_of_one_file_has_that_files_digest(inside: Path, tmp_path: Path) -> None:
@@ -122,21 +122,21 @@ def test_the_digest_changes_with_the_weights_and_not_with_the_models_name(outsid
 
 
 def test_a_card_fits_all_files_of_its_model(outside: Path) -> None:
-    one = small_bundles.exported(outside.parent / "exported", "onnx")
-    apart(one.path, one.path, "weights.bin")
-    artifact.write_card(dataclasses.replace(one, description=formats.describe(one.path)))
-    assert artifact.read_card(one.path) is not None
-    weights = one.path.with_name("weights.bin")
+    file = small_bundles.exported(outside.parent / "exported", "onnx")
+    apart(file.path, file.path, "weights.bin")
+    artifact.write_card(dataclasses.replace(file, description=formats.describe(file.path)))
+    assert artifact.read_card(file.path) is not None
+    weights = file.path.with_name("weights.bin")
     weights.write_bytes(bytes(weights.stat().st_size))
     with pytest.raises(ModelFileError, match="is not the file its card describes"):
-        artifact.read_card(one.path)
+        artifact.read_card(file.path)
 
 
 def test_whole_it_is_one_file_with_the_same_tensors(outside: Path, inside: Path) -> None:
     whole, plain = onnx.load_model_from_string(model_files.whole(outside)), onnx.load(inside)
     onnx.checker.check_model(whole, full_check=True)
-    assert [numpy_helper.to_array(one).tolist() for one in whole.graph.initializer] == [
-        numpy_helper.to_array(one).tolist() for one in plain.graph.initializer
+    assert [numpy_helper.to_array(tensor).tolist() for tensor in whole.graph.initializer] == [
+        numpy_helper.to_array(tensor).tolist() for tensor in plain.graph.initializer
     ]
     assert whole.graph.node == plain.graph.node
 
@@ -252,23 +252,23 @@ def int8_file(path: Path) -> Path:
 def test_doctor_and_the_cutters_see_the_same_model_from_any_folder(
     location: str | None, least_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = int8_file(tmp_path / "inside-int8.onnx")
-    path = apart(tmp_path / "apart" / "net-int8.onnx", one, location, least_bytes)
+    inside = int8_file(tmp_path / "inside-int8.onnx")
+    path = apart(tmp_path / "apart" / "net-int8.onnx", inside, location, least_bytes)
     monkeypatch.chdir(tmp_path)
     for named in (path, Path(os.path.relpath(path))):
         description, _ = file.open_model(named)
         assert description.precision == "int8"
-        found = {finding.subject: finding for finding in file.findings(named, description)}
+        findings = {finding.subject: finding for finding in file.findings(named, description)}
         if least_bytes:
-            assert found["answers"].level == "ok"
+            assert findings["answers"].level == "ok"
         else:  # of a Reshape whose shape lies outside, ONNX Runtime says so
-            assert "size_threshold" in (found["loading"].mend or "")
-        assert set(model_files.beside(named)) <= set(found["weights"].evidence.replace(",", "").split())
-        assert prefixes.tensors(named) == prefixes.tensors(one)
-        assert prefixes.prefix(named, prefixes.tensors(one)[0].name) == prefixes.prefix(
-            one, prefixes.tensors(one)[0].name
+            assert "size_threshold" in (findings["loading"].mend or "")
+        assert set(model_files.beside(named)) <= set(findings["weights"].evidence.replace(",", "").split())
+        assert prefixes.tensors(named) == prefixes.tensors(inside)
+        assert prefixes.prefix(named, prefixes.tensors(inside)[0].name) == prefixes.prefix(
+            inside, prefixes.tensors(inside)[0].name
         )
-        assert saturation.exposure(named) == saturation.exposure(one)
+        assert saturation.exposure(named) == saturation.exposure(inside)
 
 
 def test_what_onnx_runtime_makes_of_it_is_one_file(outside: Path, inside: Path) -> None:
@@ -276,16 +276,16 @@ def test_what_onnx_runtime_makes_of_it_is_one_file(outside: Path, inside: Path) 
         measure.run(dataclasses.replace(job_of(path, "onnxruntime"), lower=Lowering(num_runs=1))).lowered
         for path in (outside, inside)
     ]
-    kernels = [[kernel.operator for kernel in one.kernels] for one in lowered if one is not None]
+    kernels = [[kernel.operator for kernel in file.kernels] for file in lowered if file is not None]
     assert kernels[0] == kernels[1] != []
 
 
 def test_a_bundle_brings_all_of_it_and_runs(tmp_path: Path) -> None:
-    one = small_bundles.exported(tmp_path / "exported", "onnx")
-    apart(one.path, one.path, "weights/w.bin")
-    one = dataclasses.replace(one, description=formats.describe(one.path))
-    artifact.write_card(one)
-    made = bundle.make(one)
+    exported = small_bundles.exported(tmp_path / "exported", "onnx")
+    apart(exported.path, exported.path, "weights/w.bin")
+    exported = dataclasses.replace(exported, description=formats.describe(exported.path))
+    artifact.write_card(exported)
+    made = bundle.make(exported)
     assert "weights/w.bin" in made.files
     for _ in range(2):  # over itself, as a second --output does
         made.write(tmp_path / "bundle")

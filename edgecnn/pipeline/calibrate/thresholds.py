@@ -60,7 +60,7 @@ def risk(shares: Values, correct: npt.NDArray[np.bool_], n: int, max_percent: fl
         answered = shares >= threshold
         wrong, count = int((answered & ~correct).sum()), int(answered.sum())
         tried.append((100 * stats.binomial_upper(wrong, count, chance), threshold, count, wrong))
-    kept = next((found for found in tried if found[0] <= max_percent), None)
+    kept = next((candidate for candidate in tried if candidate[0] <= max_percent), None)
     bound, threshold, count, wrong = kept or min(tried, default=(100.0, 0.0, 0, 0))
     return Risk(
         max_percent=max_percent,

@@ -144,7 +144,9 @@ def _trained(run: Run, named: Sequence[Evaluated]) -> Trained:
     paths = [path for path in run.exported() if path.suffix in suffixes]
     cards = {path: artifact.read_card(path) for path in paths}
     digests = {card.description.sha256 for card in cards.values() if card}
-    evaluated = next((one for one in named if digests & {file.sha256 for file in one.evaluation.files}), None)
+    evaluated = next(
+        (candidate for candidate in named if digests & {file.sha256 for file in candidate.evaluation.files}), None
+    )
     return Trained(
         run=run,
         history=_history(run.folder / "metrics.csv"),

@@ -151,7 +151,7 @@ class Claims:
         point = _digest(recipe)
         trial.set_user_attr(POINT, point)
         earlier = self._trials()[: trial.number]
-        twins = [one for one in earlier if one.user_attrs.get(POINT) == point and REPEATS not in one.user_attrs]
+        twins = [trial for trial in earlier if trial.user_attrs.get(POINT) == point and REPEATS not in trial.user_attrs]
         return Claimed(trial=trial, recipe=recipe, twin=twins[0] if twins else None)
 
 

@@ -149,7 +149,10 @@ def load(path: Path, changes: Sequence[str] = ()) -> SweepPlan:
 
 def to_table(plan: SweepPlan) -> dict[str, Any]:
     """Return all that decides a sweep's points, as nested tables; how many there are may change."""
-    table = {**config.table_of(plan), "space": {key: config.table_of(one) for key, one in plan.space.items()}}
+    table = {
+        **config.table_of(plan),
+        "space": {key: config.table_of(dimension) for key, dimension in plan.space.items()},
+    }
     del table["trials"]
     return table
 
@@ -223,7 +226,7 @@ def _with_partners(table: dict[str, Any], plan: SweepPlan) -> dict[str, Any]:
     Keys may need each other, such as small.side and small.share.
     """
     present = dict(config.flat(table))
-    missing = {key: one.extremes[0] for key, one in plan.space.items() if key not in present}
+    missing = {key: dimension.extremes[0] for key, dimension in plan.space.items() if key not in present}
     return config.override(table, resolve.overrides((), missing))
 
 

@@ -67,10 +67,10 @@ def test_the_record_reads_back_and_says_of_every_picture_whether_it_was_right(ev
     assert evaluated.folder is not None
     assert evaluation.read(evaluated.folder) == evaluated
     for file in evaluated.files:
-        right = evaluation.correct(file)
-        assert right is not None
-        assert (len(right), right.sum()) == (file.n, file.top1.successes)
-        assert not right[[mistake.index for mistake in file.mistakes]].any()
+        correct = evaluation.correct(file)
+        assert correct is not None
+        assert (len(correct), correct.sum()) == (file.n, file.top1.successes)
+        assert not correct[[mistake.index for mistake in file.mistakes]].any()
     assert len({file.pictures_sha256 for file in evaluated.files}) == 1
 
 

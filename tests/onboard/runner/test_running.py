@@ -72,11 +72,11 @@ class Board:
             try:
                 assert process.stderr is not None
                 line = process.stderr.readline()
-                found = re.search(r"on (http://127\.0\.0\.1:\d+)$", line.strip())
-                assert found, line
+                match = re.search(r"on (http://127\.0\.0\.1:\d+)$", line.strip())
+                assert match, line
                 drained = threading.Thread(target=process.stderr.read)  # so that it never waits for its reader
                 drained.start()
-                yield Client(process, found[1])
+                yield Client(process, match[1])
             finally:
                 process.kill()
                 drained.join()

@@ -34,8 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Running]:
-    with running(folder) as one:
-        yield one
+    with running(folder) as started:
+        yield started
 
 
 def test_it_says_what_the_command_line_says(server: Running, folder: Path) -> None:
@@ -50,7 +50,7 @@ def test_it_says_what_the_command_line_says(server: Running, folder: Path) -> No
 def test_many_at_once_are_all_answered_and_none_gets_anothers_answer(folder: Path) -> None:
     shown = [small_bundles.picture(pixels) for pixels in small_bundles.images(32)]
     with running(folder, "--queue", "40") as server:
-        alone = [server.classify(one)[1]["top"] for one in shown]
+        alone = [server.classify(picture)[1]["top"] for picture in shown]
         with ThreadPoolExecutor(16) as pool:
             together = [answer["top"] for _, answer in pool.map(server.classify, shown)]
     assert together == alone
@@ -106,8 +106,8 @@ def test_metrics_count_requests_and_time_inferences(folder: Path) -> None:
     ],
 )
 def test_other_paths_and_methods_reach_nothing(method: str, path: str, status: int, server: Running) -> None:
-    found, headers, body = server.ask(method, path, b"" if method == "POST" else None)
-    assert found == status
+    answered, headers, body = server.ask(method, path, b"" if method == "POST" else None)
+    assert answered == status
     assert method == "HEAD" or set(json.loads(body)) == {"error"}
     allowed = "POST" if path == "/classify" else "GET, HEAD"
     assert headers.get("Allow") == (allowed if status == 405 else None)
@@ -129,8 +129,8 @@ def test_other_paths_and_methods_reach_nothing(method: str, path: str, status: i
     ],
 )
 def test_a_body_must_say_its_length_and_be_bounded(head: bytes, status: int, server: Running) -> None:
-    found, body = server.raw(b"POST /classify HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
-    assert found == status
+    answered, body = server.raw(b"POST /classify HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
+    assert answered == status
     assert set(json.loads(body)) == {"error"}
 
 

@@ -284,7 +284,13 @@ def test_a_run_knows_the_digest_of_its_weights(digits_run: Run) -> None:
 
 
 def test_of_two_trainings_into_one_name_one_is_told_who_the_other_is(tmp_path: Path) -> None:
-    words = ["train", "dscnn-digits", *(word for one in SHORT for word in ("-s", one)), "--output", str(tmp_path)]
+    words = [
+        "train",
+        "dscnn-digits",
+        *(word for setting in SHORT for word in ("-s", setting)),
+        "--output",
+        str(tmp_path),
+    ]
     command = [sys.executable, "-m", "edgecnn", *words, "--name", "run"]
     both = [
         subprocess.Popen([*command, "-s", f"seed={seed}"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -22,8 +22,8 @@ SCHEMES = ("light", "dark")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium.running() as one:
-        yield one
+    with chromium.running() as running_browser:
+        yield running_browser
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_the_two_schemes_differ_in_paper_and_in_the_colours_of_the_figures(brows
         paper = "getComputedStyle(document.body).backgroundColor"
         text = "getComputedStyle(document.querySelector('svg text')).fill"
         line = "getComputedStyle(document.querySelector('svg path[style*=series-1]')).stroke"
-        seen.append([browser.ask(one) for one in (paper, text, line)])
+        seen.append([browser.ask(question) for question in (paper, text, line)])
     assert all(light != dark for light, dark in zip(*seen, strict=True))
 
 
