@@ -86,7 +86,9 @@ class Matrix:
 def measure(matrix: Matrix, board: str, boot: int, targets: Sequence[Candidate], plan: Suite, limits: Limits) -> None:
     """Measure what is missing, in one boot. Only the first boot scores; the others count."""
     todo = [
-        candidate for candidate in targets if matrix.part(board, boot, candidate, limits.of(candidate, boot)) is None
+        candidate
+        for candidate in targets
+        if matrix.part(board, boot, candidate, limits.pictures_of(candidate, boot)) is None
     ]
     if not todo:
         return
@@ -95,7 +97,7 @@ def measure(matrix: Matrix, board: str, boot: int, targets: Sequence[Candidate],
         matrix.keep_machine(board, machine.facts())
         shelves: dict[int | None, Shelf] = {}
         for candidate in todo:
-            pictures = limits.of(candidate, boot)
+            pictures = limits.pictures_of(candidate, boot)
             shelf = shelves.setdefault(pictures, Shelf(Path(scratch, str(pictures)), pictures))
             fresh = dataclasses.replace(candidate, counts=[])
             stimuli = shelf.take(candidate.data, candidate.artifact) if candidate.data and boot == 0 else None
@@ -152,7 +154,7 @@ class Limits:
     int8: int | None
     fp32: int | None
 
-    def of(self, candidate: Candidate, boot: int) -> int | None:
+    def pictures_of(self, candidate: Candidate, boot: int) -> int | None:
         if boot:
             return None
         return self.fp32 if candidate.artifact.description.precision == "fp32" else self.int8
@@ -165,7 +167,7 @@ def assembled(
     machine = matrix.machine(board)
     whole = []
     for candidate in targets:
-        parts = [matrix.part(board, boot, candidate, limits.of(candidate, boot)) for boot in range(boots)]
+        parts = [matrix.part(board, boot, candidate, limits.pictures_of(candidate, boot)) for boot in range(boots)]
         counts = [part.count for part in parts if part and part.count]
         first = parts[0]
         assert first is not None
@@ -211,7 +213,9 @@ def main() -> int:
     against: show.Against = {}
     for board in names:
         for candidate in targets:
-            here, there = (matrix.part(place, 0, candidate, limits[board].of(candidate, 0)) for place in (HERE, board))
+            here, there = (
+                matrix.part(place, 0, candidate, limits[board].pictures_of(candidate, 0)) for place in (HERE, board)
+            )
             measured = next(
                 m for m in results[names.index(board)].measurements if _key(m) == (candidate.name, candidate.runtime)
             )

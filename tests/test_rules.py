@@ -16,6 +16,12 @@ OPENINGS = (
 )
 """Words that a docstring does not begin with, for its subject or its verb would be left to the reader."""
 
+PREPOSITIONS = (
+    *("about", "above", "across", "after", "against", "along", "around", "at", "before", "behind", "below", "beside"),
+    *("between", "by", "from", "inside", "into", "of", "off", "on", "out", "outside", "over", "through", "to", "under"),
+    *("until", "up", "with", "within", "without"),
+)
+
 
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
@@ -76,6 +82,16 @@ def test_every_docstring_begins_with_a_noun_or_a_verb() -> None:
         if text.startswith(OPENINGS)
     ]
     assert questions == []
+
+
+def test_no_function_has_a_preposition_for_a_name() -> None:
+    names = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in FILES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.strip("_") in PREPOSITIONS
+    ]
+    assert names == []
 
 
 def test_no_file_is_long() -> None:

@@ -76,7 +76,7 @@ def _answers(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def beside() -> Iterator[None]:
+def last_cpu() -> Iterator[None]:
     """This process on the last CPU, away from the server's."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, CPUS[-1:])

@@ -122,7 +122,7 @@ def _commands(scratch: Path, runs: Path) -> list[list[str]]:
 def _undisturbed(scratch: Path) -> dict[str, Any]:
     """The exit codes of a chain with room, and what it made."""
     base = scratch / "undisturbed"
-    with _around(base, scratch):
+    with _environment(base, scratch):
         ends = [fuzz.run(command, base, LONGEST_S) for command in _commands(scratch, base / "runs")]
     for end in ends:
         if end.outcome != "passed":
@@ -140,7 +140,7 @@ def _on_a_small_disk(
     def failed(what: str, said: str = "") -> None:
         outcome["not_held"].append({"place": place, "size_kb": size_kb, "outcome": what, "said": said[-400:]})
 
-    with _around(base, scratch), _disk(base / place, size_kb, mounts):
+    with _environment(base, scratch), _disk(base / place, size_kb, mounts):
         for command in _commands(scratch, base / "runs"):
             _resize(base / place, size_kb, mounts)
             end = fuzz.run(command, base, LONGEST_S)
@@ -202,7 +202,7 @@ def _half_written(runs: Path) -> Iterator[tuple[Path, str]]:
 
 
 @contextlib.contextmanager
-def _around(base: Path, scratch: Path) -> Iterator[None]:
+def _environment(base: Path, scratch: Path) -> Iterator[None]:
     """The environment of the commands: folders of their own for all that they write."""
     folders = {place: base / place for place in PLACES}
     for folder in folders.values():

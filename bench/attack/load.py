@@ -24,7 +24,7 @@ from typing import Any
 import _clients
 import mutate
 import numpy as np
-from _served import CPUS, Served, beside, served
+from _served import CPUS, Served, last_cpu, served
 from PIL import Image
 
 from edgecnn import formats
@@ -58,7 +58,7 @@ def attack(scratch: Path) -> dict[str, Any]:
     bundle.make(formats.choose(RUN, "tflite", "int8")).write(folder)
     checks, rng = Checks(), np.random.default_rng(0)
     small, large, camera = (jpeg(rng, *size) for size in ((64, 64), (1280, 960), (4056, 3040)))
-    with beside():
+    with last_cpu():
         table = {
             "pictures": {"small": len(small), "large": len(large), "camera": len(camera)},
             "cpus": {"server": CPUS[0], "clients": CPUS[-1]},

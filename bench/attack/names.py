@@ -67,19 +67,19 @@ class Attack:
 
     def run(self, name: str, *command: str) -> None:
         """One command in the work folder."""
-        before = self._around()
+        before = self._surroundings()
         ended = fuzz.run(command, self.work, longest_s=120.0)
         ended.number = self.counts.tried
         if shown := _hostile(ended.printed + ended.said):
             ended.outcome, ended.said = "control character printed", shown
-        elif strays := self._around() - before:
+        elif strays := self._surroundings() - before:
             ended.outcome, ended.said = "written elsewhere", str(sorted(strays)[:3])
         elif page := self._page():
             ended.outcome, ended.said = "control character written", page
         ended.command = tuple(ascii(word) for word in command)
         self.counts.add(ended)
 
-    def _around(self) -> set[str]:
+    def _surroundings(self) -> set[str]:
         """Return what lies outside the work folder, as far as a name could reach, and what a shell would have left."""
         above = {str(path) for place in (self.folder, *self.work.parents[:2]) for path in place.iterdir()}
         return (

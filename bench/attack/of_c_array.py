@@ -17,7 +17,7 @@ ARRAY = re.compile(rb"(?<=\[\] = \{\n)(    0x.*?)(?=^\};)", re.M | re.S)
 DIGEST = re.compile(rb"(?<=sha256 of the array: )[0-9a-f]{64}")
 
 
-def within(header: bytes, rng: random.Random) -> bytes:
+def damage(header: bytes, rng: random.Random) -> bytes:
     """The model inside damaged, and its digest written anew; or the text."""
     match = ARRAY.search(header)
     if match is None or rng.random() < 0.3:
@@ -31,5 +31,5 @@ def within(header: bytes, rng: random.Random) -> bytes:
 
 def attack(scratch: Path) -> dict[str, Any]:
     path = _models.written(scratch, "c", "int8")
-    target = fuzz.Target(folder=path.parent, file=path.name, commands=COMMANDS, mutate=within)
+    target = fuzz.Target(folder=path.parent, file=path.name, commands=COMMANDS, mutate=damage)
     return fuzz.attack("c_array", [target], scratch)

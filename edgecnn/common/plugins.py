@@ -46,7 +46,7 @@ class PluginKind:
 
     def names(self) -> tuple[str, ...]:
         """Return all names: our own, sorted, and behind them those that other distributions bring, sorted."""
-        return (*self.own(), *sorted(self._outside()))
+        return (*self.own(), *sorted(self._outside_points()))
 
     def load(self, name: str) -> Any:
         """Return the plug-in of that name.
@@ -57,7 +57,7 @@ class PluginKind:
         """
         if name in self.own():
             return importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
-        outside = self._outside()
+        outside = self._outside_points()
         if name not in outside:
             raise UsageError(f"There is no {self.noun} named {name!r}.", nearest(name, self.names()))
         return self._loaded(name, outside[name])
@@ -77,7 +77,7 @@ class PluginKind:
         declared = {**vars(self.contract), **self.contract.__annotations__}
         return tuple(sorted(name for name in declared if not name.startswith("_")))
 
-    def _outside(self) -> dict[str, tuple[EntryPoint, ...]]:
+    def _outside_points(self) -> dict[str, tuple[EntryPoint, ...]]:
         """Return the entry points of other distributions by their name, which is nobody's of ours."""
         if not self.group:
             return {}

@@ -178,7 +178,7 @@ def class_names(path: Path, description: Description, count: int) -> tuple[tuple
     if description.labels:
         return description.labels, f"classes {labels.listed(description.labels)}, by the file itself"
     misfits = []
-    for beside in labels.beside(path):
+    for beside in labels.files_beside(path):
         try:
             names = labels.read(beside)
         except DataError as error:

@@ -37,7 +37,7 @@ class ShownPictures:
     images: npt.NDArray[np.uint8]
     """(M, H, W, C)"""
 
-    def at(self, index: int) -> npt.NDArray[np.uint8] | None:
+    def picture_at(self, index: int) -> npt.NDArray[np.uint8] | None:
         """Return the picture at a place among those that were shown, (H, W, C); None if it was not kept."""
         places = np.flatnonzero(self.indices == index)
         return self.images[places[0]] if len(places) else None

@@ -23,7 +23,7 @@ import tiny_models
 from checkout import ROOT
 from cpus import needed
 from jobs import QUICK, job_of
-from waiting import is_running, until
+from waiting import is_running, wait_until
 
 from edgecnn import boards
 from edgecnn.boards import Board
@@ -302,8 +302,8 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     endless, told = tmp_path / "endless.py", tmp_path / "endless.py.pid"
     endless.write_text(ENDLESS)
     with subprocess.Popen([sys.executable, "-c", PARENT, str(endless)]) as parent:
-        until(lambda: told.is_file() and told.read_text().endswith("."))
+        wait_until(lambda: told.is_file() and told.read_text().endswith("."))
         worker = int(told.read_text().rstrip("."))
         assert is_running(worker)
         os.kill(parent.pid, signal.SIGKILL)
-    until(lambda: not is_running(worker))
+    wait_until(lambda: not is_running(worker))

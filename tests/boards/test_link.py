@@ -14,7 +14,7 @@ import sshd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sshd import Sshd, board
-from waiting import until
+from waiting import wait_until
 
 from edgecnn.boards.ssh import link
 from edgecnn.boards.ssh.link import Link
@@ -181,7 +181,7 @@ def test_a_push_cut_in_the_middle_leaves_nothing_and_a_second_one_works(board: S
     target = board.home / "folder" / "target"
     with concurrent.futures.ThreadPoolExecutor(1) as pool, link.connect(board.destination, board.options) as opened:
         push = pool.submit(opened.push, source, str(target))
-        until(lambda: [part for part in board.home.rglob("target.part.*") if part.stat().st_size])
+        wait_until(lambda: [part for part in board.home.rglob("target.part.*") if part.stat().st_size])
         board.cut()
         with pytest.raises(LinkError, match="was cut"):
             push.result()
@@ -189,7 +189,7 @@ def test_a_push_cut_in_the_middle_leaves_nothing_and_a_second_one_works(board: S
         with pytest.raises(LinkError, match="was cut"):
             opened.run(["true"])
     assert not target.exists()
-    until(lambda: not list(board.home.rglob("*.part.*")))
+    wait_until(lambda: not list(board.home.rglob("*.part.*")))
     assert not target.exists()
     (board.bin / "cat").unlink()
     with link.connect(board.destination, board.options) as opened:
@@ -292,7 +292,7 @@ def test_nothing_stays_behind_when_a_link_is_closed_or_its_owner_is_killed(board
         try:
             assert owner.stdout is not None
             assert owner.stdout.readline() == b"up\n"
-            until(lambda: len(ssh_processes(board)) == 2)  # one of them may not bear its name yet
+            wait_until(lambda: len(ssh_processes(board)) == 2)  # one of them may not bear its name yet
         finally:
             owner.kill()
-    until(lambda: not ssh_processes(board))
+    wait_until(lambda: not ssh_processes(board))

@@ -21,7 +21,7 @@ import tiny_models
 from jobs import job_of, written
 from lent import lending
 from sshd import Sshd, board
-from waiting import until
+from waiting import wait_until
 
 from edgecnn import boards
 from edgecnn.boards import Board
@@ -70,7 +70,7 @@ def workers(board: Sshd) -> list[psutil.Process]:
 
 
 def assert_nothing_runs(board: Sshd) -> None:
-    until(lambda: not board.processes("worker.pyz") and not board.processes("agent.py"))
+    wait_until(lambda: not board.processes("worker.pyz") and not board.processes("agent.py"))
 
 
 def test_a_board_behind_ssh_is_a_board(ready: RemoteBoard, job: Job) -> None:
@@ -156,7 +156,7 @@ def test_a_worker_that_dies_is_reported_and_the_next_one_works(
     lending.limits.write_text("ulimit -c 0\n")
     with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(machine.run, dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+        wait_until(lambda: workers(lending))
         workers(lending)[0].send_signal(number)
         with pytest.raises(EnvironmentUnfit, match=rf"ended by {number.name} while measuring tiny\.tflite") as caught:
             running.result()
@@ -176,9 +176,9 @@ def test_a_board_without_enough_memory_says_so(lending: Sshd, job: Job) -> None:
 def test_the_worker_is_the_first_to_go_when_memory_runs_out(lending: Sshd, job: Job) -> None:
     with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(machine.run, dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+        wait_until(lambda: workers(lending))
         worker = workers(lending)[0]
-        until(lambda: Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000")
+        wait_until(lambda: Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000")
         worker.kill()
         with pytest.raises(EnvironmentUnfit):
             running.result()
@@ -187,10 +187,10 @@ def test_the_worker_is_the_first_to_go_when_memory_runs_out(lending: Sshd, job: 
 def test_a_link_cut_in_a_run_is_opened_again_and_one_that_stays_away_is_lost(lending: Sshd, job: Job) -> None:
     with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(machine.run, dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+        wait_until(lambda: workers(lending))
         first = workers(lending)[0]
         lending.cut()
-        until(lambda: [worker for worker in workers(lending) if worker.pid != first.pid])
+        wait_until(lambda: [worker for worker in workers(lending) if worker.pid != first.pid])
         assert not first.is_running()
         lending.stop()
         with pytest.raises(LinkError, match="was lost and did not come back"):
@@ -233,7 +233,7 @@ def test_a_lock_of_the_dead_is_taken_over(lending: Sshd, job: Job) -> None:
 def test_a_killed_agent_takes_its_worker_along(lending: Sshd, job: Job) -> None:
     with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(machine._attempt, "run", dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+        wait_until(lambda: workers(lending))
         kill_agents(lending)
         with pytest.raises(LinkError):
             running.result()
@@ -336,7 +336,7 @@ def test_a_bench_that_is_ended_leaves_nothing_running_on_the_board(
         contextlib.ExitStack() as stack,
     ):
         stack.callback(process.kill)  # its warm-up never ends by itself
-        until(lambda: workers(lending) or process.poll() is not None)
+        wait_until(lambda: workers(lending) or process.poll() is not None)
         process.send_signal(number)
         _, said = process.communicate()
     assert process.returncode == {signal.SIGINT: 130}.get(number, -number), said

@@ -380,26 +380,26 @@ class Table:
             place = flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0)
         self.table = flatbuffers.table.Table(data, place)
 
-    def _at(self, field: int) -> int:
+    def _offset(self, field: int) -> int:
         offset: int = self.table.Offset(4 + 2 * field)
         assert offset, f"field {field} is not set"
         return offset + int(self.table.Pos)
 
     def text(self, field: int) -> str:
-        return bytes(self.table.String(self._at(field))).decode()
+        return bytes(self.table.String(self._offset(field))).decode()
 
     def byte(self, field: int) -> int:
-        return self.data[self._at(field)]
+        return self.data[self._offset(field)]
 
     def inner(self, field: int) -> Table:
-        return Table(self.data, self.table.Indirect(self._at(field)))
+        return Table(self.data, self.table.Indirect(self._offset(field)))
 
     def first(self, field: int) -> Table:
-        start = self.table.Vector(self._at(field) - self.table.Pos)
+        start = self.table.Vector(self._offset(field) - self.table.Pos)
         return Table(self.data, self.table.Indirect(start))
 
     def first_float(self, field: int) -> float:
-        start = self.table.Vector(self._at(field) - self.table.Pos)
+        start = self.table.Vector(self._offset(field) - self.table.Pos)
         return float(flatbuffers.encode.Get(flatbuffers.packer.float32, self.data, start))
 
 

@@ -38,7 +38,7 @@ class Repository:
         self.commits.append((digest, files))
         return digest
 
-    def at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
+    def commit_at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
         if revision == "main":
             return self.commits[-1]
         if revision in self.branches:
@@ -154,7 +154,7 @@ def create(request: Handler) -> None:
 def info(request: Handler, repository: str, revision: str = "main") -> None:
     if (stored := request.readable(repository)) is None:
         return
-    if (commit := stored.at(revision or "main")) is None:
+    if (commit := stored.commit_at(revision or "main")) is None:
         request.refuse(404, "RevisionNotFound")
         return
     siblings = [{"rfilename": name} for name in sorted(commit[1])]
@@ -237,7 +237,7 @@ def commit(request: Handler, repository: str, revision: str) -> None:
 def resolve(request: Handler, repository: str, revision: str, name: str) -> None:
     if (stored := request.readable(repository)) is None:
         return
-    if (state := stored.at(revision)) is None:
+    if (state := stored.commit_at(revision)) is None:
         request.refuse(404, "RevisionNotFound")
         return
     if name not in state[1]:

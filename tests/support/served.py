@@ -56,7 +56,7 @@ class Running:
         match = re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)
         return float(match[1]) if match else 0.0
 
-    def until(self, name: str, value: float) -> None:
+    def wait_until(self, name: str, value: float) -> None:
         end = time.monotonic() + PATIENCE_S
         while self.metric(name) != value:
             assert time.monotonic() < end, f"{name} did not become {value}"

@@ -63,7 +63,7 @@ class Status:
     """The release that each server answers with, by its process id."""
 
     @property
-    def before(self) -> str | None:
+    def previous(self) -> str | None:
         """The release a rollback goes to."""
         return self.history[-2] if len(self.history) > 1 else None
 

@@ -45,7 +45,7 @@ class Learner:
         return None if watch is None else lambda epoch, net: watch(epoch, self.whole(net))
 
 
-def of(job: TrainJob, recipe: Recipe, net: nn.Module, mean: float, std: float) -> Learner:
+def learner_of(job: TrainJob, recipe: Recipe, net: nn.Module, mean: float, std: float) -> Learner:
     """Return what a job trains: all of a net on images, or its last layer on features, which are computed here.
 
     Args:

@@ -153,7 +153,9 @@ def _top1(trained: Trained, file: Artifact) -> BigNumber:
     scores = trained.evaluated.evaluation.files if trained.evaluated else ()
     for score in scores:
         if score.sha256 == file.description.sha256:
-            return BigNumber(label=label, value=f"{score.top1.percent:.2f} %", detail=_of(score.top1), place="right")
+            return BigNumber(
+                label=label, value=f"{score.top1.percent:.2f} %", detail=_interval_words(score.top1), place="right"
+            )
     return _missing(label, trained.eval_command)
 
 
@@ -163,10 +165,12 @@ def _validation(trained: Trained) -> BigNumber:
     if not run.validation_n:
         return BigNumber(label=label, value="", detail="It had no validation pictures.")
     share = run.validation_top1
-    return BigNumber(label=label, value=f"{share.percent:.2f} %", detail=_of(share, "validation"), place="runs")
+    return BigNumber(
+        label=label, value=f"{share.percent:.2f} %", detail=_interval_words(share, "validation"), place="runs"
+    )
 
 
-def _of(share: stats.Proportion, split: str = "test") -> str:
+def _interval_words(share: stats.Proportion, split: str = "test") -> str:
     return f"95 % interval {share.low_percent:.1f} to {share.high_percent:.1f}, n = {share.n:,} {split} pictures"
 
 

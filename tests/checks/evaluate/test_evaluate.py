@@ -82,7 +82,7 @@ def test_the_pictures_it_tells_of_are_kept_with_their_true_classes(evaluated: Ev
     assert (kept.images == digits.load_all()[kept.indices]).all()
     assert (kept.truth == digits.labels[kept.indices]).all()
     assert [mistake.index for mistake in told.mistakes] == kept.indices[: len(told.mistakes)].tolist()
-    assert kept.at(10**9) is None
+    assert kept.picture_at(10**9) is None
 
 
 def test_an_early_record_without_bits_still_reads(tmp_path: Path, evaluated: Evaluation) -> None:

@@ -200,21 +200,21 @@ def test_a_slow_sender_is_cut_off_as_a_whole_and_holds_nobody_up(folder: Path) -
                 time.sleep(0.1)
         assert parsed(body)[0] == 408
         assert head.recv(1) == b""
-        server.until("edgecnn_queue_depth", 0)
+        server.wait_until("edgecnn_queue_depth", 0)
 
 
 def test_a_client_that_hangs_up_leaves_nothing_behind(folder: Path) -> None:
     with running(folder) as server:
         for _ in range(5):
             half_sent(server).close()
-        server.until("edgecnn_queue_depth", 0)
+        server.wait_until("edgecnn_queue_depth", 0)
         assert server.classify()[0] == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_end_it_finishes_what_it_has_begun(number: signal.Signals, folder: Path) -> None:
     with running(folder) as server, half_sent(server) as connection:
-        server.until("edgecnn_queue_depth", 1)
+        server.wait_until("edgecnn_queue_depth", 1)
         server.process.send_signal(number)
         connection.sendall(PICTURE[10:])
         assert parsed(connection)[0] == 200

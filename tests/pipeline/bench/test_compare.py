@@ -129,13 +129,13 @@ def test_other_machines_are_never_silently_compared() -> None:
     assert "Cortex-A72" in comparison.differences[0]
 
 
-def on(machine: Environment, report: Report) -> Report:
+def measured_on(machine: Environment, report: Report) -> Report:
     return dataclasses.replace(report, environment=machine)
 
 
 def test_two_kinds_of_cpu_are_named_and_no_verdict_is_given() -> None:
     for before, after in ((times(1.0), times(1.0)), (answers("a"), answers("b"))):
-        assert unfit(on(samples.ZEN4, before), on(samples.ZEN1, after)) == (
+        assert unfit(measured_on(samples.ZEN4, before), measured_on(samples.ZEN1, after)) == (
             "The two were measured on different kinds of CPU: AMD EPYC (AVX-512 VNNI, BF16), and AMD EPYC (AVX2)."
         )
 
@@ -143,7 +143,9 @@ def test_two_kinds_of_cpu_are_named_and_no_verdict_is_given() -> None:
 def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    comparison = compare.compare(on(samples.ZEN4, times(1.0)), on(samples.PI5, times(1.5)), across=True)
+    comparison = compare.compare(
+        measured_on(samples.ZEN4, times(1.0)), measured_on(samples.PI5, times(1.5)), across=True
+    )
     assert not comparison.same_kind
     compare_table.show(comparison)
     said = capsys.readouterr()
@@ -163,7 +165,7 @@ def answers(digest: str) -> Report:
 
 
 def test_equal_answers_are_equal_whatever_computed_them(capsys: pytest.CaptureFixture[str]) -> None:
-    comparison = compare.compare(on(samples.ZEN4, scored(900)), on(samples.ZEN1, answers("a")))
+    comparison = compare.compare(measured_on(samples.ZEN4, scored(900)), measured_on(samples.ZEN1, answers("a")))
     compare.judge(comparison)
     compare_table.show(comparison)
     said = capsys.readouterr()
@@ -172,7 +174,7 @@ def test_equal_answers_are_equal_whatever_computed_them(capsys: pytest.CaptureFi
 
 
 def test_the_machine_of_both_reports_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    compare_table.show(compare.compare(on(samples.ZEN1, times(1.0)), on(samples.ZEN1, times(1.0))))
+    compare_table.show(compare.compare(measured_on(samples.ZEN1, times(1.0)), measured_on(samples.ZEN1, times(1.0))))
     said = capsys.readouterr()
     assert said.out.splitlines()[1] == "on AMD EPYC (AVX2)"
     assert said.out.count("AMD EPYC") == 1

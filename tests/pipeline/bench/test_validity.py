@@ -17,7 +17,7 @@ def windows(n: int = 6) -> list[Window]:
     return [samples.window([10.0] * 5) for _ in range(n)]
 
 
-def at(all_windows: list[Window], index: int, **after: object) -> list[Window]:
+def changed_at(all_windows: list[Window], index: int, **after: object) -> list[Window]:
     changed = list(all_windows)
     changed[index] = replace(changed[index], after=replace(changed[index].after, **after))  # type: ignore[arg-type]
     return changed
@@ -43,14 +43,14 @@ def test_without_windows_there_is_nothing_to_doubt() -> None:
     ("bits", "word"), [(0x1, "under-voltage"), (0x2, "a capped clock"), (0x4, "throttling"), (0x5, "under-voltage and")]
 )
 def test_a_limit_of_the_firmware_is_invalid_and_named_with_its_window(bits: int, word: str) -> None:
-    verdict = validity.judge(at(firmware(windows(), 0), 2, throttled=bits))
+    verdict = validity.judge(changed_at(firmware(windows(), 0), 2, throttled=bits))
     assert verdict.verdict == "INVALID"
     assert word in verdict.reasons[0]
     assert "in window 3" in verdict.reasons[0]
 
 
 def test_a_limit_that_came_and_went_within_a_window_is_seen() -> None:
-    verdict = validity.judge(at(firmware(windows(), 0), 4, throttled=0x10000))
+    verdict = validity.judge(changed_at(firmware(windows(), 0), 4, throttled=0x10000))
     assert verdict.reasons == ("under-voltage in window 5",)
 
 
@@ -59,14 +59,14 @@ def test_what_happened_before_the_bench_is_not_held_against_it() -> None:
 
 
 def test_the_soft_temperature_limit_degrades() -> None:
-    verdict = validity.judge(at(firmware(windows(), 0), 1, throttled=0x8))
+    verdict = validity.judge(changed_at(firmware(windows(), 0), 1, throttled=0x8))
     assert (verdict.verdict, verdict.reasons) == ("DEGRADED", ("the soft temperature limit in window 2",))
 
 
 def test_a_clock_that_falls_a_little_degrades_and_one_that_halves_invalidates() -> None:
-    assert validity.judge(at(windows(), 2, frequency_mhz=1490.0)).verdict == "VALID"
-    assert validity.judge(at(windows(), 2, frequency_mhz=1300.0)).verdict == "DEGRADED"
-    verdict = validity.judge(at(windows(), 2, frequency_mhz=600.0))
+    assert validity.judge(changed_at(windows(), 2, frequency_mhz=1490.0)).verdict == "VALID"
+    assert validity.judge(changed_at(windows(), 2, frequency_mhz=1300.0)).verdict == "DEGRADED"
+    verdict = validity.judge(changed_at(windows(), 2, frequency_mhz=600.0))
     assert verdict.verdict == "INVALID"
     assert verdict.reasons == ("the clock fell from 1500 to 600 MHz in window 3",)
 
@@ -104,8 +104,8 @@ def test_a_burst_faster_than_the_steady_state_is_told_apart() -> None:
 @given(st.integers(0, 0xFFFFF), st.integers(0, 0xFFFFF))
 def test_more_bits_never_make_a_verdict_better(bits: int, more: int) -> None:
     order = ("VALID", "DEGRADED", "INVALID")
-    fewer = validity.judge(at(firmware(windows(), 0), 0, throttled=bits))
-    greater = validity.judge(at(firmware(windows(), 0), 0, throttled=bits | more))
+    fewer = validity.judge(changed_at(firmware(windows(), 0), 0, throttled=bits))
+    greater = validity.judge(changed_at(firmware(windows(), 0), 0, throttled=bits | more))
     assert order.index(greater.verdict) >= order.index(fewer.verdict)
 
 

@@ -51,13 +51,13 @@ def test_the_crossing_of_two_straight_curves_is_found_where_it_is(
 ) -> None:
     late = cells("late", noisy(rising(steep, at), 1e-6, 1, repeats))
     early = cells("early", noisy(rising(flat, at), 1e-6, 2, repeats))
-    crossing = crossover.between(early, late)
+    crossing = crossover.compare(early, late)
     assert (crossing.winner_below, crossing.winner_above, crossing.status) == ("early", "late", "estimated")
     assert crossing.pictures == pytest.approx(at, rel=1e-3)
     assert crossing.low is not None
     assert crossing.high is not None
     assert crossing.low <= crossing.pictures <= crossing.high
-    assert crossover.between(late, early) == crossing
+    assert crossover.compare(late, early) == crossing
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 5])
@@ -75,7 +75,7 @@ def test_the_interval_holds_a_known_crossing_at_least_as_often_as_it_says(repeat
 
 def test_noise_larger_than_the_slopes_leaves_the_crossing_open() -> None:
     a, b = cells("a", noisy(rising(1.0, 5000), 6.0, 3)), cells("b", noisy(rising(1.05, 5000), 6.0, 4))
-    crossing = crossover.between(a, b)
+    crossing = crossover.compare(a, b)
     assert (crossing.status, crossing.pictures, crossing.low, crossing.high) == (
         "not distinguishable",
         None,
@@ -86,13 +86,13 @@ def test_noise_larger_than_the_slopes_leaves_the_crossing_open() -> None:
 
 def test_a_family_ahead_on_every_share_has_no_crossing_in_range() -> None:
     ahead, behind = cells("ahead", noisy(rising(2, 500), 0.2, 5)), cells("behind", noisy(rising(2, 2000), 0.2, 6))
-    crossing = crossover.between(behind, ahead)
+    crossing = crossover.compare(behind, ahead)
     assert (crossing.winner_below, crossing.winner_above, crossing.status) == ("ahead", "ahead", "not in range")
     assert "below 570 pictures if at all" in crossing.sentence
 
 
 def test_one_repeat_cannot_tell_a_crossing() -> None:
-    crossing = crossover.between(cells("a", rising(2, 5000)[None]), cells("b", rising(1, 5000)[None]))
+    crossing = crossover.compare(cells("a", rising(2, 5000)[None]), cells("b", rising(1, 5000)[None]))
     assert (crossing.status, crossing.sentence) == (
         "not distinguishable",
         "One training a share cannot tell where b and a cross.",

@@ -137,26 +137,26 @@ def test_a_screen_reader_finds_landmarks_headings_in_order_and_a_name_for_everyt
     browser.open(page)
     nodes = [node for node in browser.send("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
 
-    def of(*roles: str) -> list[Any]:
+    def nodes_of(*roles: str) -> list[Any]:
         return [node for node in nodes if node["role"]["value"] in roles]
 
     def name(node: Any) -> str:
         return str(node.get("name", {}).get("value", ""))
 
-    assert len(of("banner")) == len(of("main")) == len(of("contentinfo")) == 1
-    assert len(of("navigation")) == 1
-    levels = [property["value"]["value"] for node in of("heading") for property in node["properties"]
+    assert len(nodes_of("banner")) == len(nodes_of("main")) == len(nodes_of("contentinfo")) == 1
+    assert len(nodes_of("navigation")) == 1
+    levels = [property["value"]["value"] for node in nodes_of("heading") for property in node["properties"]
               if property["name"] == "level"]  # fmt: skip
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
-    pictures = of("image", "img", "graphics-document")
+    pictures = nodes_of("image", "img", "graphics-document")
     assert len(pictures) == browser.ask("document.querySelectorAll('svg, img').length")
     described = [node for node in pictures if "%" in name(node) or any(c.isdigit() for c in name(node))]
     assert len(described) == len(pictures)
     for role in ("table", "region", "link", "navigation", "columnheader", "rowheader"):
-        assert of(role), role
-        assert all(name(node) for node in of(role)), role
+        assert nodes_of(role), role
+        assert all(name(node) for node in nodes_of(role)), role
 
 
 def test_every_table_has_a_caption_and_the_scope_of_its_heads(browser: Browser, page: Path) -> None:

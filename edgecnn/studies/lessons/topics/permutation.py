@@ -42,7 +42,7 @@ def measure(setting: Setting) -> LessonResult:
             runs.setdefault((family, False), []).append(trained(recipe, setting.runs))
             options = {"of": recipe.data.name}
             shuffled = replace(recipe.data, name="permuted", options=options)
-            other = families.on(recipe, shuffled, f"{family}-shuffled-{seed}")
+            other = families.with_data(recipe, shuffled, f"{family}-shuffled-{seed}")
             runs.setdefault((family, True), []).append(trained(other, setting.runs))
     hits = {key: [predictions.hits(run) for run in ran] for key, ran in runs.items()}
     top1 = {
