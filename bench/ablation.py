@@ -1,4 +1,4 @@
-"""What each option of a recipe buys, over several seeds: how bench/results/ablation.json is made.
+"""Measure what each option of a recipe buys, over several seeds; makes bench/results/ablation.json.
 
     python bench/ablation.py bench/ablations/options.toml --seeds 3 -o bench/results/ablation.json
 
@@ -32,7 +32,7 @@ class Ablation:
 
     recipe: str
     settings: tuple[str, ...]
-    """Of the base: what makes it short."""
+    """The settings of the base that make it short."""
     options: dict[str, tuple[str, ...]]
     """What an option is called -> its settings."""
 
@@ -48,20 +48,20 @@ def gain(base: Repeats, other: Repeats) -> tuple[float, float, float]:
 
 
 def measure(plan: Ablation, seeds: int, folder: Path) -> list[dict[str, Any]]:
-    found: dict[str, Repeats] = {}
+    repeated: dict[str, Repeats] = {}
     params: dict[str, int] = {}
     for name, settings in {"base": (), **plan.options}.items():
         recipe = plans.load_recipe(plan.recipe, [*plan.settings, *settings])
         recipe = dataclasses.replace(recipe, name=name.replace(" ", "-"))
-        runs, found[name] = repeats.repeat(recipe, folder / recipe.name, seeds, resume=True)
+        runs, repeated[name] = repeats.repeat(recipe, folder / recipe.name, seeds, resume=True)
         params[name] = runs[0].params
-        console.note(f"{name}: {found[name]}")
+        console.note(f"{name}: {repeated[name]}")
     rows = []
-    for name, one in found.items():
-        row = dataclasses.asdict(one) | {"option": name, "settings": list(plan.options.get(name, ()))}
+    for name, summary in repeated.items():
+        row = dataclasses.asdict(summary) | {"option": name, "settings": list(plan.options.get(name, ()))}
         del row["train_seconds"]  # an ablation goes on beside other work, and may have been paused
         if name != "base":
-            row |= dict(zip(("gain_pp", "gain_low_pp", "gain_high_pp"), gain(found["base"], one), strict=True))
+            row |= dict(zip(("gain_pp", "gain_low_pp", "gain_high_pp"), gain(repeated["base"], summary), strict=True))
         rows.append(row | {"params": params[name]})
     return rows
 
@@ -88,18 +88,18 @@ def main() -> int:
         console.error(error.sentence, error.hint)
         return error.exit_code
     head = ("option", "validation top-1", "sd pp", "gain pp [95 %]")
-    console.table(head, [_row(one) for one in rows])
+    console.table(head, [_row(row) for row in rows])
     return 0
 
 
-def _row(one: dict[str, Any]) -> list[str]:
+def _row(row: dict[str, Any]) -> list[str]:
     gained = ""
-    if "gain_pp" in one:
-        gained = f"{one['gain_pp']:+.2f} [{one['gain_low_pp']:+.2f}, {one['gain_high_pp']:+.2f}]"
+    if "gain_pp" in row:
+        gained = f"{row['gain_pp']:+.2f} [{row['gain_low_pp']:+.2f}, {row['gain_high_pp']:+.2f}]"
     return [
-        one["option"],
-        f"{one['mean_percent']:.2f} %",
-        f"{one['deviation_pp']:.2f}",
+        row["option"],
+        f"{row['mean_percent']:.2f} %",
+        f"{row['deviation_pp']:.2f}",
         gained,
     ]
 

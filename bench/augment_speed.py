@@ -1,4 +1,4 @@
-"""What augmentation costs, ours and kornia's: how bench/results/augment-speed.json is made.
+"""Measure what augmentation costs, ours and kornia's; makes bench/results/augment-speed.json.
 
     pip install --no-deps kornia kornia-rs
     python bench/augment_speed.py -o bench/results/augment-speed.json
@@ -87,16 +87,18 @@ def main() -> int:
                 times_ms[side].append(1000 * timed(change))
         results.append({"name": name, "batch": BATCH, "side": SIDE, "times_ms": times_ms})
     record.write(options.output, {"results": results})
-    console.table(("augmentation", *(f"{side}, ms a batch [95 %]" for side in sides)), [_row(one) for one in results])
+    console.table(
+        ("augmentation", *(f"{side}, ms a batch [95 %]" for side in sides)), [_row(result) for result in results]
+    )
     return 0
 
 
-def _row(one: dict[str, Any]) -> list[str]:
+def _row(result: dict[str, Any]) -> list[str]:
     words = []
-    for times in one["times_ms"].values():
+    for times in result["times_ms"].values():
         low, high, _ = median_interval(sorted(times))
         words.append(f"{statistics.median(times):.1f} [{low:.1f}, {high:.1f}]")
-    return [one["name"], *words]
+    return [result["name"], *words]
 
 
 if __name__ == "__main__":

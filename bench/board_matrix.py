@@ -58,19 +58,19 @@ class Part:
 
 
 class Matrix:
-    """What has been measured so far: one small file each, under the output's name."""
+    """The measurements so far: one small file each, under the output's name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = files.make_folder(folder)
 
-    def part(self, board: str, boot: int, one: Candidate, pictures: int | None) -> Part | None:
-        path = self._path(board, boot, one, pictures)
-        found = config.build(Part, json.loads(path.read_text(encoding="utf-8")), path.name) if path.is_file() else None
-        wanted = (one.artifact.description.sha256, pictures)
-        return found if found and (found.sha256, found.pictures) == wanted else None
+    def part(self, board: str, boot: int, candidate: Candidate, pictures: int | None) -> Part | None:
+        path = self._path(board, boot, candidate, pictures)
+        part = config.build(Part, json.loads(path.read_text(encoding="utf-8")), path.name) if path.is_file() else None
+        wanted = (candidate.artifact.description.sha256, pictures)
+        return part if part and (part.sha256, part.pictures) == wanted else None
 
-    def keep(self, board: str, boot: int, one: Candidate, part: Part) -> None:
-        files.write_json(self._path(board, boot, one, part.pictures), dataclasses.asdict(part))
+    def keep(self, board: str, boot: int, candidate: Candidate, part: Part) -> None:
+        files.write_json(self._path(board, boot, candidate, part.pictures), dataclasses.asdict(part))
 
     def keep_machine(self, board: str, machine: Environment) -> None:
         files.write_json(self._folder / f"{board}.json", environment.to_table(machine))
@@ -78,66 +78,73 @@ class Matrix:
     def machine(self, board: str) -> Environment:
         return environment.from_table(json.loads((self._folder / f"{board}.json").read_text(encoding="utf-8")))
 
-    def _path(self, board: str, boot: int, one: Candidate, pictures: int | None) -> Path:
+    def _path(self, board: str, boot: int, candidate: Candidate, pictures: int | None) -> Path:
         shown = f"-{pictures}" if board == HERE and pictures else ""  # boards may be shown different numbers
-        return self._folder / f"{board}-{boot}-{one.name.replace('/', '_')}-{one.runtime}{shown}.json"
+        return self._folder / f"{board}-{boot}-{candidate.name.replace('/', '_')}-{candidate.runtime}{shown}.json"
 
 
-def measure(matrix: Matrix, board: str, boot: int, found: Sequence[Candidate], plan: Suite, limits: Limits) -> None:
-    """What is not there yet, in one boot. Only the first boot scores; the others count."""
-    todo = [one for one in found if matrix.part(board, boot, one, limits.of(one, boot)) is None]
+def measure(matrix: Matrix, board: str, boot: int, targets: Sequence[Candidate], plan: Suite, limits: Limits) -> None:
+    """Measure what is missing, in one boot. Only the first boot scores; the others count."""
+    todo = [
+        candidate
+        for candidate in targets
+        if matrix.part(board, boot, candidate, limits.pictures_of(candidate, boot)) is None
+    ]
     if not todo:
         return
     name = HERE if board == HERE else f"emulated:{board}"
     with boards.open_board(name) as machine, tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         matrix.keep_machine(board, machine.facts())
         shelves: dict[int | None, Shelf] = {}
-        for one in todo:
-            pictures = limits.of(one, boot)
+        for candidate in todo:
+            pictures = limits.pictures_of(candidate, boot)
             shelf = shelves.setdefault(pictures, Shelf(Path(scratch, str(pictures)), pictures))
-            fresh = dataclasses.replace(one, counts=[])
-            stimuli = shelf.take(one.data, one.artifact) if one.data and boot == 0 else None
-            bench.score(machine, fresh, plan, stimuli, golden_vectors(one.artifact, Path(scratch)))
+            fresh = dataclasses.replace(candidate, counts=[])
+            stimuli = shelf.take(candidate.data, candidate.artifact) if candidate.data and boot == 0 else None
+            bench.score(machine, fresh, plan, stimuli, golden_vectors(candidate.artifact, Path(scratch)))
             if fresh.error:
                 raise fresh.error
             part = Part(
-                sha256=one.artifact.description.sha256,
+                sha256=candidate.artifact.description.sha256,
                 pictures=pictures,
                 count=fresh.counts[0] if fresh.counts else None,
                 accuracy=fresh.accuracy,
                 golden=fresh.golden,
                 differences=differences(machine, matrix, fresh, plan, pictures, stimuli),
             )
-            matrix.keep(board, boot, one, part)
-            console.note(f"{board}, boot {boot + 1}: {one.name} {_seen(fresh)}")
+            matrix.keep(board, boot, candidate, part)
+            console.note(f"{board}, boot {boot + 1}: {candidate.name} {_seen(fresh)}")
 
 
 def differences(
-    machine: Board, matrix: Matrix, one: Candidate, plan: Suite, pictures: int | None, stimuli: Stimuli | None
+    machine: Board, matrix: Matrix, candidate: Candidate, plan: Suite, pictures: int | None, stimuli: Stimuli | None
 ) -> Golden | None:
-    """Where an integer file's outputs are not this machine's to the last bit: how many values, and how far."""
-    here = matrix.part(HERE, 0, one, pictures)
-    if stimuli is None or one.accuracy is None or here is None or here.accuracy is None:
+    """Compare an integer file's outputs with this machine's: how many values differ, and how far; None if none does."""
+    here = matrix.part(HERE, 0, candidate, pictures)
+    if stimuli is None or candidate.accuracy is None or here is None or here.accuracy is None:
         return None
-    if one.artifact.description.precision != "int8" or one.accuracy.outputs_sha256 == here.accuracy.outputs_sha256:
+    if (
+        candidate.artifact.description.precision != "int8"
+        or candidate.accuracy.outputs_sha256 == here.accuracy.outputs_sha256
+    ):
         return None
-    job = dataclasses.replace(job_of(one, plan), replay=stimuli.test.images)
+    job = dataclasses.replace(job_of(candidate, plan), replay=stimuli.test.images)
     with boards.open_board(HERE) as local:
-        expected = np.array(local.run(job).replay, dtype=one.artifact.description.output.dtype)
-    found = dataclasses.asdict(selftest.compare(np.array(machine.run(job).replay, dtype=expected.dtype), expected))
-    del found["sentence"]
-    return Golden(**found)
+        expected = np.array(local.run(job).replay, dtype=candidate.artifact.description.output.dtype)
+    comparison = dataclasses.asdict(selftest.compare(np.array(machine.run(job).replay, dtype=expected.dtype), expected))
+    del comparison["sentence"]
+    return Golden(**comparison)
 
 
 def numbers(text: str | None, boards: Sequence[str]) -> dict[str, int | None]:
     """Text such as "3000,pi4=10000" -> a number for each board; None, for all pictures, where nothing is said."""
-    found: dict[str, int | None] = dict.fromkeys(boards)
+    limits: dict[str, int | None] = dict.fromkeys(boards)
     for part in sorted(text.split(","), key=lambda part: "=" in part) if text else ():
         board, _, number = part.rpartition("=")
-        if not number.isdecimal() or (board and board not in found):
+        if not number.isdecimal() or (board and board not in limits):
             raise UsageError(f"{part!r} is no number of pictures for {', '.join(boards)}.", "--limit 3000,pi4=10000")
-        found |= dict.fromkeys([board] if board else boards, int(number))
-    return found
+        limits |= dict.fromkeys([board] if board else boards, int(number))
+    return limits
 
 
 @dataclass(frozen=True)
@@ -147,25 +154,25 @@ class Limits:
     int8: int | None
     fp32: int | None
 
-    def of(self, one: Candidate, boot: int) -> int | None:
+    def pictures_of(self, candidate: Candidate, boot: int) -> int | None:
         if boot:
             return None
-        return self.fp32 if one.artifact.description.precision == "fp32" else self.int8
+        return self.fp32 if candidate.artifact.description.precision == "fp32" else self.int8
 
 
 def assembled(
-    matrix: Matrix, board: str, boots: int, found: Sequence[Candidate], plan: Suite, limits: Limits, command: str
+    matrix: Matrix, board: str, boots: int, targets: Sequence[Candidate], plan: Suite, limits: Limits, command: str
 ) -> Report:
     """A report of one board, its counts those of all boots."""
     machine = matrix.machine(board)
     whole = []
-    for one in found:
-        parts = [matrix.part(board, boot, one, limits.of(one, boot)) for boot in range(boots)]
+    for candidate in targets:
+        parts = [matrix.part(board, boot, candidate, limits.pictures_of(candidate, boot)) for boot in range(boots)]
         counts = [part.count for part in parts if part and part.count]
         first = parts[0]
         assert first is not None
-        whole.append(dataclasses.replace(one, counts=counts, accuracy=first.accuracy, golden=first.golden))
-    measurements = tuple(candidates.measurement(one, plan, machine) for one in whole)
+        whole.append(dataclasses.replace(candidate, counts=counts, accuracy=first.accuracy, golden=first.golden))
+    measurements = tuple(candidates.measurement(candidate, plan, machine) for candidate in whole)
     return Report(
         board=f"emulated:{board}",
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -194,22 +201,26 @@ def main() -> int:
     try:
         int8, fp32 = (numbers(text, names) for text in (options.limit, options.limit_fp32 or options.limit))
         limits = {board: Limits(int8[board], fp32[board]) for board in names}
-        found = candidates.find(options.runs, plan, None)
+        targets = candidates.find(options.runs, plan, None)
         for board in names:
-            measure(matrix, HERE, 0, found, plan, limits[board])
+            measure(matrix, HERE, 0, targets, plan, limits[board])
             for boot in range(options.boots):
-                measure(matrix, board, boot, found, plan, limits[board])
+                measure(matrix, board, boot, targets, plan, limits[board])
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    results = [assembled(matrix, board, options.boots, found, plan, limits[board], command) for board in names]
+    results = [assembled(matrix, board, options.boots, targets, plan, limits[board], command) for board in names]
     against: show.Against = {}
     for board in names:
-        for one in found:
-            here, there = (matrix.part(place, 0, one, limits[board].of(one, 0)) for place in (HERE, board))
-            measured = next(m for m in results[names.index(board)].measurements if _key(m) == (one.name, one.runtime))
+        for candidate in targets:
+            here, there = (
+                matrix.part(place, 0, candidate, limits[board].pictures_of(candidate, 0)) for place in (HERE, board)
+            )
+            measured = next(
+                m for m in results[names.index(board)].measurements if _key(m) == (candidate.name, candidate.runtime)
+            )
             words = show.against_here(measured, here.accuracy if here else None, there.differences if there else None)
-            against[f"emulated:{board}", one.name, one.runtime] = words
+            against[f"emulated:{board}", candidate.name, candidate.runtime] = words
     wrong = [sentence for result in results for sentence in show.complaints(result, against)]
     table = {
         "command": command,
@@ -225,13 +236,13 @@ def main() -> int:
     return int(bool(wrong))
 
 
-def _key(one: measurement.Measurement) -> tuple[str, str]:
-    return one.file, one.runtime
+def _key(row: measurement.Measurement) -> tuple[str, str]:
+    return row.file, row.runtime
 
 
-def _seen(one: Candidate) -> str:
-    counted = f"{quantile(sorted(one.counts[0].instructions), 0.5):,.0f} instructions" if one.counts else ""
-    scored = f"{one.accuracy.correct} of {one.accuracy.n} right" if one.accuracy else ""
+def _seen(candidate: Candidate) -> str:
+    counted = f"{quantile(sorted(candidate.counts[0].instructions), 0.5):,.0f} instructions" if candidate.counts else ""
+    scored = f"{candidate.accuracy.correct} of {candidate.accuracy.n} right" if candidate.accuracy else ""
     return ", ".join(filter(None, (counted, scored)))
 
 

@@ -1,4 +1,4 @@
-"""What is said of the emulated boards: how far boots lie apart, whose outputs differ, and the tables of it."""
+"""The tables and sentences of the emulated boards: how far boots lie apart, and whose outputs differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Against = dict[tuple[str, str, str], str]
 
 
 def spread_percent(counts: Sequence[Count]) -> float:
-    """How far the medians of the boots lie apart."""
+    """Return how far the medians of the boots lie apart, in percent."""
     medians = [quantile(sorted(count.instructions), 0.5) for count in counts]
     return 100 * (max(medians) / min(medians) - 1)
 

@@ -60,12 +60,12 @@ def main() -> int:
         twin = open_run(options.output)
         pairs = spread_channels(twin, options.spread, options.seed)
         test = data.load(run.recipe.data).test
-        logits, others = (check.reference_logits(one, test.images) for one in (run, twin))
+        logits, others = (check.reference_logits(net, test.images) for net in (run, twin))
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
     same = np.array_equal(logits, others)
-    top1 = [100 * float((one.argmax(1) == test.labels).mean()) for one in (logits, others)]
+    top1 = [100 * float((values.argmax(1) == test.labels).mean()) for values in (logits, others)]
     print(
         f"{twin.folder}: {pairs} pairs of layers rescaled; float top-1 {top1[0]:.2f} % and {top1[1]:.2f} %, "
         f"logits of {len(test):,} test pictures {'equal to the last bit' if same else 'DIFFER'}"

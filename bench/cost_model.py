@@ -1,4 +1,4 @@
-"""How far predicted costs are off on each board: how bench/results/cost-model.json is made.
+"""Measure how far predicted costs are off on each board; makes bench/results/cost-model.json.
 
     edgecnn board profile emulated:pi5 -o pi5.json          for each board
     python bench/cost_model.py pi3.json pi4.json pi5.json local.json -o bench/results/cost-model.json
@@ -26,7 +26,7 @@ BY_NET = ("net", "nets", "median error", "largest")
 
 
 def gather(profile: CostProfile) -> dict[str, Any]:
-    """What a profile's models were off by."""
+    """Return a profile's models with their errors on held-out nets."""
     table = cost_profile.to_table(profile)
     for model in table["models"]:
         del model["operators"]  # they are the profile's own
@@ -35,7 +35,7 @@ def gather(profile: CostProfile) -> dict[str, Any]:
     return table
 
 
-def rows(found: dict[str, Any]) -> list[list[str]]:
+def rows(table: dict[str, Any]) -> list[list[str]]:
     """A line for each board and precision, under HEAD."""
     return [
         [
@@ -48,14 +48,14 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
             f"{model['held_out']['largest_percent']:.1f} %",
             f"{model['runtime']} {model['runtime_version']}",
         ]
-        for profile in found["profiles"]
+        for profile in table["profiles"]
         for model in profile["models"]
     ]
 
 
-def rows_by_net(found: dict[str, Any], board: str, precision: str = "int8") -> list[list[str]]:
+def rows_by_net(table: dict[str, Any], board: str, precision: str = "int8") -> list[list[str]]:
     """A line for each architecture on one board, under BY_NET."""
-    profile = next(profile for profile in found["profiles"] if profile["board"] == board)
+    profile = next(profile for profile in table["profiles"] if profile["board"] == board)
     model = next(model for model in profile["models"] if model["precision"] == precision)
     errors: dict[str, list[float]] = {}
     for net in model["held_out"]["nets"]:
@@ -63,11 +63,11 @@ def rows_by_net(found: dict[str, Any], board: str, precision: str = "int8") -> l
     return [[name, str(len(each)), f"{np.median(each):.1f} %", f"{max(each):.1f} %"] for name, each in errors.items()]
 
 
-def machines(found: dict[str, Any]) -> dict[str, str]:
+def machines(table: dict[str, Any]) -> dict[str, str]:
     """The machine of each board, for a sentence."""
     return {
         profile["board"]: environment.machine_name(environment.from_table(profile["environment"]))
-        for profile in found["profiles"]
+        for profile in table["profiles"]
     }
 
 
@@ -81,9 +81,9 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    found = {"profiles": [gather(profile) for profile in profiles]}
-    record.write(arguments.output, found)
-    console.table(HEAD, rows(found))
+    table = {"profiles": [gather(profile) for profile in profiles]}
+    record.write(arguments.output, table)
+    console.table(HEAD, rows(table))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How many planted faults `edgecnn data check` finds in photographs: how bench/results/data-faults.json is made.
+"""Count the planted faults that `edgecnn data check` finds in photographs; makes bench/results/data-faults.json.
 
     python bench/data_faults.py FOLDER -o bench/results/data-faults.json
 
@@ -163,7 +163,7 @@ def asked(folder: Path, is_pretrained: bool) -> DataCheck:
         return check.check(str(folder))[0]
 
 
-def found(result: DataCheck) -> dict[str, set[str]]:
+def found_files(result: DataCheck) -> dict[str, set[str]]:
     """Return the pictures that are reported, by kind; classes for the background and the camera."""
     kinds = {finding.kind: {suspect.file for suspect in finding.suspects} for finding in result.findings}
     return kinds | {finding.kind: set(finding.names) for finding in result.findings if finding.names}
@@ -201,7 +201,7 @@ def measure(folder: Path, seeds: int) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     start = time.perf_counter()
     clean_small = asked(folder, is_pretrained=False)
-    natural = found(clean)
+    natural = found_files(clean)
     trials: list[tuple[dict[str, set[str]], dict[str, set[str]], dict[str, set[str]]]] = []
     accuracies: dict[str, list[Any]] = {"pretrained": [], "small": []}
     for seed in range(seeds):
@@ -212,7 +212,7 @@ def measure(folder: Path, seeds: int) -> dict[str, Any]:
             results = [asked(copy, is_pretrained) for is_pretrained in (True, False)]
         for name, result in zip(accuracies, results, strict=True):
             accuracies[name].append(_share(result.probes[0].accuracy))
-        trials.append((planted, found(results[0]), found(results[1])))
+        trials.append((planted, found_files(results[0]), found_files(results[1])))
         console.note(f"seed {seed} is done")
     kinds = {}
     for kind in trials[0][0]:
@@ -245,8 +245,8 @@ HEAD = ("fault", "planted", "reported", "recall % [95 %]", "precision % [95 %]")
 def rows(result: dict[str, Any]) -> list[list[str]]:
     """Return a line of the table under HEAD for every kind of fault."""
     return [
-        [kind, f"{one['planted']:,}", f"{one['reported']:,}", _told(one["recall"]), _told(one["precision"])]
-        for kind, one in result["kinds"].items()
+        [kind, f"{counts['planted']:,}", f"{counts['reported']:,}", _told(counts["recall"]), _told(counts["precision"])]
+        for kind, counts in result["kinds"].items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a rollout costs the machine that drives it, for up to 1,000 boards: how bench/results/fleet.json is made.
+"""Measure what a rollout to up to 1,000 boards costs the machine that drives it; makes bench/results/fleet.json.
 
     python bench/fleet.py -o bench/results/fleet.json
 
@@ -83,7 +83,7 @@ class StandIn(Link):
 
 
 def facts_here() -> bytes:
-    """What this machine says of itself as a board."""
+    """Return the facts of this machine as a board states them."""
     return subprocess.run(["sh", "-c", board_facts.SCRIPT, "sh"], capture_output=True, check=False).stdout
 
 
@@ -125,7 +125,7 @@ def driven(count: int, jobs: int) -> dict[str, float]:
 def _cpu_s() -> float:
     """CPU seconds of this process and of those that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def line(runs: Sequence[dict[str, float]], key: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What do `inspect` and `doctor` say of files from other makers? How bench/results/foreign-files.json and .md are made.
+"""Ask `inspect` and `doctor` about files from other makers; makes bench/results/foreign-files.json and .md.
 
     python -m pip download --no-deps -d WHEELS mediapipe==0.10.21 openwakeword==0.4.0 onnx silero-vad ...
     python bench/foreign_files.py WHEELS -o bench/results/foreign-files.json
@@ -34,7 +34,7 @@ MODELS = (".onnx", ".tflite", ".task")
 PACKAGES = (".whl", ".zip", ".gz", ".task")
 LIMIT_S = 300
 KEPT = ("precision", "format_version", "input", "output", "operators", "float_operators", "parameters", "macs")
-"""Of what `inspect` answers."""
+"""The keys that are kept of the answer of `inspect`."""
 SIZES = {
     "trueocr/*/rec.onnx": "1x1x96x320",
     "*_rec_*": "1x3x48x320",
@@ -60,7 +60,7 @@ BY_HAND = (
     "The precision word of every file was held against the types of its constants and values, counted apart from the "
     "tool: none contradicts them."
 )
-"""Of the run that is recorded; another needs another look."""
+"""Remarks on the run that is recorded; another run needs another look."""
 MENDED = (
     "An output whose size depends on what is shown, or is declared with another rank (ddddocr), was refused from the "
     "second picture on; it is read anew.",
@@ -94,7 +94,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Said:
-    """What one command said of a file."""
+    """The answer of one command to a file."""
 
     exit_code: int | None
     """None: it was ended at the limit of time."""
@@ -181,7 +181,7 @@ def size_for(source: Source, description: Any) -> str | None:
 
 
 def survey(source: Source) -> dict[str, Any]:
-    """What both commands say of one file."""
+    """Return the answers of both commands to one file."""
     described = ask("inspect", source.path, None)
     size = size_for(source, described.answer)
     if size is not None:
@@ -201,16 +201,16 @@ def survey(source: Source) -> dict[str, Any]:
 
 def levels(row: dict[str, Any], level: str) -> list[dict[str, Any]]:
     """A file's findings of one level."""
-    return [one for one in (row["doctor"]["answer"] or {}).get("findings", []) if one["level"] == level]
+    return [finding for finding in (row["doctor"]["answer"] or {}).get("findings", []) if finding["level"] == level]
 
 
 def verdict(row: dict[str, Any]) -> str:
     """The doctor's, with every finding that is no mere "ok" by its subject."""
     if row["doctor"]["answer"] is None:
         return row["doctor"]["error"] or f"exit code {row['doctor']['exit_code']}"
-    words = [f"**wrong: {one['subject']}**, {one['evidence']}" for one in levels(row, "wrong")]
+    words = [f"**wrong: {finding['subject']}**, {finding['evidence']}" for finding in levels(row, "wrong")]
     for level in ("warn", "note"):
-        subjects = ", ".join(dict.fromkeys(one["subject"] for one in levels(row, level)))
+        subjects = ", ".join(dict.fromkeys(finding["subject"] for finding in levels(row, level)))
         words += [f"{level}: {subjects}"] if subjects else []
     return "; ".join(words) or "ok"
 
@@ -265,7 +265,7 @@ def main() -> int:
     rows: dict[str, dict[str, Any]] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            for source in (one for place in options.places for one in sources(place, Path(scratch))):
+            for source in (candidate for place in options.places for candidate in sources(place, Path(scratch))):
                 is_left_out = any(fnmatch.fnmatch(source.name, pattern) for pattern in options.skip)
                 if is_left_out or (digest := files.sha256(source.path)) in rows:
                     continue
@@ -276,9 +276,9 @@ def main() -> int:
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
-    found = list(rows.values())
-    record.write(options.output, {"files": found})
-    files.write_text(options.output.with_suffix(".md"), page(found))
+    results = list(rows.values())
+    record.write(options.output, {"files": results})
+    files.write_text(options.output.with_suffix(".md"), page(results))
     return 0
 
 

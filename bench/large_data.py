@@ -66,13 +66,13 @@ def recipe(name: str, pictures: int) -> Recipe:
     )
 
 
-def train(one: Recipe, folder: Path, cache: Path) -> dict[str, Any]:
+def train(recipe: Recipe, folder: Path, cache: Path) -> dict[str, Any]:
     """`edgecnn train` watched to its end. Raises EnvironmentUnfit if it fails."""
-    written = folder / f"{one.name}.toml"
-    files.write_text(written, plans.dump(one))
+    written = folder / f"{recipe.name}.toml"
+    files.write_text(written, plans.dump(recipe))
     command = [sys.executable, "-m", "edgecnn", "train", str(written), "--output", str(folder)]
     started = time.perf_counter()
-    with (folder / f"{one.name}.log").open("w+", encoding="utf-8") as said:
+    with (folder / f"{recipe.name}.log").open("w+", encoding="utf-8") as said:
         child = subprocess.Popen(
             command, env={**os.environ, "XDG_CACHE_HOME": str(cache)}, stdout=subprocess.DEVNULL, stderr=said
         )
@@ -85,11 +85,11 @@ def train(one: Recipe, folder: Path, cache: Path) -> dict[str, Any]:
         if child.returncode:
             said.seek(0)
             raise EnvironmentUnfit(f"The training ended with {child.returncode}: {said.read().strip()[-500:]}")
-    facts = json.loads((folder / one.name / "run.json").read_text(encoding="utf-8"))
-    with (folder / one.name / "metrics.csv").open(encoding="utf-8") as stream:
+    facts = json.loads((folder / recipe.name / "run.json").read_text(encoding="utf-8"))
+    with (folder / recipe.name / "metrics.csv").open(encoding="utf-8") as stream:
         epoch = list(csv.DictReader(stream))[-1]
     return {
-        "recipe": plans.dump(one),
+        "recipe": plans.dump(recipe),
         **peaks,
         "seconds": seconds,
         "epoch_seconds": float(epoch["seconds"]),
@@ -118,8 +118,8 @@ def reading(pictures: Images, rounds: int) -> dict[str, Any]:
     order = np.random.default_rng(0).permutation(count)
     speeds: dict[str, list[float]] = {name: [] for name in held}
     for _ in range(rounds):
-        for name, one in held.items():
-            speeds[name].append(_per_s(one.__getitem__, order))
+        for name, images in held.items():
+            speeds[name].append(_per_s(images.__getitem__, order))
     slower = sorted(1e6 * (1 / b - 1 / a) for a, b in zip(speeds["memory"], speeds["file"], strict=True))
     low, high, percent = median_interval(slower)
     return {
@@ -157,7 +157,7 @@ def measure(count: int, limit: int, rounds: int) -> dict[str, Any]:
         os.environ["XDG_CACHE_HOME"] = str(cache)
         pictures = data.load(recipe("few", count).data).train.images
         few = trainings["few"]["peak_rss_bytes"]
-        beyond = {name: one["peak_rss_bytes"] - few for name, one in trainings.items() if name != "few"}
+        beyond = {name: trained["peak_rss_bytes"] - few for name, trained in trainings.items() if name != "few"}
         return {
             "pictures": count,
             "pictures_bytes": count * math.prod(pictures.shape[1:]),
@@ -178,25 +178,31 @@ def main() -> int:
     options = parser.parse_args()
     before = environment.condition().load_1min
     try:
-        found = measure(options.pictures, options.limit, options.rounds)
+        table = measure(options.pictures, options.limit, options.rounds)
         record.write(
             options.output,
             {
                 "load_1min": [before, environment.condition().load_1min],
-                **found,
+                **table,
             },
         )
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
     head = ("training", "peak MB", "own MB", "of files MB", "pictures/s", "epoch s", "all s")
-    console.table(head, [_row(name, one) for name, one in found["trainings"].items()])
-    return EXIT_PASS if found["passed"] else EXIT_GATE
+    console.table(head, [_row(name, training) for name, training in table["trainings"].items()])
+    return EXIT_PASS if table["passed"] else EXIT_GATE
 
 
-def _row(name: str, one: dict[str, Any]) -> list[str]:
-    sizes = [f"{one[key] / 1e6:,.0f}" for key in PEAKS.values()]
-    return [name, *sizes, f"{one['pictures_per_s']:,.0f}", f"{one['epoch_seconds']:.0f}", f"{one['seconds']:.0f}"]
+def _row(name: str, training: dict[str, Any]) -> list[str]:
+    sizes = [f"{training[key] / 1e6:,.0f}" for key in PEAKS.values()]
+    return [
+        name,
+        *sizes,
+        f"{training['pictures_per_s']:,.0f}",
+        f"{training['epoch_seconds']:.0f}",
+        f"{training['seconds']:.0f}",
+    ]
 
 
 if __name__ == "__main__":

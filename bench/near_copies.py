@@ -1,4 +1,4 @@
-"""How many copies of a picture are found, and how many others are taken for copies: bench/results/near-copies.json.
+"""Count the copies of a picture that are found, and others taken for copies; makes bench/results/near-copies.json.
 
     python bench/near_copies.py FOLDER... -o bench/results/near-copies.json
 
@@ -56,7 +56,7 @@ WAYS: dict[str, Way] = {
 
 
 def measure(folder: Path, count: int) -> dict[str, Any]:
-    """What is found among `count` pictures of the folder and their copies."""
+    """Count what is found among `count` pictures of the folder and their copies."""
     listed = list(picture_files.walk(folder).pictures)
     drawn = np.sort(np.random.default_rng(SEED).permutation(len(listed))[:count])
     chosen = [listed[index] for index in drawn]
@@ -72,9 +72,9 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
                 image.save(copies[-1], **how)  # type: ignore[arg-type]
             both = [*chosen, *copies]
             pairs = {tuple(pair) for pair in _near_copies.look(both, _decoded.digests(both)).pairs.tolist()}
-        found = sum((number, number + len(chosen)) in pairs for number in range(len(chosen)))
-        ways[name] = {"found": found, "n": len(chosen), "percent": str(wilson(found, len(chosen)))}
-        console.note(f"{folder.name}: {name} {found} of {len(chosen)}")
+        hits = sum((number, number + len(chosen)) in pairs for number in range(len(chosen)))
+        ways[name] = {"found": hits, "n": len(chosen), "percent": str(wilson(hits, len(chosen)))}
+        console.note(f"{folder.name}: {name} {hits} of {len(chosen)}")
     near = [[str(listed[a].relative_to(folder)), str(listed[b].relative_to(folder))] for a, b in looked.pairs.tolist()]
     return {
         "folder": folder.name,

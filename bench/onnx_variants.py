@@ -1,4 +1,4 @@
-"""What spelling of int8 ONNX is right on every CPU, and quick: how bench/results/onnx-variants.json and .md are made.
+"""Find the spelling of int8 ONNX that is right on every CPU, and quick; makes bench/results/onnx-variants.json and .md.
 
     python bench/onnx_variants.py models/zoo/fashion-10k ... -o bench/results/onnx-variants.json
 
@@ -100,13 +100,13 @@ def _seven_bits(weight: Tensor) -> Tensor:
     return weight.detach().flatten(1).abs().amax(1) * (127 / 64)
 
 
-def job(one: Artifact, **parts: Any) -> Job:
-    runtime = runtimes.for_format(one.description.format)[0]
-    return Job.for_artifact(one, runtime, **parts)
+def job(file: Artifact, **parts: Any) -> Job:
+    runtime = runtimes.for_format(file.description.format)[0]
+    return Job.for_artifact(file, runtime, **parts)
 
 
 def exactness(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board | None) -> dict[str, float]:
-    """How a spelling's logits on a machine differ from those of its TFLite file here."""
+    """Compare a spelling's logits on a machine with those of its TFLite file here."""
     task = job(pair.onnx, replay=str(images))
     outcome = measure.run(task) if board is None else board.run(task)
     values = np.array(outcome.replay, dtype=pair.onnx.description.output.dtype)
@@ -172,26 +172,28 @@ def measured(run: Run, limit: int, on: Sequence[tuple[str, Board]]) -> dict[str,
 
 
 def _on_board(pair: Pair, images: Path, expected: npt.NDArray[Any], board: Board) -> dict[str, Any]:
-    found: dict[str, Any] = dict(exactness(pair, images, expected, board))
+    numbers: dict[str, Any] = dict(exactness(pair, images, expected, board))
     if "pi" in board.name:
         outcome = board.run(job(pair.onnx, count=COUNTING))
         if outcome.count is not None:
-            found["instructions"] = statistics.median(outcome.count.instructions)
-    return found
+            numbers["instructions"] = statistics.median(outcome.count.instructions)
+    return numbers
 
 
 def rows(tables: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[list[str]]:
     """A line for each spelling of each run."""
     for table in tables:
         for name in VARIANTS:
-            one, safe = table["spellings"][name], table["spellings"][SAFE]
-            ratio, verdict = one["ratio"], one["verdict"]
+            spelling, safe = table["spellings"][name], table["spellings"][SAFE]
+            ratio, verdict = spelling["ratio"], spelling["verdict"]
             cells = [table["run"], name, f"{verdict['top1_percent']:.2f}", f"{verdict['drop_pp']:+.2f}"]
             cells.append(f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
-            cells += [f"{one[board]['equal_percent']:.1f} ({one[board]['max_lsb']})" for board in ("local", *names)]
+            cells += [
+                f"{spelling[board]['equal_percent']:.1f} ({spelling[board]['max_lsb']})" for board in ("local", *names)
+            ]
             for board in names:
-                if "instructions" in one[board]:
-                    count = one[board]["instructions"]
+                if "instructions" in spelling[board]:
+                    count = spelling[board]["instructions"]
                     cells.append(f"{count / 1000:,.0f} k ({count / safe[board]['instructions']:.2f})")
             yield cells
 

@@ -1,4 +1,4 @@
-"""What training under int8 rounding buys: how bench/results/qat.json is made.
+"""Measure what training under int8 rounding buys; makes bench/results/qat.json.
 
     python bench/qat_gain.py runs/ablation/base --epochs 2 -o bench/results/qat.json
 
@@ -27,27 +27,27 @@ from edgecnn.records.run import Run
 
 
 def int8_top1(run: Run, splits: Splits, plan: ExportPlan) -> float:
-    """Of the int8 net on the validation pictures, in percent."""
+    """Return the accuracy of the int8 net on the validation pictures, in percent."""
     graph = exportable.prepare(run, splits, plan).int8_module(fold_weights=True)
-    labels, right = torch.from_numpy(splits.validation.labels), 0
+    labels, correct = torch.from_numpy(splits.validation.labels), 0
     with torch.no_grad():
         for start in range(0, len(labels), scheme.BATCH):
             pictures = splits.validation.images[start : start + scheme.BATCH]
             answers = graph(scheme.normalised(pictures, run)).argmax(1)
-            right += int((answers == labels[start : start + scheme.BATCH]).sum())
-    return 100 * right / len(labels)
+            correct += int((answers == labels[start : start + scheme.BATCH]).sum())
+    return 100 * correct / len(labels)
 
 
 def measure(run: Run, epochs: int) -> dict[str, float]:
     splits = data.load(run.recipe.data)
     answers = check.reference_logits(run, splits.validation.images).argmax(1)
-    found = {
+    top1 = {
         "float": 100 * float((answers == splits.validation.labels).mean()),
         "after_training": int8_top1(run, splits, ExportPlan(name="after")),
         "qat": int8_top1(run, splits, ExportPlan(name="qat", rungs={"qat": {"epochs": epochs}})),
     }
-    console.note(f"{run.folder}: " + ", ".join(f"{name} {value:.2f} %" for name, value in found.items()))
-    return found
+    console.note(f"{run.folder}: " + ", ".join(f"{name} {value:.2f} %" for name, value in top1.items()))
+    return top1
 
 
 def main() -> int:
@@ -58,15 +58,18 @@ def main() -> int:
     options = parser.parse_args()
     try:
         runs = record.seeds(options.repeats)
-        found = [measure(run, options.epochs) for run in runs]
-        gain = mean_interval([one["qat"] - one["after_training"] for one in found])
-        drops = {name: mean_interval([one["float"] - one[name] for one in found]) for name in ("after_training", "qat")}
+        results = [measure(run, options.epochs) for run in runs]
+        gain = mean_interval([result["qat"] - result["after_training"] for result in results])
+        drops = {
+            name: mean_interval([result["float"] - result[name] for result in results])
+            for name in ("after_training", "qat")
+        }
         table: dict[str, Any] = {
             "recipe": runs[0].recipe.name,
             "params": runs[0].params,
             "validation_n": runs[0].validation_n,
             "qat_epochs": options.epochs,
-            "top1_percents": found,
+            "top1_percents": results,
             "gain_pp": gain,
             "drop_pp": drops,
         }
@@ -76,7 +79,7 @@ def main() -> int:
         return error.exit_code
     rows = [[name, "{:+.2f} [{:+.2f}, {:+.2f}]".format(*drop)] for name, drop in drops.items()]
     console.table(("int8", "drop pp [95 %]"), rows)
-    print("gain {:+.2f} pp [{:+.2f}, {:+.2f}]".format(*gain) + f", n {len(found)} seeds")
+    print("gain {:+.2f} pp [{:+.2f}, {:+.2f}]".format(*gain) + f", n {len(results)} seeds")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: a result with its command, date and machine, and the runs of several seeds."""
+"""Helpers that the scripts of this folder share: a result with its command, date and machine, and runs of seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KERNELS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", environment.CPUINFO)
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def write(output: Path, found: dict[str, Any]) -> None:
+def write(output: Path, result: dict[str, Any]) -> None:
     """`found` as JSON, after the command line that is running, the date and the machine."""
     files.write_json(
         output,
@@ -32,7 +32,7 @@ def write(output: Path, found: dict[str, Any]) -> None:
             ),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "environment": environment.to_table(environment.here()),
-            **found,
+            **result,
         },
     )
 
@@ -43,12 +43,12 @@ def _kernels() -> list[str]:
 
 def read(name: str) -> dict[str, Any]:
     """A result that stands in bench/results."""
-    found: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
-    return found
+    result: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return result
 
 
 def how(table: dict[str, Any]) -> str:
-    """With what command, when and where a result was had, for a sentence."""
+    """Return the command, date and machine of a result, for a sentence."""
     return f"`{table['command']}`; {table['date'][:10]}, {machine(environment.from_table(table['environment']))}"
 
 
@@ -58,7 +58,7 @@ def machine(facts: Environment) -> str:
 
 
 def legend(machines: Mapping[str, Environment]) -> str:
-    """Which machine each board of a table is, a line each, for Markdown."""
+    """Return the machine behind each board of a table, a line each, as Markdown."""
     return "".join(f"- {name.removeprefix('emulated:')}: {machine(facts)}\n" for name, facts in machines.items())
 
 
@@ -71,7 +71,7 @@ def seeds(folder: Path) -> list[Run]:
 
 
 def num_threads(run: Run) -> int:
-    """With how many a run was trained; its recipe names them where the run does not tell."""
+    """Return how many threads a run was trained with; its recipe names them if the run does not tell."""
     threads = run.training.num_threads if run.training else run.recipe.num_threads
     if threads == "auto":
         raise RunError(f"{run.folder} does not tell with how many threads it was trained.")

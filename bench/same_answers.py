@@ -1,4 +1,4 @@
-"""Do int8 files answer the same on every CPU? How bench/results/same-answers.json and .md are made.
+"""Check that int8 files answer the same on every CPU; makes bench/results/same-answers.json and .md.
 
     python bench/same_answers.py models/zoo/* runs/demo/* --limit 500,colour-30k=3000 -o bench/results/same-answers.json
 
@@ -76,7 +76,7 @@ def measure(run: Run, boards: Sequence[str], limit: int) -> Part:
 
 def _rows(matrix: Matrix) -> Iterator[Row]:
     first = matrix.answers[0]
-    apart = {(one.before, one.after): one for one in matrix.differences}
+    apart = {(difference.before, difference.after): difference for difference in matrix.differences}
     for answer in matrix.answers[1:]:
         against = apart[first.name, answer.name]
         assert against.parity is not None  # both files have one output scale
@@ -95,8 +95,8 @@ def _rows(matrix: Matrix) -> Iterator[Row]:
 
 
 def _layer(answer: Answer, matrix: Matrix, apart: dict[tuple[str, str], Difference]) -> str:
-    """Where a file leaves the TFLite file here: by its format, by the machine, or by both."""
-    here = next(one for one in matrix.answers if one.board == HERE and one.sha256 == answer.sha256)
+    """Return the layer at which a file leaves the TFLite file here: by its format, by the machine, or by both."""
+    here = next(other for other in matrix.answers if other.board == HERE and other.sha256 == answer.sha256)
     pairs = [(matrix.answers[0], here, "from TFLite")]
     pairs += [(here, answer, "from here")] if answer.board != HERE else []
     words = []
@@ -165,7 +165,7 @@ def _measured(path: Path, run: Run, board: str, limit: int) -> Part:
 
 
 def _kept(path: Path, run: Run, limit: int) -> Part | None:
-    """What was measured before, if it was of these very files and so many pictures."""
+    """Return what was measured before, if it was of these very files and so many pictures."""
     if not path.is_file():
         return None
     table = json.loads(path.read_text(encoding="utf-8"))

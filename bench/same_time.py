@@ -24,10 +24,10 @@ from edgecnn.errors import EdgecnnError
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """What the seeds of one folder took and reached. Raises RunError without runs or without their int8 files."""
+    """Return what the seeds of one folder took and reached. Raises RunError without runs or int8 files."""
     runs = record.seeds(folder)
     made = [zoo.int8_file(run) for run in runs]
-    verdicts = [asdict(one.verdict) for one in made if one.verdict is not None]
+    verdicts = [asdict(file.verdict) for file in made if file.verdict is not None]
     return {
         "recipe": runs[0].recipe.name,
         "params": runs[0].params,
@@ -36,7 +36,7 @@ def gather(folder: Path) -> dict[str, Any]:
         "num_threads": record.num_threads(runs[0]),
         "seeds": [run.recipe.seed for run in runs],
         "train_seconds": [run.train_seconds for run in runs],
-        "int8_sha256": [one.description.sha256 for one in made],
+        "int8_sha256": [file.description.sha256 for file in made],
         "verdicts": verdicts,
     }
 
@@ -49,7 +49,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         sides = [gather(options.ours), gather(options.theirs)]
-        ours, theirs = ([one["top1_percent"] for one in side["verdicts"]] for side in sides)
+        ours, theirs = ([verdict["top1_percent"] for verdict in side["verdicts"]] for side in sides)
         mean, low, high = mean_interval([a - b for a, b in zip(ours, theirs, strict=True)])
         record.write(
             options.output,
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _row(side: dict[str, Any]) -> list[str]:
-    top1 = "{:.2f} [{:.2f}, {:.2f}]".format(*mean_interval([one["top1_percent"] for one in side["verdicts"]]))
+    top1 = "{:.2f} [{:.2f}, {:.2f}]".format(*mean_interval([verdict["top1_percent"] for verdict in side["verdicts"]]))
     seconds = "{:.0f} [{:.0f}, {:.0f}]".format(*mean_interval(side["train_seconds"]))
     return [side["recipe"], f"{side['params']:,}", f"{side['macs']:,}", str(side["epochs"]), seconds, top1]
 

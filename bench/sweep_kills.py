@@ -64,7 +64,7 @@ def at_work(folder: Path) -> dict[int, str]:
 
 
 def epochs(folder: Path, trial: str) -> int:
-    """How many epochs of a trial are over."""
+    """Return how many epochs of a trial are over."""
     path = folder / "s" / "runs" / trial / "metrics.csv"
     return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
 
@@ -119,7 +119,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def told(folder: Path) -> list[int]:
-    """How often the journal says of each trial that it is complete, by the order of the trials."""
+    """Return how often the journal says of each trial that it is complete, by the order of the trials."""
     counts: dict[int, int] = {}
     for line in (folder / "s" / "journal.log").read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)

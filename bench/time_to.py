@@ -1,4 +1,4 @@
-"""How long a training takes to a stated accuracy: how bench/results/time-to-*.json are made.
+"""Measure how long a training takes to a stated accuracy; makes bench/results/time-to-*.json.
 
     python bench/time_to.py 92 runs/quick -o bench/results/time-to-fashion.json
 
@@ -44,7 +44,7 @@ def main() -> int:
     try:
         runs = record.seeds(options.repeats)
         reached = [seconds_to(options.target, run) for run in runs]
-        seconds, low, high = mean_interval([one for _, one in reached])
+        seconds, low, high = mean_interval([seconds for _, seconds in reached])
         record.write(
             options.output,
             {
@@ -59,7 +59,7 @@ def main() -> int:
                 "of_epochs": runs[0].recipe.epochs,
                 "seeds": [run.recipe.seed for run in runs],
                 "validation_n": runs[0].validation_n,
-                "seconds": [one for _, one in reached],
+                "seconds": [time_s for _, time_s in reached],
                 "mean_seconds": seconds,
                 "low_seconds": low,
                 "high_seconds": high,

@@ -84,7 +84,7 @@ def gather(folder: Path) -> dict[str, Any]:
 def _instructions(board: str, name: str) -> dict[str, Any]:
     """Return the instructions of one inference on an emulated board: every count, and the golden verdict."""
     report = record.read(f"tiny-{board}.json")
-    (measurement,) = (one for one in report["measurements"] if one["file"].endswith(name))
+    (measurement,) = (row for row in report["measurements"] if row["file"].endswith(name))
     counts = [value for count in measurement["counts"] for value in count["instructions"]]
     return {"counts": counts, "median": stats.quantile(sorted(counts), 0.5), "golden": measurement["golden"]["verdict"]}
 

@@ -1,4 +1,4 @@
-"""Whether the quicker loop learns as much: how bench/results/train-equal-*.json are made.
+"""Check that the quicker loop learns as much; makes bench/results/train-equal-*.json.
 
     python bench/train_equal.py resnet8 --data FOLDER -o bench/results/train-equal-resnet8.json
 
@@ -39,14 +39,14 @@ def compare(recipe: Recipe, seeds: int, also_whole: bool) -> dict[str, Any]:
     if also_whole and recipe.small is not None:
         ours["without small pictures"] = dataclasses.replace(recipe, small=None)
     splits = data.load(recipe.data)
-    found: dict[str, list[float]] = {"plain": [], **{name: [] for name in ours}}
+    scores: dict[str, list[float]] = {"plain": [], **{name: [] for name in ours}}
     for seed in range(recipe.seed, recipe.seed + seeds):
-        found["plain"].append(_plainly(dataclasses.replace(recipe, seed=seed), splits))
-        for name, one in ours.items():
+        scores["plain"].append(_plainly(dataclasses.replace(recipe, seed=seed), splits))
+        for name, changed in ours.items():
             with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-                run = train(dataclasses.replace(one, seed=seed), Path(scratch, "run"))
-            found[name].append(run.validation_top1_percent)
-        console.note(f"{recipe.name}, seed {seed}: " + ", ".join(f"{k} {v[-1]:.2f} %" for k, v in found.items()))
+                run = train(dataclasses.replace(changed, seed=seed), Path(scratch, "run"))
+            scores[name].append(run.validation_top1_percent)
+        console.note(f"{recipe.name}, seed {seed}: " + ", ".join(f"{k} {v[-1]:.2f} %" for k, v in scores.items()))
     net, shape = net_of(recipe, splits)
     return {
         "recipe": plans.dump(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, options={}))),
@@ -56,9 +56,9 @@ def compare(recipe: Recipe, seeds: int, also_whole: bool) -> dict[str, Any]:
         "epochs": recipe.epochs,
         "training_pictures": len(splits.train),
         "validation_n": len(splits.validation),
-        "validation_top1_percents": found,
+        "validation_top1_percents": scores,
         "differences_pp": {
-            name: mean_interval([b - a for a, b in zip(found["plain"], found[name], strict=True)]) for name in ours
+            name: mean_interval([b - a for a, b in zip(scores["plain"], scores[name], strict=True)]) for name in ours
         },
     }
 
@@ -95,17 +95,17 @@ def main() -> int:
         console.error(error.sentence, error.hint)
         return error.exit_code
     head = ("recipe", "loop", "epochs", "seeds", "top-1 %", "difference pp [95 %]")
-    console.table(head, [row for one in results for row in _rows(one)])
+    console.table(head, [row for result in results for row in _rows(result)])
     return 0
 
 
-def _rows(one: dict[str, Any]) -> list[list[str]]:
+def _rows(result: dict[str, Any]) -> list[list[str]]:
     rows = []
-    for name, tops in one["validation_top1_percents"].items():
-        difference = one["differences_pp"].get(name)
+    for name, tops in result["validation_top1_percents"].items():
+        difference = result["differences_pp"].get(name)
         words = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*difference) if difference else ""
         mean = f"{sum(tops) / len(tops):.2f}"
-        rows.append([one["name"], name, str(one["epochs"]), str(len(tops)), mean, words])
+        rows.append([result["name"], name, str(result["epochs"]), str(len(tops)), mean, words])
     return rows
 
 

@@ -1,4 +1,4 @@
-"""How fast training is, against the loop of every tutorial: how bench/results/train-speed.json is made.
+"""Measure how fast training is, against the loop of every tutorial; makes bench/results/train-speed.json.
 
     python bench/train_speed.py dscnn-colour resnet8 --data FOLDER -o bench/results/train-speed.json
 
@@ -146,7 +146,7 @@ def _pictures_per_s(steps: Iterator[int], seconds: float, at_once: int, clock: C
 
 
 def _ratio(slower: list[float], faster: list[float]) -> dict[str, float]:
-    """How many times faster, round by round: the median and its interval."""
+    """Return how many times faster it is, round by round: the median and its interval."""
     ratios = sorted(b / a for a, b in zip(slower, faster, strict=True))
     low, high, held = median_interval(ratios)
     return {"median": statistics.median(ratios), "low": low, "high": high, "interval_percent": held}
@@ -169,19 +169,21 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .json file")
     options = parser.parse_args()
     try:
-        found = [settled(plans.load_recipe(name, options.set, options.data)) for name in options.recipes]
+        recipes = [settled(plans.load_recipe(name, options.set, options.data)) for name in options.recipes]
         loops = _loops(options.loops)
-        results = [race(recipe, loops, options.rounds, options.seconds, options.cpu_time) for recipe in found]
+        results = [race(recipe, loops, options.rounds, options.seconds, options.cpu_time) for recipe in recipes]
         record.write(options.output, {"results": results})
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
     head = ("recipe", "parameters", *LOOPS[:2], "ratio [95 %]", *(f"{part} %" for part in PARTS))
-    console.table(head, [_row(one) for one in results])
+    console.table(head, [_row(result) for result in results])
     print()
     if means := [name for name in loops if name not in LOOPS[:2]]:
         head = ("recipe", *(f"{name}: times the time [95 %]" for name in means))
-        console.table(head, [[one["name"], *(_words(one["ratios"][name]) for name in means)] for one in results])
+        console.table(
+            head, [[result["name"], *(_words(result["ratios"][name]) for name in means)] for result in results]
+        )
     return 0
 
 
@@ -193,10 +195,10 @@ def _loops(text: str) -> list[str]:
     return loops
 
 
-def _row(one: dict[str, Any]) -> list[str]:
-    speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}/s" for name in LOOPS[:2]]
-    shares = [f"{one['shares_percent'][part]:.0f}" for part in PARTS]
-    return [one["name"], f"{one['params']:,}", *speeds, _words(one["ratios"]["plain"]), *shares]
+def _row(result: dict[str, Any]) -> list[str]:
+    speeds = [f"{statistics.median(result['pictures_per_s'][name]):,.0f}/s" for name in LOOPS[:2]]
+    shares = [f"{result['shares_percent'][part]:.0f}" for part in PARTS]
+    return [result["name"], f"{result['params']:,}", *speeds, _words(result["ratios"]["plain"]), *shares]
 
 
 def _words(ratio: dict[str, float]) -> str:

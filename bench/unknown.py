@@ -1,4 +1,4 @@
-"""What nets say to pictures of other things: how bench/results/unknown.json is made.
+"""Measure what nets say to pictures of other things; makes bench/results/unknown.json.
 
     python bench/unknown.py pictures cifar10-jpeg.tar.xz pictures
     edgecnn train RECIPE --data PHOTOS --repeats 3        for each net, some with -s data.others=pictures/seen;
@@ -90,7 +90,7 @@ def _save(folder: Path, images: Pixels) -> None:
 
 
 def gather(folder: Path, pictures: Path) -> dict[str, Any]:
-    """What the seeds of one folder of repeats say. Raises RunError without runs or without their int8 files."""
+    """Return the answers of the seeds of one folder. Raises RunError without runs or without their int8 files."""
     runs = record.seeds(folder)
     recipe = runs[0].recipe
     with_features = recipe.learn == "all"  # a score from logits is enough for the others
@@ -109,7 +109,7 @@ def gather(folder: Path, pictures: Path) -> dict[str, Any]:
 
 
 def measure(run: Run, file: Artifact, pictures: Path, with_features: bool) -> dict[str, Any]:
-    """What one int8 file says to the test pictures and to the others, by every score."""
+    """Return what one int8 file says to the test pictures and to the others, by every score."""
     console.note(f"asking {run.folder}")
     splits = seen.splits_of(run)
     others = {name: _decoded(pictures / name, file.preprocessing) for name in OTHERS}
@@ -139,7 +139,7 @@ def measure(run: Run, file: Artifact, pictures: Path, with_features: bool) -> di
 def _risk(
     file: Artifact, validation: calibrate.Logits, test: calibrate.Logits, splits: data.Splits, percent: float
 ) -> dict[str, Any]:
-    """What a promise of a risk is worth on the test pictures."""
+    """Return what a promise of a risk is worth on the test pictures."""
     wish = Wish(max_risk_percent=percent)
     learnt = calibrate.learn(file, validation, splits.validation.labels, wish)
     outlook = calibrate.stated(dataclasses.replace(file, certainty=learnt), test, splits.test.labels)
@@ -152,7 +152,7 @@ def _risk(
 
 
 def _by_features(run: Run, splits: data.Splits, others: dict[str, Pixels]) -> dict[str, Any]:
-    """What the distance of features from those of training tells, with the same share of validation kept."""
+    """Score pictures by the distance of their features from training's, with the same share of validation kept."""
     classes = len(run.labels) - (NONE_OF_THESE in run.labels)
     net = nets.restore(run)
     learnt = splits.train.take(np.flatnonzero(splits.train.labels < classes))
@@ -178,7 +178,7 @@ def _by_features(run: Run, splits: data.Splits, others: dict[str, Pixels]) -> di
 
 
 def _features(net: nn.Module, run: Run, images: Pixels) -> npt.NDArray[np.float64]:
-    """What reaches the last linear layer, (N, F)."""
+    """Return the input of the last linear layer, (N, F)."""
     reached: list[torch.Tensor] = []
     last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
     with last.register_forward_pre_hook(lambda _, inputs: reached.append(inputs[0])):
@@ -196,8 +196,8 @@ def _decoded(folder: Path, size: Preprocessing) -> Pixels:
 
 
 def _share(hits: Iterable[bool] | npt.NDArray[np.bool_]) -> dict[str, Any]:
-    found = np.array(list(hits), dtype=bool)
-    return dataclasses.asdict(stats.wilson(int(found.sum()), len(found)))
+    correct = np.array(list(hits), dtype=bool)
+    return dataclasses.asdict(stats.wilson(int(correct.sum()), len(correct)))
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Which numbers of channels train fast: how bench/results/widths.json is made.
+"""Measure which numbers of channels train fast; makes bench/results/widths.json.
 
     python bench/widths.py -o bench/results/widths.json
 
@@ -26,7 +26,7 @@ BATCH, SIDE = 128, 32
 
 
 def seconds(width: int) -> float:
-    """Of one forward and one backward pass."""
+    """Time one forward and one backward pass."""
     shape = (BATCH, width, SIDE, SIDE)
     x, gradient = (
         torch.randn(shape, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last) for _ in range(2)
@@ -36,10 +36,10 @@ def seconds(width: int) -> float:
 
     def once() -> tuple[Tensor, ...]:
         _, m, inverse = native.native_batch_norm(x, weight, bias, mean, variance, True, 0.1, 1e-3)
-        found: tuple[Tensor, ...] = native.native_batch_norm_backward(
+        gradients: tuple[Tensor, ...] = native.native_batch_norm_backward(
             gradient, x, weight, mean, variance, m, inverse, True, 1e-3, [True, True, True]
         )
-        return found
+        return gradients
 
     once()
     start = time.perf_counter()
@@ -56,16 +56,16 @@ def main() -> int:
     samples: dict[int, list[float]] = {width: [] for width in WIDTHS}
     with malloc.keep_freed_pages():
         for _ in range(options.rounds):
-            for width, found in samples.items():
-                found.append(1e9 * seconds(width) / (BATCH * width * SIDE * SIDE))
+            for width, times in samples.items():
+                times.append(1e9 * seconds(width) / (BATCH * width * SIDE * SIDE))
     record.write(
         options.output,
         {
             "shape": [BATCH, "C", SIDE, SIDE],
-            "ns_per_value": {str(width): found for width, found in samples.items()},
+            "ns_per_value": {str(width): times for width, times in samples.items()},
         },
     )
-    rows = [[str(width), f"{statistics.median(found):.2f}"] for width, found in samples.items()]
+    rows = [[str(width), f"{statistics.median(times):.2f}"] for width, times in samples.items()]
     console.table(("channels", "ns a value"), rows)
     return 0
 

@@ -69,23 +69,23 @@ def adopt(run: Run) -> Path:
 
 def models() -> list[Run]:
     """The zoo's runs: by data set, then by size."""
-    found = [open_run(path.parent) for path in sorted(ZOO.glob("*/run.json"))]
-    return sorted(found, key=lambda run: (run.recipe.data.name, run.params))
+    runs = [open_run(path.parent) for path in sorted(ZOO.glob("*/run.json"))]
+    return sorted(runs, key=lambda run: (run.recipe.data.name, run.params))
 
 
 def int8_file(run: Run) -> Artifact:
     """The run's int8 TFLite file, checked; RunError if there is none."""
     for path in sorted(run.artifacts.glob("*-int8.tflite")):
-        found = artifact.read_card(path)
-        if found is not None and found.verdict is not None:
-            return found
+        file = artifact.read_card(path)
+        if file is not None and file.verdict is not None:
+            return file
     raise RunError(f"{run.folder} has no checked int8 TFLite file.", f"edgecnn export {run.folder}")
 
 
 def card(run: Run) -> str:
-    """What anyone who takes this model should know, in Markdown."""
-    one = int8_file(run)
-    verdict = one.verdict
+    """Return a model's card, in Markdown: what anyone who takes it should know."""
+    file = int8_file(run)
+    verdict = file.verdict
     assert verdict is not None  # int8_file has seen to it
     machine = environment.from_table(json.loads((run.folder / "environment.json").read_text(encoding="utf-8")))
     with (run.folder / "metrics.csv").open(encoding="utf-8") as stream:
@@ -97,13 +97,13 @@ def card(run: Run) -> str:
     first += f"It starts from the weights of `{recipe.start}`.\n\n" if recipe.start else ""
     facts = [
         ("data", _pictures(run)),
-        ("input", f"{' x '.join(map(str, one.description.input.shape))}, {one.description.input.dtype}, raw pixels"),
-        ("parameters", f"{one.description.parameters:,}"),
-        ("MACs", f"{one.description.macs:,}"),
-        ("int8 TFLite file", f"{one.description.bytes:,} bytes, sha256 `{one.description.sha256}`"),
-        ("planned activations", f"{one.description.planned_activation_peak_bytes:,} bytes at the peak"),
-        ("int8 top-1", f"{_top1(one)} of {verdict.n:,} test pictures, no augmentation at test time"),
-        ("drop from fp32", f"{_drop(one)} pp, paired, McNemar p = {verdict.p_value:.2g}"),
+        ("input", f"{' x '.join(map(str, file.description.input.shape))}, {file.description.input.dtype}, raw pixels"),
+        ("parameters", f"{file.description.parameters:,}"),
+        ("MACs", f"{file.description.macs:,}"),
+        ("int8 TFLite file", f"{file.description.bytes:,} bytes, sha256 `{file.description.sha256}`"),
+        ("planned activations", f"{file.description.planned_activation_peak_bytes:,} bytes at the peak"),
+        ("int8 top-1", f"{_top1(file)} of {verdict.n:,} test pictures, no augmentation at test time"),
+        ("drop from fp32", f"{_drop(file)} pp, paired, McNemar p = {verdict.p_value:.2g}"),
         ("validation top-1", f"{run.validation_top1} of {run.validation_n:,} pictures, by which every choice was made"),
         ("seeds", f"1 (seed {recipe.seed})"),
         ("trained in", f"{len(epochs)} epochs of {seconds:.0f} s (median), {record.num_threads(run)} thread(s)"),
@@ -120,38 +120,40 @@ def card(run: Run) -> str:
 
 def rows() -> list[Sequence[str]]:
     """The zoo's table, a model a row; its head is HEAD."""
-    found: list[Sequence[str]] = []
+    table: list[Sequence[str]] = []
     for run in models():
-        one = int8_file(run)
-        described, verdict = one.description, one.verdict
+        file = int8_file(run)
+        described, verdict = file.description, file.verdict
         assert verdict is not None
-        found.append(
+        table.append(
             (
                 run.name,
                 f"{described.parameters:,}",
                 f"{described.macs:,}",
                 f"{described.bytes / 1000:.1f}",
                 f"{(described.planned_activation_peak_bytes or 0) / 1000:.1f}",
-                _top1(one).replace(" %", ""),
-                _drop(one),
+                _top1(file).replace(" %", ""),
+                _drop(file),
                 f"{verdict.reference_top1_percent:.2f}",
             )
         )
-    return found
+    return table
 
 
-def _top1(one: Artifact) -> str:
-    assert one.verdict is not None
-    return f"{one.verdict.top1_percent:.2f} % [{one.verdict.top1_low_percent:.2f}, {one.verdict.top1_high_percent:.2f}]"
+def _top1(file: Artifact) -> str:
+    assert file.verdict is not None
+    return (
+        f"{file.verdict.top1_percent:.2f} % [{file.verdict.top1_low_percent:.2f}, {file.verdict.top1_high_percent:.2f}]"
+    )
 
 
-def _drop(one: Artifact) -> str:
-    assert one.verdict is not None
-    return f"{one.verdict.drop_pp:+.2f} [{one.verdict.drop_low_pp:+.2f}, {one.verdict.drop_high_pp:+.2f}]"
+def _drop(file: Artifact) -> str:
+    assert file.verdict is not None
+    return f"{file.verdict.drop_pp:+.2f} [{file.verdict.drop_low_pp:+.2f}, {file.verdict.drop_high_pp:+.2f}]"
 
 
 def _pictures(run: Run) -> str:
-    """What the model learnt from."""
+    """Return a line on the pictures that the model learnt from."""
     plan = run.recipe.data
     what, licence = plan.name, data.get(plan.name).LICENCE
     if plan.name == "folder":

@@ -47,7 +47,7 @@ class EdgecnnError(Exception):
 
 
 class UsageError(EdgecnnError):
-    """What was asked for does not exist or contradicts itself."""
+    """A request names something that does not exist, or contradicts itself."""
 
     exit_code = EXIT_USAGE
 
@@ -75,7 +75,7 @@ class GateFailed(EdgecnnError):
 
 
 class FleetIncomplete(EdgecnnError):
-    """Of a group of boards, at least one did not do it; the record says which, and why."""
+    """One or more boards of a group did not do their task; the record says which, and why."""
 
     exit_code = EXIT_FLEET
 

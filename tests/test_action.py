@@ -20,7 +20,7 @@ BRIEF = "--limit=60 --rounds=1 --num-runs=5 --min-secs=0"
 
 @dataclass(frozen=True)
 class Job:
-    """What GitHub sees of a step."""
+    """The result of a step as GitHub sees it."""
 
     code: int
     outputs: dict[str, str]
@@ -31,9 +31,9 @@ class Job:
 def measure(folder: Path, **inputs: str) -> Job:
     """Run the action's step that measures, in a folder of a project."""
     (step,) = (step for step in ACTION["runs"]["steps"] if step.get("id") == "bench")
-    given = {name: part.get("default", "") for name, part in ACTION["inputs"].items()}
-    given |= {name.replace("_", "-"): value for name, value in inputs.items()}
-    assert given.keys() == ACTION["inputs"].keys()
+    arguments = {name: part.get("default", "") for name, part in ACTION["inputs"].items()}
+    arguments |= {name.replace("_", "-"): value for name, value in inputs.items()}
+    assert arguments.keys() == ACTION["inputs"].keys()
     runner = folder / "runner"
     program = runner / "edgecnn" / "bin" / "edgecnn"
     program.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def measure(folder: Path, **inputs: str) -> Job:
     files = {name: runner / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     for path in files.values():
         path.write_text("")
-    named = {name: given[value[len("${{ inputs.") : -len(" }}")]] for name, value in step["env"].items()}
+    named = {name: arguments[value[len("${{ inputs.") : -len(" }}")]] for name, value in step["env"].items()}
     environment = {**os.environ, **{k: str(v) for k, v in files.items()}, **named, "RUNNER_TEMP": str(runner)}
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

@@ -206,8 +206,8 @@ def test_the_verbs_take_runs_and_artifacts_and_print_nothing_on_stdout(
 ) -> None:
     onnx = [file for file in exported if file.description.format == "onnx"]
     report = edgecnn.bench(onnx, data="digits", output=tmp_path / "report.json", **BRIEF)
-    assert [one.file for one in report.measurements] == [file.name for file in onnx]
-    assert {one.accuracy.n for one in report.measurements if one.accuracy} == {BRIEF["limit"]}
+    assert [measurement.file for measurement in report.measurements] == [file.name for file in onnx]
+    assert {measurement.accuracy.n for measurement in report.measurements if measurement.accuracy} == {BRIEF["limit"]}
     matrix = edgecnn.verify(run, limit=20, output=tmp_path / "parity")
     assert [answer.file for answer in matrix.answers] == [run.name, *sorted(file.name for file in exported)]
     net = edgecnn.inspect(run)

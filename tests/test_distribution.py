@@ -1,4 +1,4 @@
-"""What other machines run (workflows, containers, the action): linted here, for it cannot be run here."""
+"""Linters for files that other machines run (workflows, containers, the action), which cannot be run here."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def passes(*command: object, text: str | None = None) -> None:
 
 def scripts() -> dict[str, str]:
     """The shell scripts in workflows and in the action, by where they stand."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for path in (*WORKFLOWS, ROOT / "action.yml"):
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
         jobs = {**table.get("jobs", {}), "action": table.get("runs", {})}
         for job, steps in ((name, part.get("steps", [])) for name, part in jobs.items()):
-            found |= {f"{path.name}-{job}-{n}": step["run"] for n, step in enumerate(steps) if "run" in step}
-    return found
+            texts |= {f"{path.name}-{job}-{n}": step["run"] for n, step in enumerate(steps) if "run" in step}
+    return texts
 
 
 SCRIPTS = scripts()

@@ -26,16 +26,16 @@ LARGEST_BYTES = 10_000_000
 @pytest.mark.parametrize("name", MODELS)
 def test_the_int8_file_gets_as_many_test_pictures_right_as_its_card_says(name: str) -> None:
     run = open_run(ROOT / "models" / "zoo" / name)
-    one = artifact.read_card(next(run.artifacts.glob("*-int8.tflite")))
-    assert one is not None
-    assert one.verdict is not None
+    file = artifact.read_card(next(run.artifacts.glob("*-int8.tflite")))
+    assert file is not None
+    assert file.verdict is not None
     pictures = run.recipe.data.options.get("path")
     if pictures is not None and not Path(pictures).is_dir():
         pytest.skip(f"{pictures} is not here: its golden vectors alone are replayed")
     test = data.load(run.recipe.data).test
-    logits = tensors.decode(check.outputs(one, test.load_all()), one.description.output)
-    assert 100 * (logits.argmax(1) == test.labels).mean() == pytest.approx(one.verdict.top1_percent)
-    assert len(test) == one.verdict.n
+    logits = tensors.decode(check.outputs(file, test.load_all()), file.description.output)
+    assert 100 * (logits.argmax(1) == test.labels).mean() == pytest.approx(file.verdict.top1_percent)
+    assert len(test) == file.verdict.n
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -48,7 +48,7 @@ def test_its_golden_vectors_are_replayed_here(name: str) -> None:
 def test_its_onnx_file_answers_the_same_with_avx2_and_no_vnni(name: str) -> None:
     path = ROOT / "models" / "zoo" / name / "artifacts" / f"{name}-int8.onnx"
     result = selftest.selftest(path, board="emulated:x86-64-v3")
-    assert [one.comparison.verdict for one in result.replayed] == ["identical"]
+    assert [replay.comparison.verdict for replay in result.replayed] == ["identical"]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -15,7 +15,7 @@ PATIENCE_S = 60.0
 
 @dataclass(kw_only=True)
 class Load:
-    """What came back."""
+    """The answers of a server under load, and the times that they took."""
 
     answers: Counter[int] = field(default_factory=Counter)
     """By status; 0 counts connections that ended without an answer."""

@@ -33,7 +33,7 @@ def answer_of(folder: Path) -> Answer:
 
 
 def with_waitress(answer: Answer, port: int) -> None:
-    """As waitress comes: four threads, which take turns with the model."""
+    """Serve with waitress as it comes: four threads, which take turns with the model."""
     import waitress
 
     turn = threading.Lock()
@@ -50,7 +50,7 @@ def with_waitress(answer: Answer, port: int) -> None:
 
 
 def with_uvicorn(answer: Answer, port: int) -> None:
-    """As uvicorn comes, without its log of accesses: one thread for the model."""
+    """Serve with uvicorn as it comes, without its log of accesses: one thread for the model."""
     import uvicorn
 
     worker = ThreadPoolExecutor(1)

@@ -35,7 +35,7 @@ class Served:
         return int(match[1]) / 1e3 if match else 0.0
 
     def cpu_s(self) -> float:
-        """What all its threads have used of a CPU, in user and in kernel mode."""
+        """Return the CPU time that all its threads have used, in user and in kernel mode."""
         used = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
         return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
@@ -76,7 +76,7 @@ def _answers(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def beside() -> Iterator[None]:
+def last_cpu() -> Iterator[None]:
     """This process on the last CPU, away from the server's."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, CPUS[-1:])

@@ -79,7 +79,7 @@ def _deploy(target: _board.Target, number: int) -> None:
 
 
 def _killed(target: _board.Target, number: int, kind: str, moment: float) -> bool:
-    """Whether the kill came before the deployment had ended."""
+    """Kill one deployment and return whether the kill came before it had ended."""
     with _started(target, number) as process:
         assert process.stderr is not None
         if kind != "at command":
@@ -99,30 +99,30 @@ def _killed(target: _board.Target, number: int, kind: str, moment: float) -> boo
 
 
 def _faults(target: _board.Target) -> list[str]:
-    """What is not as it should be after a kill."""
-    found = []
+    """List everything that is not as it should be after a kill."""
+    faults = []
     end = time.monotonic() + PATIENCE_S
     while (running := target.board.processes("")) and time.monotonic() < end:
         time.sleep(0.05)
     if running:
-        found.append(f"left running: {[' '.join(process.cmdline())[:200] for process in running]}")
+        faults.append(f"left running: {[' '.join(process.cmdline())[:200] for process in running]}")
     done = subprocess.run([target.root / "run", "selftest"], capture_output=True, check=False, encoding="utf-8")
     if done.returncode:
-        found.append(f"the model there does not answer: {done.stderr[-200:]}")
-    return found
+        faults.append(f"the model there does not answer: {done.stderr[-200:]}")
+    return faults
 
 
 def _after_another(target: _board.Target, number: int) -> list[str]:
-    """What the next deployment does not put right."""
+    """List the faults that the next deployment does not put right."""
     try:
         _deploy(target, number)
     except AssertionError as error:
         return [f"the next deployment fails: {error}"]
-    found = _faults(target)
+    faults = _faults(target)
     names = {path.name for path in target.root.iterdir()}
     releases = {path.name for path in (target.root / "releases").iterdir()}
     if names != OWN or len(releases) > 3 or any(name.startswith(".") for name in releases):
-        found.append(f"left behind: {sorted(names - OWN)}, {sorted(releases)}")
+        faults.append(f"left behind: {sorted(names - OWN)}, {sorted(releases)}")
     if left := [path.name for path in target.board.home.rglob("*.part.*")]:
-        found.append(f"left behind: {left}")
-    return found
+        faults.append(f"left behind: {left}")
+    return faults

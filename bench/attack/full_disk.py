@@ -27,7 +27,7 @@ import fuzz
 import numpy as np
 
 SIZES = 20
-"""Of each disk, spread by a factor from the smallest that could matter to one that is large enough."""
+"""The number of sizes of each disk, spread by a factor from the smallest that could matter to a large enough one."""
 SMALLEST_KB, LARGEST_KB = 8, 1200
 ROOM_KB = 200_000
 LONGEST_S = 300.0
@@ -122,7 +122,7 @@ def _commands(scratch: Path, runs: Path) -> list[list[str]]:
 def _undisturbed(scratch: Path) -> dict[str, Any]:
     """The exit codes of a chain with room, and what it made."""
     base = scratch / "undisturbed"
-    with _around(base, scratch):
+    with _environment(base, scratch):
         ends = [fuzz.run(command, base, LONGEST_S) for command in _commands(scratch, base / "runs")]
     for end in ends:
         if end.outcome != "passed":
@@ -130,7 +130,9 @@ def _undisturbed(scratch: Path) -> dict[str, Any]:
     return {name: (base / "runs" / "r" / name).read_bytes() for name in SAME}
 
 
-def _on_a_small_disk(scratch: Path, place: str, size_kb: int, mounts: bool, right: dict[str, bytes]) -> dict[str, Any]:
+def _on_a_small_disk(
+    scratch: Path, place: str, size_kb: int, mounts: bool, expected: dict[str, bytes]
+) -> dict[str, Any]:
     """One chain, whose every command that finds no room is tried again with more."""
     base = scratch / f"{place}-{size_kb}"
     outcome: dict[str, Any] = {"sentences": [], "not_held": []}
@@ -138,7 +140,7 @@ def _on_a_small_disk(scratch: Path, place: str, size_kb: int, mounts: bool, righ
     def failed(what: str, said: str = "") -> None:
         outcome["not_held"].append({"place": place, "size_kb": size_kb, "outcome": what, "said": said[-400:]})
 
-    with _around(base, scratch), _disk(base / place, size_kb, mounts):
+    with _environment(base, scratch), _disk(base / place, size_kb, mounts):
         for command in _commands(scratch, base / "runs"):
             _resize(base / place, size_kb, mounts)
             end = fuzz.run(command, base, LONGEST_S)
@@ -161,7 +163,7 @@ def _on_a_small_disk(scratch: Path, place: str, size_kb: int, mounts: bool, righ
             if again.outcome != "passed":
                 failed(f"{command[0]} again: {again.outcome}, exit code {again.code}", again.said)
                 return outcome
-        for name, content in right.items():
+        for name, content in expected.items():
             if (base / "runs" / "r" / name).read_bytes() != content:
                 failed(f"{name} differs from that of an undisturbed chain")
     shutil.rmtree(base, ignore_errors=True)
@@ -200,7 +202,7 @@ def _half_written(runs: Path) -> Iterator[tuple[Path, str]]:
 
 
 @contextlib.contextmanager
-def _around(base: Path, scratch: Path) -> Iterator[None]:
+def _environment(base: Path, scratch: Path) -> Iterator[None]:
     """The environment of the commands: folders of their own for all that they write."""
     folders = {place: base / place for place in PLACES}
     for folder in folders.values():

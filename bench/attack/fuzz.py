@@ -26,7 +26,7 @@ import mutate
 import psutil
 
 LONGEST_S = 20.0
-"""Of CPU time, which does not depend on what else the machine does."""
+"""The limit of CPU time, which does not depend on what else the machine does."""
 WALL_S = 120.0
 """A command that waits for something is ended then."""
 LARGEST_MB = 1000
@@ -59,7 +59,7 @@ class Target:
 
 @dataclass(kw_only=True)
 class Ended:
-    """How one command ended."""
+    """The end of one command: its outcome, its time and its messages."""
 
     outcome: str
     code: int
@@ -74,7 +74,7 @@ class Ended:
 
 @dataclass(kw_only=True)
 class Counts:
-    """What came out of many."""
+    """The outcomes of many commands, counted."""
 
     tried: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class Counts:
             )
 
     def table(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return the counts as JSON takes them."""
         return {
             "tried": self.tried,
             "held": self.tried - len(self.not_held),
@@ -208,7 +208,7 @@ def _share(work: tuple[str, Sequence[Target], Path, range]) -> list[Ended]:
 
 
 def become(command: Sequence[str], folder: Path, out: Path, err: Path) -> None:
-    """In the child: become `edgecnn COMMAND` in a session of its own. Does not return."""
+    """Become `edgecnn COMMAND` in a session of its own, in the child. Does not return."""
     code = 1
     try:
         os.setsid()
@@ -272,7 +272,7 @@ def _wait(pid: int, end: float, longest_s: float) -> tuple[int | None, Any]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of a process and of those it has started."""
+    """Return the CPU time of a process and of those it has started."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         members = [process, *process.children(recursive=True)]

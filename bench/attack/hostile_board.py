@@ -142,7 +142,7 @@ def attack(scratch: Path) -> dict[str, Any]:
 
 
 def _ended(words: tuple[str, ...], scratch: Path, name: str, must_pass: bool = False) -> fuzz.Ended:
-    """How a verb ended; one that shows what a terminal obeys has not held."""
+    """Return how a verb ended; one that shows what a terminal obeys has not held."""
     ended = fuzz.run(words, scratch)
     if any(not letter.isprintable() for letter in ended.said.replace("\n", "")):
         ended.outcome = "control characters"

@@ -272,7 +272,7 @@ def _reports_whole(folder: Path) -> None:
 
 
 def _benched(folder: Path) -> list[tuple[str, int]]:
-    """Of the last report: every file, and how many pictures it gets right."""
+    """Return every file of the last report, and how many pictures it gets right."""
     last = max((folder / "runs/run/bench").glob("[!.]*.json"))
     return [(row.file, row.accuracy.correct if row.accuracy else -1) for row in report.read(last).measurements]
 

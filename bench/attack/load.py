@@ -24,7 +24,7 @@ from typing import Any
 import _clients
 import mutate
 import numpy as np
-from _served import CPUS, Served, beside, served
+from _served import CPUS, Served, last_cpu, served
 from PIL import Image
 
 from edgecnn import formats
@@ -40,7 +40,7 @@ HOSTILE_REQUESTS = 1600
 
 
 class Checks:
-    """What was tried and what came out."""
+    """The number of checks that were tried, and those that did not hold."""
 
     def __init__(self) -> None:
         self.tried = 0
@@ -58,7 +58,7 @@ def attack(scratch: Path) -> dict[str, Any]:
     bundle.make(formats.choose(RUN, "tflite", "int8")).write(folder)
     checks, rng = Checks(), np.random.default_rng(0)
     small, large, camera = (jpeg(rng, *size) for size in ((64, 64), (1280, 960), (4056, 3040)))
-    with beside():
+    with last_cpu():
         table = {
             "pictures": {"small": len(small), "large": len(large), "camera": len(camera)},
             "cpus": {"server": CPUS[0], "clients": CPUS[-1]},
@@ -86,7 +86,7 @@ def jpeg(rng: np.random.Generator, width: int, height: int) -> bytes:
 
 
 def throughput(checks: Checks, folder: Path, pictures: dict[str, bytes]) -> list[dict[str, Any]]:
-    """What the three servers answer: none is refused, all say the same, and ours takes no more of a CPU than waitress.
+    """Compare three servers: none is refused, all say the same, and ours takes no more CPU time than waitress.
 
     The answers a second of the server's CPU time are compared: on a busy machine wall time tells who got the CPU.
     """
@@ -142,10 +142,10 @@ def opened(port: int, count: int, first: bytes) -> Iterator[list[socket.socket]]
     with contextlib.ExitStack() as stack:
         sockets = []
         for _ in range(count):
-            one = stack.enter_context(socket.create_connection((_clients.HOST, port), _clients.PATIENCE_S))
+            connection = stack.enter_context(socket.create_connection((_clients.HOST, port), _clients.PATIENCE_S))
             with contextlib.suppress(OSError):
-                one.sendall(first)
-            sockets.append(one)
+                connection.sendall(first)
+            sockets.append(connection)
         yield sockets
 
 
@@ -163,16 +163,16 @@ def slow_bodies(checks: Checks, folder: Path, picture: bytes, count: int) -> dic
 
             def drip() -> None:
                 while not stop.wait(1.0):
-                    for one in sockets:
+                    for connection in sockets:
                         with contextlib.suppress(OSError):
-                            one.send(b"x")
+                            connection.send(b"x")
 
             dripping = threading.Thread(target=drip)
             dripping.start()
             good = healthy(server, picture)
             stop.set()
             dripping.join()
-            ended = sum(_has_ended(one) for one in sockets)
+            ended = sum(_has_ended(connection) for connection in sockets)
         checks.holds(set(good["answers"]) == {"200"}, f"{count} slow bodies hold nobody up", **good)
         checks.holds(ended == count, "slow bodies are cut off", sent=count, ended=ended)
         return {"slow": count, "cut_off": ended, **good, "peak_mb": server.memory_mb("VmHWM")}
@@ -188,10 +188,10 @@ def hoarders(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
             while not stop.is_set():
                 with (
                     contextlib.suppress(OSError),
-                    socket.create_connection((_clients.HOST, server.port), _clients.PATIENCE_S) as one,
+                    socket.create_connection((_clients.HOST, server.port), _clients.PATIENCE_S) as connection,
                 ):
-                    one.sendall(request)
-                    one.recv(65536)
+                    connection.sendall(request)
+                    connection.recv(65536)
 
         hoarding = [threading.Thread(target=hoard) for _ in range(8)]
         for thread in hoarding:
@@ -207,10 +207,10 @@ def hoarders(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
     return {"hoarders": 8, **good, "peak_mb": peak_mb}
 
 
-def _has_ended(one: socket.socket) -> bool:
-    one.settimeout(_clients.PATIENCE_S)
+def _has_ended(connection: socket.socket) -> bool:
+    connection.settimeout(_clients.PATIENCE_S)
     try:
-        while one.recv(65536):
+        while connection.recv(65536):
             pass
     except TimeoutError:
         return False
@@ -233,23 +233,25 @@ def pipelined(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
     stop = threading.Event()
     with served("edgecnn", folder) as server, opened(server.port, 4, b"") as sockets:
 
-        def send(one: socket.socket) -> None:
+        def send(connection: socket.socket) -> None:
             with contextlib.suppress(OSError):
                 while not stop.is_set():
-                    one.sendall(requests)
+                    connection.sendall(requests)
 
-        def take(one: socket.socket) -> None:
+        def take(connection: socket.socket) -> None:
             with contextlib.suppress(OSError):
-                while one.recv(1 << 20):
+                while connection.recv(1 << 20):
                     pass
 
-        busy = [threading.Thread(target=target, args=(one,)) for one in sockets for target in (send, take)]
+        busy = [
+            threading.Thread(target=target, args=(connection,)) for connection in sockets for target in (send, take)
+        ]
         for thread in busy:
             thread.start()
         good = healthy(server, picture)
         stop.set()
-        for one in sockets:
-            one.shutdown(socket.SHUT_RDWR)
+        for connection in sockets:
+            connection.shutdown(socket.SHUT_RDWR)
         for thread in busy:
             thread.join()
     checks.holds(set(good["answers"]) == {"200"}, "clients that never wait hold nobody up", **good)
@@ -293,12 +295,12 @@ def hostile(checks: Checks, folder: Path, picture: bytes) -> dict[str, Any]:
         for number in range(HOSTILE_REQUESTS):
             damage = mutate.text_of if number % 2 else mutate.bytes_of
             request = damage(good, rng) + picture if number % 4 < 2 else damage(good + picture, rng)
-            with socket.create_connection((_clients.HOST, server.port), _clients.PATIENCE_S) as one:
+            with socket.create_connection((_clients.HOST, server.port), _clients.PATIENCE_S) as connection:
                 received = b""
                 with contextlib.suppress(OSError):
-                    one.sendall(request)
-                    one.shutdown(socket.SHUT_WR)
-                    received = one.recv(65536)
+                    connection.sendall(request)
+                    connection.shutdown(socket.SHUT_WR)
+                    received = connection.recv(65536)
                 status = int(received.split()[1]) if received.startswith(b"HTTP/1.1 ") else 0
                 outcomes[status] += 1
                 checks.holds(status != 500, "a damaged request meets no error of ours", request=str(request[:200]))

@@ -30,7 +30,7 @@ MARKUP = ("<script>alert(1)<script>", "<img src=x onerror=alert(1)>", "a|b", "[x
 REAL = ("Äpfel & Birnen", "猫と犬", "кошки", "قطط", "🐱 (v2)", "👩‍🚀", "it's", "a,b", "z: w", "CON", "trailing.")
 ALL = (*CONTROLS, *PLACES, *SHELL, *MARKUP, *REAL)
 PICTURES = 6
-"""Of a class."""
+"""The number of pictures of each class."""
 RECIPE = """epochs = 1
 batch_size = 32
 precision = "fp32"
@@ -67,20 +67,20 @@ class Attack:
 
     def run(self, name: str, *command: str) -> None:
         """One command in the work folder."""
-        before = self._around()
+        before = self._surroundings()
         ended = fuzz.run(command, self.work, longest_s=120.0)
         ended.number = self.counts.tried
         if shown := _hostile(ended.printed + ended.said):
             ended.outcome, ended.said = "control character printed", shown
-        elif found := self._around() - before:
-            ended.outcome, ended.said = "written elsewhere", str(sorted(found)[:3])
+        elif strays := self._surroundings() - before:
+            ended.outcome, ended.said = "written elsewhere", str(sorted(strays)[:3])
         elif page := self._page():
             ended.outcome, ended.said = "control character written", page
         ended.command = tuple(ascii(word) for word in command)
         self.counts.add(ended)
 
-    def _around(self) -> set[str]:
-        """What lies outside the work folder, as far as a name could reach; and what a shell would have left."""
+    def _surroundings(self) -> set[str]:
+        """Return what lies outside the work folder, as far as a name could reach, and what a shell would have left."""
         above = {str(path) for place in (self.folder, *self.work.parents[:2]) for path in place.iterdir()}
         return (
             above
@@ -223,9 +223,9 @@ def reports(work: Path) -> Commands:
 
 
 def _hostile(text: str) -> str | None:
-    """Where a control character stands, with what is around it."""
-    found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", text)
-    return ascii(text[max(0, found.start() - 40) : found.end() + 40]) if found else None
+    """Return the text around the first control character, or None without one."""
+    match = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", text)
+    return ascii(text[max(0, match.start() - 40) : match.end() + 40]) if match else None
 
 
 def _can_be_a_file(name: str) -> bool:

@@ -70,7 +70,7 @@ def targets(folder: Path) -> list[Target]:
 
 
 def damage(data: bytes, rng: random.Random) -> bytes:
-    """As text and bytes are damaged elsewhere, and now and then a document without an end."""
+    """Damage a document as text and bytes are damaged elsewhere, and now and then make one without an end."""
     if rng.random() < 0.97:
         return mutate.text_of(data, rng)
     return rng.choice(

@@ -16,7 +16,7 @@ NAMES: dict[str, dict[str, Any]] = {
     "lzw.tif": {"compression": "tiff_lzw"}, "deflated.tif": {"compression": "tiff_adobe_deflate"},
     "scans.jpg": {"progressive": True}, "lossless.webp": {"lossless": True},
 }  # fmt: skip
-"""Of the damaged file, and how it is encoded."""
+"""Names of the damaged file, each with the options of its encoder."""
 MODEL = Path(__file__).parents[2] / "models" / "zoo" / "colour-10k"
 RECIPE = """epochs = 1
 batch_size = 4

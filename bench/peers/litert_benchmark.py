@@ -108,32 +108,33 @@ def main() -> int:
     parser.add_argument("--warmup-runs", type=int, default=100)
     parser.add_argument("--num-threads", type=int, default=1)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    timing = Timing(warmup_runs=given.warmup_runs, num_runs=given.num_runs, min_secs=0.0)
+    options = parser.parse_args()
+    timing = Timing(warmup_runs=options.warmup_runs, num_runs=options.num_runs, min_secs=0.0)
     try:
         with boards.open_board("local") as board:
-            results = [compare(board, model, timing, given.rounds, given.num_threads) for model in given.models]
+            results = [compare(board, model, timing, options.rounds, options.num_threads) for model in options.models]
             table = {
-                "command": f"python bench/peers/litert_benchmark.py --rounds {given.rounds} "
-                f"--num-runs {given.num_runs} --warmup-runs {given.warmup_runs} --num-threads {given.num_threads}",
+                "command": "python bench/peers/litert_benchmark.py "
+                f"--rounds {options.rounds} --num-runs {options.num_runs} --warmup-runs {options.warmup_runs} "
+                f"--num-threads {options.num_threads}",
                 "environment": environment.to_table(board.facts()),
                 "results": results,
             }
-            if given.output:
-                files.make_folder(given.output.parent)
-                files.write_json(given.output, table)
+            if options.output:
+                files.make_folder(options.output.parent)
+                files.write_json(options.output, table)
     except EdgecnnError as error:
         console.error(error.sentence, error.hint)
         return error.exit_code
     rows, agree = [], True
-    for one in results:
-        ours, theirs = statistics.median(one["ours_ms"]), statistics.median(one["theirs_ms"])
-        within = abs(100 * (one["ratio_of_medians"] - 1)) <= AGREEMENT_PERCENT
+    for result in results:
+        ours, theirs = statistics.median(result["ours_ms"]), statistics.median(result["theirs_ms"])
+        within = abs(100 * (result["ratio_of_medians"] - 1)) <= AGREEMENT_PERCENT
         agree &= within or theirs < LEAST_MS
         verdict = "under 50 µs" if theirs < LEAST_MS else "agrees" if within else "differs"
-        ratio = f"{one['ratio_of_medians']:.3f} [{one['ratio_low']:.3f}, {one['ratio_high']:.3f}]"
-        more = duration(one["theirs_less_ours_ms"])
-        rows.append([one["file"], duration(ours), duration(theirs), more, ratio, verdict])
+        ratio = f"{result['ratio_of_medians']:.3f} [{result['ratio_low']:.3f}, {result['ratio_high']:.3f}]"
+        more = duration(result["theirs_less_ours_ms"])
+        rows.append([result["file"], duration(ours), duration(theirs), more, ratio, verdict])
     console.table(
         [
             "file",

@@ -1,4 +1,4 @@
-"""What `make attack` counted, as a table."""
+"""A table of what `make attack` counted."""
 
 from __future__ import annotations
 

@@ -31,12 +31,12 @@ SHOWN_ON_BOARDS = "dscnn-fashion"
 def benches() -> str:
     parts = []
     for name, heading, command in BENCHES:
-        found = report.read(RESULTS / name)
-        packages = _packages(found.environment, "ai-edge-litert", "onnxruntime")
-        table = console.markdown_table(*show.cells(found, BENCH_COLUMNS))
+        measured = report.read(RESULTS / name)
+        packages = _packages(measured.environment, "ai-edge-litert", "onnxruntime")
+        table = console.markdown_table(*show.cells(measured, BENCH_COLUMNS))
         parts.append(
-            f"**{heading}** (all anew: `{command}`; measured by `{found.command}`; "
-            f"{found.date[:10]}, {_machine(found.environment)}, {packages}; {show.how(found)}; "
+            f"**{heading}** (all anew: `{command}`; measured by `{measured.command}`; "
+            f"{measured.date[:10]}, {_machine(measured.environment)}, {packages}; {show.how(measured)}; "
             f"all samples in `bench/results/{name}`; on an AMD Zen 4 before: "
             f"`bench/results/{name.removesuffix('.json')}-zen4.md`)\n\n{table}"
         )
@@ -48,15 +48,15 @@ def boards() -> str:
     table = record.read("boards.json")
     rows, head = [], [""]
     for board in table["boards"]:
-        found = report.from_table(board["report"])
-        boots = {(one["file"], one["runtime"]): one for one in board["boots"]}
-        head, cells = show.cells(found, BOARD_COLUMNS)
-        for row, one in zip(cells, found.measurements, strict=True):
-            if one.run == SHOWN_ON_BOARDS:
-                beside = boots[one.file, one.runtime]
+        measured = report.from_table(board["report"])
+        boots = {(boot["file"], boot["runtime"]): boot for boot in board["boots"]}
+        head, cells = show.cells(measured, BOARD_COLUMNS)
+        for row, measurement in zip(cells, measured.measurements, strict=True):
+            if measurement.run == SHOWN_ON_BOARDS:
+                beside = boots[measurement.file, measurement.runtime]
                 file = row[0].removeprefix(f"{SHOWN_ON_BOARDS}-")
                 spread = f"{beside['spread_percent']:.3f} %"
-                rows.append([f"{found.board} {file}", *row[1:], spread, beside["against_here"]])
+                rows.append([f"{measured.board} {file}", *row[1:], spread, beside["against_here"]])
     lines = [
         f"(`{table['command']}`; {len(table['boards'])} boards, {table['boards'][0]['boots'][0]['boots']} boots each; "
         f"x86 is {environment.machine_name(environment.from_table(table['here']))}; three more nets in "
@@ -102,22 +102,22 @@ def pictures() -> list[Path]:
 
 
 def ablation() -> str:
-    """What each option of a recipe buys on one small net, over seeds."""
+    """Return a table of what each option of a recipe buys on one small net, over seeds."""
     table = record.read("ablation.json")
     rows = [
         [
-            one["option"],
-            f"{one['mean_percent']:.2f}",
-            f"{one['deviation_pp']:.2f}",
-            f"{one['gain_pp']:+.2f} [{one['gain_low_pp']:+.2f}, {one['gain_high_pp']:+.2f}]"
-            if "gain_pp" in one
+            row["option"],
+            f"{row['mean_percent']:.2f}",
+            f"{row['deviation_pp']:.2f}",
+            f"{row['gain_pp']:+.2f} [{row['gain_low_pp']:+.2f}, {row['gain_high_pp']:+.2f}]"
+            if "gain_pp" in row
             else "",
-            ", ".join(f"`{setting}`" for setting in one["settings"]),
+            ", ".join(f"`{setting}`" for setting in row["settings"]),
         ]
-        for one in table["rows"]
+        for row in table["rows"]
     ]
     base = table["rows"][0]
-    settings = ", ".join(f"`{one}`" for one in table["settings"])
+    settings = ", ".join(f"`{setting}`" for setting in table["settings"])
     return (
         f"({record.how(table)}; "
         f"`{table['recipe']}` with {settings}: {base['params']:,} parameters; n {len(base['seeds'])} seeds each, "
@@ -129,11 +129,11 @@ def ablation() -> str:
 
 
 def _qat() -> str:
-    """What epochs under int8 rounding buy the base of the ablation."""
+    """Return a sentence on what epochs under int8 rounding buy the base of the ablation."""
     table = record.read("qat.json")
     gain, after, drop = (
-        "{:+.2f} pp [{:+.2f}, {:+.2f}]".format(*one)
-        for one in (table["gain_pp"], table["drop_pp"]["after_training"], table["drop_pp"]["qat"])
+        "{:+.2f} pp [{:+.2f}, {:+.2f}]".format(*interval)
+        for interval in (table["gain_pp"], table["drop_pp"]["after_training"], table["drop_pp"]["qat"])
     )
     return (
         f"{table['qat_epochs']} further epochs under int8 rounding (`qat_epochs`) gain the int8 net {gain}, n "
@@ -142,11 +142,11 @@ def _qat() -> str:
     )
 
 
-def _duel(one: Duel) -> str:
-    families = list(dict.fromkeys(cell.family for cell in one.cells))
-    cells = {(cell.family, cell.fraction): cell for cell in one.cells}
-    fractions = sorted({cell.fraction for cell in one.cells})
-    curve = [[f"{cells[families[0], fraction].pictures:,}", *_means(one, fraction)] for fraction in fractions]
+def _duel(duel: Duel) -> str:
+    families = list(dict.fromkeys(cell.family for cell in duel.cells))
+    cells = {(cell.family, cell.fraction): cell for cell in duel.cells}
+    fractions = sorted({cell.fraction for cell in duel.cells})
+    curve = [[f"{cells[families[0], fraction].pictures:,}", *_means(duel, fraction)] for fraction in fractions]
     costs = [
         [
             c.family, f"{c.params:,}", f"{c.macs:,}", c.precision, f"{c.bytes / 1000:.1f}",
@@ -154,31 +154,31 @@ def _duel(one: Duel) -> str:
             f"{1000 * c.p50_ms:.1f}" if c.p50_ms is not None else "",
             f"{c.planned_activation_peak_bytes / 1000:.1f}",
         ]
-        for c in one.contenders
+        for c in duel.contenders
     ]  # fmt: skip
     return "\n".join(
         [
-            f"(`{one.command}`; {one.date[:10]}, {_machine(one.environment)}; {one.repeats} repeats; "
+            f"(`{duel.command}`; {duel.date[:10]}, {_machine(duel.environment)}; {duel.repeats} repeats; "
             "mean top-1 % of the float net on the whole test split, 95 % over repeats)",
             "",
             console.markdown_table(["training pictures", *families], curve),
             console.markdown_table(
                 ["net", "parameters", "MACs", "file", "kB", "top-1 % [95 %]", "p50 µs", "planned kB"], costs
             ),
-            *(f"- {sentence}" for sentence in one.sentences),
+            *(f"- {sentence}" for sentence in duel.sentences),
             "",
         ]
     )
 
 
-def _means(one: Duel, fraction: float) -> Iterator[str]:
-    for cell in one.cells:
+def _means(duel: Duel, fraction: float) -> Iterator[str]:
+    for cell in duel.cells:
         if cell.fraction == fraction:
             yield f"{cell.mean_percent:.2f} [{cell.low_percent:.2f}, {cell.high_percent:.2f}]"
 
 
 def how_measured(finding: Duel | Lesson) -> str:
-    """When and on which machine something was measured."""
+    """Return when and on which machine something was measured."""
     return f"{finding.date[:10]}, {_machine(finding.environment)}"
 
 

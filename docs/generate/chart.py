@@ -56,14 +56,18 @@ def model_of(measured: Measurement) -> str:
 
 
 def _points(measured: Sequence[Measurement]) -> Iterator[Point]:
-    for one in measured:
-        if one.verdict is None or one.summary.instructions_p50 is None or one.format != "tflite":
+    for measurement in measured:
+        if (
+            measurement.verdict is None
+            or measurement.summary.instructions_p50 is None
+            or measurement.format != "tflite"
+        ):
             continue
-        name = model_of(one)
+        name = model_of(measurement)
         kind = plans.load(Recipe, name).net.name
-        verdict = one.verdict
+        verdict = measurement.verdict
         yield Point(
-            name, kind, one.summary.instructions_p50, verdict.top1_percent, verdict.top1_low_percent,
+            name, kind, measurement.summary.instructions_p50, verdict.top1_percent, verdict.top1_low_percent,
             verdict.top1_high_percent,
         )  # fmt: skip
 
@@ -71,7 +75,7 @@ def _points(measured: Sequence[Measurement]) -> Iterator[Point]:
 def caption() -> str:
     """Return what the chart shows, how it was measured and by which commands."""
     read = [report.read(record.RESULTS / f"zoo-{board}.json") for board in BOARDS]
-    n = {one.verdict.n for one in read[0].measurements if one.verdict}
+    n = {measurement.verdict.n for measurement in read[0].measurements if measurement.verdict}
     return (
         f"{len(points('pi5'))} int8 TFLite files on Fashion-MNIST: top-1 on {max(n):,} test pictures with its 95 % interval, "
         "and the instructions of one picture, counted on emulated cores, where a time would mean nothing. "
@@ -117,51 +121,53 @@ def _panel(
     (low, high), (least, most) = percents, powers
     bottom = TOP + PANEL_HEIGHT
 
-    def across(millions: float) -> float:
+    def x_of(millions: float) -> float:
         return left + (math.log2(millions) - least) / (most - least) * PANEL_WIDTH
 
-    def up(percent: float) -> float:
+    def y_of(percent: float) -> float:
         return bottom - (percent - low) / (high - low) * PANEL_HEIGHT
 
     parts = [f'<text class="title" x="{left}" y="{TOP - 8}">{title}, emulated</text>']
     step = max(1, (high - low) // 6)
     for percent in range(low, high + 1, step):
-        parts.append(f'<path d="M{left} {up(percent):.1f}h{PANEL_WIDTH}" stroke="{colours["line"]}" stroke-width="1"/>')
+        parts.append(
+            f'<path d="M{left} {y_of(percent):.1f}h{PANEL_WIDTH}" stroke="{colours["line"]}" stroke-width="1"/>'
+        )
         if labelled:
             parts.append(
-                f'<text class="soft" x="{left - 8}" y="{up(percent) + 4:.1f}" text-anchor="end">{percent} %</text>'
+                f'<text class="soft" x="{left - 8}" y="{y_of(percent) + 4:.1f}" text-anchor="end">{percent} %</text>'
             )
     for millions in (2.0**power for power in range(least, most + 1)):
         parts.append(
-            f'<text class="soft" x="{across(millions):.1f}" y="{bottom + 18}" text-anchor="middle">{millions:g}</text>'
+            f'<text class="soft" x="{x_of(millions):.1f}" y="{bottom + 18}" text-anchor="middle">{millions:g}</text>'
         )
     parts.append(
         f'<text class="soft" x="{left + PANEL_WIDTH / 2}" y="{bottom + 38}" text-anchor="middle">'
         "million instructions for one picture, each step twice as many</text>"
     )
     for point in shown:
-        x, y = across(point.instructions / 1e6), up(point.top1_percent)
+        x, y = x_of(point.instructions / 1e6), y_of(point.top1_percent)
         colour = colours[point.kind]
         parts += [
-            f'<path d="M{x:.1f} {up(point.low_percent):.1f}V{up(point.high_percent):.1f}" stroke="{colour}" '
+            f'<path d="M{x:.1f} {y_of(point.low_percent):.1f}V{y_of(point.high_percent):.1f}" stroke="{colour}" '
             'stroke-width="2" opacity="0.45"/>',
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>',
         ]
-    parts += _labels(shown, across, up, (left, left + PANEL_WIDTH))
+    parts += _labels(shown, x_of, y_of, (left, left + PANEL_WIDTH))
     return parts
 
 
-def _labels(shown: list[Point], across: Place, up: Place, edges: tuple[float, float]) -> Iterator[str]:
+def _labels(shown: list[Point], x_of: Place, y_of: Place, edges: tuple[float, float]) -> Iterator[str]:
     """Yield each point's name to its right or left, up or down, where it first lies on nothing, or on intervals alone."""
     taken = [
-        (across(p.instructions / 1e6) - 6, up(p.top1_percent) - 6, 12.0, 12.0) for p in shown
+        (x_of(p.instructions / 1e6) - 6, y_of(p.top1_percent) - 6, 12.0, 12.0) for p in shown
     ]  # x, y, width, height
     bars = [
-        (across(p.instructions / 1e6) - 1, up(p.high_percent), 2.0, up(p.low_percent) - up(p.high_percent))
+        (x_of(p.instructions / 1e6) - 1, y_of(p.high_percent), 2.0, y_of(p.low_percent) - y_of(p.high_percent))
         for p in shown
     ]
     for point in sorted(shown, key=lambda point: -point.instructions):
-        x, y, width = across(point.instructions / 1e6), up(point.top1_percent), 7.2 * len(point.name)
+        x, y, width = x_of(point.instructions / 1e6), y_of(point.top1_percent), 7.2 * len(point.name)
         places = [(left, y + down) for down in (0, -14, 14, -28, 28) for left in (x + 9, x - 9 - width)]
         inside = [(left, middle) for left, middle in places if edges[0] <= left and left + width <= edges[1]]
         free = [place for place in inside if not any(_meet((*place, width), box) for box in taken)]

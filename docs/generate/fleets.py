@@ -1,4 +1,4 @@
-"""What driving a fleet costs the driver, made from bench/results/fleet.json."""
+"""A table of what driving a fleet costs the driver, made from bench/results/fleet.json."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ take the same names, paths and keys; what they return is shown as a table in a n
 def page() -> str:
     """Return the page of all public names."""
     public = {name: getattr(edgecnn, name) for name in edgecnn.__all__ if name not in ("__version__", "errors")}
-    functions = {name: thing for name, thing in public.items() if not inspect.isclass(thing)}
-    classes = {name: thing for name, thing in public.items() if inspect.isclass(thing)}
-    parts = [START, "## Functions\n", *(_function(name, thing) for name, thing in functions.items())]
-    parts += ["## Classes\n", *(_class(name, thing) for name, thing in classes.items())]
+    functions = {name: value for name, value in public.items() if not inspect.isclass(value)}
+    classes = {name: value for name, value in public.items() if inspect.isclass(value)}
+    parts = [START, "## Functions\n", *(_function(name, function) for name, function in functions.items())]
+    parts += ["## Classes\n", *(_class(name, cls) for name, cls in classes.items())]
     return "\n".join([*parts, _errors()])
 
 

@@ -25,9 +25,9 @@ class Docstring:
         return {name: one_line(text) for name, text in items}
 
 
-def docstring(thing: object) -> Docstring:
+def docstring(documented: object) -> Docstring:
     """Return the docstring of a module, class or function, taken apart."""
-    text = inspect.getdoc(thing) or ""
+    text = inspect.getdoc(documented) or ""
     parts = re.split(r"^(Args|Returns|Raises|Yields|Example):\n", text, flags=re.MULTILINE)
     sections = {name: textwrap.dedent(body).strip("\n") for name, body in zip(parts[1::2], parts[2::2], strict=True)}
     return Docstring(parts[0].strip(), sections)

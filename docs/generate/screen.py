@@ -1,4 +1,4 @@
-"""What a terminal shows after a program has written to it: enough of one for text, colours and progress bars."""
+"""A terminal's screen after a program has written to it: enough of one for text, colours and progress bars."""
 
 from __future__ import annotations
 

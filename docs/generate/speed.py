@@ -19,7 +19,7 @@ TIMES = ("time-to-fashion.json", "time-to-colour.json")
 
 
 def training() -> str:
-    """How fast it is, and what it reaches in a stated time."""
+    """Return how fast training is, and what it reaches in a stated time."""
     speeds = [line for name in SPEEDS for line in _speed(name)]
     return "\n".join([*speeds, *_equal(), *_times(), *_same_time()]) + "\n"
 
@@ -27,12 +27,12 @@ def training() -> str:
 def _speed(name: str) -> Iterator[str]:
     table = record.read(name)
     rows, means = [], []
-    for one in table["results"]:
-        speeds = [f"{statistics.median(one['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
-        shares = " / ".join(f"{share:.0f}" for share in one["shares_percent"].values())
-        ratio = _ratio(one["ratios"]["plain"])
-        rows.append([one["name"], f"{one['params']:,}", _small(one), *speeds, ratio, shares])
-        means.append([one["name"], *(_ratio(ratio) for name, ratio in one["ratios"].items() if name != "plain")])
+    for result in table["results"]:
+        speeds = [f"{statistics.median(result['pictures_per_s'][name]):,.0f}" for name in ("plain", "edgecnn")]
+        shares = " / ".join(f"{share:.0f}" for share in result["shares_percent"].values())
+        ratio = _ratio(result["ratios"]["plain"])
+        rows.append([result["name"], f"{result['params']:,}", _small(result), *speeds, ratio, shares])
+        means.append([result["name"], *(_ratio(ratio) for name, ratio in result["ratios"].items() if name != "plain")])
     first = table["results"][0]
     threads = tomllib.loads(first["recipe"])["num_threads"]
     clock = ", in seconds of the processor, which others shared" if first.get("cpu_time") else ""
@@ -61,27 +61,27 @@ def _speed(name: str) -> Iterator[str]:
 def _equal() -> Iterator[str]:
     for name in EQUAL:
         table = record.read(name)
-        for one in table["results"]:
-            decay = tomllib.loads(one["recipe"])["optim"]["decay"]
-            tops, (difference, low, high) = one["validation_top1_percents"], one["differences_pp"]["edgecnn"]
+        for result in table["results"]:
+            decay = tomllib.loads(result["recipe"])["optim"]["decay"]
+            tops, (difference, low, high) = result["validation_top1_percents"], result["differences_pp"]["edgecnn"]
             yield (
-                f"- The same epochs: `{one['name']}` {statistics.mean(tops['edgecnn']):.2f} % of "
-                f"{one['validation_n']:,} validation pictures against {statistics.mean(tops['plain']):.2f} % by the "
-                f"tutorial's loop, {difference:+.2f} [{low:+.2f}, {high:+.2f}] pp, {one['epochs']} epochs of "
-                f"{one['training_pictures']:,} pictures, {_small(one)} of the steps, `optim.decay = {decay}`, no "
+                f"- The same epochs: `{result['name']}` {statistics.mean(tops['edgecnn']):.2f} % of "
+                f"{result['validation_n']:,} validation pictures against {statistics.mean(tops['plain']):.2f} % by the "
+                f"tutorial's loop, {difference:+.2f} [{low:+.2f}, {high:+.2f}] pp, {result['epochs']} epochs of "
+                f"{result['training_pictures']:,} pictures, {_small(result)} of the steps, `optim.decay = {decay}`, no "
                 f"moving average, {len(tops['plain'])} seeds ({record.how(table)})"
             )
 
 
 def _times() -> Iterator[str]:
     for name in TIMES:
-        one = record.read(name)
+        table = record.read(name)
         yield (
-            f"- {one['target_percent']:g} % of the validation pictures of `{one['data']}` after "
-            f"{one['mean_seconds']:.0f} s [{one['low_seconds']:.0f}, {one['high_seconds']:.0f}] with "
-            f"{one['num_threads']} thread{'s' * (one['num_threads'] > 1)}: `{one['name']}`, {one['params']:,} "
-            f"parameters, epoch {', '.join(map(str, one['epochs']))} of {one['of_epochs']}, {len(one['seeds'])} seeds "
-            f"({record.how(one)})"
+            f"- {table['target_percent']:g} % of the validation pictures of `{table['data']}` after "
+            f"{table['mean_seconds']:.0f} s [{table['low_seconds']:.0f}, {table['high_seconds']:.0f}] with "
+            f"{table['num_threads']} thread{'s' * (table['num_threads'] > 1)}: `{table['name']}`, {table['params']:,} "
+            f"parameters, epoch {', '.join(map(str, table['epochs']))} of {table['of_epochs']}, {len(table['seeds'])} seeds "
+            f"({record.how(table)})"
         )
 
 
@@ -89,7 +89,7 @@ def _same_time() -> Iterator[str]:
     table = record.read("same-time.json")
     words = []
     for side in table["sides"]:
-        top1, low, high = mean_interval([one["top1_percent"] for one in side["verdicts"]])
+        top1, low, high = mean_interval([verdict["top1_percent"] for verdict in side["verdicts"]])
         seconds = [f"{s:,.0f}" for s in side["train_seconds"]]
         words.append(
             f"`{side['recipe']}` {top1:.2f} % [{low:.2f}, {high:.2f}] ({side['params']:,} parameters, {side['macs']:,} "
@@ -102,18 +102,18 @@ def _same_time() -> Iterator[str]:
     )
 
 
-def _small(one: dict[str, Any]) -> str:
-    """Which part of the steps saw how small pictures."""
-    small = tomllib.loads(one["recipe"]).get("small")
+def _small(result: dict[str, Any]) -> str:
+    """Return the share of the steps that saw small pictures, and their size."""
+    small = tomllib.loads(result["recipe"]).get("small")
     if small is None:
         return "none"
-    side = round(small["side"] * one["input_shape"][1])
+    side = round(small["side"] * result["input_shape"][1])
     return f"{side} x {side} in {100 * small['share']:.0f} %"
 
 
-def _ratio(one: dict[str, float]) -> str:
-    return f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+def _ratio(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
-def _pp(one: dict[str, Any], name: str) -> str:
-    return f"{one[f'{name}_pp']:+.2f} [{one[f'{name}_low_pp']:+.2f}, {one[f'{name}_high_pp']:+.2f}]"
+def _pp(result: dict[str, Any], name: str) -> str:
+    return f"{result[f'{name}_pp']:+.2f} [{result[f'{name}_low_pp']:+.2f}, {result[f'{name}_high_pp']:+.2f}]"

@@ -68,7 +68,7 @@ class Board(Protocol):
 
 
 class BoardKind(Protocol):
-    """What a file of this folder provides; one that has a link to its board also has `connect(address)`."""
+    """The interface of a board plug-in; one that has a link to its board also has `connect(address)`."""
 
     def open_board(self, address: str) -> AbstractContextManager[Board]:
         """Reach the board, and clean up at the end; `address` is what follows the colon of its name, or ""."""

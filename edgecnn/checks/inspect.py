@@ -44,7 +44,7 @@ class Anatomy:
     dense_input_shape: tuple[int, int, int]
     """(C, H, W)"""
     dense_weights: int
-    """Of a dense first layer of 1,000 units on dense_input_shape."""
+    """Weights of a dense first layer of 1,000 units on dense_input_shape."""
     training: Taken | None = None
     """What a run's training took of its machine, if it was written down."""
 
@@ -54,7 +54,7 @@ class Anatomy:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """What a model file says of itself."""
+    """A model file's description of itself, with its predicted cost if a board was named."""
 
     name: str
     description: Description

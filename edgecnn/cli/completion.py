@@ -1,4 +1,4 @@
-"""What a shell offers for an argument when Tab is pressed: recipes, runs, models of the zoo, boards, data sets."""
+"""Completions of a shell's arguments: recipes, runs, models of the zoo, boards, data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands are listed and helped with: `edgecnn --help` in groups, the help of each in sections with examples."""
+"""The help of commands: `edgecnn --help` in groups, the help of each in sections with examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mistyped command line gets: a sentence that names the word, and a hint with the nearest that is known."""
+"""Errors about a mistyped command line: a sentence that names the word, and a hint with the nearest known one."""
 
 from __future__ import annotations
 

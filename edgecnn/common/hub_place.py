@@ -1,4 +1,4 @@
-"""Where a model stands on a hub: hf://user/name, and @revision for a branch, a tag or a commit."""
+"""The address of a model on a hub: hf://user/name, and @revision for a branch, a tag or a commit."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class PluginKind:
 
     def names(self) -> tuple[str, ...]:
         """Return all names: our own, sorted, and behind them those that other distributions bring, sorted."""
-        return (*self.own(), *sorted(self._outside()))
+        return (*self.own(), *sorted(self._outside_points()))
 
     def load(self, name: str) -> Any:
         """Return the plug-in of that name.
@@ -57,7 +57,7 @@ class PluginKind:
         """
         if name in self.own():
             return importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
-        outside = self._outside()
+        outside = self._outside_points()
         if name not in outside:
             raise UsageError(f"There is no {self.noun} named {name!r}.", nearest(name, self.names()))
         return self._loaded(name, outside[name])
@@ -77,7 +77,7 @@ class PluginKind:
         declared = {**vars(self.contract), **self.contract.__annotations__}
         return tuple(sorted(name for name in declared if not name.startswith("_")))
 
-    def _outside(self) -> dict[str, tuple[EntryPoint, ...]]:
+    def _outside_points(self) -> dict[str, tuple[EntryPoint, ...]]:
         """Return the entry points of other distributions by their name, which is nobody's of ours."""
         if not self.group:
             return {}
@@ -143,22 +143,22 @@ def captions(package: str, group: str = "") -> dict[str, str]:
     }
 
 
-def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **given: Any) -> T:
-    """Call `function(**given, **options)` after checking the options against its signature.
+def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **fixed: Any) -> T:
+    """Call `function(**fixed, **options)` after checking the options against its signature.
 
     Args:
         function: A plug-in's function.
         options: Keyword arguments that a user wrote.
         source: The table that the options come from, such as "[net] of dscnn-digits.toml".
-        given: Keyword arguments that no option may replace.
+        fixed: Keyword arguments that no option may replace.
 
     Raises:
         PlanError: An option is unknown, or its type differs from its default's.
     """
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return function(**given, **options)
-    known = [name for name in parameters if name not in given]
+        return function(**fixed, **options)
+    known = [name for name in parameters if name not in fixed]
     for key, value in options.items():
         if key not in known:
             raise PlanError(f"{source} has an unknown key {key!r}.", nearest(key, known))
@@ -174,7 +174,7 @@ def call(function: Callable[..., T], options: Mapping[str, Any], source: str, **
                 f"{source}: {key} = {value!r} should be of type {type(default).__name__}.",
                 f"its default is {default!r}",
             )
-    return function(**given, **options)
+    return function(**fixed, **options)
 
 
 def reason(error: BaseException) -> str:

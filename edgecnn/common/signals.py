@@ -1,4 +1,4 @@
-"""Which signal ended a process."""
+"""Name the signal that ended a process."""
 
 from __future__ import annotations
 

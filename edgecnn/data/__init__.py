@@ -189,7 +189,7 @@ def listed(plan: DataPlan) -> Listed:
     known = inspect.signature(list_pictures).parameters
     options = {key: value for key, value in plan.options.items() if key in known}
     own: Listed = plugins.call(list_pictures, options, "[data]")
-    return _left_out.without(own, Path(plan.options["path"]), plan.options.get("leave_out", ""))
+    return _left_out.without_left_out(own, Path(plan.options["path"]), plan.options.get("leave_out", ""))
 
 
 def sound(plan: DataPlan) -> FrontEnd | None:

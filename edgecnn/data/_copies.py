@@ -92,7 +92,7 @@ def say(
 def refuse_leak(pictures: Sequence[Picture], contents: Sequence[str], roles: npt.NDArray[np.str_]) -> None:
     """Raise DataError if a test image is also, byte for byte, in another split."""
     in_test = roles == "test"
-    leaks = [pair for content, *pair in _across(contents, pictures, ~in_test, in_test) if content]
+    leaks = [pair for content, *pair in _pairs_across(contents, pictures, ~in_test, in_test) if content]
     if leaks:
         raise DataError(
             f"{leaks[0][0]} and {leaks[0][1]} are the same picture"
@@ -111,7 +111,7 @@ def leaked(contents: Sequence[str], roles: npt.NDArray[np.str_]) -> npt.NDArray[
 def say_parted(pictures: Sequence[Picture], keys: Texts, roles: npt.NDArray[np.str_]) -> None:
     """Warn of images that belong together although they were put into different splits."""
     for earlier, later in (("train", "test"), ("validation", "test"), ("train", "validation")):
-        parted = _across(keys.tolist(), pictures, roles == earlier, roles == later)
+        parted = _pairs_across(keys.tolist(), pictures, roles == earlier, roles == later)
         if parted:
             console.warn(
                 f"{len(parted):,} of the {np.count_nonzero(roles == later):,} {later} pictures are near-copies of "
@@ -119,7 +119,7 @@ def say_parted(pictures: Sequence[Picture], keys: Texts, roles: npt.NDArray[np.s
             )
 
 
-def _across(
+def _pairs_across(
     keys: Sequence[str], pictures: Sequence[Picture], first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]
 ) -> list[tuple[str, Picture, Picture]]:
     """Find images of the second set with the key of one of the first set.

@@ -34,7 +34,7 @@ NOISY = 0.8
 
 @dataclass(frozen=True)
 class Changes:
-    """How a copy of a training sound is changed: moved in time, and a noise laid under it."""
+    """The changes to a copy of a training sound: a shift in time, and a noise laid under it."""
 
     seed: int
     shift_ms: float

@@ -13,7 +13,7 @@ from edgecnn.errors import DataError
 from edgecnn.records import leave_out
 
 
-def without(own: Listed, place: Path, path: str) -> Listed:
+def without_left_out(own: Listed, place: Path, path: str) -> Listed:
     """Return the pictures without those that a list leaves out, and say how many these are.
 
     Args:

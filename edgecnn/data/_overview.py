@@ -1,4 +1,4 @@
-"""What can be told of pictures of one's own from looking at each, before it is decided how to learn from them."""
+"""An overview of pictures of one's own, made by looking at each, before it is decided how to learn from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From listed pictures of one's own to a training and a test split, the same way wherever they are kept."""
+"""Split listed pictures of one's own into training and test, the same way however they are stored."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def load(
     height, width = resizing.sides(size, width)
     resized = resizing.parse(resize)
     place = Path(path).expanduser()
-    own = _left_out.without(list_pictures(place), place, leave_out)
+    own = _left_out.without_left_out(list_pictures(place), place, leave_out)
     pictures, labels, roles = own.pictures, own.labels, own.roles.copy()
     contents = _decoded.digests(pictures)
     if not skip_leaks:

@@ -38,7 +38,7 @@ def rotated_grid(size: int, center: tuple[Floats, Floats], angle: Floats, scale:
     return plane(cosine * across, sine * down), plane(-sine * across, cosine * down)
 
 
-def inside(outlines: Labels, u: Plane, v: Plane) -> Mask:
+def pixels_inside(outlines: Labels, u: Plane, v: Plane) -> Mask:
     """Return which pixels (N, S, S) lie inside each image's outline, an index (N,) into OUTLINES.
 
     u and v are (N, S, S), in units of the object's radius; v points down, and an arrow points along u.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data._shape_figures import OUTLINES, TEXTURES, Labels, Plane, bright, inside, rotated_grid
+from edgecnn.data._shape_figures import OUTLINES, TEXTURES, Labels, Plane, bright, pixels_inside, rotated_grid
 
 TASKS: Mapping[str, tuple[str, ...]] = {
     "shape": OUTLINES[:5],
@@ -112,7 +112,7 @@ def _object(rng: np.random.Generator, ids: Bytes, labels: Labels, scene: Scene) 
     radius = rng.uniform(scene.smallest, scene.largest, n) / 2
     x, y = radius + rng.random((2, n)) * (scene.size - 1 - 2 * radius)
 
-    in_object = inside(outline, *rotated_grid(scene.size, (x, y), turn, 1 / radius))
+    in_object = pixels_inside(outline, *rotated_grid(scene.size, (x, y), turn, 1 / radius))
     angle = rng.uniform(-np.pi / 24, np.pi / 24, n) + np.array([2, 0, 1, 3, 0, 0])[texture] * (np.pi / 4)
     period = rng.uniform(4, 7, n)
     origin = x + period * rng.random(n), y + period * rng.random(n)

@@ -103,7 +103,7 @@ def _in_folders(root: Path) -> Iterator[Sound]:
     parts = {below: ROLES[below.name.casefold()] for below in _folders(root) if below.name.casefold() in ROLES}
     if parts and len(parts) < len(_folders(root)):
         raise DataError(
-            f"{root} holds {next(iter(parts)).name}/ beside {_beside(root, parts)}/.",
+            f"{root} holds {next(iter(parts)).name}/ beside {_folder_beside(root, parts)}/.",
             "either all folders are splits, or all are classes",
         )
     lists = _lists(root)
@@ -131,7 +131,7 @@ def _folders(root: Path) -> list[Path]:
     return [path for path in below if path.name != NOISES and not picture_files.is_passed_over(path.name)]
 
 
-def _beside(root: Path, parts: dict[Path, Role]) -> str:
+def _folder_beside(root: Path, parts: dict[Path, Role]) -> str:
     return next(folder.name for folder in _folders(root) if folder not in parts)
 
 

@@ -114,7 +114,7 @@ def rows(table: Path, entries: Iterable[Entry]) -> list[Row]:
     first: dict[Path, Entry] = {}
     repeated = 0
     for entry in entries:
-        before = first.setdefault(_inside(table.parent, entry), entry)
+        before = first.setdefault(_path_inside(table.parent, entry), entry)
         if (before.label, before.role) != (entry.label, entry.role):
             here, there = (" ".join(filter(None, (repr(line.label), line.role))) for line in (entry, before))
             line = before.place.rpartition(" ")[2]
@@ -126,7 +126,7 @@ def rows(table: Path, entries: Iterable[Entry]) -> list[Row]:
     return [Row(path, str(path.relative_to(table.parent)), entry.label, entry.role) for path, entry in first.items()]
 
 
-def _inside(folder: Path, entry: Entry) -> Path:
+def _path_inside(folder: Path, entry: Entry) -> Path:
     """Return the path of a picture below the folder. Raises DataError for one that is not."""
     path = PurePosixPath(entry.name)
     if not entry.name or escapes.has_controls(entry.name):

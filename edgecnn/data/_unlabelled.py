@@ -43,16 +43,16 @@ def load(plan: DataPlan, splits: Splits) -> Split:
         )
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder} of pictures without classes.", "[data] unlabelled names it")
-    found = picture_files.walk(folder)
-    if not found.pictures:
-        raise picture_files.none_in(str(folder), found)
-    _remarks.say_left_out(found.left_out, folder)
-    contents = _decoded.digests(found.pictures)
+    listing = picture_files.walk(folder)
+    if not listing.pictures:
+        raise picture_files.none_in(str(folder), listing)
+    _remarks.say_left_out(listing.left_out, folder)
+    contents = _decoded.digests(listing.pictures)
     channels, height, width = splits.train.input_shape
     how = inspect.signature(data.get(plan.name).load).parameters.get("resize")
     decoded = functools.partial(
         _decoded.images,
-        found.pictures,
+        listing.pictures,
         contents,
         skip_broken=True,
         resizing=resizing.parse(str(plan.options.get("resize", how.default if how else resizing.CROP))),
@@ -62,18 +62,18 @@ def load(plan: DataPlan, splits: Splits) -> Split:
     if splits.train.larger is not None:
         rows, columns = splits.train.larger.shape[1:3]
         larger, _ = decoded(shape=(rows, columns, channels))
-    held_out = _held_out(found.pictures, contents, plan, splits)
+    held_out = _held_out(listing.pictures, contents, plan, splits)
     readable = np.ones(len(contents), dtype=bool)
     readable[broken] = False
     for left_out, why in ((~readable, "cannot be read"), (held_out & readable, "are copies of pictures held out")):
         if left_out.any():
-            first = found.pictures[int(np.flatnonzero(left_out)[0])]
+            first = listing.pictures[int(np.flatnonzero(left_out)[0])]
             console.note(f"left out {left_out.sum():,} of {len(contents):,} pictures that {why}, {first} first")
     kept = np.flatnonzero(readable & ~held_out)
     if not len(kept):
         raise DataError(f"{folder} holds no picture to learn from: all are left out.", "name a folder with others")
     labels = np.full(len(contents), NO_CLASS, dtype=np.int64)
-    names = np.array([str(path) for path in found.pictures], dtype=np.str_)
+    names = np.array([str(path) for path in listing.pictures], dtype=np.str_)
     whole = Split(images, labels, splits.train.classes, np.array(contents, dtype=np.str_), files=names, larger=larger)
     return whole.take(kept)
 

@@ -104,19 +104,19 @@ def load(
     _check_options(path, unknown, silence, copies, shift_ms, noise, test)
     root = Path(path).expanduser()
     named = tuple(word.strip() for word in words.split(",") if word.strip())
-    found = _sound_files.find(root, named, unknown, silence, seconds)
-    contents = _contents(found.sounds)
-    labels = np.array([found.classes.index(sound.label) for sound in found.sounds], dtype=np.int64)
-    stated = {sound.role for sound in found.sounds if sound.start_s is None}
-    roles = np.array([sound.role or "train" for sound in found.sounds], dtype="U10")
-    keys = _keys(found.sounds, contents, group)
+    listing = _sound_files.find(root, named, unknown, silence, seconds)
+    contents = _contents(listing.sounds)
+    labels = np.array([listing.classes.index(sound.label) for sound in listing.sounds], dtype=np.int64)
+    stated = {sound.role for sound in listing.sounds if sound.start_s is None}
+    roles = np.array([sound.role or "train" for sound in listing.sounds], dtype="U10")
+    keys = _keys(listing.sounds, contents, group)
     if "test" not in stated:
-        free = np.array([sound.start_s is None for sound in found.sounds]) & (roles != "validation")
+        free = np.array([sound.start_s is None for sound in listing.sounds]) & (roles != "validation")
         roles[np.flatnonzero(free)[by_key(labels[free], keys[free], test, f"test {seed}", 2)]] = "test"
         console.note(f"nothing says what to test with: {100 * test:g} % of the sounds of {root} are cut off for it")
-    kept = _without_leaks(found.sounds, contents, roles, skip_leaks)
+    kept = _without_leaks(listing.sounds, contents, roles, skip_leaks)
     held_out = roles == "validation" if "validation" in roles[kept] else None
-    changes = Changes(seed, shift_ms, noise, found.noises)
+    changes = Changes(seed, shift_ms, noise, listing.noises)
 
     def split(places: npt.NDArray[np.intp], copied: int) -> Split:
         """Return the split of these sounds, and after them of their changed copies if they may be learnt from."""
@@ -124,17 +124,17 @@ def load(
         order = np.concatenate([places, *[learnt] * copied])
         copy_of = np.repeat(np.arange(copied + 1), [len(places), *[len(learnt)] * copied])
         takes = [
-            Take(found.sounds[place], contents[place], copy)
+            Take(listing.sounds[place], contents[place], copy)
             for place, copy in zip(order.tolist(), copy_of.tolist(), strict=True)
         ]
         return Split(
             _heard.pictures(takes, wanted, changes),
             labels[order],
-            found.classes,
+            listing.classes,
             np.array([contents[place] for place in order], dtype=np.str_),
             keys[order],
             None if held_out is None else held_out[order],
-            np.array([str(found.sounds[place]) for place in order], dtype=np.str_),
+            np.array([str(listing.sounds[place]) for place in order], dtype=np.str_),
             altered=copy_of > 0 if copied else None,
         )
 

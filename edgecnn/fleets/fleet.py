@@ -26,7 +26,7 @@ ONCE = ("board status", "board trust")
 
 @dataclass(frozen=True, kw_only=True)
 class BoardAnswer:
-    """What a task says of a board that did it."""
+    """The answer of one board to a task."""
 
     sentence: str
     rows: tuple[tuple[str, ...], ...] = ()
@@ -36,7 +36,7 @@ class BoardAnswer:
 
 
 class Task(Protocol):
-    """What is done to one board, in a process of its own."""
+    """A task for one board, run in a process of its own."""
 
     def __call__(self, board: str, record: Path) -> BoardAnswer:
         """Do it, and write the board's record.
@@ -166,9 +166,9 @@ def judge(fleet: Fleet) -> None:
     names = ", ".join(outcome.board for outcome in failed[:3]) + (" and others" if len(failed) > 3 else "")
     is_over = fleet.verb in ONCE or all(outcome.is_answered for outcome in failed)
     repeat = "" if is_over else "; --resume tries those again that gave no answer"
-    where = f"{fleet.folder / SUMMARY} says why" if fleet.folder else "the lines above say why"
+    reason = f"{fleet.folder / SUMMARY} says why" if fleet.folder else "the lines above say why"
     raise FleetIncomplete(
-        f"{len(failed)} of {len(fleet.outcomes)} boards did not pass `{fleet.verb}`: {names}.", f"{where}{repeat}"
+        f"{len(failed)} of {len(fleet.outcomes)} boards did not pass `{fleet.verb}`: {names}.", f"{reason}{repeat}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What has been done to each board of a fleet, kept line by line, so that a kill loses no board that was done.
+"""A journal of a fleet's boards, a line for each that ended, so that a kill loses no board that was done.
 
 <folder>/
     fleet.jsonl       the journal: what was asked for, then a line for each board that ended, on the disk at once
@@ -31,7 +31,7 @@ LONGEST_STEM = 80
 
 @dataclass(frozen=True, kw_only=True)
 class BoardOutcome:
-    """What came of one board."""
+    """The outcome of a fleet's task on one board."""
 
     board: str
     exit_code: int
@@ -47,13 +47,13 @@ class BoardOutcome:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the question is settled, so that a resumed fleet leaves the board alone."""
+        """Return whether the question is settled, so that a resumed fleet leaves the board alone."""
         return self.exit_code in (EXIT_PASS, EXIT_GATE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FleetPlan:
-    """What is done to which boards; a fleet is resumed with the same plan only."""
+    """The task of a fleet and its boards; a fleet is resumed with the same plan only."""
 
     verb: str
     boards: tuple[str, ...]

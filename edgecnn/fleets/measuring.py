@@ -1,4 +1,4 @@
-"""What `bench`, `verify` and `board` do to each board of a group: the very verb that a single board gets."""
+"""Run `bench`, `verify` or `board` on each board of a group, with the very verb that a single board gets."""
 
 from __future__ import annotations
 

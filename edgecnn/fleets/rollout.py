@@ -37,7 +37,7 @@ BACK_HEAD = ("release", "left", "", "")
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """How a release reaches a group of boards."""
+    """The order and the limits by which a release reaches a group of boards."""
 
     canary: int = 0
     """How many boards come first; 0 takes all at once."""
@@ -173,7 +173,7 @@ class _Bringing:
                 soaked = soak.soak(link, installed, done.release, made, how.soak)
                 table["soak"] = dataclasses.asdict(soaked)
         files.write_json(record, table)
-        verdict, before = str(done.selftest["verdict"]), _before(record) or "-"
+        verdict, before = str(done.selftest["verdict"]), _release_before(record) or "-"
         wrong = f"{soaked.errors} of {soaked.requests:,}" if soaked else "-"
         numbers = {"requests": float(soaked.requests), "errors": float(soaked.errors)} if soaked else {}
         sentence = f"{done.release}: {verdict}" + (f", {wrong} answers wrong" if soaked else "")
@@ -189,7 +189,7 @@ def _go_back(journal: FleetJournal, name: str, jobs: int) -> None:
     left = [board for board in changed if journal.notes.get(f"back {board}") is None]
 
     def task(board: str, record: Path) -> BoardAnswer:
-        before = _before(record)
+        before = _release_before(record)
         with deploy.reach(board) as link:
             facts = delivery.require_fit(link, board)
             installed = Installed(link, facts, name)
@@ -224,7 +224,7 @@ def _keep_before(record: Path, current: str | None, release: str) -> None:
         files.write_json(place, {"release": current, "next": release})
 
 
-def _before(record: Path) -> str | None:
+def _release_before(record: Path) -> str | None:
     """Return the release that a board had before this rollout."""
     held = documents.table(record.with_suffix(".before"))["release"]
     return None if held is None else str(held)

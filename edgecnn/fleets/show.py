@@ -1,4 +1,4 @@
-"""What is printed about a fleet: a line a board while it is worked on, and a table or JSON at the end."""
+"""The output of a fleet's command: a line a board during the work, and a table or JSON at the end."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class _Worker:
 
 @dataclass(frozen=True)
 class WorkerEnd:
-    """How the process of one item ended."""
+    """The end of the process of one item: its answer, exit code and time."""
 
     item: str
     answer: Answer | None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Format(Protocol):
-    """What a format plug-in provides; `describe` needs no torch, `write` and `check` may."""
+    """The interface of a format plug-in; `describe` needs no torch, `write` and `check` may."""
 
     SUFFIX: str
 

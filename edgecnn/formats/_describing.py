@@ -1,4 +1,4 @@
-"""What all formats compute in the same way: the word for a file's precision, and its activations' peak memory."""
+"""Computations that all formats share: the word for a file's precision, and its activations' peak memory."""
 
 from __future__ import annotations
 

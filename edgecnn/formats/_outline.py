@@ -34,7 +34,7 @@ class Depthwise:
 
 @dataclass(frozen=True, kw_only=True)
 class Outline:
-    """What the checks of `file` examine."""
+    """The parts of a model file that the doctor's checks of `file` examine."""
 
     operators: tuple[OutlineOperator, ...]
     inputs: tuple[str, ...]

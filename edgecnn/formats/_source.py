@@ -1,4 +1,4 @@
-"""What a format writes a file from."""
+"""The interface of a net that a format writes a file from."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Source(Protocol):
 
     @property
     def sound(self) -> FrontEnd | None:
-        """How a sound becomes such a picture; None for a net of pictures."""
+        """The front end that turns a sound into an input picture; None for a net of pictures."""
         ...
 
     @property

@@ -63,7 +63,7 @@ class ReceptiveField(NamedTuple):
     size: int | None
     stride: int | None
 
-    def through(self, kernel: int, stride: int) -> ReceptiveField:
+    def behind_layer(self, kernel: int, stride: int) -> ReceptiveField:
         """Return the field after a layer with that kernel and stride."""
         if self.size is None or self.stride is None:
             return self
@@ -173,7 +173,7 @@ def _module(
     module = modules[str(node.target)]
     parameters = sum(parameter.numel() for parameter in module.parameters())
     if isinstance(module, nn.Conv2d):
-        after = before.through(*(max(size) for size in (module.kernel_size, module.stride)))
+        after = before.behind_layer(*(max(size) for size in (module.kernel_size, module.stride)))
         if module.bias is None and any(_folds_into(user, modules) is not None for user in node.users):
             parameters += module.out_channels
         word = "depthwise" if module.groups == module.in_channels > 1 else "conv"
@@ -185,7 +185,7 @@ def _module(
         return after, _layer(node, "linear", after, parameters, prod(_shape(node)) * module.in_features)
     if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
         sizes = (module.kernel_size, module.stride)
-        after = before.through(*(size if isinstance(size, int) else max(size) for size in sizes))
+        after = before.behind_layer(*(size if isinstance(size, int) else max(size) for size in sizes))
         return after, _layer(node, "max pool" if isinstance(module, nn.MaxPool2d) else "average pool", after)
     if isinstance(module, nn.AdaptiveAvgPool2d):
         return EVERYWHERE, _layer(node, "global average pool", EVERYWHERE)

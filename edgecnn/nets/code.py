@@ -59,7 +59,7 @@ class CodeSource:
 
     @property
     def key(self) -> str:
-        """What it is known by in the list of what may be run."""
+        """The key of the code in the list of code that may be run."""
         return self.sha256 or self.name
 
 

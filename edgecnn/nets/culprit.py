@@ -1,4 +1,4 @@
-"""Which layer of a net something cannot take: found by trying its parts, each on what it is fed in the net."""
+"""Find the layer of a net that an operation fails on, by trying each part on its input in the net."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a net looks for and looks at: its first filters, and the places of a picture that speak for a class."""
+"""Visualise a net: its first filters, and the places of a picture that speak for a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the samples of a sound to the bytes that a net takes, equal to the last bit on every machine.
+"""Turn the samples of a sound into the bytes of a net's input, equal to the last bit on every machine.
 
 A matrix product may add up in any order and with or without fused steps, so floats differ from CPU to CPU. Here every
 product and every sum is a whole number below 2^53, which float64 holds exactly: whatever the order, it comes out alike.

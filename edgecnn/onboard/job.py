@@ -14,7 +14,7 @@ Unit = Literal["ms", "instructions"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long to time: `num_runs` runs at least, then on until `min_secs` seconds have passed.
+    """The extent of a timing: `num_runs` runs at least, then more until `min_secs` seconds have passed.
 
     `measure.MOST_RUNS` runs end it in any case.
     """
@@ -26,7 +26,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Counting:
-    """How often to count instructions, each time over as many inferences as take `least_instructions`."""
+    """The number of counts of instructions, each over as many inferences as take `least_instructions`."""
 
     num_counts: int
     least_instructions: int
@@ -86,7 +86,7 @@ class Prefixes:
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """What each prefix costs beyond the one before it, in the unit that was asked for."""
+    """The cost of each prefix beyond the one before it, in the unit that was asked for."""
 
     unit: Unit
     differences: tuple[tuple[float, ...], ...]
@@ -152,7 +152,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the parts of a job measured; a part that was not asked for is None or empty."""
+    """The measurements of a job's parts; a part that was not asked for is None or empty."""
 
     window: Window | None = None
     count: Count | None = None

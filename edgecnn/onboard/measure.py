@@ -1,4 +1,4 @@
-"""What a worker does in its process: time a model file, score it, or time a whole application around it.
+"""The work of a worker process: time a model file, score it, or time a whole application around it.
 
 Everything here runs on a board and needs NumPy, one runtime, and Pillow for encoded images.
 """

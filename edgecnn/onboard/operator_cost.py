@@ -1,4 +1,4 @@
-"""What each operator of a graph costs, measured by running the graph's prefixes against each other in one process.
+"""Measure the cost of each operator of a graph by running the graph's prefixes against each other in one process.
 
 The cost of an operator is that of the graph up to it, less that of the graph up to the one before. Two neighbours take
 turns in short bursts, so that both see the same machine, and the difference is taken within a turn. The sum over all

@@ -1,4 +1,4 @@
-"""What the numbers in a picture mean: pixels whose white is known become 8 bits, and all others are refused."""
+"""Convert pixels of any type whose white is known to 8 bits, and refuse all others."""
 
 from __future__ import annotations
 

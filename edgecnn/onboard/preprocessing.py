@@ -1,4 +1,4 @@
-"""From an encoded picture to the pixels that a net takes, by the same code in training and on the device."""
+"""Turn an encoded picture into the pixels of a net's input, by the same code in training and on the device."""
 
 from __future__ import annotations
 

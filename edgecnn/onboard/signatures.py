@@ -1,4 +1,4 @@
-"""Whether a bundle was signed by somebody whom this board trusts; decided on the board, by its own ssh-keygen.
+"""Check that a trusted signer signed a bundle; the board decides, by its own ssh-keygen.
 
 ~/edgecnn/.allowed_signers    keys in the form of ssh-keygen(1), "ALLOWED SIGNERS"; without it any bundle is taken
 ~/edgecnn/.newest_only        there if a bundle that was signed before the newest current one is refused

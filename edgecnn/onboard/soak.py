@@ -54,7 +54,7 @@ def _ask(server: subprocess.Popen[str], shown: list[dict[str, Any]], requests: i
     if port is None:
         silence = f"the server does not start: {said.strip()[:LONGEST_WORDS] or 'it said nothing'}"
         return {"requests": requests or 1, "errors": requests or 1, "first_error": silence, "seconds": 0.0}
-    bodies = [(base64.b64decode(one["picture"]), one["labels"]) for one in shown]
+    bodies = [(base64.b64decode(entry["picture"]), entry["labels"]) for entry in shown]
     started, count, errors, first = time.monotonic(), 0, 0, None
     while count < requests if requests else time.monotonic() - started < seconds:
         picture, labels = bodies[count % len(bodies)]

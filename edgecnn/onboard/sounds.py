@@ -1,4 +1,4 @@
-"""From a WAV file to what a model of sounds takes, by the same code in training and on the device."""
+"""Turn a WAV file into the input of a model of sounds, by the same code in training and on the device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on a board: each model's current release, and what its servers have counted.
+"""The state of a board: each model's current release, and the counts of its servers.
 
     python3 -I -S -X utf8 - HOME        this text on its stdin
 

@@ -1,4 +1,4 @@
-"""From pictures to the bytes of an input tensor, and from an output tensor to scores."""
+"""Convert pictures to the bytes of an input tensor, and an output tensor to scores."""
 
 from __future__ import annotations
 

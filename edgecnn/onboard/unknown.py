@@ -1,4 +1,4 @@
-"""When a model should answer "unknown": to a picture unlike those it has learnt from, or one it is too unsure about.
+"""Decide when a model answers "unknown": to a picture unlike those of training, or one it is too unsure about.
 
 The thresholds are in the model's card (`edgecnn.records.certainty`); `edgecnn calibrate` and a board decide by this
 code, on the same logits.
@@ -30,7 +30,7 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What decides whether a picture is answered."""
+    """The rule that decides whether a picture is answered."""
 
     temperature: float = 1.0
     score: Score = "max-softmax"
@@ -41,13 +41,13 @@ class Rule:
 
     @property
     def is_active(self) -> bool:
-        """Whether any picture can be unknown."""
+        """True if any picture can be unknown."""
         return (self.least_score, self.least_share, self.none_of_these) != (None, None, None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sureness:
-    """How sure a model is of one picture, and whether it answers."""
+    """The certainty of a model about one picture, and its decision to answer."""
 
     shares: Scores
     """(K,) the calibrated softmax."""

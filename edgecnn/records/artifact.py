@@ -57,7 +57,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What the device does to a picture to fill the input tensor."""
+    """The steps by which a device turns a picture into the input tensor."""
 
     height: int
     width: int
@@ -75,7 +75,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageNote:
-    """What a file's own metadata say about its pictures; None for what they leave open."""
+    """A file's own metadata about its pictures; None for what they leave open."""
 
     source: str
     """Where it was read, such as "its TFLite metadata"."""
@@ -89,7 +89,7 @@ class ImageNote:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What a file tells about itself when it is opened."""
+    """The facts that a model file states about itself when it is opened."""
 
     format: str
     format_version: str
@@ -136,7 +136,7 @@ class Verdict:
     drop_low_pp: float
     drop_high_pp: float
     p_value: float
-    """Of McNemar's exact two-sided test."""
+    """The p-value of McNemar's exact two-sided test."""
     agreement_percent: float
     gained: int
     lost: int
@@ -155,7 +155,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How much the outputs of two int8 files of one run differ on the same pictures."""
+    """The differences between the outputs of two int8 files of one run on the same pictures."""
 
     against: str
     """The name of the other file."""

@@ -1,4 +1,4 @@
-"""How sure a file's answers are and when it should say "unknown", as `edgecnn calibrate` learns it from validation.
+"""The certainty of a file's answers and its rule for "unknown", as `edgecnn calibrate` learns it from validation.
 
 All of it works on the file's own logits, for an int8 file after dequantisation, so a board decides as this machine.
 """
@@ -31,7 +31,7 @@ class Bootstrapped:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How well the shares of a softmax say how often answers are right, by the bootstrap over pictures."""
+    """The calibration of a softmax: how well its shares match right answers, by the bootstrap over pictures."""
 
     error_pp: Bootstrapped
     """The expected calibration error in percentage points (`calibration_error.expected_pp`)."""
@@ -46,13 +46,13 @@ class Risk:
     max_percent: float
     """What was asked for."""
     confidence_percent: float
-    """Of the promise."""
+    """The confidence of the promise."""
     least_share: float | None = None
     """The calibrated share of the best class below which a picture is not answered; None if nothing can be promised."""
     bound_percent: float
     """The bound at that share; if nothing can be promised, the lowest that these pictures allow."""
     answered: Proportion
-    """Of the validation pictures, those answered at that bound."""
+    """The share of the validation pictures that is answered at that bound."""
     wrong: int
     """How many of them are answered wrongly."""
     needed_n: int
@@ -60,13 +60,13 @@ class Risk:
 
     @property
     def is_promised(self) -> bool:
-        """Whether the pictures could promise it."""
+        """True if the validation pictures allow the promise."""
         return self.least_share is not None
 
 
 @dataclass(frozen=True, kw_only=True)
 class OtherPictures:
-    """What a file says to pictures of other things."""
+    """The share of pictures of other things that a file calls unknown."""
 
     name: str
     unknown: Proportion
@@ -74,16 +74,16 @@ class OtherPictures:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What test pictures, on which nothing was chosen, say of the choices; a board's counts are held against it."""
+    """The choices held against test pictures, on which nothing was chosen; a board's counts are held against it."""
 
     before: Fit
     """With the softmax of the logits as they are."""
     after: Fit
     """With the temperature."""
     answered: Proportion
-    """Of the pictures, those that are not called unknown."""
+    """The share of the pictures that is not called unknown."""
     wrong: Proportion | None = None
-    """Of those that are answered, the wrong answers; None if none is answered."""
+    """The share of wrong answers among the answered pictures; None if none is answered."""
     mean_score: float
     """The mean calibrated share of the best class, over all pictures."""
     class_percents: Mapping[str, float]
@@ -93,7 +93,7 @@ class Outlook:
 
 @dataclass(frozen=True, kw_only=True)
 class Certainty:
-    """When a file's answers can be trusted, learnt from the validation pictures of its run."""
+    """The conditions on which a file's answers are trusted, learnt from the validation pictures of its run."""
 
     temperature: float
     """What logits are divided by before the softmax (Guo et al., 2017, arXiv:1706.04599)."""

@@ -30,7 +30,7 @@ Unit = Literal["ms", "instructions"]
 
 @dataclass(frozen=True, kw_only=True)
 class KindCost:
-    """What one kind of operator costs."""
+    """The cost model of one kind of operator."""
 
     tile: tuple[int, int, int]
     """(pixels, channels out, channels in) that its kernel takes at a time, as far as costs show."""
@@ -58,7 +58,7 @@ class HeldOutNet:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """How far predictions were off for nets that nothing was fitted to: |predicted - measured| / measured, in %."""
+    """The errors of predictions for nets that nothing was fitted to: |predicted - measured| / measured, in %."""
 
     median_percent: float
     p95_percent: float

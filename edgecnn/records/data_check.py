@@ -64,15 +64,15 @@ class DataFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeClass:
-    """How well a probe tells one class."""
+    """The recall and precision of a probe on one class."""
 
     label: str
     recall: Proportion
-    """Of the pictures of the class, those called so."""
+    """The share of the class's pictures that are called so."""
     precision: Proportion | None
-    """Of the pictures called so, those of the class; None if none is."""
+    """The share of the pictures called so that are of the class; None if none is."""
     p_value: float | None = None
-    """Of as many right calls or more by chance (Fisher's exact test), after Holm's correction for all classes and
+    """The chance of as many right calls or more (Fisher's exact test), after Holm's correction for all classes and
     probes; None for the whole picture, whose classes are not tested."""
 
 
@@ -91,7 +91,7 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class DataCheck:
-    """What was found in pictures of one's own."""
+    """The findings of `edgecnn data check` in pictures of one's own."""
 
     command: str
     path: str

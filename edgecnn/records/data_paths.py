@@ -41,7 +41,7 @@ IMAGE_TYPES = mimetypes.MimeTypes()
 
 @dataclass(frozen=True)
 class PathKind:
-    """How the pictures of one data set are recognised."""
+    """The signs by which the pictures of one data set are recognised."""
 
     data: str
     """The data set's name."""
@@ -50,7 +50,7 @@ class PathKind:
     patterns: tuple[str, ...]
     """Names of the files, in the folder itself, or in one below it that is called data or after a split."""
     suffix: str = ""
-    """Of a file that can be named instead of the folder."""
+    """The suffix of a file that can be named instead of the folder."""
 
 
 KINDS = (

@@ -1,4 +1,4 @@
-"""What a model file says of itself, in words."""
+"""A model file's description of itself, in words."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Environment:
 
 
 class Machine(Protocol):
-    """What is needed to name a machine."""
+    """The facts that are needed to name a machine."""
 
     @property
     def arch(self) -> str: ...

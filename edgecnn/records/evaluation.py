@@ -31,13 +31,13 @@ KIND = documents.Kind(
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
-    """How right a file is about one class."""
+    """The recall and precision of a file on one class."""
 
     label: str
     recall: Proportion | None
-    """Of the pictures of the class, those called so; None if the test split has none."""
+    """The share of the class's pictures that are called so; None if the test split has none."""
     precision: Proportion | None
-    """Of the pictures called so, those of the class; None if none is."""
+    """The share of the pictures called so that are of the class; None if none is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class WrongAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class FileScore:
-    """How right one file is."""
+    """The accuracy of one file, with its calibration."""
 
     file: str
     sha256: str
@@ -115,7 +115,7 @@ def balanced_accuracy(classes: Sequence[ClassScore]) -> tuple[float, float, floa
 
 @dataclass(frozen=True, kw_only=True)
 class ClassChange:
-    """What int8 changes in the recall of one class."""
+    """The change that int8 makes to the recall of one class."""
 
     label: str
     n: int
@@ -128,7 +128,7 @@ class ClassChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounding:
-    """What int8 changes against the float file of the same format, class by class."""
+    """The changes that int8 makes against the float file of the same format, class by class."""
 
     float_file: str
     int8_file: str
@@ -137,7 +137,7 @@ class Rounding:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How right all files of a target are on one machine."""
+    """The accuracy of all files of a target on one machine."""
 
     command: str
     """The command that repeats it."""

@@ -21,7 +21,7 @@ Number = float | tuple[float, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions:
-    """What the user says about a file's pictures, overriding the file and its card; None is nothing."""
+    """The user's options for a file's pictures, overriding the file and its card; None overrides nothing."""
 
     size: tuple[int, int] | None = None
     """(height, width)"""
@@ -178,7 +178,7 @@ def class_names(path: Path, description: Description, count: int) -> tuple[tuple
     if description.labels:
         return description.labels, f"classes {labels.listed(description.labels)}, by the file itself"
     misfits = []
-    for beside in labels.beside(path):
+    for beside in labels.files_beside(path):
         try:
             names = labels.read(beside)
         except DataError as error:

@@ -91,7 +91,7 @@ def require_plain(names: Sequence[str], whose: str) -> None:
             )
 
 
-def beside(model: Path) -> list[Path]:
+def files_beside(model: Path) -> list[Path]:
     """List the label files beside a model that may belong to it, the likeliest first.
 
     A file that contains the model's name belongs to that model; `labels.txt` belongs to the whole folder, and so does

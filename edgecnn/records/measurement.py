@@ -1,4 +1,4 @@
-"""What was measured of one file on one runtime: every process, and what sums them up."""
+"""The measurement of one file on one runtime: every process, and a summary of them."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Validity:
-    """Whether the machine was in a fit state to measure (`edgecnn.pipeline.bench.validity`)."""
+    """A verdict on whether the machine was in a fit state to measure (`edgecnn.pipeline.bench.validity`)."""
 
     verdict: Literal["VALID", "DEGRADED", "INVALID"] = "VALID"
     reasons: tuple[str, ...] = ()

@@ -43,7 +43,7 @@ AGAIN = "copy it there again, as whole as the model was saved"
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """Where a tensor's bytes lie outside the model file."""
+    """The place of a tensor's bytes outside the model file."""
 
     location: str
     offset: int
@@ -58,7 +58,7 @@ class Outside:
         return self.offset + max(self.length or 0, self.needed or 0)
 
 
-def beside(path: Path) -> tuple[str, ...]:
+def files_beside(path: Path) -> tuple[str, ...]:
     """List the files that a model reads besides itself, relative to its folder, sorted.
 
     Raises:
@@ -67,7 +67,7 @@ def beside(path: Path) -> tuple[str, ...]:
     with magic.view(path) as data:
         if not magic.is_onnx(data):
             return ()
-        outside = _outside(path, data)
+        outside = _tensors_outside(path, data)
     sizes: dict[str, int] = {}
     for tensor in outside:
         sizes[tensor.location] = max(sizes.get(tensor.location, 0), tensor.end)
@@ -80,18 +80,18 @@ def size(path: Path) -> int:
     """Return the size in bytes of a model, all files together.
 
     Raises:
-        ModelFileError: See `beside`.
+        ModelFileError: See `files_beside`.
     """
-    return path.stat().st_size + sum((path.parent / place).stat().st_size for place in beside(path))
+    return path.stat().st_size + sum((path.parent / place).stat().st_size for place in files_beside(path))
 
 
 def sha256(path: Path) -> str:
     """Return the digest of a model: of its file, or, if there are more, of all their digests.
 
     Raises:
-        ModelFileError: See `beside`.
+        ModelFileError: See `files_beside`.
     """
-    own, others = files.sha256(path), beside(path)
+    own, others = files.sha256(path), files_beside(path)
     if not others:
         return own
     digests = (own, *(files.sha256(path.parent / place) for place in others))
@@ -102,14 +102,14 @@ def whole(path: Path) -> bytes:
     """Return the model as the bytes of one file, with the weights of its other files inside.
 
     Raises:
-        ModelFileError: See `beside`.
+        ModelFileError: See `files_beside`.
     """
     data = path.read_bytes()
-    others = beside(path)
+    others = files_beside(path)
     if not others:
         return data
     contents = {place: (path.parent / place).read_bytes() for place in others}
-    return _inside(data, 0, len(data), "model", contents)
+    return _with_tensors_inside(data, 0, len(data), "model", contents)
 
 
 def _require(path: Path, location: str, size: int) -> None:
@@ -129,7 +129,7 @@ def _require(path: Path, location: str, size: int) -> None:
         raise ModelFileError(f"{target} has {there:,} bytes, and {path.name} reads {size:,} of it.", AGAIN)
 
 
-def _outside(path: Path, data: wire.Data) -> list[Outside]:
+def _tensors_outside(path: Path, data: wire.Data) -> list[Outside]:
     try:
         tensors = [_of_tensor(data, *place) for place in _tensors(data, 0, len(data), "model")]
     except ModelFileError as error:
@@ -188,7 +188,7 @@ def _number(entries: dict[str, str], key: str) -> int | None:
     return int(text) if text else None
 
 
-def _inside(data: bytes, start: int, end: int, kind: str, contents: dict[str, bytes]) -> bytes:
+def _with_tensors_inside(data: bytes, start: int, end: int, kind: str, contents: dict[str, bytes]) -> bytes:
     """Return a message with the bytes of its tensors inside."""
     parts = []
     for field in wire.fields(data, start, end):
@@ -198,7 +198,7 @@ def _inside(data: bytes, start: int, end: int, kind: str, contents: dict[str, by
         elif inner == "tensor":
             parts.append(wire.nested(field.number, _tensor_inside(data, field.start, field.end, contents)))
         else:
-            parts.append(wire.nested(field.number, _inside(data, field.start, field.end, inner, contents)))
+            parts.append(wire.nested(field.number, _with_tensors_inside(data, field.start, field.end, inner, contents)))
     return b"".join(parts)
 
 

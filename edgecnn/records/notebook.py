@@ -1,4 +1,4 @@
-"""How a record looks in a notebook: a small HTML table, in the words of the commands.
+"""Records shown in a notebook: a small HTML table, in the words of the commands.
 
 `_repr_html_` of a record asks here. The cells are those that `show` prints, so they are made where it is.
 """

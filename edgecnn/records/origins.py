@@ -1,4 +1,4 @@
-"""Where each value of a recipe comes from: an option, a setting, the recipe's file, or a default."""
+"""The origin of each value of a recipe: an option, a setting, the recipe's file, or a default."""
 
 from __future__ import annotations
 

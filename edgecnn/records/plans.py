@@ -27,7 +27,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPlan:
-    """Which files to export from a run, and what they must achieve."""
+    """The files to export from a run, and the limits that they must meet."""
 
     name: str
     format: tuple[str, ...] = ("onnx", "tflite")
@@ -85,7 +85,7 @@ class ExportPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """How to measure: where, how often and for how long."""
+    """The settings of a bench: the board, the runtimes, and how often and how long to measure."""
 
     name: str
     board: str = "local"

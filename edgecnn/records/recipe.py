@@ -37,7 +37,7 @@ def _require_finite(plan: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataPlan:
-    """Which pictures to learn from: a data plug-in, its options, and how validation is split off."""
+    """The pictures to learn from: a data plug-in, its options, and how validation is split off."""
 
     name: str
     validation: float = 0.1
@@ -68,7 +68,7 @@ class DataPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class NetPlan:
-    """Which net to train: a net plug-in and its numbers."""
+    """The net to train: a net plug-in and its numbers."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)

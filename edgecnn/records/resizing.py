@@ -1,4 +1,4 @@
-"""How a picture of any size is brought to the size that a net takes: the same in training and on the device.
+"""Rules that bring a picture of any size to the size that a net takes, the same in training and on the device.
 
 A recipe names it by a text, [data] resize:
 

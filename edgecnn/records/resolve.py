@@ -1,4 +1,4 @@
-"""What a user names (a recipe, a plan, a run, files, pictures) becomes the record that it stands for.
+"""Resolve a name that a user types (a recipe, a plan, a run, files, pictures) to the record that it stands for.
 
 The command line and the Python API both ask here, so that a word means the same in either.
 """
@@ -35,7 +35,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """What its file is called, unless the file says otherwise."""
+        """The name of its file, unless the file says otherwise."""
         ...
 
 

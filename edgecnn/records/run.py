@@ -80,7 +80,7 @@ class Taken:
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """Where the weights of a run come from that was trained elsewhere (`edgecnn.pipeline.train.import_weights`)."""
+    """The origin of the weights of a run that was trained elsewhere (`edgecnn.pipeline.train.import_weights`)."""
 
     file: str
     sha256: str

@@ -37,10 +37,10 @@ class ShownPictures:
     images: npt.NDArray[np.uint8]
     """(M, H, W, C)"""
 
-    def at(self, index: int) -> npt.NDArray[np.uint8] | None:
+    def picture_at(self, index: int) -> npt.NDArray[np.uint8] | None:
         """Return the picture at a place among those that were shown, (H, W, C); None if it was not kept."""
-        found = np.flatnonzero(self.indices == index)
-        return self.images[found[0]] if len(found) else None
+        places = np.flatnonzero(self.indices == index)
+        return self.images[places[0]] if len(places) else None
 
 
 def write(pictures: ShownPictures, folder: Path) -> None:

@@ -33,7 +33,7 @@ class FrontEnd:
     bands: int = 40
     """Mel bands."""
     coefficients: int = 10
-    """Of an mfcc, the first of which is the loudness; a log-mel has a column for each band instead."""
+    """Coefficients of an mfcc, the first of which is the loudness; a log-mel has a column for each band instead."""
     low_hz: float = 20.0
     high_hz: float = 4_000.0
     low_db: float = -90.0
@@ -88,7 +88,7 @@ class FrontEnd:
 
     @property
     def ranges_db(self) -> tuple[tuple[float, float], ...]:
-        """What byte 0 and byte 255 of each column stand for, in dB.
+        """The levels in dB that byte 0 and byte 255 of each column stand for.
 
         An orthonormal DCT stretches the levels by sqrt(bands) at the most. The first coefficient has all of that range;
         coefficient k has 1 / (4 sqrt(k)) of it to either side of 0, for spectra of sounds are smooth.

@@ -1,1 +1,1 @@
-"""What is learnt: the duel, the lessons, and the report page."""
+"""The studies on trained nets: the duel, the lessons, and the report page."""

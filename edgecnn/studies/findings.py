@@ -151,7 +151,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Crossover:
-    """Where one family's curve meets another's, in training pictures."""
+    """The number of training pictures at which one family's curve meets another's."""
 
     winner_below: str
     winner_above: str
@@ -200,7 +200,7 @@ class SweepTrial:
     """Values by the recipe's dotted keys."""
     outcome: TrialOutcome
     values: tuple[float, ...]
-    """Of the objectives; empty unless it is finished, or repeats one that is."""
+    """The values of the objectives; empty unless it is finished, or repeats one that is."""
     epochs: int
     """Epochs that are in its run folder."""
     why: str = ""
@@ -214,7 +214,7 @@ class SweepTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepObjective:
-    """What was sought."""
+    """An objective of a sweep, with its unit and direction."""
 
     name: str
     unit: str

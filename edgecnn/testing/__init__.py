@@ -1,4 +1,4 @@
-"""For authors of plug-ins: what edgecnn holds its own nets, data sets, trackers and all other kinds against.
+"""Conformance checks for authors of plug-ins; edgecnn's own nets, data sets and trackers pass them.
 
 `edgecnn.testing.check_net("my-net")` raises AssertionError with one sentence if the plug-in breaks its contract; no
 test framework is needed. This is the thirteenth entry of the package, for it is part of what others build on, stands

@@ -1,4 +1,4 @@
-"""What every data set owes, whatever it holds."""
+"""The conformance check of a data set, whatever it holds."""
 
 from __future__ import annotations
 

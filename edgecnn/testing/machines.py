@@ -1,4 +1,4 @@
-"""What every board owes: its facts, and each job in a fresh process."""
+"""The conformance check of a board: its facts, and each job in a fresh process."""
 
 from __future__ import annotations
 

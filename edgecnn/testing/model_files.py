@@ -1,4 +1,4 @@
-"""What every format owes of the files that it writes, and every runtime of a file that it reads."""
+"""The conformance checks of a format, on the files that it writes, and of a runtime, on a file that it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every net owes."""
+"""The conformance check of a net."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every rung of the rescue ladder owes, on a small dense net with random weights."""
+"""The conformance check of a rung of the rescue ladder, on a small dense net with random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every tracker owes, on trainings of which nothing but the numbers is made."""
+"""The conformance check of a tracker, on trainings of which nothing but the numbers is made."""
 
 from __future__ import annotations
 

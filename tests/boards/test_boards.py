@@ -1,4 +1,4 @@
-"""What every board must do, and how a worker that dies is reported."""
+"""The contract of a board, and the report of a worker that dies."""
 
 import dataclasses
 import json

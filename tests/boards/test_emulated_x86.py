@@ -23,7 +23,7 @@ import tiny_models
 from checkout import ROOT
 from cpus import needed
 from jobs import QUICK, job_of
-from waiting import is_running, until
+from waiting import is_running, wait_until
 
 from edgecnn import boards
 from edgecnn.boards import Board
@@ -151,7 +151,7 @@ def exact_sums() -> Integers:
 
 
 def saturated_sums() -> Integers:
-    """With every sum of two neighbouring products cut off at 16 bits, as vpmaddubsw does."""
+    """Return the sums with every sum of two neighbouring products cut off at 16 bits, as vpmaddubsw does."""
     each = IMAGES.reshape(2, 32, 2, 1).astype(np.int64) * WEIGHTS.reshape(1, 32, 2, -1)
     return np.asarray(np.clip(each.sum(axis=2), -32768, 32767).sum(axis=1))
 
@@ -186,18 +186,18 @@ def test_a_bench_tells_answers_and_nothing_else(job: Job, tmp_path: Path, capsys
     from edgecnn.pipeline.bench import show
 
     suite = plans.load(Suite, "default", ["board=emulated:x86-64-v3", "limit=20"])
-    found = bench([Path(job.model)], suite, DataPlan(name="digits"), tmp_path / "out.json")
-    path = found.path
-    (one,) = found.measurements
+    result = bench([Path(job.model)], suite, DataPlan(name="digits"), tmp_path / "out.json")
+    path = result.path
+    (row,) = result.measurements
     assert path is not None
-    assert one.accuracy is not None
-    assert (one.accuracy.n, one.accuracy.elapsed_s) == (20, None)
-    assert (one.windows, one.counts, one.summary.peak_rss_bytes) == ((), (), None)
+    assert row.accuracy is not None
+    assert (row.accuracy.n, row.accuracy.elapsed_s) == (20, None)
+    assert (row.windows, row.counts, row.summary.peak_rss_bytes) == ((), (), None)
     (written,) = json.loads(path.read_text())["measurements"]
     jsonschema.validate(json.loads(path.read_text()), SCHEMA, cls=jsonschema.Draft202012Validator)
     assert not measurement.TIMES & (set(written) | set(written["summary"]) | set(written["accuracy"]))
-    assert report.read(path) == found
-    show.show(found)
+    assert report.read(path) == result
+    show.show(result)
     assert show.ANSWERS_MEAN in capsys.readouterr().out
 
 
@@ -302,8 +302,8 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     endless, told = tmp_path / "endless.py", tmp_path / "endless.py.pid"
     endless.write_text(ENDLESS)
     with subprocess.Popen([sys.executable, "-c", PARENT, str(endless)]) as parent:
-        until(lambda: told.is_file() and told.read_text().endswith("."))
+        wait_until(lambda: told.is_file() and told.read_text().endswith("."))
         worker = int(told.read_text().rstrip("."))
         assert is_running(worker)
         os.kill(parent.pid, signal.SIGKILL)
-    until(lambda: not is_running(worker))
+    wait_until(lambda: not is_running(worker))

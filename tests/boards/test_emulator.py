@@ -1,4 +1,4 @@
-"""What needs no emulated machine; the rest is in tests/machines."""
+"""Tests of emulation that need no emulated machine; the rest is in tests/machines."""
 
 import gzip
 import lzma
@@ -26,7 +26,7 @@ SLEEP = shutil.which("sleep") or "sleep"
 
 def entries(archive: bytes) -> dict[str, tuple[int, bytes]]:
     """name -> (mode, content) of a "newc" archive."""
-    found: dict[str, tuple[int, bytes]] = {}
+    contents: dict[str, tuple[int, bytes]] = {}
     at = 0
     while True:
         assert archive[at : at + 6] == b"070701"
@@ -34,8 +34,8 @@ def entries(archive: bytes) -> dict[str, tuple[int, bytes]]:
         name = archive[at + 110 : at + 109 + fields[11]].decode()
         start = at + (110 + fields[11] + 3) // 4 * 4
         if name == "TRAILER!!!":
-            return found
-        found[name] = fields[1], archive[start : start + fields[6]]
+            return contents
+        contents[name] = fields[1], archive[start : start + fields[6]]
         at = start + (fields[6] + 3) // 4 * 4
 
 
@@ -69,10 +69,10 @@ def test_an_initramfs_loads_what_it_carries_and_goes_on_with_the_disk(tmp_path: 
     for name in initramfs.MODULES:
         module(tmp_path / "kernel/drivers", name.replace("_", "-"), "")
     (tmp_path / "busybox").write_bytes(b"box")
-    found = entries(gzip.decompress(initramfs.build(tmp_path, tmp_path / "busybox", "/sbin/board")))
-    script = found["init"][1].decode()
-    assert found["bin/busybox"] == (0o100755, b"box")
-    assert {f"modules/{name}.ko" for name in initramfs.MODULES} <= set(found)
+    contents = entries(gzip.decompress(initramfs.build(tmp_path, tmp_path / "busybox", "/sbin/board")))
+    script = contents["init"][1].decode()
+    assert contents["bin/busybox"] == (0o100755, b"box")
+    assert {f"modules/{name}.ko" for name in initramfs.MODULES} <= set(contents)
     assert f"for module in {' '.join(initramfs.MODULES)};" in script
     assert "switch_root /disk /sbin/board" in script
     subprocess.run(["sh", "-n", "-c", script], check=True)
@@ -84,8 +84,8 @@ def test_a_module_that_is_compressed_is_loaded_as_it_was(tmp_path: Path) -> None
         (tmp_path / f"{name}.ko.xz").write_bytes(lzma.compress(plain.read_bytes()))
         plain.unlink()
     (tmp_path / "busybox").write_bytes(b"box")
-    found = entries(gzip.decompress(initramfs.build(tmp_path, tmp_path / "busybox", "/sbin/board")))
-    assert found["modules/ext4.ko"][1].startswith(b"\x7fELF")
+    contents = entries(gzip.decompress(initramfs.build(tmp_path, tmp_path / "busybox", "/sbin/board")))
+    assert contents["modules/ext4.ko"][1].startswith(b"\x7fELF")
 
 
 def test_every_board_has_a_release_and_a_name_in_reports_of_its_own() -> None:

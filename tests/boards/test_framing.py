@@ -63,7 +63,7 @@ def test_a_command_is_heard_through_it(noise: str, board: Sshd) -> None:
 
 
 def edgecnn(*words: str) -> str:
-    """What the command line prints."""
+    """Run the command line and return its output."""
     done = subprocess.run([sys.executable, "-m", "edgecnn", *words], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

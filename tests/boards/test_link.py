@@ -14,7 +14,7 @@ import sshd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sshd import Sshd, board
-from waiting import until
+from waiting import wait_until
 
 from edgecnn.boards.ssh import link
 from edgecnn.boards.ssh.link import Link
@@ -34,13 +34,13 @@ while block := os.read(0, 65536):
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, Link]]:
     """One board and one link for the tests that leave both as they were."""
-    one = Sshd(tmp_path_factory.mktemp("shared") / "board")
-    one.start()
+    server = Sshd(tmp_path_factory.mktemp("shared") / "board")
+    server.start()
     try:
-        with link.connect(one.destination, one.options) as opened:
-            yield one, opened
+        with link.connect(server.destination, server.options) as opened:
+            yield server, opened
     finally:
-        one.stop()
+        server.stop()
 
 
 def refusal(board: Sshd) -> LinkError:
@@ -56,8 +56,8 @@ words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(words, min_size=1, max_size=4))
 def test_no_shell_reads_anything_into_a_word(shared: tuple[Sshd, Link], arguments: list[str]) -> None:
-    _, one = shared
-    answer = one.run(["printf", "%s\\0", *arguments])
+    _, opened = shared
+    answer = opened.run(["printf", "%s\\0", *arguments])
     assert answer.stdout.decode() == "".join(word + "\0" for word in arguments)
 
 
@@ -78,10 +78,10 @@ def test_an_answer_that_does_not_come_in_time_is_an_error(shared: tuple[Sshd, Li
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=3000), name=st.sampled_from(["plain", "two words", "-rf", "a'b\"c", "ü\n$x"]))
 def test_what_is_pushed_can_be_fetched(shared: tuple[Sshd, Link], data: bytes, name: str) -> None:
-    one_board, one = shared
+    one_board, opened = shared
     target = str(one_board.home / "new folder" / name)
-    one.push(data, target)
-    assert one.fetch(target) == data
+    opened.push(data, target)
+    assert opened.fetch(target) == data
     assert not list(one_board.home.rglob("*.part.*"))
 
 
@@ -124,8 +124,8 @@ def test_a_user_and_a_port_in_the_address_are_used(board: Sshd) -> None:
     board.write_client_config()
     port = board.port
     (board.folder / "client").write_text((board.folder / "client").read_text().replace(f"Port {port}", "Port 1"))
-    with link.connect(f"{board.destination}:{port}", board.options) as one:
-        assert one.run(["true"]).returncode == 0
+    with link.connect(f"{board.destination}:{port}", board.options) as opened:
+        assert opened.run(["true"]).returncode == 0
 
 
 def test_nobody_listens(board: Sshd) -> None:
@@ -163,8 +163,8 @@ def test_an_unknown_host_key_is_refused_unless_the_user_says_otherwise(board: Ss
     assert "is not known here" in error.sentence
     assert "fingerprint" in (error.hint or "")
     board.write_client_config(extra=["StrictHostKeyChecking accept-new"])
-    with link.connect(board.destination, board.options) as one:
-        assert one.is_open()
+    with link.connect(board.destination, board.options) as opened:
+        assert opened.is_open()
 
 
 def test_without_ssh_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,31 +179,31 @@ def test_a_push_cut_in_the_middle_leaves_nothing_and_a_second_one_works(board: S
     source = tmp_path / "source"
     source.write_bytes(os.urandom(40_000_000))
     target = board.home / "folder" / "target"
-    with concurrent.futures.ThreadPoolExecutor(1) as pool, link.connect(board.destination, board.options) as one:
-        push = pool.submit(one.push, source, str(target))
-        until(lambda: [part for part in board.home.rglob("target.part.*") if part.stat().st_size])
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, link.connect(board.destination, board.options) as opened:
+        push = pool.submit(opened.push, source, str(target))
+        wait_until(lambda: [part for part in board.home.rglob("target.part.*") if part.stat().st_size])
         board.cut()
         with pytest.raises(LinkError, match="was cut"):
             push.result()
-        assert not one.is_open()
+        assert not opened.is_open()
         with pytest.raises(LinkError, match="was cut"):
-            one.run(["true"])
+            opened.run(["true"])
     assert not target.exists()
-    until(lambda: not list(board.home.rglob("*.part.*")))
+    wait_until(lambda: not list(board.home.rglob("*.part.*")))
     assert not target.exists()
     (board.bin / "cat").unlink()
-    with link.connect(board.destination, board.options) as one:
-        one.push(source, str(target))
+    with link.connect(board.destination, board.options) as opened:
+        opened.push(source, str(target))
     assert target.read_bytes() == source.read_bytes()
 
 
 def test_bytes_that_arrive_damaged_are_not_used(board: Sshd) -> None:
     board.put_program("cat", "exec tr a b")
     with (
-        link.connect(board.destination, board.options) as one,
+        link.connect(board.destination, board.options) as opened,
         pytest.raises(LinkError, match="damaged: its sha256 differs"),
     ):
-        one.push(b"aaa", str(board.home / "target"))
+        opened.push(b"aaa", str(board.home / "target"))
     assert list(board.home.iterdir()) == []
 
 
@@ -212,10 +212,10 @@ def test_a_full_disk_is_said_and_the_old_file_stays(board: Sshd) -> None:
     target.write_bytes(b"old")
     board.limits.write_text("ulimit -f 100\n")  # blocks of 512 bytes or 1 kB: far below what is pushed
     with (
-        link.connect(board.destination, board.options) as one,
+        link.connect(board.destination, board.options) as opened,
         pytest.raises(BoardUnfit, match="has no room for") as caught,
     ):
-        one.push(os.urandom(5_000_000), str(target))
+        opened.push(os.urandom(5_000_000), str(target))
     assert "edgecnn board clean" in (caught.value.hint or "")
     assert [path.name for path in board.home.iterdir()] == ["target"]
     assert target.read_bytes() == b"old"
@@ -228,8 +228,11 @@ def test_a_file_system_without_space_is_said(board: Sshd) -> None:
     if mounted.returncode:
         pytest.skip("cannot mount a small file system here")
     try:
-        with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="has no room for"):
-            one.push(os.urandom(2_000_000), str(small / "target"))
+        with (
+            link.connect(board.destination, board.options) as opened,
+            pytest.raises(BoardUnfit, match="has no room for"),
+        ):
+            opened.push(os.urandom(2_000_000), str(small / "target"))
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", str(small)], check=True)
@@ -237,16 +240,16 @@ def test_a_file_system_without_space_is_said(board: Sshd) -> None:
 
 def test_a_place_that_is_not_ours_is_said(board: Sshd) -> None:
     with (
-        link.connect(board.destination, board.options) as one,
+        link.connect(board.destination, board.options) as opened,
         pytest.raises(BoardUnfit, match="Cannot write /proc/no"),
     ):
-        one.push(b"x", "/proc/no/where")
+        opened.push(b"x", "/proc/no/where")
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])
 def test_an_answer_without_end_is_cut_off(stream: str, board: Sshd) -> None:
-    with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="more than 67 MB"):
-        one.run(["sh", "-c", f"cat /dev/zero >&{stream}"])
+    with link.connect(board.destination, board.options) as opened, pytest.raises(BoardUnfit, match="more than 67 MB"):
+        opened.run(["sh", "-c", f"cat /dev/zero >&{stream}"])
 
 
 def test_a_login_shell_that_never_stops_printing_is_cut_off(board: Sshd) -> None:
@@ -268,12 +271,12 @@ def test_a_program_that_says_nothing_is_not_waited_for_without_end(shared: tuple
 
 
 def ssh_processes(board: Sshd) -> list[psutil.Process]:
-    found = []
-    for one in psutil.process_iter():
+    processes = []
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if one.name() == "ssh" and board.options[1] in one.cmdline():
-                found.append(one)
-    return found
+            if process.name() == "ssh" and board.options[1] in process.cmdline():
+                processes.append(process)
+    return processes
 
 
 def test_nothing_stays_behind_when_a_link_is_closed_or_its_owner_is_killed(board: Sshd) -> None:
@@ -289,7 +292,7 @@ def test_nothing_stays_behind_when_a_link_is_closed_or_its_owner_is_killed(board
         try:
             assert owner.stdout is not None
             assert owner.stdout.readline() == b"up\n"
-            until(lambda: len(ssh_processes(board)) == 2)  # one of them may not bear its name yet
+            wait_until(lambda: len(ssh_processes(board)) == 2)  # one of them may not bear its name yet
         finally:
             owner.kill()
-    until(lambda: not ssh_processes(board))
+    wait_until(lambda: not ssh_processes(board))

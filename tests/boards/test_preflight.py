@@ -1,4 +1,4 @@
-"""What is read of a board, and what is refused before anything is copied."""
+"""The facts that are read of a board, and the boards that are refused before anything is copied."""
 
 import dataclasses
 import os
@@ -24,22 +24,22 @@ TOOLS = ("sh", "cat", "uname", "id", "tr", "df", "date", "getconf", "sha256sum",
 
 
 def looked_at(board: Sshd, python: str | None = None) -> BoardFacts:
-    with link.connect(board.destination, board.options) as one:
-        return board_facts.read(one, python)
+    with link.connect(board.destination, board.options) as opened:
+        return board_facts.read(opened, python)
 
 
 @sshd.needed
 def test_a_board_is_read_as_it_reads_itself(board: Sshd) -> None:
-    found, here = looked_at(board), environment.here()
-    assert (found.arch, found.cpu, found.features, found.os) == (here.arch, here.cpu, here.features, here.os)
-    assert found.memory_bytes == here.memory_bytes
-    assert found.glibc == tuple(map(int, platform.libc_ver()[1].split(".")))
-    assert found.userland_bits == 64
-    assert found.cache == str(board.cache)
-    assert found.disk_free_bytes == pytest.approx(shutil.disk_usage(board.home).free, rel=0.05)
-    assert found.python is not None
-    assert abs(found.clock_skew_s or 99) < 30
-    preflight.require(found, ["numpy", "onnxruntime"])
+    facts, here = looked_at(board), environment.here()
+    assert (facts.arch, facts.cpu, facts.features, facts.os) == (here.arch, here.cpu, here.features, here.os)
+    assert facts.memory_bytes == here.memory_bytes
+    assert facts.glibc == tuple(map(int, platform.libc_ver()[1].split(".")))
+    assert facts.userland_bits == 64
+    assert facts.cache == str(board.cache)
+    assert facts.disk_free_bytes == pytest.approx(shutil.disk_usage(board.home).free, rel=0.05)
+    assert facts.python is not None
+    assert abs(facts.clock_skew_s or 99) < 30
+    preflight.require(facts, ["numpy", "onnxruntime"])
     assert not board.cache.exists(), "looking changed something"
 
 
@@ -76,10 +76,10 @@ def only(board: Sshd, *programs: str) -> None:
 @sshd.needed
 def test_a_board_without_python_is_looked_at_and_refused(board: Sshd) -> None:
     only(board, *TOOLS)
-    found = looked_at(board)
-    assert found.pythons == ()
+    facts = looked_at(board)
+    assert facts.pythons == ()
     with pytest.raises(BoardUnfit, match=r"has no Python 3; 3\.11 or newer is needed"):
-        preflight.require(found)
+        preflight.require(facts)
 
 
 @sshd.needed
@@ -94,9 +94,9 @@ def test_an_old_python_is_named_and_a_newer_one_beside_it_is_taken(board: Sshd) 
 
 @sshd.needed
 def test_the_interpreter_asked_for_comes_first(board: Sshd) -> None:
-    found = looked_at(board, sys.executable)
-    assert found.python is not None
-    assert os.path.realpath(found.python.path) == os.path.realpath(sys.executable)
+    facts = looked_at(board, sys.executable)
+    assert facts.python is not None
+    assert os.path.realpath(facts.python.path) == os.path.realpath(sys.executable)
 
 
 @sshd.needed
@@ -110,19 +110,19 @@ def test_without_sha256sum_nothing_is_copied(board: Sshd) -> None:
 def test_throttling_and_a_wrong_clock_are_remarked(board: Sshd) -> None:
     board.put_program("vcgencmd", "echo throttled=0x50005")
     board.put_program("date", "exec /bin/date -d '3 days ago' \"$@\"")
-    found = looked_at(board)
-    assert found.throttled == 0x50005
-    said = " ".join(preflight.remarks(found))
+    facts = looked_at(board)
+    assert facts.throttled == 0x50005
+    said = " ".join(preflight.remarks(facts))
     assert "limited by under-voltage, throttling now" in said
     assert "s behind; dates in reports are this machine's" in said
 
 
 @sshd.needed
 def test_a_login_without_a_shell_is_said(board: Sshd) -> None:
-    with link.connect(board.destination, board.options) as one:
+    with link.connect(board.destination, board.options) as opened:
         board.limits.write_text("echo This account is for backups only. >&2; exit 1\n")
         with pytest.raises(LinkError, match="ended before it ran a command: This account is for backups only"):
-            board_facts.read(one)
+            board_facts.read(opened)
 
 
 def test_a_pi_is_fit() -> None:
@@ -158,8 +158,8 @@ def test_litert_alone_is_content_with_an_older_glibc() -> None:
     st.text(max_size=300), st.sampled_from(["", "==bits\n", "==disk\n", "==pythons\n3 x ", "==clock\n", "==memory\n"])
 )
 def test_whatever_a_board_prints_can_be_read(text: str, before: str) -> None:
-    found = board_facts.parse("pi@pi", f"{before}{text}\n==libc\nglibc 2.36\n", 0.0)
-    assert found.glibc == (2, 36) or "==libc" in text
+    facts = board_facts.parse("pi@pi", f"{before}{text}\n==libc\nglibc 2.36\n", 0.0)
+    assert facts.glibc == (2, 36) or "==libc" in text
 
 
 def test_a_real_pi_s_words_are_understood() -> None:
@@ -188,10 +188,10 @@ ondemand
 ==throttled
 throttled=0x50000
 """
-    found = board_facts.parse("pi@pi", text, 0.0)
-    assert (found.cpu, found.cores, found.features) == ("Cortex-A76", 2, ("asimd", "asimdhp", "asimddp"))
-    assert (found.frequency_mhz, found.temperature_celsius, found.throttled) == (2400.0, 48.75, 0x50000)
-    assert found.disk_free_bytes == 22_000_000 * 1024
-    said = preflight.remarks(found)
+    facts = board_facts.parse("pi@pi", text, 0.0)
+    assert (facts.cpu, facts.cores, facts.features) == ("Cortex-A76", 2, ("asimd", "asimdhp", "asimddp"))
+    assert (facts.frequency_mhz, facts.temperature_celsius, facts.throttled) == (2400.0, 48.75, 0x50000)
+    assert facts.disk_free_bytes == 22_000_000 * 1024
+    said = preflight.remarks(facts)
     assert "has had under-voltage, throttling since it was switched on" in said[0]
     assert "'ondemand'" in said[1]

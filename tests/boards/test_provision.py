@@ -29,8 +29,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def of_this_machine(board: Sshd) -> BoardFacts:
-    with link.connect(board.destination, board.options) as one:
-        return board_facts.read(one, sys.executable)
+    with link.connect(board.destination, board.options) as opened:
+        return board_facts.read(opened, sys.executable)
 
 
 def test_versions_are_the_ones_used_here_down_to_the_last_dependency() -> None:
@@ -58,15 +58,15 @@ def test_every_manylinux_up_to_the_board_s_glibc_is_taken() -> None:
 def test_numpy_arrives_works_and_is_sent_once(board: Sshd) -> None:
     facts = of_this_machine(board)
     assert facts.python is not None
-    with link.connect(board.destination, board.options) as one:
-        site = provision.provision(one, facts, ["numpy"])
+    with link.connect(board.destination, board.options) as opened:
+        site = provision.provision(opened, facts, ["numpy"])
         code = "import numpy; print(numpy.__version__, numpy.__file__, numpy.ones((2, 3)).sum())"
         argv = ["env", f"PYTHONPATH={site}", facts.python.path, "-S", "-s", "-P", "-c", code]
-        version, place, total = one.run(argv).stdout.decode().split()
+        version, place, total = opened.run(argv).stdout.decode().split()
         assert (version, total) == (importlib.metadata.version("numpy"), "6.0")
         assert Path(place).is_relative_to(site)
         stamp = Path(site).stat().st_mtime_ns
-        assert provision.provision(one, facts, ["numpy"]) == site
+        assert provision.provision(opened, facts, ["numpy"]) == site
     assert Path(site).stat().st_mtime_ns == stamp
     assert Path(site).parent == board.cache / "folders"
     assert [path.name for path in (board.cache / "folders").iterdir()] == [Path(site).name]
@@ -107,8 +107,8 @@ def archive(folder: Path, size: int = 1000) -> Path:
 def test_no_room_is_said_before_anything_is_copied(board: Sshd, tmp_path: Path) -> None:
     path = archive(tmp_path)
     facts = dataclasses.replace(of_this_machine(board), disk_free_bytes=1000)
-    with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="0 MB free"):
-        board_cache.BoardCache(one, facts).unpack(path)
+    with link.connect(board.destination, board.options) as opened, pytest.raises(BoardUnfit, match="0 MB free"):
+        board_cache.BoardCache(opened, facts).unpack(path)
     assert not board.cache.exists()
 
 
@@ -117,12 +117,12 @@ def test_a_disk_that_fills_up_while_unpacking_leaves_no_half_folder(board: Sshd,
     path = archive(tmp_path, 3_000_000)  # zeros: small as an archive, large unpacked
     facts = of_this_machine(board)
     board.limits.write_text("ulimit -f 1000\n")
-    with link.connect(board.destination, board.options) as one, pytest.raises(BoardUnfit, match="File too large"):
-        board_cache.BoardCache(one, facts).unpack(path)
+    with link.connect(board.destination, board.options) as opened, pytest.raises(BoardUnfit, match="File too large"):
+        board_cache.BoardCache(opened, facts).unpack(path)
     assert list((board.cache / "folders").iterdir()) == []
     board.limits.write_text("")
-    with link.connect(board.destination, board.options) as one:
-        folder = board_cache.BoardCache(one, facts).unpack(path)
+    with link.connect(board.destination, board.options) as opened:
+        folder = board_cache.BoardCache(opened, facts).unpack(path)
     assert (Path(folder) / "zeros").stat().st_size == 3_000_000
 
 
@@ -130,14 +130,14 @@ def test_a_disk_that_fills_up_while_unpacking_leaves_no_half_folder(board: Sshd,
 def test_a_link_cut_while_a_folder_is_sent_leaves_none(board: Sshd, tmp_path: Path) -> None:
     path = archive(tmp_path)
     facts = of_this_machine(board)
-    with link.connect(board.destination, board.options) as one:
-        there = board_cache.BoardCache(one, facts)
+    with link.connect(board.destination, board.options) as opened:
+        there = board_cache.BoardCache(opened, facts)
         board.cut()
         with pytest.raises(LinkError, match="was cut"):
             there.unpack(path)
     assert not list(board.home.rglob("a.py"))
-    with link.connect(board.destination, board.options) as one:
-        assert (Path(board_cache.BoardCache(one, facts).unpack(path)) / "a.py").read_text() == "x = 1\n"
+    with link.connect(board.destination, board.options) as opened:
+        assert (Path(board_cache.BoardCache(opened, facts).unpack(path)) / "a.py").read_text() == "x = 1\n"
 
 
 def test_a_packed_folder_has_the_same_bytes_whenever_it_was_written(tmp_path: Path) -> None:

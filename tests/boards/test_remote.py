@@ -21,7 +21,7 @@ import tiny_models
 from jobs import job_of, written
 from lent import lending
 from sshd import Sshd, board
-from waiting import until
+from waiting import wait_until
 
 from edgecnn import boards
 from edgecnn.boards import Board
@@ -50,27 +50,27 @@ def job(tmp_path: Path) -> Job:
 
 @contextlib.contextmanager
 def opened(board: Sshd) -> Iterator[RemoteBoard]:
-    with remote.open_board(board.destination, board.options) as one:
-        yield one
+    with remote.open_board(board.destination, board.options) as machine:
+        yield machine
 
 
 @pytest.fixture
 def ready(lending: Sshd) -> Iterator[RemoteBoard]:
-    with opened(lending) as one:
-        yield one
+    with opened(lending) as machine:
+        yield machine
 
 
 def workers(board: Sshd) -> list[psutil.Process]:
-    found = []
-    for one in board.processes("worker.pyz"):
+    processes = []
+    for process in board.processes("worker.pyz"):
         with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended since it was listed
-            if one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-    return found
+            if process.status() != psutil.STATUS_ZOMBIE:
+                processes.append(process)
+    return processes
 
 
 def assert_nothing_runs(board: Sshd) -> None:
-    until(lambda: not board.processes("worker.pyz") and not board.processes("agent.py"))
+    wait_until(lambda: not board.processes("worker.pyz") and not board.processes("agent.py"))
 
 
 def test_a_board_behind_ssh_is_a_board(ready: RemoteBoard, job: Job) -> None:
@@ -115,12 +115,12 @@ def test_every_file_is_sent_once_and_is_there_the_next_time(lending: Sshd, job: 
             path: path.stat().st_mtime_ns for path in lending.cache.glob("f*/*/*") if "__pycache__" not in path.parts
         }
 
-    with opened(lending) as one:
-        one.run(job)
+    with opened(lending) as machine:
+        machine.run(job)
         before = kept()
-        one.run(job)
-    with opened(lending) as one:
-        one.run(job)
+        machine.run(job)
+    with opened(lending) as machine:
+        machine.run(job)
     assert kept() == before
     assert sorted(path.name for path in before if path.parts[-3] == "files") == [
         "agent.py",
@@ -135,8 +135,8 @@ def test_the_board_s_own_packages_and_settings_stay_out(lending: Sshd, job: Job)
     (impostor / "__init__.py").write_text("raise SystemExit('the impostor ran')")
     (lending.home / "numpy.py").write_text("raise SystemExit('the impostor ran')")
     lending.limits.write_text(f"export PYTHONPATH={impostor.parent} PYTHONOPTIMIZE=2 PYTHONHASHSEED=1\n")
-    with opened(lending) as one:
-        assert one.run(job).window is not None
+    with opened(lending) as machine:
+        assert machine.run(job).window is not None
 
 
 def test_an_error_of_the_worker_arrives_as_it_was_raised(ready: RemoteBoard, job: Job) -> None:
@@ -154,49 +154,49 @@ def test_a_worker_that_dies_is_reported_and_the_next_one_works(
     number: signal.Signals, hint: str, lending: Sshd, job: Job
 ) -> None:
     lending.limits.write_text("ulimit -c 0\n")
-    with opened(lending) as one, concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(one.run, dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+    with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(machine.run, dataclasses.replace(job, window=ENDLESS))
+        wait_until(lambda: workers(lending))
         workers(lending)[0].send_signal(number)
         with pytest.raises(EnvironmentUnfit, match=rf"ended by {number.name} while measuring tiny\.tflite") as caught:
             running.result()
         assert hint in (caught.value.hint or "")
-        assert one.run(job).window is not None
+        assert machine.run(job).window is not None
 
 
 def test_a_board_without_enough_memory_says_so(lending: Sshd, job: Job) -> None:
-    with opened(lending) as one:
+    with opened(lending) as machine:
         agent = lending.processes("agent.py")[-1]
         agent.rlimit(psutil.RLIMIT_AS, (60_000_000, 60_000_000))
         with pytest.raises(EnvironmentUnfit) as caught:
-            one.run(job)
+            machine.run(job)
     assert re.search("MemoryError|memory|failed to map", caught.value.sentence), caught.value.sentence
 
 
 def test_the_worker_is_the_first_to_go_when_memory_runs_out(lending: Sshd, job: Job) -> None:
-    with opened(lending) as one, concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(one.run, dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+    with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(machine.run, dataclasses.replace(job, window=ENDLESS))
+        wait_until(lambda: workers(lending))
         worker = workers(lending)[0]
-        until(lambda: Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000")
+        wait_until(lambda: Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000")
         worker.kill()
         with pytest.raises(EnvironmentUnfit):
             running.result()
 
 
 def test_a_link_cut_in_a_run_is_opened_again_and_one_that_stays_away_is_lost(lending: Sshd, job: Job) -> None:
-    with opened(lending) as one, concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(one.run, dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+    with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(machine.run, dataclasses.replace(job, window=ENDLESS))
+        wait_until(lambda: workers(lending))
         first = workers(lending)[0]
         lending.cut()
-        until(lambda: [worker for worker in workers(lending) if worker.pid != first.pid])
+        wait_until(lambda: [worker for worker in workers(lending) if worker.pid != first.pid])
         assert not first.is_running()
         lending.stop()
         with pytest.raises(LinkError, match="was lost and did not come back"):
             running.result()
         with pytest.raises(LinkError, match="was lost"):
-            one.facts()
+            machine.facts()
     assert_nothing_runs(lending)
 
 
@@ -231,9 +231,9 @@ def test_a_lock_of_the_dead_is_taken_over(lending: Sshd, job: Job) -> None:
 
 
 def test_a_killed_agent_takes_its_worker_along(lending: Sshd, job: Job) -> None:
-    with opened(lending) as one, concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(one._attempt, "run", dataclasses.replace(job, window=ENDLESS))
-        until(lambda: workers(lending))
+    with opened(lending) as machine, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(machine._attempt, "run", dataclasses.replace(job, window=ENDLESS))
+        wait_until(lambda: workers(lending))
         kill_agents(lending)
         with pytest.raises(LinkError):
             running.result()
@@ -246,14 +246,14 @@ def model(folder: Path, name: str) -> Path:
 
 def test_bench_measures_a_board_by_its_address(lending: Sshd, tmp_path: Path) -> None:
     lending.put_program("date", "exec /bin/date -d '3 days ago' \"$@\"")
-    found = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
-    path = found.path
-    assert found.board == "ssh://board"
+    result = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
+    path = result.path
+    assert result.board == "ssh://board"
     assert path == tmp_path / "out.json"
-    assert report.read(path) == found
-    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(found.date)
+    assert report.read(path) == result
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(result.date)
     assert age < datetime.timedelta(days=1)  # the board believes it is three days ago
-    bench.judge(found, SUITE)
+    bench.judge(result, SUITE)
 
 
 class Unplugged:
@@ -278,23 +278,26 @@ def test_what_was_measured_before_a_link_was_lost_is_kept(
 ) -> None:
     @contextlib.contextmanager
     def unplugged(name: str) -> Iterator[Unplugged]:
-        with opened(lending) as one:
-            yield Unplugged(one, lending, jobs=4)
+        with opened(lending) as machine:
+            yield Unplugged(machine, lending, jobs=4)
 
     monkeypatch.setattr(boards, "open_board", unplugged)
     targets = [model(tmp_path, "a.tflite"), model(tmp_path, "b.tflite")]
-    found = bench.bench(targets, SUITE, output=tmp_path / "out.json")
-    path = found.path
+    result = bench.bench(targets, SUITE, output=tmp_path / "out.json")
+    path = result.path
     assert path is not None
-    assert report.read(path) == found
-    assert sorted((one.file, len(one.windows)) for one in found.measurements) == [("a.tflite", 1), ("b.tflite", 2)]
+    assert report.read(path) == result
+    assert sorted((measurement.file, len(measurement.windows)) for measurement in result.measurements) == [
+        ("a.tflite", 1),
+        ("b.tflite", 2),
+    ]
     # b has all its windows, but its instructions were still to be counted.
-    assert [(one.file, "was lost" in one.sentence) for one in found.failures] == [
+    assert [(failure.file, "was lost" in failure.sentence) for failure in result.failures] == [
         ("a.tflite", True),
         ("b.tflite", True),
     ]
     with pytest.raises(EnvironmentUnfit, match=r"a\.tflite on litert: The link .* was lost"):
-        bench.judge(found, SUITE)
+        bench.judge(result, SUITE)
 
 
 def test_under_voltage_while_timing_makes_the_measurement_invalid(
@@ -308,16 +311,16 @@ def test_under_voltage_while_timing_makes_the_measurement_invalid(
         f'[ "$1" = measure_clock ] && echo "frequency(48)=1500000000" && exit; echo x >> {count}; '
         f"[ $(wc -l < {count}) -gt 4 ] && echo throttled=0x50005 || echo throttled=0x0",
     )
-    found = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
-    one = found.measurements[0]
-    assert [(w.before.throttled, w.after.throttled) for w in one.windows] == [(0, 0), (0, 0x50005)]
-    assert {w.after.frequency_mhz for w in one.windows} == {1500.0}
-    assert one.validity.verdict == "INVALID"
-    assert "under-voltage and throttling in window 2" in one.validity.reasons
+    result = bench.bench([model(tmp_path, "a.tflite")], SUITE, output=tmp_path / "out.json")
+    measurement = result.measurements[0]
+    assert [(w.before.throttled, w.after.throttled) for w in measurement.windows] == [(0, 0), (0, 0x50005)]
+    assert {w.after.frequency_mhz for w in measurement.windows} == {1500.0}
+    assert measurement.validity.verdict == "INVALID"
+    assert "under-voltage and throttling in window 2" in measurement.validity.reasons
     with pytest.raises(EnvironmentUnfit, match=r"INVALID.*under-voltage") as caught:
-        bench.judge(found, SUITE)
+        bench.judge(result, SUITE)
     assert caught.value.exit_code == 2
-    show.show(found)
+    show.show(result)
     assert "a.tflite (INVALID)" in capsys.readouterr().out
     assert "a.tflite (INVALID)" in (tmp_path / "out.md").read_text()
 
@@ -333,7 +336,7 @@ def test_a_bench_that_is_ended_leaves_nothing_running_on_the_board(
         contextlib.ExitStack() as stack,
     ):
         stack.callback(process.kill)  # its warm-up never ends by itself
-        until(lambda: workers(lending) or process.poll() is not None)
+        wait_until(lambda: workers(lending) or process.poll() is not None)
         process.send_signal(number)
         _, said = process.communicate()
     assert process.returncode == {signal.SIGINT: 130}.get(number, -number), said
@@ -345,9 +348,9 @@ def test_a_named_board_is_found_by_its_name(lending: Sshd, tmp_path: Path, monke
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "mine.toml").write_text('address = "board"\nnotes = "on the desk"\n')
     monkeypatch.setattr(plans, "folder", lambda cls: tmp_path)
-    with boards.open_board("mine") as one:
-        assert one.name == "mine"
-        assert one.facts().cores >= 1
+    with boards.open_board("mine") as machine:
+        assert machine.name == "mine"
+        assert machine.facts().cores >= 1
 
 
 FLOOD = """

@@ -45,8 +45,8 @@ def onnx_file(tmp_path: Path) -> Any:
 def printed(
     capsys: pytest.CaptureFixture[str], target: Any, *settings: str, as_json: bool = False, **options: Any
 ) -> str:
-    found = inspect.inspect(str(target), settings=settings, **options)
-    print(inspect.to_json(found)) if as_json else inspect.show(found)
+    result = inspect.inspect(str(target), settings=settings, **options)
+    print(inspect.to_json(result)) if as_json else inspect.show(result)
     captured = capsys.readouterr()
     assert captured.err == ""
     return captured.out

@@ -30,7 +30,7 @@ def change_golden(folder: Path, name: str, by: int) -> None:
 
 def test_a_run_replays_every_file_on_every_runtime(tmp_path: Path) -> None:
     result = selftest.selftest(small_bundles.run_folder(tmp_path / "animals"))
-    said = [(one.file, one.comparison.verdict, one.comparison.pictures) for one in result.replayed]
+    said = [(replay.file, replay.comparison.verdict, replay.comparison.pictures) for replay in result.replayed]
     expected = ["animals-fp32.onnx", "animals-fp32.tflite", "animals-int8.tflite"]
     assert sorted(set(said)) == [(name, "identical", 32) for name in expected]
     assert result.board == "local"
@@ -45,7 +45,7 @@ def test_the_machine_stands_above_the_table(tmp_path: Path, capsys: pytest.Captu
 
 def test_a_bundle_is_checked_and_replayed(tmp_path: Path) -> None:
     bundle = small_bundles.unpacked(tmp_path)
-    assert {one.comparison.verdict for one in selftest.selftest(bundle).replayed} == {"identical"}
+    assert {replay.comparison.verdict for replay in selftest.selftest(bundle).replayed} == {"identical"}
     (bundle / "labels.txt").write_text("other\n")
     with pytest.raises(ModelFileError, match=r"labels.txt is not the file its manifest describes"):
         selftest.selftest(bundle)
@@ -56,9 +56,9 @@ def test_a_bundle_is_checked_and_replayed(tmp_path: Path) -> None:
 def test_how_far_an_integer_output_is_off_decides(
     steps: int, words: str, failure: type[Exception], tmp_path: Path
 ) -> None:
-    one = small_bundles.exported(tmp_path / "artifacts")
-    change_golden(one.path.parent, one.name, steps)
-    result = selftest.selftest(one.path)
+    file = small_bundles.exported(tmp_path / "artifacts")
+    change_golden(file.path.parent, file.name, steps)
+    result = selftest.selftest(file.path)
     _, rows = selftest.rows(result)
     assert {(row[2], row[3]) for row in rows} == {(words, "1")}
     with pytest.raises(failure, match=r"animals-int8.tflite: 1 of 96 values differ"):
@@ -84,7 +84,7 @@ def test_a_file_of_another_maker_is_recorded_and_then_replayed(
     with np.load(golden) as held:
         assert np.allclose(held[path.name], tiny_models.logits(KERNEL, held["images"]))
     result = selftest.selftest(path, golden=golden)
-    assert {one.comparison.verdict for one in result.replayed} == {"identical"}
+    assert {replay.comparison.verdict for replay in result.replayed} == {"identical"}
     with pytest.raises(UsageError, match="exists already"):
         selftest.record(path, golden, data)
 
@@ -102,8 +102,8 @@ def test_without_vectors_it_says_how_to_make_them(tmp_path: Path) -> None:
 
 
 def test_what_brings_its_vectors_is_not_recorded_again(tmp_path: Path) -> None:
-    one = small_bundles.exported(tmp_path / "artifacts")
+    file = small_bundles.exported(tmp_path / "artifacts")
     with pytest.raises(UsageError, match="brings its golden vectors along"):
-        selftest.record(one.path, tmp_path / "new.npz")
-    loose = shutil.copy(one.path, tmp_path / "loose.tflite")
+        selftest.record(file.path, tmp_path / "new.npz")
+    loose = shutil.copy(file.path, tmp_path / "loose.tflite")
     assert selftest.record(Path(loose), tmp_path / "new.npz") == 32

@@ -1,4 +1,4 @@
-"""What a file may ask for has a limit that is said: no number in a recipe or a model takes hours or the machine."""
+"""Limits on what a file may ask for: no number in a recipe or a model takes hours or the machine."""
 
 import dataclasses
 import json
@@ -114,7 +114,7 @@ def test_a_graph_too_deep_or_with_too_many_parts_is_refused(content: bytes, tmp_
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match="more than"):
-        model_files.beside(path)
+        model_files.files_beside(path)
     with pytest.raises(ModelFileError, match="more than"):
         formats.describe(path)
 

@@ -1,4 +1,4 @@
-"""Where a user begins: pictures without a recipe are trained on all the same, and what was chosen is said and kept."""
+"""A first training without a recipe: the choices for the pictures are said and kept."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_the_child_ends_with_its_parent_however_that_ends(model: Path) -> None:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process that is about to end has; a dead one that nobody has waited for yet counts."""
+    """Return whether a process that is about to end has; a dead one that nobody has waited for yet counts."""
     for _ in range(2000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

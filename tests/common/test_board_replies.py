@@ -1,4 +1,4 @@
-"""What a board may say, whatever it is: a value of the shape it should have, or one sentence."""
+"""Replies of a board: a value of the shape it should have, or one sentence, whatever the board says."""
 
 import contextlib
 import json
@@ -39,7 +39,7 @@ def is_plain(value: Any) -> bool:
 
 
 def sentence_of(act: Callable[[], Any], kind: type[Exception]) -> str | None:
-    """What it raises of that kind and no other, in words; None if it does not."""
+    """Return the message of the exception of that kind and no other; None if none is raised."""
     try:
         act()
     except kind as error:

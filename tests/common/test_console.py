@@ -1,4 +1,4 @@
-"""What is held back is said once: by what follows, or by the error."""
+"""Console output that is held back is said once: by what follows, or by the error."""
 
 import pytest
 

@@ -224,8 +224,8 @@ def test_an_array_that_declares_more_than_it_brings_is_not_made_room_for() -> No
 
 
 def test_golden_vectors_have_to_fit_their_model(tmp_path: Path) -> None:
-    one = small_bundles.exported(tmp_path)
-    images, outputs = golden.read(tmp_path / "golden.npz", one.name, one)
+    file = small_bundles.exported(tmp_path)
+    images, outputs = golden.read(tmp_path / "golden.npz", file.name, file)
     assert (len(images), images.dtype, len(outputs)) == (32, np.uint8, 32)
     for held, reason in (
         ({"images": images[:, :4], "k": outputs}, "takes"),
@@ -237,16 +237,16 @@ def test_golden_vectors_have_to_fit_their_model(tmp_path: Path) -> None:
         ({"images": images, "k": np.int8(3)}, "outputs of shape"),
     ):
         with pytest.raises(Unreadable, match=reason):
-            golden.read(npz(**held), "k", one)
+            golden.read(npz(**held), "k", file)
 
 
 def test_nothing_else_in_the_package_reads_json_or_arrays() -> None:
     raw = re.compile(r"\bjson\.(loads?|dumps?)\(|\bnp\.load\(|\btomllib\.loads?\(")
     readers = {"documents.py", "arrays.py", "config.py"}
-    found = [
+    calls = [
         f"{path.relative_to(PACKAGE)}: {match[0]}"
         for path in sorted(PACKAGE.rglob("*.py"))
         if path.name not in readers and not {path.name, str(path.relative_to(PACKAGE))} & ALONE
         for match in raw.finditer(path.read_text(encoding="utf-8"))
     ]
-    assert not found
+    assert not calls

@@ -25,7 +25,7 @@ def unspecified(source: str) -> Iterator[ast.Call]:
 
 
 def _is_text(name: str, call: ast.Call, keywords: dict[str | None, ast.expr]) -> bool:
-    """Whether a file is read or written as text."""
+    """Return whether a file is read or written as text."""
     if name == "read_text":
         return not call.args
     if name == "write_text":  # `files.write_text` takes the path, and says UTF-8 itself
@@ -44,7 +44,7 @@ def _is_text(name: str, call: ast.Call, keywords: dict[str | None, ast.expr]) ->
 
 
 def _is_piped(keywords: dict[str | None, ast.expr]) -> bool:
-    """Whether a program's output is read as text."""
+    """Return whether a program's output is read as text."""
     flags = (keywords.get("text"), keywords.get("universal_newlines"))
     return any(isinstance(flag, ast.Constant) and flag.value is True for flag in flags)
 

@@ -1,4 +1,4 @@
-"""What is no model is named by its content, by every verb alike."""
+"""Files that are no model are named by their content, by every verb alike."""
 
 import gzip
 import io

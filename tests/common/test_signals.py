@@ -1,4 +1,4 @@
-"""Which signal ended a process, told by its return code."""
+"""The name of the signal that ended a process, told by its return code."""
 
 import signal
 import subprocess

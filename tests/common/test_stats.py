@@ -37,8 +37,8 @@ def test_all_successes_bound_nothing() -> None:
 @settings(deadline=None)
 @given(trials)
 def test_the_wilson_interval_holds_the_share_and_stays_a_share(trial: tuple[int, int]) -> None:
-    one = stats.wilson(*trial)
-    assert 0 <= one.low_percent <= one.percent <= one.high_percent <= 100
+    share = stats.wilson(*trial)
+    assert 0 <= share.low_percent <= share.percent <= share.high_percent <= 100
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 0), (-1, 5), (6, 5)])

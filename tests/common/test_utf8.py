@@ -59,7 +59,7 @@ def test_what_is_measured_and_told_names_it(run: Path, tmp_path: Path) -> None:
     file = run / "artifacts" / f"{NAME}-int8.tflite"
     edgecnn("bench", str(file), *QUICK, "-o", str(tmp_path / "ü.json"))
     report = json.loads((tmp_path / "ü.json").read_text(encoding="utf-8"))
-    assert [one["file"] for one in report["measurements"]] == [f"{NAME}-int8.tflite"]
+    assert [measurement["file"] for measurement in report["measurements"]] == [f"{NAME}-int8.tflite"]
     edgecnn("inspect", str(run))
     assert NAME in edgecnn("inspect", str(file)).stdout
 

@@ -1,4 +1,4 @@
-"""What is cut off by content stays where it is while the folder around it changes."""
+"""Splits by content: a held-out picture stays held out while the folder around it changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every data set must do, whatever it holds: the contract `edgecnn.data.DataSet`."""
+"""The contract of a data set, whatever it holds: `edgecnn.data.DataSet`."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -24,7 +24,7 @@ from edgecnn.onboard import preprocessing
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where decoded pictures are kept in this test."""
+    """Return the folder in which decoded pictures are kept in this test."""
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     return home / "edgecnn" / "decoded"
@@ -97,7 +97,7 @@ def test_pictures_are_resized_by_the_stated_rule(tmp_path: Path) -> None:
     train, _ = folder.load(str(tmp_path), size=8, channels=1)
     assert train.images.shape == (2, 8, 8, 1)
     decoded = [preprocessing.decode(p, height=8, width=8, channels=1) for p in sorted(tmp_path.glob("cat/*"))]
-    assert any(np.array_equal(train.images[0], one) for one in decoded)
+    assert any(np.array_equal(train.images[0], image) for image in decoded)
 
 
 def test_pictures_are_found_at_any_depth_and_by_any_case_of_their_suffix(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def test_a_frame_saved_again_is_found(how: str, tmp_path: Path) -> None:
         scene(seed).save(tmp_path / f"{seed}.jpg", quality=92)
         SAVED[how](scene(seed), tmp_path / f"{seed} again")
     paths = sorted(tmp_path.iterdir())
-    found = {tuple(path.name[0] for path in (paths[a], paths[b])) for a, b in look(paths).pairs.tolist()}
-    assert found == {(str(seed), str(seed)) for seed in range(6)}
+    names = {tuple(path.name[0] for path in (paths[a], paths[b])) for a, b in look(paths).pairs.tolist()}
+    assert names == {(str(seed), str(seed)) for seed in range(6)}
 
 
 def test_other_scenes_are_not_taken_for_copies(tmp_path: Path) -> None:

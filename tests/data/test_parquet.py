@@ -41,7 +41,7 @@ def refused(path: Path, **options: str) -> DataError:
 
 
 def unpacked(path: Path, out: Path, image: str = "", label: str = "") -> dict[str, Any]:
-    """What the process that reads a file answers, here in this one."""
+    """Return the answer of the process that reads a file, run here in this one."""
     return _parquet_child.unpack(path, out, image, label)
 
 

@@ -14,8 +14,8 @@ def test_every_picture_is_shuffled_by_the_same_permutation() -> None:
     moved = np.concatenate([shuffled.load_all(), shuffled_test.load_all()]).reshape(-1, 64)
     columns = {column.tobytes(): place for place, column in enumerate(everything.T)}
     # Pixels that never differ between pictures cannot be told apart; the others must each be found once.
-    found = [columns[column.tobytes()] for column in moved.T]
-    distinct = [place for place in found if list(found).count(place) == 1]
+    places = [columns[column.tobytes()] for column in moved.T]
+    distinct = [place for place in places if list(places).count(place) == 1]
     assert len(distinct) > 50
     assert distinct != sorted(distinct)
 
@@ -34,7 +34,7 @@ def test_another_seed_is_another_permutation() -> None:
 def test_the_channels_of_a_pixel_stay_together() -> None:
     plain, shuffled = data.get("shapes").load()[1].images[:20], permuted.load(of="shapes")[1].images[:20]
     for before, after in zip(plain, shuffled, strict=True):
-        assert np.array_equal(*(np.unique(one.reshape(-1, 3), axis=0) for one in (before, after)))  # type: ignore[arg-type]
+        assert np.array_equal(*(np.unique(image.reshape(-1, 3), axis=0) for image in (before, after)))  # type: ignore[arg-type]
 
 
 def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:

@@ -36,8 +36,8 @@ def corners(kinds: npt.NDArray[np.int8], distance: int) -> tuple[Kinds, Kinds]:
     filled = kinds != 0
     top, left = filled.any(2).argmax(1), filled.any(1).argmax(1)
     step, picture = distance + shapes.MARK - 2, np.arange(len(kinds))
-    found = [kinds[picture, top + down * step, left + right * step] for down in (0, 1) for right in (0, 1)]
-    return np.stack(found, 1).astype(np.int64), np.stack([top, left], 1)
+    at_corners = [kinds[picture, top + down * step, left + right * step] for down in (0, 1) for right in (0, 1)]
+    return np.stack(at_corners, 1).astype(np.int64), np.stack([top, left], 1)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -98,7 +98,7 @@ def test_the_object_has_the_side_that_was_asked_for() -> None:
         discs = plain.images[plain.labels == 0].astype(int)
         objects = np.abs(discs - discs[:, :1, :1]).max(3) > shapes.NOISE  # the corner is background
         # A part of the disc may have the background's colour, so the middle one of all heights is looked at.
-        heights = [np.ptp(np.flatnonzero(one.any(1))) + 1 for one in objects if one.any()]
+        heights = [np.ptp(np.flatnonzero(scene.any(1))) + 1 for scene in objects if scene.any()]
         assert abs(np.median(heights) - side) <= 1
 
 
@@ -127,11 +127,11 @@ def test_an_arrow_points_where_its_label_says() -> None:
     images = split.load_all().astype(float)
     objects = np.abs(images - np.median(images, axis=(1, 2), keepdims=True)).max(3) > 1.5 * shapes.NOISE
     place = np.arange(32) - 15.5
-    # Of an arrow, the half with the point is the heavier one about the middle of its extent.
+    # The half of an arrow with the point is the heavier one about the middle of its extent.
     lean = np.zeros((len(split), 2))
-    for i, one in enumerate(objects):
+    for i, arrow in enumerate(objects):
         for axis in (0, 1):
-            filled = one.sum(axis)
+            filled = arrow.sum(axis)
             span = np.flatnonzero(filled > 1)
             lean[i, axis] = (filled * place).sum() / filled.sum() - place[span[[0, -1]]].mean()
     right, down, left, up = (lean[split.labels == k].mean(0) for k in range(4))
@@ -201,9 +201,9 @@ def test_a_bag_of_small_patches_cannot_tell_a_relation_that_it_can_tell_of_textu
         labels, half = split.labels[few], len(few) // 2
         bag = (bag - bag[:half].mean(0)) / bag[:half].std(0)
         readout = LogisticRegression(max_iter=300).fit(bag[:half], labels[:half])
-        right = int((readout.predict(bag[half:]) == labels[half:]).sum())
-        found = wilson(right, len(labels) - half)
-        return found.low_percent, found.high_percent
+        correct = int((readout.predict(bag[half:]) == labels[half:]).sum())
+        share = wilson(correct, len(labels) - half)
+        return share.low_percent, share.high_percent
 
     low, high = accuracy("relation")
     assert low - 1 < 50 < high + 1

@@ -64,25 +64,25 @@ MASKS = arrays.arrays(np.bool_, 50)
 
 @given(index=st.one_of(st.integers(-50, 49), SLICES, INDICES, MASKS))
 def test_an_index_gives_what_the_array_gives(held: np.ndarray, stored: Stored, index: Any) -> None:
-    expected, found = held[index], stored[index]
-    assert found.shape == expected.shape
-    assert found.dtype == np.uint8
-    assert np.array_equal(found, expected)
-    assert found.flags.writeable
-    assert found.flags.c_contiguous
+    expected, actual = held[index], stored[index]
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.uint8
+    assert np.array_equal(actual, expected)
+    assert actual.flags.writeable
+    assert actual.flags.c_contiguous
 
 
 @given(first=st.one_of(INDICES, MASKS), data_=st.data())
 def test_a_part_of_a_part_is_read_by_its_own_index(
     held: np.ndarray, stored: Stored, first: np.ndarray, data_: st.DataObject
 ) -> None:
-    expected, found = held[first], stored.part(first)
-    assert found.shape == expected.shape
-    assert len(found) == len(expected)
-    assert np.array_equal(found[:], expected)
+    expected, actual = held[first], stored.part(first)
+    assert actual.shape == expected.shape
+    assert len(actual) == len(expected)
+    assert np.array_equal(actual[:], expected)
     if len(expected):
         again = np.array(data_.draw(st.lists(st.integers(0, len(expected) - 1), max_size=9)), dtype=np.int64)
-        assert np.array_equal(found.part(again)[::-1], expected[again][::-1])
+        assert np.array_equal(actual.part(again)[::-1], expected[again][::-1])
 
 
 def test_an_index_that_is_not_there_is_refused_as_an_array_refuses_it(stored: Stored) -> None:
@@ -211,7 +211,7 @@ def test_a_net_learns_from_a_file_what_it_learns_from_memory(
 ) -> None:
     from_file = train(recipe(), tmp_path / "file")
     splits = data.load(recipe().data)
-    assert all(isinstance(one.images, Stored) for one in (splits.train, splits.validation, splits.test))
+    assert all(isinstance(split.images, Stored) for split in (splits.train, splits.validation, splits.test))
     monkeypatch.setattr(_stored, "LARGE_BYTES", 1 << 26)
     assert isinstance(data.load(recipe().data).train.images, np.ndarray)
     from_memory = train(recipe(), tmp_path / "memory")
@@ -281,7 +281,7 @@ PICTURES_BYTES = 40_000 * 32 * 32 * 3
 
 
 def grown(tmp_path: Path, large_bytes: int) -> int:
-    """By how much a process that has trained on few pictures grows at most when it trains on 40,000."""
+    """Return how much a process that has trained on few pictures grows at most when it trains on 40,000."""
     said = subprocess.run(
         [sys.executable, "-c", TRAINED, str(tmp_path / str(large_bytes)), str(large_bytes)],
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},

@@ -19,7 +19,7 @@ MEMBERS = {"a/1.jpg": b"one", "a/1.cls": b"0", "a/2.jpg": bytes(2000), "a/2.cls"
 
 
 def read(path: Path) -> tuple[dict[str, bytes], Counter[str]]:
-    """What the archive holds, by its members' places in the file, and what was left out."""
+    """Return the archive's contents, by its members' places in the file, and what was left out."""
     left_out: Counter[str] = Counter()
     content = path.read_bytes()
     return {

@@ -81,7 +81,7 @@ def test_a_page_is_shown_without_an_error_and_asks_nobody_else(
     assert not browser.named("Runtime.exceptionThrown")
     assert all(url.startswith((address, "data:", "blob:")) for url in asked), asked
     wanted = {"light": "default", "dark": "slate"}[scheme]
-    waiting.until(lambda: browser.ask("document.body.dataset.mdColorScheme") == wanted)
+    waiting.wait_until(lambda: browser.ask("document.body.dataset.mdColorScheme") == wanted)
 
 
 @pytest.mark.parametrize("page", [str(page.with_suffix("")) for page in PAGES])
@@ -96,7 +96,7 @@ def test_search_finds_a_page_without_a_network(browser: chromium.Browser, addres
     shadows = "[...document.querySelectorAll('*')].map((element) => element.shadowRoot).filter((root) => root)"
     inputs = f"{shadows}.flatMap((root) => [...root.querySelectorAll('input')])"
     links = f"{shadows}.flatMap((root) => [...root.querySelectorAll('a')]).map((link) => link.href)"
-    waiting.until(lambda: browser.ask(f"{inputs}.length"))
+    waiting.wait_until(lambda: browser.ask(f"{inputs}.length"))
     browser.ask(f"{inputs}[0].focus()")
     browser.send("Input.insertText", text="saturation")
-    waiting.until(lambda: any("/how-to/old-cpu.html" in link for link in browser.ask(links)))
+    waiting.wait_until(lambda: any("/how-to/old-cpu.html" in link for link in browser.ask(links)))

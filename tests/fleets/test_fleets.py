@@ -40,10 +40,10 @@ REPAIRED = {REFUSING, DYING, FULL}
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshdFleet]:
-    with sshd_fleet.running(tmp_path_factory.mktemp("fleet"), 6) as one:
-        one.group("shop", one.names)
-        one.group("two", HEALTHY[:2])
-        yield one
+    with sshd_fleet.running(tmp_path_factory.mktemp("fleet"), 6) as fleet:
+        fleet.group("shop", fleet.names)
+        fleet.group("two", HEALTHY[:2])
+        yield fleet
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def in_trouble(boards: SshdFleet) -> Iterator[None]:
 
 
 def outcomes(text: str) -> dict[str, Any]:
-    return {one["board"]: one for one in json.loads(text)["outcomes"]}
+    return {outcome["board"]: outcome for outcome in json.loads(text)["outcomes"]}
 
 
 def test_a_deployment_tells_of_every_board_and_resumes_with_those_that_are_left(
@@ -138,14 +138,14 @@ def test_bench_verify_and_status_go_on_where_boards_are_in_trouble(
         boards[REFUSING].start()
     for done, passed in ((bench, 0), (verify, 1)):  # the model calls every picture alike, which no verification passes
         assert done.returncode == EXIT_FLEET, done.stderr
-        codes = {name: one["exit_code"] for name, one in outcomes(done.stdout).items()}
+        codes = {name: outcome["exit_code"] for name, outcome in outcomes(done.stdout).items()}
         assert codes == {**dict.fromkeys((*HEALTHY, DYING), passed), REFUSING: 2, FULL: 2}
     assert json.loads((tmp_path / "b" / "pi-1.json").read_text())["board"] == "pi-1"
     assert [row[2] for row in outcomes(verify.stdout)["pi-2"]["rows"]] == ["identical"]
     assert json.loads((tmp_path / "v" / "pi-2.json").read_text())["n"] > 0
     assert status.returncode == EXIT_FLEET
     lines = status.stdout.splitlines()
-    assert all(len(line) <= 80 for line in lines[: lines.index(next(one for one in lines if "not done" in one))])
+    assert all(len(line) <= 80 for line in lines[: lines.index(next(line for line in lines if "not done" in line))])
     assert sum("identical" in line for line in lines) == 5
     assert any(line.startswith(f"{REFUSING}: not done (2): ") for line in lines)
 
@@ -264,7 +264,7 @@ def test_the_status_counts_what_a_server_was_asked(boards: SshdFleet, tmp_path: 
             status = json.loads(boards.edgecnn("board", "status", "pi-3", "--json").stdout)
         finally:
             server.terminate()
-    (model,) = [one for one in status["models"] if one["name"] == "served"]
+    (model,) = [entry for entry in status["models"] if entry["name"] == "served"]
     assert (model["release"], model["verdict"]) == (done.release, "identical")
     assert model["servers"][0]["requests"] == {"200": 3}
     assert model["servers"][0]["pictures"] == 3

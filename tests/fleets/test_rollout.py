@@ -1,4 +1,4 @@
-"""How a release reaches a group: the order of the boards, and when all of them go back."""
+"""The rollout of a release to a group: the order of the boards, and when all of them go back."""
 
 import pytest
 from hypothesis import given
@@ -49,7 +49,7 @@ def test_every_board_gets_its_turn_once_and_in_order(count: int, canary: int, un
 
 def reason(outcomes: list[BoardOutcome], **how: float | bool) -> str | None:
     kept = FleetJournal.__new__(FleetJournal)
-    kept.outcomes = {one.board: one for one in outcomes}
+    kept.outcomes = {outcome.board: outcome for outcome in outcomes}
     return rollout.too_wrong(kept, Rollout(canary=1, soak=SOAK, **how))  # type: ignore[arg-type]
 
 

@@ -39,7 +39,7 @@ int main(void) {
 
 
 def compiled(header: Path, name: str, compiler: tuple[str, ...], folder: Path) -> bytes:
-    """What a program that includes the header prints."""
+    """Compile a program that includes the header, and return its output."""
     if shutil.which(compiler[0]) is None:
         pytest.skip(f"{compiler[0]} is not installed")
     shutil.copyfile(header, folder / "model.h")

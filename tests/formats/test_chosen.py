@@ -1,4 +1,4 @@
-"""Which exported file is meant where a run is named."""
+"""The exported file that is meant if a run is named."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_a_runs_file_is_chosen_by_format_and_precision(
 
 def test_a_run_without_a_pure_int8_file_gives_the_mixed_one(tmp_path: Path) -> None:
     folder = small_bundles.run_folder(tmp_path / "animals", ["int8"])
-    one = formats.choose(folder, "tflite", "int8")
+    chosen = formats.choose(folder, "tflite", "int8")
     artifact.write_card(
-        dataclasses.replace(one, description=dataclasses.replace(one.description, precision="int8-mixed"))
+        dataclasses.replace(chosen, description=dataclasses.replace(chosen.description, precision="int8-mixed"))
     )
     assert formats.choose(folder, "tflite", "int8").description.precision == "int8-mixed"
 
@@ -60,7 +60,7 @@ def test_what_is_neither_run_nor_exported_file_is_refused(tmp_path: Path) -> Non
         formats.choose(tmp_path / "nothing.tflite", "tflite", "int8")
     with pytest.raises(RunError, match="not a run folder"):
         formats.choose(tmp_path, "tflite", "int8")
-    one = small_bundles.exported(tmp_path)
-    artifact.card_path(one.path).unlink()
+    file = small_bundles.exported(tmp_path)
+    artifact.card_path(file.path).unlink()
     with pytest.raises(ModelFileError, match="has no card"):
-        formats.choose(one.path, "tflite", "int8")
+        formats.choose(file.path, "tflite", "int8")

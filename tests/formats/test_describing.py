@@ -46,8 +46,8 @@ RNG = np.random.default_rng(0)
 def test_every_width_has_its_word(
     floats: int, integers: Mapping[str, int], weights: Mapping[str, int], io: str, word: str
 ) -> None:
-    found = _describing.word(float_operators=floats, integer_operators=integers, weights=weights, io=(io, io))
-    assert found == word
+    chosen = _describing.word(float_operators=floats, integer_operators=integers, weights=weights, io=(io, io))
+    assert chosen == word
 
 
 @pytest.mark.parametrize(

@@ -152,18 +152,18 @@ def test_both_formats_round_a_weight_that_lies_between_two_steps_to_the_same_one
 
 
 def int8_weights(path: Path) -> list[list[int]]:
-    """Of every layer the sorted int8 values of its weights, smallest layer first; layouts differ between formats."""
+    """Return each layer's sorted int8 weights, smallest layer first; layouts differ between formats."""
     if path.suffix == ".onnx":
-        constants = [numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer]
+        constants = [numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer]
     else:
         model = flatbuffer.load(path.read_bytes())
         constants = [
-            np.frombuffer(bytes(model.buffers[one.buffer].data), dtype=np.int8).reshape(one.shape)
-            for one in model.subgraphs[0].tensors
-            if flatbuffer.dtype_name(one) == "int8" and flatbuffer.constant(model, one)
+            np.frombuffer(bytes(model.buffers[tensor.buffer].data), dtype=np.int8).reshape(tensor.shape)
+            for tensor in model.subgraphs[0].tensors
+            if flatbuffer.dtype_name(tensor) == "int8" and flatbuffer.constant(model, tensor)
         ]
-    found = [sorted(one.ravel().tolist()) for one in constants if one.dtype == np.int8 and one.ndim > 1]
-    return sorted(found, key=len)
+    weights = [sorted(array.ravel().tolist()) for array in constants if array.dtype == np.int8 and array.ndim > 1]
+    return sorted(weights, key=len)
 
 
 @pytest.mark.parametrize("name", DEPLOYED)
@@ -235,7 +235,7 @@ def test_int8_input_takes_pixels_as_they_are(name: str) -> None:
 def test_the_type_of_the_edges_changes_no_logit(name: str, io: str) -> None:
     images = small_runs.pictures(16, small_runs.SHAPES["mlp"], seed=4).load_all()
     plain, other = small_runs.written("mlp", name, "int8"), small_runs.written("mlp", name, "int8", io=io)
-    logits, same = (tensors.decode(check.outputs(one, images), one.description.output) for one in (plain, other))
+    logits, same = (tensors.decode(check.outputs(file, images), file.description.output) for file in (plain, other))
     assert np.allclose(same, logits, rtol=0, atol=1e-6)
     said = other.description
     assert (said.input.dtype, said.output.dtype) == (io, io)
@@ -296,13 +296,13 @@ def test_onnx_for_arm_has_int8_activations_and_the_same_logits() -> None:
 def int8_filters(path: Path) -> list[npt.NDArray[np.int32]]:
     """The 8-bit weights of a file's layers with several inputs, less their zero points: (K, ...) each, inputs last."""
     model = onnx.load(path)
-    constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     coders = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
     filters = []
     for node in model.graph.node:
         if node.op_type in ("Conv", "Gemm", "MatMul"):
             weight, _, zero_point = (constants[name] for name in coders[node.input[1]].input)
-            transposed = any(one.name == "transB" and one.i for one in node.attribute)
+            transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
             if node.op_type != "Conv" and not transposed:
                 weight = weight.T
             if node.op_type != "Conv" or weight.shape[1] > 1:
@@ -325,7 +325,7 @@ def test_weights_of_the_full_range_are_uint8_in_onnx_and_the_same_numbers_in_tfl
     full = {name: small_runs.written(net, name, "int8", weight_range="full") for name in DEPLOYED}
     safe = small_runs.written(net, "onnx", "int8")
     assert full["onnx"].description.precision == "int8"
-    types = {numpy_helper.to_array(one).dtype.name for one in onnx.load(full["onnx"].path).graph.initializer}
+    types = {numpy_helper.to_array(tensor).dtype.name for tensor in onnx.load(full["onnx"].path).graph.initializer}
     assert "uint8" in types
     largest = max(np.abs(weight).max() for weight in int8_filters(full["onnx"].path))
     assert largest == 127
@@ -380,26 +380,26 @@ class Table:
             place = flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0)
         self.table = flatbuffers.table.Table(data, place)
 
-    def _at(self, field: int) -> int:
+    def _offset(self, field: int) -> int:
         offset: int = self.table.Offset(4 + 2 * field)
         assert offset, f"field {field} is not set"
         return offset + int(self.table.Pos)
 
     def text(self, field: int) -> str:
-        return bytes(self.table.String(self._at(field))).decode()
+        return bytes(self.table.String(self._offset(field))).decode()
 
     def byte(self, field: int) -> int:
-        return self.data[self._at(field)]
+        return self.data[self._offset(field)]
 
     def inner(self, field: int) -> Table:
-        return Table(self.data, self.table.Indirect(self._at(field)))
+        return Table(self.data, self.table.Indirect(self._offset(field)))
 
     def first(self, field: int) -> Table:
-        start = self.table.Vector(self._at(field) - self.table.Pos)
+        start = self.table.Vector(self._offset(field) - self.table.Pos)
         return Table(self.data, self.table.Indirect(start))
 
     def first_float(self, field: int) -> float:
-        start = self.table.Vector(self._at(field) - self.table.Pos)
+        start = self.table.Vector(self._offset(field) - self.table.Pos)
         return float(flatbuffers.encode.Get(flatbuffers.packer.float32, self.data, start))
 
 

@@ -154,7 +154,7 @@ def test_inspect_says_what_is_open_and_what_needs_no_size(open_onnx: Path, capsy
 def test_a_size_is_followed_to_macs_memory_and_the_report(open_onnx: Path, open_tflite: Path) -> None:
     suite = plans.load(plans.Suite, "default", [*SUITE, 'input="16x8"'])
     report = bench.bench([open_onnx, open_tflite], suite)
-    by_name = {one.file: one for one in report.measurements}
+    by_name = {measurement.file: measurement for measurement in report.measurements}
     assert by_name["open.onnx"].input_shape == (1, 3, 16, 8)
     assert by_name["open.onnx"].macs == 128 * 3 * 27 + 9
     assert by_name["open.tflite"].input_shape == (1, 16, 8, 3)

@@ -1,4 +1,4 @@
-"""What every reader of operators must do, on files of this tool and of others, as their runtimes execute them."""
+"""The contract of a reader of operators, on files of this tool and of others, as their runtimes execute them."""
 
 from pathlib import Path
 
@@ -23,53 +23,53 @@ def test_every_reader_is_of_a_format(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_operators_add_up_to_what_the_file_says(name: str, tmp_path: Path) -> None:
     path = MADE[name](tmp_path / name)
-    _, found, _ = lowered(path, tmp_path)
-    assert sum(one.macs for one in found) == formats.describe(path).macs
-    for one in found:
-        assert (one.macs > 0) == (one.kind in WEIGHTED)
-        assert one.bytes > 0
-        assert one.label.startswith(one.kind)
+    _, operators, _ = lowered(path, tmp_path)
+    assert sum(operator.macs for operator in operators) == formats.describe(path).macs
+    for operator in operators:
+        assert (operator.macs > 0) == (operator.kind in WEIGHTED)
+        assert operator.bytes > 0
+        assert operator.label.startswith(operator.kind)
 
 
 @pytest.mark.parametrize(("net", "precision"), [("dscnn", "fp32"), ("dscnn", "int8")])
 @pytest.mark.parametrize("format_name", ["onnx", "tflite"])
 def test_so_do_those_of_an_export(net: str, precision: str, format_name: str, tmp_path: Path) -> None:
     made = small_runs.written(net, format_name, precision)
-    _, found, _ = lowered(made.path, tmp_path)
-    macs, said = sum(one.macs for one in found), made.description.macs or 0
+    _, operators, _ = lowered(made.path, tmp_path)
+    macs, said = sum(operator.macs for operator in operators), made.description.macs or 0
     assert said <= macs <= 2.5 * said  # ONNX Runtime pads channels to blocks, and pads are executed
     if format_name == "tflite" or precision == "int8":
         assert macs == said
-    assert {"conv", "depthwise", "pointwise", "dense"} <= {one.kind for one in found}
-    assert any(one.is_float for one in found) == (precision == "fp32")
+    assert {"conv", "depthwise", "pointwise", "dense"} <= {operator.kind for operator in operators}
+    assert any(operator.is_float for operator in operators) == (precision == "fp32")
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_prefixes_grow_by_one_operator_and_the_last_is_the_graph(name: str, tmp_path: Path) -> None:
     path = MADE[name](tmp_path / name)
-    data, found, runtime = lowered(path, tmp_path)
+    data, operators, runtime = lowered(path, tmp_path)
     job = job_of(path, runtimes.for_format(formats.name_of(path))[0])
     x = measure.random_input(job.input, job.preprocessing)
     prefixes = reader(formats.name_of(path)).prefixes(data)
-    assert len(prefixes) == len(found) + 1
+    assert len(prefixes) == len(operators) + 1
     outputs = []
     for place, prefix in enumerate(prefixes):
         part = tmp_path / f"{place}{path.suffix}"
         part.write_bytes(prefix)
         outputs.append(runtime.open_session(part, 1, lowered=True)(x))
     assert outputs[0].tolist() == list(x.shape)  # the call alone
-    for output, operator in zip(outputs[1:], found, strict=True):
+    for output, operator in zip(outputs[1:], operators, strict=True):
         assert output.size == np.prod(operator.output_shape)
     assert np.array_equal(outputs[-1], runtime.open_session(path, 1)(x))
 
 
 def test_transposes_coders_and_the_float_island_are_found(tmp_path: Path) -> None:
     for name in ("island.onnx", "island.tflite"):
-        _, found, _ = lowered(MADE[name](tmp_path / name), tmp_path)
-        kinds = [one.kind for one in found]
+        _, operators, _ = lowered(MADE[name](tmp_path / name), tmp_path)
+        kinds = [operator.kind for operator in operators]
         assert sum(kind in MOVES for kind in kinds) >= 1
         assert all(kind in kinds for kind in CODERS)
-        assert next(one for one in found if one.kind in ("elu", "tanh")).is_float
+        assert next(operator for operator in operators if operator.kind in ("elu", "tanh")).is_float
 
 
 def test_a_branch_stays_alive_until_it_is_read(tmp_path: Path) -> None:

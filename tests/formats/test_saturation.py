@@ -1,4 +1,4 @@
-"""Which layers have sums of two products that pass 16 bits, told from a file and seen on a core that cuts them off."""
+"""Layers with sums of two products beyond 16 bits, told from a file and seen on a core that cuts them off."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def bright(path: Path) -> npt.NDArray[Any]:
 
 @pytest.fixture(scope="module")
 def haswell(folder: Path, layers: dict[str, Path], files: dict[str, Path]) -> dict[Path, npt.NDArray[Any]]:
-    """What each file, and its exact version beside it, puts out there; one start for all."""
+    """Return the outputs of each file, and of its exact version beside it, on a Haswell; one start for all."""
     asked = [(path, bright(path)) for path in layers.values()]
     asked += [(path, SHOWN) for path in files.values()]
     for path, values in list(asked):
@@ -146,7 +146,7 @@ def test_the_channels_that_are_named_are_those_that_differ(
     path = layers[layer]
     cut, whole = haswell[path], u8s8_files.here(exact(path), bright(path))
     outputs = np.unique(np.nonzero(cut != whole)[1])
-    named = [channel for one in saturation.exposure(path).layers for channel in one.channels]
+    named = [channel for layer in saturation.exposure(path).layers for channel in layer.channels]
     assert named == outputs.tolist()
     assert bool(named) == (layer in map(str, PAIRED))
 
@@ -173,10 +173,10 @@ def test_a_quantised_file_differs_there_exactly_if_layers_are_named(
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 @pytest.mark.parametrize("end", ["", "-per-channel"])
 def test_a_file_of_quantize_static_is_named_with_its_layers(form: str, end: str, files: dict[str, Path]) -> None:
-    found = saturation.exposure(files[f"{form}-QUInt8-QInt8{end}"])
-    assert {layer.name.removesuffix("_quant") for layer in found.layers} == DENSE
-    assert (found.of, found.unsigned_by_signed) == (4, 3)
-    assert all(0 < len(layer.channels) <= layer.of for layer in found.layers)
+    exposure = saturation.exposure(files[f"{form}-QUInt8-QInt8{end}"])
+    assert {layer.name.removesuffix("_quant") for layer in exposure.layers} == DENSE
+    assert (exposure.of, exposure.unsigned_by_signed) == (4, 3)
+    assert all(0 < len(layer.channels) <= layer.of for layer in exposure.layers)
 
 
 @pytest.mark.parametrize("end", ["", "-per-channel"])
@@ -187,20 +187,20 @@ def test_int8_activations_of_a_qdq_file_become_uint8_on_x86(end: str, files: dic
 
 
 def test_per_channel_weights_of_operators_are_int8_though_asked_to_be_uint8(files: dict[str, Path]) -> None:
-    found = saturation.exposure(files["QOperator-QUInt8-QUInt8-per-channel"])
-    assert {layer.name for layer in found.layers} == {"stem_quant", "pointwise_quant"}
+    exposure = saturation.exposure(files["QOperator-QUInt8-QUInt8-per-channel"])
+    assert {layer.name for layer in exposure.layers} == {"stem_quant", "pointwise_quant"}
 
 
 @pytest.mark.parametrize("name", ["QDQ-reduced", "QOperator-reduced"])
 def test_seven_bits_leave_the_sums_room(name: str, files: dict[str, Path]) -> None:
-    found = saturation.exposure(files[name])
-    assert (found.layers, found.unsigned_by_signed) == ((), 3)
+    exposure = saturation.exposure(files[name])
+    assert (exposure.layers, exposure.unsigned_by_signed) == ((), 3)
 
 
 @pytest.mark.parametrize("name", ["QDQ-QUInt8-QUInt8", "QDQ-QUInt8-QUInt8-per-channel", "QOperator-QUInt8-QUInt8"])
 def test_uint8_weights_are_never_added_in_pairs(name: str, files: dict[str, Path]) -> None:
-    found = saturation.exposure(files[name])
-    assert (found.layers, found.of, found.unsigned_by_signed) == ((), 4, 0)
+    exposure = saturation.exposure(files[name])
+    assert (exposure.layers, exposure.of, exposure.unsigned_by_signed) == ((), 4, 0)
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
@@ -238,7 +238,7 @@ def test_an_arm_machine_sees_what_x86_will_run(files: dict[str, Path]) -> None:
 # How often
 
 
-@pytest.mark.parametrize("layer", [one for one in PAIRED if one.operator != "DynamicQuantizeLinear"], ids=str)
+@pytest.mark.parametrize("layer", [layer for layer in PAIRED if layer.operator != "DynamicQuantizeLinear"], ids=str)
 def test_sums_are_counted_as_a_loop_over_all_of_them_does(layer: Layer, layers: dict[str, Path]) -> None:
     inputs = np.random.default_rng(0).integers(180, 256, (3, *layer.shape), dtype=np.uint8)
     (counted,) = rates.count(layers[str(layer)], list(inputs))
@@ -292,7 +292,7 @@ def test_a_file_without_such_layers_has_no_rates(files: dict[str, Path]) -> None
 
 
 def test_a_dynamic_file_is_counted_as_it_quantises(layers: dict[str, Path]) -> None:
-    layer = next(one for one in PAIRED if one.operator == "DynamicQuantizeLinear")
+    layer = next(layer for layer in PAIRED if layer.operator == "DynamicQuantizeLinear")
     x = np.random.default_rng(0).uniform(0, 1, layer.shape).astype(np.float32)
     (counted,) = rates.count(layers[str(layer)], [x])
     bytes_ = np.clip(np.rint(x / np.float32(x.max() / 255)), 0, 255)

@@ -47,11 +47,11 @@ print(json.dumps({**found, "returncode": server.wait(60)}))
 @functools.cache
 def resnet() -> Bundle:
     """ResNet-8 with random weights: 77,706 parameters, int8."""
-    one = small_runs.written("resnet", "tflite", "int8")
-    artifact.write_card(one)
+    file = small_runs.written("resnet", "tflite", "int8")
+    artifact.write_card(file)
     shown = small_runs.pictures(32, small_runs.SHAPES["resnet"], 4).load_all()
-    np.savez(one.path.with_name(contents.GOLDEN), images=shown, **{one.name: small_bundles.outputs(one, shown)})  # type: ignore[arg-type]
-    return bundle.make(one)
+    np.savez(file.path.with_name(contents.GOLDEN), images=shown, **{file.name: small_bundles.outputs(file, shown)})  # type: ignore[arg-type]
+    return bundle.make(file)
 
 
 def photograph() -> bytes:
@@ -78,9 +78,9 @@ def board(request: pytest.FixtureRequest) -> Iterator[tuple[str, Link]]:
     disk = provisioned.make(made, remote.packages())
     with (
         machine.boot(made, disk, request.param) as guest,
-        link.connect(machine.HOST, guest.ssh_options) as one,
+        link.connect(machine.HOST, guest.ssh_options) as opened,
     ):
-        yield f"emulated:{request.param}", one
+        yield f"emulated:{request.param}", opened
 
 
 def test_it_answers_there_as_here_within_its_memory_and_instructions(board: tuple[str, Link]) -> None:

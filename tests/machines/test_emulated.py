@@ -49,9 +49,9 @@ def run(digits_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run exported to the four files."""
     folder = tmp_path_factory.mktemp("exported") / "dscnn-digits"
     shutil.copytree(digits_run.folder, folder)
-    one = dataclasses.replace(digits_run, folder=folder)
-    export.export(one, plans.load(plans.ExportPlan, "default", ["max_drop=100.0"]))
-    return one
+    copied = dataclasses.replace(digits_run, folder=folder)
+    export.export(copied, plans.load(plans.ExportPlan, "default", ["max_drop=100.0"]))
+    return copied
 
 
 @pytest.fixture(scope="module", params=["pi4", "pi5"])
@@ -61,21 +61,23 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def guest(name: str) -> Iterator[EmulatedMachine]:
-    with emulated.boot(name) as one:
-        yield one
+    with emulated.boot(name) as machine:
+        yield machine
 
 
 @pytest.fixture
 def board(guest: EmulatedMachine, name: str) -> Iterator[EmulatedBoard]:
-    with remote.open_board(machine.HOST, guest.ssh_options, f"emulated:{name}") as one:
-        yield EmulatedBoard(one, emulated.model(name))
+    with remote.open_board(machine.HOST, guest.ssh_options, f"emulated:{name}") as remote_board:
+        yield EmulatedBoard(remote_board, emulated.model(name))
 
 
 @pytest.fixture
 def job(run: Run) -> Job:
     suite = plans.load(Suite, "default")
-    (one,) = (one for one in find([run.folder], suite, None) if one.name.endswith("int8.tflite"))
-    return dataclasses.replace(job_of(one, suite), count=COUNTING)
+    (candidate,) = (
+        candidate for candidate in find([run.folder], suite, None) if candidate.name.endswith("int8.tflite")
+    )
+    return dataclasses.replace(job_of(candidate, suite), count=COUNTING)
 
 
 def test_it_is_the_core_it_says(board: EmulatedBoard, name: str) -> None:
@@ -107,18 +109,18 @@ def test_a_bench_tells_accuracy_memory_and_instructions_and_no_time(name: str, r
     table = json.loads(path.read_text())
     jsonschema.validate(table, SCHEMA, cls=jsonschema.Draft202012Validator)
     assert len(there.measurements) == 4
-    for one, same, written in zip(there.measurements, here.measurements, table["measurements"], strict=True):
+    for row, same, written in zip(there.measurements, here.measurements, table["measurements"], strict=True):
         assert not measurement.TIMES & (set(written) | set(written["summary"]) | set(written["accuracy"]))
-        assert one.golden is not None
-        assert one.accuracy is not None
+        assert row.golden is not None
+        assert row.accuracy is not None
         assert same.accuracy is not None
-        if one.precision == "int8":
-            assert one.golden.verdict == "identical", one.file
-            assert one.accuracy.correct == same.accuracy.correct
+        if row.precision == "int8":
+            assert row.golden.verdict == "identical", row.file
+            assert row.accuracy.correct == same.accuracy.correct
         else:
-            assert one.golden.max_relative is not None
-            assert one.golden.max_relative <= 1e-5
-        s = one.summary
+            assert row.golden.max_relative is not None
+            assert row.golden.max_relative <= 1e-5
+        s = row.summary
         assert s.instructions_p50 is not None
         assert s.instructions_max is not None
         assert s.instructions_max < 1.01 * s.instructions_p50
@@ -133,7 +135,7 @@ def test_two_processes_count_the_same(board: EmulatedBoard, job: Job) -> None:
     first, second = (board.run(job).count for _ in range(2))
     assert first is not None
     assert second is not None
-    a, b = (float(np.median(one.instructions)) for one in (first, second))
+    a, b = (float(np.median(count.instructions)) for count in (first, second))
     assert abs(a / b - 1) <= 0.001
 
 
@@ -160,20 +162,20 @@ def test_a_time_is_not_told(board: EmulatedBoard, job: Job) -> None:
 
 @pytest.fixture(scope="module")
 def spare() -> Iterator[EmulatedMachine]:
-    with emulated.boot("pi4") as one:
-        yield one
+    with emulated.boot("pi4") as machine:
+        yield machine
 
 
 @pytest.fixture
 def way(spare: EmulatedMachine) -> Iterator[Link]:
-    with connect(machine.HOST, spare.ssh_options) as one:
-        yield one
+    with connect(machine.HOST, spare.ssh_options) as opened:
+        yield opened
 
 
 @pytest.fixture
 def bench_there(spare: EmulatedMachine) -> Iterator[RemoteBoard]:
-    with remote.open_board(machine.HOST, spare.ssh_options, "emulated:pi4") as one:
-        yield one
+    with remote.open_board(machine.HOST, spare.ssh_options, "emulated:pi4") as remote_board:
+        yield remote_board
 
 
 def test_a_second_bench_is_told_who_holds_the_board(bench_there: RemoteBoard, spare: EmulatedMachine) -> None:
@@ -266,17 +268,17 @@ def test_a_wrong_key_and_a_changed_host_key_are_refused(spare: EmulatedMachine, 
 
 
 def test_what_a_board_writes_is_gone_with_it_and_a_board_that_is_gone_is_unreachable(spare: EmulatedMachine) -> None:
-    with connect(machine.HOST, spare.ssh_options) as one:
-        assert one.run(["touch", "/root/mark"]).returncode == 0
+    with connect(machine.HOST, spare.ssh_options) as opened:
+        assert opened.run(["touch", "/root/mark"]).returncode == 0
         _kill(spare.pid)
         with pytest.raises(LinkError, match="cut"):
-            one.run(["true"], timeout_s=30)
+            opened.run(["true"], timeout_s=30)
     with pytest.raises(LinkError, match="cannot be reached"), connect(machine.HOST, spare.ssh_options):
         pass
     bare = boards.connect("emulated:pi4")
     assert bare is not None
-    with bare as one:
-        assert one.run(["test", "-e", "/root/mark"]).returncode == 1
+    with bare as opened:
+        assert opened.run(["test", "-e", "/root/mark"]).returncode == 1
 
 
 PARENT = """
@@ -315,8 +317,8 @@ def test_the_disk_is_made_once_and_is_whole() -> None:
 
 
 def _job(path: Path) -> Job:
-    (one,) = find([path], plans.load(Suite, "default"), None)
-    return job_of(one, plans.load(Suite, "default"))
+    (candidate,) = find([path], plans.load(Suite, "default"), None)
+    return job_of(candidate, plans.load(Suite, "default"))
 
 
 def _kill(pid: int) -> None:

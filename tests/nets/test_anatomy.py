@@ -51,11 +51,11 @@ class TestEveryNet:
 
     def test_layers_add_up_to_the_net(self, name: str) -> None:
         net = build(name)
-        found = anatomy.layers(net, (3, 32, 32))
-        assert sum(layer.parameters for layer in found) == anatomy.folded_parameters(net)
-        assert sum(layer.macs_percent for layer in found) == pytest.approx(100)
-        assert found[-1].output_shape == (10,)
-        assert found[-1].receptive_field is None  # logits depend on every pixel
+        layers = anatomy.layers(net, (3, 32, 32))
+        assert sum(layer.parameters for layer in layers) == anatomy.folded_parameters(net)
+        assert sum(layer.macs_percent for layer in layers) == pytest.approx(100)
+        assert layers[-1].output_shape == (10,)
+        assert layers[-1].receptive_field is None  # logits depend on every pixel
 
     def test_looking_changes_nothing(self, name: str) -> None:
         net = build(name).train()
@@ -148,10 +148,10 @@ def test_attention_written_out_counts_the_same() -> None:
 
 
 def test_tokens_are_treated_alike_until_attention_mixes_them() -> None:
-    found = {layer.name: layer for layer in anatomy.layers(build("vit", (1, 28, 28)), (1, 28, 28))}
-    assert (found["blocks.0.attention.qkv"].receptive_field, found["blocks.0.attention.qkv"].stride) == (4, 4)
-    assert found["blocks.0.attention.attend"].receptive_field is None
-    assert found["positions"].parameters == 49 * 64
+    layers = {layer.name: layer for layer in anatomy.layers(build("vit", (1, 28, 28)), (1, 28, 28))}
+    assert (layers["blocks.0.attention.qkv"].receptive_field, layers["blocks.0.attention.qkv"].stride) == (4, 4)
+    assert layers["blocks.0.attention.attend"].receptive_field is None
+    assert layers["positions"].parameters == 49 * 64
 
 
 def test_a_dense_first_layer_explodes_where_a_filter_does_not() -> None:

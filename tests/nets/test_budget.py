@@ -70,9 +70,9 @@ def test_the_search_finds_the_largest_size_that_fits(start: int, target: Any, st
     def price(size: int) -> Any:
         return steep * size**power + 7
 
-    found = budget._largest(price, target, start)
-    assert price(found + 1) > target
-    assert found == 0 or price(found) <= target
+    largest = budget._largest(price, target, start)
+    assert price(largest + 1) > target
+    assert largest == 0 or price(largest) <= target
 
 
 def test_a_wrong_plan_is_named_as_such() -> None:

@@ -115,11 +115,11 @@ class OneDeviceAtATime(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def move(value: Any, where: torch.device) -> Any:
+def move(value: Any, target: torch.device) -> Any:
     """`device.move`; what comes back from elsewhere has lost its values."""
-    if where == device.CPU:
-        return value.to_empty(device=where) if isinstance(value, nn.Module) else torch.empty_like(value, device=where)
-    return value.to(where)
+    if target == device.CPU:
+        return value.to_empty(device=target) if isinstance(value, nn.Module) else torch.empty_like(value, device=target)
+    return value.to(target)
 
 
 @pytest.fixture

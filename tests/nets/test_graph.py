@@ -49,8 +49,8 @@ def the_pair(name: str) -> Edge:
 @pytest.mark.parametrize("name", IN_BETWEEN)
 def test_a_pair_needs_steps_that_a_scale_can_pass(name: str) -> None:
     middle, passes = IN_BETWEEN[name]
-    found = [(pair.source, pair.target) for pair in equalisation.pairs(chain(middle), SHAPE)]
-    assert found == ([("first", "second")] if passes else [])
+    pairs = [(pair.source, pair.target) for pair in equalisation.pairs(chain(middle), SHAPE)]
+    assert pairs == ([("first", "second")] if passes else [])
 
 
 def test_a_branch_breaks_a_pair_and_its_inside_does_not() -> None:

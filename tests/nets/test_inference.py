@@ -1,4 +1,4 @@
-"""How many images go through a net at once, and that it does not matter."""
+"""The number of images that go through a net at once, and that it does not matter."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What every net owes, and what each one owes alone."""
+"""The contract of a net, and the tests of each net alone."""
 
 from collections.abc import Callable
 from typing import Any

@@ -152,8 +152,8 @@ def test_it_is_exported_and_checked_and_what_stays_in_float_is_named(
     folder = tmp_path / "own"
     shutil.copytree(run.folder, folder)
     made = export(open_run(folder), ExportPlan(name="test", format=("onnx",), max_drop=100.0))
-    assert [one.description.precision for one in made] == ["fp32", "int8-mixed"]
-    assert all(one.verdict is not None for one in made)
+    assert [file.description.precision for file in made] == ["fp32", "int8-mixed"]
+    assert all(file.verdict is not None for file in made)
     said = capsys.readouterr().err
     assert "act (GELU)" in said
     assert "ReLU" in said

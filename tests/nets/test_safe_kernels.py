@@ -41,7 +41,7 @@ for step in range(200):
 
 
 def as_avx2(*command: str) -> subprocess.CompletedProcess[str]:
-    """What Python does with the kernels that an AVX2 CPU has, every block of memory checked when it is freed."""
+    """Run Python with the kernels of an AVX2 CPU, every block of memory checked when it is freed."""
     variables = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",

@@ -1,4 +1,4 @@
-"""Where the kernel counts, the counts must mean something; where it does not, nothing is made up."""
+"""Instruction counts mean something where the kernel counts; nothing is made up where it does not."""
 
 import json
 import subprocess

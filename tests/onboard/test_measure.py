@@ -207,21 +207,21 @@ def test_counting_costs_nothing_and_small_nets_run_often(job: Job, monkeypatch: 
 def test_raw_outputs_of_pictures_are_given_exactly(job: Job, tmp_path: Path) -> None:
     images = np.random.default_rng(5).integers(0, 256, (3, 6, 5, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
-    given = measure.run(dataclasses.replace(job, replay=str(tmp_path / "images.npy"))).replay
-    assert np.array_equal(np.array(given, dtype=np.float32), tiny_models.logits(KERNEL, images).astype(np.float32))
+    outputs = measure.run(dataclasses.replace(job, replay=str(tmp_path / "images.npy"))).replay
+    assert np.array_equal(np.array(outputs, dtype=np.float32), tiny_models.logits(KERNEL, images).astype(np.float32))
 
 
 def test_a_sigmoid_is_scored_at_a_half_and_a_class_number_as_it_is(tmp_path: Path) -> None:
     images = np.random.default_rng(3).integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)
     kernel = tiny_models.weights(6, 5, 3, 3)
-    one = kernel[1:2] - kernel[:1]
-    is_second = (tiny_models.logits(one, images)[:, 0] > 0).astype(np.int64)
+    difference = kernel[1:2] - kernel[:1]
+    is_second = (tiny_models.logits(difference, images)[:, 0] > 0).astype(np.int64)
     best = tiny_models.logits(kernel, images).argmax(1)
     number = [("ArgMax", {"axis": 1, "keepdims": 0})]
     squeezed = tiny_models.linear_onnx(tmp_path / "b.onnx", kernel, [*number, ("Squeeze", {})], [])
-    sigmoid = tiny_models.with_sigmoid(tiny_models.linear_tflite(tmp_path / "s.tflite", one))
+    sigmoid = tiny_models.with_sigmoid(tiny_models.linear_tflite(tmp_path / "s.tflite", difference))
     jobs = [
-        (job_of(tiny_models.linear_onnx(tmp_path / "s.onnx", one, [("Sigmoid", {})]), "onnxruntime"), is_second),
+        (job_of(tiny_models.linear_onnx(tmp_path / "s.onnx", difference, [("Sigmoid", {})]), "onnxruntime"), is_second),
         (job_of(sigmoid, "litert"), is_second),
         (job_of(tiny_models.linear_onnx(tmp_path / "n.onnx", kernel, number, [1]), "onnxruntime"), best),
         (job_of(squeezed, "onnxruntime"), best),

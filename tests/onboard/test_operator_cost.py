@@ -29,28 +29,28 @@ def cut(name: str, folder: Path) -> tuple[Job, Prefixes]:
 @pytest.mark.parametrize("name", ["island.onnx", "island.tflite"])
 def test_every_prefix_has_a_difference_a_pass_and_they_sum_up_to_something(name: str, tmp_path: Path) -> None:
     job, plan = cut(name, tmp_path)
-    found = measure.run(dataclasses.replace(job, prefixes=plan)).steps
-    assert found is not None
-    assert found.unit == "ms"
-    assert len(found.differences) == len(list(Path(plan.folder).iterdir()))
-    assert {len(one) for one in (*found.differences, found.whole)} == {3}
-    assert min(found.whole) > 0
-    assert min(found.differences[0]) > 0  # a call costs something
+    steps = measure.run(dataclasses.replace(job, prefixes=plan)).steps
+    assert steps is not None
+    assert steps.unit == "ms"
+    assert len(steps.differences) == len(list(Path(plan.folder).iterdir()))
+    assert {len(costs) for costs in (*steps.differences, steps.whole)} == {3}
+    assert min(steps.whole) > 0
+    assert min(steps.differences[0]) > 0  # a call costs something
     assert gc.isenabled()
 
 
 def test_instructions_are_counted_where_the_kernel_allows_it_and_else_absent(tmp_path: Path) -> None:
     job, plan = cut("heavy.onnx", tmp_path)
     counted = dataclasses.replace(plan, unit="instructions", passes=2)
-    found = measure.run(dataclasses.replace(job, prefixes=counted)).steps
+    steps = measure.run(dataclasses.replace(job, prefixes=counted)).steps
     counter = counters.instructions()
     if counter is None:
-        assert found is None
+        assert steps is None
         return
     counter.close()
-    assert found is not None
-    heavy = max(range(len(found.differences)), key=lambda place: min(found.differences[place]))
-    assert min(found.differences[heavy]) > 0.5 * min(found.whole)
+    assert steps is not None
+    heavy = max(range(len(steps.differences)), key=lambda place: min(steps.differences[place]))
+    assert min(steps.differences[heavy]) > 0.5 * min(steps.whole)
 
 
 class Meter:
@@ -83,14 +83,14 @@ def test_a_lowered_file_puts_out_what_the_file_does(name: str, tmp_path: Path) -
 
     path = MADE[name](tmp_path / name)
     job = job_of(path, runtimes.for_format(formats.name_of(path))[0])
-    found = measure.run(dataclasses.replace(job, lower=Lowering(num_runs=4))).lowered
-    assert found is not None
-    assert len(found.times_ms) == 4
+    lowered = measure.run(dataclasses.replace(job, lower=Lowering(num_runs=4))).lowered
+    assert lowered is not None
+    assert len(lowered.times_ms) == 4
     again = tmp_path / f"again{path.suffix}"
-    again.write_bytes(base64.b64decode(found.model))
+    again.write_bytes(base64.b64decode(lowered.model))
     runtime, x = runtimes.get(job.runtime), measure.random_input(job.input, job.preprocessing)
     assert np.array_equal(runtime.open_session(again, 1, lowered=True)(x), runtime.open_session(path, 1)(x))
-    for kernel in found.kernels:
+    for kernel in lowered.kernels:
         assert len(kernel.times_ms) == 4
         assert len(kernel.dtypes) == len(kernel.shapes) >= 1
 
@@ -98,10 +98,10 @@ def test_a_lowered_file_puts_out_what_the_file_does(name: str, tmp_path: Path) -
 def test_onnx_runtime_tells_its_kernels_in_the_order_they_run_and_litert_none(tmp_path: Path) -> None:
     path = island_models.heavy_onnx(tmp_path / "heavy.onnx")
     job = job_of(path, "onnxruntime")
-    found = measure.run(dataclasses.replace(job, lower=Lowering(num_runs=2))).lowered
-    assert found is not None
-    convolutions = [one for one in found.kernels if one.operator == "Conv"]
-    assert [one.shapes[0][1] for one in convolutions] == [64, 64, 16]
+    lowered = measure.run(dataclasses.replace(job, lower=Lowering(num_runs=2))).lowered
+    assert lowered is not None
+    convolutions = [kernel for kernel in lowered.kernels if kernel.operator == "Conv"]
+    assert [kernel.shapes[0][1] for kernel in convolutions] == [64, 64, 16]
     tiny = tiny_models.linear_tflite(tmp_path / "tiny.tflite", tiny_models.weights(4, 4, 1, 2))
     other = measure.run(dataclasses.replace(job_of(tiny, "litert"), lower=Lowering(num_runs=2))).lowered
     assert other is not None

@@ -242,10 +242,10 @@ def test_any_order_of_deploying_and_rolling_back_is_a_stack_of_the_last_three(
         else:
             add(root, act)
             releases.switch(root, act)
-            stack = [*(one for one in stack if one != act), act][-releases.KEPT :]
-        found = releases.status(root)
-        assert found["history"] == stack
-        assert found["current"] == (stack[-1] if stack else None)
-        assert set(stack) <= set(found["releases"])
+            stack = [*(release for release in stack if release != act), act][-releases.KEPT :]
+        status = releases.status(root)
+        assert status["history"] == stack
+        assert status["current"] == (stack[-1] if stack else None)
+        assert set(stack) <= set(status["releases"])
         if stack:
             assert (root / "run").read_text().split()[-1] == stack[-1]

@@ -96,7 +96,7 @@ def test_a_device_without_torch_makes_the_bytes_of_training(
 
 
 def preprocessed_for_training(path: Path, shape: tuple[int, int, int], how: Resizing) -> Pixels:
-    """What the cache that a training reads from holds."""
+    """Return the pixels in the cache that a training reads from."""
     pixels, errors = _decoded._decode([path], shape, resizing.parse(str(how)))
     assert not errors
     return pixels[0]

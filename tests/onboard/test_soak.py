@@ -36,7 +36,7 @@ with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
 
 
 def soaked(folder: Path, run: str, requests: int, seconds: float = 0.0) -> dict[str, Any]:
-    """What the program says of a release whose `run` is this; its two pictures are the names of their classes."""
+    """Soak a release whose `run` is this; its two pictures are the names of their classes."""
     (folder / "run").write_text(run)
     (folder / "run").chmod(0o755)
     pictures = folder / "pictures.json"

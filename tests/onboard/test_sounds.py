@@ -22,10 +22,10 @@ def tone(rate_hz: int, hertz: float, seconds: float = 0.5, amplitude: float = 10
 @pytest.mark.parametrize(("from_hz", "to_hz"), [(44_100, 16_000), (48_000, 16_000), (8_000, 16_000), (22_050, 8_000)])
 @pytest.mark.parametrize("hertz", [200, 1_000, 3_000])
 def test_a_tone_is_the_same_tone_at_another_rate(from_hz: int, to_hz: int, hertz: float) -> None:
-    made, right = resample.resample(tone(from_hz, hertz), from_hz, to_hz), tone(to_hz, hertz)
-    assert len(made) == len(right)
+    made, expected = resample.resample(tone(from_hz, hertz), from_hz, to_hz), tone(to_hz, hertz)
+    assert len(made) == len(expected)
     inside = slice(100, -100)
-    assert np.abs(made[inside].astype(float) - right[inside]).max() < 30  # 50 dB below it
+    assert np.abs(made[inside].astype(float) - expected[inside]).max() < 30  # 50 dB below it
 
 
 def test_what_the_lower_rate_cannot_hold_is_taken_away() -> None:

@@ -43,7 +43,7 @@ def left_in(places: dict[str, str]) -> set[str]:
 
 
 def test_the_engine_by_itself_leaves_files_behind(places: dict[str, str]) -> None:
-    """What the others hold against: an ONNX Runtime that stops it makes this test, and them, needless."""
+    """The other tests hold against this: an ONNX Runtime that leaves no files makes it, and them, needless."""
     subprocess.run([sys.executable, "-c", "import onnxruntime"], env=places, check=True)
     assert left_in(places).intersection(KEPT)
 

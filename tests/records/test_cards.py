@@ -23,50 +23,50 @@ def exported(folder: Path, format_name: str) -> Artifact:
     source = small_runs.written("dscnn", format_name, "fp32").path
     path = folder / source.name
     path.write_bytes(source.read_bytes())
-    one = small_runs.artifact(path, small_runs.exportable("dscnn").preprocessing)
-    artifact.write_card(one)
-    return one
+    file = small_runs.artifact(path, small_runs.exportable("dscnn").preprocessing)
+    artifact.write_card(file)
+    return file
 
 
-def rewrite(one: Artifact, **changes: Any) -> None:
+def rewrite(file: Artifact, **changes: Any) -> None:
     """The card with other keys; None leaves one out."""
-    card = artifact.card_path(one.path)
+    card = artifact.card_path(file.path)
     table = json.loads(card.read_text()) | changes
     card.write_text(json.dumps({key: value for key, value in table.items() if value is not None}))
 
 
 @pytest.fixture(params=["tflite", "onnx"])
-def one(request: pytest.FixtureRequest, tmp_path: Path) -> Artifact:
+def card(request: pytest.FixtureRequest, tmp_path: Path) -> Artifact:
     return exported(tmp_path, request.param)
 
 
-def test_a_card_opens_as_it_was_written_and_without_a_digest_as_earlier_ones(one: Artifact) -> None:
-    assert artifact.read_card(one.path) == one
-    rewrite(one, card_sha256=None)
-    assert artifact.read_card(one.path) == one
+def test_a_card_opens_as_it_was_written_and_without_a_digest_as_earlier_ones(card: Artifact) -> None:
+    assert artifact.read_card(card.path) == card
+    rewrite(card, card_sha256=None)
+    assert artifact.read_card(card.path) == card
 
 
 def test_a_card_with_a_tensor_of_any_name_opens_again(tmp_path: Path) -> None:
-    one = exported(tmp_path, "tflite")
-    spec = dataclasses.replace(one.description.input, name="in\x1b[2J\x7f\u202e")
-    artifact.write_card(dataclasses.replace(one, description=dataclasses.replace(one.description, input=spec)))
-    again = artifact.read_card(one.path)
+    file = exported(tmp_path, "tflite")
+    spec = dataclasses.replace(file.description.input, name="in\x1b[2J\x7f\u202e")
+    artifact.write_card(dataclasses.replace(file, description=dataclasses.replace(file.description, input=spec)))
+    again = artifact.read_card(file.path)
     assert again is not None
     assert again.description.input.name == "in\\x1b[2J\\x7f\\u202e"
 
 
-def test_swapped_labels_are_found_by_the_digest_of_the_card(one: Artifact) -> None:
-    rewrite(one, labels=one.labels[::-1])
+def test_swapped_labels_are_found_by_the_digest_of_the_card(card: Artifact) -> None:
+    rewrite(card, labels=card.labels[::-1])
     with pytest.raises(ModelFileError, match="was changed after it was written"):
-        artifact.read_card(one.path)
+        artifact.read_card(card.path)
 
 
-def test_swapped_labels_are_found_by_what_the_file_itself_names(one: Artifact) -> None:
-    assert own_labels.read(one.path) == one.labels
-    described = json.loads(artifact.card_path(one.path).read_text())["description"] | {"labels": one.labels[::-1]}
-    rewrite(one, card_sha256=None, labels=one.labels[::-1], description=described)
+def test_swapped_labels_are_found_by_what_the_file_itself_names(card: Artifact) -> None:
+    assert own_labels.read(card.path) == card.labels
+    described = json.loads(artifact.card_path(card.path).read_text())["description"] | {"labels": card.labels[::-1]}
+    rewrite(card, card_sha256=None, labels=card.labels[::-1], description=described)
     with pytest.raises(ModelFileError, match="not those that the model file itself names"):
-        artifact.read_card(one.path)
+        artifact.read_card(card.path)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_swapped_labels_are_found_by_what_the_file_itself_names(one: Artifact) -
     ],
 )
 def test_a_card_whose_parts_make_no_sense_is_one_sentence(change: dict[str, Any], reason: str, tmp_path: Path) -> None:
-    one = exported(tmp_path, "tflite")
-    table = json.loads(artifact.card_path(one.path).read_text())
+    file = exported(tmp_path, "tflite")
+    table = json.loads(artifact.card_path(file.path).read_text())
     merged = {key: table[key] | value if isinstance(value, dict) else value for key, value in change.items()}
-    rewrite(one, card_sha256=None, **merged)
+    rewrite(file, card_sha256=None, **merged)
     with pytest.raises(ModelFileError, match=reason):
-        artifact.read_card(one.path)
+        artifact.read_card(file.path)
 
 
 def test_names_that_a_label_file_changes_are_still_the_same_names(tmp_path: Path) -> None:

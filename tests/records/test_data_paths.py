@@ -1,4 +1,4 @@
-"""Which data set reads the pictures at a path is told by what lies there, and never guessed."""
+"""The data set of the pictures at a path is told by what lies there, and never guessed."""
 
 from pathlib import Path
 

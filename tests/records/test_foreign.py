@@ -1,4 +1,4 @@
-"""What is known of a file that another tool made, by its own metadata, a label file beside it, and the user."""
+"""The facts of a file that another tool made, by its own metadata, a label file beside it, and the user."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ def onnx_with(tmp_path: Path, **notes: str) -> Known:
 def test_tflite_metadata_give_normalisation_and_names(tmp_path: Path) -> None:
     path = tiny_models.linear_tflite(tmp_path / "net.tflite", KERNEL)
     metadata = _tflite_metadata.build("net", SIZE, 127.5, 128.0)
-    one = known(tiny_models.with_metadata(path, metadata, {"labels.txt": "red\ngreen\n"}))
-    assert (one.artifact.preprocessing.mean, one.artifact.preprocessing.std) == (127.5, 128.0)
-    assert one.artifact.labels == ("red", "green")
-    assert one.whose == "its TFLite metadata"
-    assert "(pixel - 127.5) / 128 (its TFLite metadata); classes red, green, by the file itself" in one.sentence
+    known_file = known(tiny_models.with_metadata(path, metadata, {"labels.txt": "red\ngreen\n"}))
+    assert (known_file.artifact.preprocessing.mean, known_file.artifact.preprocessing.std) == (127.5, 128.0)
+    assert known_file.artifact.labels == ("red", "green")
+    assert known_file.whose == "its TFLite metadata"
+    assert "(pixel - 127.5) / 128 (its TFLite metadata); classes red, green, by the file itself" in known_file.sentence
 
 
 def test_broken_tflite_metadata_cost_no_more_than_their_words(tmp_path: Path) -> None:
     path = tiny_models.linear_tflite(tmp_path / "net.tflite", KERNEL)
-    one = known(tiny_models.with_metadata(path, b"\xff" * 40, {"labels.txt": "red\ngreen\n"}))
-    assert one.whose is None
-    assert one.artifact.labels == ("red", "green")
+    known_file = known(tiny_models.with_metadata(path, b"\xff" * 40, {"labels.txt": "red\ngreen\n"}))
+    assert known_file.whose is None
+    assert known_file.artifact.labels == ("red", "green")
 
 
 def test_ultralytics_notes_behind_a_tflite_file_are_no_label_file(tmp_path: Path) -> None:
     path = tiny_models.linear_tflite(tmp_path / "net.tflite", KERNEL)
     notes = {"author": "Ultralytics", "task": "classify", "names": {0: "cat", 1: "dog"}}
-    one = known(tiny_models.with_metadata(path, b"", {"temp_meta.txt": str(notes)}))
-    assert one.artifact.labels == ("cat", "dog")
-    assert (one.artifact.preprocessing.mean, one.artifact.preprocessing.std) == (0.0, 255.0)
+    known_file = known(tiny_models.with_metadata(path, b"", {"temp_meta.txt": str(notes)}))
+    assert known_file.artifact.labels == ("cat", "dog")
+    assert (known_file.artifact.preprocessing.mean, known_file.artifact.preprocessing.std) == (0.0, 255.0)
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,17 @@ def test_onnx_metadata_of_several_makers_say_what_stands_for_a_pixel(
 
 
 def test_a_range_of_video_levels_is_black_at_16_and_white_at_235(tmp_path: Path) -> None:
-    one = onnx_with(tmp_path, **{"Image.NominalPixelRange": "NominalRange_16_235"}).artifact
+    known_file = onnx_with(tmp_path, **{"Image.NominalPixelRange": "NominalRange_16_235"}).artifact
     ends = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1).repeat(3, axis=3)
-    fed = encode(ends, one.description.input, one.preprocessing)
+    fed = encode(ends, known_file.description.input, known_file.preprocessing)
     assert fed[:, 0, 0, 0] == pytest.approx([16, 235])
 
 
 def test_a_file_keeps_its_own_notes_when_its_card_is_lost(tmp_path: Path) -> None:
     stated = dataclasses.asdict(dataclasses.replace(SIZE, mean=10.0, std=20.0))
-    one = onnx_with(tmp_path, labels='["a", "b"]', preprocessing=json.dumps(stated))
-    assert (one.artifact.preprocessing.mean, one.artifact.preprocessing.std) == (10.0, 20.0)
-    assert one.whose == "its own notes"
+    known_file = onnx_with(tmp_path, labels='["a", "b"]', preprocessing=json.dumps(stated))
+    assert (known_file.artifact.preprocessing.mean, known_file.artifact.preprocessing.std) == (10.0, 20.0)
+    assert known_file.whose == "its own notes"
 
 
 def test_a_label_file_beside_it_is_taken_or_said_why_not(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_a_label_file_beside_it_is_taken_or_said_why_not(tmp_path: Path) -> None
 
 def test_a_label_file_that_cannot_be_read_is_said_and_no_error(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes(b"\xff\xfe")
-    one = onnx_with(tmp_path)
-    assert one.artifact.labels == ()
-    assert "Cannot read the class names in" in one.names
+    known_file = onnx_with(tmp_path)
+    assert known_file.artifact.labels == ()
+    assert "Cannot read the class names in" in known_file.names
 
 
 def test_names_inside_a_file_go_before_those_beside_it(tmp_path: Path) -> None:
@@ -137,12 +137,12 @@ def test_bgr_and_a_mean_for_each_channel_are_fed_so() -> None:
 
 
 def test_what_the_user_says_goes_before_what_the_file_says(tmp_path: Path) -> None:
-    one = foreign.with_options(
+    known_file = foreign.with_options(
         onnx_with(tmp_path, **{"Image.NominalPixelRange": "Normalized_0_1"}),
         PictureOptions(mean=(1.0, 2.0, 3.0), std=4.0),
     )
-    assert (one.artifact.preprocessing.mean, one.artifact.preprocessing.std) == ((1.0, 2.0, 3.0), 4.0)
-    assert "(pixel - 1,2,3) / 4 (as you say)" in one.sentence
+    assert (known_file.artifact.preprocessing.mean, known_file.artifact.preprocessing.std) == ((1.0, 2.0, 3.0), 4.0)
+    assert "(pixel - 1,2,3) / 4 (as you say)" in known_file.sentence
 
 
 @pytest.mark.parametrize(
@@ -215,27 +215,27 @@ def with_two_outputs(path: Path) -> Path:
     return path
 
 
-def answer(one: Known) -> npt.NDArray[np.float32]:
-    description = one.artifact.description
-    session = runtimes.get("onnxruntime").open_session(one.artifact.path, 1, output=description.output.name)
+def answer(known_file: Known) -> npt.NDArray[np.float32]:
+    description = known_file.artifact.description
+    session = runtimes.get("onnxruntime").open_session(known_file.artifact.path, 1, output=description.output.name)
     return session(np.zeros(description.input.shape, np.float32))
 
 
 def test_of_several_outputs_the_one_with_a_value_for_each_name_is_taken(tmp_path: Path) -> None:
     path = with_two_outputs(tmp_path / "net.onnx")
     (tmp_path / "labels.txt").write_text("red\ngreen\n")
-    one = known(path)
-    assert one.artifact.labels == ("red", "green")
-    assert "of its outputs (flat, y) y is taken for the classes" in one.sentence
-    assert answer(one).shape == (1, 2)
+    known_file = known(path)
+    assert known_file.artifact.labels == ("red", "green")
+    assert "of its outputs (flat, y) y is taken for the classes" in known_file.sentence
+    assert answer(known_file).shape == (1, 2)
 
 
 def test_where_names_do_not_tell_the_first_output_is_taken_and_the_user_can_name_another(tmp_path: Path) -> None:
-    one = known(with_two_outputs(tmp_path / "net.onnx"))
-    assert "of its outputs (flat, y) flat is taken for the classes" in one.sentence
-    assert answer(one).shape == (1, 48)
-    said = foreign.with_options(one, PictureOptions(logits="y"))
+    known_file = known(with_two_outputs(tmp_path / "net.onnx"))
+    assert "of its outputs (flat, y) flat is taken for the classes" in known_file.sentence
+    assert answer(known_file).shape == (1, 48)
+    said = foreign.with_options(known_file, PictureOptions(logits="y"))
     assert "y is taken for the classes, as you say" in said.sentence
     assert answer(said).shape == (1, 2)
     with pytest.raises(UsageError, match="has no output 'z'"):
-        foreign.with_options(one, PictureOptions(logits="z"))
+        foreign.with_options(known_file, PictureOptions(logits="z"))

@@ -263,23 +263,23 @@ def test_an_accuracy_is_held_by_its_wilson_interval(correct: int, n: int, min_ac
 
 
 def test_what_a_bench_cannot_tell_is_a_warning_and_an_error_only_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    one, suite = benched(SIX), Suite(name="s", min_acc=91.0, limit=100)
-    bench.judge(one, suite)
+    report, suite = benched(SIX), Suite(name="s", min_acc=91.0, limit=100)
+    bench.judge(report, suite)
     said = capsys.readouterr().err
     assert "reaches 90.00 % [82.56, 94.48], against 91.0 %, cannot tell with n 100: about " in said
     assert "--limit, now 100" in said
     with pytest.raises(Undecided) as caught:
-        bench.judge(one, suite, strict=True)
+        bench.judge(report, suite, strict=True)
     assert caught.value.exit_code == EXIT_UNFIT
 
 
 def test_a_report_holds_its_gates_and_one_from_before_has_none(tmp_path: Path) -> None:
-    one = benched(SIX)
-    whole = dataclasses.replace(one, gates=bench.hold(one.measurements, Suite(name="s", max_ms=6.0)))
+    bench_report = benched(SIX)
+    whole = dataclasses.replace(bench_report, gates=bench.hold(bench_report.measurements, Suite(name="s", max_ms=6.0)))
     path = tmp_path / "a.json"
     report.write(whole, path)
     assert report.read(path) == dataclasses.replace(whole, path=path)
-    table = report.to_table(one)
+    table = report.to_table(bench_report)
     del table["gates"]
     assert report.from_table(table).gates == ()
 
@@ -301,23 +301,23 @@ def test_a_failure_beats_a_doubt_and_both_are_said(capsys: pytest.CaptureFixture
 
 
 def checked(folder: Path, verdict: Verdict) -> Artifact:
-    one = dataclasses.replace(small_bundles.exported(folder), verdict=verdict)
-    artifact.write_card(one)
-    return one
+    file = dataclasses.replace(small_bundles.exported(folder), verdict=verdict)
+    artifact.write_card(file)
+    return file
 
 
 def test_an_export_that_cannot_tell_points_to_more_pictures_and_not_to_rescue(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = checked(tmp_path, judged(0, 3, 240))
-    present.show([one])
-    export.judge([one])
+    file = checked(tmp_path, judged(0, 3, 240))
+    present.show([file])
+    export.judge([file])
     said = capsys.readouterr()
     assert "cannot tell" in said.out
     assert "more pictures would tell: a larger test split" in said.err
     assert "rescue" not in said.err
     with pytest.raises(Undecided) as caught:
-        export.judge([one], strict=True)
+        export.judge([file], strict=True)
     assert (caught.value.exit_code, "rescue" in str(caught.value.hint)) == (EXIT_UNFIT, False)
     with pytest.raises(GateFailed) as failed:
         export.judge([checked(tmp_path / "worse", judged(0, 100, 2400))])
@@ -327,22 +327,22 @@ def test_an_export_that_cannot_tell_points_to_more_pictures_and_not_to_rescue(
 def test_a_file_whose_check_cannot_tell_is_deployed_with_a_warning_unless_strict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = checked(tmp_path, judged(0, 3, 240))
-    assert bundle.make(one).artifact is one
+    file = checked(tmp_path, judged(0, 3, 240))
+    assert bundle.make(file).artifact is file
     assert "cannot tell with n 240" in capsys.readouterr().err
     with pytest.raises(Undecided, match="cannot tell with n 240"):
-        bundle.make(one, strict=True)
+        bundle.make(file, strict=True)
 
 
 @pytest.mark.parametrize("passed", [True, False])
 def test_a_card_from_before_a_check_could_not_tell_is_read_as_it_was_meant(passed: bool, tmp_path: Path) -> None:
     old = dataclasses.replace(judged(0, 3, 240), passed=passed, outcome=None)
-    one = checked(tmp_path, old)
-    path = artifact.card_path(one.path)
+    file = checked(tmp_path, old)
+    path = artifact.card_path(file.path)
     table = json.loads(path.read_text())
     del table["verdict"]["outcome"], table["verdict"]["exact"], table[artifact.DIGEST]
     path.write_text(json.dumps(table))
-    read = artifact.read_card(one.path)
+    read = artifact.read_card(file.path)
     assert read is not None
     assert read.verdict is not None
     assert read.verdict.check == ("pass" if passed else "fail")

@@ -1,4 +1,4 @@
-"""What an instruction set is called, and what it can do for a net."""
+"""The name of an instruction set, and its use to a net."""
 
 from __future__ import annotations
 

@@ -66,11 +66,11 @@ def test_names_that_are_not_known_or_not_clear_are_refused_with_both_lists(
 
 def test_of_the_label_files_beside_a_model_its_own_comes_first(tmp_path: Path) -> None:
     model = tmp_path / "net.tflite"
-    assert labels.beside(model) == []
+    assert labels.files_beside(model) == []
     (tmp_path / "labels_other.txt").write_text("x")
-    assert [path.name for path in labels.beside(model)] == ["labels_other.txt"]
+    assert [path.name for path in labels.files_beside(model)] == ["labels_other.txt"]
     (tmp_path / "more_labels.txt").write_text("x")
-    assert labels.beside(model) == []
+    assert labels.files_beside(model) == []
     for name in ("labels.txt", "labels_net.txt"):
         (tmp_path / name).write_text("x")
-    assert [path.name for path in labels.beside(model)] == ["labels_net.txt", "labels.txt"]
+    assert [path.name for path in labels.files_beside(model)] == ["labels_net.txt", "labels.txt"]

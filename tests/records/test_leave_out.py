@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn import data
-from edgecnn.data._left_out import without
+from edgecnn.data._left_out import without_left_out
 from edgecnn.data.folder import listed
 from edgecnn.errors import DataError
 from edgecnn.records import leave_out, plans
@@ -62,20 +62,20 @@ def pictures(tmp_path: Path) -> Path:
 def test_a_list_of_another_folder_is_refused(tmp_path: Path, pictures: Path) -> None:
     leave_out.write(tmp_path / "list.csv", [entry("emu/0.png", "leave out")])
     with pytest.raises(DataError, match=r"None of the 1 pictures .* such as emu/0\.png"):
-        without(listed(pictures), pictures, str(tmp_path / "list.csv"))
+        without_left_out(listed(pictures), pictures, str(tmp_path / "list.csv"))
 
 
 def test_a_list_that_leaves_none_of_a_class_is_refused(tmp_path: Path, pictures: Path) -> None:
     leave_out.write(tmp_path / "list.csv", [entry(f"cat/{index}.png", "leave out") for index in range(3)])
     with pytest.raises(DataError, match="leaves out all pictures of class 'cat'"):
-        without(listed(pictures), pictures, str(tmp_path / "list.csv"))
+        without_left_out(listed(pictures), pictures, str(tmp_path / "list.csv"))
 
 
 def test_what_the_list_names_and_the_folder_lacks_is_said(
     tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave_out.write(tmp_path / "list.csv", [entry("cat/0.png", "leave out"), entry("cat/9.png", "leave out")])
-    kept = without(listed(pictures), pictures, str(tmp_path / "list.csv"))
+    kept = without_left_out(listed(pictures), pictures, str(tmp_path / "list.csv"))
     assert kept.names == ("1.png", "2.png", "0.png", "1.png", "2.png")
     words = capsys.readouterr().err
     assert "left out 1 of 6 pictures" in words

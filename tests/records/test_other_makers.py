@@ -1,4 +1,4 @@
-"""What files from other makers have that ours have not: each kind once, as bench/foreign_files.py met it."""
+"""Features of other makers' files that ours do not have: each kind once, as bench/foreign_files.py met it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from edgecnn.records.artifact import TensorSpec
 
 def looked_at(path: Path, size: str | None = None) -> dict[str, Finding]:
     """The last finding of each subject."""
-    description, found = file.open_model(path, sizes.parse(size) if size else ())
-    return {one.subject: one for one in [*found, *file.findings(path, description)]}
+    description, findings = file.open_model(path, sizes.parse(size) if size else ())
+    return {finding.subject: finding for finding in [*findings, *file.findings(path, description)]}
 
 
 def saved(
@@ -56,7 +56,7 @@ def saved(
 
 @pytest.mark.parametrize("declared", [["n", "m"], [1, 4], ["a", "b", "c"]], ids=["open", "fixed", "of another rank"])
 def test_an_output_whose_size_depends_on_what_is_shown_is_read_each_time(declared: list[Any], tmp_path: Path) -> None:
-    """As the boxes of a detector are, or what a maker declared wrong: ONNX Runtime only warns of it."""
+    """Detectors' boxes are like that, or a maker declares the size wrong: ONNX Runtime only warns of it."""
     nodes = [helper.make_node("NonZero", ["x"], ["places"]), helper.make_node("Cast", ["places"], ["y"], to=1)]
     path = saved(tmp_path / "boxes.onnx", nodes, output=declared)
     session = runtimes.get("onnxruntime").open_session(path, 1)
@@ -105,14 +105,14 @@ def branching(path: Path) -> Path:
 
 
 def test_what_stands_in_branches_is_counted(tmp_path: Path) -> None:
-    found = formats.describe(branching(tmp_path / "branches.onnx"))
-    assert found.parameters == (4 + 8) * 3 * 3 * 3
-    assert found.operators == {"Conv": 2, "Greater": 1, "If": 1, "ReduceMax": 1, "ReduceMean": 2}
-    assert found.float_operators == 6
-    assert found.macs is None  # which branch is taken decides
+    description = formats.describe(branching(tmp_path / "branches.onnx"))
+    assert description.parameters == (4 + 8) * 3 * 3 * 3
+    assert description.operators == {"Conv": 2, "Greater": 1, "If": 1, "ReduceMax": 1, "ReduceMean": 2}
+    assert description.float_operators == 6
+    assert description.macs is None  # which branch is taken decides
     map_of_eight, picture, mean = 8 * 6 * 6 * 4, 3 * 8 * 8 * 4, 4
     # the map beside its mean, the picture and the result; and the condition, one byte
-    assert found.planned_activation_peak_bytes == map_of_eight + mean + picture + mean + 1
+    assert description.planned_activation_peak_bytes == map_of_eight + mean + picture + mean + 1
 
 
 def test_the_precision_word_looks_into_branches(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_file_that_forgets_to_import_a_domain_is_read_all_the_same(tmp_path: P
 
 
 def test_a_recurrent_layer_costs_its_weights_at_every_step(tmp_path: Path) -> None:
-    """Of a GRU: three gates, each a product with what comes in and one with what it remembers."""
+    """A GRU has three gates, each a product with what comes in and one with what it remembers."""
     steps, features, hidden = 7, 5, 4
     weights = {
         "w": np.ones((1, 3 * hidden, features), np.float32),
@@ -179,20 +179,20 @@ def test_names_that_nobody_gave_choose_no_output(tmp_path: Path) -> None:
 
 def test_an_opset_that_onnx_runtime_never_promised_is_told(tmp_path: Path) -> None:
     nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
-    found = looked_at(saved(tmp_path / "old.onnx", nodes, output=[1, 4], opset=6))
-    assert found["runtime"].level == "note"
-    assert "opset 7 and newer" in found["runtime"].evidence
-    assert "Could not find an implementation for Add(6)" in found["loading"].evidence
-    found = looked_at(saved(tmp_path / "oldest.onnx", nodes, output=[1, 4], opset=7))
-    assert (found["runtime"].level, found["answers"].level) == ("ok", "ok")
+    findings = looked_at(saved(tmp_path / "old.onnx", nodes, output=[1, 4], opset=6))
+    assert findings["runtime"].level == "note"
+    assert "opset 7 and newer" in findings["runtime"].evidence
+    assert "Could not find an implementation for Add(6)" in findings["loading"].evidence
+    findings = looked_at(saved(tmp_path / "oldest.onnx", nodes, output=[1, 4], opset=7))
+    assert (findings["runtime"].level, findings["answers"].level) == ("ok", "ok")
 
 
 def test_what_is_no_picture_is_not_judged_as_one(tmp_path: Path) -> None:
     """Features of sound: no normalisation of pixels, no layout of theirs, no folder of pictures that finds it out."""
     spec = TensorSpec(name="x", shape=(1, 3, 40), dtype="int8", layout="", scale=26 / 255, zero_point=-128)
-    (found,) = file._input(spec)
-    assert (found.level, "pixel" in found.evidence) == ("ok", False)
-    assert "0 .. 26" in found.evidence
+    (finding,) = file._input(spec)
+    assert (finding.level, "pixel" in finding.evidence) == ("ok", False)
+    assert "0 .. 26" in finding.evidence
     nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]), helper.make_node("Relu", ["t"], ["y"])]
     seen = looked_at(saved(tmp_path / "sound.onnx", nodes, inputs={"x": [1, 3, 40]}, output=[1, 40, 3]))
     assert seen["transposes"].level == "note"
@@ -203,7 +203,7 @@ def test_what_is_no_picture_is_not_judged_as_one(tmp_path: Path) -> None:
 def test_probabilities_at_the_end_of_their_range_are_no_fault(scale: float, zero_point: int, is_told: bool) -> None:
     spec = TensorSpec(name="y", shape=(1, 2), dtype="uint8", layout="NK", scale=scale, zero_point=zero_point)
     sure = np.array([[0, 255], [255, 0], [3, 252]], np.uint8)
-    assert [one.subject for one in answers._range(sure, spec)] == ["output scale"] * is_told
+    assert [finding.subject for finding in answers._range(sure, spec)] == ["output scale"] * is_told
 
 
 def test_filled_weights_stay_filled_in_another_shape(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_filled_weights_stay_filled_in_another_shape(tmp_path: Path) -> None:
         helper.make_node("Softmax", ["z"], ["y"]),
     ]
     constants = {"eight": np.int64([8]), "shape": np.int64([4, 2])}  # type: ignore[arg-type]
-    found = looked_at(saved(tmp_path / "light.onnx", nodes, constants, output=[1, 2]))["answers"]
-    assert found.level == "note"
-    assert "filled with one number each" in found.evidence
+    finding = looked_at(saved(tmp_path / "light.onnx", nodes, constants, output=[1, 2]))["answers"]
+    assert finding.level == "note"
+    assert "filled with one number each" in finding.evidence
 
 
 def test_what_engines_say_is_told_apart(tmp_path: Path) -> None:
@@ -237,13 +237,13 @@ def test_a_detector_may_find_more_in_one_picture_than_in_another(tmp_path: Path)
         helper.make_node("Cast", ["places"], ["y"], to=TensorProto.FLOAT),
     ]
     path = saved(tmp_path / "d.onnx", nodes, {"half": np.float32(0.5)}, {"x": [1, 3, 4, 4]}, output=[4, "found"])
-    found = looked_at(path)["answers"]
-    assert found.level == "note"
-    assert "0 to 192 values" in found.evidence  # four places of each of 48 values
+    finding = looked_at(path)["answers"]
+    assert finding.level == "note"
+    assert "0 to 192 values" in finding.evidence  # four places of each of 48 values
 
 
 def test_an_even_input_that_is_divided_by_its_deviation_is_no_broken_file(tmp_path: Path) -> None:
-    """As of nets that normalise each sound or picture by itself: what is black, or silent, has no deviation."""
+    """Some nets normalise each sound or picture by itself: what is black, or silent, has no deviation."""
     nodes = [
         helper.make_node("ReduceMean", ["x"], ["mean"]),
         helper.make_node("Sub", ["x", "mean"], ["off"]),
@@ -251,9 +251,9 @@ def test_an_even_input_that_is_divided_by_its_deviation_is_no_broken_file(tmp_pa
         helper.make_node("ReduceMean", ["distance"], ["deviation"]),
         helper.make_node("Div", ["off", "deviation"], ["y"]),
     ]
-    found = looked_at(saved(tmp_path / "even.onnx", nodes, inputs={"x": [1, 64]}, output=[1, 64]))["answers"]
-    assert found.level == "warn"
-    assert "4 of 68 outputs are not numbers, all for inputs of one value" in found.evidence
+    finding = looked_at(saved(tmp_path / "even.onnx", nodes, inputs={"x": [1, 64]}, output=[1, 64]))["answers"]
+    assert finding.level == "warn"
+    assert "4 of 68 outputs are not numbers, all for inputs of one value" in finding.evidence
 
 
 @pytest.mark.parametrize(("last", "reading"), [("Identity", "probability"), ("Neg", "scores")])

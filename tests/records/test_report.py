@@ -73,20 +73,20 @@ def test_what_a_board_without_a_clock_measured_survives_and_tells_no_time(tmp_pa
     assert report.read(path) == dataclasses.replace(UNTIMED, path=path)
     table = json.loads(path.read_text())
     validate(table)
-    (one,) = table["measurements"]
-    assert not [key for part in (one, one["summary"], one["accuracy"]) for key in part if key.endswith(("_ms", "_s"))]
-    assert not measurement.TIMES & (set(one) | set(one["summary"]) | set(one["accuracy"]))
-    assert (one["summary"]["instructions_p50"], one["summary"]["instructions_n"]) == (1000, 6)
+    (row,) = table["measurements"]
+    assert not [key for part in (row, row["summary"], row["accuracy"]) for key in part if key.endswith(("_ms", "_s"))]
+    assert not measurement.TIMES & (set(row) | set(row["summary"]) | set(row["accuracy"]))
+    assert (row["summary"]["instructions_p50"], row["summary"]["instructions_n"]) == (1000, 6)
 
 
 @pytest.mark.parametrize("part", ["summary", "accuracy", None])
 def test_the_schema_refuses_a_time_without_windows_and_windows_without_a_time(part: str | None) -> None:
     table = json.loads(report.to_json(UNTIMED))
-    one = table["measurements"][0]
+    row = table["measurements"][0]
     if part:
-        one[part]["elapsed_s" if part == "accuracy" else "p50_ms"] = 1.0
+        row[part]["elapsed_s" if part == "accuracy" else "p50_ms"] = 1.0
     else:
-        one["end_to_end"] = None
+        row["end_to_end"] = None
     with pytest.raises(jsonschema.ValidationError):
         validate(table)
     table = json.loads(report.to_json(FULL))
@@ -98,8 +98,8 @@ def test_the_schema_refuses_a_time_without_windows_and_windows_without_a_time(pa
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(floats, min_size=1, max_size=8), min_size=1, max_size=4), st.text(max_size=20))
 def test_any_times_and_any_name_survive_and_obey(rounds: list[list[float]], name: str) -> None:
-    one = samples.measurement([], windows=tuple(map(samples.window, rounds)), file=name)
-    table = json.loads(report.to_json(samples.report(one)))
+    measurement = samples.measurement([], windows=tuple(map(samples.window, rounds)), file=name)
+    table = json.loads(report.to_json(samples.report(measurement)))
     validate(table)
     assert table["measurements"][0]["file"] == name
     assert [window["times_ms"] for window in table["measurements"][0]["windows"]] == rounds

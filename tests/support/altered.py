@@ -15,7 +15,7 @@ WEIGHTED = {"onnx": {"Conv", "Gemm", "MatMul"}, "tflite": {"CONV_2D", "DEPTHWISE
 
 
 def weighted_layers(path: Path) -> int:
-    """How many operators of a file have weights."""
+    """Return how many operators of a file have weights."""
     return len(_tflite_weighted(_tflite(path)) if path.suffix == ".tflite" else _onnx_weighted(_onnx(path)))
 
 
@@ -33,7 +33,7 @@ def change_weight(path: Path, layer: int, place: int, target: Path) -> Path:
 
     model = _onnx(path)
     name = _onnx_weighted(model)[layer]
-    (held,) = (one for one in model.graph.initializer if one.name == name)
+    (held,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
     held.CopyFrom(numpy_helper.from_array(_flipped(numpy_helper.to_array(held), place), name))
     target.write_bytes(model.SerializeToString())
     return target
@@ -65,7 +65,11 @@ def _tflite(path: Path) -> Any:
 
 
 def _tflite_weighted(model: Any) -> list[Any]:
-    return [one for one in model.subgraphs[0].operators if flatbuffer.operator_name(model, one) in WEIGHTED["tflite"]]
+    return [
+        operator
+        for operator in model.subgraphs[0].operators
+        if flatbuffer.operator_name(model, operator) in WEIGHTED["tflite"]
+    ]
 
 
 def _onnx(path: Path) -> Any:
@@ -77,9 +81,9 @@ def _onnx(path: Path) -> Any:
 def _onnx_weighted(model: Any) -> list[str]:
     """Names of the weights, in the order of their operators."""
     graph = _onnx_graph.read(model)
-    found = []
+    weighted = []
     for node in graph.nodes:
         if node.op_type in WEIGHTED["onnx"]:
             coder = graph.producer.get(node.input[1])
-            found.append(coder.input[0] if coder is not None else node.input[1])
-    return found
+            weighted.append(coder.input[0] if coder is not None else node.input[1])
+    return weighted

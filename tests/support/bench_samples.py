@@ -38,7 +38,7 @@ def measurement(medians_ms: Sequence[float], **changes: Any) -> Measurement:
     accuracy: Accuracy | None = changes.pop("accuracy", None)
     end_to_end: EndToEnd | None = changes.pop("end_to_end", None)
     counts: tuple[Count, ...] = changes.pop("counts", ())
-    one = Measurement(
+    made = Measurement(
         file="net-fp32.tflite",
         run="net",
         sha256="0" * 64,
@@ -59,7 +59,7 @@ def measurement(medians_ms: Sequence[float], **changes: Any) -> Measurement:
         windows=windows,
         counts=counts,
     )
-    return dataclasses.replace(one, **changes)
+    return dataclasses.replace(made, **changes)
 
 
 def accuracy(correct: int, n: int, classes_predicted: int = 10) -> Accuracy:
@@ -83,7 +83,7 @@ PI5 = machine(
 
 
 def report(*measurements: Measurement, **changes: Any) -> Report:
-    one = Report(
+    made = Report(
         board="local",
         date="2026-11-05T10:11:12+00:00",
         command="edgecnn bench runs/net",
@@ -93,4 +93,4 @@ def report(*measurements: Measurement, **changes: Any) -> Report:
         failures=(),
         warnings=report_warnings.warnings(measurements),
     )
-    return dataclasses.replace(one, **changes)
+    return dataclasses.replace(made, **changes)

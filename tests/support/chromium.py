@@ -21,11 +21,11 @@ MISSING = "These tests need a browser: apt-get install chromium"
 
 def program() -> str:
     """Chromium's path. Without one the test is skipped, and fails where CI is set."""
-    found = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
-    if found is None:
+    executable = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    if executable is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
-    assert found is not None
-    return found
+    assert executable is not None
+    return executable
 
 
 class Browser:
@@ -105,12 +105,12 @@ class Browser:
 @contextmanager
 def running() -> Iterator[Browser]:
     """A browser with a profile of its own, ended at the end."""
-    found = program()
+    executable = program()
     theirs_in, ours_in = os.pipe()
     ours_out, theirs_out = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
-            found, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            executable, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--disable-extensions", "--hide-scrollbars",
             f"--user-data-dir={profile}", "--remote-debugging-pipe",
         ]  # fmt: skip

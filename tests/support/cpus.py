@@ -26,7 +26,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, folder: Path, flags: str) -> Enviro
 
 
 def _unfit() -> str | None:
-    """Why nothing can be emulated here, if so."""
+    """Return the reason why nothing can be emulated here; None if it can."""
     try:
         user_mode.require()
     except EnvironmentUnfit as error:

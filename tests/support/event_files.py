@@ -13,12 +13,12 @@ from tensorboardX.proto.event_pb2 import Event
 def events(folder: Path) -> list[Any]:
     """All events of the only event file in a folder."""
     (path,) = folder.glob("events.out.tfevents.*")
-    content, place, found = path.read_bytes(), 0, []
+    content, place, records = path.read_bytes(), 0, []
     while place < len(content):
         (size,) = struct.unpack_from("<Q", content, place)
-        found.append(Event.FromString(content[place + 12 : place + 12 + size]))
+        records.append(Event.FromString(content[place + 12 : place + 12 + size]))
         place += 16 + size
-    return found
+    return records
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -32,7 +32,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def texts(folder: Path) -> dict[str, str]:
-    """What stands under TensorBoard's TEXT, by its name."""
+    """Return the texts under TensorBoard's TEXT, by name."""
     values = [value for event in events(folder) for value in event.summary.value]
     return {
         value.tag.removesuffix("/text_summary"): value.tensor.string_val[0].decode()

@@ -38,7 +38,7 @@ class Repository:
         self.commits.append((digest, files))
         return digest
 
-    def at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
+    def commit_at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
         if revision == "main":
             return self.commits[-1]
         if revision in self.branches:
@@ -152,13 +152,13 @@ def create(request: Handler) -> None:
 
 
 def info(request: Handler, repository: str, revision: str = "main") -> None:
-    if (found := request.readable(repository)) is None:
+    if (stored := request.readable(repository)) is None:
         return
-    if (commit := found.at(revision or "main")) is None:
+    if (commit := stored.commit_at(revision or "main")) is None:
         request.refuse(404, "RevisionNotFound")
         return
     siblings = [{"rfilename": name} for name in sorted(commit[1])]
-    request.send_json({"id": repository, "sha": commit[0], "private": found.private, "siblings": siblings})
+    request.send_json({"id": repository, "sha": commit[0], "private": stored.private, "siblings": siblings})
 
 
 def validate(request: Handler) -> None:
@@ -174,13 +174,13 @@ def validate(request: Handler) -> None:
 
 
 def preupload(request: Handler, repository: str, revision: str) -> None:
-    if (found := request.writable(repository)) is None:
+    if (stored := request.writable(repository)) is None:
         return
     answers = []
     for name in (file["path"] for file in json.loads(request.body)["files"]):
         mode = "lfs" if name.endswith(LFS) else "regular"
         answer = {"path": name, "uploadMode": mode, "shouldIgnore": False}
-        if (content := found.commits[-1][1].get(name)) is not None:
+        if (content := stored.commits[-1][1].get(name)) is not None:
             git = hashlib.sha1(b"blob %d\0" % len(content) + content)
             answer["oid"] = (hashlib.sha256(content) if mode == "lfs" else git).hexdigest()
         answers.append(answer)
@@ -215,13 +215,13 @@ def verify(request: Handler, repository: str) -> None:
 
 
 def commit(request: Handler, repository: str, revision: str) -> None:
-    if (found := request.writable(repository)) is None:
+    if (stored := request.writable(repository)) is None:
         return
     head, *lines = (json.loads(line) for line in request.body.splitlines())
-    if head["value"].get("parentCommit", found.commits[-1][0]) != found.commits[-1][0]:
+    if head["value"].get("parentCommit", stored.commits[-1][0]) != stored.commits[-1][0]:
         request.refuse(412, message="A commit has happened since. Please refresh and try again.")
         return
-    files = dict(found.commits[-1][1])
+    files = dict(stored.commits[-1][1])
     for line in lines:
         value = line["value"]
         if line["key"] == "file":
@@ -230,14 +230,14 @@ def commit(request: Handler, repository: str, revision: str) -> None:
             files[value["path"]] = request.hub.large[value["oid"]]
         else:
             del files[value["path"]]
-    digest = found.add(files)
+    digest = stored.add(files)
     request.send_json({"commitUrl": f"{request.hub.address}/{repository}/commit/{digest}", "commitOid": digest})
 
 
 def resolve(request: Handler, repository: str, revision: str, name: str) -> None:
-    if (found := request.readable(repository)) is None:
+    if (stored := request.readable(repository)) is None:
         return
-    if (state := found.at(revision)) is None:
+    if (state := stored.commit_at(revision)) is None:
         request.refuse(404, "RevisionNotFound")
         return
     if name not in state[1]:

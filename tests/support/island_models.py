@@ -56,8 +56,8 @@ def _saved_onnx(
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    given = {name if name.endswith("_w") or name == "scale" else f"{name}_w": w for name, w in weights.items()}
-    constants = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in given.items()]
+    named = {name if name.endswith("_w") or name == "scale" else f"{name}_w": w for name, w in weights.items()}
+    constants = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in named.items()]
     constants.append(numpy_helper.from_array(np.array(128, np.uint8), "zero"))
     constants.append(numpy_helper.from_array(np.array([1, -1], np.int64), "flat"))
     used = {name for node in nodes for name in node.input}
@@ -66,7 +66,7 @@ def _saved_onnx(
         "made elsewhere",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, source)],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, result)],
-        [one for one in constants if one.name in used],
+        [tensor for tensor in constants if tensor.name in used],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
@@ -84,29 +84,29 @@ def island_tflite(path: Path) -> Path:
     types = schema.TensorType
 
     def tensor(shape: tuple[int, ...], kind: int, data: Any = None, scale: float = 0.05) -> int:
-        one = schema.TensorT()
-        one.name, one.shape, one.type, one.buffer = f"t{len(graph.tensors)}", list(shape), kind, 0
+        made = schema.TensorT()
+        made.name, made.shape, made.type, made.buffer = f"t{len(graph.tensors)}", list(shape), kind, 0
         if kind == types.INT8:
-            one.quantization = schema.QuantizationParametersT()
-            one.quantization.scale, one.quantization.zeroPoint = [scale], [0]
+            made.quantization = schema.QuantizationParametersT()
+            made.quantization.scale, made.quantization.zeroPoint = [scale], [0]
         if data is not None:
             held = schema.BufferT()
             held.data = np.frombuffer(data.tobytes(), np.uint8)
             model.buffers.append(held)
-            one.buffer = len(model.buffers) - 1
-        graph.tensors.append(one)
+            made.buffer = len(model.buffers) - 1
+        graph.tensors.append(made)
         return len(graph.tensors) - 1
 
     def operator(name: str, inputs: list[int], output: int, version: int, options: Any = None) -> None:
-        code, one = schema.OperatorCodeT(), schema.OperatorT()
+        code, made = schema.OperatorCodeT(), schema.OperatorT()
         number = getattr(schema.BuiltinOperator, name)
         code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), version
         model.operatorCodes.append(code)
-        one.opcodeIndex, one.inputs, one.outputs = len(model.operatorCodes) - 1, inputs, [output]
+        made.opcodeIndex, made.inputs, made.outputs = len(model.operatorCodes) - 1, inputs, [output]
         if options is not None:
-            one.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-            one.builtinOptions = options
-        graph.operators.append(one)
+            made.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+            made.builtinOptions = options
+        graph.operators.append(made)
 
     nhwc, nchw = (1, SIDE, SIDE, CHANNELS), (1, CHANNELS, SIDE, SIDE)
     values = SIDE * SIDE * CHANNELS

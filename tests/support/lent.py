@@ -30,8 +30,8 @@ import numpy
 def lend(board: Sshd, folder: Path) -> None:
     """Put the archive into the cache that XDG_CACHE_HOME names now; the board's Python is this one's base."""
     (board.bin / "python3").symlink_to(Path(sys.executable).resolve())
-    with link.connect(board.destination, board.options) as one:
-        facts = board_facts.read(one)
+    with link.connect(board.destination, board.options) as opened:
+        facts = board_facts.read(opened)
     assert facts.python is not None
     assert facts.python.version == sys.version_info[:2]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -39,10 +39,10 @@ def lend(board: Sshd, folder: Path) -> None:
         (site / "numpy").mkdir(parents=True)
         (site / "numpy" / "__init__.py").write_text(LEADER.format(site=sysconfig.get_paths()["platlib"]))
         for name in remote.packages():
-            found = importlib.metadata.distribution(name)
-            metadata = site / f"{name.replace('-', '_')}-{found.version}.dist-info" / "METADATA"
+            distribution = importlib.metadata.distribution(name)
+            metadata = site / f"{name.replace('-', '_')}-{distribution.version}.dist-info" / "METADATA"
             metadata.parent.mkdir()
-            metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {found.version}\n")
+            metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {distribution.version}\n")
         board_cache.pack(site, provision.archive_path(facts, remote.packages()))
 
 

@@ -27,10 +27,10 @@ MADE = {
 
 
 def reader(name: str) -> Reader:
-    """What tells the operators of a format apart."""
-    found = formats.get(name).OPERATORS
-    assert found is not None
-    return found
+    """Return the reader of a format's operators."""
+    reader = formats.get(name).OPERATORS
+    assert reader is not None
+    return reader
 
 
 def lowered(path: Path, folder: Path) -> tuple[bytes, tuple[Operator, ...], runtimes.Runtime]:
@@ -41,5 +41,5 @@ def lowered(path: Path, folder: Path) -> tuple[bytes, tuple[Operator, ...], runt
     runtime.lower(path, target)
     job = job_of(path, runtimes.for_format(name)[0])
     kernels = runtime.profile(target, 1, measure.random_input(job.input, job.preprocessing), 1)
-    told = {one.place: list(zip(one.dtypes, one.shapes, strict=True)) for one in kernels}
+    told = {kernel.place: list(zip(kernel.dtypes, kernel.shapes, strict=True)) for kernel in kernels}
     return target.read_bytes(), reader(name).read(target.read_bytes(), told), runtime

@@ -33,17 +33,17 @@ def write(path: Path, name: str, tensors: Sequence[Tensor]) -> Path:
     model.version, model.description = 3, name
     model.buffers = [schema.BufferT()]
     graph.name, graph.tensors = "main", []
-    for one in tensors:
+    for tensor in tensors:
         made = schema.TensorT()
-        made.name, made.shape, made.buffer = one.name, list(one.shape), 0
-        made.type = getattr(schema.TensorType, one.dtype)
-        if one.scale is not None:
+        made.name, made.shape, made.buffer = tensor.name, list(tensor.shape), 0
+        made.type = getattr(schema.TensorType, tensor.dtype)
+        if tensor.scale is not None:
             made.quantization = schema.QuantizationParametersT()
-            made.quantization.scale, made.quantization.zeroPoint = [one.scale], [one.zero_point]
-        if one.values is not None:
+            made.quantization.scale, made.quantization.zeroPoint = [tensor.scale], [tensor.zero_point]
+        if tensor.values is not None:
             made.buffer = len(model.buffers)
             model.buffers.append(schema.BufferT())
-            model.buffers[-1].data = np.frombuffer(one.values.tobytes(), np.uint8)
+            model.buffers[-1].data = np.frombuffer(tensor.values.tobytes(), np.uint8)
         graph.tensors.append(made)
     last = len(tensors) - 1
     graph.inputs, graph.outputs = [0], [last]

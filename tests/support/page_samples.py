@@ -130,7 +130,7 @@ def profile(folder: Path) -> ProfileReport:
                    macs_per_unit=None, of_best_percent=None, **shape),
     )  # fmt: skip
     whole, nothing = OperatorCost(p50=0.004, low=0.0039, high=0.0041), OperatorCost(p50=0.0, low=0.0, high=0.0)
-    one = Profile(
+    made = Profile(
         file=f"{folder.name}-int8.tflite", run=folder.name, sha256="0" * 64, format="tflite", precision="int8",
         target=None, input_dtype="int8", runtime="litert", runtime_version="1", num_threads=1, method="prefixes",
         reason="a test", unit="ms", rounds=6, runs=9, whole=whole, sum=whole, off_percent=nothing, own_sum=None,
@@ -139,7 +139,7 @@ def profile(folder: Path) -> ProfileReport:
     )  # fmt: skip
     result = ProfileReport(
         board="local", date="2026-11-05T10:11:12+00:00", command=f"edgecnn bench {folder} --profile",
-        environment=environment.here(), suite={}, profiles=(one,), failures=(),
+        environment=environment.here(), suite={}, profiles=(made,), failures=(),
     )  # fmt: skip
     files.make_folder(folder / "bench")
     results.write(result, folder / "bench" / "local-profile.json")
@@ -191,14 +191,14 @@ def emulated(folder: Path) -> Report:
     """The same two files on a board that keeps no time."""
     counts = (Count(instructions=(999_500, 1_000_000, 1_001_000), baseline_rss_bytes=0, peak_rss_bytes=3_000_000),)
 
-    def one(precision: str, correct: int) -> Measurement:
+    def counted(precision: str, correct: int) -> Measurement:
         accuracy = samples.accuracy(correct, 10_000)
         file = f"{folder.name}-{precision}.tflite"
         return samples.measurement(
             [], file=file, run=folder.name, precision=precision, counts=counts, accuracy=accuracy
         )
 
-    return samples.report(one("fp32", 9000), one("int8", 8990), board="emulated:pi4")
+    return samples.report(counted("fp32", 9000), counted("int8", 8990), board="emulated:pi4")
 
 
 def write_bench(folder: Path, result: Report, name: str = "local.json") -> Path:
@@ -225,12 +225,12 @@ def duel(folder: Path) -> Path:
     ]  # fmt: skip
     cells = [
         Cell(
-            family=one.family, fraction=fraction, pictures=pictures, epochs=8, top1_percents=(mean - 1, mean + 1),
+            family=contender.family, fraction=fraction, pictures=pictures, epochs=8, top1_percents=(mean - 1, mean + 1),
             mean_percent=mean, low_percent=mean - 2, high_percent=mean + 2, train_seconds=10.0,
         )
-        for one in contenders
+        for contender in contenders
         for fraction, pictures, lost in ((0.01, 600, 15.0), (0.1, 6000, 5.0), (1.0, 60_000, 0.0))
-        for mean in [one.int8_top1_percent - lost]
+        for mean in [contender.int8_top1_percent - lost]
     ]  # fmt: skip
     crossover = Crossover(
         winner_below="mlp", winner_above="vit", status="estimated", pictures=2000.0, low=1500.0, high=2600.0,
@@ -304,5 +304,5 @@ def lesson(folder: Path, name: str = "equivariance", measured: str = "The larges
     return path
 
 
-def changed(one: Report, **changes: object) -> Report:
-    return dataclasses.replace(one, **changes)  # type: ignore[arg-type]
+def changed(report: Report, **changes: object) -> Report:
+    return dataclasses.replace(report, **changes)  # type: ignore[arg-type]

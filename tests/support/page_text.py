@@ -1,4 +1,4 @@
-"""What stands on a page of HTML, for tests to read."""
+"""The visible text of a page of HTML, for tests to read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Text(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.ids += [given["id"]] if "id" in given else []
-        self.links += [given["href"]] if tag == "a" else []
+        attributes = dict(attrs)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes["href"]] if tag == "a" else []
         if tag == "table":
-            self._table = str(given["id"])
+            self._table = str(attributes["id"])
             self.tables[self._table] = []
         if tag == "tr":
             self.tables[self._table].append([])

@@ -1,4 +1,4 @@
-"""What a Raspberry Pi 4 says of itself."""
+"""The facts that a Raspberry Pi 4 states about itself."""
 
 from edgecnn.boards.ssh.board_facts import BoardFacts, Python
 

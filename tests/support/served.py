@@ -53,10 +53,10 @@ class Running:
 
     def metric(self, name: str) -> float:
         text = self.ask("GET", "/metrics")[2].decode()
-        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)
-        return float(found[1]) if found else 0.0
+        match = re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)
+        return float(match[1]) if match else 0.0
 
-    def until(self, name: str, value: float) -> None:
+    def wait_until(self, name: str, value: float) -> None:
         end = time.monotonic() + PATIENCE_S
         while self.metric(name) != value:
             assert time.monotonic() < end, f"{name} did not become {value}"
@@ -77,15 +77,15 @@ def running(folder: Path, *options: str) -> Iterator[Running]:
         try:
             assert process.stderr is not None
             line = process.stderr.readline()
-            found = re.search(r"on http://127\.0\.0\.1:(\d+)$", line.strip())
-            assert found, line
-            yield Running(process, int(found[1]))
+            match = re.search(r"on http://127\.0\.0\.1:(\d+)$", line.strip())
+            assert match, line
+            yield Running(process, int(match[1]))
         finally:
             process.kill()
 
 
 def peak_kb(server: Running) -> int:
     text = Path(f"/proc/{server.process.pid}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", text)
-    assert found
-    return int(found[1])
+    match = re.search(r"VmHWM:\s+(\d+) kB", text)
+    assert match
+    return int(match[1])

@@ -54,7 +54,7 @@ def exported(
         path = tiny_models.linear_onnx(folder / "animals-fp32.onnx", kernel)
     else:
         path = tiny_models.linear_tflite(folder / f"animals-{kind}.tflite", kernel, int8=kind == "int8")
-    one = Artifact(
+    file = Artifact(
         path=path,
         description=formats.describe(path),
         preprocessing=Preprocessing(height=SIZE, width=SIZE, channels=CHANNELS, colour_order="RGB", resize=CROP.rule),
@@ -62,9 +62,9 @@ def exported(
         run=run,
         run_sha256=run_sha256,
     )
-    artifact.write_card(one)
-    np.savez(folder / "golden.npz", **held | {one.name: outputs(one, images())})
-    return one
+    artifact.write_card(file)
+    np.savez(folder / "golden.npz", **held | {file.name: outputs(file, images())})
+    return file
 
 
 @functools.cache
@@ -74,7 +74,7 @@ def _described() -> Artifact:
 
 
 def doubtful(
-    one: Artifact | None = None, least_share: float | None = None, outlook: Outlook | None = None, **rule: Any
+    file: Artifact | None = None, least_share: float | None = None, outlook: Outlook | None = None, **rule: Any
 ) -> Artifact:
     """The file as a calibration leaves it, with these thresholds; without a file, one that is nowhere any more."""
     estimate = Bootstrapped(value=1.0, low=0.5, high=2.0)
@@ -90,14 +90,14 @@ def doubtful(
         ),
         outlook=outlook,
     )  # fmt: skip
-    return dataclasses.replace(one or _described(), certainty=chosen)
+    return dataclasses.replace(file or _described(), certainty=chosen)
 
 
-def outputs(one: Artifact, shown: npt.NDArray[np.uint8]) -> npt.NDArray[np.generic]:
+def outputs(file: Artifact, shown: npt.NDArray[np.uint8]) -> npt.NDArray[np.generic]:
     """The file's raw output tensors, by its runtime."""
-    (name,) = runtimes.for_format(one.description.format)
-    session = runtimes.get(name).open_session(one.path, 1)
-    encoded = tensors.encode(shown, one.description.input, one.preprocessing)
+    (name,) = runtimes.for_format(file.description.format)
+    session = runtimes.get(name).open_session(file.path, 1)
+    encoded = tensors.encode(shown, file.description.input, file.preprocessing)
     return np.concatenate([session(encoded[i : i + 1]) for i in range(len(encoded))])
 
 

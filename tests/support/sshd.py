@@ -60,7 +60,7 @@ class Sshd:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """For `link.connect`: the client's configuration, in which `board` is a Host."""
+        """The options for `link.connect`: the client's configuration, in which `board` is a Host."""
         return ("-F", str(self.folder / "client"))
 
     @property
@@ -100,10 +100,10 @@ class Sshd:
     def cut(self) -> None:
         """Cut every open connection, without a goodbye. What runs on the board is not touched."""
         assert self._process is not None
-        servers = [one for one in psutil.Process(self._process.pid).children(recursive=True) if _is_sshd(one)]
-        for one in servers:
+        servers = [child for child in psutil.Process(self._process.pid).children(recursive=True) if _is_sshd(child)]
+        for server in servers:
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.send_signal(signal.SIGKILL)
+                server.send_signal(signal.SIGKILL)
 
     def put_program(self, name: str, text: str) -> None:
         """A shell script that stands before the system's program of that name."""
@@ -136,28 +136,28 @@ class Sshd:
 
     def processes(self, word: str) -> list[psutil.Process]:
         """Every process whose command line holds this board's folder and `word`, the sshd and its shells left out."""
-        found = []
-        for one in psutil.process_iter():
+        processes = []
+        for process in psutil.process_iter():
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                words = one.cmdline()
+                words = process.cmdline()
                 if (
-                    one.pid != os.getpid()
+                    process.pid != os.getpid()
                     and any(str(self.home) in each for each in words)
                     and any(word in each for each in words)
                 ):
-                    found.append(one)
-        return found
+                    processes.append(process)
+        return processes
 
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Sshd]:
     """A board with an empty home, for one test."""
-    one = Sshd(tmp_path / "board")
-    one.start()
+    server = Sshd(tmp_path / "board")
+    server.start()
     try:
-        yield one
+        yield server
     finally:
-        one.stop()
+        server.stop()
 
 
 def key(path: Path) -> None:

@@ -70,8 +70,8 @@ def running(folder: Path, count: int) -> Iterator[SshdFleet]:
             board.start()
             stack.callback(board.stop)
             lent.lend(board, folder)
-        with link.connect("board", fleet["pi-1"].options) as one:
-            facts = board_facts.read(one)
+        with link.connect("board", fleet["pi-1"].options) as opened:
+            facts = board_facts.read(opened)
         lean = provision.archive_path(facts, LEAN)
         lean.write_bytes(provision.archive_path(facts, remote.packages()).read_bytes())
         (folder / "hosts").write_text("\n".join(hosts))

@@ -66,11 +66,11 @@ def linear_tflite(path: Path, kernel: Weights, int8: bool = False) -> Path:
     classes, height, width, channels = kernel.shape
     flat = kernel.reshape(classes, -1)  # (K, HWC)
     dtype, stored = ("INT8", np.int8) if int8 else ("FLOAT32", np.float32)
-    one = 1.0 if int8 else None
+    scale = 1.0 if int8 else None
     reach = 3 * 255 * height * width * channels / 127 if int8 else None  # no logit can saturate
     tensors = [
-        Tensor("x", (1, height, width, channels), dtype, one, -128),
-        Tensor("w", flat.shape, dtype, one, values=flat.astype(stored)),
+        Tensor("x", (1, height, width, channels), dtype, scale, -128),
+        Tensor("w", flat.shape, dtype, scale, values=flat.astype(stored)),
         Tensor("y", (1, classes), dtype, reach),
     ]
     return one_layer.write(path, "linear", tensors)
@@ -131,5 +131,5 @@ def linear_c(path: Path, kernel: Weights, int8: bool = False) -> Path:
 
 
 def logits(kernel: Weights, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """What the float files put out for uint8 pictures (N, H, W, C): (N, K), exactly."""
+    """Return the output of the float files for uint8 pictures (N, H, W, C): (N, K), exactly."""
     return images.reshape(len(images), -1).astype(np.float32) @ kernel.reshape(len(kernel), -1).T

@@ -21,7 +21,7 @@ from edgecnn.boards.emulated import tools, user_mode
 
 HIGH = 255
 ZERO_POINT = 128
-"""Of the inputs."""
+"""The zero point of the inputs."""
 STEP = 100
 """What one step of the output stands for, in products."""
 SIZE = 12
@@ -62,7 +62,7 @@ class Layer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of its input; wide enough for one window of a filter."""
+        """The shape of its input; wide enough for one window of a filter."""
         return (1, self.inputs, *self.kernel)
 
 
@@ -183,7 +183,7 @@ def quantised(
     per_channel: bool = False,
     reduce_range: bool = False,
 ) -> Path:
-    """What onnxruntime's `quantize_static` makes of a float file; `types` are of activations and weights."""
+    """Quantise a float file by onnxruntime's `quantize_static`; `types` are of activations and weights."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # the interface it asks for

@@ -1,11 +1,11 @@
-"""What comes to be in other processes, waited for."""
+"""Helpers that wait for something to happen in other processes."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 
-def until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     """Wait for what must come; the test's own time limit is the clock."""
     end = time.monotonic() + 60
     while not condition():

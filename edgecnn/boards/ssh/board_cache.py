@@ -83,7 +83,7 @@ class BoardCache:
     def put_model(self, model: Path) -> str:
         """Have a model there with all files that it reads beside it; returns its path. Raises as `put` does."""
         folder = f"{self._facts.cache}/files/{model_files.sha256(model)}"
-        for place in (*model_files.beside(model), model.name):
+        for place in (*model_files.files_beside(model), model.name):
             source, target = model.parent / place, f"{folder}/{place}"
             self._ensure(target, "-f", functools.partial(self._push, source, target))
         return f"{folder}/{model.name}"

@@ -1,4 +1,4 @@
-"""What a board is: read in one round trip by a POSIX shell, before anything is copied and without Python there."""
+"""The facts of a board, read in one round trip by a POSIX shell, before anything is copied and without Python there."""
 
 from __future__ import annotations
 

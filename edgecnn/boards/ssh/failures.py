@@ -1,4 +1,4 @@
-"""What ssh and a board's own tools complain about, put into one sentence with a hint."""
+"""Error messages of ssh and of a board's own tools, each turned into one sentence with a hint."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ exec cat -- "$1"
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """How a command on the board ended; a return code of 128 + n says that signal n ended it."""
+    """The result of a command on the board; a return code of 128 + n says that signal n ended it."""
 
     returncode: int
     stdout: bytes

@@ -1,4 +1,4 @@
-"""How the system's `ssh` is called: the options that are always set, and a destination as arguments."""
+"""The command line of the system's `ssh`: the options that are always set, and a destination as arguments."""
 
 from __future__ import annotations
 

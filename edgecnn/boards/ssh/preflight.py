@@ -1,4 +1,4 @@
-"""Whether a board is fit to run our programs: what is in the way, and what limits a measurement there."""
+"""Checks of a board before our programs run there: missing requirements, and limits of a measurement."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def _most_bytes(job: Job | None) -> int:
         most += pictures * math.prod(job.output.shape) * MOST_NUMBER_BYTES
     if job and job.lower:
         model = Path(job.model)
-        held = (model, *(model.parent / place for place in model_files.beside(model)))
+        held = (model, *(model.parent / place for place in model_files.files_beside(model)))
         most += LOWERED_GROWTH * sum(path.stat().st_size for path in held)
     return most
 

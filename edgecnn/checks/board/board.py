@@ -26,7 +26,7 @@ class BoardEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardInfo:
-    """What a board is."""
+    """The facts of a board, under the board's name."""
 
     name: str
     facts: Mapping[str, object]
@@ -58,7 +58,7 @@ class MadeImage:
 
 @dataclass(frozen=True, kw_only=True)
 class CleanedBoard:
-    """What was removed from a board."""
+    """The folder that was removed from a board, and the bytes that it freed."""
 
     folder: str
     destination: str

@@ -1,4 +1,4 @@
-"""What `edgecnn board` prints: lines for people, or JSON."""
+"""The output of `edgecnn board`: lines for people, or JSON."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class RunningModel:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardStatus:
-    """What runs on a board."""
+    """The models that run on a board, and the state that the board is in."""
 
     board: str
     throttled: int | None

@@ -1,4 +1,4 @@
-"""How many pictures each class has."""
+"""Check how evenly the pictures are spread over the classes."""
 
 from __future__ import annotations
 

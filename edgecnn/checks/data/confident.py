@@ -24,12 +24,12 @@ def suspicious(labels: Labels, shares: Shares) -> tuple[npt.NDArray[np.intp], La
     Returns:
         (n,) indices, by how much more probable the likely class is than the given one; and (n,) classes.
     """
-    given = shares[np.arange(len(labels)), labels]
+    label_shares = shares[np.arange(len(labels)), labels]
     counts = np.bincount(labels, minlength=shares.shape[1])
-    thresholds = np.bincount(labels, given, minlength=shares.shape[1]) / np.maximum(1, counts)  # (K,)
+    thresholds = np.bincount(labels, label_shares, minlength=shares.shape[1]) / np.maximum(1, counts)  # (K,)
     reaching = np.where(shares >= thresholds - 1e-6, shares, -1.0)  # (N, K)
     likely = reaching.argmax(1)
     doubted = np.flatnonzero((reaching.max(1) >= 0) & (likely != labels))
-    margin = shares[doubted, likely[doubted]] - given[doubted]
+    margin = shares[doubted, likely[doubted]] - label_shares[doubted]
     order = doubted[np.argsort(-margin, kind="stable")]
     return order, likely[order]

@@ -12,7 +12,7 @@ from edgecnn.records.data_check import DataFinding, Suspect
 from edgecnn.records.leave_out import Action
 
 KEPT_FIRST = ("test", "validation", "train")
-"""Of copies in several splits the ones in the first of these are kept: a test picture must not be learnt from."""
+"""Copies in the first of these splits are kept when several hold them: a test picture must not be learnt from."""
 
 
 def findings(pictures: CheckedPictures) -> Iterator[DataFinding]:
@@ -20,13 +20,13 @@ def findings(pictures: CheckedPictures) -> Iterator[DataFinding]:
     seen, count = pictures.seen, len(pictures.seen.contents)
     exact = _groups(seen.contents)
     near = _groups(seen.keys().tolist())
-    twice, told = _in_two_classes(pictures, exact, "leave out"), _within(pictures, exact, "leave out")
+    twice, told = _in_two_classes(pictures, exact, "leave out"), _repeats_within(pictures, exact, "leave out")
     yield pictures.finding(
         "two classes", "wrong", twice, count,
         "lie in two classes, the same to the byte", "take away the wrong ones: a net cannot learn both",
     )  # fmt: skip
     yield pictures.finding(
-        "near-copies in two classes", "warn", _without(_in_two_classes(pictures, near, "look"), twice), count,
+        "near-copies in two classes", "warn", _not_told(_in_two_classes(pictures, near, "look"), twice), count,
         "are near-copies of a picture of another class", "look which class they are of",
     )  # fmt: skip
     if len(np.unique(seen.listed.roles)) > 1:
@@ -36,7 +36,7 @@ def findings(pictures: CheckedPictures) -> Iterator[DataFinding]:
             "leave them out of the split to learn from; data.skip_leaks = true does it for the test split",
         )  # fmt: skip
         yield pictures.finding(
-            "near-copies across splits", "warn", _without(_across_splits(pictures, near, "leave out"), across), count,
+            "near-copies across splits", "warn", _not_told(_across_splits(pictures, near, "leave out"), across), count,
             "are near-copies of pictures in a split that is tested on", "leave them out of the split to learn from",
         )  # fmt: skip
     yield pictures.finding(
@@ -44,7 +44,7 @@ def findings(pictures: CheckedPictures) -> Iterator[DataFinding]:
         "harmless: one of each is enough",
     )  # fmt: skip
     yield pictures.finding(
-        "near-copies", "note", _without(_within(pictures, near, "look"), told), count,
+        "near-copies", "note", _not_told(_repeats_within(pictures, near, "look"), told), count,
         "are near-copies of another one of their class and split",
         "harmless, as a split keeps them together; they count for less than their number",
     )  # fmt: skip
@@ -83,7 +83,7 @@ def _across_splits(pictures: CheckedPictures, groups: Iterable[list[int]], actio
                 yield _copy(pictures, place, first, action)
 
 
-def _within(pictures: CheckedPictures, groups: Iterable[list[int]], action: Action) -> list[Suspect]:
+def _repeats_within(pictures: CheckedPictures, groups: Iterable[list[int]], action: Action) -> list[Suspect]:
     """Return all pictures of each group but the first of every class and split."""
     own, suspects = pictures.seen.listed, []
     for members in groups:
@@ -95,7 +95,7 @@ def _within(pictures: CheckedPictures, groups: Iterable[list[int]], action: Acti
     return suspects
 
 
-def _without(suspects: Iterable[Suspect], told: Iterable[Suspect]) -> list[Suspect]:
+def _not_told(suspects: Iterable[Suspect], told: Iterable[Suspect]) -> list[Suspect]:
     """Return the suspects that were not told of already."""
     known = {each.index for each in told}
     return [each for each in suspects if each.index not in known]

@@ -1,4 +1,4 @@
-"""What a classifier is shown of each picture: the features of a net that knows ImageNet, or else small ones.
+"""The features that a classifier gets of each picture: those of a net that knows ImageNet, or else small ones.
 
 The net is efficientnet-lite0 of the extra [pretrained]. Its features stay in a file; their principal components are in
 memory, 0.5 kB a picture. The small features need no download: colours and edges of 8 x 8 blocks (`measures`).

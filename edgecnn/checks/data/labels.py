@@ -29,13 +29,13 @@ def finding(pictures: CheckedPictures, judged: Judged, shares: Shares, probe: Pr
     is_poor = probe.accuracy.low_percent < POOR
     suspects = []
     for place, other in zip(doubted.tolist(), likely.tolist(), strict=True):
-        index, given = int(judged.places[place]), judged.labels[place]
+        index, label = int(judged.places[place]), judged.labels[place]
         in_test = pictures.seen.listed.roles[index] == "test"  # tests that lack what a net finds hard say too much
         action: Action = "look" if is_poor or in_test else "leave out"
-        percents = 100 * float(shares[place, other]), 100 * float(shares[place, given])
+        percents = 100 * float(shares[place, other]), 100 * float(shares[place, label])
         suspects.append(
             pictures.suspect(
-                index, f"{judged.classes[given]}, like {judged.classes[other]} with {percents[0]:.0f} %", action,
+                index, f"{judged.classes[label]}, like {judged.classes[other]} with {percents[0]:.0f} %", action,
                 likely=judged.classes[other], likely_percent=percents[0], label_percent=percents[1],
             )
         )  # fmt: skip

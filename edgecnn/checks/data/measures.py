@@ -37,7 +37,7 @@ Numbers = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of N pictures; zeros for one that cannot be read."""
+    """Brightness, sharpness and other measures of N pictures; zeros for one that cannot be read."""
 
     low: Numbers
     """(N,) luma that a twentieth of the pixels do not exceed, 0 to 255."""

@@ -33,8 +33,8 @@ def show(check: DataCheck) -> None:
 def row(probe: Probe) -> tuple[str, ...]:
     """Return a probe as cells under HEAD."""
     accuracy = probe.accuracy
-    right = f"{accuracy.percent:.1f} [{accuracy.low_percent:.1f}, {accuracy.high_percent:.1f}]"
-    return f"{probe.name}: {probe.words}", right, f"{probe.chance_percent:.1f}", f"{accuracy.n:,}"
+    interval = f"{accuracy.percent:.1f} [{accuracy.low_percent:.1f}, {accuracy.high_percent:.1f}]"
+    return f"{probe.name}: {probe.words}", interval, f"{probe.chance_percent:.1f}", f"{accuracy.n:,}"
 
 
 def tables(check: DataCheck) -> list[HtmlTable]:

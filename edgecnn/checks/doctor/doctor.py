@@ -182,7 +182,7 @@ def _classes(artifact: Artifact, shown: Labelled, folder: Path) -> tuple[Sequenc
 
 
 def _known(path: Path, description: Description) -> Known:
-    """By its card if it has one that fits, else by what the file says and a label file beside it."""
+    """Return what is known of a file by its card if one fits, else by its content and a label file beside it."""
     try:
         card = artifacts.read_card(path)
     except ModelFileError:

@@ -1,4 +1,4 @@
-"""What the doctor found out about a model file, or about this installation."""
+"""The findings of the doctor about a model file, or about this installation."""
 
 from __future__ import annotations
 

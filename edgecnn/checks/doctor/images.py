@@ -117,7 +117,7 @@ class Album:
                 decoded = data.decode(picture, **size, resizing=self.resizing)
                 opened = self._open(picture) if any(pair != (None, None) for pair in pairs) else None
                 for (read, resize), target in made.items():
-                    target[index] = decoded if read is resize is None else self._one(opened, read, resize)
+                    target[index] = decoded if read is resize is None else self._resized(opened, read, resize)
                 advance(1)
         return made
 
@@ -125,7 +125,7 @@ class Album:
         """Return the image as RGB, upright, in its own size."""
         return preprocessing.upright(data.source(picture)).convert("RGB")
 
-    def _one(self, opened: Any, read: Way | None, resize: Way | None) -> Pixels:
+    def _resized(self, opened: Any, read: Way | None, resize: Way | None) -> Pixels:
         mode = "L" if self.channels == 1 else "RGB"
         image = (read(opened) if read is not None else opened).convert(mode)
         sized = (resize or functools.partial(fitted, resizing=self.resizing))(image, self.width, self.height)

@@ -88,7 +88,7 @@ class Diagnosis:
 
     @property
     def is_poor(self) -> bool:
-        """Whether these images rule out that the best fits even half as far above chance as possible.
+        """True if the images rule out that the best fits even half as far above chance as possible.
 
         Few images rule out nothing, nor do images of a single class, which a constant answer fits as well.
         """

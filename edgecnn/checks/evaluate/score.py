@@ -1,4 +1,4 @@
-"""What scores and true classes say of a model: shares with intervals, confusions, calibration, the worst mistakes."""
+"""Scores held against true classes: accuracy with intervals, confusions, calibration, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def worth_showing(worst: Sequence[WrongAnswer], answers: Classes, truth: Classes
         answers: (N,).
         truth: (N,).
     """
-    right = np.flatnonzero(answers == truth)
-    _, first = np.unique(truth[right], return_index=True)
-    return np.array([*(mistake.index for mistake in worst), *right[first][:MOST_RIGHT]], dtype=np.int64)
+    correct = np.flatnonzero(answers == truth)
+    _, first = np.unique(truth[correct], return_index=True)
+    return np.array([*(mistake.index for mistake in worst), *correct[first][:MOST_RIGHT]], dtype=np.int64)
 
 
 def pictures_sha256(labels: Sequence[str], names: Sequence[str], images: npt.NDArray[np.uint8]) -> str:

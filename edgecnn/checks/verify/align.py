@@ -54,7 +54,7 @@ class TensorPair:
 
     @property
     def same_scale(self) -> bool:
-        """Whether both are quantised alike, such as int8 with zero point z and uint8 with z + 128."""
+        """True if both are quantised alike, such as int8 with zero point z and uint8 with z + 128."""
         a, b = self.before, self.after
         if a.scale is None or b.scale is None:
             return False

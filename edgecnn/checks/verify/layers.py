@@ -26,7 +26,7 @@ EXAMPLES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How far apart two values may be and still count as equal."""
+    """The largest difference at which two values still count as equal."""
 
     lsb: int = 0
     """Tolerance of integers with the same scale, in steps."""
@@ -142,8 +142,8 @@ def search(count: int, differs: Callable[[int], bool], walk: bool) -> tuple[int,
 
 
 @dataclass(frozen=True)
-class _Found:
-    """How far the values of two tensors differ on the same images."""
+class _TensorDifference:
+    """The differences between the values of two tensors on the same images."""
 
     values: int
     differing: int
@@ -159,9 +159,9 @@ class _Probe:
         self._seats = before, after
         self._images = images
         self._tolerance = tolerance
-        self.known: dict[tuple[str, str], _Found] = {}
+        self.known: dict[tuple[str, str], _TensorDifference] = {}
 
-    def __call__(self, pair: TensorPair) -> _Found:
+    def __call__(self, pair: TensorPair) -> _TensorDifference:
         key = pair.before.name, pair.after.name
         if key not in self.known:
             ours, theirs = (
@@ -173,7 +173,9 @@ class _Probe:
         return self.known[key]
 
 
-def _compare(pair: TensorPair, ours: npt.NDArray[Any], theirs: npt.NDArray[Any], tolerance: Tolerance) -> _Found:
+def _compare(
+    pair: TensorPair, ours: npt.NDArray[Any], theirs: npt.NDArray[Any], tolerance: Tolerance
+) -> _TensorDifference:
     """Compare the outputs (N, K) of a pair of tensors."""
     a, b = _real(ours, pair.before), _real(theirs, pair.after)
     finite = np.isfinite(a) & np.isfinite(b)
@@ -187,7 +189,7 @@ def _compare(pair: TensorPair, ours: npt.NDArray[Any], theirs: npt.NDArray[Any],
     shown = np.argwhere(apart)[:EXAMPLES]
     examples = tuple((float(ours[tuple(index)]), float(theirs[tuple(index)])) for index in shown)
     apart |= ~finite & (a != b) & ~(np.isnan(a) & np.isnan(b))
-    return _Found(apart.size, int(apart.sum()), float(difference.max(initial=0.0)), max_lsb, examples)
+    return _TensorDifference(apart.size, int(apart.sum()), float(difference.max(initial=0.0)), max_lsb, examples)
 
 
 def _real(values: npt.NDArray[Any], tensor: Inner) -> npt.NDArray[np.float64]:
@@ -221,7 +223,7 @@ def _loose(pair: TensorPair) -> bool:
     return not pair.same_scale and pair.before.name != pair.after.name
 
 
-def _described(pair: TensorPair, difference: _Found) -> dict[str, Any]:
+def _described(pair: TensorPair, difference: _TensorDifference) -> dict[str, Any]:
     """Return the fields of a Layer that describe the tensors and their difference."""
     ours, theirs = pair.before, pair.after
     quantised = ours.scale is not None and theirs.scale is not None

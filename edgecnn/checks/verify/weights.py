@@ -18,7 +18,7 @@ SAME = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """How far the weights and biases of a layer differ between two files."""
+    """The differences between the weights and biases of one layer in two files."""
 
     values: int
     differing: int

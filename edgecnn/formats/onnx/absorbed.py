@@ -1,4 +1,4 @@
-"""Which operators of an ONNX graph run inside int8 kernels.
+"""Find the operators of an ONNX graph that run inside int8 kernels.
 
 In a QDQ graph an operator between DequantizeLinear and QuantizeLinear runs in int8 if the runtime has a kernel for it;
 the float values in between then never exist. `Absorbed` finds these operators by the rules of ONNX Runtime's
@@ -32,7 +32,7 @@ KERNELS = SHUFFLES | POINTWISE | PAIRED
 
 @dataclass
 class Absorbed:
-    """What runs inside int8 kernels of a QDQ graph, and where its values are stored."""
+    """The operators that run inside int8 kernels of a QDQ graph, and the tensors that store their values."""
 
     graph: Graph
     operators: list[str] = field(default_factory=list)

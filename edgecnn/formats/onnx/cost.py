@@ -24,7 +24,7 @@ def macs(graph: Graph) -> int | None:
     Returns:
         None if a shape is unknown, or if it depends on the branch taken or the number of repetitions.
     """
-    if any(node.op_type in WEIGHTED | RECURRENT for part in graph.inside for node in part.nodes):
+    if any(node.op_type in WEIGHTED | RECURRENT for part in graph.nested for node in part.nodes):
         return None
     total = 0
     for node in graph.nodes:

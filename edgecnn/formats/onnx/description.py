@@ -55,7 +55,7 @@ def _describe(path: Path, data: bytes, wanted: Sequence[int]) -> Description:
     graph = read(model, _settled(model, wanted))
     _require_numbers(model, "input", graph.inputs[0])
     _require_numbers(model, "output", graph.outputs[0])
-    parts = [(part, Absorbed(part)) for part in (graph, *graph.inside)]
+    parts = [(part, Absorbed(part)) for part in (graph, *graph.nested)]
     operators = Counter(node.op_type for part, _ in parts for node in part.nodes)
     float_operators = sum(computes_in_float(node, *part) for part in parts for node in part[0].nodes)
     integer_operators, weights = Counter[str](), {}

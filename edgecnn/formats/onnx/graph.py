@@ -62,10 +62,10 @@ class Graph:
                 self.consumers.setdefault(name, []).append(node)
 
     @property
-    def inside(self) -> list[Graph]:
+    def nested(self) -> list[Graph]:
         """All graphs in its branches and loops, at any depth."""
         own_bodies = [body for bodies in self.bodies.values() for body in bodies]
-        return [part for body in own_bodies for part in (body, *body.inside)]
+        return [part for body in own_bodies for part in (body, *body.nested)]
 
     def is_float(self, name: str) -> bool:
         return self.types.get(name, "float32").startswith(("float", "bfloat"))

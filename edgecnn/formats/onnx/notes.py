@@ -1,4 +1,4 @@
-"""What an ONNX file's metadata say about its classes and pictures, whoever wrote them.
+"""Read an ONNX file's metadata about its classes and pictures, whoever wrote them.
 
 Known are this tool's notes (`labels`, `preprocessing`); the image properties of onnx/docs/MetadataProps.md, which Azure
 Custom Vision and WinML's tools write; and ultralytics' notes (`names`, `task`, `author`), whose classifiers take pixels

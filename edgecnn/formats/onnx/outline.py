@@ -25,11 +25,11 @@ def read(path: Path) -> Outline:
 
     model = onnx.load_model_from_string(model_files.whole(path))
     dynamic = tuple(_dynamic(model))
-    outside = model_files.beside(path)
+    outside = model_files.files_beside(path)
     graph = _onnx_graph.read(model)
     absorbed = Absorbed(graph)
     names: Counter[str] = Counter()
-    operators, everywhere = [], [node for part in (graph, *graph.inside) for node in part.nodes]
+    operators, everywhere = [], [node for part in (graph, *graph.nested) for node in part.nodes]
     for node in graph.nodes:
         if node.output[0] in absorbed.inside or _of_constants(node, graph):
             continue

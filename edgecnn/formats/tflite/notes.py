@@ -1,4 +1,4 @@
-"""What a TFLite file's metadata say about its classes and pictures, whoever wrote them.
+"""Read a TFLite file's metadata about its classes and pictures, whoever wrote them.
 
 It reads the tables of the convention (`tflite.metadata`), as Model Maker, MediaPipe and tflite-support write them, and
 the files in the zip archive behind the model: label files, and ultralytics' notes.

@@ -1,4 +1,4 @@
-"""From a picture or a sound to a class, by the steps of training: decode, resize, encode, run."""
+"""Classify a picture or a sound by the steps of training: decode, resize, encode, run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOP = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """What a model answers to one window of a sound."""
+    """The answer of a model to one window of a sound."""
 
     start_s: float
     """The second at which the window begins."""
@@ -31,7 +31,7 @@ class Heard:
 
 @dataclass(frozen=True, kw_only=True)
 class Classification:
-    """What a model answers to one picture or sound."""
+    """The answer of a model to one picture or sound."""
 
     top: tuple[tuple[str, float], ...]
     """(label, calibrated softmax of the dequantised logits) of the best classes, the best first."""

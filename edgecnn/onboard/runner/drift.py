@@ -36,7 +36,7 @@ class Drift:
             *head("edgecnn_unknown_total", "counter", "Pictures answered with unknown."),
             f"edgecnn_unknown_total {self._unknown}",
             *head("edgecnn_answers_total", "counter", "Pictures answered with a class, by class."),
-            *(f"edgecnn_answers_total{{{_of(name)}}} {self._classes[name]}" for name in sorted(self._classes)),
+            *(f"edgecnn_answers_total{{{_class_label(name)}}} {self._classes[name]}" for name in sorted(self._classes)),
             *head("edgecnn_score", "summary", "The share of the best class, unknown pictures included."),
             f"edgecnn_score_sum {self._scores}",
             f"edgecnn_score_count {self._pictures}",
@@ -53,9 +53,12 @@ def _expected(outlook: Outlook) -> list[str]:
         *head("edgecnn_expected_score", "gauge", "Mean share of the best class on the test pictures."),
         f"edgecnn_expected_score {outlook.mean_score:.6g}",
         *head("edgecnn_expected_answers_ratio", "gauge", "Each class among the answers to the test pictures."),
-        *(f"edgecnn_expected_answers_ratio{{{_of(name)}}} {classes[name] / 100:.6g}" for name in sorted(classes)),
+        *(
+            f"edgecnn_expected_answers_ratio{{{_class_label(name)}}} {classes[name] / 100:.6g}"
+            for name in sorted(classes)
+        ),
     ]
 
 
-def _of(name: str) -> str:
+def _class_label(name: str) -> str:
     return labels({"class": name})

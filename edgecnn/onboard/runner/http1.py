@@ -38,7 +38,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the head of a request says."""
+    """The head of an HTTP request."""
 
     method: str
     path: str

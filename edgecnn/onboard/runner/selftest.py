@@ -27,7 +27,7 @@ MOST_LSB = 2
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenComparison:
-    """How two output tensors of the same images compare."""
+    """A comparison of two output tensors of the same images."""
 
     verdict: Literal["identical", "within", "different"]
     sentence: str

@@ -41,7 +41,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much one server accepts at once."""
+    """The limits on the work that one server accepts at once."""
 
     queue: int | None
     """Whole pictures that may wait while another is classified; None has as many as `waiting_bytes` hold."""

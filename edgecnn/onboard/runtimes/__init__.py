@@ -47,7 +47,7 @@ class KernelProfile:
 
 
 class Runtime(Protocol):
-    """What a file of this folder provides."""
+    """The interface of a runtime plug-in."""
 
     FORMATS: tuple[str, ...]
     PACKAGE: str

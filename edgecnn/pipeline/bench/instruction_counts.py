@@ -74,7 +74,8 @@ def _precision(report: Report) -> Iterator[str]:
         if ratio:
             name = f"int8 {SIGNEDNESS[target]}" if target else "int8"
             yield (
-                f"On {core_name(report.environment)}, {name} {_against(ratio, 'fp32')} in {runtime} ({ratio.spread()})."
+                f"On {core_name(report.environment)}, {name} {_compared(ratio, 'fp32')} in {runtime} "
+                f"({ratio.spread()})."
             )
 
 
@@ -98,7 +99,7 @@ def _runtimes(report: Report) -> Iterator[str]:
     for precision in ("fp32", "int8"):
         ratio = _ratio(report, CountKind(precision, "litert"), CountKind(precision, "onnxruntime"))
         if ratio:
-            words = _against(ratio, "in onnxruntime")
+            words = _compared(ratio, "in onnxruntime")
             yield f"On {core_name(report.environment)}, {precision} in litert {words} ({ratio.spread()})."
 
 
@@ -114,7 +115,7 @@ def _cores(before: Report, after: Report) -> Iterator[str]:
         if values:
             yield (
                 f"From {core_name(before.environment)} to {core_name(after.environment)}, {precision} "
-                f"{_against(Ratio(values), 'before')} ({Ratio(values).spread()})."
+                f"{_compared(Ratio(values), 'before')} ({Ratio(values).spread()})."
             )
 
 
@@ -129,7 +130,7 @@ def _ratio(report: Report, above: CountKind, below: CountKind) -> Ratio | None:
     return Ratio(tuple(values)) if values else None
 
 
-def _against(ratio: Ratio, other: str) -> str:
+def _compared(ratio: Ratio, other: str) -> str:
     """Return a ratio in words, such as "needs 2.1 times fewer instructions than fp32"."""
     percent = 100 * (ratio.mean - 1)
     if abs(percent) <= ALIKE_PERCENT:

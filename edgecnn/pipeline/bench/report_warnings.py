@@ -94,7 +94,7 @@ def _unstable(measurement: Measurement) -> Iterator[ReportWarning]:
     medians = [stats.quantile(sorted(window.times_ms), 0.5) for window in measurement.windows]
     spread_percent = 100 * (max(medians) / min(medians) - 1)
     if spread_percent > UNSTABLE_PERCENT:
-        yield _about(
+        yield _warning(
             measurement,
             "unstable",
             f"its rounds' medians lie {spread_percent:.0f} % apart, "
@@ -108,13 +108,13 @@ def _few_samples(measurement: Measurement) -> Iterator[ReportWarning]:
         sentence = (
             f"it was timed {measurement.summary.samples} times only; p99 needs {LEAST_SAMPLES} at the very least."
         )
-        yield _about(measurement, "few-samples", sentence, {"samples": measurement.summary.samples})
+        yield _warning(measurement, "few-samples", sentence, {"samples": measurement.summary.samples})
 
 
 def _one_class(measurement: Measurement) -> Iterator[ReportWarning]:
     if measurement.accuracy and measurement.accuracy.classes_predicted == 1 and measurement.accuracy.n > 1:
         sentence = f"it gives the same class for all {measurement.accuracy.n} pictures."
-        yield _about(measurement, "one-class", sentence, {"classes_predicted": 1, "n": measurement.accuracy.n})
+        yield _warning(measurement, "one-class", sentence, {"classes_predicted": 1, "n": measurement.accuracy.n})
 
 
 def _differs(measurement: Measurement, cause: str | None) -> Iterator[ReportWarning]:
@@ -128,7 +128,9 @@ def _differs(measurement: Measurement, cause: str | None) -> Iterator[ReportWarn
         f"it was exported, by up to {size}."
     )
     sentence += f" {cause}" if cause else ""
-    yield _about(measurement, "differs-from-export", sentence, {"differing": golden.differing, "values": golden.values})
+    yield _warning(
+        measurement, "differs-from-export", sentence, {"differing": golden.differing, "values": golden.values}
+    )
 
 
 def _assumed_preprocessing(measurements: Sequence[Measurement]) -> Iterator[ReportWarning]:
@@ -156,7 +158,7 @@ def _int8_slower(int8: Measurement, measurements: Sequence[Measurement], arch: s
         if low_ms <= high_ms:
             continue
         quickest = min(family, key=lambda other: p50(other)[0])
-        yield _about(
+        yield _warning(
             int8,
             "int8-slower-than-fp32",
             f"at {duration(int8_ms)} it is {100 * (int8_ms / fp32_ms - 1):.0f} % slower than {fp32.file} "
@@ -179,7 +181,7 @@ def family_of(run: str | None, file: str) -> str:
     return run or re.sub(r"[-_.]?(fp32|float32|int8(-mixed)?)", "", file).rpartition(".")[0]
 
 
-def _about(measurement: Measurement, kind: WarningKind, sentence: str, numbers: dict[str, float]) -> ReportWarning:
+def _warning(measurement: Measurement, kind: WarningKind, sentence: str, numbers: dict[str, float]) -> ReportWarning:
     return ReportWarning(
         kind=kind,
         file=measurement.file,

@@ -40,7 +40,7 @@ KEEP_PERCENT = 95.0
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What the thresholds are to achieve."""
+    """The requirements that the thresholds must meet."""
 
     score: Score = SCORE
     keep_percent: float = KEEP_PERCENT

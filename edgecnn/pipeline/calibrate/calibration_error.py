@@ -1,4 +1,4 @@
-"""How far shares of a softmax are from how often answers are right: the calibration error, and a proper score."""
+"""Measure how well softmax shares match how often answers are right: calibration error, and a proper score."""
 
 from __future__ import annotations
 

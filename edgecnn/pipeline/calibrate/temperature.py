@@ -16,7 +16,7 @@ from edgecnn.pipeline.calibrate.calibration_error import LEAST, Classes
 WIDEST = 20.0
 """Temperatures from 1 / WIDEST to WIDEST are tried."""
 PRECISION = 1e-4
-"""Of the temperature, relative."""
+"""The relative precision of the temperature."""
 
 
 def fitted(logits: npt.NDArray[np.float32], truth: Classes) -> float:

@@ -30,7 +30,7 @@ def least_score(scores: Values, keep_percent: float) -> float | None:
         keep_percent: The share of such pictures that is to be kept.
     """
     lost = math.floor((len(scores) + 1) * (1 - keep_percent / 100) + 1e-9)
-    return _below(np.sort(scores), lost - 1) if lost else None
+    return _value_below(np.sort(scores), lost - 1) if lost else None
 
 
 def needed_to_keep(keep_percent: float) -> int:
@@ -56,11 +56,11 @@ def risk(shares: Values, correct: npt.NDArray[np.bool_], n: int, max_percent: fl
     falling = shares[order]
     tried = []
     for coverage in COVERAGES if len(shares) else ():
-        threshold = _below(falling[::-1], len(falling) - max(1, round(coverage * len(falling))))
+        threshold = _value_below(falling[::-1], len(falling) - max(1, round(coverage * len(falling))))
         answered = shares >= threshold
         wrong, count = int((answered & ~correct).sum()), int(answered.sum())
         tried.append((100 * stats.binomial_upper(wrong, count, chance), threshold, count, wrong))
-    kept = next((found for found in tried if found[0] <= max_percent), None)
+    kept = next((candidate for candidate in tried if candidate[0] <= max_percent), None)
     bound, threshold, count, wrong = kept or min(tried, default=(100.0, 0.0, 0, 0))
     return Risk(
         max_percent=max_percent,
@@ -73,7 +73,7 @@ def risk(shares: Values, correct: npt.NDArray[np.bool_], n: int, max_percent: fl
     )
 
 
-def _below(rising: Values, place: int) -> float:
+def _value_below(rising: Values, place: int) -> float:
     """Return a number between the value at a place and the next lower one, so that no rounding decides."""
     value = float(rising[place])
     scale = MARGIN * max(1.0, abs(value))

@@ -1,1 +1,1 @@
-"""What a file costs on a board before it is measured there, by a model fitted to designed files that were."""
+"""Predict a file's cost on a board by a model fitted to designed files that were measured there."""

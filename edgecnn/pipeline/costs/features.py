@@ -1,4 +1,4 @@
-"""What the cost of an operator is made of: numbers of tiles, of steps inside them, of pixels and of vectors.
+"""The terms of an operator's cost: numbers of tiles, of steps inside them, of pixels and of vectors.
 
 Kernels of neural nets compute a tile of `mr` pixels by `nr` channels at a time and go through the channels they read in
 groups of `kr`; what hangs over the edge of a tile costs as much as a full one. Sizes of tiles differ between CPUs and
@@ -72,13 +72,13 @@ def terms(kind: str, operator: Operator, tile: Tile) -> dict[str, float]:
         return _matrix(operator, tile)
     if kind == "dense":
         inner, units = operator.channels or (0, 0)
-        taps, columns = math.prod(operator.kernel), _up(units, nr)
+        taps, columns = math.prod(operator.kernel), _ceil_div(units, nr)
         return {
             "layer": 1,
             "columns": columns,
             "taps": columns * taps,
             "steps of 8": columns * taps * (inner // UNROLLED),
-            "rest steps": columns * taps * _up(inner % UNROLLED, kr),
+            "rest steps": columns * taps * _ceil_div(inner % UNROLLED, kr),
             "ragged column": units % nr > 0,
             "weights": inner * units * taps,
             **{f"weights beyond {size:,}": max(0, inner * units * taps - size) for size in CACHES},
@@ -92,7 +92,7 @@ def terms(kind: str, operator: Operator, tile: Tile) -> dict[str, float]:
             "pixels": pixels,
             "rows": height,
             "tiles": pixels * (units // nr) * each,
-            "rest of tiles": pixels * _up(units % nr, 2 * kr) * each,
+            "rest of tiles": pixels * _ceil_div(units % nr, 2 * kr) * each,
             "ragged": pixels * (units % nr > 0) * each,
             "weights": units * taps,
         }
@@ -104,7 +104,7 @@ def _matrix(operator: Operator, tile: Tile) -> dict[str, float]:
     _, height, width, units = operator.output_shape
     inner, _ = operator.channels or (0, 0)
     pixels, taps = height * width, math.prod(operator.kernel)
-    rows, columns = _up(pixels, mr), _up(units, nr)
+    rows, columns = _ceil_div(pixels, mr), _ceil_div(units, nr)
     tiles = rows * columns
     return {
         "layer": 1,
@@ -116,7 +116,7 @@ def _matrix(operator: Operator, tile: Tile) -> dict[str, float]:
         "tiles": tiles,
         "taps": tiles * taps,
         "steps of 8": tiles * taps * (inner // UNROLLED),
-        "rest steps": tiles * taps * _up(inner % UNROLLED, kr),
+        "rest steps": tiles * taps * _ceil_div(inner % UNROLLED, kr),
         "ragged column": rows * (units % nr > 0),
         "weights": inner * units * taps,
     }
@@ -133,7 +133,12 @@ def _plain(kind: str, operator: Operator) -> dict[str, float]:
         _, height, width, channels = operator.input_shape
         if kind == "mean":
             pixels = height * width
-            return {"layer": 1, "pixels": pixels, "vectors": _up(channels, VECTOR), **_lanes(pixels, channels)}
+            return {
+                "layer": 1,
+                "pixels": pixels,
+                "vectors": _ceil_div(channels, VECTOR),
+                **_lanes(pixels, channels),
+            }
         if kind in ("max pool", "average pool"):
             _, height, width, _ = operator.output_shape
             pixels, taps = height * width, math.prod(operator.kernel)
@@ -160,5 +165,5 @@ def _lanes(pixels: int, channels: int) -> dict[str, float]:
     }
 
 
-def _up(number: int, size: int) -> int:
+def _ceil_div(number: int, size: int) -> int:
     return -(-number // size)

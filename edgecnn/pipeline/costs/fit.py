@@ -37,7 +37,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What was fitted."""
+    """A fitted cost model, with its error on each file."""
 
     call: float
     operators: Mapping[str, KindCost]
@@ -118,12 +118,14 @@ class _Design:
 
     def errors(self, tiles: Mapping[str, Tile]) -> list[float]:
         call, costs = self.solve(tiles)
-        return list((call + sum(self._of(kind, tiles[kind], costs[kind]) for kind in self.kinds)) / self._costs - 1)
+        return list(
+            (call + sum(self._costs_of(kind, tiles[kind], costs[kind]) for kind in self.kinds)) / self._costs - 1
+        )
 
     def best_tile(self, kind: str, tiles: Mapping[str, Tile]) -> Tile:
         """Return the tile with which a kind explains best what all other kinds leave of its files' costs."""
         call, costs = self.solve(tiles)
-        others = call + sum(self._of(other, tiles[other], costs[other]) for other in self.kinds if other != kind)
+        others = call + sum(self._costs_of(other, tiles[other], costs[other]) for other in self.kinds if other != kind)
         mine = [place for place, kinds in enumerate(self._kinds) if kind in kinds]
         rest = ((self._costs - others) / self._costs)[mine]
         candidates = features.MATRIX_TILES if kind in ("conv", "pointwise") else features.VECTOR_TILES
@@ -134,7 +136,7 @@ class _Design:
 
         return min(candidates, key=left)
 
-    def _of(self, kind: str, tile: Tile, costs: Mapping[str, float]) -> Vector:
+    def _costs_of(self, kind: str, tile: Tile, costs: Mapping[str, float]) -> Vector:
         names, block = self._block(kind, tile)
         total: Vector = block @ np.array([costs[name] for name in names])
         return total

@@ -1,4 +1,4 @@
-"""What a file costs on a board, predicted from its operators; and what a net would, before it is exported."""
+"""Predict the cost of a file on a board from its operators, and that of a net before it is exported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.records.cost_profile import CostModel, CostProfile, Unit
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorPrediction:
-    """What one operator of a file costs."""
+    """The predicted cost of one operator of a file."""
 
     label: str
     cost: float
@@ -22,7 +22,7 @@ class OperatorPrediction:
 
 @dataclass(frozen=True, kw_only=True)
 class CostPrediction:
-    """What a file costs on a board, and how far off that may be."""
+    """The predicted cost of a file on a board, and the error to expect."""
 
     board: str
     unit: Unit

@@ -31,7 +31,7 @@ NETS = 12
 """Held-out nets of each architecture."""
 MOST_MACS = 30_000_000
 SEED = 1
-"""Of the held-out nets; the designed set has its own."""
+"""The seed of the held-out nets; the designed set has its own."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What `edgecnn board profile` prints."""
+"""The output of `edgecnn board profile`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ ROUNDS = 5
 PASSES = 3
 LEAST_INSTRUCTIONS = 300_000
 QUANTILE = 0.1
-"""Of all times of a file: what a machine is disturbed by makes times longer, never shorter."""
+"""The quantile of a file's times that counts as its cost: disturbances make times longer, never shorter."""
 
 
 def unit_of(board: Board) -> Unit:

@@ -1,4 +1,4 @@
-"""Whether a new release answers on the board as it did where it was exported; decided before it becomes current."""
+"""Decide, before a release becomes current, that it answers on the board as it did at its export."""
 
 from __future__ import annotations
 

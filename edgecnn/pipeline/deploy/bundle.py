@@ -103,7 +103,7 @@ def make(artifact: Artifact, strict: bool = False) -> Bundle:
     card = artifacts.card_path(artifact.path)
     held = {
         artifact.name: artifact.path.read_bytes(),
-        **{place: (artifact.path.parent / place).read_bytes() for place in model_files.beside(artifact.path)},
+        **{place: (artifact.path.parent / place).read_bytes() for place in model_files.files_beside(artifact.path)},
         card.name: card.read_bytes(),
         contents.LABELS: "".join(f"{escapes.line(label)}\n" for label in artifact.labels).encode(),
         contents.GOLDEN: _golden(artifact),

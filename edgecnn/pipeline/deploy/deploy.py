@@ -38,7 +38,7 @@ class Rollback:
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """What is on a board under one name."""
+    """The model that is installed on a board under one name."""
 
     name: str
     board: str
@@ -155,15 +155,15 @@ def rollback(target: str, board: str, across_runs: bool = False) -> Rollback:
         facts = delivery.require_fit(link, board)
         releases = Installed(link, facts, name)
         status = releases.status() if _exists(link, releases) else None
-        if status is None or status.before is None:
+        if status is None or status.previous is None:
             raise UsageError(f"There is no earlier release of {name} on {board}.", "`--status` says what is there")
-        now, earlier = status.model(status.current), status.model(status.before)
+        now, earlier = status.model(status.current), status.model(status.previous)
         if earlier.is_of_another_run(now) and earlier.run_sha256 and not across_runs:
             raise UsageError(
                 f"{name} on {board} is {now}; the release before is {earlier}: another run's.",
                 "--across-runs goes back to it all the same; `edgecnn deploy` puts any model there",
             )
-        current, before = delivery.go_back(link, facts, releases, status.before, name, board)
+        current, before = delivery.go_back(link, facts, releases, status.previous, name, board)
     return Rollback(name=name, board=board, before=before, current=current, model=earlier)
 
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedModel:
-    """What a release holds by its own card; None for what the card does not say."""
+    """The model of a release by the release's own card; None for what the card does not say."""
 
     model: str | None = None
     run: str | None = None
@@ -63,7 +63,7 @@ class Status:
     """The release that each server answers with, by its process id."""
 
     @property
-    def before(self) -> str | None:
+    def previous(self) -> str | None:
         """The release a rollback goes to."""
         return self.history[-2] if len(self.history) > 1 else None
 
@@ -83,7 +83,7 @@ class ServerProcess:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What the servers made of a release that became the current one."""
+    """The reactions of the servers to a release that became the current one."""
 
     told: tuple[ServerProcess, ...] = ()
     """Servers that answer with it now."""

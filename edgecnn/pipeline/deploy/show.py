@@ -1,4 +1,4 @@
-"""What `edgecnn deploy` prints: lines for people, or one line of JSON."""
+"""The output of `edgecnn deploy`: lines for people, or one line of JSON."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SECONDS_A_REQUEST = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class SoakPlan:
-    """How long to ask: so many requests, or so many seconds if those are 0."""
+    """The length of a soak: a number of requests, or a number of seconds if that is 0."""
 
     requests: int = 0
     seconds: float = 0.0
@@ -43,7 +43,7 @@ class SoakPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Soak:
-    """What came of the requests to one release on one board."""
+    """The results of the requests to one release on one board."""
 
     requests: int
     errors: int

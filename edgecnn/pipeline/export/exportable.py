@@ -1,4 +1,4 @@
-"""What formats write: the float net of a Run, and the same net with observed int8 ranges.
+"""The nets that formats write: the float net of a Run, and the same net with observed int8 ranges.
 
 One observed graph gives every int8 file, so all of them have the same scales and zero points. The net sees (pixel -
 mean) / std. The int8 graph's input has the fixed scale 1 / std and zero point mean - 128, so its int8 value is exactly
@@ -62,7 +62,7 @@ class Exportable:
 
     @property
     def sound(self) -> FrontEnd | None:
-        """How a sound becomes such a picture; None for a net of pictures."""
+        """The front end that turns a sound into an input picture; None for a net of pictures."""
         return data.sound(self.run.recipe.data)
 
     def example(self) -> Tensor:

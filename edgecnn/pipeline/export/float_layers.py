@@ -1,4 +1,4 @@
-"""Which layers of a net int8 leaves in float, each by its path and type, and what to write in its place."""
+"""List the layers of a net that int8 leaves in float, each by its path and type, with a replacement."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FloatLayer:
 
     @property
     def instead(self) -> str | None:
-        """What to write in its place, if anything is known."""
+        """The layer to write in its place, if one is known."""
         return next((words for words, operators in INSTEAD.items() if self.operator in operators), None)
 
     def __str__(self) -> str:

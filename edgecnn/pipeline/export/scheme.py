@@ -29,7 +29,7 @@ BATCH = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """What an int8 net is made from, and how."""
+    """A float net, and the settings by which an int8 net is made from it."""
 
     run: Run
     splits: Splits

@@ -33,7 +33,7 @@ def renewed(folder: Path) -> Iterator[Path]:
         OutputError: The new content cannot be written.
     """
     folder = folder.resolve()  # a link stays, and its target is replaced
-    staging, aside = _beside(folder, "new"), _beside(folder, "old")
+    staging, aside = _sibling(folder, "new"), _sibling(folder, "old")
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
     if aside.is_dir() and not folder.exists():
         aside.rename(folder)
@@ -61,7 +61,7 @@ def _put_in_place(staging: Path, folder: Path) -> None:
         if not path.is_symlink():
             files.flush(path)
     if not _swapped(staging, folder):  # the folder is gone for a moment, and `renewed` brings it back after a kill
-        aside = _beside(folder, "old")
+        aside = _sibling(folder, "old")
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
         staging.rename(folder)
@@ -69,7 +69,7 @@ def _put_in_place(staging: Path, folder: Path) -> None:
     files.flush(folder.parent)
 
 
-def _beside(folder: Path, mark: str) -> Path:
+def _sibling(folder: Path, mark: str) -> Path:
     return folder.with_name(f".{folder.name}.{mark}")
 
 

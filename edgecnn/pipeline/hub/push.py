@@ -110,7 +110,7 @@ def contents(run: Run, cards: list[Artifact]) -> dict[str, Content]:
     """Return the files of a run that are pushed, by their paths in its folder."""
     names = [name for name in manifest.OF_A_RUN if (run.folder / name).is_file()]
     for card in cards:
-        beside = model_files.beside(card.path)
+        beside = model_files.files_beside(card.path)
         names += [f"artifacts/{name}" for name in (card.name, artifacts.card_path(card.path).name, *beside)]
     names += [f"artifacts/{name}" for name in manifest.BESIDE_MODELS if (run.artifacts / name).is_file()]
     held: dict[str, Content] = {name: run.folder / name for name in names}

@@ -1,1 +1,1 @@
-"""From a look at pictures to a recipe: what was seen, what follows from it and why, and the file that says both."""
+"""Make a recipe from a look at pictures: the survey, the choices with reasons, and the file."""

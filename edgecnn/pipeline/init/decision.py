@@ -14,7 +14,7 @@ ASKED = "as asked"
 
 @dataclass(frozen=True)
 class Decision:
-    """What one key of a recipe is set to."""
+    """A decision about one key of a recipe: its value, and the reason."""
 
     key: str
     """With the name of its table, as in "data.size"."""

@@ -24,7 +24,7 @@ MOST_BROKEN = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What pictures of one's own are, in numbers."""
+    """A survey of pictures of one's own, in numbers."""
 
     data: str
     """The data set that reads them."""

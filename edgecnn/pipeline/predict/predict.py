@@ -19,7 +19,7 @@ from edgecnn.records.run import is_run
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a model answers to one picture, or why there is no answer."""
+    """The answer of a model to one picture, or the reason why there is none."""
 
     picture: str
     """The file's path, "-" for stdin, or "camera"."""

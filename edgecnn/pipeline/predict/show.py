@@ -24,7 +24,7 @@ def show(predictions: Sequence[Prediction], model: str) -> None:
                 name,
                 answer.label,
                 answer.unknown or _percent(answer.score),
-                *([_others(_after(answer))] if has_more else []),
+                *([_others(_other_classes(answer))] if has_more else []),
             ]
             for name, answer in answered
         ]
@@ -62,7 +62,7 @@ def csv_line(prediction: Prediction, top: int) -> str:
     return console.csv_line([prediction.picture, *cells, *[""] * (2 * (top - len(best))), unknown, error])
 
 
-def _after(answer: Classification) -> Sequence[tuple[str, float]]:
+def _other_classes(answer: Classification) -> Sequence[tuple[str, float]]:
     """Return the classes that come after the answer; all of them, if that is "unknown"."""
     return answer.top if answer.unknown else answer.top[1:]
 

@@ -68,12 +68,12 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Basis:
-    """What a training learns from, which must be the same when it is resumed."""
+    """The data and weights that a training builds on, which must be the same when it is resumed."""
 
     data_sha256: str
     """The `digest` of the training split, and of a body that is not trained."""
     start_sha256: str | None
-    """Of the file with the weights that it starts from."""
+    """The digest of the file with the weights that it starts from."""
 
 
 def write_metrics(history: Sequence[Epoch], folder: Path) -> None:

@@ -67,7 +67,7 @@ class Teacher:
 
     @property
     def asks_once(self) -> bool:
-        """Whether some of the nets see each picture in another size than the student, once."""
+        """True if some of the nets see each picture in another size than the student, once."""
         return bool(self._of_other_sizes)
 
     def ask(self, name: str, mirrored: bool) -> None:

@@ -39,7 +39,7 @@ class Team:
 
     @property
     def is_leader(self) -> bool:
-        """Whether this is the process that writes and prints."""
+        """True if this is the process that writes and prints."""
         return self.rank == 0
 
     def check(self, batch: int) -> None:

@@ -95,7 +95,7 @@ def dry_run(
         train_n=count,
         validation_n=len(splits.validation),
         test_n=len(splits.test),
-        steps=sum(_steps(phase.recipe, count) for phase in phases.of(resolved)),
+        steps=sum(_steps(phase.recipe, count) for phase in phases.phases_of(resolved)),
         training=taken,
     )
 
@@ -130,7 +130,7 @@ def show(dry: DryRun) -> None:
         f"data     {dry.recipe.data.name}: {dry.train_n:,} pictures to train on, {dry.validation_n:,} to validate, "
         f"{dry.test_n:,} to test; {len(dry.classes)} classes, {height} x {width} x {channels}"
     )
-    say(f"steps    {dry.steps:,} in {phases.of(dry.recipe)[-1].end:,} epochs")
+    say(f"steps    {dry.steps:,} in {phases.phases_of(dry.recipe)[-1].end:,} epochs")
     say(f"machine  {dry.training}\n")
     taken = {name: getattr(dry.training, name) for name in OF_THE_MACHINE}
     rows = [

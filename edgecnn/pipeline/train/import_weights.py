@@ -31,7 +31,7 @@ ZERO_TO_ONE = (0.0, 255.0)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedWeights:
-    """What is to be known of weights beside themselves."""
+    """A file of weights, and the facts about them that the file does not hold."""
 
     weights: Path
     mean: Number | None = None

@@ -97,10 +97,10 @@ class FreshNet:
 
     net: nn.Module
     mean: float
-    """Of the pixels that the weights it starts from were trained on, or else of the training images."""
+    """The mean of the pixels that the weights it starts from were trained on, or else of the training images."""
     std: float
     start_sha256: str | None
-    """Of the file that it starts from; None without one, or if it is not recorded."""
+    """The digest of the file that it starts from; None without one, or if it is not recorded."""
 
 
 def build_net(job: TrainJob) -> FreshNet:

@@ -1,4 +1,4 @@
-"""What the training loop trains: a whole net on images, or the last layer alone on what the rest makes of them.
+"""The net that the training loop trains: a whole net on images, or the last layer alone on the rest's outputs.
 
 The second is a linear probe (Alain and Bengio, 2017, ICLR workshop, arXiv:1610.01644): the weights that the training
 starts from stay as they are, and every image goes through them once. Its features are images of 1 x 1 pixel to the
@@ -45,7 +45,7 @@ class Learner:
         return None if watch is None else lambda epoch, net: watch(epoch, self.whole(net))
 
 
-def of(job: TrainJob, recipe: Recipe, net: nn.Module, mean: float, std: float) -> Learner:
+def learner_of(job: TrainJob, recipe: Recipe, net: nn.Module, mean: float, std: float) -> Learner:
     """Return what a job trains: all of a net on images, or its last layer on features, which are computed here.
 
     Args:

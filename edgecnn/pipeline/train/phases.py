@@ -18,7 +18,7 @@ class Phase:
     """A part of a training with a learner, an optimizer and a schedule of its own."""
 
     recipe: Recipe
-    """Of this phase alone: `learn` is "all" or "head"."""
+    """The recipe of this phase alone: `learn` is "all" or "head"."""
     before: int
     """Epochs of the phases before it."""
 
@@ -28,7 +28,7 @@ class Phase:
         return self.before + self.recipe.epochs
 
 
-def of(recipe: Recipe) -> tuple[Phase, ...]:
+def phases_of(recipe: Recipe) -> tuple[Phase, ...]:
     """Return the phases of a training in their order."""
     if recipe.learn == "all":
         return (Phase(recipe, 0),)
@@ -55,6 +55,6 @@ def left(recipe: Recipe, epochs: int) -> tuple[Phase, ...]:
     The first of them has an epoch in the checkpoint, or the training has none: what has just ended is begun again, so
     that the next one finds its weights.
     """
-    phases = of(recipe)
+    phases = phases_of(recipe)
     first = next((position for position, phase in enumerate(phases) if epochs <= phase.end), len(phases) - 1)
     return phases[first:]

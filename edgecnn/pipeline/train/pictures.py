@@ -23,7 +23,7 @@ FOR_PARTS = "larger"
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """What a training learns from."""
+    """The pictures that a training learns from."""
 
     plan: DataPlan
     splits: Splits

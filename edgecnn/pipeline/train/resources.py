@@ -54,7 +54,7 @@ class Facts:
 
     @property
     def cpu_bf16(self) -> bool:
-        """Whether the CPU has bf16 instructions.
+        """True if the CPU has bf16 instructions.
 
         torch asks the CPU itself. On x86 `features` must agree, so that a test can stand for an older CPU with
         `environment.CPUINFO`.

@@ -61,7 +61,7 @@ from edgecnn.records.run import (
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a training has come to."""
+    """The result of a training: the net, its history and its times."""
 
     net: nn.Module
     """On the CPU."""
@@ -182,7 +182,7 @@ def _train(job: TrainJob, watch: Watch | None) -> Run:
             )
             journal = Journal(
                 folder=job.folder,
-                epochs=phases.of(recipe)[-1].end,
+                epochs=phases.phases_of(recipe)[-1].end,
                 basis=Basis(learns.data_sha256, fresh.start_sha256),
                 taken=taken,
                 earlier_s=earlier.seconds + time.perf_counter() - started,
@@ -216,7 +216,7 @@ def _begun(
         net: as the phase before left it, on the CPU.
         history: of the phases before.
     """
-    learns = learner.of(job, phase.recipe, net, fresh.mean, fresh.std)
+    learns = learner.learner_of(job, phase.recipe, net, fresh.mean, fresh.std)
     of_classes = job.of_classes if phase.recipe.optim.body_lr != 1 else ()
     state = optimizer.fresh_state(device.move(learns.net, job.device), phase.recipe.optim, of_classes)
     state.history.extend(history)

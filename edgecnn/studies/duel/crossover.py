@@ -35,7 +35,7 @@ class Crossing:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the whole interval lies within the shares that were trained on."""
+        """True if the whole interval lies within the shares that were trained on."""
         return self.low > 0 and self.high < math.inf
 
 
@@ -56,7 +56,7 @@ def place(pictures: Sequence[int], differences: Floats) -> Crossing:
     return Crossing(*(float(np.exp(value)) for value in (_crossings(x, mean[None])[0], low, high)))
 
 
-def between(a: Sequence[Cell], b: Sequence[Cell]) -> Crossover:
+def compare(a: Sequence[Cell], b: Sequence[Cell]) -> Crossover:
     """Compare the curves of two families; both have cells of the same shares, the smallest first."""
     pictures = [cell.pictures for cell in a]
     if a[-1].mean_percent > b[-1].mean_percent:

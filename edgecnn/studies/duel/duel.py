@@ -63,7 +63,7 @@ def run(plan: DuelPlan, output: Path, command: str, jobs: int = 1) -> Duel:
         cells, first_runs = curves.measure(plan, tuned, labels, runs, jobs, lock)
         contenders = deployed.measure(plan, tuned, first_runs, output / "bench")
         by_family = {family: [cell for cell in cells if cell.family == family] for family in plan.families}
-        crossovers = tuple(crossover.between(a, b) for a, b in itertools.combinations(by_family.values(), 2))
+        crossovers = tuple(crossover.compare(a, b) for a, b in itertools.combinations(by_family.values(), 2))
         duel = Duel(
             name=plan.recipe.name,
             command=command,

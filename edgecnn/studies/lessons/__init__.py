@@ -24,7 +24,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class LessonResult:
     """The results of a lesson."""
 
     numbers: tuple[Number, ...]
@@ -41,7 +41,7 @@ class Teachable(Protocol):
     TITLE: str
     """One sentence that says what the lesson is about."""
 
-    def measure(self, setting: Setting) -> Found:
+    def measure(self, setting: Setting) -> LessonResult:
         """Train and measure.
 
         Raises:

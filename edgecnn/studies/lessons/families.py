@@ -48,6 +48,6 @@ def with_net(recipe: Recipe, net: NetPlan, name: str) -> Recipe:
     return replace(recipe, name=name, net=net)
 
 
-def on(recipe: Recipe, data: DataPlan, name: str) -> Recipe:
+def with_data(recipe: Recipe, data: DataPlan, name: str) -> Recipe:
     """Return the recipe with other data and another name."""
     return replace(recipe, name=name, data=data)

@@ -32,7 +32,7 @@ def theoretical(steps: Sequence[Step]) -> int:
     """Compute the field's side in pixels; a dilated kernel spans dilation * (kernel - 1) + 1 pixels."""
     field = anatomy.PIXEL
     for step in steps:
-        field = field.through(step.dilation * (step.kernel - 1) + 1, step.stride)
+        field = field.behind_layer(step.dilation * (step.kernel - 1) + 1, step.stride)
     return field.size or 0
 
 

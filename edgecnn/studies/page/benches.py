@@ -33,7 +33,7 @@ class Bench:
 
     key: str
     title: str
-    found: Benched
+    benched: Benched
     machine: int
     how: str
     tables: tuple[Table, ...]
@@ -58,7 +58,7 @@ def shown(gathered: Gathered, machines: Machines) -> Iterator[Bench]:
         yield Bench(
             key=key,
             title=f"Bench {index}: {_runs_of(benched)} on {report.board}",
-            found=benched,
+            benched=benched,
             machine=machine,
             how=show.how(report),
             tables=tables.measured(key, report, f"{machine_text}; {show.how(report)}."),

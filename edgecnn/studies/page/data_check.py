@@ -128,15 +128,15 @@ def _told(check: DataCheck) -> Table | None:
     rows = []
     for place, scored in enumerate(asked["border"].classes[:CLASSES]):
         each = [asked[name].classes[place] for name in names]
-        tests = [_p_value(one) for one in each[1:]]
-        rows.append((scored.label, f"{scored.recall.n:,}", *(_percents(one.recall) for one in each), *tests))
+        tests = [_p_value(score) for score in each[1:]]
+        rows.append((scored.label, f"{scored.recall.n:,}", *(_percents(score.recall) for score in each), *tests))
     return Table(
         key="told-table",
         caption="Which classes are told by the border alone, or by the facts of the files: recall in percent with "
         "Wilson's interval. p: of as many right calls by chance, Fisher's exact test after Holm's correction.",
         head=("class", "n", *(f"{name} %" for name in names), "p, border", "p, facts"),
         rows=rows,
-        bars={"border %": [one.recall.percent for one in asked["border"].classes[:CLASSES]]},
+        bars={"border %": [score.recall.percent for score in asked["border"].classes[:CLASSES]]},
     )
 
 

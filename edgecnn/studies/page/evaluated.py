@@ -83,7 +83,7 @@ def _notes(trained: Trained, result: Evaluation) -> list[str]:
 
 
 def _mistake(mistake: WrongAnswer, evaluated: Evaluated) -> ShownMistake:
-    image = evaluated.pictures.at(mistake.index) if evaluated.pictures else None
+    image = evaluated.pictures.picture_at(mistake.index) if evaluated.pictures else None
     return ShownMistake(
         truth=mistake.truth,
         answer=mistake.answer,

@@ -144,7 +144,9 @@ def _trained(run: Run, named: Sequence[Evaluated]) -> Trained:
     paths = [path for path in run.exported() if path.suffix in suffixes]
     cards = {path: artifact.read_card(path) for path in paths}
     digests = {card.description.sha256 for card in cards.values() if card}
-    evaluated = next((one for one in named if digests & {file.sha256 for file in one.evaluation.files}), None)
+    evaluated = next(
+        (candidate for candidate in named if digests & {file.sha256 for file in candidate.evaluation.files}), None
+    )
     return Trained(
         run=run,
         history=_history(run.folder / "metrics.csv"),
@@ -205,7 +207,7 @@ def _benches(runs: Sequence[Run], named: Sequence[Path]) -> tuple[Benched, ...]:
     """Read reports: the newest of each kind found beside the runs, then the named ones in their order."""
     explicit = [(path, report.read(path)) for path in named]
     beside: list[tuple[Path, Report]] = []
-    for path, candidate in _beside(runs):
+    for path, candidate in _reports_beside(runs):
         if all(candidate != other for _, other in (*explicit, *beside)):
             beside.append((path, candidate))
     beside.sort(key=lambda pair: (pair[1].date, str(pair[0])))
@@ -222,7 +224,7 @@ def _benches(runs: Sequence[Run], named: Sequence[Path]) -> tuple[Benched, ...]:
     return (*shown, *(Benched(path=path, report=result) for path, result in explicit))
 
 
-def _beside(runs: Sequence[Run]) -> Iterator[tuple[Path, Report]]:
+def _reports_beside(runs: Sequence[Run]) -> Iterator[tuple[Path, Report]]:
     """Yield the reports in the runs' bench/ folders, and those of these runs in the bench/ folder beside them."""
     names = {run.name for run in runs}
     own = [path for run in runs for path in sorted(run.benches.glob("*.json"))]

@@ -63,13 +63,13 @@ def measured(file: Artifact, benches: Iterable[Benched]) -> tuple[int, Benched, 
     A measurement on a machine that was throttled (INVALID) is none.
     """
     of_file = [
-        (number, benched, one)
+        (number, benched, measurement)
         for number, benched in enumerate(benches, 1)
-        for one in benched.report.measurements
-        if one.sha256 == file.description.sha256 and one.validity.verdict != "INVALID"
+        for measurement in benched.report.measurements
+        if measurement.sha256 == file.description.sha256 and measurement.validity.verdict != "INVALID"
     ]
-    timed = [found for found in of_file if found[2].is_timed]
-    counted = [found for found in of_file if found[2].summary.instructions_p50 is not None]
+    timed = [entry for entry in of_file if entry[2].is_timed]
+    counted = [entry for entry in of_file if entry[2].summary.instructions_p50 is not None]
     return next(iter((*timed, *counted)), None)
 
 
@@ -92,7 +92,7 @@ def _headline(trained: Trained, benches: Sequence[Benched]) -> Headline:
             ),
         )
     mark, title, sentence = _verdict(file, _gates(file, benches))
-    found = measured(file, benches)
+    entry = measured(file, benches)
     return Headline(
         run=run.name,
         facts=facts,
@@ -101,8 +101,8 @@ def _headline(trained: Trained, benches: Sequence[Benched]) -> Headline:
         sentence=sentence,
         numbers=(
             _top1(trained, file),
-            _cost(*found) if found else _missing("latency", f"edgecnn bench {trained.target}"),
-            _size(file, found[2] if found else None),
+            _cost(*entry) if entry else _missing("latency", f"edgecnn bench {trained.target}"),
+            _size(file, entry[2] if entry else None),
         ),
     )
 
@@ -112,10 +112,10 @@ def _gates(file: Artifact, benches: Iterable[Benched]) -> list[Gate]:
     return [
         gate
         for benched in benches
-        for one in benched.report.measurements
-        if one.sha256 == file.description.sha256
+        for measurement in benched.report.measurements
+        if measurement.sha256 == file.description.sha256
         for gate in benched.report.gates
-        if gate.limit != "max-drop" and gate.subject == f"{one.file} on {one.runtime}"
+        if gate.limit != "max-drop" and gate.subject == f"{measurement.file} on {measurement.runtime}"
     ]
 
 
@@ -153,7 +153,9 @@ def _top1(trained: Trained, file: Artifact) -> BigNumber:
     scores = trained.evaluated.evaluation.files if trained.evaluated else ()
     for score in scores:
         if score.sha256 == file.description.sha256:
-            return BigNumber(label=label, value=f"{score.top1.percent:.2f} %", detail=_of(score.top1), place="right")
+            return BigNumber(
+                label=label, value=f"{score.top1.percent:.2f} %", detail=_interval_words(score.top1), place="right"
+            )
     return _missing(label, trained.eval_command)
 
 
@@ -163,10 +165,12 @@ def _validation(trained: Trained) -> BigNumber:
     if not run.validation_n:
         return BigNumber(label=label, value="", detail="It had no validation pictures.")
     share = run.validation_top1
-    return BigNumber(label=label, value=f"{share.percent:.2f} %", detail=_of(share, "validation"), place="runs")
+    return BigNumber(
+        label=label, value=f"{share.percent:.2f} %", detail=_interval_words(share, "validation"), place="runs"
+    )
 
 
-def _of(share: stats.Proportion, split: str = "test") -> str:
+def _interval_words(share: stats.Proportion, split: str = "test") -> str:
     return f"95 % interval {share.low_percent:.1f} to {share.high_percent:.1f}, n = {share.n:,} {split} pictures"
 
 

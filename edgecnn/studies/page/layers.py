@@ -1,4 +1,4 @@
-"""What each layer of a net costs, and each operator of its files where `edgecnn bench --profile` has measured them."""
+"""The cost of each layer of a net, and of each operator of its files where `edgecnn bench --profile` measured them."""
 
 from __future__ import annotations
 

@@ -80,15 +80,15 @@ def _place(point: Point, others: Sequence[Point]) -> FrontPlace:
     by_value = not dominating
     certain = [other for other in dominating if _clearly_better(other, point)]
     if certain:
-        return _against(point, _best(certain), "behind", by_value)
+        return _compared(point, _best(certain), "behind", by_value)
     if dominating:
-        return _against(point, _best(dominating), "undecided", by_value)
+        return _compared(point, _best(dominating), "undecided", by_value)
     rivals = [other for other in others if _clearly_better(other, point) and not _clearly_better(point, other)]
     if rivals:
-        return _against(point, _best(rivals), "undecided", by_value)
+        return _compared(point, _best(rivals), "undecided", by_value)
     alike = [other for other in others if not point.top1.apart(other.top1) and not point.cost.apart(other.cost)]
     if alike:
-        return _against(point, _best(alike), "undecided", by_value)
+        return _compared(point, _best(alike), "undecided", by_value)
     return FrontPlace(standing="front", by_value=True)
 
 
@@ -109,7 +109,7 @@ def _best(points: Sequence[Point]) -> Point:
     return min(points, key=lambda point: (-point.top1.value, point.cost.value, point.name))
 
 
-def _against(point: Point, other: Point, standing: Standing, by_value: bool) -> FrontPlace:
+def _compared(point: Point, other: Point, standing: Standing, by_value: bool) -> FrontPlace:
     return FrontPlace(
         standing=standing,
         other=other.name,

@@ -1,4 +1,4 @@
-"""What the net sees, as pictures: its first filters, and where it found the evidence for its answers."""
+"""Pictures of what a net looks for: its first filters, and where it found the evidence for its answers."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class ActivationPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What is to be seen of a run's net."""
+    """The filters and activation maps of a run's net, as pictures."""
 
     run: Run
     filters: str = ""
     """Data URL, empty without."""
     filters_told: str = ""
-    right: tuple[ActivationPicture, ...] = ()
+    correct: tuple[ActivationPicture, ...] = ()
     wrong: tuple[ActivationPicture, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     """(what is missing, the command that makes it) of each part that is."""
@@ -73,20 +73,20 @@ def shown(trained: Trained) -> Sight:
     pictures = trained.evaluated.pictures if trained.evaluated else None
     filters, told = _filters(net)
     missing = [] if filters else [(f"{run.name} does not begin with a convolution, so it has no filters to show", "")]
-    right, wrong = [], []
+    correct, wrong = [], []
     if pictures is None:
         missing.append((f"Where {run.name} looks needs test pictures", trained.eval_command))
     elif not _fits(run, pictures):
         missing.append((f"The pictures that the evaluation kept are not of the size {run.name} takes", ""))
     else:
         looked = list(_looked(run, net, pictures))
-        right = [one for one in looked if not one.for_truth][:MOST_EACH]
-        wrong = [one for one in looked if one.for_truth][:MOST_EACH]
+        correct = [picture for picture in looked if not picture.for_truth][:MOST_EACH]
+        wrong = [picture for picture in looked if picture.for_truth][:MOST_EACH]
         if not looked:
             words = "does not end in global average pooling and one linear layer"
             missing.append((f"{run.name} {words}, so there is no exact map of where it looks", ""))
     return Sight(
-        run=run, filters=filters, filters_told=told, right=tuple(right), wrong=tuple(wrong), missing=tuple(missing)
+        run=run, filters=filters, filters_told=told, correct=tuple(correct), wrong=tuple(wrong), missing=tuple(missing)
     )
 
 

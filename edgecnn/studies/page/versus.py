@@ -135,7 +135,7 @@ def _cost(file: Artifact, against: Artifact, benches: Sequence[Benched]) -> Row:
     advice = "edgecnn bench with both runs"
     if before is None or after is None:
         return ("latency", NONE, NONE, NONE, NONE, f"not measured for both: {advice}")
-    machines = {fingerprint(found[1].report.environment) for found in (before, after)}
+    machines = {fingerprint(entry[1].report.environment) for entry in (before, after)}
     if len(machines) > 1 or before[2].is_timed != after[2].is_timed:
         return ("latency", NONE, NONE, NONE, NONE, f"measured on different machines: {advice}")
     return _ratio(before[2], after[2], f"in two benches, between which a machine drifts; better: {advice}")

@@ -1,4 +1,4 @@
-"""What the template of the page is given: everything that was gathered, as tables, pictures and sentences."""
+"""The context of the page's template: everything that was gathered, as tables, pictures and sentences."""
 
 from __future__ import annotations
 
@@ -49,16 +49,20 @@ def view(gathered: Gathered) -> dict[str, Any]:
         "files": tables.files(gathered.runs) if any(trained.artifacts for trained in gathered.runs) else None,
         "parities": tables.parities(gathered.runs),
         "benches": shown_benches,
-        "unbenched": [one for one in gathered.runs if one.artifacts and not benches.is_benched(one, gathered.benches)],
+        "unbenched": [
+            trained
+            for trained in gathered.runs
+            if trained.artifacts and not benches.is_benched(trained, gathered.benches)
+        ],
         "duel": gathered.duel,
         "sweep": gathered.sweep,
         "lessons": lessons,
         "in_short": summary.sentences(gathered),
         "headlines": headline.headlines(gathered.runs, gathered.benches),
         "versus": versus.table(gathered.runs, gathered.benches),
-        "evaluated": [evaluated.shown(f"right-{index}", one) for index, one in enumerate(gathered.runs, 1)],
-        "sights": [sight.shown(one) for one in gathered.runs],
-        "layers": [layers.shown(f"layers-{index}", one) for index, one in enumerate(gathered.runs, 1)],
+        "evaluated": [evaluated.shown(f"right-{index}", trained) for index, trained in enumerate(gathered.runs, 1)],
+        "sights": [sight.shown(trained) for trained in gathered.runs],
+        "layers": [layers.shown(f"layers-{index}", trained) for index, trained in enumerate(gathered.runs, 1)],
     }
     if gathered.duel:
         machine = machines.number(gathered.duel.environment, f"the duel {gathered.duel.name}")

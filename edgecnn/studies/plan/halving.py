@@ -28,7 +28,7 @@ On Fashion-MNIST 80 epochs instead of 27 were worth 0.4 points, and the best two
 FAMILIES = 2
 """Families of nets that are never dropped for being the worse half."""
 SHARE = 0.85
-"""Of the hours that trainings may take; exports and measurements take the rest."""
+"""The share of the hours that trainings may take; exports and measurements take the rest."""
 
 
 def rungs(recipe: Recipe, seconds_per_epoch: float, hours: float) -> tuple[tuple[int, int], ...]:

@@ -100,7 +100,7 @@ def judge(planned: Planned, strict: bool = False) -> None:
 def best(planned: Planned) -> Finalist:
     """Return the file that was chosen: of those within the limits, or else of all, the best on validation."""
     order = [trial.candidate for trial in planned.of_rung(planned.rungs[-1][0])]
-    within = [done for done in planned.exported if _within(planned, done)]
+    within = [done for done in planned.exported if _keeps_limits(planned, done)]
     return min(within or planned.exported, key=lambda done: order.index(done.candidate))
 
 
@@ -143,7 +143,7 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
     chosen = proposals.shortlist(fitting, SPARE * rungs[0][1])
     with console.stage(f"files of {len(chosen)} nets measured on {settings.board} before they are trained"):
         measured = proposals.measured_drafts(profile, chosen, len(training.classes))
-    kept = [net for net in measured if not proposals.over(net, net.drafted or 0.0, settings.limits, profile)]
+    kept = [net for net in measured if not proposals.excess(net, net.drafted or 0.0, settings.limits, profile)]
     if not kept:
         nearest = min(measured, key=lambda net: net.drafted or 0.0)
         raise GateFailed(
@@ -165,7 +165,7 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
 def _exported(planned: Planned, folder: Path) -> Planned:
     """Export and measure finalists, the best on validation first, until one is within the limits."""
     for trial in planned.of_rung(planned.rungs[-1][0]):
-        if any(_within(planned, done) for done in planned.exported):
+        if any(_keeps_limits(planned, done) for done in planned.exported):
             break
         if any(trial.candidate == done.candidate for done in planned.exported):
             continue
@@ -208,7 +208,7 @@ def _costs(planned: Planned, done: Finalist) -> list[tuple[str, float, float, st
     return [(option, value, limit, words) for option, value, limit, words in held if limit is not None]
 
 
-def _within(planned: Planned, done: Finalist) -> bool:
+def _keeps_limits(planned: Planned, done: Finalist) -> bool:
     return all(value <= limit for _, value, limit, _ in _costs(planned, done))
 
 

@@ -68,13 +68,13 @@ def propose(
         for name in spaces.names():
             for plan, shape, layers in spaces.different(name, DRAWN, shapes, classes, seed):
                 nets.append(_costed(plan, shape, layers, profile, f"n{len(nets):03}"))
-    fitting = [net for net in nets if not over(net, net.predicted, limits, profile)]
+    fitting = [net for net in nets if not excess(net, net.predicted, limits, profile)]
     if not fitting:
         raise GateFailed(_nearest(nets, limits, profile), "a larger limit, or smaller pictures")
     return len(nets), fitting
 
 
-def over(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile) -> float:
+def excess(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile) -> float:
     """Return by which share a net exceeds its tightest limit, 0 if it keeps all."""
     most = limits.cost(profile.unit)
     pairs = [(cost, most)] if most else []
@@ -170,7 +170,7 @@ def _dominates(net: Proposal, other: Proposal) -> bool:
 def _nearest(nets: Sequence[Proposal], limits: PlanLimits, profile: CostProfile) -> str:
     if not nets:
         raise UsageError("No design space has a net for these pictures.", "larger pictures")
-    net = min(nets, key=lambda net: over(net, net.predicted, limits, profile))
+    net = min(nets, key=lambda net: excess(net, net.predicted, limits, profile))
     return (
         f"None of {len(nets)} nets is predicted within the limits on {profile.board}; the nearest, {title(net)}, needs "
         f"{show.amount(net.predicted, profile.unit)}, {(net.file_bytes + NOTES_BYTES) / 1000:.0f} kB and "

@@ -1,4 +1,4 @@
-"""What a plan is about and what has become of it: the journal that stands in its folder after every step."""
+"""The records of a plan: its settings, and the journal that is written to its folder after every step."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ KIND = documents.Kind(
 
 @dataclass(frozen=True, kw_only=True)
 class PlanLimits:
-    """What the file may cost, and how right it must be; None is no limit."""
+    """The limits on the file's cost and accuracy; None is no limit."""
 
     max_ms: float | None = None
     max_minstr: float | None = None
     """In millions of instructions."""
     max_kb: float | None = None
-    """Of the file, 1 kB = 1000 bytes."""
+    """The size of the file, 1 kB = 1000 bytes."""
     max_arena_kb: float | None = None
-    """Of the planned peak of activations."""
+    """The planned peak of activations."""
     min_acc: float | None = None
 
     def __post_init__(self) -> None:
@@ -47,10 +47,10 @@ class PlanLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanSettings:
-    """What was asked for; a plan is resumed with the same."""
+    """The settings of a plan; it is resumed with the same."""
 
     recipe: Mapping[str, Any]
-    """Of every training, but for its net and its epochs."""
+    """The recipe of every training, but for its net and its epochs."""
     board: str
     limits: PlanLimits
     hours: float
@@ -69,7 +69,7 @@ class Proposal:
     macs: int
     parameters: int
     file_bytes: int
-    """Of its weights and graph; labels and notes add some two thousand."""
+    """The bytes of its weights and graph; labels and notes add some two thousand."""
     arena_bytes: int
     """The planned peak of its activations."""
     predicted: float
@@ -80,7 +80,7 @@ class Proposal:
 
     @property
     def family(self) -> str:
-        """What it is compared within: the nets of one design space, or the sizes of one trained net."""
+        """The group that it is compared within: the nets of one design space, or the sizes of one trained net."""
         return self.start or self.net
 
 

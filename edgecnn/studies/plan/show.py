@@ -1,4 +1,4 @@
-"""What `edgecnn plan` prints, and its page: trained nets, predicted against measured, and the chosen file."""
+"""The output of `edgecnn plan`, and its page: trained nets, predicted against measured, and the chosen file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trial a worker takes: one whose worker has died, one that waits, or a new one.
+"""Choose the trial that a worker takes: one whose worker has died, one that waits, or a new one.
 
 A worker holds a lock file for its trial, which the kernel frees when it dies. Workers with other disks do not see that
 file; they see the trial's heartbeat in the storage, and take a trial over whose heart has not beaten for a while.
@@ -151,7 +151,7 @@ class Claims:
         point = _digest(recipe)
         trial.set_user_attr(POINT, point)
         earlier = self._trials()[: trial.number]
-        twins = [one for one in earlier if one.user_attrs.get(POINT) == point and REPEATS not in one.user_attrs]
+        twins = [trial for trial in earlier if trial.user_attrs.get(POINT) == point and REPEATS not in trial.user_attrs]
         return Claimed(trial=trial, recipe=recipe, twin=twins[0] if twins else None)
 
 

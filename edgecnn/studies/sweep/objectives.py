@@ -1,4 +1,4 @@
-"""What a sweep seeks: numbers of a finished run, each with its direction. None of them looks at a test picture.
+"""The objectives of a sweep: numbers of a finished run, each with its direction. None looks at a test picture.
 
 A cost that is predicted, such as a board's milliseconds, is one more entry of OBJECTIVES: a function of a run.
 """

@@ -25,7 +25,7 @@ MOST_TRIALS = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """What one key of a recipe may be: one of several values, or a number of a range."""
+    """The values that one key of a recipe may take: one of a list, or a number of a range."""
 
     choice: tuple[Any, ...] = ()
     low: int | float | None = None
@@ -55,7 +55,7 @@ class Dimension:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the range is one of whole numbers."""
+        """True if the range is one of whole numbers."""
         return all(isinstance(bound, int) for bound in (self.low, self.high, self.step or 1))
 
     @property
@@ -75,7 +75,7 @@ class Dimension:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerPlan:
-    """Which of Optuna's samplers draws the points, with arguments of its own."""
+    """The Optuna sampler that draws the points, with arguments of its own."""
 
     name: Literal[
         "TPESampler", "RandomSampler", "GPSampler", "CmaEsSampler", "QMCSampler", "BruteForceSampler", "NSGAIISampler",
@@ -86,7 +86,7 @@ class SamplerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PrunerPlan:
-    """Which of Optuna's pruners ends a training that does worse than others did, with arguments of its own."""
+    """The Optuna pruner that ends a training that does worse than others did, with arguments of its own."""
 
     name: Literal[
         "NopPruner", "MedianPruner", "PercentilePruner", "SuccessiveHalvingPruner", "HyperbandPruner", "ThresholdPruner"
@@ -96,7 +96,7 @@ class PrunerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPlan:
-    """What is searched, how, and for what."""
+    """A plan of a sweep: the space, the objectives, and how they are searched."""
 
     space: Mapping[str, Dimension]
     """By the recipe's dotted keys, such as "optim.lr"."""
@@ -149,7 +149,10 @@ def load(path: Path, changes: Sequence[str] = ()) -> SweepPlan:
 
 def to_table(plan: SweepPlan) -> dict[str, Any]:
     """Return all that decides a sweep's points, as nested tables; how many there are may change."""
-    table = {**config.table_of(plan), "space": {key: config.table_of(one) for key, one in plan.space.items()}}
+    table = {
+        **config.table_of(plan),
+        "space": {key: config.table_of(dimension) for key, dimension in plan.space.items()},
+    }
     del table["trials"]
     return table
 
@@ -223,7 +226,7 @@ def _with_partners(table: dict[str, Any], plan: SweepPlan) -> dict[str, Any]:
     Keys may need each other, such as small.side and small.share.
     """
     present = dict(config.flat(table))
-    missing = {key: one.extremes[0] for key, one in plan.space.items() if key not in present}
+    missing = {key: dimension.extremes[0] for key, dimension in plan.space.items() if key not in present}
     return config.override(table, resolve.overrides((), missing))
 
 

@@ -36,7 +36,7 @@ def work(job: SweepJob, until: float, jobs: int) -> None:
     task = documents.to_json({**studies.to_table(job), "until": None if until == float("inf") else until}, None)
     environment = os.environ | {"OMP_NUM_THREADS": str(max(1, resources.here().cores // jobs))}
 
-    def one() -> None:
+    def supervise() -> None:
         while not over.is_set():
             process = subprocess.Popen(
                 [sys.executable, "-m", __name__],
@@ -61,7 +61,7 @@ def work(job: SweepJob, until: float, jobs: int) -> None:
             console.warn(f"a worker was ended by {signals.ending_signal(code)}; another takes over what it had begun")
 
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(one) for _ in range(jobs)]
+        futures = [pool.submit(supervise) for _ in range(jobs)]
         try:
             for future in futures:
                 future.result()

@@ -1,4 +1,4 @@
-"""What a sweep has come to: all trials, the front, the importances of the keys, and the recipe that did best."""
+"""The results of a sweep: all trials, the front, the importances of the keys, and the recipe that did best."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ FEWEST = 4
 
 def gather(job: SweepJob, study: optuna.Study, command: str) -> Sweep:
     """Return what the study has come to until now; `command` is the command line that repeats the sweep."""
-    found = study.get_trials(deepcopy=False)
-    front = {trial.number for trial in study.best_trials} if any(map(_is_complete, found)) else set()
-    front -= {trial.number for trial in found if claims.REPEATS in trial.user_attrs}
-    trials = tuple(_trial(job, trial, trial.number in front) for trial in found)
+    drawn = study.get_trials(deepcopy=False)
+    front = {trial.number for trial in study.best_trials} if any(map(_is_complete, drawn)) else set()
+    front -= {trial.number for trial in drawn if claims.REPEATS in trial.user_attrs}
+    trials = tuple(_trial(job, trial, trial.number in front) for trial in drawn)
     directions = [OBJECTIVES[name].direction for name in job.plan.objectives]
     return Sweep(
         name=job.name,

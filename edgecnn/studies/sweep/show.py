@@ -1,4 +1,4 @@
-"""What a sweep prints."""
+"""The output of a sweep: its front, its failures, and how much each key matters."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class SweepJob:
 
     @property
     def runs(self) -> Path:
-        """Where the trials' run folders are."""
+        """The folder of the trials' run folders."""
         return self.folder / "runs"
 
     def run_folder(self, number: int) -> Path:

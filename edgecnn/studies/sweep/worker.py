@@ -45,7 +45,7 @@ class _Failed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedTrial:
-    """What has become of a trial, for a line to the user."""
+    """The outcome of a trial, for a line to the user."""
 
     number: int
     words: str

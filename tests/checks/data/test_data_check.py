@@ -1,4 +1,4 @@
-"""What is found in small pictures with known faults, and how it is told."""
+"""Small pictures with known faults: the faults are found, and the sentences about them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, se
         return root, planted, check.check(str(root))[0]
 
 
-def found(result: DataCheck, kind: str) -> set[str]:
+def found_in(result: DataCheck, kind: str) -> set[str]:
     finding = next(finding for finding in result.findings if finding.kind == kind)
     return {suspect.file for suspect in finding.suspects} | set(finding.names)
 
@@ -52,7 +52,7 @@ def test_every_planted_fault_is_found_and_nothing_else_is_called_so(
     faults: tuple[Path, dict[str, set[str]], DataCheck],
 ) -> None:
     _, planted, result = faults
-    assert {kind: found(result, kind) for kind in planted} == planted
+    assert {kind: found_in(result, kind) for kind in planted} == planted
 
 
 def test_a_likely_label_comes_with_its_probability(faults: tuple[Path, dict[str, set[str]], DataCheck]) -> None:

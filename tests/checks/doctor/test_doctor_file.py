@@ -32,12 +32,12 @@ KERNEL = tiny_models.weights(4, 4, 3, 5)
 
 def looked_at(path: Path, board: dict[str, str] | None = None) -> dict[str, Finding]:
     """The gravest finding of each subject."""
-    description, found = file.open_model(path)
+    description, findings = file.open_model(path)
     result: dict[str, Finding] = {}
     rank: list[Level] = ["ok", "note", "warn", "wrong"]
-    for one in [*found, *file.findings(path, description, board)]:
-        if one.subject not in result or rank.index(one.level) > rank.index(result[one.subject].level):
-            result[one.subject] = one
+    for finding in [*findings, *file.findings(path, description, board)]:
+        if finding.subject not in result or rank.index(finding.level) > rank.index(result[finding.subject].level):
+            result[finding.subject] = finding
     return result
 
 
@@ -71,14 +71,14 @@ def changed_tflite(source: Path, target: Path, change: Callable[[Any], None]) ->
 @pytest.mark.parametrize("format_name", ["onnx", "tflite"])
 @pytest.mark.parametrize("net", ["dscnn", "mlp"])
 def test_our_own_int8_files_are_well(net: str, format_name: str) -> None:
-    levels = {one.level for one in looked_at(small_runs.written(net, format_name, "int8").path).values()}
+    levels = {finding.level for finding in looked_at(small_runs.written(net, format_name, "int8").path).values()}
     assert levels <= {"ok", "note"}  # a note: these have no card
 
 
 def test_a_c_array_is_looked_into_too() -> None:
-    found = looked_at(small_runs.written("dscnn", "c", "int8").path)
-    assert found["format"].evidence.startswith("c,")
-    assert found["answers"].level == "ok"
+    findings = looked_at(small_runs.written("dscnn", "c", "int8").path)
+    assert findings["format"].evidence.startswith("c,")
+    assert findings["answers"].level == "ok"
 
 
 # What it is
@@ -87,9 +87,9 @@ def test_a_c_array_is_looked_into_too() -> None:
 @pytest.mark.parametrize(("name", "suffix"), [("onnx", ".tflite"), ("tflite", ".onnx"), ("tflite", ".bin")])
 def test_a_file_of_another_format_than_its_name_says_is_recognised(name: str, suffix: str, tmp_path: Path) -> None:
     writer = {"onnx": tiny_models.linear_onnx, "tflite": tiny_models.linear_tflite}[name]
-    found = looked_at(writer(tmp_path / f"model{suffix}", KERNEL))
-    assert (found["format"].level, found["answers"].level) == ("wrong", "ok")
-    assert f"it is {name}" in found["format"].evidence
+    findings = looked_at(writer(tmp_path / f"model{suffix}", KERNEL))
+    assert (findings["format"].level, findings["answers"].level) == ("wrong", "ok")
+    assert f"it is {name}" in findings["format"].evidence
 
 
 @pytest.mark.parametrize(
@@ -103,19 +103,19 @@ def test_a_file_of_another_format_than_its_name_says_is_recognised(name: str, su
     ],
 )
 def test_the_precision_in_a_name_is_held_against_the_operators(name: str, level: str, tmp_path: Path) -> None:
-    found = looked_at(tiny_models.linear_onnx(tmp_path / name, KERNEL))["precision"]
-    assert found.level == level
-    assert "2 of 2 operators compute in float" in found.evidence
+    finding = looked_at(tiny_models.linear_onnx(tmp_path / name, KERNEL))["precision"]
+    assert finding.level == level
+    assert "2 of 2 operators compute in float" in finding.evidence
 
 
 def test_a_mixed_file_called_int8_is_told_by_the_operators_that_stayed_float(tmp_path: Path) -> None:
     path = tmp_path / "vit-int8.tflite"
     shutil.copyfile(small_runs.written("vit", "tflite", "int8").path, path)
-    found = looked_at(path)
-    assert found["precision"].level == "warn"  # the name promises int8, and not that all of it is
-    assert "it is int8-mixed" in found["precision"].evidence
-    assert "islands compute in float" in found["float islands"].evidence
-    assert "only quantise or dequantise" in found["coders"].evidence
+    findings = looked_at(path)
+    assert findings["precision"].level == "warn"  # the name promises int8, and not that all of it is
+    assert "it is int8-mixed" in findings["precision"].evidence
+    assert "islands compute in float" in findings["float islands"].evidence
+    assert "only quantise or dequantise" in findings["coders"].evidence
 
 
 # Where it runs
@@ -140,9 +140,9 @@ def test_operators_of_no_runtime_are_named(tmp_path: Path) -> None:
         model.opset_import.append(helper.make_opsetid("my.company", 1))
 
     path = changed_onnx(tiny_models.linear_onnx(tmp_path / "a.onnx", KERNEL), tmp_path / "b.onnx", custom)
-    found = looked_at(path)
-    assert "my.company.Sharpen" in found["operators"].evidence
-    assert found["loading"].level == "wrong"
+    findings = looked_at(path)
+    assert "my.company.Sharpen" in findings["operators"].evidence
+    assert findings["loading"].level == "wrong"
 
 
 def test_buffers_behind_the_flatbuffer_are_counted(tmp_path: Path) -> None:
@@ -157,18 +157,18 @@ def test_buffers_behind_the_flatbuffer_are_counted(tmp_path: Path) -> None:
         head = bytes(builder.Output())
     path.write_bytes(head + payload)
     assert outline.read(path).outside_bytes == len(payload)
-    found = looked_at(path)["weights"]
-    assert found.level == "warn"
-    assert f"{len(payload)} bytes lie behind the flatbuffer" in found.evidence
+    finding = looked_at(path)["weights"]
+    assert finding.level == "warn"
+    assert f"{len(payload)} bytes lie behind the flatbuffer" in finding.evidence
 
 
 def test_weights_in_a_file_of_their_own_are_named(tmp_path: Path) -> None:
     model = onnx.load(tiny_models.linear_onnx(tmp_path / "a.onnx", tiny_models.weights(8, 8, 3, 9)))
     path = tmp_path / "b.onnx"
     onnx.save_model(model, path, save_as_external_data=True, location="weights.bin", size_threshold=16)
-    found = looked_at(path)["weights"]
-    assert found.level == "warn"
-    assert f"{8 * 8 * 3 * 9 * 4:,} bytes of weights lie in weights.bin" in found.evidence
+    finding = looked_at(path)["weights"]
+    assert finding.level == "warn"
+    assert f"{8 * 8 * 3 * 9 * 4:,} bytes of weights lie in weights.bin" in finding.evidence
 
 
 def test_sizes_that_are_not_fixed_are_listed(tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_values_nobody_reads_and_further_outputs_are_told(tmp_path: Path) -> Non
         model.graph.node.append(helper.make_node("Neg", ["y"], ["second"]))
         model.graph.output.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1, 5]))
 
-    found = looked_at(changed_onnx(tiny_models.linear_onnx(tmp_path / "a.onnx", KERNEL), tmp_path / "b.onnx", more))
-    assert found["unused"].evidence == "nobody reads idle"
-    assert found["outputs"].evidence.startswith("2 outputs (y, second)")
+    findings = looked_at(changed_onnx(tiny_models.linear_onnx(tmp_path / "a.onnx", KERNEL), tmp_path / "b.onnx", more))
+    assert findings["unused"].evidence == "nobody reads idle"
+    assert findings["outputs"].evidence.startswith("2 outputs (y, second)")
 
 
 # What costs accuracy
@@ -236,10 +236,10 @@ def per_tensor(model: Any) -> None:
 def test_one_scale_for_all_channels_of_a_depthwise_layer_shows_what_it_leaves_them(tmp_path: Path) -> None:
     source = small_runs.written("dscnn", "tflite", "int8").path
     assert "depthwise" not in looked_at(source)
-    found = looked_at(changed_tflite(source, tmp_path / "per-tensor.tflite", per_tensor))["depthwise"]
-    assert found.level == "warn"
-    assert "one scale for all channels" in found.evidence
-    assert "127 of 127 steps" in found.evidence
+    finding = looked_at(changed_tflite(source, tmp_path / "per-tensor.tflite", per_tensor))["depthwise"]
+    assert finding.level == "warn"
+    assert "one scale for all channels" in finding.evidence
+    assert "127 of 127 steps" in finding.evidence
 
 
 @pytest.mark.parametrize("group", [1, 4])
@@ -252,8 +252,8 @@ def test_in_onnx_a_depthwise_layer_is_one_whose_groups_are_its_channels(group: i
         helper.make_node("Flatten", ["c"], ["y"]),
     ]
     constants = {"w": weight, "s": np.float32(0.1), "z": np.int8(0)}
-    found = looked_at(onnx_model(tmp_path / "a.onnx", nodes, constants, [1, 4, 5, 5]))
-    assert ("depthwise" in found) is (group == 4)
+    findings = looked_at(onnx_model(tmp_path / "a.onnx", nodes, constants, [1, 4, 5, 5]))
+    assert ("depthwise" in findings) is (group == 4)
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_the_inputs_scale_tells_what_it_was_calibrated_on(
     scale: float, zero_point: int, level: str, words: str
 ) -> None:
     spec = TensorSpec(name="x", shape=(1, 4, 4, 3), dtype="int8", layout="NHWC", scale=scale, zero_point=zero_point)
-    (found,) = file._input(spec)
-    assert found.level == level
-    assert words in found.evidence
+    (finding,) = file._input(spec)
+    assert finding.level == level
+    assert words in finding.evidence
 
 
 # What it answers
@@ -285,17 +285,17 @@ def test_the_inputs_scale_tells_what_it_was_calibrated_on(
 
 def test_a_model_that_answers_the_same_for_everything_is_wrong(tmp_path: Path) -> None:
     path = tiny_models.linear_onnx(tmp_path / "zero.onnx", 0 * KERNEL)
-    found = looked_at(path)["answers"]
-    assert found.level == "wrong"
-    assert "the same 5 numbers for 34 different inputs" in found.evidence
+    finding = looked_at(path)["answers"]
+    assert finding.level == "wrong"
+    assert "the same 5 numbers for 34 different inputs" in finding.evidence
     path = tiny_models.linear_tflite(tmp_path / "zero.tflite", 0 * KERNEL, int8=True)
     assert looked_at(path)["answers"].level == "wrong"
 
 
 def test_outputs_that_are_not_numbers_are_wrong(tmp_path: Path) -> None:
-    found = looked_at(tiny_models.linear_onnx(tmp_path / "nan.onnx", KERNEL * np.float32("nan")))["answers"]
-    assert found.level == "wrong"
-    assert "are not numbers" in found.evidence
+    finding = looked_at(tiny_models.linear_onnx(tmp_path / "nan.onnx", KERNEL * np.float32("nan")))["answers"]
+    assert finding.level == "wrong"
+    assert "are not numbers" in finding.evidence
 
 
 def test_an_int8_output_whose_scale_is_too_small_is_told(tmp_path: Path) -> None:
@@ -313,14 +313,14 @@ def test_an_int8_output_whose_scale_is_too_small_is_told(tmp_path: Path) -> None
 def test_a_card_of_another_file_and_labels_of_another_count_are_wrong(tmp_path: Path) -> None:
     path = tmp_path / "a.tflite"
     shutil.copyfile(small_runs.written("dscnn", "tflite", "int8").path, path)
-    one = small_runs.artifact(path, small_runs.exportable("dscnn").preprocessing)
+    file = small_runs.artifact(path, small_runs.exportable("dscnn").preprocessing)
     assert looked_at(path)["card"].level == "ok"  # its own metadata say what to feed
-    artifacts.write_card(one)
+    artifacts.write_card(file)
     assert looked_at(path)["card"].level == "ok"
     table = json.loads(artifacts.card_path(path).read_text())
     artifacts.card_path(path).write_text(json.dumps({**table, "labels": ["one"]}))
     assert "changed after it was written" in looked_at(path)["card"].evidence
-    artifacts.write_card(dataclasses.replace(one, labels=("one",)))
+    artifacts.write_card(dataclasses.replace(file, labels=("one",)))
     assert "names 1 classes for 4 outputs" in looked_at(path)["card"].evidence
     path.write_bytes(path.read_bytes() + b"\0")
     assert looked_at(path)["card"].level == "wrong"
@@ -437,7 +437,7 @@ def detector(path: Path, custom: str) -> Path:
     boxes = tensor("boxes", [1, 6, 4])
     begin, size = (tensor(f"{i}", [3], np.array(values, np.int32)) for i, values in enumerate(([0, 0, 0], [1, 6, 2])))
     scores, held = tensor("scores", [1, 6, 2]), tensor("anchors", [6, 4], anchors)
-    found = [tensor(f"found {i}", shape) for i, shape in enumerate(([1, 3, 4], [1, 3], [1, 3], [1]))]
+    detections = [tensor(f"found {i}", shape) for i, shape in enumerate(([1, 3, 4], [1, 3], [1, 3], [1]))]
     cut = operator(0, [boxes, begin, size], [scores])
     cut.builtinOptionsType, cut.builtinOptions = schema.BuiltinOptions.SliceOptions, schema.SliceOptionsT()
     options = flexbuffers.Builder()
@@ -446,14 +446,14 @@ def detector(path: Path, custom: str) -> Path:
             options.Int(key, value)
         for key in ("y_scale", "x_scale", "h_scale", "w_scale", "nms_iou_threshold", "nms_score_threshold"):
             options.Float(key, 0.5)
-    last = operator(1, [boxes, scores, held], found)
+    last = operator(1, [boxes, scores, held], detections)
     last.customOptions = np.frombuffer(bytes(options.Finish()), np.uint8)
     model.operatorCodes = [schema.OperatorCodeT(), schema.OperatorCodeT()]
     codes = (schema.BuiltinOperator.SLICE, schema.BuiltinOperator.CUSTOM)
     for code, builtin in zip(model.operatorCodes, codes, strict=True):
         code.builtinCode, code.deprecatedBuiltinCode, code.version = builtin, builtin, 1
     model.operatorCodes[1].customCode = custom
-    graph.inputs, graph.outputs, model.subgraphs = [boxes], found, [graph]
+    graph.inputs, graph.outputs, model.subgraphs = [boxes], detections, [graph]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
@@ -461,17 +461,17 @@ def detector(path: Path, custom: str) -> Path:
 
 
 def test_a_custom_operator_that_the_runtime_here_has_is_not_missing(tmp_path: Path) -> None:
-    found = looked_at(detector(tmp_path / "detect.tflite", "TFLite_Detection_PostProcess"))
-    assert found["operators"].level == "ok"
-    assert "has them" in found["operators"].evidence
-    assert [one.subject for one in found.values() if one.level == "wrong"] == []
+    findings = looked_at(detector(tmp_path / "detect.tflite", "TFLite_Detection_PostProcess"))
+    assert findings["operators"].level == "ok"
+    assert "has them" in findings["operators"].evidence
+    assert [finding.subject for finding in findings.values() if finding.level == "wrong"] == []
 
 
 @pytest.mark.parametrize("custom", ["FlexErf", "edgetpu-custom-op"])
 def test_a_custom_operator_that_it_lacks_is_named(custom: str, tmp_path: Path) -> None:
-    found = looked_at(detector(tmp_path / "lacking.tflite", custom))["operators"]
-    assert found.level == "wrong"
-    assert custom in found.evidence
+    finding = looked_at(detector(tmp_path / "lacking.tflite", custom))["operators"]
+    assert finding.level == "wrong"
+    assert custom in finding.evidence
 
 
 def test_without_a_runtime_here_nobody_says_whether_it_has_an_operator(
@@ -485,9 +485,9 @@ def test_without_a_runtime_here_nobody_says_whether_it_has_an_operator(
         raise MissingPackage("ai-edge-litert", None, "Running .tflite files")
 
     monkeypatch.setattr(runtimes.get("litert"), "import_engine", missing)
-    (found,) = operators.findings(graph, operators.ask(path, description, graph))
-    assert found.level == "note"
-    assert "no ai-edge-litert here to ask" in found.evidence
+    (finding,) = operators.findings(graph, operators.ask(path, description, graph))
+    assert finding.level == "note"
+    assert "no ai-edge-litert here to ask" in finding.evidence
 
 
 def test_labels_of_a_map_of_classes_are_no_fault(tmp_path: Path) -> None:
@@ -506,9 +506,9 @@ def test_a_file_of_several_inputs_is_told_and_not_called_wrong(tmp_path: Path) -
     graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "two", pair[:2], pair[2:])
     path = tmp_path / "two.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    found = looked_at(path)
-    assert found["inputs"].level == "note"
-    assert [one.subject for one in found.values() if one.level == "wrong"] == []
+    findings = looked_at(path)
+    assert findings["inputs"].level == "note"
+    assert [finding.subject for finding in findings.values() if finding.level == "wrong"] == []
 
 
 def test_a_large_net_is_shown_fewer_pictures() -> None:
@@ -519,9 +519,9 @@ def test_a_large_net_is_shown_fewer_pictures() -> None:
 
 def test_the_scale_of_16_bit_input_is_symmetric_by_nature() -> None:
     spec = TensorSpec(name="x", shape=(1, 8, 8, 1), dtype="int16", layout="NHWC", scale=0.0078, zero_point=0)
-    (found,) = file._input(spec)
-    assert found.level == "ok"
-    assert "-255" in found.evidence
+    (finding,) = file._input(spec)
+    assert finding.level == "ok"
+    assert "-255" in finding.evidence
 
 
 def test_a_net_of_filled_weights_is_called_a_stand_in_and_not_wrong(tmp_path: Path) -> None:
@@ -538,6 +538,6 @@ def test_a_net_of_filled_weights_is_called_a_stand_in_and_not_wrong(tmp_path: Pa
     graph = helper.make_graph(nodes, "light", sizes[:1], sizes[1:], [shape])
     path = tmp_path / "light.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    found = looked_at(path)["answers"]
-    assert found.level == "note"
-    assert "filled with one number each" in found.evidence
+    finding = looked_at(path)["answers"]
+    assert finding.level == "note"
+    assert "filled with one number each" in finding.evidence

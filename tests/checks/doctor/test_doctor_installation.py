@@ -36,7 +36,7 @@ def install(folder: Path, name: str, version: str, *lines: str) -> None:
 
 def packages(extra: str) -> dict[str, Finding]:
     """The findings of an extra that are not well, by the package they begin with."""
-    return {one.evidence.split()[0]: one for one in installation._packages(extra) if one.level != "ok"}
+    return {finding.evidence.split()[0]: finding for finding in installation._packages(extra) if finding.level != "ok"}
 
 
 def test_the_proven_set_is_found_and_pins_what_is_needed() -> None:
@@ -47,7 +47,7 @@ def test_the_proven_set_is_found_and_pins_what_is_needed() -> None:
 
 
 def test_of_what_is_installed_here_nothing_is_missing() -> None:
-    assert [one for one in installation._packages("") if one.level == "wrong"] == []
+    assert [finding for finding in installation._packages("") if finding.level == "wrong"] == []
     assert {"", "train"} <= set(installation._present_extras())
     assert installation._platform().level == "ok"
 
@@ -56,20 +56,20 @@ def test_a_missing_package_names_its_extra(distribution: Path) -> None:
     lines = ["Provides-Extra: train", "Requires-Dist: numpy>=2", 'Requires-Dist: torch>=2; extra == "train"']
     install(distribution, "edgecnn", "9", *lines, 'Requires-Dist: unheard-of>=1; extra == "train"')
     assert packages("") == {}
-    found = packages("train")["unheard-of"]
-    assert found.level == "wrong"
-    assert found.mend == "pip install 'edgecnn[train]'"
-    assert "cannot train and export" in found.evidence
+    finding = packages("train")["unheard-of"]
+    assert finding.level == "wrong"
+    assert finding.mend == "pip install 'edgecnn[train]'"
+    assert "cannot train and export" in finding.evidence
 
 
 def test_a_version_out_of_range_is_wrong_and_an_untested_one_a_warning(distribution: Path) -> None:
     install(distribution, "edgecnn", "9", "Requires-Dist: numpy>=2.1", "Requires-Dist: pillow>=11")
     install(distribution, "numpy", "1.26.4")
     install(distribution, "pillow", "12.99")
-    found = packages("")
-    assert (found["numpy"].level, found["numpy"].mend) == ("wrong", "pip install 'numpy>=2.1'")
-    assert found["pillow"].level == "warn"
-    assert found["pillow"].mend == f"pip install 'pillow=={installation.proven()['pillow']}'"
+    findings = packages("")
+    assert (findings["numpy"].level, findings["numpy"].mend) == ("wrong", "pip install 'numpy>=2.1'")
+    assert findings["pillow"].level == "warn"
+    assert findings["pillow"].mend == f"pip install 'pillow=={installation.proven()['pillow']}'"
 
 
 def test_a_build_of_the_proven_version_is_proven() -> None:
@@ -97,7 +97,7 @@ def test_a_python_that_is_too_old_is_said_first(distribution: Path) -> None:
 
 def processor_of(machine: Environment) -> dict[str, str]:
     """The level of each finding by its subject."""
-    return {one.subject: one.level for one in processor.findings(machine)}
+    return {finding.subject: finding.level for finding in processor.findings(machine)}
 
 
 def test_a_cpu_without_vnni_and_bf16_is_told_what_follows() -> None:
@@ -148,9 +148,9 @@ def test_missing_tools_are_told_with_their_packages(monkeypatch: pytest.MonkeyPa
 def test_a_format_that_cannot_be_written_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     assert installation._writes("tflite").level == "ok"
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    found = installation._writes("tflite")
-    assert found.level == "note"
-    assert "no build for Linux on aarch64" in found.evidence
+    finding = installation._writes("tflite")
+    assert finding.level == "note"
+    assert "no build for Linux on aarch64" in finding.evidence
 
 
 def test_a_broken_installation_exits_with_2_and_the_first_command(distribution: Path) -> None:
@@ -160,9 +160,9 @@ def test_a_broken_installation_exits_with_2_and_the_first_command(distribution: 
         doctor.judge(broken)
     assert caught.value.exit_code == 2
     assert caught.value.hint == "pip install 'edgecnn'"
-    found = json.loads(examination.to_json(broken))["findings"]
-    assert "wrong" in [one["level"] for one in found]
-    (named,) = [one["evidence"] for one in found if one["subject"] == "processor"]
+    findings = json.loads(examination.to_json(broken))["findings"]
+    assert "wrong" in [finding["level"] for finding in findings]
+    (named,) = [finding["evidence"] for finding in findings if finding["subject"] == "processor"]
     assert named == environment.machine_name(environment.here())
 
 

@@ -94,7 +94,7 @@ def model_file(kind: str, channels: int, trained_with: str = "") -> Path:
 
 @functools.cache
 def laboratory(kind: str, channels: int) -> Laboratory:
-    """Where a file made for raw pixels is shown the test pictures; what is tried there once is kept."""
+    """Return a laboratory for a file made for raw pixels, shown the test pictures; what is tried there is kept."""
     path = model_file(kind, channels)
     description = formats.describe(path)
     model = ExaminedModel(path, description)
@@ -102,12 +102,12 @@ def laboratory(kind: str, channels: int) -> Laboratory:
 
 
 def told(kind: str, channels: int, made: Mistake, scores: bool = True) -> tuple[Diagnosis, bool]:
-    """What is said of a device that makes one mistake, and whether that can show in the numbers at all."""
-    where = laboratory(kind, channels)
-    answers = where.answers((made,))
+    """Diagnose a device that makes one mistake; return also whether that can show in the numbers at all."""
+    examined = laboratory(kind, channels)
+    answers = examined.answers((made,))
     target = Target(classes=answers.classes, scores=answers.probabilities.max(1) if scores else None)
-    shows = answers.digest != where.answers(()).digest
-    return preprocessing.diagnose(where, target, CLASSES, of_device=True), shows
+    shows = answers.digest != examined.answers(()).digest
+    return preprocessing.diagnose(examined, target, CLASSES, of_device=True), shows
 
 
 @pytest.mark.parametrize("how", ["squash", "letterbox:114", "crop:0.875"])
@@ -119,12 +119,12 @@ def test_a_foreign_file_that_learnt_from_pictures_resized_otherwise_is_told_by_t
     said = foreign.with_options(foreign.known(path, description), PictureOptions(resize=resizing_of.parse(how)))
     of = shown(3, "test")
     model, target = ExaminedModel(path, description), Target(classes=of.labels)
-    assumed, right = (
+    assumed, learnt = (
         preprocessing.diagnose(preprocessing.laboratory(model, of.pictures, size), target, CLASSES, of_device=False)
         for size in (assumed_preprocessing(description.input), said.artifact.preprocessing)
     )
-    assert right.named == ()
-    assert how in right.assumed
+    assert learnt.named == ()
+    assert how in learnt.assumed
     assert f"({how})" in " ".join([assumed.named_words, *assumed.tied, *assumed.suspected])
 
 
@@ -147,8 +147,8 @@ def test_every_mistake_of_a_device_is_named_by_the_scores_it_logs(channels: int,
 
 
 def _is_same(diagnosis: Diagnosis, made: Mistake) -> bool:
-    """Whether the one named feeds the very numbers the mistake does."""
-    (row,) = (one for one in diagnosis.tried if one.names == (made.name,))
+    """Return whether the hypothesis that is named feeds the very numbers that the mistake does."""
+    (row,) = (tried for tried in diagnosis.tried if tried.names == (made.name,))
     return row.same_tensors_as is not None and row.same_tensors_as == diagnosis.named_words
 
 
@@ -168,18 +168,18 @@ def test_what_the_classes_cannot_tell_apart_is_listed_beside_what_is_named() -> 
 
 @pytest.mark.parametrize("names", [("BGR", "-128"), ("squash nearest", "upside down"), ("JPEG 10", "BGR")])
 def test_two_mistakes_at_once_are_both_named(names: tuple[str, str]) -> None:
-    where = laboratory("onnx fp32", 3)
-    made = tuple(sorted((BY_NAME[name] for name in names), key=lambda one: STAGES.index(one.stage)))
-    answers = where.answers(made)
+    examined = laboratory("onnx fp32", 3)
+    made = tuple(sorted((BY_NAME[name] for name in names), key=lambda mistake: STAGES.index(mistake.stage)))
+    answers = examined.answers(made)
     target = Target(classes=answers.classes, scores=answers.probabilities.max(1))
-    assert set(preprocessing.diagnose(where, target, CLASSES, of_device=True).named) == set(names)
+    assert set(preprocessing.diagnose(examined, target, CLASSES, of_device=True).named) == set(names)
 
 
 def test_a_device_that_does_right_is_told_so() -> None:
-    where = laboratory("tflite int8", 1)
-    answers = where.answers(())
+    examined = laboratory("tflite int8", 1)
+    answers = examined.answers(())
     target = Target(classes=answers.classes, scores=answers.probabilities.max(1))
-    diagnosis = preprocessing.diagnose(where, target, CLASSES, of_device=True)
+    diagnosis = preprocessing.diagnose(examined, target, CLASSES, of_device=True)
     assert (diagnosis.named, diagnosis.best.percent, diagnosis.order) == ((), 100.0, None)
 
 
@@ -190,7 +190,7 @@ def test_answers_that_come_from_elsewhere_are_explained_by_nothing() -> None:
 
 
 def fitted(hits: int, n: int, chance_percent: float, classes_answered: int = 2) -> Diagnosis:
-    """What is known when the assumed way, the best of all, gives so many right answers."""
+    """Return the diagnosis if the assumed way, the best of all, gives so many right answers."""
     share = stats.wilson(hits, n)
     tried = preprocessing.Tried(
         names=(), words="as assumed", percent=share.percent, low_percent=share.low_percent,
@@ -218,15 +218,15 @@ def fitted(hits: int, n: int, chance_percent: float, classes_answered: int = 2) 
 def test_too_few_pictures_cannot_tell_an_answer_from_chance(
     hits: int, n: int, chance_percent: float, level: str
 ) -> None:
-    (found,) = conclusions.findings(fitted(hits, n, chance_percent), whose="its card")
-    assert (found.subject, found.level) == ("preprocessing", level)
-    assert (f"cannot tell with n {n}" in found.evidence) == (level == "note")
+    (finding,) = conclusions.findings(fitted(hits, n, chance_percent), whose="its card")
+    assert (finding.subject, finding.level) == ("preprocessing", level)
+    assert (f"cannot tell with n {n}" in finding.evidence) == (level == "note")
 
 
 def test_one_answer_for_all_pictures_is_wrong_only_where_they_are_of_several_classes() -> None:
     def levels(hits: int, n: int, chance_percent: float) -> dict[str, str]:
-        found = conclusions.findings(fitted(hits, n, chance_percent, classes_answered=1), whose="its card")
-        return {one.subject: one.level for one in found}
+        findings = conclusions.findings(fitted(hits, n, chance_percent, classes_answered=1), whose="its card")
+        return {finding.subject: finding.level for finding in findings}
 
     assert levels(20, 100, 20.0) == {"answers": "wrong", "preprocessing": "wrong"}
     assert levels(1, 1, 100.0) == {"preprocessing": "note"}
@@ -243,11 +243,11 @@ def test_a_file_without_a_card_tells_what_it_was_trained_with(name: str, kind: s
     path = model_file(kind, 3, name)
     description = formats.describe(path)
     of = shown(3, "test")
-    where = preprocessing.laboratory(
+    examined = preprocessing.laboratory(
         ExaminedModel(path, description), of.pictures, assumed_preprocessing(description.input)
     )
-    where.album = laboratory(kind, 3).album  # the same pictures, decoded already
-    diagnosis = preprocessing.diagnose(where, Target(classes=of.labels), CLASSES, of_device=False)
+    examined.album = laboratory(kind, 3).album  # the same pictures, decoded already
+    diagnosis = preprocessing.diagnose(examined, Target(classes=of.labels), CLASSES, of_device=False)
     assert diagnosis.named == (name,) or BY_NAME[name].words in diagnosis.tied
     assert diagnosis.named != ()
     assert diagnosis.best.low_percent > diagnosis.tried[0].high_percent
@@ -259,13 +259,13 @@ def test_so_does_an_int8_file_whose_scale_was_made_for_it(name: str) -> None:
     path = model_file("tflite int8", 3, name)
     description = formats.describe(path)
     of = shown(3, "test")
-    where = preprocessing.laboratory(
+    examined = preprocessing.laboratory(
         ExaminedModel(path, description), of.pictures, assumed_preprocessing(description.input)
     )
-    where.album = laboratory("tflite int8", 3).album
-    diagnosis = preprocessing.diagnose(where, Target(classes=of.labels), CLASSES, of_device=False)
+    examined.album = laboratory("tflite int8", 3).album
+    diagnosis = preprocessing.diagnose(examined, Target(classes=of.labels), CLASSES, of_device=False)
     # Bytes through this scale are the very numbers, or a step from them: then there is nothing to mend.
-    (row,) = (one for one in diagnosis.tried if one.names == (name,))
+    (row,) = (tried for tried in diagnosis.tried if tried.names == (name,))
     assert diagnosis.named in ((), (name,)) or BY_NAME[name].words in diagnosis.tied
     assert row.percent > 95
 
@@ -283,10 +283,10 @@ def test_so_does_an_int8_file_whose_scale_was_made_for_it(name: str) -> None:
     ],
 )
 def test_a_wrong_order_of_the_classes_is_named_and_mistakes_are_found_beneath_it(place: list[int], words: str) -> None:
-    where = laboratory("onnx fp32", 3)
-    answers = where.answers((BY_NAME["BGR"],))
+    examined = laboratory("onnx fp32", 3)
+    answers = examined.answers((BY_NAME["BGR"],))
     target = Target(classes=np.array(place)[answers.classes])
-    diagnosis = preprocessing.diagnose(where, target, CLASSES, of_device=True)
+    diagnosis = preprocessing.diagnose(examined, target, CLASSES, of_device=True)
     assert diagnosis.order is not None
     assert words in diagnosis.order.words
     assert diagnosis.named == ("BGR",)
@@ -296,9 +296,9 @@ def test_ten_numbers_sorted_as_text_are_recognised() -> None:
     names = [str(i) for i in range(12)]
     truth = np.arange(240) % 12
     as_text = np.argsort(np.array(names))
-    found = class_order.find([np.argsort(as_text)[truth]], truth, names)
-    assert found is not None
-    assert "sorted by name as text" in found.words or "sorted by name" in found.words
+    order = class_order.find([np.argsort(as_text)[truth]], truth, names)
+    assert order is not None
+    assert "sorted by name as text" in order.words or "sorted by name" in order.words
 
 
 def test_an_order_is_not_taken_from_a_handful_of_pictures_or_from_noise() -> None:
@@ -336,10 +336,10 @@ def test_numbers_go_into_a_quantised_tensor_through_its_scale(dtype: str) -> Non
     spec = TensorSpec(name="x", shape=(1, 1, 256, 1), dtype=dtype, layout="NHWC", scale=1 / 255, zero_point=zero_point)
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 256, 1)
     size = Preprocessing(height=1, width=256, channels=1, colour_order="grey", resize="")
-    right = tensors.encode(pixels, spec, size)
-    assert np.array_equal(encoding.by_255(pixels, spec), right)
-    assert np.array_equal(encoding.bytes_as_they_are(pixels, spec), right)
-    assert np.array_equal(encoding.bytes_off_by_128(pixels, spec).view(np.uint8) ^ 0x80, right.view(np.uint8))
+    expected = tensors.encode(pixels, spec, size)
+    assert np.array_equal(encoding.by_255(pixels, spec), expected)
+    assert np.array_equal(encoding.bytes_as_they_are(pixels, spec), expected)
+    assert np.array_equal(encoding.bytes_off_by_128(pixels, spec).view(np.uint8) ^ 0x80, expected.view(np.uint8))
     assert len(np.unique(encoding.by_255_cast(pixels, spec))) == 2
 
 
@@ -348,22 +348,22 @@ def test_every_mistake_has_a_name_of_its_own_and_keeps_the_shape() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 7, 7, 3), dtype=np.uint8)
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (20, 31, 3), dtype=np.uint8))
     spec = TensorSpec(name="x", shape=(1, 7, 7, 3), dtype="float32", layout="NHWC")
-    for one in MISTAKES:
-        if one.stage == "read":
-            assert one.apply(picture).size == picture.size
-        elif one.stage == "size":
-            assert one.apply(picture, 9, 5).size == (9, 5), one.name
+    for mistake in MISTAKES:
+        if mistake.stage == "read":
+            assert mistake.apply(picture).size == picture.size
+        elif mistake.stage == "size":
+            assert mistake.apply(picture, 9, 5).size == (9, 5), mistake.name
         else:
-            given = one.apply(pixels) if one.stage == "pixels" else one.apply(pixels, spec)
-            assert given.shape == pixels.shape, one.name
+            fed = mistake.apply(pixels) if mistake.stage == "pixels" else mistake.apply(pixels, spec)
+            assert fed.shape == pixels.shape, mistake.name
 
 
 def test_the_album_reads_as_the_device_of_this_tool_does() -> None:
     of = shown(3, "test")
     album, four = images.Album(of.pictures[:4], SIDE, SIDE, 3), map(data.source, of.pictures[:4])
-    right = np.stack([pictures.decode(source, height=SIDE, width=SIDE, channels=3) for source in four])
-    assert np.array_equal(album.pixels(None, None), right)
-    assert np.array_equal(album.pixels(lambda image: image, None), right)
+    expected = np.stack([pictures.decode(source, height=SIDE, width=SIDE, channels=3) for source in four])
+    assert np.array_equal(album.pixels(None, None), expected)
+    assert np.array_equal(album.pixels(lambda image: image, None), expected)
 
 
 # The verb
@@ -371,12 +371,12 @@ def test_the_album_reads_as_the_device_of_this_tool_does() -> None:
 
 def log_of(path: Path, kind: str, made: Mistake, scores: bool) -> Path:
     """A device's answers as CSV."""
-    where = laboratory(kind, 3)
-    answers = where.answers((made,))
+    examined = laboratory(kind, 3)
+    answers = examined.answers((made,))
     with path.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["picture", "class", *(["score"] if scores else [])])
-        for file, label, row in zip(where.album.pictures, answers.classes, answers.probabilities, strict=True):
+        for file, label, row in zip(examined.album.pictures, answers.classes, answers.probabilities, strict=True):
             writer.writerow([file.name, CLASSES[label], *([f"{row.max():.5f}"] if scores else [])])
     return path
 
@@ -404,11 +404,11 @@ def test_a_devices_log_fails_the_file_with_the_mistake_in_the_sentence(
     said = capsys.readouterr().out
     assert "the device feeds: blue and red swapped (BGR)" in " ".join(said.split())
     assert max(map(len, said.splitlines()[1:])) <= 80  # the first is the path
-    right = tmp_path / "right.csv"
+    log = tmp_path / "right.csv"
     answers = laboratory(kind, 3).answers(())
     rows = zip(laboratory(kind, 3).album.pictures, answers.classes, strict=True)
-    right.write_text("".join(f"{file.name};{label}\n" for file, label in rows))
-    show.show(doctor.doctor(path, pictures=folder, device_log=right))
+    log.write_text("".join(f"{file.name};{label}\n" for file, label in rows))
+    show.show(doctor.doctor(path, pictures=folder, device_log=log))
     assert "the device feeds what it should" in " ".join(capsys.readouterr().out.split())
 
 

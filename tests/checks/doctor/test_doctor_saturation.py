@@ -1,4 +1,4 @@
-"""What the doctor says of sums that some CPUs cut off, and who else names them as the cause."""
+"""The doctor's findings on sums that some CPUs cut off, and the commands that name them as the cause."""
 
 from __future__ import annotations
 
@@ -177,8 +177,8 @@ def test_with_pictures_it_is_counted_and_the_answers_compared(made: Path, pictur
     examination = doctor.doctor(made, pictures=pictures)
     with pytest.raises(GateFailed, match="preprocessing"):  # a net of drawn weights knows no class
         doctor.judge(examination)
-    found = [finding for finding in examination.findings if finding.subject == "saturation"]
-    weights, counted, answers = (finding.evidence for finding in found)
+    findings = [finding for finding in examination.findings if finding.subject == "saturation"]
+    weights, counted, answers = (finding.evidence for finding in findings)
     assert "3 of 4 layers" in weights
     assert "% of the sums of two products pass 16 bits in stem" in counted
     assert counted.endswith("n 40")
@@ -227,8 +227,8 @@ def test_selftest_on_such_a_core_names_the_cause(made: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("verdict", ["within", "different"])
 def test_bench_names_the_cause_beside_the_difference(verdict: str) -> None:
     golden = Golden(verdict=verdict, pictures=4, values=40, differing=3, max_lsb=1, max_relative=None)  # type: ignore[arg-type]
-    one = measurement([1.0] * 6, golden=golden)
-    said = report_warnings.warnings([one], causes={(one.file, one.runtime): "It cuts."})
+    measured = measurement([1.0] * 6, golden=golden)
+    said = report_warnings.warnings([measured], causes={(measured.file, measured.runtime): "It cuts."})
     (differs,) = (warning for warning in said if warning.kind == "differs-from-export")
     assert differs.sentence.endswith("by up to 1 LSB. It cuts.")
 
@@ -263,12 +263,12 @@ def _with_golden(made: Path, folder: Path) -> Artifact:
     (folder / "artifacts").mkdir()
     path = folder / "artifacts" / made.name
     path.write_bytes(made.read_bytes())
-    one = dataclasses.replace(artifact(path), labels=tuple(map(str, range(u8s8_files.CLASSES))))
-    artifacts.write_card(one)
+    file = dataclasses.replace(artifact(path), labels=tuple(map(str, range(u8s8_files.CLASSES))))
+    artifacts.write_card(file)
     images = np.full((1, u8s8_files.SIZE, u8s8_files.SIZE, 3), 255, np.uint8)
-    outputs = small_bundles.outputs(one, images)
-    np.savez(path.with_name("golden.npz"), **{"images": images, one.name: outputs})  # type: ignore[arg-type]
-    return one
+    outputs = small_bundles.outputs(file, images)
+    np.savez(path.with_name("golden.npz"), **{"images": images, file.name: outputs})  # type: ignore[arg-type]
+    return file
 
 
 @needed

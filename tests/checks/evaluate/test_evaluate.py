@@ -67,10 +67,10 @@ def test_the_record_reads_back_and_says_of_every_picture_whether_it_was_right(ev
     assert evaluated.folder is not None
     assert evaluation.read(evaluated.folder) == evaluated
     for file in evaluated.files:
-        right = evaluation.correct(file)
-        assert right is not None
-        assert (len(right), right.sum()) == (file.n, file.top1.successes)
-        assert not right[[mistake.index for mistake in file.mistakes]].any()
+        correct = evaluation.correct(file)
+        assert correct is not None
+        assert (len(correct), correct.sum()) == (file.n, file.top1.successes)
+        assert not correct[[mistake.index for mistake in file.mistakes]].any()
     assert len({file.pictures_sha256 for file in evaluated.files}) == 1
 
 
@@ -82,7 +82,7 @@ def test_the_pictures_it_tells_of_are_kept_with_their_true_classes(evaluated: Ev
     assert (kept.images == digits.load_all()[kept.indices]).all()
     assert (kept.truth == digits.labels[kept.indices]).all()
     assert [mistake.index for mistake in told.mistakes] == kept.indices[: len(told.mistakes)].tolist()
-    assert kept.at(10**9) is None
+    assert kept.picture_at(10**9) is None
 
 
 def test_an_early_record_without_bits_still_reads(tmp_path: Path, evaluated: Evaluation) -> None:

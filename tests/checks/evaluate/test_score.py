@@ -1,4 +1,4 @@
-"""What scores and true classes say: held against definitions, by hand and by random scores."""
+"""Scores and true classes: held against definitions, by hand and by random scores."""
 
 from __future__ import annotations
 

@@ -55,20 +55,20 @@ def test_a_file_of_another_format_cannot_be_cut(tmp_path: Path) -> None:
 def test_every_prefix_runs_and_the_last_is_the_whole(
     net: str, format_name: str, precision: str, tmp_path: Path
 ) -> None:
-    one = small_runs.written(net, format_name, precision)
+    file = small_runs.written(net, format_name, precision)
     image = small_runs.splits(small_runs.SHAPES[net]).test.images[:1]
-    x = tensors.encode(image, one.description.input, one.preprocessing)
-    inner = prefixes.tensors(one.path)
-    known = {one.description.input.name}
+    x = tensors.encode(image, file.description.input, file.preprocessing)
+    inner = prefixes.tensors(file.path)
+    known = {file.description.input.name}
     for tensor in inner:
         assert known.issuperset(tensor.inputs)
         known.add(tensor.name)
-        output = run(cut(one.path, tensor.name, tmp_path), x)
+        output = run(cut(file.path, tensor.name, tmp_path), x)
         assert (output.shape, str(output.dtype)) == (tensor.shape, tensor.dtype)
         assert (tensor.scale is not None) == (precision == "int8")
-    assert np.array_equal(output, run(one.path, x))
-    assert inner[-1].name == one.description.output.name
-    assert inner[-1].scale == one.description.output.scale
+    assert np.array_equal(output, run(file.path, x))
+    assert inner[-1].name == file.description.output.name
+    assert inner[-1].scale == file.description.output.scale
 
 
 def test_of_a_qdq_graph_only_what_is_stored_is_listed() -> None:
@@ -79,12 +79,12 @@ def test_of_a_qdq_graph_only_what_is_stored_is_listed() -> None:
 
 
 def test_in_front_of_a_quantiser_there_are_floats_and_behind_it_their_steps(tmp_path: Path) -> None:
-    one = small_runs.written("dscnn", "onnx", "int8")
+    file = small_runs.written("dscnn", "onnx", "int8")
     image = small_runs.splits((1, 8, 8)).test.images[:1]
-    x = tensors.encode(image, one.description.input, one.preprocessing)
-    first = prefixes.tensors(one.path)[0]
-    (coder,) = (node for node in onnx.load(one.path).graph.node if first.name in node.output)
-    real, steps = (run(cut(one.path, name, tmp_path), x) for name in (coder.input[0], first.name))
+    x = tensors.encode(image, file.description.input, file.preprocessing)
+    first = prefixes.tensors(file.path)[0]
+    (coder,) = (node for node in onnx.load(file.path).graph.node if first.name in node.output)
+    real, steps = (run(cut(file.path, name, tmp_path), x) for name in (coder.input[0], first.name))
     assert real.dtype == np.float32
     assert first.scale is not None
     assert first.zero_point is not None

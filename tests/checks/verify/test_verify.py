@@ -58,8 +58,10 @@ def test_two_formats_of_one_net_give_one_answer(tmp_path: Path) -> None:
     result = verify.verify(paths, data=DIGITS)
     assert result.folder is None
     test = data.load(DIGITS).test
-    right = int((tiny_models.logits(KERNEL, test.load_all()).argmax(1) == test.labels).sum())
-    assert [(one.correct, one.board, one.degenerate) for one in result.answers] == [(right, "local", None)] * 2
+    correct = int((tiny_models.logits(KERNEL, test.load_all()).argmax(1) == test.labels).sum())
+    assert [(answer.correct, answer.board, answer.degenerate) for answer in result.answers] == [
+        (correct, "local", None)
+    ] * 2
     (difference,) = result.differences
     assert difference.identical
     assert (difference.verdict.gained, difference.verdict.lost, difference.verdict.p_value) == (0, 0, 1.0)
@@ -119,11 +121,15 @@ def test_swapped_labels_show_as_a_drop_of_all_that_was_right(exported_run: Path,
     model.graph.node.append(helper.make_node("Gather", ["in order", "order"], ["logits"], axis=1))
     onnx.save(model, tmp_path / "swapped.onnx")
     result = verify.verify([exported_run, tmp_path / "swapped.onnx"], output=tmp_path / "out")
-    swapped = next(one for one in result.differences if one.after == "swapped.onnx" and one.before == "PyTorch")
+    swapped = next(
+        difference
+        for difference in result.differences
+        if difference.after == "swapped.onnx" and difference.before == "PyTorch"
+    )
     assert swapped.verdict.agreement_percent == 0.0
     assert swapped.verdict.lost == result.answers[0].correct
     assert swapped.verdict.p_value < 1e-6
-    twin = next(one for one in result.differences if one.before == "digits-fp32.onnx")
+    twin = next(difference for difference in result.differences if difference.before == "digits-fp32.onnx")
     assert twin.searched
     with pytest.raises(GateFailed, match=r"swapped.onnx: drop"):
         verify.judge(result, max_drop=1.0)
@@ -208,9 +214,9 @@ def test_an_earlier_matrix_leaves_no_pictures_behind(tmp_path: Path) -> None:
 @given(rows=st.lists(st.tuples(*[st.integers(-5, 5)] * 6), min_size=1, max_size=40))
 def test_the_surest_flips_come_first(rows: list[tuple[int, ...]]) -> None:
     before, after = np.array(rows, np.float32)[:, :3], np.array(rows, np.float32)[:, 3:]
-    found = sheet.worst(before, after)
-    assert set(found) == {i for i in range(len(rows)) if before[i].argmax() != after[i].argmax()}
-    sureness = (sheet.margins(before) + sheet.margins(after))[found]
+    flips = sheet.worst(before, after)
+    assert set(flips) == {i for i in range(len(rows)) if before[i].argmax() != after[i].argmax()}
+    sureness = (sheet.margins(before) + sheet.margins(after))[flips]
     assert (np.diff(sureness) <= 0).all()
 
 

@@ -24,8 +24,8 @@ SHOWN = list(range(8))
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "litert"}
 
 
-def seat(one: Artifact) -> Seat:
-    return Seat(Candidate(one.name, one, RUNTIMES[one.description.format], True, None), None)
+def seat(file: Artifact) -> Seat:
+    return Seat(Candidate(file.name, file, RUNTIMES[file.description.format], True, None), None)
 
 
 def file(path: Path, like: Artifact) -> Artifact:
@@ -49,11 +49,13 @@ def test_walking_finds_the_very_first_and_bisection_a_step_from_equal_to_differe
     assert len(tried) <= math.ceil(math.log2(len(differs) + 1))
 
 
-@pytest.mark.parametrize(("one", "other"), [("Conv", "DEPTHWISE_CONV_2D"), ("Gemm", "FULLY_CONNECTED"), ("Add", "ADD"),
-    ("QLinearConv", "CONV_2D"), ("QLinearAdd", "ADD"), ("MaxPool", "MAX_POOL_2D"), ("ReduceMean", "MEAN"),
-    ("QLinearGlobalAveragePool", "AVERAGE_POOL_2D"), ("Clip", "RELU6"), ("Softmax", "SOFTMAX")])  # fmt: skip
-def test_formats_call_one_kind_of_layer_differently(one: str, other: str) -> None:
-    assert kind(one) == kind(other)
+@pytest.mark.parametrize(("first", "other"), [
+    ("Conv", "DEPTHWISE_CONV_2D"), ("Gemm", "FULLY_CONNECTED"), ("Add", "ADD"), ("QLinearConv", "CONV_2D"),
+    ("QLinearAdd", "ADD"), ("MaxPool", "MAX_POOL_2D"), ("ReduceMean", "MEAN"),
+    ("QLinearGlobalAveragePool", "AVERAGE_POOL_2D"), ("Clip", "RELU6"), ("Softmax", "SOFTMAX"),
+])  # fmt: skip
+def test_formats_call_one_kind_of_layer_differently(first: str, other: str) -> None:
+    assert kind(first) == kind(other)
     assert kind("Conv") != kind("Add")
 
 
@@ -61,7 +63,7 @@ def test_formats_call_one_kind_of_layer_differently(one: str, other: str) -> Non
 def test_int8_layers_of_both_formats_correspond_by_their_scales(net: str) -> None:
     onnx, tflite = (prefixes.tensors(small_runs.written(net, name, "int8").path) for name in ("onnx", "tflite"))
     pairs = align(onnx, tflite, across=True)
-    assert len(pairs) >= len([one for one in tflite if kind(one.operator) in ("conv", "dense", "add", "mean")])
+    assert len(pairs) >= len([tensor for tensor in tflite if kind(tensor.operator) in ("conv", "dense", "add", "mean")])
     assert all(pair.same_scale for pair in pairs)
     assert pairs[-1].before.name == pairs[-1].after.name == "logits"
 
@@ -92,37 +94,37 @@ def test_a_changed_weight_is_found_at_exactly_its_layer(
     place = draw.draw(st.integers(0, 10_000), "weight")
     changed = file(altered.change_weight(whole.path, layer, place, tmp_path / f"changed.{format_name}"), whole)
     np.save(tmp_path / "shown.npy", IMAGES[SHOWN])
-    before, after = (seat(one).outputs(tmp_path / "shown.npy") for one in (whole, changed))
+    before, after = (seat(file).outputs(tmp_path / "shown.npy") for file in (whole, changed))
     assume(
         not np.allclose(before, after, rtol=1e-4, atol=0)
     )  # a weight of a channel that nothing reads changes nothing
-    found = layers.first_difference(seat(whole), seat(changed), IMAGES, SHOWN, Tolerance())
-    assert found is not None
-    weighted = [one for one in prefixes.tensors(whole.path) if kind(one.operator) in ("conv", "dense")]
-    assert found.before == found.after == weighted[layer].name
-    assert found.weights is not None
-    assert (found.weights.differing, found.same_file) == (1, False)
+    difference = layers.first_difference(seat(whole), seat(changed), IMAGES, SHOWN, Tolerance())
+    assert difference is not None
+    weighted = [tensor for tensor in prefixes.tensors(whole.path) if kind(tensor.operator) in ("conv", "dense")]
+    assert difference.before == difference.after == weighted[layer].name
+    assert difference.weights is not None
+    assert (difference.weights.differing, difference.same_file) == (1, False)
 
 
 def test_across_formats_a_changed_weight_is_found_too(tmp_path: Path) -> None:
     onnx, tflite = (small_runs.written("dscnn", name, "int8") for name in ("onnx", "tflite"))
     changed = file(altered.change_weight(tflite.path, 2, 5, tmp_path / "changed.tflite"), tflite)
-    found = layers.first_difference(seat(onnx), seat(changed), IMAGES, SHOWN, Tolerance(lsb=1))
-    assert found is not None
-    assert found.after == [one for one in prefixes.tensors(tflite.path) if "CONV" in one.operator][2].name
-    assert found.weights is not None
-    assert found.weights.differing == 1
-    assert found.walked
+    difference = layers.first_difference(seat(onnx), seat(changed), IMAGES, SHOWN, Tolerance(lsb=1))
+    assert difference is not None
+    assert difference.after == [tensor for tensor in prefixes.tensors(tflite.path) if "CONV" in tensor.operator][2].name
+    assert difference.weights is not None
+    assert difference.weights.differing == 1
+    assert difference.walked
 
 
 def test_a_changed_scale_inside_is_found_at_its_layer(tmp_path: Path) -> None:
     whole = small_runs.written("dscnn", "tflite", "int8")
     name = altered.change_scale(whole.path, 1, 1.5, tmp_path / "changed.tflite")
     changed = file(tmp_path / "changed.tflite", whole)
-    found = layers.first_difference(seat(whole), seat(changed), IMAGES, SHOWN, Tolerance())
-    assert found is not None
-    assert (found.before, found.max_lsb) == (name, None)
-    assert found.scales[1] == pytest.approx(1.5 * found.scales[0])
+    difference = layers.first_difference(seat(whole), seat(changed), IMAGES, SHOWN, Tolerance())
+    assert difference is not None
+    assert (difference.before, difference.max_lsb) == (name, None)
+    assert difference.scales[1] == pytest.approx(1.5 * difference.scales[0])
 
 
 def test_a_file_has_no_first_difference_from_itself() -> None:
@@ -136,10 +138,12 @@ def test_weights_are_compared_across_layouts(net: str, precision: str) -> None:
     onnx, tflite = (small_runs.written(net, name, precision) for name in ("onnx", "tflite"))
     pairs = align(prefixes.tensors(onnx.path), prefixes.tensors(tflite.path), across=True)
     held = [weights.compare(onnx.path, pair.before, tflite.path, pair.after) for pair in pairs]
-    counted = [one for one, pair in zip(held, pairs, strict=True) if kind(pair.before.operator) in ("conv", "dense")]
+    counted = [
+        weights for weights, pair in zip(held, pairs, strict=True) if kind(pair.before.operator) in ("conv", "dense")
+    ]
     assert len(counted) == altered.weighted_layers(tflite.path)
     first = 1 if precision == "fp32" else 0  # TFLite folds the division by the deviation into the first layer
-    assert all(one is not None and one.values > 1 and one.differing == 0 for one in counted[first:])
+    assert all(weights is not None and weights.values > 1 and weights.differing == 0 for weights in counted[first:])
 
 
 def test_what_stands_between_and_has_no_counterpart_is_named(tmp_path: Path) -> None:
@@ -167,8 +171,8 @@ def test_what_stands_between_and_has_no_counterpart_is_named(tmp_path: Path) -> 
         return file(tmp_path / f"{name}.onnx", small_runs.written("dscnn", "onnx", "fp32"))
 
     before, after = written("scaled", "Mul", 2.0), written("shifted", "Add", 2.0)
-    found = layers.first_difference(seat(before), seat(after), IMAGES, SHOWN, Tolerance())
-    assert found is not None
-    assert found.before_operator == "MatMul"
-    assert found.uncompared == ("Mul changed", "Add changed")
-    assert "could not be compared: Mul, Add" in show.cause(found)
+    difference = layers.first_difference(seat(before), seat(after), IMAGES, SHOWN, Tolerance())
+    assert difference is not None
+    assert difference.before_operator == "MatMul"
+    assert difference.uncompared == ("Mul changed", "Add changed")
+    assert "could not be compared: Mul, Add" in show.cause(difference)

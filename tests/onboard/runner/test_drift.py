@@ -1,4 +1,4 @@
-"""What /metrics tells of drift: unknown pictures, classes and scores, beside what test pictures had."""
+"""Drift in /metrics: unknown pictures, classes and scores, beside what test pictures had."""
 
 from __future__ import annotations
 

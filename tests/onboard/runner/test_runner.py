@@ -87,7 +87,7 @@ def test_a_line_has_the_picture_its_classes_and_the_time(folder: Path, tmp_path:
     (line,) = lines(call(folder, "classify", str(save(tmp_path / "shown", 1)))[1])
     assert set(line) == {"picture", "label", "score", "top", "ms"}
     assert [line["label"], line["score"]] == [line["top"][0]["label"], line["top"][0]["score"]]
-    scores = [one["score"] for one in line["top"]]
+    scores = [answer["score"] for answer in line["top"]]
     assert scores == sorted(scores, reverse=True)
     assert sum(scores) == pytest.approx(1, abs=1e-5)
     assert line["ms"] > 0
@@ -181,8 +181,8 @@ def tampered(folder: Path, steps: float) -> Path:
     [(0, 0, "identical"), (1, 2, "within"), (2, 2, "within"), (3, 1, "different")],
 )
 def test_an_integer_output_may_not_be_a_step_off(steps: int, code: int, verdict: str, tmp_path: Path) -> None:
-    found, stdout, _ = call(tampered(small_bundles.unpacked(tmp_path), steps), "selftest")
-    assert (found, stdout.partition(":")[0]) == (code, verdict)
+    returncode, stdout, _ = call(tampered(small_bundles.unpacked(tmp_path), steps), "selftest")
+    assert (returncode, stdout.partition(":")[0]) == (code, verdict)
     assert stdout.splitlines()[-1] == f"on {environment.machine_name(environment.here())}"
     if steps:
         assert f"1 of 96 values differ, by up to {steps} LSB" in stdout
@@ -289,19 +289,19 @@ def test_scores_are_a_distribution_in_the_order_of_the_logits(logits: np.ndarray
 
 
 @given(arrays.arrays(np.int8, (4, 3)), arrays.arrays(np.int8, (4, 3)))
-def test_integer_outputs_are_compared_without_wrapping(one: np.ndarray, other: np.ndarray) -> None:
-    found = selftest.compare(one, other)
-    assert found.max_lsb == max(abs(int(a) - int(b)) for a, b in zip(one.flat, other.flat, strict=True))
-    assert (found.verdict == "identical") == bool((one == other).all())
+def test_integer_outputs_are_compared_without_wrapping(first: np.ndarray, other: np.ndarray) -> None:
+    comparison = selftest.compare(first, other)
+    assert comparison.max_lsb == max(abs(int(a) - int(b)) for a, b in zip(first.flat, other.flat, strict=True))
+    assert (comparison.verdict == "identical") == bool((first == other).all())
 
 
 @given(LOGITS, st.floats(0, 1e-3))
 def test_float_outputs_are_compared_by_the_largest_magnitude(there: np.ndarray, share: float) -> None:
     here = there.copy()
     here[0, 0] += np.float32(share) * np.abs(there).max()
-    found = selftest.compare(here, there)
-    assert found.max_relative is not None
-    assert found.exit_code == (0 if found.max_relative <= 1e-5 else 1)
+    comparison = selftest.compare(here, there)
+    assert comparison.max_relative is not None
+    assert comparison.exit_code == (0 if comparison.max_relative <= 1e-5 else 1)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ time.sleep(60)
 """
 
 
-def until(path: Path) -> None:
+def wait_until(path: Path) -> None:
     """Wait for what must come to be there, whole; the test's own time limit is the clock."""
     while not (path.is_file() and path.stat().st_size):
         time.sleep(0.02)
@@ -72,11 +72,11 @@ class Board:
             try:
                 assert process.stderr is not None
                 line = process.stderr.readline()
-                found = re.search(r"on (http://127\.0\.0\.1:\d+)$", line.strip())
-                assert found, line
+                match = re.search(r"on (http://127\.0\.0\.1:\d+)$", line.strip())
+                assert match, line
                 drained = threading.Thread(target=process.stderr.read)  # so that it never waits for its reader
                 drained.start()
-                yield Client(process, found[1])
+                yield Client(process, match[1])
             finally:
                 process.kill()
                 drained.join()
@@ -209,7 +209,7 @@ def test_a_release_from_before_opens_the_port_itself(board: Board) -> None:
         with zipfile.ZipFile(old / "edgecnn.pyz", "w") as program:
             program.writestr("__main__.py", OLD_RUNNER.format(noted=str(board.folder / "noted")))
         assert releases.tell(board.root)["told"][0]["pid"] == server.process.pid
-        until(board.folder / "noted")
+        wait_until(board.folder / "noted")
         assert (board.folder / "noted").read_text() == "serve --port 0 None"
 
 

@@ -34,8 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Running]:
-    with running(folder) as one:
-        yield one
+    with running(folder) as started:
+        yield started
 
 
 def test_it_says_what_the_command_line_says(server: Running, folder: Path) -> None:
@@ -50,7 +50,7 @@ def test_it_says_what_the_command_line_says(server: Running, folder: Path) -> No
 def test_many_at_once_are_all_answered_and_none_gets_anothers_answer(folder: Path) -> None:
     shown = [small_bundles.picture(pixels) for pixels in small_bundles.images(32)]
     with running(folder, "--queue", "40") as server:
-        alone = [server.classify(one)[1]["top"] for one in shown]
+        alone = [server.classify(picture)[1]["top"] for picture in shown]
         with ThreadPoolExecutor(16) as pool:
             together = [answer["top"] for _, answer in pool.map(server.classify, shown)]
     assert together == alone
@@ -106,8 +106,8 @@ def test_metrics_count_requests_and_time_inferences(folder: Path) -> None:
     ],
 )
 def test_other_paths_and_methods_reach_nothing(method: str, path: str, status: int, server: Running) -> None:
-    found, headers, body = server.ask(method, path, b"" if method == "POST" else None)
-    assert found == status
+    answered, headers, body = server.ask(method, path, b"" if method == "POST" else None)
+    assert answered == status
     assert method == "HEAD" or set(json.loads(body)) == {"error"}
     allowed = "POST" if path == "/classify" else "GET, HEAD"
     assert headers.get("Allow") == (allowed if status == 405 else None)
@@ -129,8 +129,8 @@ def test_other_paths_and_methods_reach_nothing(method: str, path: str, status: i
     ],
 )
 def test_a_body_must_say_its_length_and_be_bounded(head: bytes, status: int, server: Running) -> None:
-    found, body = server.raw(b"POST /classify HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
-    assert found == status
+    answered, body = server.raw(b"POST /classify HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
+    assert answered == status
     assert set(json.loads(body)) == {"error"}
 
 
@@ -200,21 +200,21 @@ def test_a_slow_sender_is_cut_off_as_a_whole_and_holds_nobody_up(folder: Path) -
                 time.sleep(0.1)
         assert parsed(body)[0] == 408
         assert head.recv(1) == b""
-        server.until("edgecnn_queue_depth", 0)
+        server.wait_until("edgecnn_queue_depth", 0)
 
 
 def test_a_client_that_hangs_up_leaves_nothing_behind(folder: Path) -> None:
     with running(folder) as server:
         for _ in range(5):
             half_sent(server).close()
-        server.until("edgecnn_queue_depth", 0)
+        server.wait_until("edgecnn_queue_depth", 0)
         assert server.classify()[0] == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_end_it_finishes_what_it_has_begun(number: signal.Signals, folder: Path) -> None:
     with running(folder) as server, half_sent(server) as connection:
-        server.until("edgecnn_queue_depth", 1)
+        server.wait_until("edgecnn_queue_depth", 1)
         server.process.send_signal(number)
         connection.sendall(PICTURE[10:])
         assert parsed(connection)[0] == 200

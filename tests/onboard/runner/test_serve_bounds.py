@@ -1,4 +1,4 @@
-"""What a server does with more than it can do at once: who waits, who is cut off, and what it holds meanwhile."""
+"""A server with more work than it can do at once: who waits, who is cut off, and what it holds meanwhile."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ WHOLE = POST % len(PICTURE) + PICTURE
 PATIENCE_S = 60.0
 
 
-def until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end
@@ -64,9 +64,9 @@ class Here:
         connection.sendall(request)
         return connection
 
-    def until(self, count: int) -> None:
+    def wait_until(self, count: int) -> None:
         """So many pictures have begun to arrive."""
-        until(lambda: f"edgecnn_queue_depth {count}\n" in self.server.metrics.text())
+        wait_until(lambda: f"edgecnn_queue_depth {count}\n" in self.server.metrics.text())
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def here(folder: Path, **limits: Any) -> Iterator[Here]:
             yield Here(port, model, server)
         finally:
             loop.call_soon_threadsafe(stop.set)
-            until(lambda: server._is_stopping)
+            wait_until(lambda: server._is_stopping)
             model.goes_on.set()
             done.result(PATIENCE_S)
 
@@ -103,7 +103,7 @@ def here(folder: Path, **limits: Any) -> Iterator[Here]:
 def test_a_queue_is_not_counted(folder: Path) -> None:
     with here(folder) as server, contextlib.ExitStack() as stack:
         waiting = [server.send(stack) for _ in range(100)]
-        server.until(100)
+        server.wait_until(100)
         server.model.goes_on.set()
         assert {parsed(connection)[0] for connection in waiting} == {200}
 
@@ -111,7 +111,7 @@ def test_a_queue_is_not_counted(folder: Path) -> None:
 def test_a_queue_can_be_counted(folder: Path) -> None:
     with here(folder, queue=1) as server, contextlib.ExitStack() as stack:
         waiting = [server.send(stack) for _ in range(2)]
-        server.until(2)
+        server.wait_until(2)
         assert parsed(server.send(stack))[0] == 503
         server.model.goes_on.set()
         assert {parsed(connection)[0] for connection in waiting} == {200}
@@ -120,11 +120,11 @@ def test_a_queue_can_be_counted(folder: Path) -> None:
 def test_a_picture_that_waited_too_long_is_refused_when_its_turn_comes(folder: Path) -> None:
     with here(folder) as server, contextlib.ExitStack() as stack:
         first = server.send(stack)
-        until(lambda: server.model.asked == 1)
+        wait_until(lambda: server.model.asked == 1)
         patient = server.server.limits
         server.server.limits = dataclasses.replace(patient, wait_s=0.01)
         second = server.send(stack)
-        server.until(2)
+        server.wait_until(2)
         time.sleep(0.02)
         server.model.goes_on.set()
         assert parsed(first)[0] == 200
@@ -143,7 +143,7 @@ def test_no_time_goes_to_a_picture_whose_client_hung_up(folder: Path, monkeypatc
         first = server.send(stack)
         server.send(stack).close()
         last = server.send(stack)
-        server.until(3)
+        server.wait_until(3)
         server.model.goes_on.set()
         assert parsed(first)[0] == parsed(last)[0] == 200
         assert server.model.asked == 2
@@ -156,7 +156,7 @@ def test_bodies_wait_outside_for_room_and_all_are_answered(folder: Path) -> None
         with ThreadPoolExecutor(8) as pool:
             senders = [server.connect() for _ in range(8)]
             sent = [pool.submit(connection.sendall, request) for connection in senders]
-            server.until(8)
+            server.wait_until(8)
             assert server.server._budget._left_bytes > -len(body)
             server.model.goes_on.set()
             for connection, done in zip(senders, sent, strict=True):
@@ -170,7 +170,7 @@ def test_large_bodies_that_fill_the_budget_do_not_keep_small_ones_waiting(folder
         server.model.goes_on.set()
         for _ in range(3):
             server.send(stack, POST % 500_000 + bytes(120_000))
-        server.until(3)
+        server.wait_until(3)
         assert parsed(server.send(stack))[0] == 200
 
 
@@ -207,7 +207,7 @@ def test_the_client_waited_for_longest_makes_way(folder: Path) -> None:
     with running(folder, "--timeout", "60") as server, contextlib.ExitStack() as stack:
         first = stack.enter_context(server.connect())
         first.sendall(POST % 10)
-        server.until("edgecnn_queue_depth", 1)
+        server.wait_until("edgecnn_queue_depth", 1)
         silent = [stack.enter_context(server.connect()) for _ in range(CONNECTIONS)]
         assert parsed(first)[0] == 408
         silent[-1].sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
@@ -221,7 +221,7 @@ def test_when_all_wait_for_the_model_a_new_client_is_told_to_come_back(
     monkeypatch.setattr(rules, "CONNECTIONS", 4)
     with here(folder) as server, contextlib.ExitStack() as stack:
         waiting = [server.send(stack) for _ in range(4)]
-        server.until(4)
+        server.wait_until(4)
         assert parsed(server.send(stack))[0] == 503
         server.model.goes_on.set()
         assert {parsed(connection)[0] for connection in waiting} == {200}
@@ -301,7 +301,7 @@ def test_asked_to_end_idle_connections_are_closed_and_begun_requests_are_not(fol
         with here(folder) as server:
             idle = server.send(stack, b"")
             begun = server.send(stack)
-            server.until(1)
+            server.wait_until(1)
         assert idle.recv(1) == b""
         answer = begun.recv(65536)
         assert answer.startswith(b"HTTP/1.1 200 ")
@@ -315,11 +315,11 @@ def test_asked_to_end_a_new_connection_still_brings_its_first_request(
     with contextlib.ExitStack() as stack:
         with here(folder) as server:
             new = server.send(stack, b"")
-            until(lambda: len(server.server._connections) == 1)
+            wait_until(lambda: len(server.server._connections) == 1)
             asked = server.send(stack, b"")
             asked.sendall(WHOLE)
-            server.until(1)
-            late = threading.Thread(target=lambda: (until(lambda: server.server._is_stopping), new.sendall(WHOLE)))  # type: ignore[func-returns-value]
+            server.wait_until(1)
+            late = threading.Thread(target=lambda: (wait_until(lambda: server.server._is_stopping), new.sendall(WHOLE)))  # type: ignore[func-returns-value]
             late.start()
         late.join()
         for client in (new, asked):

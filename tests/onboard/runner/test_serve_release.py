@@ -145,11 +145,11 @@ def test_at_sighup_it_answers_with_what_its_folder_holds_then_and_never_with_a_m
         asking = threading.Thread(target=ask)
         asking.start()
         try:
-            until(lambda: len(seen) > 3)
+            wait_until(lambda: len(seen) > 3)
             assert old in seen
             assert new not in seen
             server.process.send_signal(signal.SIGHUP)
-            until(lambda: new in seen)
+            wait_until(lambda: new in seen)
         finally:
             stop.set()
             asking.join()
@@ -172,7 +172,7 @@ def test_what_cannot_be_loaded_leaves_the_old_model_in_place(tmp_path: Path) -> 
         assert json.loads(server.ask("GET", "/healthz")[2])["sha256"] == old[0]
 
 
-def until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end

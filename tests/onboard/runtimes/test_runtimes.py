@@ -1,4 +1,4 @@
-"""What every runtime must do, and what each is known for."""
+"""The contract of a runtime, and the quirks that each is known for."""
 
 import os
 import subprocess

@@ -46,14 +46,14 @@ def from_the_future(path: Path) -> Path:
 def test_loose_files_are_timed_on_random_bytes_and_not_scored(files: list[Path]) -> None:
     result = bench.bench(files, QUICK)
     assert result.path is None
-    assert [(one.file, one.runtime) for one in result.measurements] == [
+    assert [(measurement.file, measurement.runtime) for measurement in result.measurements] == [
         ("net-fp32.onnx", "onnxruntime"), ("net-fp32.tflite", "litert"), ("net-int8.tflite", "litert"),
     ]  # fmt: skip
-    for one in result.measurements:
-        assert len(one.windows) == 2
-        assert one.summary.samples == 20
-        assert one.accuracy is one.end_to_end is None
-        assert one.bytes == next(file for file in files if file.name == one.file).stat().st_size
+    for measurement in result.measurements:
+        assert len(measurement.windows) == 2
+        assert measurement.summary.samples == 20
+        assert measurement.accuracy is measurement.end_to_end is None
+        assert measurement.bytes == next(file for file in files if file.name == measurement.file).stat().st_size
     assert result.failures == ()
 
 
@@ -61,24 +61,26 @@ def test_with_data_they_are_scored_and_timed_end_to_end(files: list[Path]) -> No
     whole = dataclasses.replace(QUICK, limit=None)
     result = bench.bench(files[:2], whole, DIGITS)
     test = data.load(DIGITS).test
-    right = int((tiny_models.logits(KERNEL, test.load_all()).argmax(axis=1) == test.labels).sum())
-    for one in result.measurements:
-        assert one.accuracy is not None
-        assert one.end_to_end is not None
-        assert (one.accuracy.correct, one.accuracy.n) == (right, len(test))
-        assert len(one.end_to_end.times_ms) >= 20
-        assert one.preprocessing_assumed
-    hashes = {one.accuracy.outputs_sha256 for one in result.measurements if one.accuracy}
+    correct = int((tiny_models.logits(KERNEL, test.load_all()).argmax(axis=1) == test.labels).sum())
+    for measurement in result.measurements:
+        assert measurement.accuracy is not None
+        assert measurement.end_to_end is not None
+        assert (measurement.accuracy.correct, measurement.accuracy.n) == (correct, len(test))
+        assert len(measurement.end_to_end.times_ms) >= 20
+        assert measurement.preprocessing_assumed
+    hashes = {measurement.accuracy.outputs_sha256 for measurement in result.measurements if measurement.accuracy}
     assert len(hashes) == 1  # whole numbers: both runtimes are exact
     assert "assumed-preprocessing" in [warning.kind for warning in result.warnings]
 
 
-@pytest.mark.parametrize("given", ["report.json", "folder"])
-def test_the_report_goes_where_output_says_with_a_page_beside_it(given: str, files: list[Path], tmp_path: Path) -> None:
-    result = bench.bench(files[:1], QUICK, output=tmp_path / "out" / given)
+@pytest.mark.parametrize("folder", ["report.json", "folder"])
+def test_the_report_goes_where_output_says_with_a_page_beside_it(
+    folder: str, files: list[Path], tmp_path: Path
+) -> None:
+    result = bench.bench(files[:1], QUICK, output=tmp_path / "out" / folder)
     path = result.path
     assert path is not None
-    assert (path == tmp_path / "out" / given) == (given == "report.json")
+    assert (path == tmp_path / "out" / folder) == (folder == "report.json")
     assert report.read(path) == result
     assert sorted(entry.suffix for entry in path.parent.iterdir()) == [".json", ".md"]
 
@@ -106,11 +108,11 @@ def run_folder(digits_run: Run, tmp_path: Path) -> Path:
 def test_a_run_is_scored_on_its_recipes_pictures_and_keeps_its_report(run_folder: Path) -> None:
     result = bench.bench([run_folder], QUICK)
     path = result.path
-    (one,) = result.measurements
-    assert one.run == "dscnn-digits"
-    assert one.accuracy is not None
-    assert one.accuracy.n == 100
-    assert not one.preprocessing_assumed
+    (measurement,) = result.measurements
+    assert measurement.run == "dscnn-digits"
+    assert measurement.accuracy is not None
+    assert measurement.accuracy.n == 100
+    assert not measurement.preprocessing_assumed
     assert path is not None
     assert path.parent == run_folder / "bench"
     assert path.name.startswith("local-")
@@ -123,7 +125,7 @@ def test_several_runs_share_one_report_beside_them(run_folder: Path) -> None:
     path = result.path
     assert path is not None
     assert path.parent == run_folder.parent / "bench"
-    names = [one.file for one in result.measurements]
+    names = [measurement.file for measurement in result.measurements]
     assert names == [str(f / "artifacts" / "dscnn-digits-int8.tflite") for f in (run_folder, second)]
 
 
@@ -171,7 +173,7 @@ def test_an_unwritable_output_is_found_before_the_work(files: list[Path], tmp_pa
 def test_runtimes_can_be_chosen_and_must_fit(files: list[Path]) -> None:
     only = dataclasses.replace(QUICK, runtime=("litert",))
     result = bench.bench(files[1:], only)
-    assert {one.runtime for one in result.measurements} == {"litert"}
+    assert {measurement.runtime for measurement in result.measurements} == {"litert"}
     with pytest.raises(UsageError, match=r"litert.*reads .*net-fp32\.onnx"):
         bench.bench(files, only)
     with pytest.raises(UsageError, match="no runtime named 'litter'"):
@@ -187,7 +189,7 @@ def test_a_file_that_fails_does_not_cost_the_others_their_numbers(files: list[Pa
     future = from_the_future(tmp_path / "future.onnx")
     result = bench.bench([future, files[1]], QUICK, output=tmp_path / "out")
     path = result.path
-    assert [one.file for one in result.measurements] == ["net-fp32.tflite"]
+    assert [measurement.file for measurement in result.measurements] == ["net-fp32.tflite"]
     (failure,) = result.failures
     assert (failure.file, failure.runtime) == ("future.onnx", "onnxruntime")
     assert path is not None
@@ -237,8 +239,8 @@ def test_an_accuracy_gate_is_not_passed_by_not_being_scored(files: list[Path]) -
 def test_over_each_pair_of_rounds_all_candidates_stand_at_the_same_mean_place(n: int, files: list[Path]) -> None:
     description = formats.describe(files[0])
     preprocessing = assumed_preprocessing(description.input)
-    one = Artifact(path=files[0], description=description, preprocessing=preprocessing, labels=())
-    candidates = [Candidate(str(i), one, "onnxruntime", False, None) for i in range(n)]
+    file = Artifact(path=files[0], description=description, preprocessing=preprocessing, labels=())
+    candidates = [Candidate(str(i), file, "onnxruntime", False, None) for i in range(n)]
     firsts = set()
     for round_ in range(0, 2 * n, 2):
         there, back = ([c.name for c in boards.in_turns(candidates, r)] for r in (round_, round_ + 1))

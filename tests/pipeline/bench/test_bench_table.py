@@ -43,8 +43,8 @@ def test_every_number_stands_with_its_n_and_interval() -> None:
 
 
 def test_files_of_several_runs_stand_side_by_side_with_their_check() -> None:
-    ours = [dataclasses.replace(one, run="dscnn-fashion") for one in FOUR]
-    others = [dataclasses.replace(one, run="mlp", file=one.file.replace("dscnn-fashion", "mlp")) for one in FOUR]
+    ours = [dataclasses.replace(row, run="dscnn-fashion") for row in FOUR]
+    others = [dataclasses.replace(row, run="mlp", file=row.file.replace("dscnn-fashion", "mlp")) for row in FOUR]
     text = shown(*ours, *others)
     lines = text.splitlines()
     assert "drop" in lines[3]
@@ -116,8 +116,14 @@ def test_a_board_without_a_clock_shows_instructions_and_never_a_latency() -> Non
 
 def test_a_board_that_only_answers_shows_answers_and_says_so() -> None:
     answered = [
-        samples.measurement([], file=one.file, run=one.run, precision=one.precision, accuracy=one.accuracy)
-        for one in COUNTED
+        samples.measurement(
+            [],
+            file=measurement.file,
+            run=measurement.run,
+            precision=measurement.precision,
+            accuracy=measurement.accuracy,
+        )
+        for measurement in COUNTED
     ]
     text = shown(*answered)
     assert text.splitlines()[2].startswith("1 thread, batch 1, answers alone, top-1 on 10,000")
@@ -134,8 +140,8 @@ def test_outputs_that_are_not_those_exported_are_shown_and_warned_of() -> None:
     off = Golden(verdict="within", pictures=32, values=320, differing=3, max_lsb=1, max_relative=None)
     page = show.markdown(samples.report(dataclasses.replace(FOUR[0], golden=off), FOUR[1]))
     assert "| 1 LSB |" in page
-    one = samples.measurement([1.0] * 6, golden=off)
-    (warning,) = (w for w in samples.report(one).warnings if w.kind == "differs-from-export")
+    measured = samples.measurement([1.0] * 6, golden=off)
+    (warning,) = (w for w in samples.report(measured).warnings if w.kind == "differs-from-export")
     assert "3 of 320 output values of 32 pictures" in warning.sentence
     rounding = dataclasses.replace(off, max_lsb=None, max_relative=1e-7)
     assert not [w for w in samples.report(samples.measurement([1.0] * 6, golden=rounding)).warnings

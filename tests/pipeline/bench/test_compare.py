@@ -33,9 +33,9 @@ def scored(correct: int, digest: str = "a", factor: float = 1.0) -> Report:
 
 
 def test_a_report_is_no_worse_than_itself() -> None:
-    found = compare.compare(scored(900), scored(900))
-    compare.judge(found)
-    (pair,) = found.pairs
+    comparison = compare.compare(scored(900), scored(900))
+    compare.judge(comparison)
+    (pair,) = comparison.pairs
     assert pair.latency is not None
     assert pair.latency.ratio == pytest.approx(1, rel=0.01)
     assert pair.latency.answer == "no difference found"
@@ -45,23 +45,23 @@ def test_a_report_is_no_worse_than_itself() -> None:
 
 
 def test_a_clear_slowdown_fails_the_gate_and_is_named() -> None:
-    found = compare.compare(times(1.0), times(1.2))
+    comparison = compare.compare(times(1.0), times(1.2))
     with pytest.raises(GateFailed, match=r"net-fp32\.tflite on litert is 20\.\d % slower") as caught:
-        compare.judge(found)
+        compare.judge(comparison)
     assert caught.value.exit_code == 1
 
 
 def test_quicker_is_better_and_passes() -> None:
-    found = compare.compare(times(1.2), times(1.0))
-    compare.judge(found)
-    assert found.pairs[0].latency is not None
-    assert found.pairs[0].latency.answer == "better"
+    comparison = compare.compare(times(1.2), times(1.0))
+    compare.judge(comparison)
+    assert comparison.pairs[0].latency is not None
+    assert comparison.pairs[0].latency.answer == "better"
 
 
 def test_what_two_benches_of_one_file_may_differ_by_is_no_finding() -> None:
-    found = compare.compare(times(1.0), times(1.02))
-    assert found.pairs[0].latency is not None
-    assert found.pairs[0].latency.answer == "no difference found"
+    comparison = compare.compare(times(1.0), times(1.02))
+    assert comparison.pairs[0].latency is not None
+    assert comparison.pairs[0].latency.answer == "no difference found"
 
 
 def test_the_smallest_detectable_difference_is_what_it_says() -> None:
@@ -81,17 +81,17 @@ def test_the_smallest_detectable_difference_is_what_it_says() -> None:
 def test_a_real_drop_in_accuracy_fails_and_a_small_one_does_not() -> None:
     with pytest.raises(GateFailed, match=r"10\.00 pp less accurate"):
         compare.judge(compare.compare(scored(900), scored(800, "b")))
-    found = compare.compare(scored(900), scored(895, "b"))
-    compare.judge(found)
-    assert found.pairs[0].drop is not None
-    assert found.pairs[0].drop.low_pp < 0 < found.pairs[0].drop.high_pp
+    comparison = compare.compare(scored(900), scored(895, "b"))
+    compare.judge(comparison)
+    assert comparison.pairs[0].drop is not None
+    assert comparison.pairs[0].drop.low_pp < 0 < comparison.pairs[0].drop.high_pp
 
 
 def test_what_may_be_worse_or_not_ends_with_2_only_if_that_is_asked_for() -> None:
-    found = compare.compare(scored(900), scored(895, "b"))
-    compare.judge(found)
+    comparison = compare.compare(scored(900), scored(895, "b"))
+    compare.judge(comparison)
     with pytest.raises(Undecided, match=r"0\.50 pp less accurate \[.*\], cannot tell with n 1,000: about ") as caught:
-        compare.judge(found, strict=True)
+        compare.judge(comparison, strict=True)
     assert caught.value.exit_code == 2
     compare.judge(compare.compare(scored(900), scored(900, factor=0.5)), strict=True)
     close = compare.compare(times(1.0), times(1.02))
@@ -119,23 +119,23 @@ def unfit(a: Report, b: Report, across: bool = False) -> str:
     return caught.value.sentence
 
 
-def elsewhere(one: Report) -> Report:
-    return dataclasses.replace(one, environment=dataclasses.replace(one.environment, cpu="Cortex-A72"))
+def elsewhere(report: Report) -> Report:
+    return dataclasses.replace(report, environment=dataclasses.replace(report.environment, cpu="Cortex-A72"))
 
 
 def test_other_machines_are_never_silently_compared() -> None:
     assert "cpu: " in unfit(times(1.0), elsewhere(times(1.0)))
-    found = compare.compare(times(1.0), elsewhere(times(1.5)), across=True)
-    assert "Cortex-A72" in found.differences[0]
+    comparison = compare.compare(times(1.0), elsewhere(times(1.5)), across=True)
+    assert "Cortex-A72" in comparison.differences[0]
 
 
-def on(machine: Environment, report: Report) -> Report:
+def measured_on(machine: Environment, report: Report) -> Report:
     return dataclasses.replace(report, environment=machine)
 
 
 def test_two_kinds_of_cpu_are_named_and_no_verdict_is_given() -> None:
     for before, after in ((times(1.0), times(1.0)), (answers("a"), answers("b"))):
-        assert unfit(on(samples.ZEN4, before), on(samples.ZEN1, after)) == (
+        assert unfit(measured_on(samples.ZEN4, before), measured_on(samples.ZEN1, after)) == (
             "The two were measured on different kinds of CPU: AMD EPYC (AVX-512 VNNI, BF16), and AMD EPYC (AVX2)."
         )
 
@@ -143,7 +143,9 @@ def test_two_kinds_of_cpu_are_named_and_no_verdict_is_given() -> None:
 def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    comparison = compare.compare(on(samples.ZEN4, times(1.0)), on(samples.PI5, times(1.5)), across=True)
+    comparison = compare.compare(
+        measured_on(samples.ZEN4, times(1.0)), measured_on(samples.PI5, times(1.5)), across=True
+    )
     assert not comparison.same_kind
     compare_table.show(comparison)
     said = capsys.readouterr()
@@ -157,13 +159,13 @@ def test_two_kinds_of_cpu_are_compared_when_asked_for_and_named_all_the_same(
 
 
 def answers(digest: str) -> Report:
-    """What a board reports that neither keeps time nor counts."""
+    """Return the report of a board that neither keeps time nor counts."""
     (timed,) = scored(900, digest).measurements
     return samples.report(dataclasses.replace(timed, windows=()))
 
 
 def test_equal_answers_are_equal_whatever_computed_them(capsys: pytest.CaptureFixture[str]) -> None:
-    comparison = compare.compare(on(samples.ZEN4, scored(900)), on(samples.ZEN1, answers("a")))
+    comparison = compare.compare(measured_on(samples.ZEN4, scored(900)), measured_on(samples.ZEN1, answers("a")))
     compare.judge(comparison)
     compare_table.show(comparison)
     said = capsys.readouterr()
@@ -172,7 +174,7 @@ def test_equal_answers_are_equal_whatever_computed_them(capsys: pytest.CaptureFi
 
 
 def test_the_machine_of_both_reports_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    compare_table.show(compare.compare(on(samples.ZEN1, times(1.0)), on(samples.ZEN1, times(1.0))))
+    compare_table.show(compare.compare(measured_on(samples.ZEN1, times(1.0)), measured_on(samples.ZEN1, times(1.0))))
     said = capsys.readouterr()
     assert said.out.splitlines()[1] == "on AMD EPYC (AVX2)"
     assert said.out.count("AMD EPYC") == 1
@@ -189,9 +191,9 @@ def test_what_is_invalid_or_not_the_same_is_not_compared() -> None:
 
 def test_what_only_one_report_has_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     both = samples.report(samples.measurement(SIX), samples.measurement(SIX, file="other.tflite"))
-    found = compare.compare(times(1.0), both)
-    assert found.unpaired == ("other.tflite on litert",)
-    compare_table.show(found)
+    comparison = compare.compare(times(1.0), both)
+    assert comparison.unpaired == ("other.tflite on litert",)
+    compare_table.show(comparison)
     said = capsys.readouterr()
     assert "other.tflite on litert" in said.err
     assert "1.000 [" in said.out
@@ -212,23 +214,27 @@ def test_from_files_to_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_measurement_without_times_is_compared_by_its_accuracy_alone() -> None:
-    def untimed(one: Measurement) -> Measurement:
-        return dataclasses.replace(one, windows=())
+    def untimed(measurement: Measurement) -> Measurement:
+        return dataclasses.replace(measurement, windows=())
 
-    one = scored(900)
-    one = dataclasses.replace(one, measurements=tuple(map(untimed, one.measurements)))
-    (pair,) = compare.compare(one, one).pairs
+    report = scored(900)
+    report = dataclasses.replace(report, measurements=tuple(map(untimed, report.measurements)))
+    (pair,) = compare.compare(report, report).pairs
     assert pair.latency is None
     assert pair.drop is not None
 
 
 def counted(p50: int, spread: int = 0) -> Report:
-    """What an emulated board reports: instructions and no time."""
-    one = samples.measurement(SIX)
+    """Return the report of an emulated board: instructions and no time."""
+    measurement = samples.measurement(SIX)
     summary = dataclasses.replace(
-        one.summary, instructions_p50=float(p50), instructions_min=p50 - spread, instructions_max=p50, instructions_n=20
+        measurement.summary,
+        instructions_p50=float(p50),
+        instructions_min=p50 - spread,
+        instructions_max=p50,
+        instructions_n=20,
     )
-    return samples.report(dataclasses.replace(one, windows=(), summary=summary))
+    return samples.report(dataclasses.replace(measurement, windows=(), summary=summary))
 
 
 def test_where_no_time_is_kept_instructions_are_compared(capsys: pytest.CaptureFixture[str]) -> None:

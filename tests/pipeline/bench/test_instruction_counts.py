@@ -20,10 +20,10 @@ def counted(run: str, precision: str, runtime: str, instructions: int, target: s
 
 
 def core(name: str, dot: bool, *measurements: Measurement) -> Report:
-    one = samples.report()
+    report = samples.report()
     features = ("asimd", "asimddp") if dot else ("asimd",)
-    environment = dataclasses.replace(one.environment, arch="aarch64", cpu=name, features=features)
-    return dataclasses.replace(one, environment=environment, measurements=measurements)
+    environment = dataclasses.replace(report.environment, arch="aarch64", cpu=name, features=features)
+    return dataclasses.replace(report, environment=environment, measurements=measurements)
 
 
 def said(*reports: Report) -> str:
@@ -90,9 +90,9 @@ def test_where_nothing_was_counted_nothing_follows() -> None:
 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=5))
 def test_the_mean_lies_within_the_range_and_is_the_inverse_of_the_inverse(values: list[float]) -> None:
-    one, inverse = (
+    mean, inverse = (
         instruction_counts.Ratio(tuple(values)),
         instruction_counts.Ratio(tuple(1 / value for value in values)),
     )
-    assert min(values) * (1 - 1e-9) <= one.mean <= max(values) * (1 + 1e-9)
-    assert one.mean * inverse.mean == pytest.approx(1)
+    assert min(values) * (1 - 1e-9) <= mean.mean <= max(values) * (1 + 1e-9)
+    assert mean.mean * inverse.mean == pytest.approx(1)

@@ -38,7 +38,7 @@ SCHEMA = json.loads((ROOT / "bench" / "profile.schema.json").read_text())
 
 def operator(kind: str, macs: int = 0, **changes: Any) -> Operator:
     label = changes.pop("label", f"{kind} 8>16" if macs else kind)
-    one = Operator(
+    made = Operator(
         name=f"{kind}_1",
         operator=kind.upper(),
         kind=kind,
@@ -50,14 +50,14 @@ def operator(kind: str, macs: int = 0, **changes: Any) -> Operator:
         bytes=1000,
         is_float=True,
     )
-    return dataclasses.replace(one, **changes)
+    return dataclasses.replace(made, **changes)
 
 
 def made(parts: list[tuple[Operator, float]], call: float = 0.001, **changes: Any) -> Profile:
     """A profile of six rounds that agree; costs in ms."""
-    table = rows.rows([one for one, _ in parts], [(cost,) * 6 for _, cost in parts], (call,) * 6)
+    table = rows.rows([part for part, _ in parts], [(cost,) * 6 for _, cost in parts], (call,) * 6)
     total = rows.cost([sum(cost for _, cost in parts) + call] * 6)
-    one = Profile(
+    profile = Profile(
         file="net-fp32.onnx",
         run="net",
         sha256="0" * 64,
@@ -79,18 +79,18 @@ def made(parts: list[tuple[Operator, float]], call: float = 0.001, **changes: An
         own_sum=None,
         call=rows.cost([call] * 6),
         rows=table,
-        moves=take.together([one for one, _ in parts], table, MOVES),
-        coders=take.together([one for one, _ in parts], table, CODERS),
+        moves=take.together([part for part, _ in parts], table, MOVES),
+        coders=take.together([part for part, _ in parts], table, CODERS),
         threads=(),
         knee=None,
         validity=Validity(),
         advice=(),
     )
-    return dataclasses.replace(one, **changes)
+    return dataclasses.replace(profile, **changes)
 
 
 def said(profile: Profile) -> dict[str, str]:
-    return {one.kind: one.sentence for one in advice.advice(profile)}
+    return {finding.kind: finding.sentence for finding in advice.advice(profile)}
 
 
 # rows
@@ -108,12 +108,14 @@ def test_rows_keep_order_and_their_shares_make_a_whole(costs: list[float], call:
 
 
 @given(st.lists(st.tuples(*[st.floats(-3, 3)] * 6), min_size=1, max_size=10))
-def test_joining_loses_nothing_and_leaves_nothing_negative_beyond_noise(given: list[tuple[float, ...]]) -> None:
-    groups = rows.joined(given)
-    assert [place for places, _ in groups for place in places] == list(range(len(given)))
-    assert sum(sum(one) for _, one in groups) == pytest.approx(sum(sum(one) for one in given), abs=1e-9)
+def test_joining_loses_nothing_and_leaves_nothing_negative_beyond_noise(costs: list[tuple[float, ...]]) -> None:
+    groups = rows.joined(costs)
+    assert [place for places, _ in groups for place in places] == list(range(len(costs)))
+    assert sum(sum(joined) for _, joined in groups) == pytest.approx(
+        sum(sum(operator_costs) for operator_costs in costs), abs=1e-9
+    )
     if len(groups) > 1:
-        assert all(rows.cost(one).high >= 0 for _, one in groups)
+        assert all(rows.cost(joined).high >= 0 for _, joined in groups)
 
 
 def test_a_pad_that_vanishes_into_its_convolution_is_one_row_with_it() -> None:
@@ -180,9 +182,9 @@ def swept(medians: dict[int, float]) -> tuple[Threads, ...]:
     ],
 )
 def test_the_knee_is_where_threads_stop_paying(medians: dict[int, float], knee: int, words: str) -> None:
-    found = swept(medians)
-    assert threads.knee(found) == knee
-    profile = made([(operator("conv", 9), 1.0)], threads=found, knee=knee)
+    sweep = swept(medians)
+    assert threads.knee(sweep) == knee
+    profile = made([(operator("conv", 9), 1.0)], threads=sweep, knee=knee)
     assert words in said(profile)["threads"]
 
 
@@ -224,8 +226,8 @@ def test_transposes_and_coders_are_counted_with_their_time() -> None:
 
 
 def test_nothing_is_invented_where_time_follows_the_macs() -> None:
-    found = advice.advice(made([(operator("conv", 1000, stride=2), 1.0), (operator("conv", 2000), 2.0)]))
-    assert [one.kind for one in found] == ["nothing"]
+    advised = advice.advice(made([(operator("conv", 1000, stride=2), 1.0), (operator("conv", 2000), 2.0)]))
+    assert [finding.kind for finding in advised] == ["nothing"]
 
 
 def test_a_net_of_nothing_but_calls_is_told_so() -> None:
@@ -235,8 +237,8 @@ def test_a_net_of_nothing_but_calls_is_told_so() -> None:
 
 def test_what_saves_most_comes_first() -> None:
     stem = operator("conv", 10, channels=(1, 8))
-    found = advice.advice(made([(stem, 5.0), (operator("pointwise", 90), 1.0), (operator("transpose"), 0.5)]))
-    saves = [one.saves or 0.0 for one in found]
+    advised = advice.advice(made([(stem, 5.0), (operator("pointwise", 90), 1.0), (operator("transpose"), 0.5)]))
+    saves = [finding.saves or 0.0 for finding in advised]
     assert saves == sorted(saves, reverse=True)
 
 
@@ -250,8 +252,8 @@ def int8(parts: list[tuple[Operator, float]], **changes: Any) -> Profile:
 
 
 def why(profile: Profile, arch: str = "x86_64") -> str:
-    found = slower_int8.explained([FP32, profile], arch)[1].advice
-    return found[0].sentence if found and found[0].kind == "int8-slower-than-fp32" else ""
+    advised = slower_int8.explained([FP32, profile], arch)[1].advice
+    return advised[0].sentence if advised and advised[0].kind == "int8-slower-than-fp32" else ""
 
 
 CONV = operator("conv", 1000, is_float=False)
@@ -316,18 +318,20 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[ProfileReport, P
 
 def test_every_file_is_taken_apart_and_its_parts_add_up(profiled: tuple[ProfileReport, Path]) -> None:
     report, _ = profiled
-    assert [(one.file, one.runtime) for one in report.profiles] == [
+    assert [(profile.file, profile.runtime) for profile in report.profiles] == [
         ("heavy.onnx", "onnxruntime"), ("island.onnx", "onnxruntime"), ("island.tflite", "litert"),
     ]  # fmt: skip
     assert report.failures == ()
-    for one in report.profiles:
-        assert one.rounds == take.PROCESSES_A_ROUND
-        assert [each.num_threads for each in one.threads] == list(threads.counts(report.environment.cores))
-        assert one.method == "prefixes"
-        assert one.call is not None
-        assert all(len(row.samples) == one.rounds for row in one.rows)
-        parts = [sum(round_) for round_ in zip(*(row.samples for row in one.rows), strict=True)]
-        assert sum(parts) / len(parts) + one.call.p50 == pytest.approx(one.sum.p50)  # of two, a median is the mean
+    for profile in report.profiles:
+        assert profile.rounds == take.PROCESSES_A_ROUND
+        assert [each.num_threads for each in profile.threads] == list(threads.counts(report.environment.cores))
+        assert profile.method == "prefixes"
+        assert profile.call is not None
+        assert all(len(row.samples) == profile.rounds for row in profile.rows)
+        parts = [sum(round_) for round_ in zip(*(row.samples for row in profile.rows), strict=True)]
+        assert sum(parts) / len(parts) + profile.call.p50 == pytest.approx(
+            profile.sum.p50
+        )  # of two, a median is the mean
 
 
 def test_the_layer_of_nearly_all_macs_takes_most_of_the_time(profiled: tuple[ProfileReport, Path]) -> None:
@@ -339,10 +343,10 @@ def test_the_layer_of_nearly_all_macs_takes_most_of_the_time(profiled: tuple[Pro
 
 
 def test_the_island_and_the_transposes_are_found_and_explained(profiled: tuple[ProfileReport, Path]) -> None:
-    for one in profiled[0].profiles[1:]:
-        assert one.moves.operators >= 1
-        assert one.coders.operators >= 2
-        words = {each.kind: each.sentence for each in one.advice}
+    for profile in profiled[0].profiles[1:]:
+        assert profile.moves.operators >= 1
+        assert profile.coders.operators >= 2
+        words = {each.kind: each.sentence for each in profile.advice}
         assert "transpose" in words["transposes"]
         assert "float island" in words["coders"]
 
@@ -377,10 +381,10 @@ def test_the_engines_own_profile_fills_the_same_rows(tmp_path: Path, monkeypatch
     monkeypatch.setattr(take, "OWN_MOST_OFF_PERCENT", 1e9)
     monkeypatch.setattr(rows, "MOST_OFF_PERCENT", 1e9)
     report = take.profile([island_models.heavy_onnx(tmp_path / "heavy.onnx")], QUICK)
-    (one,) = report.profiles
-    assert one.method == "own profile"
-    assert one.call is None
-    assert max(one.rows, key=lambda row: row.cost.p50).macs_percent > 90
+    (profile,) = report.profiles
+    assert profile.method == "own profile"
+    assert profile.call is None
+    assert max(profile.rows, key=lambda row: row.cost.p50).macs_percent > 90
     stream = io.StringIO()
     show.show(report, stream)
     assert "own profiler" in stream.getvalue()
@@ -401,8 +405,8 @@ def test_a_file_the_runtime_refuses_is_a_failure_beside_the_others(tmp_path: Pat
     bad = refused(tmp_path / "bad.onnx")
     report = take.profile([good, bad], QUICK)
     assert report.path is None
-    assert [one.file for one in report.profiles] == ["good.tflite"]
-    assert [(one.file, "refuses" in one.sentence) for one in report.failures] == [("bad.onnx", True)]
+    assert [profile.file for profile in report.profiles] == ["good.tflite"]
+    assert [(failure.file, "refuses" in failure.sentence) for failure in report.failures] == [("bad.onnx", True)]
     with pytest.raises(ModelFileError):
         take.profile([bad], QUICK)
 

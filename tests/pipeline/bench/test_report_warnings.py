@@ -97,7 +97,7 @@ def test_int8_is_held_against_its_own_net_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "other", "same"),
     [
         ("net-fp32.tflite", "net-int8.tflite", True),
         ("net.onnx", "net_int8.onnx", True),
@@ -105,12 +105,12 @@ def test_int8_is_held_against_its_own_net_only() -> None:
         ("a-fp32.tflite", "b-int8.tflite", False),
     ],
 )
-def test_loose_files_are_matched_by_their_names(one: str, other: str, same: bool) -> None:
+def test_loose_files_are_matched_by_their_names(first: str, other: str, same: bool) -> None:
     pair = [
         samples.measurement([1.0] * 6, run=None, file=name, precision=precision)
-        for name, precision in ((one, "fp32"), (other, "int8"))
+        for name, precision in ((first, "fp32"), (other, "int8"))
     ]
-    if "int8" in one:
+    if "int8" in first:
         pair = [dataclasses.replace(pair[0], precision="int8"), dataclasses.replace(pair[1], precision="fp32")]
     slow, quick = (pair[0], pair[1]) if pair[0].precision == "int8" else (pair[1], pair[0])
     slow = dataclasses.replace(

@@ -95,9 +95,9 @@ def test_pictures_that_do_not_fit_are_refused_in_a_sentence(
 def test_without_a_card_the_inputs_shape_tells_the_picture(
     layout: str, shape: tuple[int, ...], expected: tuple[int, int, int, str]
 ) -> None:
-    one = assumed_preprocessing(TensorSpec(name="x", shape=shape, dtype="float32", layout=layout))
-    assert (one.height, one.width, one.channels, one.colour_order) == expected
-    assert (one.mean, one.std) == (0.0, 1.0)
+    preprocessing = assumed_preprocessing(TensorSpec(name="x", shape=shape, dtype="float32", layout=layout))
+    assert (preprocessing.height, preprocessing.width, preprocessing.channels, preprocessing.colour_order) == expected
+    assert (preprocessing.mean, preprocessing.std) == (0.0, 1.0)
 
 
 COLOURS = ("blue", "green", "red")
@@ -112,8 +112,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataPlan:
 
 
 def named(tmp_path: Path, labels: tuple[str, ...], kernel: tiny_models.Weights = KERNEL) -> Artifact:
-    one = artifact_of(tiny_models.linear_onnx(tmp_path / "net.onnx", kernel))
-    return dataclasses.replace(one, labels=labels)
+    file = artifact_of(tiny_models.linear_onnx(tmp_path / "net.onnx", kernel))
+    return dataclasses.replace(file, labels=labels)
 
 
 def test_a_folders_pictures_are_brought_to_the_size_of_the_model(folder: DataPlan, tmp_path: Path) -> None:
@@ -198,11 +198,11 @@ def test_an_output_above_a_half_is_the_second_folder_and_it_is_said(
 
 
 def test_what_is_no_picture_or_leaves_its_size_open_is_said(folder: DataPlan, tmp_path: Path) -> None:
-    one = named(tmp_path, COLOURS)
-    size = one.preprocessing
-    flat = dataclasses.replace(one, preprocessing=dataclasses.replace(size, height=1, width=162, channels=1))
+    file = named(tmp_path, COLOURS)
+    size = file.preprocessing
+    flat = dataclasses.replace(file, preprocessing=dataclasses.replace(size, height=1, width=162, channels=1))
     with pytest.raises(DataError, match="does not say how large a picture is"):
         Shelf(tmp_path / "shelf", None).take(folder, flat)
-    four = dataclasses.replace(one, preprocessing=dataclasses.replace(size, channels=4))
+    four = dataclasses.replace(file, preprocessing=dataclasses.replace(size, channels=4))
     with pytest.raises(DataError, match="takes 4 channels; a picture has 1 or 3"):
         Shelf(tmp_path / "shelf", None).take(folder, four)

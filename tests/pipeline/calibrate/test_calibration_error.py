@@ -1,4 +1,4 @@
-"""How far shares are from how often answers are right: by hand, and where they say so."""
+"""Calibration errors: by hand, and of shares that say how often answers are right."""
 
 import numpy as np
 import pytest

@@ -35,16 +35,16 @@ def test_a_profile_is_read_as_it_was_written(measured: tuple[CostProfile, Path])
 def test_inspect_tells_what_a_file_costs_and_how_sure_that_is(
     measured: tuple[CostProfile, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = inspect.inspect(FILE, board=str(measured[1]))
-    assert isinstance(found, inspect.ModelFile)
-    assert found.prediction is not None
-    assert found.prediction.cost > 0
-    assert len(found.prediction.operators) == sum(found.description.operators.values())
-    inspect.show(found)
+    inspected = inspect.inspect(FILE, board=str(measured[1]))
+    assert isinstance(inspected, inspect.ModelFile)
+    assert inspected.prediction is not None
+    assert inspected.prediction.cost > 0
+    assert len(inspected.prediction.operators) == sum(inspected.description.operators.values())
+    inspect.show(inspected)
     out = capsys.readouterr().out
     assert "Predicted on local:" in out
     assert "nets that nothing was fitted to" in out
-    assert '"prediction"' in inspect.to_json(found)
+    assert '"prediction"' in inspect.to_json(inspected)
 
 
 def test_the_table_has_a_line_for_each_architecture(

@@ -17,9 +17,9 @@ from edgecnn.records.artifact import Verdict
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
-    one, other = small_bundles.made(tmp_path / "a"), small_bundles.made(tmp_path / "b")
-    assert one.archive() == other.archive()
-    assert one.archive() != small_bundles.made(tmp_path / "c", seed=1).archive()
+    file, other = small_bundles.made(tmp_path / "a"), small_bundles.made(tmp_path / "b")
+    assert file.archive() == other.archive()
+    assert file.archive() != small_bundles.made(tmp_path / "c", seed=1).archive()
 
 
 def test_it_holds_what_a_device_needs_and_nothing_else(tmp_path: Path) -> None:
@@ -48,10 +48,10 @@ def test_the_archive_holds_the_files_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["int8", "fp32", "onnx"])
 def test_the_golden_vectors_are_this_files(kind: str, tmp_path: Path) -> None:
-    one = small_bundles.exported(tmp_path, kind)
-    with np.load(io.BytesIO(bundle.make(one).files["golden.npz"])) as golden:
+    file = small_bundles.exported(tmp_path, kind)
+    with np.load(io.BytesIO(bundle.make(file).files["golden.npz"])) as golden:
         assert golden["images"].shape == (32, 8, 8, 3)
-        assert np.array_equal(golden["outputs"], small_bundles.outputs(one, small_bundles.images()))
+        assert np.array_equal(golden["outputs"], small_bundles.outputs(file, small_bundles.images()))
 
 
 def test_on_disk_it_opens_again(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_a_file_that_did_not_pass_its_check_is_not_deployed(tmp_path: Path) -> N
 
 
 def test_without_golden_vectors_there_is_no_bundle(tmp_path: Path) -> None:
-    one = small_bundles.exported(tmp_path)
+    file = small_bundles.exported(tmp_path)
     (tmp_path / "golden.npz").unlink()
     with pytest.raises(RunError, match="no golden vectors"):
-        bundle.make(one)
+        bundle.make(file)
 
 
 @pytest.mark.parametrize(

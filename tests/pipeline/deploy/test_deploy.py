@@ -41,32 +41,32 @@ LEAN = ("numpy", "pillow", "ai-edge-litert")
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """One board for all tests, each of which deploys under a name of its own; `ssh` knows it as `board`."""
-    one = Sshd(tmp_path_factory.mktemp("deploy") / "board")
+    server = Sshd(tmp_path_factory.mktemp("deploy") / "board")
     programs = tmp_path_factory.mktemp("programs")
-    (programs / "ssh").write_text(f'#!/bin/sh\nexec {sshd.CLIENT} {shlex.join(one.options)} "$@"\n')
+    (programs / "ssh").write_text(f'#!/bin/sh\nexec {sshd.CLIENT} {shlex.join(server.options)} "$@"\n')
     (programs / "ssh").chmod(0o755)
-    one.start()
+    server.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        lent.lend(one, programs)
-        facts = facts_of(one)
+        lent.lend(server, programs)
+        facts = facts_of(server)
         provision.archive_path(facts, remote.packages()).rename(provision.archive_path(facts, LEAN))
         patch.setenv("PATH", str(programs), prepend=":")
         try:
-            yield one
+            yield server
         finally:
-            one.stop()
+            server.stop()
 
 
 def facts_of(board: Sshd) -> BoardFacts:
-    with link.connect(board.destination, board.options) as one:
-        return board_facts.read(one)
+    with link.connect(board.destination, board.options) as opened:
+        return board_facts.read(opened)
 
 
 @pytest.fixture
 def there(board: Sshd) -> Iterator[Link]:
-    with link.connect(board.destination, board.options) as one:
-        yield one
+    with link.connect(board.destination, board.options) as opened:
+        yield opened
 
 
 def made(folder: Path, name: str, seed: int = 0) -> Bundle:
@@ -466,7 +466,7 @@ def test_the_same_runs_other_file_needs_no_word_and_a_release_without_a_card_can
 
 
 def test_a_renamed_run_goes_on_as_the_model_it_was(board: Sshd, tmp_path: Path) -> None:
-    """What is called `tiger` is another run's, and nothing of it is touched."""
+    """The model called `tiger` is another run's, and nothing of it is touched."""
     with link.connect(board.destination, board.options) as opened:
         tiger = put(opened, of_run(tmp_path / "tiger", "tiger", "tiger", 1))
     (tmp_path / "runs").mkdir()

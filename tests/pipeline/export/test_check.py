@@ -75,13 +75,13 @@ def test_one_class_for_every_picture_never_passes() -> None:
 def test_a_verdict_adds_up(rows: list[tuple[int, int, int]]) -> None:
     file, reference, labels = (list(column) for column in zip(*rows, strict=True))
     verdict = verdicts.judge(logits_of(file), logits_of(reference), labels_of(labels), max_drop_pp=1.0)
-    right = sum(a == b for a, b in zip(file, labels, strict=True))
+    correct = sum(a == b for a, b in zip(file, labels, strict=True))
     before = sum(a == b for a, b in zip(reference, labels, strict=True))
     assert verdict.n == len(rows)
-    assert before - right == verdict.lost - verdict.gained
+    assert before - correct == verdict.lost - verdict.gained
     assert verdict.drop_pp == pytest.approx(verdict.reference_top1_percent - verdict.top1_percent)
     assert verdict.drop_low_pp <= verdict.drop_high_pp
-    assert verdict.top1_percent == pytest.approx(wilson(right, len(rows)).percent)
+    assert verdict.top1_percent == pytest.approx(wilson(correct, len(rows)).percent)
     assert verdict.p_value == mcnemar_exact(verdict.gained, verdict.lost)
 
 

@@ -61,32 +61,32 @@ def exported(digits_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def test_four_files_lie_in_the_run_each_with_its_card(exported: tuple[Run, list[Artifact]]) -> None:
     run, made = exported
     names = [f"dscnn-digits-{word}" for word in ("fp32.onnx", "fp32.tflite", "int8.onnx", "int8.tflite")]
-    assert [one.name for one in made] == names
+    assert [file.name for file in made] == names
     companions = ["labels.txt", "calibration.json", "golden.npz"]
     assert sorted(path.name for path in run.artifacts.iterdir()) == sorted(
         [*names, *(f"{name}.json" for name in names), *companions]
     )
-    for one in made:
-        assert artifacts.read_card(one.path) == one
-        assert one.labels == run.labels
-        assert one.run_sha256 == files.sha256(run.weights)
+    for file in made:
+        assert artifacts.read_card(file.path) == file
+        assert file.labels == run.labels
+        assert file.run_sha256 == files.sha256(run.weights)
 
 
 def test_every_card_holds_a_verdict_on_the_whole_test_split(exported: tuple[Run, list[Artifact]]) -> None:
     run, made = exported
     n = len(data.load(run.recipe.data).test)
-    for one in made:
-        assert one.verdict is not None
-        assert (one.verdict.passed, one.verdict.n) == (True, n)
-        assert one.verdict.drop_low_pp <= one.verdict.drop_pp <= one.verdict.drop_high_pp
-        if one.description.precision == "fp32":
-            assert one.verdict.agreement_percent == 100.0
-            assert one.verdict.max_logit_difference < 1e-3
+    for file in made:
+        assert file.verdict is not None
+        assert (file.verdict.passed, file.verdict.n) == (True, n)
+        assert file.verdict.drop_low_pp <= file.verdict.drop_pp <= file.verdict.drop_high_pp
+        if file.description.precision == "fp32":
+            assert file.verdict.agreement_percent == 100.0
+            assert file.verdict.max_logit_difference < 1e-3
 
 
 def test_int8_files_are_compared_with_each_other(exported: tuple[Run, list[Artifact]]) -> None:
     _, made = exported
-    parity = {one.name: one.parity for one in made}
+    parity = {file.name: file.parity for file in made}
     assert parity["dscnn-digits-fp32.onnx"] is None
     there, back = parity["dscnn-digits-int8.onnx"], parity["dscnn-digits-int8.tflite"]
     assert there is not None
@@ -100,15 +100,17 @@ def test_golden_outputs_are_replayed_to_the_bit(exported: tuple[Run, list[Artifa
     with np.load(run.artifacts / "golden.npz", allow_pickle=False) as golden:
         images = golden["images"]
         assert len(images) == len(golden["labels"]) == GOLDEN
-        for one in made:
-            encoded = tensors.encode(images, one.description.input, one.preprocessing)
-            session = runtimes.get(runtimes.for_format(one.description.format)[0]).open_session(one.path, num_threads=1)
+        for file in made:
+            encoded = tensors.encode(images, file.description.input, file.preprocessing)
+            session = runtimes.get(runtimes.for_format(file.description.format)[0]).open_session(
+                file.path, num_threads=1
+            )
             again = np.concatenate([session(encoded[i : i + 1]) for i in range(GOLDEN)])
-            assert again.dtype == golden[one.name].dtype
-            if one.description.precision == "int8":
-                assert np.array_equal(again, golden[one.name])
+            assert again.dtype == golden[file.name].dtype
+            if file.description.precision == "int8":
+                assert np.array_equal(again, golden[file.name])
             else:
-                assert np.allclose(again, golden[one.name], rtol=1e-5, atol=1e-5)
+                assert np.allclose(again, golden[file.name], rtol=1e-5, atol=1e-5)
 
 
 def test_the_manifest_names_training_pictures_only(exported: tuple[Run, list[Artifact]]) -> None:
@@ -228,8 +230,8 @@ def test_hidden_files_are_no_exported_models(exported: tuple[Run, list[Artifact]
     run = copy_of(exported[0], tmp_path)
     (run.artifacts / ".dscnn-digits-fp32.onnx.x1y2z3a4.onnx").write_bytes(b"half")
     (run.artifacts / "._dscnn-digits-fp32.onnx").write_bytes(b"of a Mac")
-    found = candidates.find([run.folder], Suite(name="all"), None, None)
-    assert {one.artifact.name for one in found} == {one.name for one in exported[1]}
+    listed = candidates.find([run.folder], Suite(name="all"), None, None)
+    assert {file.artifact.name for file in listed} == {file.name for file in exported[1]}
 
 
 def test_data_with_other_classes_is_refused(digits_run: Run, tmp_path: Path) -> None:

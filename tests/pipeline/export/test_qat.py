@@ -27,17 +27,17 @@ def wide(textures_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Scheme:
     return scheme.plain(run, data.load(run.recipe.data), plan, nets.restore(run))
 
 
-def fewer(one: Scheme, pictures: int) -> Scheme:
-    train = one.splits.train.take(np.arange(pictures))
-    return dataclasses.replace(one, splits=dataclasses.replace(one.splits, train=train))
+def fewer(int8_scheme: Scheme, pictures: int) -> Scheme:
+    train = int8_scheme.splits.train.take(np.arange(pictures))
+    return dataclasses.replace(int8_scheme, splits=dataclasses.replace(int8_scheme.splits, train=train))
 
 
-def int8_top1(one: Scheme) -> float:
-    """In percent, on the validation pictures."""
-    graph = exportable.exportable(one, one.net).int8_module(fold_weights=True)
+def int8_top1(int8_scheme: Scheme) -> float:
+    """Return the accuracy on the validation pictures, in percent."""
+    graph = exportable.exportable(int8_scheme, int8_scheme.net).int8_module(fold_weights=True)
     with torch.no_grad():
-        logits = graph(scheme.normalised(one.splits.validation.load_all(), one.run))
-    return 100 * float((logits.argmax(1).numpy() == one.splits.validation.labels).mean())
+        logits = graph(scheme.normalised(int8_scheme.splits.validation.load_all(), int8_scheme.run))
+    return 100 * float((logits.argmax(1).numpy() == int8_scheme.splits.validation.labels).mean())
 
 
 def test_one_epoch_wins_back_most_of_what_rounding_lost(wide: Scheme) -> None:

@@ -135,8 +135,8 @@ def test_the_chosen_command_gives_the_same_bytes_without_climbing(wide: Run, tmp
     plan = plans.load(ExportPlan, "default", settings)
     assert (plan.rescue, dict(plan.rungs)) == ("off", {"equalisation": {}})
     again = broken_nets.broken(wide, broken_nets.nothing, tmp_path / wide.name)
-    for one in export(again, plan):
-        assert files.sha256(one.path) == files.sha256(wide.artifacts / one.name)
+    for file in export(again, plan):
+        assert files.sha256(file.path) == files.sha256(wide.artifacts / file.name)
 
 
 def test_a_card_names_the_rungs_the_file_has_taken(wide: Run) -> None:

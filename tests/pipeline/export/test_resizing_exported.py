@@ -1,4 +1,4 @@
-"""How pictures are resized goes from the recipe into every file, and is what predict and the bench then do."""
+"""The rule of resizing goes from the recipe into every file, and predict and the bench then follow it."""
 
 import dataclasses
 from pathlib import Path

@@ -37,28 +37,28 @@ def ground(**plan: Any) -> Scheme:
     return scheme.plain(model.run, small_runs.splits(SHAPE), plans, model.net)
 
 
-def outcome(options: Options, right: Sequence[int], passed: bool = False) -> RungTrial:
-    return RungTrial(options=options, correct=np.array(right, dtype=bool), squared_error=1.0, passed=passed)
+def outcome(options: Options, correct: Sequence[int], passed: bool = False) -> RungTrial:
+    return RungTrial(options=options, correct=np.array(correct, dtype=bool), squared_error=1.0, passed=passed)
 
 
 def tries(name: str) -> list[Options]:
     """All of a rung's tries, where none passes and each is as good as the one before."""
     outcomes = [outcome({}, [1, 0])]
-    found = []
+    drawn = []
     for options in rungs.get(name).tries(ground(), outcomes):
-        found.append(options)
+        drawn.append(options)
         outcomes.append(outcome(options, [1, 0]))
-    return found
+    return drawn
 
 
 def first_try(name: str) -> Scheme:
     return rungs.take(ground(), name, tries(name)[0])
 
 
-def written(one: Scheme, format_name: str, folder: Path) -> Path:
+def written(scheme: Scheme, format_name: str, folder: Path) -> Path:
     path = folder / f"{NET}{formats.get(format_name).SUFFIX}"
-    model = exportable.exportable(one, small_runs.exportable(NET).net)
-    formats.get(format_name).write(model, "int8", one.plan, path)
+    model = exportable.exportable(scheme, small_runs.exportable(NET).net)
+    formats.get(format_name).write(model, "int8", scheme.plan, path)
     return path
 
 
@@ -99,7 +99,7 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
         path = tmp_path / f"{NET}{formats.get(format_name).SUFFIX}"
         files[format_name] = small_runs.artifact(path, small_runs.exportable(NET).preprocessing)
     images = small_runs.splits(SHAPE).test.load_all()
-    values = {format_name: check.outputs(one, images) for format_name, one in files.items()}
+    values = {format_name: check.outputs(file, images) for format_name, file in files.items()}
     parity = verdicts.parity(files["onnx"], files["tflite"], values["onnx"], values["tflite"])
     assert parity is not None  # None when the scales of the logits differ
     assert parity.max_lsb <= 1
@@ -107,10 +107,10 @@ def test_after_a_rung_the_same_bytes_come_twice_and_both_formats_hold_the_same_s
     wanted = (
         exportable.exportable(first_try(name), ground().net).int8_module(fold_weights=True)(pictures).detach().numpy()
     )
-    for format_name, one in files.items():  # a layer that a runtime or converter quantised by itself would show here
-        step = one.description.output.scale
+    for format_name, file in files.items():  # a layer that a runtime or converter quantised by itself would show here
+        step = file.description.output.scale
         assert step is not None
-        assert np.abs(tensors.decode(values[format_name], one.description.output) - wanted).max() < 1.5 * step
+        assert np.abs(tensors.decode(values[format_name], file.description.output) - wanted).max() < 1.5 * step
 
 
 def test_equalisation_gives_both_layers_of_a_pair_the_same_ranges() -> None:
@@ -137,8 +137,8 @@ def test_bias_correction_gives_every_layer_the_mean_it_has_in_float() -> None:
     pictures = scheme.normalised(before.calibration.images, before.run)
     wanted = channel_means(scheme.observe(before), pictures)
     errors = []
-    for one in (before, after):
-        model = exportable.exportable(one, one.net)
+    for state in (before, after):
+        model = exportable.exportable(state, state.net)
         means = channel_means(model.int8_module(fold_weights=False), pictures)
         errors.append(max(float((means[name] - mean).abs().max()) for name, mean in wanted.items()))
     assert errors[1] < 0.2 * errors[0]
@@ -156,31 +156,31 @@ def test_layers_are_left_in_float_together_in_the_order_of_what_each_brought() -
     plan = ExportPlan(name="test", calib_samples=4)
     net = scheme.plain(model.run, small_runs.splits(small_runs.SHAPES["dscnn"]), plan, model.net)
     names = list(dataflow.layers(dataflow.export(net.net, net.run.input_shape)))
-    outcomes, found = [outcome({}, [0] * 9)], []
+    outcomes, tried = [outcome({}, [0] * 9)], []
     for options in rungs.get("mixed").tries(net, outcomes):
-        found.append(list(options["layers"]))
+        tried.append(list(options["layers"]))
         worth = sum(names.index(layer) for layer in options["layers"])  # the later a layer, the more it brings
         outcomes.append(outcome(options, [i < worth for i in range(9)]))
-    assert found[: len(names)] == [[name] for name in names]
-    assert found[len(names) :] == [names[:-3:-1]]
+    assert tried[: len(names)] == [[name] for name in names]
+    assert tried[len(names) :] == [names[:-3:-1]]
 
 
 def test_more_layers_are_not_tried_once_one_passes() -> None:
     outcomes = [outcome({}, [0])]
-    found = []
+    tried = []
     for options in rungs.get("mixed").tries(ground(), outcomes):
-        found.append(options)
+        tried.append(options)
         outcomes.append(outcome(options, [1], passed=True))
-    assert [len(options["layers"]) for options in found] == [1, 1, 1]
+    assert [len(options["layers"]) for options in tried] == [1, 1, 1]
 
 
 def test_more_pictures_are_tried_with_the_observer_that_came_out_best() -> None:
-    found = []
+    tried = []
     outcomes = [outcome({}, [0, 0])]
     for options in rungs.get("calibration-set").tries(ground(), outcomes):
-        found.append(options)
+        tried.append(options)
         outcomes.append(outcome(options, [1, options["observer"] == "mse"]))
-    assert found[-1] == {"observer": "mse", "samples": 64}
+    assert tried[-1] == {"observer": "mse", "samples": 64}
 
 
 @pytest.mark.parametrize(

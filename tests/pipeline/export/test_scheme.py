@@ -24,9 +24,9 @@ def plain(net: str = "mlp", **plan: Any) -> Scheme:
     return scheme.plain(model.run, small_runs.splits(small_runs.SHAPES[net]), ExportPlan(name="t", **plan), model.net)
 
 
-def observed_first_activation(one: Scheme) -> tuple[float, float]:
+def observed_first_activation(int8_scheme: Scheme) -> tuple[float, float]:
     """The range of the first activation that is not the input."""
-    graph = scheme.observe(one)
+    graph = scheme.observe(int8_scheme)
     kinds = ("MinMaxObserver", "HistogramObserver")
     name = next(n for n, module in graph.named_modules() if type(module).__name__ in kinds)
     scale, zero_point = (float(value) for value in graph.get_submodule(name).calculate_qparams())
@@ -86,11 +86,11 @@ def test_torchao_finds_a_range_about_as_good_as_the_best_of_a_grid(kind: str) ->
     for part in values.split(1000):
         observer(part)
     scale, zero_point = (float(value) for value in observer.calculate_qparams())
-    found = rounding_error(values, (-128 - zero_point) * scale, (127 - zero_point) * scale)
+    error = rounding_error(values, (-128 - zero_point) * scale, (127 - zero_point) * scale)
     lows = [float(values.min()) * share for share in np.linspace(0.3, 1, 15)]
     highs = [float(values.max()) * share for share in np.linspace(0.3, 1, 15)]
     best = min(rounding_error(values, low, high) for low in lows for high in highs)
-    assert found <= 1.25 * best
+    assert error <= 1.25 * best
 
 
 def test_one_scale_for_a_whole_weight_or_one_for_each_channel() -> None:
@@ -104,6 +104,6 @@ def test_one_scale_for_a_whole_weight_or_one_for_each_channel() -> None:
 def test_a_graph_takes_any_number_of_pictures() -> None:
     graph = scheme.observe(plain())
     shape = small_runs.SHAPES["mlp"]
-    one, several = graph(torch.ones(1, *shape)), graph(torch.ones(5, *shape))
+    single, several = graph(torch.ones(1, *shape)), graph(torch.ones(5, *shape))
     assert several.shape == (5, 4)
-    assert torch.allclose(several, one.expand(5, 4), atol=1e-5)
+    assert torch.allclose(several, single.expand(5, 4), atol=1e-5)

@@ -25,7 +25,7 @@ def quantised(weight: Tensor) -> Tensor:
 
 
 def pair_sums(weight: Tensor) -> list[float]:
-    """What neighbours of one sign add up to, in all orders that runtimes lay a filter out in."""
+    """Return the sums of neighbours of one sign, in all orders that runtimes lay a filter out in."""
     rows = weight.flatten(1).tolist()
     if weight.ndim == 4:
         last = weight.permute(0, 2, 3, 1)  # (K, kh, kw, C)

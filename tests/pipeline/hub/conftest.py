@@ -17,7 +17,7 @@ RUN = "zoo:fashion-10k"
 
 @functools.cache
 def _pushed() -> dict[str, bytes]:
-    """What the run looks like on a hub; it is pushed once a session."""
+    """Push the run to a hub, once a session, and return the hub's files."""
     with hubs.running() as hub, tempfile.TemporaryDirectory() as folder:
         done = hub_commands.edgecnn(hub, Path(folder), "push", RUN, hub_commands.PLACE)
         assert done.returncode == 0, done.stderr

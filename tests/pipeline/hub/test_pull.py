@@ -32,7 +32,7 @@ def rewritten(hub: Hub, change: Change, files: dict[str, bytes | None] | None = 
 
 
 def left(folder: Path) -> list[str]:
-    """What lies in the folder of a command that should have left nothing."""
+    """List the files in the folder of a command that should have left nothing."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 

@@ -1,4 +1,4 @@
-"""What follows from numbers alone: how long to learn, in what steps, from pictures of which size."""
+"""Choices that follow from numbers alone: how long to learn, in what steps, from pictures of which size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgecnn.records import plans
 
 
 def survey(pictures: int, width: int = 64, height: int = 64, **more: Any) -> Survey:
-    """What so many coloured pictures in two classes are."""
+    """Return the survey of so many coloured pictures in two classes."""
     facts: dict[str, Any] = {
         "data": "folder", "path": "/photos", "classes": ("cat", "dog"), "counts": (pictures // 2, pictures // 2),
         "splits": {"train": pictures}, "median_width": width, "median_height": height, "alike": 1.0,

@@ -1,4 +1,4 @@
-"""Which names of pictures say that some belong together."""
+"""Names of pictures that say that some belong together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from edgecnn.pipeline.init.groups import Grouping
 CLASSES = ("cat", "dog")
 
 
-def found(names: Iterable[str]) -> Grouping | None:
-    """What is found if both classes have pictures of these names."""
+def grouping_of(names: Iterable[str]) -> Grouping | None:
+    """Return the grouping if both classes have pictures of these names."""
     names = list(names)
     each = [name.replace("CLASS", label) for label in CLASSES for name in names]
     return groups.find(each, np.repeat(np.arange(len(CLASSES)), len(names)))
@@ -31,7 +31,7 @@ def found(names: Iterable[str]) -> Grouping | None:
 )
 def test_a_series_is_told_by_its_name(form: str, group: str) -> None:
     names = [form.format(series=series, number=number) for series in range(5) for number in range(4)]
-    grouping = found(names)
+    grouping = grouping_of(names)
     assert grouping is not None
     assert grouping.groups == 10
     match = re.search(grouping.pattern, form.format(series=2, number=3).replace("CLASS", "cat"))
@@ -53,8 +53,10 @@ def test_a_series_is_told_by_its_name(form: str, group: str) -> None:
     ids=["camera", "one series a class", "times of day", "two halves", "no two alike", "words", "not all"],
 )
 def test_other_names_say_nothing(names: list[str]) -> None:
-    assert found(names) is None
+    assert grouping_of(names) is None
 
 
 def test_numbers_of_any_length_are_read() -> None:
-    assert found(f"clip{series}_{'9' * 5000}{number}.jpg" for series in range(5) for number in range(4)) is not None
+    assert (
+        grouping_of(f"clip{series}_{'9' * 5000}{number}.jpg" for series in range(5) for number in range(4)) is not None
+    )

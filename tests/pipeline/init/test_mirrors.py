@@ -1,4 +1,4 @@
-"""Which names of classes speak against mirroring, and which do not."""
+"""Names of classes that speak against mirroring, and names that do not."""
 
 import pytest
 

@@ -106,10 +106,10 @@ def test_a_turn_moves_what_a_picture_shows_about_its_centre_by_no_more_than_anno
     x[:, 14:17, 30:33] = 255  # a dot eleven pixels to the right of the centre
     y = augmented(x, rotation=most)[..., 0]
     mass = y.sum((1, 2))
-    right = (y.sum(1) * (torch.arange(width) - width // 2)).sum(1) / mass
+    across = (y.sum(1) * (torch.arange(width) - width // 2)).sum(1) / mass
     down = (y.sum(2) * (torch.arange(height) - height // 2)).sum(1) / mass
-    degrees = torch.rad2deg(torch.atan2(down, right))
-    torch.testing.assert_close(torch.hypot(right, down), torch.full((n,), 11.0), atol=0.15, rtol=0)
+    degrees = torch.rad2deg(torch.atan2(down, across))
+    torch.testing.assert_close(torch.hypot(across, down), torch.full((n,), 11.0), atol=0.15, rtol=0)
     assert degrees.abs().max() < most + 1
     assert degrees.min() < -0.9 * most
     assert degrees.max() > 0.9 * most

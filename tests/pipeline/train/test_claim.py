@@ -34,7 +34,7 @@ def edgecnn(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def hopeless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a training leaves whose loss became nan in its first epoch."""
+    """Return the folder that a training leaves whose loss became nan in its first epoch."""
     folder = tmp_path_factory.mktemp("hopeless") / "run"
     with pytest.raises(GateFailed, match="in epoch 1"):
         train(recipe(*HOPELESS), folder)
@@ -130,9 +130,11 @@ def test_a_resume_with_another_recipe_where_nothing_was_learnt_says_so(claimed: 
 
 
 def test_repeats_take_a_seed_that_learnt_nothing_anew(tmp_path: Path) -> None:
-    words = ["train", "dscnn-digits", *(word for one in SHORT for word in ("-s", one)), "--repeats", "2"]
+    words = ["train", "dscnn-digits", *(word for setting in SHORT for word in ("-s", setting)), "--repeats", "2"]
     words += ["--output", str(tmp_path), "--name", "many"]
-    assert edgecnn(*words, *(word for one in HOPELESS for word in ("-s", one))).returncode == GateFailed.exit_code
+    assert (
+        edgecnn(*words, *(word for setting in HOPELESS for word in ("-s", setting))).returncode == GateFailed.exit_code
+    )
     done = edgecnn(*words)
     assert done.returncode == 0, done.stderr
     assert open_run(tmp_path / "many/seed-1").recipe.optim == recipe().optim

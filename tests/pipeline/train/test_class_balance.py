@@ -98,9 +98,9 @@ def test_the_interval_of_a_balanced_accuracy_holds_it_about_as_often_as_it_says(
     counts, shares = [100, 20, 8], [0.9, 0.8, 0.6]
     held = 0
     for _ in range(2000):
-        right = [int(rng.binomial(n, p)) for n, p in zip(counts, shares, strict=True)]
-        table = np.diag(right)
-        table[[0, 1, 2], [1, 2, 0]] = np.array(counts) - right
+        correct = [int(rng.binomial(n, p)) for n, p in zip(counts, shares, strict=True)]
+        table = np.diag(correct)
+        table[[0, 1, 2], [1, 2, 0]] = np.array(counts) - correct
         _, low, high = evaluation.balanced_accuracy(score.class_scores(table, ("a", "b", "c")))
         held += int(low <= 100 * np.mean(shares) <= high)
     assert 0.93 < held / 2000 < 0.985

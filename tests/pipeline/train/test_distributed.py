@@ -55,19 +55,19 @@ def torchrun(*arguments: object) -> subprocess.Popen[str]:
 
 
 def told(err: str) -> list[str]:
-    """What edgecnn says of an error, apart from torchrun's own report."""
+    """Return edgecnn's lines about an error, apart from torchrun's own report."""
     return [line for line in err.splitlines() if line.startswith(("error:", "hint:"))]
 
 
-def apart(one: Run, other: Run) -> float:
+def apart(first: Run, other: Run) -> float:
     """The largest difference of any weight or statistic."""
-    a, b = load_file(one.weights), load_file(other.weights)
+    a, b = load_file(first.weights), load_file(other.weights)
     assert a.keys() == b.keys()
     return max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
 
 
 def killed(folder: Path, rank: int) -> str:
-    """What is said when that process of a training into `folder` is killed after its first checkpoint."""
+    """Kill that process of a training into `folder` after its first checkpoint, and return the message."""
     process = torchrun(
         *("-m", "edgecnn", "train", "dscnn-digits", *CHANGES, "--output", folder.parent, "--name", folder.name)
     )
@@ -151,11 +151,11 @@ def test_steps_of_two_processes_are_those_of_one_but_for_rounding() -> None:
     process = torchrun(SUPPORT / "shared_steps.py")
     out, err = process.communicate()
     assert process.returncode == 0, err
-    found = json.loads(out)
-    assert found["moved"] > 1e-3
-    assert found["sgd float64"] < 1e-12
-    assert found["adamw float64"] < 1e-9
-    assert found["sgd float32"] < 1e-6
+    result = json.loads(out)
+    assert result["moved"] > 1e-3
+    assert result["sgd float64"] < 1e-12
+    assert result["adamw float64"] < 1e-9
+    assert result["sgd float32"] < 1e-6
 
 
 @given(st.integers(1, 16), st.integers(1, 64))

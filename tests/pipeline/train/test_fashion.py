@@ -59,7 +59,10 @@ def test_one_command_takes_fashion_mnist_to_four_checked_and_benched_files(
     assert [path.name for path in paths] == [
         f"dscnn-fashion-{precision}.{suffix}" for precision in ("fp32", "int8") for suffix in ("onnx", "tflite")
     ]
-    measured = {one.file: one for one in report.read(next((folder / "bench").glob("*.json"))).measurements}
+    measured = {
+        measurement.file: measurement
+        for measurement in report.read(next((folder / "bench").glob("*.json"))).measurements
+    }
     for path in paths:
         card = read_card(path)
         assert card is not None

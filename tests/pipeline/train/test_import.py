@@ -52,16 +52,16 @@ def test_imported_weights_are_a_run_as_good_as_the_one_they_come_from(digits_run
     assert run.validation_top1_percent == pytest.approx(digits_run.validation_top1_percent)
     assert (run.params, run.macs, run.labels) == (digits_run.params, digits_run.macs, digits_run.labels)
     test = data.load(run.recipe.data).test
-    right = inference.logits(nets.restore(run), test.images, run.mean, run.std).argmax(1).numpy() == test.labels
+    correct = inference.logits(nets.restore(run), test.images, run.mean, run.std).argmax(1).numpy() == test.labels
     assert run.imported is not None
-    assert run.imported.test_top1_percent == pytest.approx(100 * right.mean())
+    assert run.imported.test_top1_percent == pytest.approx(100 * correct.mean())
     assert run.imported.test_n == len(test)
 
 
 def test_every_command_takes_it(digits_run: Run, tmp_path: Path) -> None:
     run = imported(digits_run, digits_run.weights, tmp_path / "mine")
     made = export(run, ExportPlan(name="test", format=("onnx",)))
-    assert all(one.verdict is not None and one.verdict.check != "fail" for one in made)
+    assert all(file.verdict is not None and file.verdict.check != "fail" for file in made)
     for command in (f"inspect {run.folder}", f"selftest {made[0].path}", f"verify {run.folder} {made[0].path}"):
         assert not app(shlex.split(command), standalone_mode=False), command
 
@@ -104,7 +104,7 @@ def test_files_of_other_scripts_are_understood_and_what_was_done_is_said(
 
 
 class Payload:
-    """What runs code if it is unpickled as it asks to be."""
+    """An object that runs code if it is unpickled as it asks to be."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -187,7 +187,7 @@ def test_a_normalisation_of_any_numbers_gives_the_same_net(digits_run: Run, tmp_
     theirs = inference.logits(nets.restore(digits_run), images, mean, std)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     made = export(run, ExportPlan(name="test", format=("onnx",), max_drop=100.0))
-    assert [one.description.float_operators for one in made][1] == 0
+    assert [file.description.float_operators for file in made][1] == 0
 
 
 def test_numbers_of_pixels_from_0_to_1_are_refused_with_those_of_0_to_255(digits_run: Run, tmp_path: Path) -> None:

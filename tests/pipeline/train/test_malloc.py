@@ -1,4 +1,4 @@
-"""What a process frees and wants again costs it no new pages."""
+"""Memory that a process frees and wants again costs it no new pages."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_the_head_alone_learns_at_the_whole_rate(digits_run: Run, birds: Path, t
 
 
 def test_only_the_head_is_kept_from_what_a_head_cannot_do(digits_run: Run, birds: Path) -> None:
-    head, rest = phases.of(both(digits_run, birds, "augment.shift=1", "augment.flip=true", "head_epochs=3"))
+    head, rest = phases.phases_of(both(digits_run, birds, "augment.shift=1", "augment.flip=true", "head_epochs=3"))
     assert head.recipe.augment.used() == ("flip",)
     assert set(rest.recipe.augment.used()) == {"flip", "shift"}
     assert (head.before, head.end, rest.before, rest.end) == (0, 3, 3, 5)

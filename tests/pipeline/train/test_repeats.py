@@ -25,15 +25,15 @@ def recipe() -> Recipe:
 
 
 def test_every_seed_is_a_run_of_its_own_and_the_summary_is_theirs(recipe: Recipe, tmp_path: Path) -> None:
-    runs, found = repeats.repeat(recipe, tmp_path / "r", 3)
+    runs, summary = repeats.repeat(recipe, tmp_path / "r", 3)
     assert [run.folder.name for run in runs] == ["seed-0", "seed-1", "seed-2"]
     assert len({run.weights.read_bytes() for run in runs}) == 3
     tops = [open_run(run.folder).validation_top1_percent for run in runs]
-    assert found.top1_percents == tuple(tops)
-    assert found.mean_percent == pytest.approx(sum(tops) / 3)
-    assert found.low_percent <= found.mean_percent <= found.high_percent
-    variance = sum((top - found.mean_percent) ** 2 for top in tops) / 2
-    assert found.deviation_pp == pytest.approx(variance**0.5)
+    assert summary.top1_percents == tuple(tops)
+    assert summary.mean_percent == pytest.approx(sum(tops) / 3)
+    assert summary.low_percent <= summary.mean_percent <= summary.high_percent
+    variance = sum((top - summary.mean_percent) ** 2 for top in tops) / 2
+    assert summary.deviation_pp == pytest.approx(variance**0.5)
     written = json.loads((tmp_path / "r" / repeats.SUMMARY).read_text())
     assert written["seeds"] == [0, 1, 2]
     assert written["validation_n"] == runs[0].validation_n
@@ -44,9 +44,9 @@ def test_repeats_are_added_to_those_that_are_there(recipe: Recipe, tmp_path: Pat
     before = [run.weights.stat().st_mtime_ns for run in first]
     with pytest.raises(RunError, match="seed-0 holds a run already"):
         repeats.repeat(recipe, tmp_path / "r", 3)
-    more, found = repeats.repeat(recipe, tmp_path / "r", 3, resume=True)
+    more, summary = repeats.repeat(recipe, tmp_path / "r", 3, resume=True)
     assert [run.weights.stat().st_mtime_ns for run in more[:2]] == before
-    assert found.seeds == (0, 1, 2)
+    assert summary.seeds == (0, 1, 2)
     other = plans.load_recipe("dscnn-digits", (*SHORT, "optim.lr=0.02"))
     with pytest.raises(RunError, match="of another recipe: optim differ"):
         repeats.repeat(other, tmp_path / "r", 3, resume=True)

@@ -1,4 +1,4 @@
-"""What a training takes of a machine that its recipe does not name: decided by facts, so on any machine."""
+"""Resources of a training that its recipe does not name: decided by facts, so on any machine."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def test_a_newer_machine_that_shows_an_older_ones_cpuinfo_takes_fp32() -> None:
 def test_of_another_device_the_cpu_says_nothing(
     cpu: Facts, device: str, cuda_bf16: bool, precision: str, why: str
 ) -> None:
-    found = taken(dataclasses.replace(cpu, cuda_bf16=cuda_bf16), device)
-    assert (found.precision, found.why_precision) == (precision, why)
+    choice = taken(dataclasses.replace(cpu, cuda_bf16=cuda_bf16), device)
+    assert (choice.precision, choice.why_precision) == (precision, why)
 
 
 @pytest.mark.parametrize("facts", [AVX2, ZEN_4])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_what_is_asked_for_is_taken(facts: Facts, precision: str) -> None:
-    found = taken(facts, precision=precision, num_threads=3)
-    assert (found.precision, found.why_precision) == (precision, ASKED)
-    assert (found.num_threads, found.why_num_threads) == (3, ASKED)
+    choice = taken(facts, precision=precision, num_threads=3)
+    assert (choice.precision, choice.why_precision) == (precision, ASKED)
+    assert (choice.num_threads, choice.why_num_threads) == (3, ASKED)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_processes_of_one_machine_share_its_threads(
 ) -> None:
     facts = dataclasses.replace(AVX2, omp_num_threads=omp)
     team = Team(0, 32, 0, local_count)
-    found, why = resources.num_threads(dataclasses.replace(RECIPE, num_threads=recipe), facts, team)  # type: ignore[arg-type]
-    assert found == each
+    threads, why = resources.num_threads(dataclasses.replace(RECIPE, num_threads=recipe), facts, team)  # type: ignore[arg-type]
+    assert threads == each
     assert ("OMP_NUM_THREADS" in why) == (recipe == "auto" and (omp, each) in {(3, 3), (1, 1)})
 
 
@@ -142,7 +142,7 @@ def test_bf16_on_a_cpu_without_it_is_warned_of(facts: Facts, device: str, precis
 
 def resumed(now: Facts, before: Facts, **changes: Any) -> tuple[Taken, str | None]:
     recipe = dataclasses.replace(RECIPE, **changes)
-    began, here = (resources.take(one, "cpu", "", facts) for one, facts in ((RECIPE, before), (recipe, now)))
+    began, here = (resources.take(recipe, "cpu", "", facts) for recipe, facts in ((RECIPE, before), (recipe, now)))
     goes_on = resources.resumed(recipe, here, began)
     return goes_on, resources.moved(goes_on, began)
 

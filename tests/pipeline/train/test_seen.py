@@ -1,4 +1,4 @@
-"""What a run has learnt is never tested on, whatever has become of its folder since."""
+"""Pictures that a run has learnt are never tested on, whatever has become of its folder since."""
 
 from __future__ import annotations
 

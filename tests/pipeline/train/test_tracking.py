@@ -213,8 +213,8 @@ def killed(folder: Path, names: str, moment: str) -> Path:
 def tensorboard_steps(folder: Path) -> dict[str, list[int]]:
     import event_files
 
-    found = event_files.scalars(folder / "tracking" / "tensorboard")
-    return {name: [step for step, _ in values] for name, values in found.items()}
+    scalars = event_files.scalars(folder / "tracking" / "tensorboard")
+    return {name: [step for step, _ in values] for name, values in scalars.items()}
 
 
 def mlflow_steps(folder: Path) -> dict[str, list[int]]:

@@ -125,7 +125,7 @@ OLD, NEW = (dataclasses.replace(machine, cpus=(0,)) for machine in (AVX2, ZEN_4)
 
 
 def taken_of(machine: Facts, folder: Path, *overrides: str, resume: bool = False) -> Taken:
-    """What a training takes on that machine."""
+    """Train on that machine and return the resources that were taken."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resources, "here", lambda: machine)
         run = train(recipe("precision=auto", "num_threads=auto", *overrides), folder, resume)
@@ -284,7 +284,13 @@ def test_a_run_knows_the_digest_of_its_weights(digits_run: Run) -> None:
 
 
 def test_of_two_trainings_into_one_name_one_is_told_who_the_other_is(tmp_path: Path) -> None:
-    words = ["train", "dscnn-digits", *(word for one in SHORT for word in ("-s", one)), "--output", str(tmp_path)]
+    words = [
+        "train",
+        "dscnn-digits",
+        *(word for setting in SHORT for word in ("-s", setting)),
+        "--output",
+        str(tmp_path),
+    ]
     command = [sys.executable, "-m", "edgecnn", *words, "--name", "run"]
     both = [
         subprocess.Popen([*command, "-s", f"seed={seed}"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -313,7 +319,7 @@ def test_training_never_looks_at_the_test_split(tmp_path: Path, monkeypatch: pyt
     splits = data.load(recipe().data)
 
     class Untouchable:
-        """How many pictures there are of each class is shown, and which they are is noted down; no more."""
+        """A test split that shows its labels and digests, and nothing more."""
 
         labels, digests = splits.test.labels, splits.test.digests
 

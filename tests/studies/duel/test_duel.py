@@ -50,9 +50,18 @@ def lasting(cell: Cell) -> Cell:
     return dataclasses.replace(cell, train_seconds=0.0)
 
 
-def settled(one: Contender) -> tuple[object, ...]:
-    """What of a contender no clock and no memory decides."""
-    return (one.net, one.optim, one.augment, one.trials, one.bytes, one.int8_top1_percent, one.precision, one.params)
+def settled(contender: Contender) -> tuple[object, ...]:
+    """Return the fields of a contender that no clock and no memory decides."""
+    return (
+        contender.net,
+        contender.optim,
+        contender.augment,
+        contender.trials,
+        contender.bytes,
+        contender.int8_top1_percent,
+        contender.precision,
+        contender.params,
+    )
 
 
 def test_a_duel_is_read_back_as_it_was_written(digits_duel: tuple[Duel, Path]) -> None:
@@ -65,7 +74,7 @@ def test_a_duel_is_read_back_as_it_was_written(digits_duel: tuple[Duel, Path]) -
 
 def test_every_family_is_trained_on_every_share_as_often_as_asked(digits_duel: tuple[Duel, Path]) -> None:
     result, folder = digits_duel
-    assert [one.family for one in result.contenders] == ["dscnn", "mlp", "vit"]
+    assert [contender.family for contender in result.contenders] == ["dscnn", "mlp", "vit"]
     assert {(cell.family, cell.fraction, len(cell.top1_percents)) for cell in result.cells} == {
         (family, fraction, 2) for family in ("dscnn", "mlp", "vit") for fraction in (0.3, 1.0)
     }
@@ -88,36 +97,36 @@ def test_accuracy_is_that_of_the_kept_net_on_the_whole_test_split(digits_duel: t
 
     run = open_run(folder / "runs" / "mlp-1-1")
     test = data.load(run.recipe.data).test
-    right = logits(nets.restore(run), test.load_all(), run.mean, run.std).argmax(1).numpy() == test.labels
+    correct = logits(nets.restore(run), test.load_all(), run.mean, run.std).argmax(1).numpy() == test.labels
     cell = next(cell for cell in result.cells if (cell.family, cell.fraction) == ("mlp", 1.0))
-    assert cell.top1_percents[1] == pytest.approx(100 * right.mean())
+    assert cell.top1_percents[1] == pytest.approx(100 * correct.mean())
 
 
 def test_all_contenders_cost_the_same_within_five_percent(digits_duel: tuple[Duel, Path]) -> None:
     result, _ = digits_duel
     assert result.budget_value == result.contenders[0].params
-    for one in result.contenders:
-        assert one.params == pytest.approx(result.budget_value, rel=budget.TOLERANCE)
-        assert one.budget_ratio == pytest.approx(one.params / result.budget_value)
+    for contender in result.contenders:
+        assert contender.params == pytest.approx(result.budget_value, rel=budget.TOLERANCE)
+        assert contender.budget_ratio == pytest.approx(contender.params / result.budget_value)
 
 
 def test_a_file_with_float_operators_is_never_called_int8(digits_duel: tuple[Duel, Path]) -> None:
     result, _ = digits_duel
-    for one in result.contenders:
-        assert (one.precision == "int8") == (one.float_operators == 0)
+    for contender in result.contenders:
+        assert (contender.precision == "int8") == (contender.float_operators == 0)
     vit = result.contenders[2]
     assert vit.precision == "int8-mixed"
     assert any("int8-mixed, not int8" in sentence and "vit" in sentence for sentence in result.sentences)
 
 
 def test_every_file_has_latency_memory_and_accuracy(digits_duel: tuple[Duel, Path]) -> None:
-    for one in digits_duel[0].contenders:
-        assert one.p50_low_ms is not None
-        assert one.p50_ms is not None
-        assert one.p50_high_ms is not None
-        assert 0 < one.p50_low_ms <= one.p50_ms <= one.p50_high_ms
-        assert one.peak_rss_bytes
-        assert one.test_n == 359
+    for contender in digits_duel[0].contenders:
+        assert contender.p50_low_ms is not None
+        assert contender.p50_ms is not None
+        assert contender.p50_high_ms is not None
+        assert 0 < contender.p50_low_ms <= contender.p50_ms <= contender.p50_high_ms
+        assert contender.peak_rss_bytes
+        assert contender.test_n == 359
 
 
 def test_what_is_printed_fits_eighty_columns_and_holds_every_sentence(
@@ -169,8 +178,10 @@ def test_a_duel_killed_in_a_training_ends_with_the_results_of_one_that_was_not(
     resumed, whole = duel.run(asked, tmp_path, COMMAND), digits_duel[0]
     kept = [lasting(cell) for cell in whole.cells if cell.family != "vit"]
     assert [lasting(cell) for cell in resumed.cells] == kept
-    assert [settled(one) for one in resumed.contenders] == [settled(one) for one in whole.contenders[:2]]
-    assert resumed.crossovers == tuple(one for one in whole.crossovers if "vit" not in one.sentence)
+    assert [settled(contender) for contender in resumed.contenders] == [
+        settled(contender) for contender in whole.contenders[:2]
+    ]
+    assert resumed.crossovers == tuple(crossover for crossover in whole.crossovers if "vit" not in crossover.sentence)
 
 
 def test_a_training_in_a_process_of_its_own_ends_with_the_same_weights(
@@ -200,10 +211,10 @@ def test_every_training_has_its_least_steps_and_never_fewer_epochs_than_the_reci
 ) -> None:
     recipe = dataclasses.replace(plan().recipe, batch_size=batch_size, epochs=least)
     steps_per_epoch = max(1, pictures // batch_size)
-    given_ = epochs(recipe, pictures, min_steps)
-    assert given_ >= least
-    assert given_ * steps_per_epoch >= min_steps
-    assert given_ == least or (given_ - 1) * steps_per_epoch < min_steps
+    planned = epochs(recipe, pictures, min_steps)
+    assert planned >= least
+    assert planned * steps_per_epoch >= min_steps
+    assert planned == least or (planned - 1) * steps_per_epoch < min_steps
 
 
 @pytest.mark.parametrize("by", ["params", "macs"])
@@ -221,8 +232,8 @@ def test_more_trials_begin_with_the_same_ones_and_vary_rate_augmentation_and_dec
     for family in ("dscnn", "mlp", "vit"):
         grid = families.settings(family, recipe, 12)
         assert list(families.settings(family, recipe, 4)) == list(grid[:4])
-        assert len({repr(one) for one in grid}) == 12
-        assert {one.augment.used() for one in grid} == {("flip", "shift"), ()}
+        assert len({repr(trial) for trial in grid}) == 12
+        assert {trial.augment.used() for trial in grid} == {("flip", "shift"), ()}
     assert families.settings("dscnn", recipe, 1)[0].optim == recipe.optim
     with pytest.raises(PlanError, match="The grid of mlp has 12 settings, not 13"):
         families.settings("mlp", recipe, 13)
@@ -282,7 +293,7 @@ def test_a_generated_data_set_is_duelled_past_sixty_thousand_pictures() -> None:
 def test_the_picture_without_times_has_no_panel_of_them(digits_duel: tuple[Duel, Path], tmp_path: Path) -> None:
     from matplotlib.image import imread
 
-    untimed = tuple(dataclasses.replace(one, p50_ms=None) for one in digits_duel[0].contenders)
+    untimed = tuple(dataclasses.replace(contender, p50_ms=None) for contender in digits_duel[0].contenders)
     plot.draw(dataclasses.replace(digits_duel[0], contenders=untimed), tmp_path / "untimed.png")
     plot.draw(digits_duel[0], tmp_path / "timed.png")
     assert imread(tmp_path / "untimed.png").shape == imread(tmp_path / "timed.png").shape

@@ -1,4 +1,4 @@
-"""Where learning curves meet: found where it is known, and its interval holds it as often as it says."""
+"""The crossing of learning curves: found if it is known, and its interval holds it as often as it says."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_the_crossing_of_two_straight_curves_is_found_where_it_is(
 ) -> None:
     late = cells("late", noisy(rising(steep, at), 1e-6, 1, repeats))
     early = cells("early", noisy(rising(flat, at), 1e-6, 2, repeats))
-    found = crossover.between(early, late)
-    assert (found.winner_below, found.winner_above, found.status) == ("early", "late", "estimated")
-    assert found.pictures == pytest.approx(at, rel=1e-3)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low <= found.pictures <= found.high
-    assert crossover.between(late, early) == found
+    crossing = crossover.compare(early, late)
+    assert (crossing.winner_below, crossing.winner_above, crossing.status) == ("early", "late", "estimated")
+    assert crossing.pictures == pytest.approx(at, rel=1e-3)
+    assert crossing.low is not None
+    assert crossing.high is not None
+    assert crossing.low <= crossing.pictures <= crossing.high
+    assert crossover.compare(late, early) == crossing
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 5])
@@ -67,28 +67,33 @@ def test_the_interval_holds_a_known_crossing_at_least_as_often_as_it_says(repeat
     held = 0
     for seed in range(duels):
         differences = noisy(-1.5 * (np.log(PICTURES) - math.log(at)), deviation, seed, repeats)
-        found = crossover.place(PICTURES, differences)
-        held += found.low <= at <= found.high
+        crossing = crossover.place(PICTURES, differences)
+        held += crossing.low <= at <= crossing.high
     # 95 % of 200 are 190; fewer than 184 has a probability of 2 %, and the draws are seeded.
     assert held >= 184
 
 
 def test_noise_larger_than_the_slopes_leaves_the_crossing_open() -> None:
     a, b = cells("a", noisy(rising(1.0, 5000), 6.0, 3)), cells("b", noisy(rising(1.05, 5000), 6.0, 4))
-    found = crossover.between(a, b)
-    assert (found.status, found.pictures, found.low, found.high) == ("not distinguishable", None, None, None)
+    crossing = crossover.compare(a, b)
+    assert (crossing.status, crossing.pictures, crossing.low, crossing.high) == (
+        "not distinguishable",
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_family_ahead_on_every_share_has_no_crossing_in_range() -> None:
     ahead, behind = cells("ahead", noisy(rising(2, 500), 0.2, 5)), cells("behind", noisy(rising(2, 2000), 0.2, 6))
-    found = crossover.between(behind, ahead)
-    assert (found.winner_below, found.winner_above, found.status) == ("ahead", "ahead", "not in range")
-    assert "below 570 pictures if at all" in found.sentence
+    crossing = crossover.compare(behind, ahead)
+    assert (crossing.winner_below, crossing.winner_above, crossing.status) == ("ahead", "ahead", "not in range")
+    assert "below 570 pictures if at all" in crossing.sentence
 
 
 def test_one_repeat_cannot_tell_a_crossing() -> None:
-    found = crossover.between(cells("a", rising(2, 5000)[None]), cells("b", rising(1, 5000)[None]))
-    assert (found.status, found.sentence) == (
+    crossing = crossover.compare(cells("a", rising(2, 5000)[None]), cells("b", rising(1, 5000)[None]))
+    assert (crossing.status, crossing.sentence) == (
         "not distinguishable",
         "One training a share cannot tell where b and a cross.",
     )
@@ -107,7 +112,7 @@ def test_how_few_pictures_the_better_family_needs_for_the_others_best() -> None:
 
 @given(st.lists(st.integers(0, 500), min_size=2, max_size=6))
 def test_the_interval_of_repeats_holds_their_mean_and_stays_a_percentage(correct: list[int]) -> None:
-    mean, low, high = interval([Score(one, 500) for one in correct])
+    mean, low, high = interval([Score(count, 500) for count in correct])
     assert 0 <= low <= mean + 1e-9
     assert mean - 1e-9 <= high <= 100
     assert mean == pytest.approx(sum(correct) / len(correct) / 5)

@@ -47,14 +47,14 @@ def test_the_next_size_lies_between_the_nearest_on_both_sides_of_the_budget(
 
 def test_nets_that_were_found_are_kept_and_another_duels_are_refused(tmp_path: Path) -> None:
     plan = DuelPlan(recipe=plans.load_recipe("dscnn-digits"), budget="latency")
-    found = [
+    timed = [
         Timed(family=family, net=NetPlan(name=family), ratio=1.01, ratio_low=0.97, ratio_high=1.05, tries=3)
         for family in plan.families
     ]
-    kept = {"asked": latency.question(plan), "target_ms": 0.25, "found": [config.table_of(one) for one in found]}
+    kept = {"asked": latency.question(plan), "target_ms": 0.25, "found": [config.table_of(net) for net in timed]}
     (tmp_path / latency.FILE).write_text(json.dumps(kept))
     training = data.load(plan.recipe.data).train
-    assert latency.search(plan, training, tmp_path) == (0.25, found)
+    assert latency.search(plan, training, tmp_path) == (0.25, timed)
 
     other = DuelPlan(recipe=plans.load_recipe("dscnn-digits", ["net.width=8"]), budget="latency")
     with pytest.raises(RunError, match="holds another duel's nets"):

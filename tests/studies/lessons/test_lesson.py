@@ -25,14 +25,14 @@ PLUGINS = {
 """A lesson that counts."""
 from edgecnn.common import files
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting
+from edgecnn.studies.lessons import LessonResult, Setting
 
 TITLE = "How many sides a square has"
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     files.write_bytes(setting.folder / "counting.png", b"picture")
     share = Number(name="sides drawn straight", value=98.0, unit="%", low=96.5, high=99.0, n=1200, n_of="sides")
-    return Found(
+    return LessonResult(
         numbers=(Number(name="sides", value=4, unit=""), share),
         claims=(
             Claim(expected="A square has four sides.", measured="It has 4.", holds=True, exact=True),
@@ -46,11 +46,11 @@ def measure(setting: Setting) -> Found:
     "failing": '''
 """A lesson that cannot be measured."""
 from edgecnn.errors import EnvironmentUnfit
-from edgecnn.studies.lessons import Found, Setting
+from edgecnn.studies.lessons import LessonResult, Setting
 
 TITLE = "What cannot be known here"
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     raise EnvironmentUnfit("There is no ruler.", "buy one")
 ''',
 }
@@ -74,8 +74,8 @@ def own_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 @pytest.mark.usefixtures("own_lessons")
 class TestMeasuring:
     def test_what_is_returned_is_what_is_written(self, tmp_path: Path) -> None:
-        (one,) = lessons.lesson(["counting"], quick=True, output=tmp_path / "out")
-        assert findings.read(Lesson, tmp_path / "out" / "counting.json") == one
+        (result,) = lessons.lesson(["counting"], quick=True, output=tmp_path / "out")
+        assert findings.read(Lesson, tmp_path / "out" / "counting.json") == result
         assert (tmp_path / "out" / "counting.png").read_bytes() == b"picture"
 
     def test_it_says_how_to_have_it_again_and_in_which_form(self, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ class TestMeasuring:
         with pytest.raises(EnvironmentUnfit, match=r"no ruler") as error:
             lessons.lesson(["failing", "counting"], quick=True, output=tmp_path, tell=told.append)
         assert error.value.exit_code == 2
-        assert [one.name for one in told] == ["counting"]
+        assert [lesson.name for lesson in told] == ["counting"]
         assert not (tmp_path / "failing.json").exists()
         assert "failing: There is no ruler." in capsys.readouterr().err
 

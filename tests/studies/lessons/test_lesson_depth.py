@@ -65,8 +65,8 @@ def test_in_a_plain_stack_the_gradients_part_more_than_in_a_residual_one(run: Ru
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_nets_differ_in_depth_and_shortcuts_alone(quick: bool) -> None:
     recipes = [depth.recipe(residual, layers, quick, 0) for residual in depth.KINDS for layers in depth.DEPTHS]
-    assert len({one.name for one in recipes}) == len(recipes)
+    assert len({recipe.name for recipe in recipes}) == len(recipes)
     like = recipes[0]
-    for one in recipes:
-        options = {**like.net.options, "depth": one.net.options["depth"], "residual": one.net.options["residual"]}
-        assert one == replace(like, name=one.name, net=replace(like.net, options=options))
+    for recipe in recipes:
+        options = {**like.net.options, "depth": recipe.net.options["depth"], "residual": recipe.net.options["residual"]}
+        assert recipe == replace(like, name=recipe.name, net=replace(like.net, options=options))

@@ -58,10 +58,10 @@ def test_every_measure_is_a_share_and_knows_neither_scale_nor_sign(
     seed: int, scale: float, channels: int, name: str
 ) -> None:
     measured, some = filters.MEASURES[name], drawn(seed, channels)
-    found = measured(some)
-    assert found.shape == (len(some),)
-    assert ((found >= 0) & (found <= 1 + 1e-9)).all()
-    assert np.allclose(measured(-scale * some), found)
+    measures = measured(some)
+    assert measures.shape == (len(some),)
+    assert ((measures >= 0) & (measures <= 1 + 1e-9)).all()
+    assert np.allclose(measured(-scale * some), measures)
 
 
 @settings(deadline=None)

@@ -76,7 +76,7 @@ def test_the_net_of_epoch_0_knows_nothing_and_later_ones_differ(run: Run) -> Non
     assert overfitting.hits_at(run, 0, test).mean() < 0.35
     names = [name for name, _ in nets.restore(run).named_parameters()]
     for epoch in range(run.recipe.epochs):
-        before, after = (training.at_epoch(run, one).state_dict() for one in (epoch, epoch + 1))
+        before, after = (training.at_epoch(run, number).state_dict() for number in (epoch, epoch + 1))
         assert any(not torch.equal(before[name], after[name]) for name in names)
 
 

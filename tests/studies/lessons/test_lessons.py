@@ -1,4 +1,4 @@
-"""What every lesson owes: the contract `edgecnn.studies.lessons.Teachable`, and its exact claims; then each one's own.
+"""The contract `edgecnn.studies.lessons.Teachable` of all lessons, and their exact claims; then each one's own.
 
 Each lesson is measured once, in its quick form, and all tests read that.
 """
@@ -47,12 +47,12 @@ def folder() -> Path:
 @functools.cache
 def measured(name: str) -> Lesson:
     """The lesson in its quick form, once a session, in `folder`."""
-    (one,) = lesson.lesson([name], quick=True, output=folder())
-    return one
+    (result,) = lesson.lesson([name], quick=True, output=folder())
+    return result
 
 
 def value(name: str, number: str) -> Number:
-    return next(one for one in measured(name).numbers if one.name == number)
+    return next(estimate for estimate in measured(name).numbers if estimate.name == number)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,14 +65,14 @@ class TestEveryLesson:
 
     def test_has_numbers_with_interval_and_n(self, name: str) -> None:
         numbers = measured(name).numbers
-        assert len({one.name for one in numbers}) == len(numbers) > 0
-        for one in numbers:
-            assert math.isfinite(one.value)
-            assert (one.low is None) == (one.high is None)
-            if one.low is not None and one.high is not None:
-                assert one.low <= one.value <= one.high
-                assert one.n is not None
-            assert (one.n is None) == (one.n_of == "")
+        assert len({number.name for number in numbers}) == len(numbers) > 0
+        for number in numbers:
+            assert math.isfinite(number.value)
+            assert (number.low is None) == (number.high is None)
+            if number.low is not None and number.high is not None:
+                assert number.low <= number.value <= number.high
+                assert number.n is not None
+            assert (number.n is None) == (number.n_of == "")
 
     def test_has_claims_and_every_exact_one_holds(self, name: str) -> None:
         claims = measured(name).claims
@@ -84,9 +84,9 @@ class TestEveryLesson:
             assert not claim.exact or claim.holds is True, claim.measured
 
     def test_has_pictures_with_captions(self, name: str) -> None:
-        one = measured(name)
-        assert len(one.pictures) == len(one.captions) > 0
-        for picture, caption in zip(one.pictures, one.captions, strict=True):
+        result = measured(name)
+        assert len(result.pictures) == len(result.captions) > 0
+        for picture, caption in zip(result.pictures, result.captions, strict=True):
             assert picture.startswith(name)
             assert (folder() / picture).read_bytes().startswith(PNG)
             assert caption.strip()
@@ -104,11 +104,11 @@ class TestEveryLesson:
         assert f"{name}.json" in paths
 
 
-def _through_json(one: Lesson) -> Lesson:
-    """With lists for tuples where a mapping of anything holds them, as JSON gives them back."""
+def _through_json(result: Lesson) -> Lesson:
+    """Return the lesson with lists for tuples in a mapping of anything, as JSON gives them back."""
     import dataclasses
 
-    return dataclasses.replace(one, settings=json.loads(json.dumps(one.settings)))
+    return dataclasses.replace(result, settings=json.loads(json.dumps(result.settings)))
 
 
 def test_a_lesson_measured_again_trains_nothing_and_finds_the_same() -> None:
@@ -233,7 +233,7 @@ class TestReceptiveField:
         assert fields.effective_side(gradient) == 7
 
     def test_a_net_learns_what_its_field_holds_and_guesses_what_it_does_not(self) -> None:
-        (claim,) = (one for one in measured("receptive-field").claims if one.expected.startswith("Evidence"))
+        (claim,) = (claim for claim in measured("receptive-field").claims if claim.expected.startswith("Evidence"))
         assert claim.holds is True, claim.measured
 
     def test_one_net_that_guesses_where_it_should_see_is_no_proof(self) -> None:
@@ -268,9 +268,9 @@ class TestPooling:
         assert {file.description.precision for file in files if file} == {"int8"}
 
     def test_latency_is_of_processes_that_took_turns(self) -> None:
-        timed = [one for one in measured("pooling").numbers if one.unit == "µs"]
+        timed = [number for number in measured("pooling").numbers if number.unit == "µs"]
         assert len(timed) == 4
-        assert {(one.n, one.n_of) for one in timed} == {(4, "processes")}
+        assert {(number.n, number.n_of) for number in timed} == {(4, "processes")}
 
 
 class TestSeeds:
@@ -286,21 +286,23 @@ class TestSeeds:
         assert (low, high) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
     def test_a_single_value_has_no_interval(self) -> None:
-        one = estimates.number("x", [3.0], "%")
-        assert (one.low, one.high, one.n, one.n_of) == (None, None, 1, "seed")
-        assert estimates.is_above(one) is None
-        assert estimates.is_within(one, 5) is None
+        number = estimates.number("x", [3.0], "%")
+        assert (number.low, number.high, number.n, number.n_of) == (None, None, 1, "seed")
+        assert estimates.is_above(number) is None
+        assert estimates.is_within(number, 5) is None
 
     def test_one_seed_has_the_interval_of_its_pictures_and_says_so(self) -> None:
-        right = np.array([True] * 90 + [False] * 10)
-        one = estimates.share("x", [right])
-        assert (one.value, one.n, one.n_of) == (90, 100, estimates.ONE_SEED)
-        assert one.low == pytest.approx(82.56, abs=0.01)
+        hits = np.array([True] * 90 + [False] * 10)
+        share = estimates.share("x", [hits])
+        assert (share.value, share.n, share.n_of) == (90, 100, estimates.ONE_SEED)
+        assert share.low == pytest.approx(82.56, abs=0.01)
 
     def test_no_share_is_believed_to_be_more_than_all(self) -> None:
-        one = estimates.share("x", [np.array([True] * right + [False] * (100 - right)) for right in (100, 99, 96)])
-        assert one.high == 100
-        assert one.low == pytest.approx(98.33 - 4.3027 * 2.0817 / 3**0.5, abs=0.01)
+        share = estimates.share(
+            "x", [np.array([True] * correct + [False] * (100 - correct)) for correct in (100, 99, 96)]
+        )
+        assert share.high == 100
+        assert share.low == pytest.approx(98.33 - 4.3027 * 2.0817 / 3**0.5, abs=0.01)
 
     def test_a_lead_is_what_the_first_has_more(self) -> None:
         first, second = np.array([True] * 8 + [False] * 2), np.array([True] * 5 + [False] * 5)
@@ -325,9 +327,9 @@ class TestSeeds:
     def test_a_verdict_needs_the_whole_interval(
         self, low: float, high: float, above: bool | None, within: bool | None
     ) -> None:
-        one = Number(name="x", value=(low + high) / 2, unit="pp", low=low, high=high, n=3, n_of="seeds")
-        assert estimates.is_above(one) is above
-        assert estimates.is_within(one, 5) is within
+        number = Number(name="x", value=(low + high) / 2, unit="pp", low=low, high=high, n=3, n_of="seeds")
+        assert estimates.is_above(number) is above
+        assert estimates.is_within(number, 5) is within
 
     def test_several_verdicts_are_as_weak_as_the_weakest(self) -> None:
         assert estimates.all_of([True, True]) is True

@@ -54,8 +54,8 @@ CHECK = DataCheck(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium.running() as one:
-        yield one
+    with chromium.running() as running_browser:
+        yield running_browser
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What `edgecnn eval` found, on the page: confusions, classes, mistakes with their pictures, and what the net sees."""
+"""Results of `edgecnn eval` on the page: confusions, classes, mistakes with their pictures, what the net sees."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_each_mistake_stands_with_its_picture_and_both_names(html: str, folder: 
     first = re.search(r'<img src="data:image/png;base64,([^"]+)" alt="dim, called grey with 90 %"', html)
     assert first is not None
     with Image.open(io.BytesIO(base64.b64decode(first[1]))) as picture:
-        assert (np.asarray(picture) == kept.at(1)[:, :, 0]).all()  # type: ignore[index]
+        assert (np.asarray(picture) == kept.picture_at(1)[:, :, 0]).all()  # type: ignore[index]
 
 
 def test_a_picture_is_named_without_the_folders_of_whoever_evaluated_it(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ def of_file(run: Path, report: Report) -> Report:
 
 def test_a_run_that_was_only_trained_says_what_to_do_next(tmp_path: Path) -> None:
     run = samples.run(tmp_path / "net")
-    one = top(run)
-    assert one.mark == "not exported"
-    assert [number.value for number in one.numbers] == ["71.50 %", "", ""]
-    assert [number.command for number in one.numbers[1:]] == [f"edgecnn bench {run}", f"edgecnn export {run}"]
+    headline = top(run)
+    assert headline.mark == "not exported"
+    assert [number.value for number in headline.numbers] == ["71.50 %", "", ""]
+    assert [number.command for number in headline.numbers[1:]] == [f"edgecnn bench {run}", f"edgecnn export {run}"]
 
 
 def test_a_number_that_was_not_measured_is_none_and_names_its_command(exported: Path) -> None:
@@ -86,8 +86,8 @@ def test_the_verdict_is_that_of_the_check(tmp_path: Path, model: Path, passed: b
 
 def test_a_limit_of_a_bench_that_is_broken_fails_the_run(exported: Path) -> None:
     report = of_file(exported, samples.bench(exported))
-    one = report.measurements[0]
-    name = f"{one.file} on {one.runtime}"
+    measurement = report.measurements[0]
+    name = f"{measurement.file} on {measurement.runtime}"
     gate = Gate(limit="max-ms", subject=name, outcome="fail", sentence=f"{name} takes 2.02 ms, over 1 ms")
     samples.write_bench(exported, dataclasses.replace(report, gates=(gate,)))
     told = top(exported)
@@ -152,8 +152,10 @@ def test_latencies_of_one_bench_are_compared_by_their_ratio(tmp_path: Path, mode
     cards = [gather([run]).runs[0].artifacts[0] for run in runs]
     report = samples.bench(runs[0])
     both = tuple(
-        dataclasses.replace(one, file=card.name, run=card.run, sha256=card.description.sha256, validity=Validity())
-        for one, card in zip(report.measurements, cards, strict=True)
+        dataclasses.replace(
+            measurement, file=card.name, run=card.run, sha256=card.description.sha256, validity=Validity()
+        )
+        for measurement, card in zip(report.measurements, cards, strict=True)
     )
     samples.write_bench(runs[0], dataclasses.replace(report, measurements=both))
     before, after, ratio, finding, how = rows(runs)["p50 latency"]

@@ -17,8 +17,8 @@ FIRST = "#right-1-confusion .spot"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium.running() as one:
-        yield one
+    with chromium.running() as running_browser:
+        yield running_browser
 
 
 @pytest.fixture(scope="module")

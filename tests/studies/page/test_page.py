@@ -38,9 +38,9 @@ def full(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     return folder
 
 
-def page(folder: Path, *names: str, output: str = "report.html", **given: object) -> str:
+def page(folder: Path, *names: str, output: str = "report.html", **options: object) -> str:
     runs = [folder / "runs" / name for name in names]
-    return build.build(runs, folder / output, **given).read_text()  # type: ignore[arg-type]
+    return build.build(runs, folder / output, **options).read_text()  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,8 @@ def test_a_board_that_only_answers_has_no_table_of_costs(tmp_path: Path) -> None
     run = samples.run(tmp_path / "runs" / "net")
     counted = samples.emulated(run)
     answered = [
-        dataclasses.replace(one, counts=(), summary=summarise((), one.accuracy, None)) for one in counted.measurements
+        dataclasses.replace(measurement, counts=(), summary=summarise((), measurement.accuracy, None))
+        for measurement in counted.measurements
     ]
     result = dataclasses.replace(counted, board="emulated:x86-64-v3", measurements=tuple(answered))
     samples.write_bench(run, result)
@@ -246,9 +247,9 @@ def test_the_newest_bench_of_the_same_files_stands_for_the_earlier_ones(tmp_path
     report.write(dataclasses.replace(new, board="another"), tmp_path / "runs" / "bench" / "c.json")
     stranger = dataclasses.replace(new, measurements=tuple(dataclasses.replace(m, run="x") for m in new.measurements))
     report.write(stranger, tmp_path / "runs" / "bench" / "d.json")
-    found = gather([run], None, None, []).benches
-    assert [bench.path.name for bench in found] == ["c.json", "b.json"]
-    assert [[path.name for path in bench.older] for bench in found] == [[], ["a.json"]]
+    benches = gather([run], None, None, []).benches
+    assert [bench.path.name for bench in benches] == ["c.json", "b.json"]
+    assert [[path.name for path in bench.older] for bench in benches] == [[], ["a.json"]]
     named = gather([run], None, None, [run / "bench" / "a.json"]).benches
     assert [bench.path.name for bench in named] == ["c.json", "b.json", "a.json"]
 
@@ -309,7 +310,7 @@ def test_a_page_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         build.build([run], tmp_path / "file" / "report.html")
 
 
-def _contrast(one: str, other: str) -> float:
+def _contrast(first: str, other: str) -> float:
     """WCAG 2.2, contrast ratio: (L1 + 0.05) / (L2 + 0.05) of the relative luminances."""
 
     def luminance(colour: str) -> float:
@@ -317,7 +318,7 @@ def _contrast(one: str, other: str) -> float:
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    dark, light = sorted((luminance(one), luminance(other)))
+    dark, light = sorted((luminance(first), luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 
 

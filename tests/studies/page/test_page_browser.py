@@ -22,8 +22,8 @@ SCHEMES = ("light", "dark")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium.running() as one:
-        yield one
+    with chromium.running() as running_browser:
+        yield running_browser
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_only_tables_and_figures_scroll_sideways(browser: Browser, page: Path, w
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_text_stands_out_from_what_is_behind_it(browser: Browser, page: Path, scheme: str) -> None:
-    """At least 4.5 to 1 as the browser computes colours, in the figures too (WCAG 2.2, 1.4.3)."""
+    """The contrast is 4.5 to 1 or more as the browser computes colours, in the figures too (WCAG 2.2, 1.4.3)."""
     browser.open(page, scheme=scheme)
     faint = """(() => {
         const light = text => text.match(/[0-9.]+/g).slice(0, 3).map(v => v / 255)
@@ -110,7 +110,7 @@ def test_the_two_schemes_differ_in_paper_and_in_the_colours_of_the_figures(brows
         paper = "getComputedStyle(document.body).backgroundColor"
         text = "getComputedStyle(document.querySelector('svg text')).fill"
         line = "getComputedStyle(document.querySelector('svg path[style*=series-1]')).stroke"
-        seen.append([browser.ask(one) for one in (paper, text, line)])
+        seen.append([browser.ask(question) for question in (paper, text, line)])
     assert all(light != dark for light, dark in zip(*seen, strict=True))
 
 
@@ -137,26 +137,26 @@ def test_a_screen_reader_finds_landmarks_headings_in_order_and_a_name_for_everyt
     browser.open(page)
     nodes = [node for node in browser.send("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
 
-    def of(*roles: str) -> list[Any]:
+    def nodes_of(*roles: str) -> list[Any]:
         return [node for node in nodes if node["role"]["value"] in roles]
 
     def name(node: Any) -> str:
         return str(node.get("name", {}).get("value", ""))
 
-    assert len(of("banner")) == len(of("main")) == len(of("contentinfo")) == 1
-    assert len(of("navigation")) == 1
-    levels = [property["value"]["value"] for node in of("heading") for property in node["properties"]
+    assert len(nodes_of("banner")) == len(nodes_of("main")) == len(nodes_of("contentinfo")) == 1
+    assert len(nodes_of("navigation")) == 1
+    levels = [property["value"]["value"] for node in nodes_of("heading") for property in node["properties"]
               if property["name"] == "level"]  # fmt: skip
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
-    pictures = of("image", "img", "graphics-document")
+    pictures = nodes_of("image", "img", "graphics-document")
     assert len(pictures) == browser.ask("document.querySelectorAll('svg, img').length")
     described = [node for node in pictures if "%" in name(node) or any(c.isdigit() for c in name(node))]
     assert len(described) == len(pictures)
     for role in ("table", "region", "link", "navigation", "columnheader", "rowheader"):
-        assert of(role), role
-        assert all(name(node) for node in of(role)), role
+        assert nodes_of(role), role
+        assert all(name(node) for node in nodes_of(role)), role
 
 
 def test_every_table_has_a_caption_and_the_scope_of_its_heads(browser: Browser, page: Path) -> None:

@@ -68,30 +68,30 @@ points = st.lists(
     ),
     min_size=1,
     max_size=8,
-).map(lambda drawn: [Point(name=str(i), top1=one.top1, cost=one.cost) for i, one in enumerate(drawn)])
+).map(lambda drawn: [Point(name=str(i), top1=candidate.top1, cost=candidate.cost) for i, candidate in enumerate(drawn)])
 
 
 @given(points)
 def test_the_front_by_value_is_the_running_best_of_a_sweep_over_the_cost(drawn: list[Point]) -> None:
     best, kept = -1.0, set()
-    for cost in sorted({one.cost.value for one in drawn}):
-        there = [one for one in drawn if one.cost.value == cost]
-        top = max(one.top1.value for one in there)
+    for cost in sorted({candidate.cost.value for candidate in drawn}):
+        there = [candidate for candidate in drawn if candidate.cost.value == cost]
+        top = max(candidate.top1.value for candidate in there)
         if top > best:
-            kept |= {one.name for one in there if one.top1.value == top}
+            kept |= {candidate.name for candidate in there if candidate.top1.value == top}
             best = top
-    assert {one.name for one in pareto.front(drawn)} == kept
+    assert {candidate.name for candidate in pareto.front(drawn)} == kept
 
 
 @given(points)
 def test_nobody_is_behind_one_that_is_worse_and_somebody_is_in_front(drawn: list[Point]) -> None:
-    by_name = {one.name: one for one in drawn}
+    by_name = {candidate.name: candidate for candidate in drawn}
     places = pareto.places(drawn)
-    for one, place in zip(drawn, places, strict=True):
+    for candidate, place in zip(drawn, places, strict=True):
         if place.standing == "behind":
             other = by_name[str(place.other)]
-            assert other.top1.value >= one.top1.value
-            assert other.cost.value <= one.cost.value
+            assert other.top1.value >= candidate.top1.value
+            assert other.cost.value <= candidate.cost.value
             assert not place.by_value
         if place.standing == "front":
             assert place.by_value
@@ -103,13 +103,15 @@ def test_nobody_is_behind_one_that_is_worse_and_somebody_is_in_front(drawn: list
 def test_the_order_of_the_candidates_does_not_matter(drawn: list[Point], random: object) -> None:
     mixed = list(drawn)
     random.shuffle(mixed)  # type: ignore[attr-defined]
-    places = {one.name: place for one, place in zip(mixed, pareto.places(mixed), strict=True)}
-    assert [places[one.name].standing for one in drawn] == [place.standing for place in pareto.places(drawn)]
+    places = {candidate.name: place for candidate, place in zip(mixed, pareto.places(mixed), strict=True)}
+    assert [places[candidate.name].standing for candidate in drawn] == [
+        place.standing for place in pareto.places(drawn)
+    ]
 
 
 @given(points)
 def test_exact_candidates_leave_nothing_undecided_but_twins(drawn: list[Point]) -> None:
-    exact = [point(one.name, one.top1.value, one.cost.value) for one in drawn]
-    values = [(one.top1.value, one.cost.value) for one in exact]
-    for one, place in zip(values, pareto.places(exact), strict=True):
-        assert (place.standing == "undecided") == (place.by_value and values.count(one) > 1)
+    exact = [point(candidate.name, candidate.top1.value, candidate.cost.value) for candidate in drawn]
+    values = [(candidate.top1.value, candidate.cost.value) for candidate in exact]
+    for value, place in zip(values, pareto.places(exact), strict=True):
+        assert (place.standing == "undecided") == (place.by_value and values.count(value) > 1)

@@ -26,7 +26,7 @@ def test_a_killed_worker_of_a_ray_loses_no_trial(tmp_path: Path) -> None:
     sweep.run(plans.load_recipe("dscnn-digits", sweeps.SMALL), plan, tmp_path / "calm" / "s", "edgecnn sweep")
     folder = tmp_path / "sweeps" / "s"
     with sweeps.command(tmp_path, "--on", "ray", "--jobs", "2") as process:
-        waiting.until(lambda: sweeps.kill_at_work(folder))
+        waiting.wait_until(lambda: sweeps.kill_at_work(folder))
         _, stderr = process.communicate()
     assert process.returncode == 0, stderr
     assert "2 workers on ray" in stderr

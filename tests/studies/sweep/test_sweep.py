@@ -235,9 +235,9 @@ def test_killed_workers_lose_no_trial_and_repeat_none(tmp_path: Path) -> None:
     run(tmp_path / "calm" / "s", plan(trials=4, epochs=8))
     folder = tmp_path / "sweeps" / "s"
     with sweeps.command(tmp_path) as alone:
-        waiting.until(lambda: sweeps.kill_at_work(folder))
+        waiting.wait_until(lambda: sweeps.kill_at_work(folder))
     with sweeps.command(tmp_path, "--jobs", "2") as pair:
-        waiting.until(lambda: sweeps.kill_at_work(folder))
+        waiting.wait_until(lambda: sweeps.kill_at_work(folder))
         _, stderr = pair.communicate()
     assert (alone.returncode, pair.returncode) == (-signal.SIGKILL, 0)
     assert "a worker was ended by SIGKILL; another takes over" in stderr

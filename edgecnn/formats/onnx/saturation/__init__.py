@@ -39,7 +39,7 @@ class IntegerLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """Which layers of a file could saturate, judging by the weights."""
+    """The layers of a file that could saturate, judging by the weights."""
 
     layers: tuple[IntegerLayer, ...]
     """Layers in which some input exceeds 16 bits."""

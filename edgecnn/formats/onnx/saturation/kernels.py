@@ -67,7 +67,7 @@ class Kernel:
 
     @property
     def adds_pairs(self) -> bool:
-        """Whether it multiplies uint8 by int8 and adds two products before widening them."""
+        """True if the kernel multiplies uint8 by int8 and adds two products before widening them."""
         depthwise = self.is_convolution and self.weight.shape[1] == 1 and groups(self.node) == len(self.weight)
         signed = self.weight.dtype == np.int8
         return self.is_unsigned and signed and not depthwise and self.operator not in WIDENING

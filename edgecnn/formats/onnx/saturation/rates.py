@@ -1,4 +1,4 @@
-"""How often sums of two products exceed 16 bits with pictures, counted in an equivalent file that never saturates."""
+"""Count how often sums of two products exceed 16 bits on pictures, in an equivalent file that never saturates."""
 
 from __future__ import annotations
 

@@ -33,13 +33,13 @@ STRIDE_2_LEAVES = 0.25
 def advice(profile: Profile) -> tuple[Advice, ...]:
     """Return all advice the numbers support, the largest saving first; if there is none, that nothing stands out."""
     items = [
-        *sorted(_behind(profile), key=lambda item: -(item.saves or 0.0))[:MOST_BEHIND],
+        *sorted(_slow_operators(profile), key=lambda item: -(item.saves or 0.0))[:MOST_BEHIND],
         *_stem(profile),
         *_depthwise(profile),
         *_float_operators(profile),
         *_moves(profile),
         *_coders(profile),
-        *_between(profile),
+        *_operators_between(profile),
         *_call(profile),
     ]
     items.sort(key=lambda item: -(item.saves or 0.0))
@@ -49,7 +49,7 @@ def advice(profile: Profile) -> tuple[Advice, ...]:
     return (*items, *_threads(profile))
 
 
-def _behind(profile: Profile) -> Iterator[Advice]:
+def _slow_operators(profile: Profile) -> Iterator[Advice]:
     """Find operators that are slow for their MACs, compared with the best of their family."""
     for row in profile.rows:
         top = r.best(row, profile.rows)
@@ -152,7 +152,7 @@ def _float_operators(profile: Profile) -> Iterator[Advice]:
     )
 
 
-def _between(profile: Profile) -> Iterator[Advice]:
+def _operators_between(profile: Profile) -> Iterator[Advice]:
     """Find operators without MACs between the layers: additions, pools, arithmetic on the input."""
     other_kinds = ("reshape", *MOVES, *CODERS)
     chosen = [row for row in profile.rows if not row.macs and row.kind not in other_kinds]

@@ -52,7 +52,7 @@ class OperatorCost:
 
     @property
     def is_told(self) -> bool:
-        """Whether the interval is above 0; otherwise the cost is too small for these rounds to tell."""
+        """True if the interval is above 0; otherwise the cost is too small for these rounds to tell."""
         return self.low > 0
 
 

@@ -33,7 +33,7 @@ def show(report: ProfileReport, stream: TextIO | None = None) -> None:
         say(f"\n{_wrapped(_head(profile))}", file=out)
         if profile.rows:
             console.table(*table(profile), out)
-            for line in _below(profile):
+            for line in _notes(profile):
                 say(_wrapped(line), file=out)
         for sentence in profile.advice:
             say(textwrap.fill(sentence.sentence, WIDTH, initial_indent="- ", subsequent_indent="  "), file=out)
@@ -91,7 +91,7 @@ def _head(profile: Profile) -> str:
     )
 
 
-def _below(profile: Profile) -> Iterator[str]:
+def _notes(profile: Profile) -> Iterator[str]:
     how = f"by {profile.method}" if profile.method == "prefixes" else "by ONNX Runtime's own profiler"
     hidden = len(profile.rows) - MOST_ROWS
     rest = f"; {hidden} cheaper operators are in the JSON only" if hidden > 0 else ""

@@ -23,7 +23,7 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class RungTrial:
-    """How a try of a rung did on the validation pictures."""
+    """The result of one try of a rung on the validation pictures."""
 
     options: Options
     correct: npt.NDArray[np.bool_]
@@ -45,7 +45,7 @@ class RungTrial:
 
 
 class Rung(Protocol):
-    """What a rung plug-in provides."""
+    """The interface of a rung plug-in."""
 
     TITLE: str
     """What it does, in one sentence."""

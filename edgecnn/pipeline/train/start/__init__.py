@@ -36,14 +36,14 @@ class NewNet:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """What a training starts from."""
+    """The weights that a training starts from."""
 
     weights: Mapping[str, Tensor]
     """A state dict of the net."""
     normalisation: tuple[float, float] | None
     """(mean, std) of the pixels that they were trained on; None if nobody says."""
     sha256: str | None
-    """Of the file they were in; None for a run of before that was recorded."""
+    """The digest of the file they were in; None for a run from before it was recorded."""
 
 
 class StartKind(Protocol):

@@ -34,7 +34,7 @@ class Published:
     """What a recipe's [net] says of it."""
     tensors: Mapping[str, Tensor]
     sha256: str
-    """Of the file they were in."""
+    """The digest of the file they were in."""
     mean: tuple[float, ...]
     """Taken off a pixel of 0..255; one for all channels, or one for each."""
     std: tuple[float, ...]

@@ -20,7 +20,7 @@ from edgecnn.pipeline.train.start._published import Published
 PREFIX = "torchvision:"
 ADDRESS = "https://download.pytorch.org/models/"
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""Of ImageNet's pixels, red, green and blue, as torchvision's transforms have them."""
+"""The mean and deviation of ImageNet's pixels, red, green and blue, as torchvision's transforms have them."""
 EPSILON = 1e-5
 
 

@@ -59,7 +59,7 @@ class TrackerLog(Protocol):
 
 
 class Tracker(Protocol):
-    """What a tracker plug-in provides."""
+    """The interface of a tracker plug-in."""
 
     def check(self) -> None:
         """Check that the packages it needs are installed.

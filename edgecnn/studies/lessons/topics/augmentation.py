@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, guard, predictions
+from edgecnn.studies.lessons import LessonResult, Setting, estimates, guard, predictions
 from edgecnn.studies.lessons import curves as _curves
 from edgecnn.studies.lessons.guard import CHANGES, ShownSwap, Swap
 from edgecnn.studies.lessons.training import trained
@@ -34,7 +34,7 @@ ASKED = (("digits", "half turn", "6", "9"), ("digits", "mirror", "2", "5"), ("ar
 """(data, change, two classes) that are always reported, whether or not the guard finds them."""
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     seeds = range(1 if setting.quick else 3)
     plans = augmentations(setting.quick)
     runs = {
@@ -65,7 +65,7 @@ def measure(setting: Setting) -> Found:
     curves, tables = "augmentation.png", "augmentation-guard.png"
     _draw_curves(runs, top1, setting.folder / curves)
     _draw_guard(shown, setting.folder / tables)
-    return Found(
+    return LessonResult(
         numbers=(
             *top1.values(),
             *ahead.values(),

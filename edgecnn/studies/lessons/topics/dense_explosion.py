@@ -16,7 +16,7 @@ from edgecnn.nets import budget
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
+from edgecnn.studies.lessons import LessonResult, Setting, estimates, families, predictions
 from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
 
@@ -26,7 +26,7 @@ SIDES = (8, 16, 28, 32, 64, 96, 128, 224, 448)
 UNITS = 1000
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     budgets = (1_500,) if setting.quick else (5_000, 20_000)
     seeds = range(1 if setting.quick else 3)
     dense, filters = (
@@ -96,7 +96,7 @@ def measure(setting: Setting) -> Found:
     )
     picture = "dense-explosion.png"
     _draw(dense, filters, top1, setting.folder / picture)
-    return Found(
+    return LessonResult(
         numbers=tuple(numbers),
         claims=claims,
         pictures={picture: "Weights of a first layer against the picture's side, and top-1 against parameters"},

@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates
+from edgecnn.studies.lessons import LessonResult, Setting, curves, estimates
 from edgecnn.studies.lessons.training import trained
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ Kind = tuple[bool, int]
 """(residual, depth) of a net."""
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     seeds = range(2 if setting.quick else 3)
     kinds = [(residual, depth) for residual in KINDS for depth in DEPTHS]
     runs: dict[Kind, list[Run]] = {
@@ -98,7 +98,7 @@ def measure(setting: Setting) -> Found:
     }
     picture = "depth.png"
     _draw(runs, fresh, after, setting.folder / picture)
-    return Found(
+    return LessonResult(
         numbers=(*mean_loss.values(), *more.values(), saved, *ratios.values(), parted, *trained_ratios.values()),
         claims=_claims(more, saved, ratios, parted),
         pictures={

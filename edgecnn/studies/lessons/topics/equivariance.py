@@ -24,7 +24,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
+from edgecnn.studies.lessons import LessonResult, Setting, estimates, families, predictions
 from edgecnn.studies.lessons import shifts as _operators
 from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
@@ -55,7 +55,7 @@ Errors = Mapping[int, npt.NDArray[np.float64]]
 """Shift in pixels -> relative error of each picture, (N,)."""
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     alone, at_border = layer_errors()
     seeds = range(1 if setting.quick else 3)
     runs = {
@@ -149,7 +149,7 @@ def measure(setting: Setting) -> Found:
     }
     _draw_layers({**alone, "trained CNN": deep}, setting.folder / "equivariance-layers.png")
     _draw_answers(shares, moves, setting.folder / "equivariance-answers.png")
-    return Found(
+    return LessonResult(
         numbers=(
             *(
                 estimates.number(f"error of {name} at {s} px", (100 * errors[s]).tolist(), "%", "pictures")

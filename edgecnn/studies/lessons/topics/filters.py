@@ -22,7 +22,7 @@ from edgecnn.records import plans
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, gabor, training
+from edgecnn.studies.lessons import LessonResult, Setting, curves, estimates, gabor, training
 from edgecnn.studies.lessons.gabor import Filters, PerFilter
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SETTLED = 0.95
 """Mean cosine between filters and their final form from which on they count as settled."""
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     seeds = range(1 if setting.quick else 3)
     runs = {
         name: [training.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
@@ -73,7 +73,7 @@ def measure(setting: Setting) -> Found:
     _draw_filters(grown, setting.folder / "filters.png")
     _draw_epochs(grown, null, setting.folder / "filters-epochs.png")
     _draw_maps(runs[SHIPS][0], setting.folder / "filters-maps.png")
-    return Found(
+    return LessonResult(
         numbers=(
             *(
                 number

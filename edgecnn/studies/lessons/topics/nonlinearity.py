@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, predictions
+from edgecnn.studies.lessons import LessonResult, Setting, curves, estimates, predictions
 from edgecnn.studies.lessons.training import trained
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ MARGIN_PP = 1.0
 Values = npt.NDArray[np.float64]
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     seeds = range(1 if setting.quick else 3)
     runs: dict[tuple[str, int], list[Run]] = {
         (activation, depth): [trained(recipe(activation, depth, setting.quick, seed), setting.runs) for seed in seeds]
@@ -71,7 +71,7 @@ def measure(setting: Setting) -> Found:
     _draw(runs, top1, single, setting.folder / picture)
     ahead, high = over_logistic[deepest], over_logistic[deepest].high
     is_better = estimates.is_above(ahead)
-    return Found(
+    return LessonResult(
         numbers=(
             *(
                 Number(name=f"largest difference to the product of {depth + 2} matrices", value=error, unit="logits")

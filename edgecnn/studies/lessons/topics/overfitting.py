@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import AugmentPlan, DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, curves, estimates, training
+from edgecnn.studies.lessons import LessonResult, Setting, curves, estimates, training
 
 TITLE = "Few pictures and no augmentation: where validation turns, and what each remedy does to it"
 
@@ -33,7 +33,7 @@ SEEDS = 3
 Hits = npt.NDArray[np.bool_]
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     seeds = range(SEEDS)
     runs = {
         name: [training.trained_and_kept(recipe(name, setting.quick, seed), setting.runs) for seed in seeds]
@@ -77,7 +77,7 @@ def measure(setting: Setting) -> Found:
     }
     picture = "overfitting.png"
     _draw(runs, top1, turn, setting.folder / picture)
-    return Found(
+    return LessonResult(
         numbers=(turn, left, rise, *gap.values(), *top1.values(), *ahead.values(), *lower.values()),
         claims=(
             Claim(

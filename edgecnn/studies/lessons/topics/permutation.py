@@ -20,7 +20,7 @@ from edgecnn import data, nets
 from edgecnn.common import plotting
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, families, predictions
+from edgecnn.studies.lessons import LessonResult, Setting, estimates, families, predictions
 from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
 
@@ -33,7 +33,7 @@ ROUNDING = 1e-5
 """Bound for the rounding error of float32 sums, relative to the largest logit."""
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     seeds = range(3)
     runs: dict[tuple[str, bool], list[Run]] = {}
     for family in families.NAMES:
@@ -42,7 +42,7 @@ def measure(setting: Setting) -> Found:
             runs.setdefault((family, False), []).append(trained(recipe, setting.runs))
             options = {"of": recipe.data.name}
             shuffled = replace(recipe.data, name="permuted", options=options)
-            other = families.on(recipe, shuffled, f"{family}-shuffled-{seed}")
+            other = families.with_data(recipe, shuffled, f"{family}-shuffled-{seed}")
             runs.setdefault((family, True), []).append(trained(other, setting.runs))
     hits = {key: [predictions.hits(run) for run in ran] for key, ran in runs.items()}
     top1 = {
@@ -93,7 +93,7 @@ def measure(setting: Setting) -> Found:
     )
     picture = "permutation.png"
     _draw(tests, top1, setting.folder / picture)
-    return Found(
+    return LessonResult(
         numbers=(
             *(
                 Number(

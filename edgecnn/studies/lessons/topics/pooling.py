@@ -23,7 +23,7 @@ from edgecnn.records.plans import Suite
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, predictions
+from edgecnn.studies.lessons import LessonResult, Setting, estimates, predictions
 from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
 
@@ -44,7 +44,7 @@ SHOWN = 2_000
 """Largest number of test pictures that are shifted and classified."""
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     from edgecnn.studies.lessons import shifts
 
     swings = {name: shifts.swing(name) for name in POOLS}
@@ -139,7 +139,7 @@ def measure(setting: Setting) -> Found:
     }
     _draw_edges(setting.folder / "pooling-edge.png")
     _draw_nets(top1, stays, p50, early, setting.folder / "pooling-nets.png")
-    return Found(
+    return LessonResult(
         numbers=(
             *(Number(name=f"swing of an edge's response, {POOLS[n]}", value=v, unit="") for n, v in swings.items()),
             *(Number(name=f"an edge's centre off, {POOLS[n]}", value=v, unit="pixels") for n, v in jumps.items()),

@@ -21,7 +21,7 @@ from edgecnn.pipeline.train import seen
 from edgecnn.records.recipe import DataPlan, NetPlan, OptimPlan, Recipe
 from edgecnn.records.run import Run
 from edgecnn.studies.findings import Claim, Number
-from edgecnn.studies.lessons import Found, Setting, estimates, predictions
+from edgecnn.studies.lessons import LessonResult, Setting, estimates, predictions
 from edgecnn.studies.lessons.estimates import text
 from edgecnn.studies.lessons.training import trained
 
@@ -39,7 +39,7 @@ HALF, NEAR = -0.5, 0.1
 """The exponent of depth derived for many layers, and the largest deviation that counts as agreement."""
 
 
-def measure(setting: Setting) -> Found:
+def measure(setting: Setting) -> LessonResult:
     from edgecnn.studies.lessons import fields as _fields
 
     stacks = {
@@ -125,7 +125,7 @@ def measure(setting: Setting) -> Found:
     }
     _draw_fields(looked[0], maps[0], field, shares, setting.folder / "receptive-field.png")
     _draw_task(grid, fields, distances, setting.folder / "receptive-field-task.png")
-    return Found(
+    return LessonResult(
         numbers=(
             *(
                 Number(name=f"field of {name}, {kind}", value=value, unit="pixels")

@@ -199,7 +199,7 @@ def test_a_config_that_does_not_say_how_pixels_are_seen_is_refused(tmp_path: Pat
 
 @pytest.fixture
 def torch_home(filled: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where torchvision's file is kept, and an address where one of its names lies."""
+    """Return the folder of torchvision's file, with an address that has one of its names."""
     stream = io.BytesIO()
     torch.save(published_nets.weights("mobilenet_v2"), stream)
     content = stream.getvalue()

@@ -31,7 +31,7 @@ def again(run: Run, *overrides: str, data: Path | None = None) -> Recipe:
 
 
 def first_weights(recipe: Recipe, folder: Path) -> Weights:
-    """What the net held before its first step."""
+    """Return the net's weights before its first step."""
     held: Weights = {}
 
     def watch(epoch: int, net: nn.Module) -> None:

@@ -19,7 +19,7 @@ SHORT = ("epochs=1", "num_threads=1", "precision=fp32")
 
 
 def begun_with(recipe: Recipe, folder: Path) -> dict[str, torch.Tensor]:
-    """What the net held before its first step."""
+    """Return the net's weights before its first step."""
     held: dict[str, torch.Tensor] = {}
 
     def watch(epoch: int, net: nn.Module) -> None:

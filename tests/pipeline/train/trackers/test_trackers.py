@@ -55,9 +55,9 @@ def test_every_tracker_keeps_its_contract(name: str, check: Callable[[str], None
 
 @pytest.mark.parametrize(("name", "module"), [("tensorboard", "tensorboardX"), ("mlflow", "mlflow")])
 def test_a_missing_package_is_said_with_its_extra(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = plugins.importlib.util.find_spec  # type: ignore[attr-defined]
+    find_spec = plugins.importlib.util.find_spec  # type: ignore[attr-defined]
     tracker = trackers.get(name)
-    monkeypatch.setattr(tracker, "find_spec", lambda wanted: None if wanted == module else found(wanted))
+    monkeypatch.setattr(tracker, "find_spec", lambda wanted: None if wanted == module else find_spec(wanted))
     with pytest.raises(MissingPackage) as caught:
         tracker.check()
     assert caught.value.hint == f"pip install 'edgecnn[{name}]'"
