@@ -29,6 +29,7 @@ def costs() -> str:
     machines = {board: environment.from_table(machine["environment"]) for board, machine in result["machines"].items()}
     return (
         record.legend(machines)
-        + "\n"
+        + f"\nlocal has the fingerprint {environment.fingerprint(machines['local'])}; times of a machine with another one "
+        "are not to be compared with its.\n\n"
         + console.markdown_table(photographs.COST_HEAD, [photographs.cost_row(net) for net in result["nets"]])
     )

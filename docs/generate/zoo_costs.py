@@ -44,7 +44,7 @@ def zoo_costs() -> str:
         "here, µs",
         "nothing is as right for less on",
     ]
-    machine = environment.machine_name(here.environment)
+    machine = f"{environment.machine_name(here.environment)}, fingerprint {environment.fingerprint(here.environment)}"
     return (
         console.markdown_table(head, rows)
         + f"\nInstructions of one picture are counted on emulated cores; here is {machine}, {show.how(here)}, medians. "

@@ -29,7 +29,7 @@ def inspect(
         str | None,
         typer.Option(
             "--board",
-            help="Predict a file's cost on it: emulated:pi5, or a profile (.json).",
+            help="Predict a file's cost there: a board that has a profile, or a profile (.json).",
             autocompletion=completion.boards,
         ),
     ] = None,

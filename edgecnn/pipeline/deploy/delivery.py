@@ -37,7 +37,7 @@ class Deployment:
     selftest: dict[str, Any]
     """The runner's selftest as JSON, with the runtime and the versions there."""
     command: str
-    """The command line that classifies a picture there."""
+    """The command line that classifies a picture of this machine there."""
     service: bool
     """Whether `serve` runs there as a systemd unit."""
 
@@ -100,7 +100,7 @@ def deliver(
         release=release,
         before=before,
         selftest=selftest,
-        command=f"{typed(link.destination)} edgecnn/{made.name}/run classify picture.jpg",
+        command=f"{typed(link.destination)} edgecnn/{made.name}/run classify - < picture.jpg",
         service=runs,
     )
 

@@ -179,7 +179,7 @@ def _length(learning: int) -> list[Decision]:
     steps = epochs * max(1, learning // batch)
     why = "few pictures: small batches make more steps" if batch == 32 else "as the zoo's recipes have it"
     return [
-        Decision("epochs", epochs, f"{learning:,} pictures to learn from, {steps:,} steps in all"),
+        Decision("epochs", epochs, f"about {learning:,} pictures to learn from, {steps:,} steps in all"),
         Decision("batch_size", batch, why),
     ]
 

@@ -30,7 +30,7 @@ def show(choice: Choice, path: Path) -> None:
     say(f"{path} says all of it. Next:")
     say(f"    {command(path)}")
     if larger := from_imagenet(choice):
-        say("More accurate on photographs, and forty times as large, from weights of ImageNet:")
+        say("More accurate on photographs, for forty times the bytes and thirty times the work, from ImageNet:")
         say(f"    {larger}")
 
 

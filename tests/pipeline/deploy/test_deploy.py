@@ -396,7 +396,7 @@ def test_the_verb_takes_a_run_and_says_what_to_type(
     show.show_deployment(done, str(folder))
     first, command = capsys.readouterr().out.splitlines()
     assert first == f"whole {done.release} on {BOARD}: identical, every bit as exported"
-    assert command == f"ssh {board.destination} edgecnn/whole/run classify picture.jpg"
+    assert command == f"ssh {board.destination} edgecnn/whole/run classify - < picture.jpg"
     show.show_deployment(dataclasses.replace(done, board="emulated:pi4"), str(folder))
     shown = capsys.readouterr()
     assert "ssh" not in shown.out
