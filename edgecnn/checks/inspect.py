@@ -153,9 +153,12 @@ def tables(inspected: Anatomy | ModelFile) -> list[HtmlTable]:
 
 def _predicted(path: Path, board: str) -> CostPrediction:
     from edgecnn.pipeline.costs import predict
-    from edgecnn.records import cost_profile
+    from edgecnn.records import cost_profile, environment
 
-    return predict.of_file(path, cost_profile.find(board))
+    profile = cost_profile.find(board)
+    if profile.board == "local" and (others := environment.differences(environment.here(), profile.environment)):
+        console.warn(f"The profile of {board} was measured on another machine ({'; '.join(others)}).")
+    return predict.of_file(path, profile)
 
 
 def of_recipe(recipe: Recipe, dense_input: tuple[int, int, int]) -> Anatomy:

@@ -157,22 +157,32 @@ def require_order(low: float | None, value: float | None, high: float | None, na
         raise ValueError(f"{name}: {value} is not within {low} and {high}")
 
 
-def table_of(value: Any) -> Any:
-    """Return a dataclass as nested, TOML-ready tables, from which `build` makes an equal instance."""
+def table_of(value: Any, sparse: bool = False) -> Any:
+    """Return a dataclass as nested, TOML-ready tables, from which `build` makes an equal instance.
+
+    Args:
+        value: The dataclass, or a value of one.
+        sparse: Leave out fields with their defaults. Such a table stays the same when a later version adds a field.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         result: dict[str, Any] = {}
         for field in dataclasses.fields(value):
             item = getattr(value, field.name)
-            if item is None:
+            if item is None or (sparse and item == _default(field)):
                 continue
             if field.metadata.get("rest"):
                 result.update(item)
             else:
-                result[field.name] = table_of(item)
+                result[field.name] = table_of(item, sparse)
         return result
     if isinstance(value, (list, tuple)):
-        return [table_of(item) for item in value]
+        return [table_of(item, sparse) for item in value]
     return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """Return a field's default, or MISSING."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _convert(hint: Any, value: Any, context: str) -> Any:

@@ -125,3 +125,11 @@ def test_data_replaces_the_data_set_and_keeps_the_validation_cut(tmp_path: Path)
     assert recipe.data.validation == plans.load_recipe("dscnn-digits").data.validation
     assert plans.load_recipe("dscnn-digits", data="fashion-mnist").data.name == "fashion-mnist"
     assert plans.load_recipe("dscnn-digits", ["data.fraction=0.5"], data="fashion-mnist").data.fraction == 0.5
+
+
+def test_a_sparse_table_lacks_what_is_by_default_and_builds_the_same() -> None:
+    recipe = plans.load_recipe("dscnn-digits")
+    sparse = config.table_of(recipe, sparse=True)
+    assert "head_epochs" not in sparse
+    assert "momentum" not in sparse["optim"]
+    assert config.build(Recipe, sparse, "a recipe") == recipe

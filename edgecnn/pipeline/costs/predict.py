@@ -25,6 +25,8 @@ class CostPrediction:
     """The predicted cost of a file on a board, and the error to expect."""
 
     board: str
+    profiled: str
+    """The date of the profile, and the runtime that it was measured with."""
     unit: Unit
     cost: float
     p95_percent: float
@@ -59,6 +61,7 @@ def of_operators(
     total, each = fit.cost(model.call, model.operators, operators)
     return CostPrediction(
         board=profile.board,
+        profiled=f"{profile.date[:10]} with {model.runtime} {model.runtime_version}",
         unit=profile.unit,
         cost=total,
         p95_percent=model.held_out.p95_percent,

@@ -69,7 +69,7 @@ def show_prediction(prediction: CostPrediction) -> None:
 def sentence(prediction: CostPrediction) -> str:
     """Return a prediction and its error in words."""
     return (
-        f"Predicted on {prediction.board}: {amount(prediction.cost, prediction.unit)}, within "
-        f"{prediction.p95_percent:.1f} % for 95 % of {prediction.tested_nets} nets that nothing was fitted to (median "
-        f"error {prediction.median_percent:.1f} %)."
+        f"Predicted on {prediction.board} (profiled {prediction.profiled}): "
+        f"{amount(prediction.cost, prediction.unit)}, within {prediction.p95_percent:.1f} % for 95 % of "
+        f"{prediction.tested_nets} nets that nothing was fitted to (median error {prediction.median_percent:.1f} %)."
     )

@@ -38,5 +38,9 @@ def resize_for_step(plan: SmallPlan | None, inputs: Tensor, step: int, steps: in
     """
     if plan is None or step >= plan.share * steps:
         return inputs
-    height, width = (max(1, round(plan.side * length)) for length in inputs.shape[2:])
-    return F.interpolate(inputs, size=(height, width), mode="bilinear")
+    return F.interpolate(inputs, size=sides(plan, *inputs.shape[2:]), mode="bilinear")
+
+
+def sides(plan: SmallPlan, height: int, width: int) -> tuple[int, int]:
+    """Return the height and width of the small images, in pixels."""
+    return max(1, round(plan.side * height)), max(1, round(plan.side * width))

@@ -9,6 +9,8 @@ plans/NAME/
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from pathlib import Path
 
 from edgecnn import boards
@@ -99,7 +101,7 @@ def judge(planned: Planned, strict: bool = False) -> None:
 
 def best(planned: Planned) -> Finalist:
     """Return the file that was chosen: of those within the limits, or else of all, the best on validation."""
-    order = [trial.candidate for trial in planned.of_rung(planned.rungs[-1][0])]
+    order = [trial.candidate for trial in planned.longest()]
     within = [done for done in planned.exported if _keeps_limits(planned, done)]
     return min(within or planned.exported, key=lambda done: order.index(done.candidate))
 
@@ -111,7 +113,7 @@ def _require_limits(limits: PlanLimits, profile: CostProfile, hours: float) -> N
         raise UsageError(f"Costs on {profile.board} are told in {profile.unit}.", f"set {option}")
     if limits.cost(profile.unit) is None and limits.max_kb is None and limits.max_arena_kb is None:
         raise UsageError("A plan needs a limit.", "--max-ms 2, --max-minstr 0.6, --max-kb 100 or --max-arena-kb 64")
-    if not hours > 0:
+    if not 0 < hours < math.inf:
         raise UsageError(f"--hours {hours:g} is no time.", "--hours 2")
 
 
@@ -122,24 +124,27 @@ def _begun(folder: Path, settings: PlanSettings, resume: bool) -> Planned | None
     if not resume:
         raise RunError(f"{folder} holds a plan already.", "--resume goes on with it; -o and --name take another folder")
     planned = records.read(folder)
-    if config.table_of(planned.settings) != config.table_of(settings):
+    if _comparable(planned.settings) != _comparable(settings):
         raise RunError(f"The plan in {folder} was asked for something else.", "resume it with the same words")
     return planned
 
 
+def _comparable(settings: PlanSettings) -> tuple[Recipe, PlanSettings]:
+    """Return settings that are equal for the same plan, also if an earlier version wrote one of them."""
+    return config.build(Recipe, settings.recipe, records.FILE), dataclasses.replace(settings, recipe={})
+
+
 def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> Planned:
+    begin = time.perf_counter()
     pictures, _ = load_pictures(recipe, ALONE)
     training = pictures.splits.train
     shapes = proposals.shapes_of(recipe, training.input_shape)
-    trained = proposals.trained_nets(recipe, training.input_shape[0])
-    drawn, fitting = proposals.propose(profile, settings.limits, shapes, len(training.classes), settings.seed, trained)
-    middle = sorted(fitting, key=lambda net: net.macs)[len(fitting) // 2]
+    trained = proposals.trained_nets(recipe, pictures.splits)
+    drawn, fitting = proposals.propose(profile, settings.limits, shapes, training.classes, settings.seed, trained)
+    likely = sorted(proposals.shortlist(fitting, halving.MOST), key=lambda net: net.macs)
+    middle = likely[len(likely) // 2]
     seconds = pace.seconds_per_epoch(trials.with_net(recipe, middle), middle.input_shape, pictures)
-    rungs = halving.rungs(recipe, seconds, settings.hours)
-    console.note(
-        f"{len(fitting)} of {drawn} nets are predicted within the limits; about {seconds:.1f} s an epoch: "
-        + ", then ".join(f"{count} for {epochs} epochs" for epochs, count in rungs)
-    )
+    rungs = halving.rungs(recipe, seconds, halving.seconds_for_trainings(settings.hours, 0))
     chosen = proposals.shortlist(fitting, SPARE * rungs[0][1])
     with console.stage(f"files of {len(chosen)} nets measured on {settings.board} before they are trained"):
         measured = proposals.measured_drafts(profile, chosen, len(training.classes))
@@ -151,20 +156,28 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
             f"{costs.amount(nearest.drafted or 0.0, profile.unit)}.",
             "a larger limit",
         )
+    prepared = time.perf_counter() - begin
+    rungs = halving.rungs(recipe, seconds, halving.seconds_for_trainings(settings.hours, prepared), len(kept))
+    console.note(
+        f"{len(fitting)} of {drawn} nets are predicted within the limits; about {seconds:.1f} s an epoch: "
+        + ", then ".join(f"{count} for {epochs} epochs" for epochs, count in rungs)
+    )
     return Planned(
         settings=settings,
         unit=profile.unit,
         p95_percent=profile.model(proposals.PRECISION).held_out.p95_percent,
         drawn=drawn,
         fitting=len(fitting),
-        rungs=((rungs[0][0], min(rungs[0][1], len(kept))), *rungs[1:]),
+        rungs=rungs,
         candidates=tuple(kept),
+        prepared_seconds=prepared,
     )
 
 
 def _exported(planned: Planned, folder: Path) -> Planned:
-    """Export and measure finalists, the best on validation first, until one is within the limits."""
-    for trial in planned.of_rung(planned.rungs[-1][0]):
+    """Export and measure nets, the longest trained first and of those the best, until one is within the limits."""
+    profile = cost_profile.find(planned.settings.board)
+    for trial in planned.longest():
         if any(_keeps_limits(planned, done) for done in planned.exported):
             break
         if any(trial.candidate == done.candidate for done in planned.exported):
@@ -172,7 +185,7 @@ def _exported(planned: Planned, folder: Path) -> Planned:
         made = exporting.export(
             open_run(folder / trial.run), ExportPlan(name="plan", format=("tflite",), precision=(proposals.PRECISION,))
         )[0]
-        with boards.open_board(planned.settings.board) as board:
+        with boards.open_board(profile.board) as board:
             measured = surveyed.measure(board, {made.name: made.path.read_bytes()}, RUNTIME, 1)[made.name]
         assert made.verdict is not None
         assert made.description.planned_activation_peak_bytes is not None
@@ -202,7 +215,7 @@ def _costs(planned: Planned, done: Finalist) -> list[tuple[str, float, float, st
             "max-ms" if planned.unit == "ms" else "max-minstr",
             done.measured,
             limits.cost(planned.unit),
-            costs.amount(done.measured, planned.unit),
+            costs.amount(done.measured, planned.unit) + " at its quickest tenth" * (planned.unit == "ms"),
         ),
     ]
     return [(option, value, limit, words) for option, value, limit, words in held if limit is not None]

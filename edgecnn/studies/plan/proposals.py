@@ -9,16 +9,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn import boards, formats
+from edgecnn import boards, formats, nets
 from edgecnn.common import console, scratch
+from edgecnn.data import Splits
 from edgecnn.errors import GateFailed, PlanError, UsageError
 from edgecnn.nets import spaces
 from edgecnn.pipeline.costs import predict, show, surveyed
 from edgecnn.pipeline.costs.profile import RUNTIME, drafted
+from edgecnn.pipeline.train import seen
 from edgecnn.records import environment, zoo
 from edgecnn.records.cost_profile import CostProfile
 from edgecnn.records.recipe import NetPlan, Recipe
@@ -28,8 +31,8 @@ from edgecnn.studies.plan.records import PlanLimits, Proposal
 DRAWN = 240
 """Nets drawn from each design space."""
 PRECISION: Final = "int8"
-NOTES_BYTES = 2_700
-"""Labels, card and signature of an exported file, at most (the zoo's have 1,900 to 2,600)."""
+CARD_BYTES = 2_400
+"""The card and the signature of an exported file, at most (the zoo's have 1,600 to 2,300), without its labels."""
 SMALLEST_SIDE = 16
 
 
@@ -37,7 +40,7 @@ def propose(
     profile: CostProfile,
     limits: PlanLimits,
     shapes: Sequence[tuple[int, int, int]],
-    classes: int,
+    classes: Sequence[str],
     seed: int,
     trained: Mapping[str, NetPlan] | None = None,
 ) -> tuple[int, list[Proposal]]:
@@ -46,10 +49,10 @@ def propose(
     Args:
         profile: What operators cost on the board.
         limits: Those of the user.
-        shapes: (C, H, W) that pictures can be brought to.
-        classes: The number of classes.
+        shapes: (C, H, W) that pictures can be brought to, that of the recipe first.
+        classes: Their names, which stand in the file.
         seed: Of the drawing.
-        trained: Nets with weights to begin with, by their start; each is proposed in every shape.
+        trained: Nets with weights to begin with, by their start; each is proposed in every shape that it takes.
 
     Returns:
         How many were drawn, and the candidates that fit.
@@ -57,21 +60,30 @@ def propose(
     Raises:
         GateFailed: None fits; the sentence names the nearest.
     """
-    nets: list[Proposal] = []
+    proposed: list[Proposal] = []
+    labels = notes_bytes(classes)
     with console.stage("nets drawn from the design spaces and costed"):
         for start, plan in (trained or {}).items():
-            for shape in shapes:
+            for shape in shapes if nets.get(plan.name).ANY_SIZE else shapes[:1]:
                 with contextlib.suppress(PlanError):  # it takes no picture so small, or its cost is not known
-                    layers = spaces.sketched(plan, shape, classes)
-                    net = _costed(plan, shape, layers, profile, f"n{len(nets):03}")
-                    nets.append(dataclasses.replace(net, start=start))
+                    layers = spaces.sketched(plan, shape, len(classes))
+                    net = _costed(plan, shape, layers, profile, f"n{len(proposed):03}", labels)
+                    proposed.append(dataclasses.replace(net, start=start))
         for name in spaces.names():
-            for plan, shape, layers in spaces.different(name, DRAWN, shapes, classes, seed):
-                nets.append(_costed(plan, shape, layers, profile, f"n{len(nets):03}"))
-    fitting = [net for net in nets if not excess(net, net.predicted, limits, profile)]
+            for plan, shape, layers in spaces.different(name, DRAWN, shapes, len(classes), seed):
+                proposed.append(_costed(plan, shape, layers, profile, f"n{len(proposed):03}", labels))
+    fitting = [net for net in proposed if not excess(net, net.predicted, limits, profile)]
     if not fitting:
-        raise GateFailed(_nearest(nets, limits, profile), "a larger limit, or smaller pictures")
-    return len(nets), fitting
+        raise GateFailed(_nearest(proposed, limits, profile), "a larger limit, or smaller pictures")
+    return len(proposed), fitting
+
+
+def notes_bytes(classes: Sequence[str]) -> int:
+    """Return how many bytes the labels, the card and the signature add to a file, at most.
+
+    The names of the classes stand in it twice: in the card, as JSON, and in labels.txt.
+    """
+    return CARD_BYTES + len(json.dumps(list(classes), indent=1)) + sum(len(name.encode()) + 1 for name in classes)
 
 
 def excess(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile) -> float:
@@ -79,7 +91,7 @@ def excess(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile)
     most = limits.cost(profile.unit)
     pairs = [(cost, most)] if most else []
     if limits.max_kb:
-        pairs.append((net.file_bytes + NOTES_BYTES, 1000 * limits.max_kb))
+        pairs.append((net.exported_bytes, 1000 * limits.max_kb))
     if limits.max_arena_kb:
         pairs.append((net.arena_bytes, 1000 * limits.max_arena_kb))
     return max([0.0, *(value / limit - 1 for value, limit in pairs)])
@@ -96,51 +108,55 @@ def shortlist(fitting: Sequence[Proposal], count: int) -> list[Proposal]:
         front = [net for net in family if not any(_dominates(other, net) for other in family)]
         rest = [net for net in family if net not in front]
         fronts.append(sorted(front, key=lambda net: -net.predicted) + sorted(rest, key=lambda net: -net.macs))
-    fronts.sort(key=lambda nets: (not nets[0].start, 0 if nets[0].start else -nets[0].macs))
+    fronts.sort(key=lambda front: (not front[0].start, 0 if front[0].start else -front[0].macs))
     turns = itertools.chain.from_iterable(itertools.zip_longest(*fronts))
     return [net for net in turns if net is not None][:count]
 
 
-def measured_drafts(profile: CostProfile, nets: Sequence[Proposal], classes: int) -> list[Proposal]:
+def measured_drafts(profile: CostProfile, chosen: Sequence[Proposal], classes: int) -> list[Proposal]:
     """Measure files with the nets' layers on the board: what a file costs does not depend on what was learnt."""
     contents = {}
-    for net in nets:
+    for net in chosen:
         layers = spaces.sketched(NetPlan(name=net.net, options=net.options), net.input_shape, classes)
         contents[net.name] = drafted(layers, net.input_shape, PRECISION)[0]
     with boards.open_board(profile.board) as ready:
         if others := environment.differences(ready.facts(), profile.environment):
             console.warn(f"The profile of {profile.board} was measured on another machine ({'; '.join(others)}).")
         costs = surveyed.measure(ready, contents, RUNTIME, 1)
-    return [dataclasses.replace(net, drafted=costs[net.name]) for net in nets]
+    return [dataclasses.replace(net, drafted=costs[net.name]) for net in chosen]
 
 
-def trained_nets(recipe: Recipe, channels: int) -> dict[str, NetPlan]:
+def trained_nets(recipe: Recipe, splits: Splits) -> dict[str, NetPlan]:
     """Return nets with weights to begin with, by their start: the recipe's own, and the zoo's for such pictures.
 
-    There are none for a recipe without a start, whose nets begin with drawn weights.
+    There are none for a recipe without a start, whose nets begin with drawn weights. A model of the zoo that has learnt
+    from pictures to validate or to test with is none of them.
     """
     if not recipe.start:
         return {}
-    nets = {recipe.start: recipe.net}
+    plans = {recipe.start: recipe.net}
+    alone = dataclasses.replace(recipe, distill=None, data=dataclasses.replace(recipe.data, only_unseen=False))
     for name in zoo.names():
-        with contextlib.suppress(UsageError):  # its files are not installed
+        with contextlib.suppress(UsageError):  # its files are not installed, or it has seen them
             run = open_run(zoo.located(start := f"{zoo.PREFIX}{name}"))
-            if run.input_shape[0] == channels and start not in nets:
-                nets[start] = run.recipe.net
-    return nets
+            if run.input_shape[0] == splits.train.input_shape[0] and start not in plans:
+                seen.held_out(dataclasses.replace(alone, start=start), splits)
+                plans[start] = run.recipe.net
+    return plans
 
 
 def shapes_of(recipe: Recipe, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    """Return the sizes worth trying: the whole one, and three quarters and a half where the data set takes a size."""
+    """Return the sizes worth trying: the whole one, and three quarters and half of it for pictures from files."""
     channels, height, width = shape
-    if height != width or recipe.data.options.get("size") != height or "width" in recipe.data.options:
+    options = recipe.data.options
+    if height != width or options.get("size") != height or "width" in options or "path" not in options:
         return [shape]
     sides = dict.fromkeys((height, 3 * height // 32 * 8, height // 16 * 8))
     return [(channels, side, side) for side in sides if side == height or side >= SMALLEST_SIDE]
 
 
 def _costed(
-    plan: NetPlan, shape: tuple[int, int, int], layers: Sequence[Any], profile: CostProfile, name: str
+    plan: NetPlan, shape: tuple[int, int, int], layers: Sequence[Any], profile: CostProfile, name: str, labels: int
 ) -> Proposal:
     content, operators = drafted(layers, shape, PRECISION)
     with scratch.folder() as folder:
@@ -158,6 +174,7 @@ def _costed(
         file_bytes=len(content),
         arena_bytes=description.planned_activation_peak_bytes,
         predicted=predict.of_operators(operators, profile, PRECISION).cost,
+        notes_bytes=labels,
     )
 
 
@@ -167,13 +184,13 @@ def _dominates(net: Proposal, other: Proposal) -> bool:
     return all(better >= worse for better, worse in pairs) and any(better > worse for better, worse in pairs)
 
 
-def _nearest(nets: Sequence[Proposal], limits: PlanLimits, profile: CostProfile) -> str:
-    if not nets:
+def _nearest(proposed: Sequence[Proposal], limits: PlanLimits, profile: CostProfile) -> str:
+    if not proposed:
         raise UsageError("No design space has a net for these pictures.", "larger pictures")
-    net = min(nets, key=lambda net: excess(net, net.predicted, limits, profile))
+    net = min(proposed, key=lambda net: excess(net, net.predicted, limits, profile))
     return (
-        f"None of {len(nets)} nets is predicted within the limits on {profile.board}; the nearest, {title(net)}, needs "
-        f"{show.amount(net.predicted, profile.unit)}, {(net.file_bytes + NOTES_BYTES) / 1000:.0f} kB and "
+        f"None of {len(proposed)} nets is predicted within the limits on {profile.board}; the nearest, {title(net)}, "
+        f"needs {show.amount(net.predicted, profile.unit)}, {net.exported_bytes / 1000:.0f} kB and "
         f"{net.arena_bytes / 1000:.0f} kB of activations."
     )
 

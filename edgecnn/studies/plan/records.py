@@ -69,7 +69,7 @@ class Proposal:
     macs: int
     parameters: int
     file_bytes: int
-    """The bytes of its weights and graph; labels and notes add some two thousand."""
+    """The bytes of its weights and graph."""
     arena_bytes: int
     """The planned peak of its activations."""
     predicted: float
@@ -77,6 +77,13 @@ class Proposal:
     """What a file with these layers and other weights costs, measured on the board."""
     start: str = ""
     """The weights that its trainings begin with; "" for drawn ones."""
+    notes_bytes: int = 2_700
+    """The bytes that labels, card and signature add to its file, at most."""
+
+    @property
+    def exported_bytes(self) -> int:
+        """The bytes of its exported file, at most."""
+        return self.file_bytes + self.notes_bytes
 
     @property
     def family(self) -> str:
@@ -93,8 +100,11 @@ class PlannedRun:
     run: str
     """Its folder, below that of the plan."""
     validation_percent: float
+    """0 if it failed."""
     validation_n: int
     seconds: float
+    failed: str = ""
+    """The reason why it could not be trained; "" if it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +138,8 @@ class Planned:
     rungs: tuple[tuple[int, int], ...]
     """(epochs, trainings) of each round of halving, the shortest first."""
     candidates: tuple[Proposal, ...]
+    prepared_seconds: float = 0.0
+    """Spent on proposals and on measuring their drafts."""
     trials: tuple[PlannedRun, ...] = ()
     exported: tuple[Finalist, ...] = ()
     gates: tuple[Gate, ...] = ()
@@ -137,8 +149,21 @@ class Planned:
         return next(candidate for candidate in self.candidates if candidate.name == name)
 
     def of_rung(self, epochs: int) -> tuple[PlannedRun, ...]:
-        """Return the finished trainings of a rung, the best on validation first."""
-        return tuple(sorted((t for t in self.trials if t.epochs == epochs), key=lambda t: -t.validation_percent))
+        """Return the trainings of a rung that did not fail, the best on validation first and of equals the cheapest."""
+        finished = [trial for trial in self.trials if trial.epochs == epochs and not trial.failed]
+        return tuple(sorted(finished, key=self._rank))
+
+    def was_tried(self, name: str, epochs: int) -> bool:
+        """Return whether a candidate's training of so many epochs has ended, well or not."""
+        return any(trial.candidate == name and trial.epochs == epochs for trial in self.trials)
+
+    def longest(self) -> tuple[PlannedRun, ...]:
+        """Return each candidate's longest training: those of the last rung first, and of a rung the best."""
+        last = {trial.candidate: trial for epochs, _ in self.rungs for trial in self.of_rung(epochs)}
+        return tuple(sorted(last.values(), key=lambda trial: (-trial.epochs, *self._rank(trial))))
+
+    def _rank(self, trial: PlannedRun) -> tuple[float, float]:
+        return -trial.validation_percent, self.candidate(trial.candidate).drafted or 0.0
 
 
 def write(planned: Planned, folder: Path) -> None:

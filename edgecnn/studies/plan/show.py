@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgecnn.common import console, documents
+from edgecnn.common import console, documents, stats
 from edgecnn.common.escapes import say
 from edgecnn.pipeline.costs import show as costs
 from edgecnn.studies.plan import halving, proposals
 from edgecnn.studies.plan.records import Finalist, Planned
 
-HEAD = ["net", "validation", "epochs", "predicted", "measured", "error", "kB", "kB at once", ""]
+HEAD = ["net", "validation [95 %]", "epochs", "predicted", "measured", "error", "kB", "kB at once", ""]
 
 
 def show(planned: Planned, as_json: bool = False) -> None:
@@ -38,9 +38,8 @@ def markdown(planned: Planned) -> str:
 
 def rows(planned: Planned) -> list[list[str]]:
     """Return a row for each trained net, the most accurate first; "front" where none is as accurate for less."""
-    last = {trial.candidate: trial for trial in sorted(planned.trials, key=lambda trial: trial.epochs)}
     files = {done.candidate: done for done in planned.exported}
-    ordered = sorted(last.values(), key=lambda trial: (-trial.epochs, -trial.validation_percent))
+    ordered = planned.longest()
     table = []
     for trial in ordered:
         net, done = planned.candidate(trial.candidate), files.get(trial.candidate)
@@ -56,12 +55,12 @@ def rows(planned: Planned) -> list[list[str]]:
         table.append(
             [
                 proposals.title(net),
-                f"{trial.validation_percent:.2f} %",
+                str(stats.wilson(round(trial.validation_percent / 100 * trial.validation_n), trial.validation_n)),
                 str(trial.epochs),
                 costs.amount(net.predicted, planned.unit),
                 costs.amount(cost, planned.unit),
                 f"{100 * (net.predicted / cost - 1):+.1f} %",
-                f"{(done.file_bytes if done else net.file_bytes + proposals.NOTES_BYTES) / 1000:.1f}",
+                f"{(done.file_bytes if done else net.exported_bytes) / 1000:.1f}",
                 f"{net.arena_bytes / 1000:.1f}",
                 f"exported, {mark}".rstrip(", ") if done else mark,
             ]
@@ -79,6 +78,9 @@ def sentences(planned: Planned) -> list[str]:
         f"{seconds / 60:.0f} minutes together.",
         _trust(planned),
     ]
+    if failed := [trial for trial in planned.trials if trial.failed]:
+        first = f"{proposals.title(planned.candidate(failed[0].candidate))} ({failed[0].failed})"
+        lines.append(f"{len(failed)} of the trainings failed: {first}{' first' * (len(failed) > 1)}.")
     for done in planned.exported:
         net = planned.candidate(done.candidate)
         off = 100 * abs(net.predicted / done.measured - 1)
@@ -99,7 +101,7 @@ def accuracy(done: Finalist) -> str:
 
 def _trust(planned: Planned) -> str:
     kept = halving.order_kept(planned)
-    rungs = ", ".join(f"{count} of {epochs} epochs" for epochs, count in planned.rungs)
+    rungs = ", ".join(f"{len(planned.of_rung(epochs))} of {epochs} epochs" for epochs, _ in planned.rungs)
     if kept is None:
         return f"Trainings: {rungs}. Too few nets were trained twice to tell how far short trainings can be trusted."
     return (

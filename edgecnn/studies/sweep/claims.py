@@ -177,9 +177,9 @@ def _own_point(job: SweepJob) -> dict[str, Any]:
 
 def _digest(recipe: Recipe) -> str:
     """Return a digest that is equal for recipes that learn the same."""
-    table = config.table_of(recipe)
+    table = config.table_of(recipe, sparse=True)
     for key in ("name", *OF_THE_MACHINE):
-        del table[key]
+        table.pop(key, None)
     return hashlib.sha256(documents.canonical(table).encode()).hexdigest()[:16]
 
 

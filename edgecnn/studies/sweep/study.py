@@ -194,7 +194,8 @@ def _called(kind: Any, options: Mapping[str, Any], source: str, **own: Any) -> A
 
 def _require_ours(study: optuna.Study, job: SweepJob) -> None:
     """Raise RunError if the study was begun by another recipe or another plan, but for its number of trials."""
-    whole = documents.canonical({"recipe": config.table_of(job.recipe), "plan": plans.to_table(job.plan)})
+    recipe = config.table_of(job.recipe, sparse=True)
+    whole = documents.canonical({"recipe": recipe, "plan": plans.to_table(job.plan)})
     digest = hashlib.sha256(whole.encode()).hexdigest()
     begun = study.user_attrs.get(DIGEST)
     if begun is None and not study.get_trials(deepcopy=False):

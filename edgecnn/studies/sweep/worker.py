@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.common import plugins
 from edgecnn.errors import EdgecnnError, EnvironmentUnfit, GateFailed, UsageError
+from edgecnn.pipeline.train import phases
 from edgecnn.pipeline.train.train import train
 from edgecnn.records import history
 from edgecnn.records.recipe import Recipe
@@ -128,7 +129,7 @@ def _trained(recipe: Recipe, trial: optuna.Trial, job: SweepJob, until: float) -
     folder = job.run_folder(trial.number)
     if (folder / "run.json").is_file():
         return open_run(folder)
-    epochs, begun = recipe.epochs, not is_free(folder)
+    epochs, begun = phases.phases_of(recipe)[-1].end, not is_free(folder)
 
     def watch(epoch: int, net: nn.Module | None = None) -> None:
         if epoch == 0:

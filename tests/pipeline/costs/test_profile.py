@@ -42,7 +42,7 @@ def test_inspect_tells_what_a_file_costs_and_how_sure_that_is(
     assert len(inspected.prediction.operators) == sum(inspected.description.operators.values())
     inspect.show(inspected)
     out = capsys.readouterr().out
-    assert "Predicted on local:" in out
+    assert "Predicted on local (profiled " in out
     assert "nets that nothing was fitted to" in out
     assert '"prediction"' in inspect.to_json(inspected)
 
