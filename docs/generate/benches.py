@@ -84,7 +84,18 @@ def duel() -> str:
     return "\n".join(_duel(findings.read(Duel, path)) for path in sorted(RESULTS.glob("duel*/duel.json")))
 
 
-def zoo_table(links: str = "models/zoo/{}/README.md") -> str:
+SHORT = ("model", "parameters", "int8 kB", "int8 top-1 % [95 %]", "drop pp [95 %]")
+"""What the first page says of a model of the zoo."""
+
+
+def zoo_in_short() -> str:
+    """Every model of the zoo in a few columns, each with a link to its card."""
+    places = [zoo.HEAD.index(column) for column in SHORT]
+    rows = [[f"[{row[0]}](models/zoo/{row[0]}/README.md)", *(row[place] for place in places[1:])] for row in zoo.rows()]
+    return console.markdown_table(SHORT, rows)
+
+
+def zoo_table(links: str) -> str:
     """Every model of the zoo, from its own cards; `links` says what its name leads to."""
     rows = [[f"[{name}]({links.format(name)})", *facts] for name, *facts in zoo.rows()]
     return console.markdown_table(zoo.HEAD, rows)

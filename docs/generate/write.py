@@ -57,6 +57,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "lessons": lesson_pages.verdicts,
     "map": code_map.code_map,
     "output": sessions.output,
+    "expected": photo_table.expected,
     "photographs": photo_table.table,
     "photographs-cost": photo_table.costs,
     "cost-model": cost_table.table,
@@ -71,6 +72,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "unknown-calibration": unknown_table.calibration,
     "unknown-risks": unknown_table.risks,
     "zoo": benches.zoo_table,
+    "zoo-in-short": benches.zoo_in_short,
     "zoo-cards": benches.zoo_cards,
     "zoo-costs": zoo_costs.zoo_costs,
 }
