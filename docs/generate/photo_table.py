@@ -36,15 +36,17 @@ def costs(name: str = "photographs.json") -> str:
 
 def expected() -> str:
     """Return what to expect of one's own photographs, by what `init` writes and by a net of ImageNet's."""
-    nets = {net["name"]: net for net in record.read("photographs.json")["nets"]}
+    result = record.read("photographs.json")
+    nets = {net["name"]: net for net in result["nets"]}
     own, imagenet = nets["init"], nets["lite0-193"]
     accuracies = [mean_interval([verdict["top1_percent"] for verdict in net["verdicts"]]) for net in (own, imagenet)]
     mine, theirs = ("{:.1f} % [{:.1f}, {:.1f}]".format(*accuracy) for accuracy in accuracies)
     seconds = [mean_interval(net["train_seconds"])[0] for net in (own, imagenet)]
+    machine = environment.machine_name(environment.from_table(result["environment"]))
     return (
         f"With 55 photographs of each of 12 kinds of flowers to learn from, what `init` writes is right on {mine} of "
         f"{own['verdicts'][0]['n']} test pictures, in a file of {own['bytes'] / 1000:.0f} kB, and a net that began with "
         f"ImageNet's weights (`edgecnn train photos-lite0 --data photos`) on {theirs}, in one of "
         f"{imagenet['bytes'] / 1e6:.1f} MB: int8, means over {len(own['seeds'])} seeds. Their trainings took "
-        f"{seconds[0]:.0f} and {seconds[1]:.0f} s with one thread of a shared AMD EPYC.\n"
+        f"{seconds[0]:.0f} and {seconds[1]:.0f} s with one thread of a shared {machine}.\n"
     )

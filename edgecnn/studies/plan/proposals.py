@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from edgecnn import boards, formats, nets
-from edgecnn.common import console, scratch
+from edgecnn.common import console, documents, scratch
 from edgecnn.data import Splits
 from edgecnn.errors import GateFailed, PlanError, UsageError
 from edgecnn.nets import spaces
@@ -83,7 +82,7 @@ def notes_bytes(classes: Sequence[str]) -> int:
 
     The names of the classes stand in it twice: in the card, as JSON, and in labels.txt.
     """
-    return CARD_BYTES + len(json.dumps(list(classes), indent=1)) + sum(len(name.encode()) + 1 for name in classes)
+    return CARD_BYTES + len(documents.to_json(list(classes))) + sum(len(name.encode()) + 1 for name in classes)
 
 
 def excess(net: Proposal, cost: float, limits: PlanLimits, profile: CostProfile) -> float:
