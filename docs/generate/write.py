@@ -60,6 +60,8 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "expected": photo_table.expected,
     "photographs": photo_table.table,
     "photographs-cost": photo_table.costs,
+    "photographs-96": lambda: photo_table.table("photographs-96.json"),
+    "photographs-96-cost": lambda: photo_table.costs("photographs-96.json"),
     "cost-model": cost_table.table,
     "cost-by-net": cost_table.by_net,
     "planned": cost_table.planned,

@@ -60,14 +60,6 @@ def require_depth(**options: int) -> None:
             raise PlanError(f"[net] {name} = {value} should be at most {DEEPEST:,}.")
 
 
-def require_stages(stages: int, side: int) -> None:
-    """Raise PlanError if stages that each halve a map of `side` pixels after the stem would leave none."""
-    if side >> (stages - 1) == 0:
-        raise PlanError(
-            f"[net] stages = {stages} would halve {side} pixels to none.", f"at most {side.bit_length()} stages fit"
-        )
-
-
 def require_above_zero(**options: float) -> None:
     """Raise PlanError for the first option that is not above 0."""
     for name, value in options.items():

@@ -144,13 +144,6 @@ class TestResNet:
         assert anatomy.folded_parameters(net) == 77_706
         assert anatomy.macs(net, (3, 32, 32)) == 12_501_632
 
-    def test_a_picture_cannot_be_halved_below_a_pixel(self) -> None:
-        small = {"depth": 10, "stages": 4, "width": 2}
-        assert build("resnet", (1, 8, 8), **small).eval()(torch.randn(1, 1, 8, 8)).shape == (1, 10)
-        with pytest.raises(PlanError, match="stages = 4 would halve 4 pixels to none") as error:
-            build("resnet", (1, 8, 8), **small, stem_stride=2)
-        assert error.value.hint == "at most 3 stages fit"
-
     @pytest.mark.parametrize("depth", [8, 14, 20])
     def test_is_as_deep_as_it_is_told(self, depth: int) -> None:
         net = build("resnet", (3, 32, 32), depth=depth)

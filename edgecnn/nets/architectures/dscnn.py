@@ -84,7 +84,12 @@ def build(
         raise PlanError(f"[net] squeeze = {squeeze} should lie above 0 and be at most 1.")
     layers.require_dropout(dropout)
     channels, height, picture_width = input_shape
-    layers.require_stages(stages, -(-min(height, picture_width) // stem_stride))
+    side = -(-min(height, picture_width) // stem_stride)
+    if side >> (stages - 1) == 0:
+        raise PlanError(
+            f"[net] stages = {stages} would halve {side} pixels to none.", f"at most {side.bit_length()} stages fit"
+        )
+
     if stem_stride == 1 and not (stem_height % 2 and stem_width % 2):
         raise PlanError(
             f"[net] a stem of {stem_height} x {stem_width} should have odd sides: an even filter has no centre pixel.",

@@ -52,7 +52,7 @@ def build(
         residual: add a block's input to its output; without it, the net is the plain one that the paper compares with.
 
     Raises:
-        PlanError: another depth, a number below 1, or more stages than the image can be halved.
+        PlanError: another depth, or a number below 1.
     """
     layers.require_positive(width=width, depth=depth, growth=growth, stages=stages, stem_stride=stem_stride)
     layers.require_depth(depth=depth, stages=stages)
@@ -62,7 +62,6 @@ def build(
         raise PlanError(f"[net] depth = {depth} is not {step} n + 2.", f"the next are {below} and {below + step}")
     if stem_stride > 2:
         raise PlanError(f"[net] stem_stride = {stem_stride} should be 1 or 2: filters of 3 x 3 would skip pixels.")
-    layers.require_stages(stages, -(-min(input_shape[1:]) // stem_stride))
     blocks: list[nn.Module] = []
     channels_in = width
     for stage in range(stages):
