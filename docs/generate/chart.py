@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -46,22 +47,26 @@ class Point:
 
 def points(board: str) -> list[Point]:
     """Return the int8 models of a board's recorded bench that are on the front of any board, cheapest first."""
-    kept = {point.name for each in BOARDS for point in _front(_measured(each))}
+    kept: set[str] = set()
+    for each in map(_measured, BOARDS):
+        costs = {point.name: point.instructions for point in each}
+        kept |= front(costs, {point.name: point.top1_percent for point in each})
     return [point for point in _measured(board) if point.name in kept]
 
 
+def front(costs: Mapping[str, float], top1: Mapping[str, float]) -> set[str]:
+    """Return the models that no other beats: none is at least as accurate and costs no more."""
+    return {
+        name
+        for name, cost in costs.items()
+        if not any(other != name and top1[other] >= top1[name] and costs[other] <= cost for other in costs)
+    }
+
+
+@functools.cache
 def _measured(board: str) -> list[Point]:
     measured = report.read(record.RESULTS / f"zoo-{board}.json").measurements
     return sorted(_points(measured), key=lambda point: point.instructions)
-
-
-def _front(shown: Sequence[Point]) -> Iterator[Point]:
-    """Yield those that are more accurate than all cheaper ones."""
-    best = 0.0
-    for point in shown:
-        if point.top1_percent > best:
-            best = point.top1_percent
-            yield point
 
 
 def model_of(measured: Measurement) -> str:
@@ -91,8 +96,8 @@ def caption() -> str:
     read = [report.read(record.RESULTS / f"zoo-{board}.json") for board in BOARDS]
     n = {measurement.verdict.n for measurement in read[0].measurements if measurement.verdict}
     return (
-        f"{len(points('pi5'))} int8 TFLite files on Fashion-MNIST that no other beats on both boards: top-1 on {max(n):,} test pictures with its 95 % interval, "
-        "and the instructions of one picture, counted on emulated cores, where a time would mean nothing. "
+        f"{len(points('pi5'))} int8 TFLite files on Fashion-MNIST that no other beats on both boards: top-1 on "
+        f"{max(n):,} test pictures with its 95 % interval, and the instructions of one picture, counted on emulated cores, where a time would mean nothing. "
         f"{read[0].date[:10]}; commands, versions and counts are in `bench/results/zoo-pi4.json` and `zoo-pi5.json`.\n"
     )
 

@@ -27,10 +27,11 @@ def by_net() -> str:
 
 def planned(name: str) -> str:
     """Return what a recorded plan came to: the rows of its front, and all of its sentences."""
-    table = record.read(f"{name}.json")
-    del table["schema_version"]
-    plan = config.build(Planned, table, name)
+    journal = record.read(f"{name}.json")
+    del journal["schema_version"]
+    plan = config.build(Planned, journal, name)
     rows = show.rows(plan)
     front = [row[:-1] for row in rows if row[-1]]
+    table = console.markdown_table(show.HEAD[:-1], front).rstrip()
     left_out = f"{len(rows) - len(front)} more nets were trained, each beside one of as many epochs that is as right for no more."
-    return "\n\n".join([console.markdown_table(show.HEAD[:-1], front).rstrip(), left_out, *show.sentences(plan)]) + "\n"
+    return "\n\n".join([table, left_out, *show.sentences(plan)]) + "\n"

@@ -27,13 +27,20 @@ def zoo_costs() -> str:
     models = zoo.models()
     top1 = {run.name: _top1(run) for run in models}
     models = sorted(models, key=lambda run: (run.recipe.data.name, costs["pi5"][run.name]))
+    alike: dict[str, list[str]] = {}
+    for run in models:
+        alike.setdefault(run.recipe.data.name, []).append(run.name)
+    fronts = {
+        place: {name for names in alike.values() for name in chart.front({name: own[name] for name in names}, top1)}
+        for place, own in costs.items()
+    }
     rows = [
         [
             run.name,
             f"{top1[run.name]:.2f}",
             *(f"{costs[board][run.name] / 1e3:,.0f}" for board in chart.BOARDS),
             f"{1000 * costs['here'][run.name]:.1f}",
-            ", ".join(place for place in costs if _is_on_front(run, models, top1, costs[place])) or "-",
+            ", ".join(place for place in costs if run.name in fronts[place]) or "-",
         ]
         for run in models
     ]
@@ -68,14 +75,3 @@ def _top1(run: Run) -> float:
     verdict = zoo.int8_file(run).verdict
     assert verdict is not None
     return verdict.top1_percent
-
-
-def _is_on_front(run: Run, models: list[Run], top1: dict[str, float], costs: dict[str, float]) -> bool:
-    """Return whether no other model for such pictures is at least as accurate and costs no more."""
-    return not any(
-        other.name != run.name
-        and other.recipe.data.name == run.recipe.data.name
-        and top1[other.name] >= top1[run.name]
-        and costs[other.name] <= costs[run.name]
-        for other in models
-    )

@@ -153,11 +153,12 @@ def tables(inspected: Anatomy | ModelFile) -> list[HtmlTable]:
 
 def _predicted(path: Path, board: str) -> CostPrediction:
     from edgecnn.pipeline.costs import predict
+    from edgecnn.pipeline.costs import show as costs
     from edgecnn.records import cost_profile, environment
 
     profile = cost_profile.find(board)
-    if profile.board == "local" and (others := environment.differences(environment.here(), profile.environment)):
-        console.warn(f"The profile of {board} was measured on another machine ({'; '.join(others)}).")
+    if profile.board == "local":
+        costs.warn_of_another_machine(profile, environment.here())
     return predict.of_file(path, profile)
 
 

@@ -85,9 +85,15 @@ def deploy(
     outputs.folder(output)
     if board is not None and fleets.is_group(board):
         made = verb.make(target, format=format, precision=precision, output=output, strict=strict, sign=sign)
-        how: dict[str, Any] = {"canary": canary or 0, "max_error_rate": max_error_rate}
-        how |= {"strict": strict, "max_lsb": max_lsb}
-        how |= {"with_service": service, "serve_options": words, "across_runs": across_runs}
+        how: dict[str, Any] = {
+            "canary": canary or 0,
+            "max_error_rate": max_error_rate,
+            "strict": strict,
+            "max_lsb": max_lsb,
+            "with_service": service,
+            "serve_options": words,
+            "across_runs": across_runs,
+        }
         _roll_out(made, board, soak or ("200" if canary else None), how, jobs, resume, as_json)
         return
     fleets.refuse_without_group(canary=canary, soak=soak, jobs=jobs, resume=resume)

@@ -12,6 +12,7 @@ from edgecnn.common.units import duration
 from edgecnn.pipeline.costs.predict import CostPrediction
 from edgecnn.records import cost_profile, environment
 from edgecnn.records.cost_profile import CostModel, CostProfile, HeldOutNet, Unit
+from edgecnn.records.environment import Environment
 
 DEAREST = 6
 """How many operators of a file are listed."""
@@ -51,6 +52,12 @@ def errors(nets: Sequence[HeldOutNet]) -> list[str]:
 def amount(cost: float, unit: Unit) -> str:
     """Return a cost in words: "1,163 k instructions", "79 µs"."""
     return duration(cost) if unit == "ms" else f"{cost / 1000:,.0f} k instructions"
+
+
+def warn_of_another_machine(profile: CostProfile, machine: Environment) -> None:
+    """Warn if a profile was measured on another machine than the one that is asked about."""
+    if others := environment.differences(machine, profile.environment):
+        console.warn(f"The profile of {profile.board} was measured on another machine ({'; '.join(others)}).")
 
 
 def show_prediction(prediction: CostPrediction) -> None:

@@ -100,7 +100,7 @@ def seconds_left(planned: Planned, epochs: int) -> float:
 def seconds_per_epoch(planned: Planned, name: str, epochs: int) -> float | None:
     """Return what an epoch of a net takes, by its own longest training or by others' of that many epochs; None without.
 
-    A long training takes no longer for it: what is done once for a training counts as a part of its epochs.
+    What is done once in a training counts as a part of its epochs, so a longer one takes a little less than this says.
     """
     own = [trial for trial in planned.trials if trial.candidate == name and not trial.failed]
     if own:

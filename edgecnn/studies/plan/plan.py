@@ -141,11 +141,12 @@ def _proposed(recipe: Recipe, profile: CostProfile, settings: PlanSettings) -> P
     shapes = proposals.shapes_of(recipe, training.input_shape)
     trained = proposals.trained_nets(recipe, pictures.splits)
     drawn, fitting = proposals.propose(profile, settings.limits, shapes, training.classes, settings.seed, trained)
-    likely = sorted(proposals.shortlist(fitting, halving.MOST), key=lambda net: net.macs)
+    promising = proposals.shortlist(fitting, SPARE * halving.MOST)
+    likely = sorted(promising[: halving.MOST], key=lambda net: net.macs)
     middle = likely[len(likely) // 2]
     seconds = pace.seconds_per_epoch(trials.with_net(recipe, middle), middle.input_shape, pictures)
     rungs = halving.rungs(recipe, seconds, halving.seconds_for_trainings(settings.hours, 0))
-    chosen = proposals.shortlist(fitting, SPARE * rungs[0][1])
+    chosen = promising[: SPARE * rungs[0][1]]
     with console.stage(f"files of {len(chosen)} nets measured on {settings.board} before they are trained"):
         measured = proposals.measured_drafts(profile, chosen, len(training.classes))
     kept = [net for net in measured if not proposals.excess(net, net.drafted or 0.0, settings.limits, profile)]

@@ -21,7 +21,7 @@ from edgecnn.nets import spaces
 from edgecnn.pipeline.costs import predict, show, surveyed
 from edgecnn.pipeline.costs.profile import RUNTIME, drafted
 from edgecnn.pipeline.train import seen
-from edgecnn.records import environment, zoo
+from edgecnn.records import zoo
 from edgecnn.records.cost_profile import CostProfile
 from edgecnn.records.recipe import NetPlan, Recipe
 from edgecnn.records.run import open_run
@@ -119,8 +119,7 @@ def measured_drafts(profile: CostProfile, chosen: Sequence[Proposal], classes: i
         layers = spaces.sketched(NetPlan(name=net.net, options=net.options), net.input_shape, classes)
         contents[net.name] = drafted(layers, net.input_shape, PRECISION)[0]
     with boards.open_board(profile.board) as ready:
-        if others := environment.differences(ready.facts(), profile.environment):
-            console.warn(f"The profile of {profile.board} was measured on another machine ({'; '.join(others)}).")
+        show.warn_of_another_machine(profile, ready.facts())
         costs = surveyed.measure(ready, contents, RUNTIME, 1)
     return [dataclasses.replace(net, drafted=costs[net.name]) for net in chosen]
 

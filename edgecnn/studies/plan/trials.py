@@ -135,10 +135,11 @@ def with_net(recipe: Recipe, candidate: Proposal) -> Recipe:
 
 
 def _takes_smaller(plan: NetPlan, candidate: Proposal, small: SmallPlan) -> bool:
-    channels, *sides = candidate.input_shape
-    height, width = progressive_resizing.sides(small, sides[0], sides[1])
+    if not nets.get(candidate.net).ANY_SIZE:
+        return False
+    channels, height, width = candidate.input_shape
     try:
-        spaces.sketched(plan, (channels, height, width), classes=2)
+        spaces.sketched(plan, (channels, *progressive_resizing.sides(small, height, width)), classes=2)
     except PlanError:
         return False
-    return nets.get(candidate.net).ANY_SIZE
+    return True
